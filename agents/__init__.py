@@ -1,0 +1,1 @@
+"""Everything Stable-Baselines3: runs, algorithms, training."""

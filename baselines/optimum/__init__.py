@@ -1,0 +1,1 @@
+"""Exact optima and bounds, solved on the simulators' own law of motion."""

@@ -1,0 +1,54 @@
+"""The contract of every policy: SB3's own `predict`, on batches."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inventory.batch import Batch
+
+Actions = NDArray[np.integer[Any]]
+
+
+class Policy(Protocol):
+    """Anything that chooses actions for a batch of worlds: an agent, a rule, the optimum."""
+
+    def bind(self, batch: Batch) -> None:
+        """Act on this batch from now on; called before each roll-out, forgets the former one."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Any, Any]:
+        """Return actions of shape (num_worlds,) and the next recurrent state (None without)."""
+
+
+class RandomPolicy:
+    """Every action equally likely, valid or not.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the actions; the same actions again after each `bind`.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+
+    def bind(self, batch: Batch) -> None:
+        """Act on `batch` from now on."""
+        self._batch = batch
+        self._rng = np.random.default_rng(self._seed)
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Actions, None]:
+        """Return one uniformly drawn action per world."""
+        return self._rng.integers(0, self._batch.num_actions, self._batch.num_worlds), None

@@ -1,0 +1,1 @@
+"""Environments: the Gymnasium faces of the simulators."""

@@ -1,0 +1,1 @@
+"""Roll-outs on common traces, statistics and comparison."""

@@ -1,0 +1,82 @@
+"""What every simulator offers: a batch of independent worlds, driven by traces.
+
+The VecEnv, the Gymnasium faces, the roll-outs of evaluation and the tuning of baselines know a
+problem through this protocol alone, so a new problem brings its physics and nothing else.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Trace = dict[str, NDArray[np.float64]]
+"""All randomness of a batch of episodes, drawn before them; first axis = world."""
+
+Split = Literal["training", "validation", "tuning", "evaluation"]
+"""What episodes are for. Each use has a random stream of its own, so none ever sees another's."""
+
+SPLITS: tuple[Split, ...] = ("training", "validation", "tuning", "evaluation")
+
+
+def random_stream(seed: int, split: Split) -> np.random.Generator:
+    """Return the generator of one use of one seed; streams of different uses never overlap.
+
+    Examples
+    --------
+    >>> a, b = random_stream(1, "training"), random_stream(1, "evaluation")
+    >>> bool(a.random() == b.random())
+    False
+    """
+    sequence = np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split),))
+    return np.random.default_rng(sequence)
+
+
+class Outcome(NamedTuple):
+    """What one step of the batch gave, one entry per world."""
+
+    reward: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+
+
+class Batch(Protocol):
+    """A batch of worlds of one problem.
+
+    A world that has ended keeps its last state until `restart` gives it a new episode; stepping it
+    before that is an error of the caller.
+    """
+
+    num_worlds: int
+    observation_size: int
+    num_actions: int
+    rng: np.random.Generator
+    expected_reward: bool
+    """Whether `step` returns expected instead of realised rewards (training only)."""
+
+    def reset(self, trace: Mapping[str, Any] | None = None) -> None:
+        """Start a new episode in every world, on `trace` (first axis = world) or a drawn one."""
+
+    def restart(self, worlds: NDArray[np.intp]) -> None:
+        """Start a new episode, on a drawn trace, in the worlds given by index."""
+
+    def step(self, actions: NDArray[np.integer[Any]]) -> Outcome:
+        """Move every world by one step; `actions` has shape (num_worlds,)."""
+
+    def observation(self) -> NDArray[np.float32]:
+        """Return a fresh array of shape (num_worlds, observation_size)."""
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return which actions are valid now, shape (num_worlds, num_actions)."""
+
+    def episode_totals(self) -> dict[str, NDArray[np.float64]]:
+        """Return sums over the current episode by name, each of shape (num_worlds,).
+
+        ``return`` is the undiscounted sum of realised rewards and ``length`` the steps so far.
+        """
+
+    def get_state(self) -> dict[str, Any]:
+        """Return everything that the future depends on, as arrays and plain values."""
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Put back what `get_state` returned."""

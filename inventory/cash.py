@@ -1,0 +1,538 @@
+"""The cash / raw / product problem: buy raw material, convert 2 raw into 1 product, sell.
+
+The law of motion is two compiled functions, `act` (what the maker does) and `sell` (what the
+market does), and the reward `step_reward`. The batch, its faces and the exact solvers call them.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from inventory.batch import Outcome, Split, Trace, random_stream
+from inventory.demand import DemandFile, DemandLaw, NormalDemand, demand_period, expected_sales
+from inventory.errors import FrozenModel, InputError
+
+MIN_PRICE = 0.1
+OBSERVATION_NAMES = ("raw", "product", "raw_price", "product_price", "demand", "cash")
+
+Amount = Annotated[float, Field(ge=0, le=1e9)]
+Price = Annotated[float, Field(ge=MIN_PRICE, le=1e9)]
+Lots = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], Field(min_length=1, max_length=64)
+]
+
+
+class CashParameters(FrozenModel):
+    """Parameters of the cash problem. Prices are money per unit, costs money per unit and step."""
+
+    initial_cash: Annotated[float, Field(gt=0, le=1e9)] = 1000.0
+    demand_mean: Amount = 10.0
+    demand_std: Amount = 3.0
+    raw_price_mean: Price = 5.0
+    product_price_mean: Price = 20.0
+    price_std: Amount = 0.2
+    holding_cost: Amount = 0.1
+    stockout_penalty: Amount = 5.0
+    invalid_action_penalty: Amount = 2.0
+    bankruptcy_penalty: Amount = 100.0
+    conversion_bonus: Amount = 10.0
+    raw_per_product: Annotated[int, Field(ge=1, le=1000)] = 2
+    max_steps: Annotated[int, Field(ge=1, le=100_000)] = 50
+    objective: Literal["shaped", "profit"] = "shaped"
+    buy_lots: Lots = (1,)
+    convert_lots: Lots = (1,)
+    demand_data: DemandFile | None = None
+
+    @property
+    def num_actions(self) -> int:
+        """Number of actions: wait, the buys, the conversions."""
+        return 1 + len(self.buy_lots) + len(self.convert_lots)
+
+    def lots(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return units bought and units made by each action, both of shape (num_actions,)."""
+        buy, make = np.zeros(self.num_actions), np.zeros(self.num_actions)
+        buy[1 : 1 + len(self.buy_lots)] = self.buy_lots
+        make[1 + len(self.buy_lots) :] = self.convert_lots
+        return buy, make
+
+    def constants(self) -> NDArray[np.void]:
+        """Return what the law of motion reads, as one `CONSTANTS` record of shape (1,)."""
+        record = np.zeros(1, CONSTANTS)
+        for name in CONSTANTS.names or ():
+            record[name] = self.objective == "profit" if name == "profit" else getattr(self, name)
+        return record
+
+    def demand_law(self, split: Split = "training") -> DemandLaw:
+        """Return where demand comes from: the normal law, or the days of `demand_data`."""
+        if self.demand_data is not None:
+            return demand_period(self.demand_data, split)
+        return NormalDemand(self.demand_mean, self.demand_std)
+
+
+_COSTS = (
+    "demand_mean demand_std holding_cost stockout_penalty invalid_action_penalty "
+    "bankruptcy_penalty conversion_bonus raw_per_product"
+).split()
+CONSTANTS = np.dtype([(n, "f8") for n in _COSTS] + [("max_steps", "i8"), ("profit", "?")])
+"""A world's own constants: worlds of different parameters may share a batch."""
+
+_STOCKS = (*OBSERVATION_NAMES, "before_sale")
+_TOTALS = ("return", "units_sold", "unmet_demand", "demand_total", "invalid_actions")
+STATE = np.dtype([(n, "f8") for n in (*_STOCKS, *_TOTALS)] + [("step", "i8")])
+"""State of a world and the sums over its episode so far; `step` counts from 0."""
+
+REPORT_NAMES = (
+    "sold_units",
+    "unmet_demand",
+    "revenue",
+    "holding_cost",
+    "invalid_action",
+    "product_inventory_before_sale",
+    "product_inventory_after_sale",
+)
+REPORT = np.dtype([(n, "?" if n == "invalid_action" else "f8") for n in REPORT_NAMES])
+"""What a world tells of its last step."""
+
+
+@numba.njit(cache=True)
+def act(
+    raw: float,
+    product: float,
+    cash: float,
+    raw_price: float,
+    raw_per_product: float,
+    buy: float,
+    make: float,
+) -> tuple[float, float, float, bool]:
+    """Event 1 of a step, the action: return raw, product, cash and whether it was invalid.
+
+    An action that cash or raw stock does not allow changes nothing.
+    """
+    if buy > 0.0:
+        cost = buy * raw_price
+        if cash >= cost:
+            return raw + buy, product, cash - cost, False
+        return raw, product, cash, True
+    if make > 0.0:
+        needed = make * raw_per_product
+        if raw >= needed:
+            return raw - needed, product + make, cash, False
+        return raw, product, cash, True
+    return raw, product, cash, False
+
+
+@numba.njit(cache=True)
+def sell(
+    product: float, cash: float, product_price: float, demand: float
+) -> tuple[float, float, float]:
+    """Event 2, the sale: return units sold, product left and cash."""
+    sold = min(product, demand)
+    return sold, product - sold, cash + sold * product_price
+
+
+@numba.njit(cache=True)
+def step_reward(
+    c: Any,
+    made: float,
+    invalid: bool,
+    spent: float,
+    sold: float,
+    demand: float,
+    stock: float,
+    product_price: float,
+) -> float:
+    """Return the reward of a step, without the penalty of bankruptcy.
+
+    It is linear in `sold`, `demand` and `stock` (raw + product left), so their expectations give
+    the expected reward. `c` is a `CONSTANTS` record; `spent` is the money paid for raw material.
+    """
+    revenue = sold * product_price
+    holding = c.holding_cost * stock
+    if c.profit:
+        return revenue - spent - holding
+    bonus = c.conversion_bonus * made - (c.invalid_action_penalty if invalid else 0.0)
+    return bonus + revenue - c.stockout_penalty * (demand - sold) - holding
+
+
+@numba.njit(cache=True)
+def move_price(price: float, change: float) -> float:
+    """Event 5, a price moves and stays at or above 0.1."""
+    return max(MIN_PRICE, price + change)
+
+
+@numba.njit(cache=True)
+def _step_world(
+    c: Any,
+    s: Any,
+    report: Any,
+    buy: float,
+    make: float,
+    demand: float,
+    raw_price_change: float,
+    product_price_change: float,
+    expected: bool,
+) -> tuple[float, bool, bool]:
+    """Move one world by one step in place; return reward, terminated, truncated."""
+    price, paid_before = s.product_price, s.cash
+    raw, product, cash, invalid = act(
+        s.raw, s.product, s.cash, s.raw_price, c.raw_per_product, buy, make
+    )
+    made = 0.0 if invalid else make
+    spent = paid_before - cash
+    sold, left, cash = sell(product, cash, price, demand)
+    reward = step_reward(c, made, invalid, spent, sold, demand, raw + left, price)
+    penalty = c.bankruptcy_penalty if cash <= 0.0 and not c.profit else 0.0
+
+    report.sold_units = sold
+    report.unmet_demand = demand - sold
+    report.revenue = sold * price
+    report.holding_cost = c.holding_cost * (raw + left)
+    report.invalid_action = invalid
+    report.product_inventory_before_sale = product
+    report.product_inventory_after_sale = left
+
+    s.raw, s.product, s.cash, s.demand, s.before_sale = raw, left, cash, demand, product
+    s.raw_price = move_price(s.raw_price, raw_price_change)
+    s.product_price = move_price(price, product_price_change)
+    s.step += 1
+    s["return"] += reward - penalty
+    s.units_sold += sold
+    s.unmet_demand += demand - sold
+    s.demand_total += demand
+    s.invalid_actions += invalid
+    if expected:  # the law of demand in place of the demand that came
+        mean_demand = expected_sales(np.inf, c.demand_mean, c.demand_std)
+        sold = expected_sales(product, c.demand_mean, c.demand_std)
+        stock = raw + product - sold
+        reward = step_reward(c, made, invalid, spent, sold, mean_demand, stock, price)
+    return reward - penalty, cash <= 0.0, s.step >= c.max_steps
+
+
+@numba.njit(cache=True)
+def _observe(s: Any, c: Any, row: NDArray[np.float32]) -> None:
+    row[0], row[1], row[2] = s.raw, s.product, s.raw_price
+    row[3], row[4], row[5] = s.product_price, s.demand, s.cash
+    if row.size > 6:
+        row[6] = s.step / c.max_steps
+
+
+@numba.njit(cache=True)
+def _observe_batch(
+    state: NDArray[np.void], constants: NDArray[np.void], out: NDArray[np.float32]
+) -> None:
+    for i in range(state.size):
+        _observe(state[i], constants[i], out[i])
+
+
+@numba.njit(cache=True)
+def _step_batch(
+    constants: NDArray[np.void],
+    state: NDArray[np.void],
+    report: NDArray[np.void],
+    lots: NDArray[np.float64],
+    demand: NDArray[np.float64],
+    raw_price_change: NDArray[np.float64],
+    product_price_change: NDArray[np.float64],
+    actions: NDArray[np.integer[Any]],
+    reward: NDArray[np.float64],
+    terminated: NDArray[np.bool_],
+    truncated: NDArray[np.bool_],
+    expected: bool,
+) -> int:
+    """Step all worlds; return -1, or the index of the first world that cannot take its action."""
+    for i in range(actions.size):
+        over = state[i].step >= constants[i].max_steps
+        if over or actions[i] < 0 or actions[i] >= lots.shape[1]:
+            return i
+    for i in range(actions.size):
+        k, a = state[i].step, actions[i]
+        reward[i], terminated[i], truncated[i] = _step_world(
+            constants[i],
+            state[i],
+            report[i],
+            lots[0, a],
+            lots[1, a],
+            demand[i, k + 1],
+            raw_price_change[i, k],
+            product_price_change[i, k],
+            expected,
+        )
+    return -1
+
+
+@numba.njit(cache=True)
+def _valid_actions(
+    constants: NDArray[np.void],
+    state: NDArray[np.void],
+    lots: NDArray[np.float64],
+    out: NDArray[np.bool_],
+) -> None:
+    for i in range(state.size):
+        s = state[i]
+        for a in range(lots.shape[1]):
+            out[i, a] = not act(
+                s.raw,
+                s.product,
+                s.cash,
+                s.raw_price,
+                constants[i].raw_per_product,
+                lots[0, a],
+                lots[1, a],
+            )[3]
+
+
+def draw_trace(
+    parameters: CashParameters, law: DemandLaw, rng: np.random.Generator, episodes: int
+) -> Trace:
+    """Draw the randomness of `episodes` episodes.
+
+    Returns
+    -------
+    dict
+        ``raw_price`` and ``product_price``, shape (episodes,): start prices [money/unit];
+        ``demand``, shape (episodes, T + 1) [units/step], index 0 shown by the reset;
+        ``raw_price_change`` and ``product_price_change``, shape (episodes, T) [money/unit].
+    """
+    p, steps = parameters, parameters.max_steps
+    start = rng.normal((p.raw_price_mean, p.product_price_mean), p.price_std, (episodes, 2))
+    start = np.maximum(start, MIN_PRICE)
+    changes = rng.standard_normal((2, episodes, steps))
+    changes *= p.price_std
+    return {
+        "raw_price": start[:, 0],
+        "product_price": start[:, 1],
+        "demand": law.draw(rng, episodes, steps + 1),
+        "raw_price_change": changes[0],
+        "product_price_change": changes[1],
+    }
+
+
+def check_trace(trace: Mapping[str, Any], steps: int) -> Trace:
+    """Return a trace from outside as float64 arrays with a leading axis of episodes.
+
+    A trace of a single episode, without that axis, is accepted too.
+
+    Raises
+    ------
+    InputError
+        If a part is missing, unknown, of a wrong shape, not finite, or a price or demand is out
+        of range.
+    """
+    if not isinstance(trace, Mapping):
+        raise InputError(f"trace must be a mapping of arrays, not {type(trace).__name__}")
+    lengths = {
+        "raw_price": 0,
+        "product_price": 0,
+        "demand": steps + 1,
+        "raw_price_change": steps,
+        "product_price_change": steps,
+    }
+    if set(trace) != set(lengths):
+        wrong = sorted(set(trace) ^ set(lengths), key=str)
+        raise InputError(f"trace must have exactly {', '.join(lengths)}; check {wrong[0]!r}")
+    episodes: int | None = None
+    arrays: Trace = {}
+    for name, length in lengths.items():
+        try:
+            values = np.asarray(trace[name], dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError(f"trace {name!r} must hold numbers") from None
+        if values.ndim == (1 if length else 0):
+            values = values[np.newaxis]
+        episodes = values.shape[0] if episodes is None and values.ndim else episodes
+        shape = (episodes, length) if length else (episodes,)
+        if values.shape != shape:
+            raise InputError(f"trace {name!r} has shape {np.shape(trace[name])}, not {shape}")
+        low = {"demand": 0.0, "raw_price": MIN_PRICE, "product_price": MIN_PRICE}.get(name, -np.inf)
+        if not np.isfinite(values).all() or (values < low).any():
+            raise InputError(f"trace {name!r} must be finite and at least {low}")
+        arrays[name] = values
+    return arrays
+
+
+class CashBatch:
+    """A batch of worlds of the cash problem (implements `inventory.batch.Batch`).
+
+    Parameters
+    ----------
+    parameters : CashParameters
+        Parameters of the episodes that start from now on (`change_parameters` replaces them).
+    num_worlds : int
+        Number of worlds.
+    rng : numpy.random.Generator, optional
+        Where traces are drawn from; by default the stream of `split` of seed 0.
+    split : {"training", "validation", "tuning", "evaluation"}
+        Which days of a demand file may be drawn.
+    observe_step : bool
+        Append the share of the episode that has passed to the observation.
+    expected_reward : bool
+        Return from `step` the reward expected over the law of the step's demand, given the stock
+        before the sale, in place of the realised one. Totals stay realised. For training only.
+    """
+
+    def __init__(
+        self,
+        parameters: CashParameters,
+        num_worlds: int,
+        *,
+        rng: np.random.Generator | None = None,
+        split: Split = "training",
+        observe_step: bool = False,
+        expected_reward: bool = False,
+    ) -> None:
+        if expected_reward and parameters.demand_data is not None:
+            raise InputError(
+                "expected_reward needs the law of demand, which a demand file does not give; "
+                "set reward.expected=false"
+            )
+        self.parameters = parameters
+        self.num_worlds = num_worlds
+        self.num_actions = parameters.num_actions
+        self.observation_size = len(OBSERVATION_NAMES) + observe_step
+        self.expected_reward = expected_reward
+        self.split: Split = split
+        self.rng = rng if rng is not None else random_stream(0, split)
+        self.state = np.zeros(num_worlds, STATE)
+        self.report = np.zeros(num_worlds, REPORT)
+        self._lots = np.stack(parameters.lots())
+        self._constants = np.zeros(num_worlds, CONSTANTS)
+        self._law = parameters.demand_law(split)
+        self._trace: Trace = {}
+        self._make_room(parameters.max_steps)
+
+    def _make_room(self, steps: int) -> None:
+        """Let the stored traces hold episodes of `steps` steps."""
+        extra = {"demand": 1, "raw_price_change": 0, "product_price_change": 0}
+        for name, one_more in extra.items():
+            room = np.zeros((self.num_worlds, steps + one_more))
+            if name in self._trace:
+                old = self._trace[name]
+                room[:, : old.shape[1]] = old
+            self._trace[name] = room
+
+    def change_parameters(self, parameters: CashParameters) -> None:
+        """Use other parameters from each world's next episode on (curriculum).
+
+        Raises
+        ------
+        InputError
+            If the lots, and with them the actions, differ.
+        """
+        old = self.parameters
+        for name in ("buy_lots", "convert_lots", "demand_data"):
+            if getattr(parameters, name) != getattr(old, name):
+                raise InputError(f"{name} cannot change between the stages of a run")
+        self.parameters = parameters
+        self._law = parameters.demand_law(self.split)
+        if parameters.max_steps + 1 > self._trace["demand"].shape[1]:
+            self._make_room(parameters.max_steps)
+
+    def reset(self, trace: Mapping[str, Any] | None = None) -> None:
+        """Start a new episode in every world, on `trace` (first axis = world) or a drawn one."""
+        worlds = np.arange(self.num_worlds)
+        if trace is None:
+            self.restart(worlds)
+            return
+        given = check_trace(trace, self.parameters.max_steps)
+        if given["raw_price"].size != self.num_worlds:
+            raise InputError(
+                f"trace holds {given['raw_price'].size} episodes, not {self.num_worlds}"
+            )
+        self._begin(worlds, given)
+
+    def restart(self, worlds: NDArray[np.intp]) -> None:
+        """Start a new episode, on a drawn trace, in the worlds given by index."""
+        self._begin(worlds, draw_trace(self.parameters, self._law, self.rng, len(worlds)))
+
+    def _begin(self, worlds: NDArray[np.intp], trace: Trace) -> None:
+        at: Any = slice(None) if len(worlds) == self.num_worlds else worlds
+        for name, room in self._trace.items():
+            room[at, : trace[name].shape[1]] = trace[name]
+        start = np.zeros(len(worlds), STATE)
+        start["cash"] = self.parameters.initial_cash
+        start["raw_price"], start["product_price"] = trace["raw_price"], trace["product_price"]
+        start["demand"] = trace["demand"][:, 0]
+        self.state[at] = start
+        self._constants[at] = self.parameters.constants()
+        self.report[at] = np.zeros(1, REPORT)
+
+    def step(self, actions: NDArray[np.integer[Any]]) -> Outcome:
+        """Move every world by one step.
+
+        Raises
+        ------
+        ValueError
+            If an action is out of range or the world's time is over.
+        """
+        n = self.num_worlds
+        outcome = Outcome(np.empty(n), np.empty(n, np.bool_), np.empty(n, np.bool_))
+        t = self._trace
+        wrong = _step_batch(
+            self._constants,
+            self.state,
+            self.report,
+            self._lots,
+            t["demand"],
+            t["raw_price_change"],
+            t["product_price_change"],
+            actions,
+            *outcome,
+            self.expected_reward,
+        )
+        if wrong >= 0:
+            raise ValueError(
+                f"world {wrong} cannot take action {actions[wrong]!r} at step "
+                f"{self.state['step'][wrong]}: actions are 0..{self.num_actions - 1}, and a "
+                "world whose time is over needs a reset"
+            )
+        return outcome
+
+    def observation(self) -> NDArray[np.float32]:
+        """Return a fresh array of shape (num_worlds, 6), or 7 with the share of time passed."""
+        out = np.empty((self.num_worlds, self.observation_size), np.float32)
+        _observe_batch(self.state, self._constants, out)
+        return out
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return which actions are valid now, shape (num_worlds, num_actions)."""
+        out = np.empty((self.num_worlds, self.num_actions), np.bool_)
+        _valid_actions(self._constants, self.state, self._lots, out)
+        return out
+
+    def episode_totals(self) -> dict[str, NDArray[np.float64]]:
+        """Return sums over the current episode, each of shape (num_worlds,)."""
+        s = self.state
+        asked = s["demand_total"]
+        served = np.divide(s["units_sold"], asked, out=np.ones_like(asked), where=asked > 0)
+        return {
+            "return": s["return"].copy(),
+            "length": s["step"].astype(np.float64),
+            "final_cash": s["cash"].copy(),
+            "units_sold": s["units_sold"].copy(),
+            "unmet_demand": s["unmet_demand"].copy(),
+            "fill_rate": served,
+            "invalid_actions": s["invalid_actions"].copy(),
+        }
+
+    def get_state(self) -> dict[str, Any]:
+        """Return everything that the future depends on; arrays are copies."""
+        return {
+            "parameters": self.parameters,
+            "rng": self.rng.bit_generator.state,
+            "worlds": self.state.copy(),
+            "report": self.report.copy(),
+            "constants": self._constants.copy(),
+            "trace": {name: values.copy() for name, values in self._trace.items()},
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Put back what `get_state` returned."""
+        self.change_parameters(state["parameters"])
+        self.rng.bit_generator.state = state["rng"]
+        self.state, self.report = state["worlds"].copy(), state["report"].copy()
+        self._constants = state["constants"].copy()
+        self._trace = {name: values.copy() for name, values in state["trace"].items()}

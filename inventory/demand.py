@@ -1,0 +1,171 @@
+"""Demand laws: where the demand part of a trace comes from."""
+
+import datetime as dt
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, Field
+
+from inventory.batch import Split
+from inventory.errors import FrozenModel, InputError, choose, short
+
+VALIDATION_SHARE = 0.15
+"""Share of the days before the split that select the best model, where no date is given."""
+
+
+class DemandLaw(Protocol):
+    """A source of demand paths."""
+
+    def draw(self, rng: np.random.Generator, episodes: int, days: int) -> NDArray[np.float64]:
+        """Return demand of shape (episodes, days) [units/day]."""
+
+
+@dataclass(frozen=True)
+class NormalDemand:
+    """Independent demand ``max(0, N(mean, std))``, in units per step."""
+
+    mean: float
+    std: float
+
+    def draw(self, rng: np.random.Generator, episodes: int, days: int) -> NDArray[np.float64]:
+        """Return demand of shape (episodes, days)."""
+        demand = rng.standard_normal((episodes, days))
+        demand *= self.std
+        demand += self.mean
+        return np.maximum(demand, 0.0, out=demand)
+
+    @property
+    def expected(self) -> float:
+        """Mean of ``max(0, N(mean, std))``, a little above `mean`.
+
+        Examples
+        --------
+        >>> round(NormalDemand(10, 3).expected, 4)
+        10.0001
+        """
+        return float(expected_sales(math.inf, self.mean, self.std))
+
+
+@numba.njit(cache=True)
+def _loss(z: float) -> float:
+    """Return the standard normal loss function ``L(z) = phi(z) - z * (1 - Phi(z))``."""
+    density = math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+    return density - z * 0.5 * math.erfc(z / math.sqrt(2.0))
+
+
+@numba.njit(cache=True)
+def expected_sales(on_hand: float, mean: float, std: float) -> float:
+    """Return ``E[min(on_hand, D)]`` for ``D = max(0, N(mean, std))``.
+
+    Since ``E[(D - y)+] = std * L((y - mean) / std)`` for y >= 0, the expected sales are the
+    difference of that loss at 0 and at `on_hand` (Zipkin 2000, Foundations of Inventory
+    Management, C.2.6).
+    """
+    if std <= 0.0:
+        return min(on_hand, max(0.0, mean))
+    lost = 0.0 if on_hand == math.inf else std * _loss((on_hand - mean) / std)
+    return std * _loss(-mean / std) - lost
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError("no such file")
+    return path
+
+
+class DemandFile(FrozenModel):
+    """Dated demand in a CSV file: one row per day, columns chosen by name.
+
+    Episodes are windows of consecutive days. Training draws its windows before `validation`,
+    the best model is selected between `validation` and `split`, and evaluation sees the days
+    from `split` on; no day is in two periods.
+    """
+
+    file: Annotated[Path, AfterValidator(_existing)]
+    column: str
+    date: str = "date"
+    split: dt.date = Field(description="first day of the evaluation period")
+    validation: dt.date | None = Field(
+        None, description="first day of the selection period; default: last 15 % before the split"
+    )
+
+
+@dataclass(frozen=True)
+class HistoricalDemand:
+    """Windows of consecutive days, each start day equally likely."""
+
+    first_day: dt.date
+    demand: NDArray[np.float64]
+
+    def draw(self, rng: np.random.Generator, episodes: int, days: int) -> NDArray[np.float64]:
+        """Return demand of shape (episodes, days)."""
+        return self.windows(days)[rng.integers(0, self.demand.size - days + 1, episodes)]
+
+    def windows(self, days: int) -> NDArray[np.float64]:
+        """Return every window, shape (number of start days, days), in order of its start."""
+        if self.demand.size < days:
+            raise InputError(
+                f"the period from {self.first_day} has {self.demand.size} days, an episode needs "
+                f"{days}; shorten max_steps or move the split dates"
+            )
+        return np.lib.stride_tricks.sliding_window_view(self.demand, days)
+
+
+def demand_period(source: DemandFile, split: Split) -> HistoricalDemand:
+    """Return the days of `source` that may be used for `split` (tuning uses training days)."""
+    first_day, demand = _read_days(source)
+    cut = (source.split - first_day).days
+    if not 0 < cut < demand.size:
+        last = first_day + dt.timedelta(days=demand.size - 1)
+        raise InputError(
+            f"split = {source.split}: must lie after {first_day} and not after {last}, "
+            f"the days of {source.file.name}"
+        )
+    chosen = source.validation
+    start = round(cut * (1 - VALIDATION_SHARE)) if chosen is None else (chosen - first_day).days
+    if not 0 < start < cut:
+        raise InputError(
+            f"validation = {chosen}: must lie after {first_day} and before the split {source.split}"
+        )
+    bounds = {"validation": (start, cut), "evaluation": (cut, demand.size)}
+    low, high = bounds.get(split, (0, start))
+    return HistoricalDemand(first_day + dt.timedelta(days=low), demand[low:high])
+
+
+@lru_cache(maxsize=8)
+def _read_days(source: DemandFile) -> tuple[dt.date, NDArray[np.float64]]:
+    """Read the file: its first day and the demand of every day, in order and without gaps."""
+    import pandas as pd  # here, because half a second of import is for those who bring a file
+
+    name = source.file.name
+    try:
+        table = pd.read_csv(source.file, dtype=str, encoding="utf-8-sig")
+    except (OSError, UnicodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"{name}: cannot be read as a CSV file: {short(str(error))}") from None
+    for column in (source.date, source.column):
+        choose(f"column in {name}", column, [str(c) for c in table.columns])
+    dates = pd.to_datetime(table[source.date], format="ISO8601", errors="coerce")
+    demand = pd.to_numeric(table[source.column], errors="coerce").to_numpy(np.float64)
+    _check_rows(name, table[source.date].tolist(), dates.isna().to_numpy(), "a date")
+    bad = ~np.isfinite(demand) | (demand < 0)
+    _check_rows(name, table[source.column].tolist(), bad, "a number of 0 or more")
+    steps = dates.diff().dt.days.to_numpy()[1:]
+    if dates.empty or (steps != 1).any():
+        row = int(np.argmax(steps != 1)) + 3 if len(dates) else 2
+        raise InputError(
+            f"{name} row {row}: days must follow one another without gaps or repeats; "
+            "fill the missing days or sort the file by date"
+        )
+    return dates.iloc[0].date(), demand
+
+
+def _check_rows(name: str, values: list[str], bad: NDArray[np.bool_], wanted: str) -> None:
+    if bad.any():
+        row = int(np.argmax(bad))  # row 1 of the file is its header
+        raise InputError(f"{name} row {row + 2}: {short(values[row])} is not {wanted}")

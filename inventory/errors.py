@@ -1,0 +1,99 @@
+"""One clear line for every bad input: which name, which value, what is allowed."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class InputError(ValueError):
+    """A value from outside (file, flag, keyword) that cannot be used.
+
+    The message is one line and says what to do. Command lines print it and exit with status 2.
+    """
+
+
+class FrozenModel(BaseModel):
+    """Base of all validated settings: immutable, no unknown keys, no NaN and no infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=False)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest allowed word, else the list of all."""
+    words = sorted(allowed)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else f"; allowed: {', '.join(words)}"
+
+
+def choose(kind: str, word: str, allowed: Iterable[str]) -> str:
+    """Return `word` if it is among `allowed`, else raise with the nearest name."""
+    words = list(allowed)
+    if word not in words:
+        raise InputError(f"unknown {kind} {word!r}{nearest(word, words)}")
+    return word
+
+
+def short(value: object, limit: int = 60) -> str:
+    """Show a value on one line, cut to `limit` characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def validated(model: type[Model], values: Mapping[str, Any], where: str = "") -> Model:
+    """Build `model` from outside values.
+
+    Parameters
+    ----------
+    model : type
+        The pydantic model to build.
+    values : mapping
+        Its fields, as read from YAML, a flag or keyword arguments.
+    where : str
+        Name put before the field's in the message, such as ``"parameters"``.
+
+    Raises
+    ------
+    InputError
+        One line for the first value that is wrong, and the number of others.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise InputError(_describe(model, error, where)) from None
+
+
+def _describe(model: type[BaseModel], error: ValidationError, where: str) -> str:
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    path = [str(part) for part in first["loc"]]
+    name = ".".join(([where] if where else []) + path) or model.__name__
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(model, first["loc"][:-1])
+        return f"unknown key {name!r}{nearest(path[-1], known) if known else ''}{more}"
+    message = first["msg"].removeprefix("Value error, ")
+    message = " ".join((message[:1].lower() + message[1:]).split())
+    if first["type"] == "missing":
+        return f"{name} is missing{more}"
+    return f"{name} = {short(first['input'])}: {message}{more}"
+
+
+def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """Return the field names of the nested model at `path`, or none if it is not a model."""
+    current: Any = model
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field = getattr(current, "model_fields", {}).get(part)
+        if field is None:
+            return []
+        arguments = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        current = next(
+            (a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)), None
+        )
+    return list(getattr(current, "model_fields", {}))
