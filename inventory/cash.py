@@ -73,10 +73,16 @@ class CashParameters(FrozenModel):
         return NormalDemand(self.demand_mean, self.demand_std)
 
 
-_COSTS = (
-    "demand_mean demand_std holding_cost stockout_penalty invalid_action_penalty "
-    "bankruptcy_penalty conversion_bonus raw_per_product"
-).split()
+_COSTS = [
+    "demand_mean",
+    "demand_std",
+    "holding_cost",
+    "stockout_penalty",
+    "invalid_action_penalty",
+    "bankruptcy_penalty",
+    "conversion_bonus",
+    "raw_per_product",
+]
 CONSTANTS = np.dtype([(n, "f8") for n in _COSTS] + [("max_steps", "i8"), ("profit", "?")])
 """A world's own constants: worlds of different parameters may share a batch."""
 
@@ -153,9 +159,9 @@ def step_reward(
     revenue = sold * product_price
     holding = c.holding_cost * stock
     if c.profit:
-        return revenue - spent - holding
+        return float(revenue - spent - holding)
     bonus = c.conversion_bonus * made - (c.invalid_action_penalty if invalid else 0.0)
-    return bonus + revenue - c.stockout_penalty * (demand - sold) - holding
+    return float(bonus + revenue - c.stockout_penalty * (demand - sold) - holding)
 
 
 @numba.njit(cache=True)
@@ -352,6 +358,32 @@ def check_trace(trace: Mapping[str, Any], steps: int) -> Trace:
             raise InputError(f"trace {name!r} must be finite and at least {low}")
         arrays[name] = values
     return arrays
+
+
+def trace_covariates(parameters: CashParameters, trace: Trace) -> NDArray[np.float64]:
+    """Return functions of the trace whose mean is known to be zero, as control variates.
+
+    They are the total demand over its mean, the start price of the product over its mean and the
+    product price's changes, each change weighted by the steps that it still affects. The floor
+    under the prices is left out of account: it is met only where ``price_std`` is large against
+    the prices, and then none but the demand is used.
+
+    Returns
+    -------
+    ndarray
+        Shape (episodes, columns); no columns when demand comes from a file.
+    """
+    p, episodes = parameters, trace["raw_price"].size
+    if p.demand_data is not None:
+        return np.empty((episodes, 0))
+    expected = NormalDemand(p.demand_mean, p.demand_std).expected
+    columns = [trace["demand"][:, 1:].sum(axis=1) - expected * p.max_steps]
+    spread = p.price_std * np.sqrt(p.max_steps + 1.0)
+    if min(p.raw_price_mean, p.product_price_mean) - MIN_PRICE > 6 * spread > 0:
+        weight = np.arange(p.max_steps, 0, -1) - 1.0
+        for side, mean in (("raw", p.raw_price_mean), ("product", p.product_price_mean)):
+            columns += [trace[f"{side}_price"] - mean, trace[f"{side}_price_change"] @ weight]
+    return np.stack(columns, axis=1)
 
 
 class CashBatch:

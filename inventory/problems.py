@@ -1,0 +1,53 @@
+"""The problems by name: what the rooms above ask of each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inventory import cash
+from inventory.batch import Batch, Split, Trace, random_stream
+from inventory.errors import FrozenModel
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One inventory problem.
+
+    Attributes
+    ----------
+    name : str
+        As in ``--problem``.
+    parameters : type
+        Its validated parameters.
+    make_batch : callable
+        ``make_batch(parameters, num_worlds, rng=, split=, observe_step=, expected_reward=)``.
+    draw : callable
+        ``draw(parameters, split, rng, episodes)``, a trace of so many episodes.
+    covariates : callable
+        ``covariates(parameters, trace)``, functions of the trace with a mean of exactly zero,
+        shape (episodes, columns), for control variates.
+    """
+
+    name: str
+    parameters: type[FrozenModel]
+    make_batch: Callable[..., Batch]
+    draw: Callable[[Any, Split, np.random.Generator, int], Trace]
+    covariates: Callable[[Any, Trace], NDArray[np.float64]]
+
+    def traces(self, parameters: FrozenModel, split: Split, seed: int, episodes: int) -> Trace:
+        """Return the `episodes` traces that `seed` gives for `split`, the same at every call."""
+        return self.draw(parameters, split, random_stream(seed, split), episodes)
+
+
+def _draw_cash(
+    parameters: cash.CashParameters, split: Split, rng: np.random.Generator, episodes: int
+) -> Trace:
+    return cash.draw_trace(parameters, parameters.demand_law(split), rng, episodes)
+
+
+PROBLEMS: dict[str, Problem] = {
+    "cash": Problem("cash", cash.CashParameters, cash.CashBatch, _draw_cash, cash.trace_covariates),
+}
