@@ -172,6 +172,7 @@ def _observe(s: Any, c: Any, row: NDArray[np.float32]) -> None:
 def observe_batch(
     state: NDArray[np.void], constants: NDArray[np.void], out: NDArray[np.float32]
 ) -> None:
+    """Write the observation of every world into `out`, shape (worlds, 6 or 7)."""
     for i in range(state.size):
         _observe(state[i], constants[i], out[i])
 
@@ -219,6 +220,7 @@ def valid_actions(
     lots: NDArray[np.float64],
     out: NDArray[np.bool_],
 ) -> None:
+    """Write into `out`, shape (worlds, actions), which actions would not be invalid."""
     for i in range(state.size):
         s = state[i]
         for a in range(lots.shape[1]):
