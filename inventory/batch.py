@@ -47,6 +47,7 @@ class Batch(Protocol):
     before that is an error of the caller.
     """
 
+    parameters: Any
     num_worlds: int
     observation_size: int
     num_actions: int
@@ -59,6 +60,9 @@ class Batch(Protocol):
 
     def restart(self, worlds: NDArray[np.intp]) -> None:
         """Start a new episode, on a drawn trace, in the worlds given by index."""
+
+    def change_parameters(self, parameters: Any) -> None:
+        """Use other parameters from each world's next episode on; the spaces stay the same."""
 
     def step(self, actions: NDArray[np.integer[Any]]) -> Outcome:
         """Move every world by one step; `actions` has shape (num_worlds,)."""

@@ -26,6 +26,8 @@ class Problem:
         ``make_batch(parameters, num_worlds, rng=, split=, observe_step=, expected_reward=)``.
     draw : callable
         ``draw(parameters, split, rng, episodes)``, a trace of so many episodes.
+    observation_scale : tuple of float
+        Divisors of the fixed normalisation, for the observation without the step.
     covariates : callable
         ``covariates(parameters, trace)``, functions of the trace with a mean of exactly zero,
         shape (episodes, columns), for control variates.
@@ -34,6 +36,7 @@ class Problem:
     name: str
     parameters: type[FrozenModel]
     make_batch: Callable[..., Batch]
+    observation_scale: tuple[float, ...]
     draw: Callable[[Any, Split, np.random.Generator, int], Trace]
     covariates: Callable[[Any, Trace], NDArray[np.float64]]
 
@@ -49,5 +52,12 @@ def _draw_cash(
 
 
 PROBLEMS: dict[str, Problem] = {
-    "cash": Problem("cash", cash.CashParameters, cash.CashBatch, _draw_cash, cash.trace_covariates),
+    "cash": Problem(
+        name="cash",
+        parameters=cash.CashParameters,
+        make_batch=cash.CashBatch,
+        observation_scale=(10.0, 10.0, 10.0, 10.0, 20.0, 2000.0),
+        draw=_draw_cash,
+        covariates=cash.trace_covariates,
+    ),
 }
