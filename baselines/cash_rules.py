@@ -16,7 +16,6 @@ from inventory.cash import CashBatch, CashParameters
 from inventory.errors import InputError
 
 Values = NDArray[np.float64]
-Worlds = NDArray[np.bool_]
 
 
 class CashRule(Policy):
@@ -65,9 +64,6 @@ class CashRule(Policy):
     @abstractmethod
     def _choose(self, state: NDArray[np.void], parameters: CashParameters) -> Actions:
         """Return the actions for `state`, a `STATE` array of shape (num_worlds,)."""
-
-    def _may_buy(self, state: NDArray[np.void], parameters: CashParameters) -> Worlds:
-        return state["step"] < parameters.max_steps - self.values["stop_before_end"]
 
 
 class BuyBuyConvert(CashRule):
@@ -119,28 +115,33 @@ class BuyBuyConvert(CashRule):
     def _choose(self, state: NDArray[np.void], parameters: CashParameters) -> Actions:
         needed = self._make[self._convert_action] * parameters.raw_per_product
         cost = self._buy[self._buy_action] * state["raw_price"]
-        buys = (state["cash"] >= cost) & self._may_buy(state, parameters)
+        left = parameters.max_steps - self.values["stop_before_end"] - state["step"]
+        buys = (state["cash"] >= cost) & (left > 0)
         otherwise = np.where(buys, self._buy_action, 0)
         return np.where(state["raw"] >= needed, self._convert_action, otherwise)
 
 
 class BaseStock(CashRule):
-    """Order up to a base-stock level at both stages, the product first.
+    """Order up to a base-stock level at both stages, the product first, and run out at the end.
 
     1. If product < product_level, convert the lot that fits the gap ``product_level - product``.
-    2. Else, or if raw stock allows no lot, and raw < raw_level: buy the lot that fits
-       ``raw_level - raw``.
+    2. Else, or if raw stock allows no lot, buy the lot that fits the raw gap, if there is one.
     3. Else wait.
 
-    The lot that fits is the largest one that is possible (raw stock, cash) and not above the gap;
-    where all are above it, the smallest possible one, so that a level is always reached.
+    The raw gap is ``min(S_raw - raw, a * (rate * n - product) - raw)`` with n steps left (without
+    the last m), a raw units per product and the run-out rate in products per step: what cannot be
+    sold any more is not bought. The lot that fits is the largest possible one (raw stock, cash)
+    not above the gap; where all are above it, the smallest possible one, so that a level is
+    always reached.
 
     Parameters
     ----------
     product_level, raw_level : array_like
         Base-stock levels S of the two stages [products, raw units].
     stop_before_end : array_like
-        Number of last steps without a purchase [steps].
+        Number m of last steps without a purchase [steps].
+    run_out_rate : array_like
+        Sales to expect of each step that is left [products/step]; infinite for none.
 
     References
     ----------
@@ -150,20 +151,33 @@ class BaseStock(CashRule):
     """
 
     def __init__(
-        self, product_level: ArrayLike, raw_level: ArrayLike, stop_before_end: ArrayLike = 0
+        self,
+        product_level: ArrayLike,
+        raw_level: ArrayLike,
+        stop_before_end: ArrayLike = 0,
+        run_out_rate: ArrayLike = np.inf,
     ) -> None:
         super().__init__(
-            product_level=product_level, raw_level=raw_level, stop_before_end=stop_before_end
+            product_level=product_level,
+            raw_level=raw_level,
+            stop_before_end=stop_before_end,
+            run_out_rate=run_out_rate,
         )
 
     def _choose(self, state: NDArray[np.void], parameters: CashParameters) -> Actions:
         made_of = np.asarray(parameters.raw_per_product, np.float64)
         product_gap = self.values["product_level"] - state["product"]
         convert = _fitting_lot(self._make, product_gap, made_of, state["raw"])
-        raw_gap = self.values["raw_level"] - state["raw"]
-        raw_gap = np.where(self._may_buy(state, parameters), raw_gap, 0.0)
-        buy = _fitting_lot(self._buy, raw_gap, state["raw_price"], state["cash"])
+        buy = _fitting_lot(
+            self._buy, self._raw_gap(state, parameters), state["raw_price"], state["cash"]
+        )
         return np.where(convert > 0, convert, buy)
+
+    def _raw_gap(self, state: NDArray[np.void], parameters: CashParameters) -> Values:
+        left = parameters.max_steps - self.values["stop_before_end"] - state["step"]
+        sellable = self.values["run_out_rate"] * np.maximum(left, 0.5) - state["product"]
+        wanted = np.minimum(self.values["raw_level"], parameters.raw_per_product * sellable)
+        return np.where(left > 0, wanted - state["raw"], 0.0)
 
 
 def _fitting_lot(lots: Values, gap: Values, unit_cost: Values, budget: Values) -> NDArray[np.intp]:

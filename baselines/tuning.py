@@ -1,0 +1,196 @@
+"""Tuning of a rule's parameters by simulation, on traces of their own, the same for all candidates.
+
+The search is coarse to fine: a full grid, then half steps around the best, each round on the same
+traces (common random numbers). Candidates and traces are stacked as the worlds of one batch.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.episodes import run_episodes
+from baselines.policy import Policy
+from inventory.batch import Trace
+from inventory.errors import FrozenModel, InputError
+from inventory.problems import Problem
+
+Values = NDArray[np.float64]
+
+ELITES = 8
+"""Candidates around which a round searches."""
+FINALISTS = 16, 256
+"""Fewest and most candidates that are scored on all traces in the end."""
+SEARCH_WORK = 15_000_000
+"""Steps that one round may simulate; it decides on how many traces a round scores."""
+BATCH_VALUES = 3_000_000
+"""Numbers in the traces of one batch (memory: 8 bytes each, twice)."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A rule with parameters to choose.
+
+    Attributes
+    ----------
+    make : callable
+        ``make(**values)`` with one number, or one per world, for each name; gives the policy.
+    grid : mapping
+        Coarse values by name. Of candidates that score the same, the first one wins.
+    refined : tuple of str
+        Names for which values between those of the grid are tried too.
+    integer : tuple of str
+        Refined names that take whole numbers only.
+    """
+
+    make: Callable[..., Policy]
+    grid: Mapping[str, tuple[float, ...]]
+    refined: tuple[str, ...] = ()
+    integer: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The best candidate found.
+
+    Attributes
+    ----------
+    policy : Policy
+        The rule with its tuned parameters.
+    values : dict
+        The tuned parameters by name.
+    score : float
+        Mean return on the tuning traces; as the largest of many it is optimistic.
+    candidates : int
+        Number of candidates that were tried.
+    """
+
+    policy: Policy
+    values: dict[str, float]
+    score: float
+    candidates: int
+
+
+def tune(
+    problem: Problem,
+    parameters: FrozenModel,
+    family: Family,
+    *,
+    seed: int = 0,
+    episodes: int = 500,
+    rounds: int = 4,
+) -> Tuned:
+    """Find the parameters of a rule with the highest mean return.
+
+    Parameters
+    ----------
+    problem, parameters : Problem, FrozenModel
+        What is to be controlled.
+    family : Family
+        The rule and where to look for its parameters.
+    seed, episodes : int
+        Seed and number of the traces, from the stream ``"tuning"``.
+    rounds : int
+        Rounds of refinement; each halves the distance between the values.
+    """
+    if not all(family.grid.values()):
+        raise InputError("every parameter to tune needs at least one value")
+    trace = problem.traces(parameters, "tuning", seed, episodes)
+    levels = {name: np.unique(values) for name, values in family.grid.items()}
+    candidates = np.array(list(itertools.product(*family.grid.values())), np.float64)
+    tried: dict[tuple[float, ...], float] = {}
+    some = _traces_to_use(trace, len(candidates))
+    for _ in range(1 + rounds * bool(family.refined)):
+        scores = _scores(problem, parameters, family, candidates, some)
+        tried.update(zip(map(tuple, candidates.tolist()), scores.tolist(), strict=True))
+        levels = _refine(family, levels)
+        candidates = _neighbours(family, levels, _best(tried, ELITES), tried)
+        if not len(candidates):
+            break
+    affordable = SEARCH_WORK // (episodes * _steps(trace))
+    finalists = _best(tried, int(np.clip(affordable, *FINALISTS)), alike=4)
+    scores = _scores(problem, parameters, family, finalists, trace)
+    winner = dict(zip(family.grid, finalists[np.argmax(scores)].tolist(), strict=True))
+    return Tuned(family.make(**winner), winner, float(scores.max()), len(tried))
+
+
+def _traces_to_use(trace: Trace, candidates: int) -> Trace:
+    """Return the first traces, so many that scoring `candidates` on them stays within the work."""
+    episodes = max(8, SEARCH_WORK // (candidates * _steps(trace)))
+    return {name: values[:episodes] for name, values in trace.items()}
+
+
+def _steps(trace: Trace) -> int:
+    """Return about how many steps an episode has."""
+    return max(int(values.shape[-1]) for values in trace.values() if values.ndim > 1)
+
+
+def _scores(
+    problem: Problem, parameters: FrozenModel, family: Family, candidates: Values, trace: Trace
+) -> Values:
+    """Return the mean return of every candidate on `trace`, shape (candidates,)."""
+    episodes = len(next(iter(trace.values())))
+    room = max(1, BATCH_VALUES // sum(values.size for values in trace.values()))
+    scores = np.empty(len(candidates))
+    for first in range(0, len(candidates), room):
+        part = candidates[first : first + room]
+        tiled = {
+            name: np.tile(values, (len(part), *(1,) * (values.ndim - 1)))
+            for name, values in trace.items()
+        }
+        batch = problem.make_batch(parameters, len(part) * episodes, split="tuning")
+        worlds = np.repeat(part, episodes, axis=0).T
+        policy = family.make(**dict(zip(family.grid, worlds, strict=True)))
+        policy.bind(batch)
+        returns = run_episodes(batch, policy, tiled)["return"]
+        scores[first : first + room] = returns.reshape(len(part), episodes).mean(axis=1)
+    return scores
+
+
+def _best(tried: Mapping[tuple[float, ...], float], count: int, alike: int = 1) -> Values:
+    """Return the best candidates, at most `alike` of those that score the same.
+
+    On the traces tried those act the same, all or nearly; more traces may tell them apart.
+    """
+    by_score: dict[float, list[tuple[float, ...]]] = {}
+    for candidate, score in tried.items():
+        by_score.setdefault(score, []).append(candidate)
+    best: list[tuple[float, ...]] = []
+    for score in sorted(by_score, reverse=True)[:count]:
+        same = by_score[score]
+        best += same[:: -(-len(same) // alike)]
+    return np.array(best[:count])
+
+
+def _refine(family: Family, levels: Mapping[str, Values]) -> dict[str, Values]:
+    """Put a value between every two neighbours, to 3 digits or a whole number."""
+    finer = dict(levels)
+    for name in family.refined:
+        old = levels[name][np.isfinite(levels[name])]
+        middle = [_rounded(x, name in family.integer) for x in (old[1:] + old[:-1]) / 2]
+        finer[name] = np.unique(np.concatenate([levels[name], middle]))
+    return finer
+
+
+def _rounded(value: float, integer: bool) -> float:
+    return round(value) if integer else float(f"{value:.3g}")
+
+
+def _neighbours(
+    family: Family,
+    levels: Mapping[str, Values],
+    elites: Values,
+    tried: Mapping[tuple[float, ...], float],
+) -> Values:
+    """Return the candidates one level or none away from an elite in every refined parameter."""
+    found: dict[tuple[float, ...], None] = {}
+    for elite in elites:
+        choices = []
+        for name, value in zip(family.grid, elite.tolist(), strict=True):
+            at = int(np.searchsorted(levels[name], value))
+            near = levels[name][max(0, at - 1) : at + 2] if name in family.refined else [value]
+            choices.append([float(level) for level in near])
+        found.update(dict.fromkeys(itertools.product(*choices)))
+    return np.array([candidate for candidate in found if candidate not in tried])
