@@ -1,0 +1,161 @@
+"""The algorithms by name, and building their models from a configuration."""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sb3_contrib import QRDQN, TRPO, MaskablePPO, RecurrentPPO
+from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecEnv
+
+from agents import hyperparameters as hp
+from wrappers.replay import StandardizedReplayBuffer
+
+
+class PerWorldExploration:
+    """Let every world flip its own coin for exploration.
+
+    SB3 flips one for the whole batch, so with many worlds either all explore or none does.
+    """
+
+    exploration_rate: float
+    action_space: Any
+    policy: Any
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, Any]:
+        """Return epsilon-greedy actions, shape (num_envs,)."""
+        action, state = self.policy.predict(observation, state, episode_start, deterministic)
+        if not deterministic:
+            rng = self.action_space.np_random
+            explore = rng.random(action.shape) < self.exploration_rate
+            action = np.where(explore, rng.integers(0, self.action_space.n, action.shape), action)
+        return action, state
+
+
+class BatchedDQN(PerWorldExploration, DQN):
+    """DQN whose worlds explore independently."""
+
+
+class BatchedQRDQN(PerWorldExploration, QRDQN):
+    """QR-DQN whose worlds explore independently."""
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """One algorithm of the registry.
+
+    Attributes
+    ----------
+    model : type
+        SB3's class (or ours with independent exploration), built afresh and then loaded.
+    settings : type
+        Its hyperparameters.
+    policy : str
+        SB3's name of the policy class.
+    off_policy, masks, recurrent : bool
+        Whether it has a replay buffer, uses action masks, keeps a hidden state.
+    """
+
+    model: type[BaseAlgorithm]
+    settings: type[hp.Hyperparameters]
+    policy: str = "MlpPolicy"
+    off_policy: bool = False
+    masks: bool = False
+    recurrent: bool = False
+
+
+ALGORITHMS: dict[str, Algorithm] = {
+    "dqn": Algorithm(BatchedDQN, hp.DQN, off_policy=True),
+    "qrdqn": Algorithm(BatchedQRDQN, hp.QRDQN, off_policy=True),
+    "ppo": Algorithm(PPO, hp.PPO),
+    "a2c": Algorithm(A2C, hp.A2C),
+    "trpo": Algorithm(TRPO, hp.TRPO),
+    "maskable_ppo": Algorithm(MaskablePPO, hp.PPO, masks=True),
+    "recurrent_ppo": Algorithm(
+        RecurrentPPO, hp.RecurrentPPO, policy="MlpLstmPolicy", recurrent=True
+    ),
+}
+
+_ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
+
+Built = TypeVar("Built", bound=BaseAlgorithm)
+
+
+def build_model(
+    name: str,
+    settings: hp.Hyperparameters,
+    env: VecEnv,
+    *,
+    seed: int,
+    device: str = "cpu",
+    standardize_rewards: bool = False,
+) -> BaseAlgorithm:
+    """Build a fresh model.
+
+    Parameters
+    ----------
+    name : str
+        A key of `ALGORITHMS`.
+    settings : Hyperparameters
+        Of the type that the algorithm names.
+    env : VecEnv
+        What it learns from.
+    seed : int
+        Seed of the weights, the exploration and the environment.
+    device : str
+        As torch names it.
+    standardize_rewards : bool
+        Standardise rewards within each minibatch (off-policy only).
+    """
+    algorithm = ALGORITHMS[name]
+    options = settings.model_dump(
+        exclude={
+            "learning_rate",
+            "learning_rate_final",
+            "net_arch",
+            "activation",
+            "n_quantiles",
+            "lstm_hidden_size",
+        }
+    )
+    policy: dict[str, Any] = {
+        "net_arch": list(settings.net_arch),
+        "activation_fn": _ACTIVATIONS[settings.activation],
+    }
+    if isinstance(settings, hp.QRDQN):
+        policy["n_quantiles"] = settings.n_quantiles
+    if isinstance(settings, hp.RecurrentPPO):
+        policy["lstm_hidden_size"] = settings.lstm_hidden_size
+    if not getattr(settings, "use_rms_prop", False):
+        # one kernel for all parameters: faster for small networks, the same rule
+        policy["optimizer_kwargs"] = {"fused": True}
+        policy["optimizer_class"] = torch.optim.Adam
+    if standardize_rewards:
+        options["replay_buffer_class"] = StandardizedReplayBuffer
+    model: BaseAlgorithm = algorithm.model(
+        algorithm.policy,
+        env,
+        learning_rate=_learning_rate(settings),
+        policy_kwargs=policy,
+        seed=seed,
+        device=device,
+        **options,
+    )
+    return model
+
+
+def _learning_rate(settings: hp.Hyperparameters) -> Any:
+    final = settings.learning_rate_final
+    if final is None:
+        return settings.learning_rate
+    return LinearSchedule(settings.learning_rate, final, 1.0)

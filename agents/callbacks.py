@@ -1,0 +1,178 @@
+"""What happens beside learning: metrics, selection of the best model, progress."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import HParam
+
+from agents.console import screen
+from wrappers.vec_env import base_env
+
+WINDOW = 20
+"""Ends of episodes (of any number of worlds at once) that logged means look back on."""
+
+
+class BatchedBootstrap(BaseCallback):
+    """Bootstrap from time limits with one forward pass for all worlds that ended.
+
+    SB3 passes them one by one, which with a thousand worlds costs more than the simulation. The
+    result is the same: ``reward + gamma * value(terminal observation)``.
+    """
+
+    def _on_step(self) -> bool:
+        infos = self.locals["infos"]
+        ended = [i for i in np.flatnonzero(self.locals["dones"]) if infos[i]["TimeLimit.truncated"]]
+        if ended:
+            model: Any = self.model
+            terminal = np.stack([infos[i]["terminal_observation"] for i in ended])
+            with torch.no_grad():
+                values = model.policy.predict_values(model.policy.obs_to_tensor(terminal)[0])
+            self.locals["rewards"][ended] += model.gamma * values.cpu().numpy().ravel()
+            for i in ended:
+                infos[i]["TimeLimit.truncated"] = False
+        return True
+
+
+class EpisodeMetrics(BaseCallback):
+    """Log what the training episodes earned and moved, in the problem's own units."""
+
+    def __init__(self, settings: dict[str, Any], hyperparameters: dict[str, Any]) -> None:
+        super().__init__()
+        self._settings, self._hyperparameters = settings, hyperparameters
+        self._recent: deque[dict[str, Any]] = deque(maxlen=WINDOW)
+
+    def _on_training_start(self) -> None:
+        others = ("csv", "stdout", "json", "log")
+        text = "\n".join(f"    {key}: {value}" for key, value in self._settings.items())
+        self.logger.record("configuration", text, exclude=others)
+        metrics: dict[str, float] = {"evaluation/return": 0.0, "evaluation/gap": 1.0}
+        self.logger.record("hparams", HParam(self._hyperparameters, metrics), exclude=others)
+
+    def _on_step(self) -> bool:
+        finished = base_env(self.training_env).finished
+        if finished:
+            self._recent.append({name: float(v.mean()) for name, v in finished.items()})
+            for name in finished:
+                mean = float(np.mean([totals[name] for totals in self._recent]))
+                self.logger.record(f"episode/{name}", mean)
+        return True
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a policy did on the validation traces: mean return, and its gap if there is one."""
+
+    value: float
+    gap: float | None
+
+
+class BestModel(BaseCallback):
+    """Evaluate on validation traces every so many steps and keep the best model.
+
+    Parameters
+    ----------
+    score : callable
+        Evaluates the present model.
+    save : callable
+        Saves the present model as the best.
+    every : int
+        Environment steps between evaluations.
+    """
+
+    def __init__(self, score: Callable[[], Score], save: Callable[[], None], every: int) -> None:
+        super().__init__()
+        self._score, self._save, self._every = score, save, every
+        self._next = every
+        self.best: Score | None = None
+        self.last: Score | None = None
+        self._begun = time.perf_counter()
+
+    def _on_training_start(self) -> None:
+        self._begun = time.perf_counter()
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps >= self._next:
+            self._next = (self.num_timesteps // self._every + 1) * self._every
+            self.evaluate()
+        return True
+
+    def evaluate(self) -> None:
+        """Evaluate now, log it, and keep the model if it is the best so far."""
+        score = self.last = self._score()
+        if self.best is None or score.value > self.best.value:
+            self.best = score
+            self._save()
+        self.logger.record("evaluation/return", score.value)
+        if score.gap is not None:
+            self.logger.record("evaluation/gap", score.gap)
+        self.logger.record("evaluation/best_return", self.best.value)
+        self.logger.record("evaluation/seconds", time.perf_counter() - self._begun)
+        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
+        self.logger.dump(self.num_timesteps)
+
+
+class ProgressBar(BaseCallback):
+    """A rich bar: steps, speed, time left, return, gap and stage of the curriculum."""
+
+    def __init__(self, total: int, best: BestModel, stage: Callable[[], str]) -> None:
+        super().__init__()
+        self._best, self._stage = best, stage
+        self._progress = Progress(
+            SpinnerColumn(),
+            BarColumn(bar_width=20),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
+            TextColumn("{task.fields[speed]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[score]}"),
+            console=screen,
+        )
+        self._task = self._progress.add_task("", total=total, speed="", score="")
+        self._shown = self._begun = 0.0
+
+    def _on_training_start(self) -> None:
+        self._begun = time.perf_counter()
+        self._progress.start()
+
+    def _on_step(self) -> bool:
+        now = time.perf_counter()
+        if now - self._shown > 0.2:
+            self._show(now)
+        return True
+
+    def _show(self, now: float) -> None:
+        self._shown = now
+        speed = self.num_timesteps / max(now - self._begun, 1e-9)
+        rewards: Any = [info["r"] for info in self.model.ep_info_buffer or ()]
+        parts = [f"return {np.mean(rewards):,.1f}"] if rewards else []
+        last = self._best.last
+        if last is not None:
+            parts.append(f"evaluated {last.value:,.1f}")
+            if last.gap is not None:
+                parts.append(f"gap {last.gap:.2%}")
+        self._progress.update(
+            self._task,
+            completed=self.num_timesteps,
+            speed=f"{speed:,.0f}/s",
+            score=", ".join([*parts, *([self._stage()] if self._stage() else [])]),
+        )
+
+    def close(self) -> None:
+        """Take the bar off the screen, also after an interruption."""
+        if self._begun:
+            self._show(time.perf_counter())
+        self._progress.stop()

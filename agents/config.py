@@ -1,0 +1,283 @@
+"""The configuration of a run: recipe, file, flags and ``--set``, resolved and validated."""
+
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, model_validator
+
+from agents.algorithms import ALGORITHMS
+from agents.hyperparameters import Hyperparameters
+from inventory.errors import FrozenModel, InputError, choose, nearest, short, validated
+from inventory.problems import PROBLEMS, Problem
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+MAX_FILE_BYTES = 1_000_000
+_SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+MAX_EPISODES = 1_000_000
+
+
+class ObservationSettings(FrozenModel):
+    """What the agent sees: `scale` None means the problem's own; `step` adds the time passed."""
+
+    normalize: Literal["none", "fixed", "running"] = "fixed"
+    scale: Annotated[tuple[Annotated[float, Field(gt=0)], ...] | None, Field()] = None
+    step: bool = False
+
+
+class RewardSettings(FrozenModel):
+    """What the agent is rewarded with, in training only: ``(reward + shift) * scale``.
+
+    ``auto`` takes shift and scale from uniformly random play on training traces, once, before
+    training. `expected` trains on the reward's expectation over the law of demand, `standardize`
+    standardises within each minibatch (off-policy), `normalize` divides by a running deviation.
+    """
+
+    shift: float | Literal["auto"] = 0.0
+    scale: Annotated[float, Field(gt=0)] | Literal["auto"] = 1.0
+    normalize: Literal["none", "running"] = "none"
+    expected: bool = False
+    standardize: bool = False
+
+
+class StageSettings(FrozenModel):
+    """Problem parameters that hold from `start` on."""
+
+    start: Annotated[int, Field(ge=0)]
+    parameters: dict[str, Any]
+
+
+class CurriculumSettings(FrozenModel):
+    """Stages of training, in order, counted in episodes or steps over all worlds."""
+
+    unit: Literal["episodes", "steps"] = "episodes"
+    stages: tuple[StageSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "CurriculumSettings":
+        starts = [stage.start for stage in self.stages]
+        if starts and (starts[0] != 0 or starts != sorted(set(starts))):
+            raise ValueError("stages must start at 0 and then at rising numbers")
+        return self
+
+
+class EvaluationSettings(FrozenModel):
+    """How the best model is selected: every so many steps, on so many validation traces."""
+
+    every: Annotated[int, Field(ge=1)] = 5_000
+    episodes: Annotated[int, Field(ge=1, le=MAX_EPISODES)] = 500
+
+
+class RunSettings(FrozenModel):
+    """Everything about a run but the problem's parameters and the hyperparameters."""
+
+    problem: str = "cash"
+    algo: str = "dqn"
+    recipe: str = "default"
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    timesteps: Annotated[int, Field(ge=1, le=10**12)] = 50_000
+    n_envs: Annotated[int, Field(ge=1, le=65_536)] = 16
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")] = "cpu"
+    observation: ObservationSettings = ObservationSettings()
+    reward: RewardSettings = RewardSettings()
+    curriculum: CurriculumSettings = CurriculumSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+
+class _Recipes(FrozenModel):
+    recipes: dict[str, dict[str, dict[str, Any]]]
+    """By name of the recipe, then by algorithm, what they set."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A run, resolved: `settings`, the problem's `parameters` and the `hyperparameters`."""
+
+    settings: RunSettings
+    parameters: Any
+    hyperparameters: Hyperparameters
+
+    @property
+    def problem(self) -> Problem:
+        """The problem that is learned."""
+        return PROBLEMS[self.settings.problem]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as they stand in ``config.yaml``."""
+        return {
+            **self.settings.model_dump(mode="json"),
+            "parameters": self.parameters.model_dump(mode="json"),
+            "hyperparameters": self.hyperparameters.model_dump(mode="json"),
+        }
+
+    def to_yaml(self) -> str:
+        """Return the text of ``config.yaml``."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that must hold a mapping.
+
+    Raises
+    ------
+    InputError
+        One line: missing, too large, not UTF-8, not YAML or not a mapping.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise InputError(f"{path}: larger than {MAX_FILE_BYTES} bytes, not a configuration")
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, UnicodeError, yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not readable as YAML: {short(str(error))}") from None
+    content = _numbers(content)
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise InputError(f"{path}: must hold a mapping of names to values")
+    return content
+
+
+def resolve(
+    flags: Mapping[str, Any],
+    *,
+    config: Path | None = None,
+    assignments: tuple[str, ...] = (),
+) -> RunConfig:
+    """Resolve a run: project defaults, then `config`, then flags, then ``--set``.
+
+    Parameters
+    ----------
+    flags : mapping
+        `RunSettings` fields given on the command line; None means not given.
+    config : Path, optional
+        A file in the shape of ``configs/cash.yaml`` or of a run's ``config.yaml``.
+    assignments : tuple of str
+        ``key=value`` with dotted keys; a bare problem parameter or hyperparameter is found too.
+
+    Raises
+    ------
+    InputError
+        One line for the first thing wrong.
+    """
+    given = {key: value for key, value in flags.items() if value is not None}
+    own = read_yaml(config) if config else {}
+    _relative_to(own, config)
+    problem = choose("problem", str(given.get("problem", own.get("problem", "cash"))), PROBLEMS)
+    if "problem" in given and own.get("problem", problem) != problem:
+        raise InputError(f"{config} is about the {own['problem']} problem, not {problem}")
+    base = read_yaml(CONFIGS / f"{problem}.yaml")
+    algo = choose("algorithm", str(given.get("algo", own.get("algo", "dqn"))), ALGORITHMS)
+    recipe = str(given.get("recipe", own.get("recipe", "default")))
+    layers = [(layer, _take_recipes(layer)) for layer in (base, own)]
+    _check_recipe([recipes for _, recipes in layers], recipe, algo)
+    tree: dict[str, Any] = {}
+    for layer, recipes in layers:
+        _merge(tree, layer)
+        _merge(tree, recipes.get(recipe, {}).get(algo, {}))
+    _merge(tree, own)  # what the file says outright wins over its recipes
+    _merge(tree, given)
+    tree.update(problem=problem, algo=algo, recipe=recipe)
+    for assignment in assignments:
+        _assign(tree, assignment, PROBLEMS[problem], algo)
+    return from_dict(tree)
+
+
+def from_dict(tree: Mapping[str, Any]) -> RunConfig:
+    """Validate a resolved tree, such as a run's ``config.yaml``."""
+    rest = dict(tree)
+    problem = PROBLEMS[choose("problem", str(rest.get("problem", "cash")), PROBLEMS)]
+    algorithm = ALGORITHMS[choose("algorithm", str(rest.get("algo", "dqn")), ALGORITHMS)]
+    parts: dict[str, Any] = {}
+    models = {"parameters": problem.parameters, "hyperparameters": algorithm.settings}
+    for name, model in models.items():
+        values = rest.pop(name, None) or {}
+        if not isinstance(values, Mapping):
+            raise InputError(f"{name} = {short(values)}: must be a mapping of names to values")
+        parts[name] = validated(model, values, name)
+    settings = validated(RunSettings, rest)
+    for stage in settings.curriculum.stages:
+        validated(problem.parameters, {**parts["parameters"].model_dump(), **stage.parameters})
+    if settings.reward.standardize and not algorithm.off_policy:
+        raise InputError(f"reward.standardize needs a replay buffer; {settings.algo} has none")
+    return RunConfig(settings, **parts)
+
+
+def _take_recipes(tree: dict[str, Any]) -> dict[str, Any]:
+    """Take the recipes out of a file's content."""
+    return validated(_Recipes, {"recipes": tree.pop("recipes", {})}).recipes
+
+
+def _check_recipe(files: list[dict[str, Any]], recipe: str, algo: str) -> None:
+    """Make sure that one of the files has the recipe for the algorithm."""
+    names = [name for recipes in files for name in recipes]
+    if recipe not in names:
+        raise InputError(f"unknown recipe {recipe!r}{nearest(recipe, names)}")
+    algos = [name for recipes in files for name in recipes.get(recipe, {})]
+    if algo not in algos:
+        raise InputError(f"recipe {recipe!r} has no {algo}; it has {', '.join(algos)}")
+
+
+def _numbers(value: Any) -> Any:
+    """Read ``1e6`` as the number it is; YAML 1.1 takes it for a string."""
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    if isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
+        return float(value)
+    return value
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Merge nested mappings, `values` winning."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = deepcopy(value)
+
+
+def _assign(tree: dict[str, Any], assignment: str, problem: Problem, algo: str) -> None:
+    """Carry out one ``key=value``."""
+    key, equals, text = assignment.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set {assignment}: must be key=value, such as holding_cost=0.2")
+    shorter = {
+        "parameters": problem.parameters.model_fields,
+        "hyperparameters": ALGORITHMS[algo].settings.model_fields,
+    }
+    path = key.split(".")
+    if path[0] not in {*RunSettings.model_fields, *shorter}:
+        home = next((name for name, fields in shorter.items() if path[0] in fields), None)
+        if home is None:
+            known = [*RunSettings.model_fields, *(f for fields in shorter.values() for f in fields)]
+            raise InputError(f"unknown key {key!r}{nearest(path[0], known)}")
+        path.insert(0, home)
+    if path[0] in {"problem", "algo", "recipe"}:
+        raise InputError(f"--set {key}: use --{path[0]}")
+    try:
+        value = _numbers(yaml.safe_load(text))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise InputError(f"--set {key}: {short(text)} is not a value in YAML") from None
+    node = tree
+    for part in path[:-1]:
+        child = node.get(part)
+        node[part] = child if isinstance(child, dict) else {}
+        node = node[part]
+    node[path[-1]] = value
+
+
+def _relative_to(tree: dict[str, Any], config: Path | None) -> None:
+    """Let a data file named in a configuration be found beside it, wherever one stands."""
+    source = tree.get("parameters")
+    source = source.get("demand_data") if isinstance(source, dict) else None
+    if config is not None and isinstance(source, dict) and isinstance(source.get("file"), str):
+        source["file"] = str((config.parent / source["file"]).resolve())

@@ -1,0 +1,36 @@
+"""The command lines' common border: one line for every bad input, exit status 2, no traceback."""
+
+import sys
+from typing import NoReturn
+
+import click
+from rich.console import Console
+
+from inventory.errors import InputError
+
+screen = Console(stderr=True)
+"""Where progress and messages go; standard output is for results."""
+
+INTERRUPTED = 130
+
+
+def run(command: click.Command) -> NoReturn:
+    """Run a command and leave the process with its exit status.
+
+    0 for success, 2 for bad input (one line on standard error), 130 after Ctrl-C.
+    """
+    try:
+        status = command.main(standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except (InputError, OSError) as error:
+        _fail(str(error))
+    except (KeyboardInterrupt, click.Abort):
+        screen.print("interrupted")
+        sys.exit(INTERRUPTED)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> NoReturn:
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,94 @@
+"""Hyperparameters of each algorithm, with SB3's names; ranges are checked, unknown keys refused."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from inventory.errors import FrozenModel
+
+Positive = Annotated[float, Field(gt=0, le=1e6)]
+NonNegative = Annotated[float, Field(ge=0, le=1e6)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=100_000_000)]
+
+
+class Hyperparameters(FrozenModel):
+    """What all algorithms share."""
+
+    learning_rate: Positive = 3e-4
+    learning_rate_final: Annotated[
+        NonNegative | None, Field(description="reached linearly at the end of training")
+    ] = None
+    gamma: Share = 0.99
+    net_arch: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(max_length=8)] = (
+        64,
+        64,
+    )
+    activation: Literal["relu", "tanh"] = "relu"
+
+
+class OnPolicy(Hyperparameters):
+    """Shared by the on-policy algorithms; `n_steps` counts steps of each world per rollout."""
+
+    n_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    gae_lambda: Share = 0.95
+
+
+class A2C(OnPolicy):
+    """Advantage actor-critic (Mnih et al. 2016)."""
+
+    ent_coef: NonNegative = 0.0
+    vf_coef: NonNegative = 0.5
+    max_grad_norm: Positive = 0.5
+    normalize_advantage: bool = False
+    use_rms_prop: bool = True
+
+
+class PPO(OnPolicy):
+    """Proximal policy optimisation (Schulman et al. 2017)."""
+
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 64
+    n_epochs: Annotated[int, Field(ge=1, le=1000)] = 10
+    clip_range: Positive = 0.2
+    ent_coef: NonNegative = 0.0
+    vf_coef: NonNegative = 0.5
+    max_grad_norm: Positive = 0.5
+    normalize_advantage: bool = True
+
+
+class RecurrentPPO(PPO):
+    """PPO with a recurrent policy."""
+
+    lstm_hidden_size: Annotated[int, Field(ge=1, le=4096)] = 64
+
+
+class TRPO(OnPolicy):
+    """Trust region policy optimisation (Schulman et al. 2015)."""
+
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 128
+    target_kl: Positive = 0.01
+    n_critic_updates: Annotated[int, Field(ge=1, le=1000)] = 10
+    cg_max_steps: Annotated[int, Field(ge=1, le=1000)] = 15
+    normalize_advantage: bool = True
+
+
+class DQN(Hyperparameters):
+    """Deep Q-network (Mnih et al. 2015)."""
+
+    buffer_size: Count = 50_000
+    learning_starts: Annotated[int, Field(ge=0, le=100_000_000)] = 1_000
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    tau: Annotated[float, Field(gt=0, le=1)] = 1.0
+    train_freq: Count = 1
+    gradient_steps: Annotated[int, Field(ge=-1, le=10_000)] = 1
+    target_update_interval: Count = 1_000
+    exploration_fraction: Annotated[float, Field(gt=0, le=1)] = 0.3
+    exploration_initial_eps: Share = 1.0
+    exploration_final_eps: Share = 0.05
+    max_grad_norm: Positive = 10.0
+
+
+class QRDQN(DQN):
+    """Quantile-regression DQN (Dabney et al. 2018)."""
+
+    n_quantiles: Annotated[int, Field(ge=1, le=1000)] = 25

@@ -1,0 +1,88 @@
+"""A trained model as a policy for evaluation, beside the baselines."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+
+from agents import run_folder
+from agents.algorithms import ALGORITHMS, build_model
+from agents.config import RunConfig
+from inventory.batch import Batch
+from wrappers.normalize import FixedNormalization, encode, load_running_statistics
+from wrappers.vec_env import BatchVecEnv
+
+
+def observe(config: RunConfig, env: VecEnv) -> VecEnv:
+    """Wrap `env` in the normalisation of observations that the run asks for."""
+    s = config.settings.observation
+    if s.normalize == "fixed":
+        scale = s.scale or config.problem.observation_scale
+        missing = (env.observation_space.shape or (0,))[0] - len(scale)
+        return FixedNormalization(env, (*scale, *[1.0] * (missing == 1)))
+    return env
+
+
+def reward_and_running(config: RunConfig, env: VecEnv) -> VecEnv:
+    """Add running normalisation where the run asks for it; outermost, as its statistics travel."""
+    observation = config.settings.observation.normalize == "running"
+    reward = config.settings.reward.normalize == "running"
+    if not (observation or reward):
+        return env
+    gamma = config.hyperparameters.gamma
+    return VecNormalize(env, norm_obs=observation, norm_reward=reward, gamma=gamma)
+
+
+class AgentPolicy:
+    """A model under the contract of every policy, fed with raw observations of a batch.
+
+    Parameters
+    ----------
+    model : BaseAlgorithm
+        The trained model.
+    env : VecEnv
+        An environment wrapped as in training; its normalisation is applied, not its worlds.
+    masks : bool
+        Whether the model takes action masks.
+    """
+
+    def __init__(self, model: BaseAlgorithm, env: VecEnv, *, masks: bool) -> None:
+        self._model, self._env, self._masks = model, env, masks
+
+    def bind(self, batch: Batch) -> None:
+        """Act on `batch` from now on."""
+        self._batch = batch
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Any, Any]:
+        """Return the model's actions, shape (num_worlds,), and its hidden state."""
+        masks = {"action_masks": self._batch.action_masks()} if self._masks else {}
+        return self._model.predict(
+            encode(self._env, observation), state, episode_start, deterministic, **masks
+        )
+
+
+def load_agent(folder: Path, name: run_folder.ModelFile) -> tuple[RunConfig, AgentPolicy]:
+    """Rebuild a run's model from its configuration and load its tensors.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, damaged or of another run.
+    """
+    config = run_folder.read_config(folder)
+    s = config.settings
+    batch = config.problem.make_batch(config.parameters, 1, observe_step=s.observation.step)
+    env = reward_and_running(config, observe(config, BatchVecEnv(batch)))
+    load_running_statistics(env, folder / run_folder.STATISTICS[name])
+    model = build_model(s.algo, config.hyperparameters, env, seed=s.seed, device=s.device)
+    run_folder.load_weights(model, folder / name)
+    return config, AgentPolicy(model, env, masks=ALGORITHMS[s.algo].masks)

@@ -1,0 +1,156 @@
+"""A run's folder: what is in it, written whole or not at all, and read without unpickling."""
+
+import hashlib
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.save_util import load_from_zip_file
+from stable_baselines3.common.vec_env import VecEnv
+
+from agents.config import RunConfig, from_dict, read_yaml
+from inventory.errors import InputError, short
+from wrappers.normalize import running_statistics
+
+RUNS = Path("runs")
+ModelFile = Literal["model.zip", "best_model.zip"]
+
+CONFIG = "config.yaml"
+FINAL: ModelFile = "model.zip"
+BEST: ModelFile = "best_model.zip"
+STATISTICS = {FINAL: "normalizer.npz", BEST: "best_normalizer.npz"}
+PACKAGES = ("stable-baselines3", "sb3-contrib", "gymnasium", "torch", "numpy", "numba")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, flush it, then rename it to `path`."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def create(config: RunConfig, folder: Path | None) -> Path:
+    """Make the run's folder and write its configuration and the versions it runs with.
+
+    Raises
+    ------
+    InputError
+        If `folder` exists and is not empty, or cannot be made.
+    """
+    s = config.settings
+    if folder is None:
+        folder = RUNS / f"{s.problem}__{s.algo}__{s.seed}__{time.strftime('%Y%m%d-%H%M%S')}"
+        stem, count = folder.name, 1
+        while folder.exists():  # two runs may begin within a second
+            count += 1
+            folder = folder.with_name(f"{stem}-{count}")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"--run-dir {folder}: exists and is not an empty folder; choose another")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / CONFIG, config.to_yaml().encode())
+        write_whole(folder / "versions.json", json.dumps(versions(), indent=2).encode())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
+    return folder
+
+
+def versions(**more: Any) -> dict[str, Any]:
+    """Return what the result depends on besides the configuration."""
+    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), "machine": platform.machine(), **packages, **more}
+
+
+def weights_hash(model: BaseAlgorithm) -> str:
+    """Return a digest of all weights, equal only for equal bits."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.policy.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_model(model: BaseAlgorithm, env: VecEnv, folder: Path, name: ModelFile) -> None:
+    """Write the model, as a normal SB3 file, and the running statistics that belong to it."""
+    statistics = running_statistics(env)
+    if statistics:
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **statistics)
+        write_whole(folder / STATISTICS[name], buffer.getvalue())
+    buffer = io.BytesIO()
+    model.save(buffer)
+    write_whole(folder / name, buffer.getvalue())
+
+
+def find(checkpoint: str) -> tuple[Path, ModelFile]:
+    """Return the run folder and the model file that ``--checkpoint`` names.
+
+    A folder means its best model; a ``.zip`` in a run folder means that model; ``newest`` means
+    the newest folder under ``runs/``.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is not a run.
+    """
+    path = _newest() if checkpoint == "newest" else Path(checkpoint)
+    if not path.exists():
+        raise InputError(f"--checkpoint {checkpoint}: no such file or folder")
+    name: ModelFile = BEST
+    if path.is_file():
+        if path.name not in (FINAL, BEST):
+            raise InputError(f"--checkpoint {checkpoint}: must be a run folder, {BEST} or {FINAL}")
+        path, name = path.parent, FINAL if path.name == FINAL else BEST
+    if not (path / CONFIG).is_file():
+        raise InputError(f"--checkpoint {checkpoint}: not a run folder, it holds no {CONFIG}")
+    if name == BEST and not (path / BEST).is_file():
+        name = FINAL
+    if not (path / name).is_file():
+        raise InputError(f"--checkpoint {checkpoint}: holds no model; did its training finish?")
+    return path, name
+
+
+def _newest() -> Path:
+    runs = [path for path in RUNS.glob("*") if (path / CONFIG).is_file()]
+    if not runs:
+        raise InputError("--checkpoint: no run under runs/; train one, or name a folder")
+    return max(runs, key=lambda path: (path / CONFIG).stat().st_mtime_ns)
+
+
+def read_config(folder: Path) -> RunConfig:
+    """Return the configuration of a run."""
+    try:
+        return from_dict(read_yaml(folder / CONFIG))
+    except InputError as error:
+        raise InputError(f"{folder / CONFIG}: {error}") from None
+
+
+def load_weights(model: BaseAlgorithm, path: Path) -> None:
+    """Load the tensors of an SB3 file into a model built afresh; nothing is unpickled.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged or belongs to another model.
+    """
+    try:
+        _, tensors, _ = load_from_zip_file(path, load_data=False, device=model.device)
+        weights: Any = tensors["policy"]
+        model.policy.load_state_dict(weights)
+    except Exception as error:  # a damaged file can fail anywhere in zipfile and torch
+        raise InputError(
+            f"{path}: not a model of this run: {short(str(error))}; copy it again or train again"
+        ) from None
