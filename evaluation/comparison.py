@@ -1,0 +1,277 @@
+"""Policies compared on the same traces, against a reference that no policy passes."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.optimum.reference import Reference
+from baselines.policy import Policy, RandomPolicy
+from evaluation.rollout import Progress, rollout
+from evaluation.statistics import (
+    Estimate,
+    Estimator,
+    plain_mean,
+    regression_mean,
+    usable_covariates,
+    window_mean,
+)
+from inventory.batch import Trace
+from inventory.demand import HistoricalDemand
+from inventory.errors import FrozenModel, InputError
+from inventory.problems import Problem
+
+Totals = dict[str, NDArray[np.float64]]
+
+COVARIATES = {
+    "cash": (
+        "total demand",
+        "start price of raw material",
+        "changes of the raw price",
+        "start price of the product",
+        "changes of the product price",
+    )
+}
+"""What the columns of a problem's control variates are, in their order."""
+
+
+@dataclass(frozen=True)
+class PolicyResult:
+    """What one policy earned.
+
+    Attributes
+    ----------
+    estimate : Estimate
+        Expected return of an episode, with control variates where there are any.
+    plain : Estimate
+        The same as a plain mean of independent episodes.
+    std : float
+        Standard deviation of one episode's return.
+    metrics : dict
+        Means of the episodes' totals; ``fill_rate`` is summed first, units sold / units asked.
+    gap : float or None
+        ``(reference - return) / (reference - return of random)``.
+    paired : dict
+        By the other policy's name, the mean difference of the returns, this one's less its.
+    """
+
+    estimate: Estimate
+    plain: Estimate
+    std: float
+    metrics: dict[str, float]
+    gap: float | None
+    paired: dict[str, Estimate]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `Comparison.to_json` says of a policy."""
+        return {
+            "return_mean": self.estimate.mean,
+            "return_se": self.estimate.se,
+            "return_ci95": list(self.estimate.ci95),
+            "gap": self.gap,
+            **self.metrics,
+            "return_mean_plain": self.plain.mean,
+            "return_se_plain": self.plain.se,
+            "return_std": self.std,
+            "paired": {
+                other: {"difference": d.mean, "ci95": list(d.ci95)}
+                for other, d in self.paired.items()
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Policies on the same episodes.
+
+    Attributes
+    ----------
+    problem, episodes, seed : str, int, int
+        What was played, how often, and on which traces.
+    reference : Reference or None
+        The optimum or an upper bound.
+    policies : dict
+        Results by name, in the order given.
+    control_variates : tuple of str
+        The control variates that the means use; empty for plain means.
+    notes : tuple of str
+        What a reader of the intervals must know besides.
+    """
+
+    problem: str
+    episodes: int
+    seed: int
+    reference: Reference | None
+    policies: dict[str, PolicyResult]
+    control_variates: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as strictly valid JSON values: no NaN, no infinity, but null."""
+        reference = self.reference
+        values = {
+            "problem": self.problem,
+            "episodes": self.episodes,
+            "seed": self.seed,
+            "reference": reference
+            and {"kind": reference.kind, "value": reference.value, "note": reference.note},
+            "policies": {name: result.to_json() for name, result in self.policies.items()},
+            "control_variates": list(self.control_variates),
+        }
+        return {name: _finite(value) for name, value in values.items()}
+
+
+def compare(
+    problem: Problem,
+    parameters: FrozenModel,
+    policies: Mapping[str, Policy],
+    reference: Reference | Callable[[Trace], Reference] | None,
+    *,
+    episodes: int,
+    seed: int,
+    deterministic: bool = True,
+    observe_step: bool = False,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Play every policy on the same traces of the stream ``"evaluation"``.
+
+    Parameters
+    ----------
+    problem, parameters : Problem, FrozenModel
+        The problem to play.
+    policies : mapping
+        Policies by name. The random policy is added where it is missing: the gap needs it.
+    reference : Reference, callable or None
+        What to measure against, or a function of the traces that gives it.
+    episodes, seed : int
+        Number and seed of the traces.
+    deterministic, observe_step : bool
+        As in `evaluation.rollout.rollout`, for all policies.
+    progress : callable, optional
+        Called with the share that is done.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 2 episodes.
+    """
+    if episodes < 2:
+        raise InputError(f"episodes = {episodes}: must be at least 2, to tell how far off they are")
+    trace = problem.traces(parameters, "evaluation", seed, episodes)
+    contenders = dict(policies)
+    contenders.setdefault("random", RandomPolicy(seed))
+    totals: dict[str, Totals] = {}
+    for name, policy in contenders.items():
+        totals[name] = rollout(
+            problem,
+            parameters,
+            policy,
+            trace,
+            deterministic=deterministic,
+            observe_step=observe_step,
+            progress=_part(progress, len(totals), len(contenders)),
+        )
+    target = reference(trace) if callable(reference) else reference
+    estimator, variates, notes = _estimator(problem, parameters, trace)
+    notes += tuple(f"{n}: {p!r}" for n, p in policies.items() if n.startswith("tuned_"))
+    results = _results(totals, target, estimator)
+    return Comparison(problem.name, episodes, seed, target, results, variates, notes)
+
+
+def _part(progress: Progress | None, done: int, of: int) -> Progress | None:
+    """Turn the share of one policy's episodes into the share of all."""
+    return progress and (lambda share: progress((done + share) / of))
+
+
+def _estimator(
+    problem: Problem, parameters: FrozenModel, trace: Trace
+) -> tuple[Estimator, tuple[str, ...], tuple[str, ...]]:
+    """Return how to estimate a mean on these traces, its control variates and notes."""
+    if getattr(parameters, "demand_data", None) is not None:
+        return _history(parameters, trace)
+    covariates = problem.covariates(parameters, trace)
+    usable = usable_covariates(covariates, len(covariates))
+    names = COVARIATES.get(problem.name, ())
+    known = tuple(names[i] if i < len(names) else f"covariate {i + 1}" for i in usable)
+    return partial(regression_mean, covariates=covariates), known, ()
+
+
+def _history(parameters: Any, trace: Trace) -> tuple[Estimator, tuple[str, ...], tuple[str, ...]]:
+    """Return how to estimate a mean from windows of a history, and what to say of it."""
+    law = parameters.demand_law("evaluation")
+    if not isinstance(law, HistoricalDemand):
+        raise TypeError(f"demand from a file, but its law is a {type(law).__name__}")
+    demand = trace["demand"]
+    days, length = law.demand.size, demand.shape[1]
+    windows = (days - length + 1) / length
+    source = (
+        f"Demand comes from the {days} days of the evaluation period, in overlapping windows of "
+        f"{length}: room for no more than {days // length} that share no day."
+    )
+    if windows < 2:
+        told = "The intervals cover the drawing of windows and prices alone: nothing on other days."
+        return plain_mean, (), (f"{source} {told}",)
+    _, start = np.unique(demand.reshape(len(demand), -1), axis=0, return_inverse=True)
+    told = "The intervals take those for the sample, so more episodes hardly narrow them."
+    return partial(window_mean, start=start, windows=windows), (), (f"{source} {told}",)
+
+
+def _results(
+    totals: Mapping[str, Totals], reference: Reference | None, estimator: Estimator
+) -> dict[str, PolicyResult]:
+    returns = {name: values["return"] for name, values in totals.items()}
+    estimates = {name: estimator(values) for name, values in returns.items()}
+    worst = estimates["random"].mean
+    return {
+        name: PolicyResult(
+            estimate=estimates[name],
+            plain=plain_mean(values),
+            std=float(values.std(ddof=1)),
+            metrics=mean_metrics(totals[name]),
+            gap=gap(reference.value, estimates[name].mean, worst) if reference else None,
+            paired={
+                other: estimator(values - theirs)
+                for other, theirs in returns.items()
+                if other != name
+            },
+        )
+        for name, values in returns.items()
+    }
+
+
+def gap(reference: float, value: float, random: float) -> float | None:
+    """Return ``(reference - value) / (reference - random)``, or None if that has no meaning.
+
+    Examples
+    --------
+    >>> gap(10.0, 9.0, 0.0)
+    0.1
+    """
+    room = reference - random
+    if room == 0 or not math.isfinite(room):
+        return None
+    return (reference - value) / room
+
+
+def mean_metrics(totals: Totals) -> dict[str, float]:
+    """Return the mean of every total but the return; the fill rate is summed first."""
+    means = {name: float(values.mean()) for name, values in totals.items() if name != "return"}
+    if {"fill_rate", "units_sold", "unmet_demand"} <= set(means):
+        asked = means["units_sold"] + means["unmet_demand"]
+        means["fill_rate"] = means["units_sold"] / asked if asked > 0 else 1.0
+    return means
+
+
+def _finite(value: Any) -> Any:
+    """Return JSON values with None for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value
