@@ -29,7 +29,7 @@ def random_stream(seed: int, split: Split) -> np.random.Generator:
     False
     """
     sequence = np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split),))
-    return np.random.default_rng(sequence)
+    return np.random.Generator(np.random.SFC64(sequence))  # numpy's fastest
 
 
 class Outcome(NamedTuple):

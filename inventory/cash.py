@@ -23,6 +23,7 @@ from inventory.cash_law import (
 )
 from inventory.demand import DemandFile, DemandLaw, NormalDemand, demand_period
 from inventory.errors import FrozenModel, InputError
+from inventory.sampling import normal
 
 Amount = Annotated[float, Field(ge=0, le=1e9)]
 Price = Annotated[float, Field(ge=MIN_PRICE, le=1e9)]
@@ -90,17 +91,13 @@ def draw_trace(
         ``demand``, shape (episodes, T + 1) [units/step], index 0 shown by the reset;
         ``raw_price_change`` and ``product_price_change``, shape (episodes, T) [money/unit].
     """
-    p, steps = parameters, parameters.max_steps
-    start = rng.normal((p.raw_price_mean, p.product_price_mean), p.price_std, (episodes, 2))
-    start = np.maximum(start, MIN_PRICE)
-    changes = rng.standard_normal((2, episodes, steps))
-    changes *= p.price_std
-    return {
-        "raw_price": start[:, 0],
-        "product_price": start[:, 1],
-        "demand": law.draw(rng, episodes, steps + 1),
-        "raw_price_change": changes[0],
-        "product_price_change": changes[1],
+    p, shape = parameters, (parameters.max_steps, episodes)
+    return {  # drawn step by step, for all worlds at once: that is how the batch reads it
+        "raw_price": normal(rng, p.raw_price_mean, p.price_std, (episodes,), MIN_PRICE),
+        "product_price": normal(rng, p.product_price_mean, p.price_std, (episodes,), MIN_PRICE),
+        "demand": law.draw(rng, episodes, p.max_steps + 1),
+        "raw_price_change": normal(rng, 0.0, p.price_std, shape).T,
+        "product_price_change": normal(rng, 0.0, p.price_std, shape).T,
     }
 
 
@@ -227,7 +224,7 @@ class CashBatch:
         """Let the stored traces hold episodes of `steps` steps."""
         extra = {"demand": 1, "raw_price_change": 0, "product_price_change": 0}
         for name, one_more in extra.items():
-            room = np.zeros((self.num_worlds, steps + one_more))
+            room = np.zeros((steps + one_more, self.num_worlds)).T
             if name in self._trace:
                 old = self._trace[name]
                 room[:, : old.shape[1]] = old
@@ -261,16 +258,21 @@ class CashBatch:
             raise InputError(
                 f"trace holds {given['raw_price'].size} episodes, not {self.num_worlds}"
             )
-        self._begin(worlds, given)
+        self._begin(worlds, given, own=False)
 
     def restart(self, worlds: NDArray[np.intp]) -> None:
         """Start a new episode, on a drawn trace, in the worlds given by index."""
-        self._begin(worlds, draw_trace(self.parameters, self._law, self.rng, len(worlds)))
+        drawn = draw_trace(self.parameters, self._law, self.rng, len(worlds))
+        self._begin(worlds, drawn, own=True)
 
-    def _begin(self, worlds: NDArray[np.intp], trace: Trace) -> None:
+    def _begin(self, worlds: NDArray[np.intp], trace: Trace, *, own: bool) -> None:
         at: Any = slice(None) if len(worlds) == self.num_worlds else worlds
         for name, room in self._trace.items():
-            room[at, : trace[name].shape[1]] = trace[name]
+            part = trace[name]
+            if own and part.shape == room.shape and part.T.flags.c_contiguous:
+                self._trace[name] = part  # drawn for all worlds: no copy
+            else:
+                room[at, : part.shape[1]] = part
         start = np.zeros(len(worlds), STATE)
         start["cash"] = self.parameters.initial_cash
         start["raw_price"], start["product_price"] = trace["raw_price"], trace["product_price"]
@@ -295,9 +297,9 @@ class CashBatch:
             self.state,
             self.report,
             self._lots,
-            t["demand"],
-            t["raw_price_change"],
-            t["product_price_change"],
+            t["demand"].T,
+            t["raw_price_change"].T,
+            t["product_price_change"].T,
             actions,
             *outcome,
             self.expected_reward,

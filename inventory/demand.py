@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 
 from inventory.batch import Split
 from inventory.errors import FrozenModel, InputError, choose, short
+from inventory.sampling import normal
 
 VALIDATION_SHARE = 0.15
 """Share of the days before the split that select the best model, where no date is given."""
@@ -35,10 +36,7 @@ class NormalDemand:
 
     def draw(self, rng: np.random.Generator, episodes: int, days: int) -> NDArray[np.float64]:
         """Return demand of shape (episodes, days)."""
-        demand = rng.standard_normal((episodes, days))
-        demand *= self.std
-        demand += self.mean
-        return np.maximum(demand, 0.0, out=demand)
+        return normal(rng, self.mean, self.std, (days, episodes), 0.0).T
 
     @property
     def expected(self) -> float:

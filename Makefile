@@ -1,0 +1,50 @@
+# `make` alone lists the tasks. Everything happens in .venv, which the first task that needs it makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export OMP_NUM_THREADS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench study clean
+
+help: ## list the tasks
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+$(VENV)/.run: setup.cfg constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[test]'
+	@touch $@
+
+setup: $(VENV)/.run ## create .venv and install what the project needs
+
+demo: $(VENV)/.run ## train DQN on the cash problem and hold it against the exact optimum
+	$(BIN)/python train.py --algo dqn
+	$(BIN)/python evaluate.py --checkpoint
+
+test: $(VENV)/.test ## run the whole test suite
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test ## check format, style, types and who imports whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
+
+format: $(VENV)/.test ## format the code and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.run ## measure speed: ratios against a peer or a null in the same run
+	$(BIN)/python -m benchmarks.speed
+
+study: $(VENV)/.run ## does longer exploration help? final gap over the length of the epsilon schedule
+	$(BIN)/python -m studies.exploration
+
+clean: ## remove caches and the virtual environment; runs/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

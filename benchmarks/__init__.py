@@ -1,0 +1,1 @@
+"""Speed, measured in pairs: `make bench`."""

@@ -1,0 +1,1 @@
+"""Small studies that one command reproduces."""
