@@ -1,0 +1,207 @@
+"""The comparison: the same traces for all, strict JSON, and a table that fits."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from baselines.cash_rules import BaseStock, BuyBuyConvert
+from baselines.optimum.reference import Reference
+from baselines.policy import RandomPolicy
+from evaluation.comparison import Comparison, compare, gap, mean_metrics
+from evaluation.rollout import rollout
+from evaluation.table import show
+from inventory.cash import CashParameters
+from inventory.errors import InputError
+from inventory.problems import PROBLEMS
+
+CASH = PROBLEMS["cash"]
+OPTIMUM = Reference("optimum", -1944.9, "Exact.")
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    policies = {"buy_buy_convert": BuyBuyConvert(), "checkpoint": BuyBuyConvert(stop_before_end=2)}
+    return compare(CASH, CashParameters(), policies, OPTIMUM, episodes=2000, seed=1)
+
+
+@pytest.fixture(scope="module")
+def demand_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("demand") / "days.csv"
+    days = np.arange("2020-01-01", "2021-07-01", dtype="datetime64[D]")
+    demand = np.random.default_rng(0).integers(130, 301, days.size)
+    rows = [f"{day},{units}" for day, units in zip(days, demand, strict=True)]
+    path.write_text("\n".join(["date,shop", *rows]))
+    return {"file": path, "column": "shop", "split": "2021-01-01"}
+
+
+def real(demand_file, **changes) -> CashParameters:
+    given = {
+        "initial_cash": 20_000,
+        "demand_data": demand_file,
+        "buy_lots": [800],
+        "convert_lots": [400],
+        "objective": "profit",
+        "max_steps": 29,
+    }
+    return CashParameters.model_validate({**given, **changes})
+
+
+def test_json_has_the_agreed_keys(comparison):
+    told = comparison.to_json()
+    keys = ["problem", "episodes", "seed", "reference", "policies", "control_variates"]
+    assert list(told) == keys
+    assert told["reference"] == {"kind": "optimum", "value": -1944.9, "note": "Exact."}
+    assert list(told["policies"]) == ["buy_buy_convert", "checkpoint", "random"]
+    assert set(told["policies"]["checkpoint"]) == {
+        *("return_mean", "return_se", "return_ci95", "gap", "return_mean_plain"),
+        *("return_se_plain", "return_std", "paired", "length", "final_cash", "units_sold"),
+        *("unmet_demand", "fill_rate", "invalid_actions"),
+    }
+    paired = told["policies"]["checkpoint"]["paired"]
+    assert set(paired) == {"buy_buy_convert", "random"}
+    assert set(paired["random"]) == {"difference", "ci95"}
+    assert "total demand" in told["control_variates"]
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+def test_the_gap_follows_from_the_printed_numbers(comparison):
+    told = comparison.to_json()["policies"]
+    random = told["random"]["return_mean"]
+    for policy in told.values():
+        low, high = policy["return_ci95"]
+        assert low < policy["return_mean"] < high
+        assert policy["gap"] == (-1944.9 - policy["return_mean"]) / (-1944.9 - random)
+    assert told["random"]["gap"] == 1
+    assert abs(told["checkpoint"]["gap"]) < 0.005
+
+
+def test_differences_are_paired_and_agree_with_the_means(comparison):
+    policies = comparison.to_json()["policies"]
+    for name, policy in policies.items():
+        for other, paired in policy["paired"].items():
+            means = policy["return_mean"] - policies[other]["return_mean"]
+            assert paired["difference"] == pytest.approx(means)
+            assert paired["difference"] == pytest.approx(
+                -policies[other]["paired"][name]["difference"]
+            )
+    low, high = policies["checkpoint"]["paired"]["buy_buy_convert"]["ci95"]
+    assert low == pytest.approx(0.3)  # the same 0.3 on every trace
+    assert high == pytest.approx(0.3)
+
+
+def test_a_policy_plays_the_evaluation_traces_of_the_seed(comparison):
+    trace = CASH.traces(CashParameters(), "evaluation", 1, 2000)
+    totals = rollout(CASH, CashParameters(), BuyBuyConvert(), trace)
+    told = comparison.policies["buy_buy_convert"]
+    assert told.plain.mean == totals["return"].mean()
+    assert told.std == pytest.approx(totals["return"].std(ddof=1))
+    assert told.metrics["final_cash"] == totals["final_cash"].mean()
+
+
+def test_the_same_seed_gives_the_same_comparison():
+    policies = {"random": RandomPolicy(7)}
+    first, second = (
+        compare(CASH, CashParameters(), policies, OPTIMUM, episodes=50, seed=3).to_json()
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_a_reference_may_depend_on_the_traces():
+    parameters = CashParameters(max_steps=4)
+    seen = []
+
+    def bound(trace) -> Reference:
+        seen.append(trace["demand"].shape)
+        return Reference("upper_bound", float(trace["demand"].mean()), "")
+
+    told = compare(CASH, parameters, {}, bound, episodes=20, seed=0, progress=seen.append)
+    assert seen == [1.0, (20, 5)]
+    assert told.reference is not None
+    assert told.reference.kind == "upper_bound"
+    without = compare(CASH, parameters, {}, None, episodes=20, seed=0).to_json()
+    assert without["reference"] is None
+    assert without["policies"]["random"]["gap"] is None
+
+
+@pytest.mark.parametrize(("reference", "random"), [(1.0, 1.0), (np.inf, 0.0), (0.0, np.nan)])
+def test_a_gap_without_meaning_is_none(reference, random):
+    assert gap(reference, 0.5, random) is None
+
+
+def test_infinite_values_become_null():
+    reference = Reference("upper_bound", float("inf"), "")
+    told = compare(CASH, CashParameters(max_steps=2), {}, reference, episodes=20, seed=0).to_json()
+    assert told["reference"]["value"] is None
+    json.dumps(told, allow_nan=False)
+
+
+def test_fill_rate_is_summed_first():
+    totals = {
+        "return": np.zeros(2),
+        "units_sold": np.array([1.0, 30.0]),
+        "unmet_demand": np.array([1.0, 10.0]),
+        "fill_rate": np.array([0.5, 0.75]),
+    }
+    assert mean_metrics(totals)["fill_rate"] == 31 / 42
+    assert "return" not in mean_metrics(totals)
+    nothing = {name: np.zeros(2) for name in totals}
+    assert mean_metrics(nothing)["fill_rate"] == 1
+
+
+def test_one_episode_is_refused():
+    with pytest.raises(InputError, match="episodes = 1: must be at least 2"):
+        compare(CASH, CashParameters(), {}, OPTIMUM, episodes=1, seed=0)
+
+
+def test_real_demand_gets_the_interval_of_its_disjoint_windows(demand_file):
+    told = compare(
+        CASH, real(demand_file), {"rule": BaseStock(400, 800)}, None, episodes=3000, seed=1
+    )
+    rule = told.policies["rule"]
+    assert told.control_variates == ()
+    assert "181 days" in told.notes[0]
+    assert "no more than 6 that share no day" in told.notes[0]
+    assert rule.estimate.mean == rule.plain.mean
+    assert rule.estimate.se > 3 * rule.plain.se
+
+
+def test_a_history_too_short_for_two_windows_is_told(demand_file):
+    parameters = real(demand_file, max_steps=120)
+    told = compare(CASH, parameters, {"rule": BuyBuyConvert()}, None, episodes=50, seed=1)
+    assert "nothing on other days" in told.notes[0]
+    assert told.policies["rule"].estimate == told.policies["rule"].plain
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_fits_and_shows_every_number_whole(comparison, demand_file, width):
+    policies = {"tuned_base_stock": BaseStock(400, 800), "optimum": BuyBuyConvert()}
+    large = compare(
+        CASH, real(demand_file), policies, Reference("upper_bound", 1e5, ""), episodes=300, seed=1
+    )
+    for compared in (comparison, large):
+        console = Console(width=width, record=True, file=io.StringIO())
+        show(compared, console)
+        text = console.export_text()
+        lines = text.splitlines()
+        assert max(map(len, lines)) <= width
+        assert "…" not in text
+        assert all(any(line.startswith(name) for line in lines) for name in compared.policies)
+
+
+def test_the_checkpoint_comes_first_in_the_table(comparison):
+    console = Console(width=80, file=io.StringIO())
+    show(comparison, console)
+    text = "\n" + console.file.getvalue()  # type: ignore[attr-defined]
+    rows = [text.index(f"\n{name} ") for name in ("checkpoint", "buy_buy_convert", "random")]
+    assert rows == sorted(rows)
+    for part in (
+        "checkpoint minus",
+        "buy_buy_convert       0.300",
+        "total demand",
+        "Optimum: Exact.",
+    ):
+        assert part in text
