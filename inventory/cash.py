@@ -147,10 +147,8 @@ def check_trace(trace: Mapping[str, Any], steps: int) -> Trace:
 def trace_covariates(parameters: CashParameters, trace: Trace) -> NDArray[np.float64]:
     """Return functions of the trace whose mean is known to be zero, as control variates.
 
-    They are the total demand over its mean, the start price of the product over its mean and the
-    product price's changes, each change weighted by the steps that it still affects. The floor
-    under the prices is left out of account: it is met only where ``price_std`` is large against
-    the prices, and then none but the demand is used.
+    They are, each less its mean: the total demand, and for raw material and product the start
+    price and the sum of the price's changes, weighted by the steps that each still affects.
 
     Returns
     -------
@@ -162,11 +160,10 @@ def trace_covariates(parameters: CashParameters, trace: Trace) -> NDArray[np.flo
         return np.empty((episodes, 0))
     expected = NormalDemand(p.demand_mean, p.demand_std).expected
     columns = [trace["demand"][:, 1:].sum(axis=1) - expected * p.max_steps]
-    spread = p.price_std * np.sqrt(p.max_steps + 1.0)
-    if min(p.raw_price_mean, p.product_price_mean) - MIN_PRICE > 6 * spread > 0:
-        weight = np.arange(p.max_steps, 0, -1) - 1.0
-        for side, mean in (("raw", p.raw_price_mean), ("product", p.product_price_mean)):
-            columns += [trace[f"{side}_price"] - mean, trace[f"{side}_price_change"] @ weight]
+    weight = np.arange(p.max_steps, 0, -1) - 1.0
+    for side, mean in (("raw", p.raw_price_mean), ("product", p.product_price_mean)):
+        start = MIN_PRICE + NormalDemand(mean - MIN_PRICE, p.price_std).expected  # its own floor
+        columns += [trace[f"{side}_price"] - start, trace[f"{side}_price_change"] @ weight]
     return np.stack(columns, axis=1)
 
 

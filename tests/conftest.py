@@ -1,0 +1,47 @@
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+from hypothesis import settings
+
+from agents import console
+from tests.golden_cases import golden_cases
+
+settings.register_profile("project", derandomize=True, deadline=None, max_examples=40)
+settings.load_profile("project")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give every test that asks for a `cash_case` all golden trajectories of the cash problem."""
+    if "cash_case" in metafunc.fixturenames:
+        cases = golden_cases("cash_*.json")
+        metafunc.parametrize("cash_case", cases.values(), ids=cases.keys())
+
+
+@dataclass(frozen=True)
+class Finished:
+    status: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., Finished]:
+    """Run a command in this process as its script would, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(command: click.Command, *arguments: object) -> Finished:
+        monkeypatch.setattr(sys, "argv", ["script", *map(str, arguments)])
+        with pytest.raises(SystemExit) as leaving:
+            console.run(command)
+        captured = capsys.readouterr()
+        status = leaving.value.code
+        assert isinstance(status, int)
+        return Finished(status, captured.out, captured.err)
+
+    return run
