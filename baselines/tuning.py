@@ -79,7 +79,7 @@ def tune(
     family: Family,
     *,
     seed: int = 0,
-    episodes: int = 500,
+    episodes: int = 1000,
     rounds: int = 4,
 ) -> Tuned:
     """Find the parameters of a rule with the highest mean return.

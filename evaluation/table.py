@@ -65,7 +65,7 @@ def _table(comparison: Comparison, width: int, metrics: list[str]) -> Table:
     reference = comparison.reference
     if reference is not None:
         table.add_section()
-        label = reference.kind.replace("_", " ")
+        label = "optimum (solved)" if reference.kind == "optimum" else "upper bound"
         blanks = [""] * len(metrics)
         value = _number(reference.value, digits)
         table.add_row(label, value, "", *blanks, "0.00", style="italic")
@@ -98,9 +98,12 @@ def _number(value: float, digits: int) -> str:
 
 
 def _differences(comparison: Comparison) -> list[Text]:
-    """Return one line for the first policy of the table against each other."""
-    first, *others = _order(comparison)
-    paired = comparison.policies[first].paired
+    """Return one line for the checkpoint, or else the best policy, against each other one."""
+    policies = comparison.policies
+    best = max(policies, key=lambda name: policies[name].estimate.mean)
+    first = CHECKPOINT if CHECKPOINT in policies else best
+    paired = policies[first].paired
+    others = [name for name in _order(comparison) if name != first]
     if not others:
         return []
     digits = _digits(paired.values())

@@ -205,3 +205,11 @@ def test_the_checkpoint_comes_first_in_the_table(comparison):
         "Optimum: Exact.",
     ):
         assert part in text
+
+
+def test_without_a_checkpoint_the_best_policy_is_set_against_the_others():
+    policies = {"random": RandomPolicy(), "buy_buy_convert": BuyBuyConvert()}
+    told = compare(CASH, CashParameters(), policies, OPTIMUM, episodes=50, seed=1)
+    console = Console(width=80, file=io.StringIO())
+    show(told, console)
+    assert "buy_buy_convert minus" in console.file.getvalue()  # type: ignore[attr-defined]
