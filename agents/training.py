@@ -85,9 +85,9 @@ def _rounded(value: float) -> float:
 
 def training_env(config: RunConfig) -> VecEnv:
     """Return the batch that the run learns from, wrapped as its configuration says."""
-    s = config.settings
+    s, stages = config.settings, _stages(config)
     batch = config.problem.make_batch(
-        config.parameters,
+        stages[0].parameters if stages else config.parameters,
         s.n_envs,
         rng=random_stream(s.seed, "training"),
         split="training",
@@ -197,8 +197,9 @@ def _learn(
         EpisodeMetrics(config.to_dict(), _flat_numbers(config.hyperparameters.model_dump()))
     ]
     stage: Callable[[], str] = lambda: ""  # noqa: E731
-    if s.curriculum.stages:
-        curriculum = CurriculumCallback(_stages(config), s.curriculum.unit)
+    stages = _stages(config)
+    if stages:
+        curriculum = CurriculumCallback(stages, s.curriculum.unit)
         callbacks.append(curriculum)
         stage = lambda: f"stage {curriculum.stage + 1}/{len(curriculum.stages)}"  # noqa: E731
     algorithm = ALGORITHMS[s.algo]

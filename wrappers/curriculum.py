@@ -19,7 +19,8 @@ class Stage:
 class CurriculumCallback(BaseCallback):
     """Change the parameters of the training worlds as training goes on.
 
-    Each world changes at the start of its next episode. The stage (counted from 1) and the number
+    Each world changes at the start of its next episode, so the worlds must begin with the first
+    stage's parameters. The stage (counted from 1) and the number
     of episodes are logged as ``curriculum/stage`` and ``curriculum/episodes``.
 
     Parameters

@@ -1,7 +1,9 @@
 """Normalisation of observations and rewards, and its statistics on disk without pickle."""
 
+import io
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -108,14 +110,14 @@ def load_running_statistics(env: VecEnv, path: Path) -> None:
     if layer is None:
         return
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             for name, moments in _moments(layer).items():
                 mean, var = file[f"{name}_mean"], file[f"{name}_var"]
                 if mean.shape != np.shape(moments.mean) or var.shape != np.shape(moments.var):
                     raise InputError(f"{path}: statistics of another shape; was it moved here?")
                 moments.mean, moments.var = mean, var
                 moments.count = float(file[f"{name}_count"])
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: cannot read running statistics; train again") from None

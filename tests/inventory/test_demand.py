@@ -1,4 +1,5 @@
 import datetime as dt
+import itertools
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def test_no_day_is_in_two_periods(bakery):
     source = validated(DemandFile, bakery)
     parts = [demand_period(source, split) for split in ("training", "validation", "evaluation")]
     assert sum(part.demand.size for part in parts) == 1215
-    for former, latter in zip(parts[:-1], parts[1:], strict=True):
+    for former, latter in itertools.pairwise(parts):
         assert former.first_day + dt.timedelta(days=former.demand.size) == latter.first_day
     assert parts[2].first_day == dt.date(2018, 7, 1)
     tuning = demand_period(source, "tuning")
