@@ -28,8 +28,10 @@ from inventory.cash_law import MIN_PRICE, act, step_reward
 from inventory.demand import NormalDemand, expected_sales
 from inventory.errors import InputError
 
-MAX_VALUES = 200_000_000
-"""Values that are kept, four bytes each."""
+MAX_BYTES = 900_000_000
+"""Memory of the largest problem that is solved."""
+MAX_WORK = 5e10
+"""Multiplications of the largest problem that is solved, well under a minute."""
 CHECKED_EPISODES = 2000
 _NO_STOP = -np.inf
 
@@ -93,7 +95,9 @@ class OptimalCashPolicy:
             If the batch runs another problem than the one solved.
         """
         if not isinstance(batch, CashBatch):
-            raise InputError(f"the optimum of the cash problem cannot act on {type(batch).__name__}")
+            raise InputError(
+                f"the optimum of the cash problem cannot act on {type(batch).__name__}"
+            )
         mine, its = self._parameters, batch.parameters
         for name in CashParameters.model_fields:
             if name != "initial_cash" and getattr(mine, name) != getattr(its, name):
@@ -149,9 +153,9 @@ def solve_cash(
     parameters : CashParameters
         The problem.
     resolution : Resolution, optional
-        How fine the grids are.
+        How fine the grids are; by default `Resolution()`, coarser where that would be too large.
     caps : tuple of float, optional
-        Where the search for large enough caps of raw and product starts [units].
+        Least caps of raw and product [units]; by default as small as the check allows.
     checked_episodes : int
         Number of simulated episodes of the check.
 
@@ -165,69 +169,73 @@ def solve_cash(
         raise InputError(
             "the optimum needs the normal law of demand; for demand_data use the hindsight bound"
         )
-    chosen = resolution if resolution is not None else Resolution()
-    limits = (float(p.max_steps * max(p.buy_lots)), float(p.max_steps * max(p.convert_lots)))
-    found = caps if caps is not None else _first_caps(p)
-    found = _search_caps(p, chosen.coarse(), found, limits, min(200, checked_episodes))
+    wanted = resolution if resolution is not None else Resolution()
+    room = _search_caps(p, wanted.coarse(), min(200, checked_episodes))
+    if caps is not None:
+        room = max(room[0], caps[0]), max(room[1], caps[1])
     while True:
-        solved = _solve(p, chosen, found)
-        refused, reached, ended = _simulate(solved, checked_episodes)
-        grown = _wanted_caps(p, solved.grid.caps, reached, limits)
-        if grown == solved.grid.caps:
-            return replace(
-                solved, reference=_judge(solved, refused | ended, chosen, checked_episodes)
-            )
-        found = grown
-
-
-def _first_caps(parameters: CashParameters) -> tuple[float, float]:
-    buy, make = max(parameters.buy_lots), max(parameters.convert_lots)
-    return float(max(buy, parameters.raw_per_product * make) + buy), 2.0 * make
+        grid = _affordable_grid(p, wanted, room, may_coarsen=resolution is None)
+        solved = _solve(p, grid)
+        hindered, reached = _simulate(solved, checked_episodes)
+        grown = _grown_caps(p, grid.caps, reached)
+        if grown == grid.caps:
+            return replace(solved, reference=_judge(solved, hindered))
+        room = grown
 
 
 def _search_caps(
-    parameters: CashParameters,
-    resolution: Resolution,
-    caps: tuple[float, float],
-    limits: tuple[float, float],
-    episodes: int,
+    parameters: CashParameters, resolution: Resolution, episodes: int
 ) -> tuple[float, float]:
-    """Return caps that the policy of a coarse grid leaves a lot's room below."""
+    """Return caps that the policy of a coarse grid leaves a lot and a half of room below."""
+    buy, make = max(parameters.buy_lots), max(parameters.convert_lots)
+    caps = float(max(buy, parameters.raw_per_product * make) + buy), 2.0 * make
     while True:
-        solved = _solve(parameters, resolution, caps)
-        _, reached, _ = _simulate(solved, episodes)
-        grown = _wanted_caps(parameters, solved.grid.caps, reached, limits)
-        if grown == solved.grid.caps:
-            buy, make = max(parameters.buy_lots), max(parameters.convert_lots)
-            room = (reached[0] + 1.5 * buy, reached[1] + 1.5 * make)
-            return min(room[0], grown[0]), min(room[1], grown[1])
+        grid = _affordable_grid(parameters, resolution, caps)
+        _, reached = _simulate(_solve(parameters, grid), episodes)
+        grown = _grown_caps(parameters, grid.caps, reached)
+        if grown == grid.caps:
+            return min(reached[0] + 1.5 * buy, grown[0]), min(reached[1] + 1.5 * make, grown[1])
         caps = grown
 
 
-def _wanted_caps(
-    parameters: CashParameters, caps: tuple[float, float], reached: Floats, limits: tuple[float, float]
+def _grown_caps(
+    parameters: CashParameters, caps: tuple[float, float], reached: Floats
 ) -> tuple[float, float]:
     """Return `caps`, doubled where `reached` comes within one lot of them."""
-    lots = (max(parameters.buy_lots), max(parameters.convert_lots))
-    raw, product = (
-        cap if most + lot <= cap or cap >= limit else min(2.0 * cap, limit)
-        for most, lot, cap, limit in zip(reached, lots, caps, limits, strict=True)
+    grown = list(caps)
+    for i, lots in enumerate((parameters.buy_lots, parameters.convert_lots)):
+        limit = parameters.max_steps * max(lots)  # more cannot be had
+        if reached[i] + max(lots) > caps[i] and caps[i] < limit:
+            grown[i] = min(2.0 * caps[i], limit)
+    return grown[0], grown[1]
+
+
+def _affordable_grid(
+    parameters: CashParameters,
+    resolution: Resolution,
+    caps: tuple[float, float],
+    *,
+    may_coarsen: bool = False,
+) -> CashGrid:
+    """Return the finest grid allowed that memory and time can bear."""
+    steps, cause = parameters.max_steps, ""
+    for tried in resolution.coarser() if may_coarsen else [resolution]:
+        grid = make_grid(parameters, tried, caps)
+        size = math.prod(grid.shape)
+        memory = (4 * steps + 32) * size  # what is kept, and room to work
+        terms = np.count_nonzero(grid.demand_weights) + parameters.num_actions + 6
+        if memory <= MAX_BYTES and steps * size * terms <= MAX_WORK:
+            return grid
+        cause = f"{steps} steps of {' x '.join(map(str, grid.shape))} values"
+    raise InputError(
+        f"the exact optimum is too large to solve: {cause}; reduce max_steps, the lots, the "
+        "resolution or price_std"
     )
-    return raw, product
 
 
-def _solve(
-    parameters: CashParameters, resolution: Resolution, caps: tuple[float, float]
-) -> CashOptimum:
-    """Solve on one grid, without the cash constraint."""
-    p, grid = parameters, make_grid(parameters, resolution, caps)
-    count = p.max_steps * math.prod(grid.shape)
-    if count > MAX_VALUES:
-        raise InputError(
-            f"the exact optimum needs {count:,} values ({p.max_steps} steps of "
-            f"{' x '.join(map(str, grid.shape))}), over {MAX_VALUES:,}; reduce max_steps, the lots "
-            "or price_std"
-        )
+def _solve(parameters: CashParameters, grid: CashGrid, stop: float = _NO_STOP) -> CashOptimum:
+    """Solve on one grid without the cash constraint; `stop` is what an early end is worth."""
+    p = parameters
     values = np.empty((p.max_steps, *grid.shape), np.float32)
     start = _backward(
         p.constants(),
@@ -240,7 +248,7 @@ def _solve(
         grid.raw_price_law,
         grid.demand_weights,
         grid.empty_weights,
-        _stop_value(p),
+        stop,
         values,
     )
     std = p.price_std
@@ -254,8 +262,8 @@ def _stop_value(parameters: CashParameters) -> float:
 
     Cash never falls below 0, since no purchase exceeds it. It can meet 0 exactly only where all
     purchases were made at a price that has a probability of its own: the mean of prices that do
-    not move, or the floor. An early end spares all later costs; to be on the safe side it is then
-    allowed at any time.
+    not move, or the floor. An early end spares all later costs, so that leaving bankruptcy out
+    might give too low a value.
     """
     p = parameters
     spread = p.price_std * math.sqrt(p.max_steps + 1.0)
@@ -266,38 +274,40 @@ def _stop_value(parameters: CashParameters) -> float:
     return _NO_STOP
 
 
-def _simulate(solved: CashOptimum, episodes: int) -> tuple[NDArray[np.bool_], Floats, NDArray[np.bool_]]:
-    """Run the policy; return where cash refused an action, stocks reached, where it went bankrupt."""
+def _simulate(solved: CashOptimum, episodes: int) -> tuple[NDArray[np.bool_], Floats]:
+    """Run the policy; return where cash hindered it, and the largest stocks it had."""
     p, policy = solved.parameters, solved.policy()
     rng = np.random.default_rng(20_110_829)
     batch = CashBatch(p, episodes, rng=rng)
     batch.reset(draw_trace(p, NormalDemand(p.demand_mean, p.demand_std), rng, episodes))
     policy.bind(batch)
-    ended = np.zeros(episodes, np.bool_)
+    bankrupt = np.zeros(episodes, np.bool_)
     for _ in range(p.max_steps):
-        ended |= batch.step(policy.predict(None)[0]).terminated
-    return policy.refused, policy.reached, ended
+        bankrupt |= batch.step(policy.predict(None)[0]).terminated
+    return policy.refused | bankrupt, policy.reached
 
 
-def _judge(
-    solved: CashOptimum, hindered: NDArray[np.bool_], resolution: Resolution, episodes: int
-) -> Reference:
+def _judge(solved: CashOptimum, hindered: NDArray[np.bool_]) -> Reference:
     """Return the reference with its kind and its note."""
-    grid, hits = solved.grid, int(hindered.sum())
-    raw, product = grid.caps
+    grid, value, hits = solved.grid, solved.reference.value, int(hindered.sum())
+    (raw, product), stop = grid.caps, _stop_value(solved.parameters)
     note = (
         f"Dynamic programming, linear between nodes: raw to {raw:g} by {grid.raw_unit:g}, product "
         f"to {product:g} by {grid.product_unit:g}, {grid.product_price.size} product prices, "
         f"{grid.raw_price.size} raw prices; "
     )
-    if _stop_value(solved.parameters) > _NO_STOP:
-        note += "the cash constraint is ignored and stopping at the price of bankruptcy is free."
-        return Reference("upper_bound", solved.reference.value, note)
+    if stop > _NO_STOP:  # allow the early end at any time: a bound, and exact where it is not used
+        bound = _solve(solved.parameters, grid, stop).reference.value
+        if bound > value + 1e-6 * max(1.0, abs(value)):
+            note += "the cash constraint is ignored, and stopping at the price of bankruptcy free."
+            return Reference("upper_bound", bound, note)
     if hits:
-        note += f"the cash constraint is ignored and would bind in {hits} of {episodes} episodes."
-        return Reference("upper_bound", solved.reference.value, note)
-    note += f"cash never refused a purchase in {episodes} simulated episodes."
-    return Reference("optimum", solved.reference.value, note)
+        note += (
+            f"the cash constraint is ignored; it would bind in {hits} of {hindered.size} episodes."
+        )
+        return Reference("upper_bound", value, note)
+    note += f"cash never refused a purchase in {hindered.size} simulated episodes."
+    return Reference("optimum", value, note)
 
 
 @numba.njit(cache=True)
@@ -350,21 +360,14 @@ def _market_reward(
 @numba.njit(cache=True)
 def _expect_prices(value: Floats, product_law: Floats, raw_law: Floats, out: Floats) -> None:
     """Take the expectation over both price moves."""
+    half = np.empty(value[0, 0].shape)
     for r in range(value.shape[0]):
         for i in range(value.shape[1]):
-            half = value[r, i] if raw_law.shape[0] == 1 else np.zeros(value.shape[2:])
-            if raw_law.shape[0] > 1:
-                for c in range(raw_law.shape[0]):
-                    for j in range(raw_law.shape[0]):
-                        if raw_law[c, j] != 0.0:
-                            for p in range(half.shape[0]):
-                                half[p, c] += raw_law[c, j] * value[r, i, p, j]
-            out[r, i] = 0.0
-            for p in range(product_law.shape[0]):
-                for j in range(product_law.shape[0]):
-                    if product_law[p, j] != 0.0:
-                        for c in range(half.shape[1]):
-                            out[r, i, p, c] += product_law[p, j] * half[j, c]
+            half[:], out[r, i] = 0.0, 0.0
+            for to, at in zip(*np.nonzero(raw_law)):  # noqa: B905  (numba knows no `strict`)
+                half[:, to] += raw_law[to, at] * value[r, i, :, at]
+            for to, at in zip(*np.nonzero(product_law)):  # noqa: B905
+                out[r, i, to] += product_law[to, at] * half[at]
 
 
 @numba.njit(cache=True)
@@ -404,7 +407,13 @@ def _best_action(
             for j in range(raw_price.size):  # with the money in hand that the purchase needs
                 money = lots[0, a] * raw_price[j]
                 raw, made, left, invalid = act(
-                    r * raw_unit, 0.0, money, raw_price[j], c.raw_per_product, lots[0, a], lots[1, a]
+                    r * raw_unit,
+                    0.0,
+                    money,
+                    raw_price[j],
+                    c.raw_per_product,
+                    lots[0, a],
+                    lots[1, a],
                 )
                 earned[j] = step_reward(c, made, invalid, money - left, 0.0, 0.0, 0.0, 0.0)
             if invalid:
@@ -424,21 +433,17 @@ def _place(nodes: Floats, x: float) -> tuple[int, float]:
     """Return the node at or below x and the share of the way to the next."""
     if nodes.size == 1:
         return 0, 0.0
-    j = min(max(np.searchsorted(nodes, x, side="right") - 1, 0), nodes.size - 2)
+    j = min(max(int(np.searchsorted(nodes, x, side="right")) - 1, 0), nodes.size - 2)
     return j, min(max((x - nodes[j]) / (nodes[j + 1] - nodes[j]), 0.0), 1.0)
 
 
 @numba.njit(cache=True)
 def _price_mean(table: NDArray[np.float32], p: int, c: int, u: float, v: float) -> float:
     """Interpolate between the prices."""
-    total = (1.0 - u) * (1.0 - v) * table[p, c]
-    if u > 0.0:
-        total += u * (1.0 - v) * table[p + 1, c]
-    if v > 0.0:
-        total += (1.0 - u) * v * table[p, c + 1]
-    if u > 0.0 and v > 0.0:
-        total += u * v * table[p + 1, c + 1]
-    return total
+    p_next, c_next = min(p + 1, table.shape[0] - 1), min(c + 1, table.shape[1] - 1)
+    low = (1.0 - u) * table[p, c] + u * table[p_next, c]
+    high = (1.0 - u) * table[p, c_next] + u * table[p_next, c_next]
+    return float((1.0 - v) * low + v * high)
 
 
 @numba.njit(cache=True)

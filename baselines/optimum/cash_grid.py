@@ -23,7 +23,6 @@ SPREAD = 4.0
 _FLOOR_ZONE = 4.0
 """Standard deviations of a move above the floor within which a move may well meet the floor."""
 _NEGLIGIBLE = 1e-13
-_MAX_NODES_PER_LOT = 200
 
 
 @dataclass(frozen=True)
@@ -38,15 +37,31 @@ class Resolution:
         Nodes of the product price's grid.
     raw_price_nodes : int
         Nodes of each price's grid where the raw price counts too (``objective="profit"``).
+    lot_nodes : int
+        Most nodes of the product grid in what all conversion lots have in common.
     """
 
     product_nodes: float = 6.0
     price_nodes: int = 33
-    raw_price_nodes: int = 17
+    raw_price_nodes: int = 25
+    lot_nodes: int = 50
 
     def coarse(self) -> "Resolution":
         """Return the resolution at which the caps of the stocks are searched."""
-        return Resolution(min(2.0, self.product_nodes), 5, 5)
+        return Resolution(min(2.0, self.product_nodes), 5, 5, min(5, self.lot_nodes))
+
+    def coarser(self) -> list["Resolution"]:
+        """Return this resolution and coarser ones; prices matter more than product."""
+        shares = ((1.0, 1.0), (0.5, 1.0), (0.5, 0.7), (1 / 3, 0.5), (1 / 3, 0.35))
+        return [
+            Resolution(
+                self.product_nodes * product,
+                math.ceil(self.price_nodes * price),
+                math.ceil(self.raw_price_nodes * price),
+                math.ceil(self.lot_nodes * product),
+            )
+            for product, price in shares
+        ]
 
 
 @dataclass(frozen=True)
@@ -100,7 +115,7 @@ def make_grid(
     """Lay the grid with stocks up to `caps` (raw, product), rounded up to a node."""
     p = parameters
     raw_unit = float(math.gcd(*p.buy_lots, *(p.raw_per_product * lot for lot in p.convert_lots)))
-    unit = _product_unit(p, resolution.product_nodes)
+    unit = _product_unit(p, resolution)
     nodes = math.ceil(caps[1] / unit - 1e-9) + 1
     profit = p.objective == "profit"
     count = resolution.raw_price_nodes if profit else resolution.price_nodes
@@ -123,7 +138,7 @@ def make_grid(
     )
 
 
-def _product_unit(parameters: CashParameters, nodes_per_std: float) -> float:
+def _product_unit(parameters: CashParameters, resolution: Resolution) -> float:
     """Return the distance of product nodes, a divisor of every lot that is converted.
 
     Where demand does not vary, the stocks that can occur are multiples of what lots and demand
@@ -131,11 +146,11 @@ def _product_unit(parameters: CashParameters, nodes_per_std: float) -> float:
     """
     lot = math.gcd(*parameters.convert_lots)
     if parameters.demand_std > 0.0:
-        nodes = math.ceil(lot * nodes_per_std / parameters.demand_std)
-        return lot / min(nodes, _MAX_NODES_PER_LOT)
+        nodes = math.ceil(lot * resolution.product_nodes / parameters.demand_std)
+        return lot / min(nodes, resolution.lot_nodes)
     demand = Fraction(parameters.demand_mean).limit_denominator(1000)
     parts = math.gcd(lot * demand.denominator, demand.numerator)
-    return max(parts / demand.denominator, lot / _MAX_NODES_PER_LOT)
+    return max(parts / demand.denominator, lot / resolution.lot_nodes)
 
 
 def price_nodes(mean: float, std: float, steps: int, count: int) -> Floats:
@@ -149,10 +164,10 @@ def price_nodes(mean: float, std: float, steps: int, count: int) -> Floats:
     reach = SPREAD * std * math.sqrt(steps + 1.0)
     space = max(math.sqrt(3.0) * std, 2.0 * reach / (count - 1))
     half = math.ceil(reach / space)
-    nodes = mean + space * np.arange(-half, half + 1)
+    nodes: Floats = mean + space * np.arange(-half, half + 1, dtype=np.float64)
     if nodes[0] > MIN_PRICE:
         return nodes
-    near = MIN_PRICE + 0.5 * std * np.arange(4 * _FLOOR_ZONE + 1)
+    near = MIN_PRICE + 0.5 * std * np.arange(4 * _FLOOR_ZONE + 1, dtype=np.float64)
     return np.unique(np.concatenate([near, nodes[nodes > near[-1]], [mean]]))
 
 
@@ -162,13 +177,17 @@ def price_law(nodes: Floats, std: float) -> Floats:
     Away from the floor a move goes to the nearest nodes at a distances a below and b above of at
     least sqrt(3) std, with weights ``std^2 / (a (a + b))`` and ``std^2 / (b (a + b))``: mean and
     variance are those of the move on any spacing. On an even spacing of sqrt(3) std this is the
-    Gauss-Hermite rule of three nodes. Next to the floor the move is summed over its quantiles.
+    Gauss-Hermite rule of three nodes. Next to the floor the move is summed over its quantiles,
+    narrowed by the variance ``u^2 / 6`` that interpolation between nodes u apart adds.
     """
     law = np.zeros((nodes.size, nodes.size))
     least = math.sqrt(3.0) * std * (1.0 - 1e-9)
-    quantiles = std * _normal_quantiles(400)
+    quantiles = std * math.sqrt(1.0 - 0.25 / 6.0) * _normal_quantiles(400)
     for i, price in enumerate(nodes):
-        below, above = np.flatnonzero(price - nodes >= least), np.flatnonzero(nodes - price >= least)
+        below, above = (
+            np.flatnonzero(price - nodes >= least),
+            np.flatnonzero(nodes - price >= least),
+        )
         if std > 0.0 and nodes[0] == MIN_PRICE and price < MIN_PRICE + _FLOOR_ZONE * std:
             spread_move(nodes, price, quantiles, np.full(400, 1.0 / 400), law[i])
         elif std > 0.0 and below.size and above.size:
@@ -198,7 +217,7 @@ def _normal_quantiles(count: int) -> Floats:
     from scipy.special import ndtri
 
     z = np.asarray(ndtri((np.arange(count) + 0.5) / count), dtype=np.float64)
-    return z / z.std()
+    return np.asarray(z / z.std(), dtype=np.float64)
 
 
 @numba.njit(cache=True)
@@ -209,7 +228,7 @@ def spread_move(
     last = nodes.size - 1
     for change, chance in zip(changes, chances):  # noqa: B905  (numba knows no `strict`)
         moved = move_price(price, change)
-        j = min(max(np.searchsorted(nodes, moved, side="right") - 1, 0), last - 1)
+        j = min(max(int(np.searchsorted(nodes, moved, side="right")) - 1, 0), last - 1)
         share = min(max((moved - nodes[j]) / (nodes[j + 1] - nodes[j]), 0.0), 1.0)
         weights[j] += chance * (1.0 - share)
         weights[j + 1] += chance * share
@@ -231,7 +250,9 @@ def demand_law(mean: float, std: float, unit: float, nodes: int) -> tuple[Floats
         Shape (nodes,), weight of node 0 by the stock before the sale.
     """
     # rho at -u, 0, u, ..., nodes * u
-    rho = np.array([0.0] + [i * unit - expected_sales(i * unit, mean, std) for i in range(nodes + 1)])
+    rho = np.array(
+        [0.0] + [i * unit - expected_sales(i * unit, mean, std) for i in range(nodes + 1)]
+    )
     rho = np.maximum(rho, 0.0)
     weights = np.maximum((rho[2:] - 2.0 * rho[1:-1] + rho[:-2]) / unit, 0.0)
     empty = 1.0 - np.diff(rho)[:-1] / unit
