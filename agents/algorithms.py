@@ -1,5 +1,6 @@
 """The algorithms by name, and building their models from a configuration."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -142,15 +143,18 @@ def build_model(
         policy["optimizer_class"] = torch.optim.Adam
     if standardize_rewards:
         options["replay_buffer_class"] = StandardizedReplayBuffer
-    model: BaseAlgorithm = algorithm.model(
-        algorithm.policy,
-        env,
-        learning_rate=_learning_rate(settings),
-        policy_kwargs=policy,
-        seed=seed,
-        device=device,
-        **options,
-    )
+    with warnings.catch_warnings():
+        # a last minibatch that is smaller than the others does no harm
+        warnings.filterwarnings("ignore", message="You have specified a mini-batch size")
+        model: BaseAlgorithm = algorithm.model(
+            algorithm.policy,
+            env,
+            learning_rate=_learning_rate(settings),
+            policy_kwargs=policy,
+            seed=seed,
+            device=device,
+            **options,
+        )
     return model
 
 

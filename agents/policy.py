@@ -80,7 +80,7 @@ def load_agent(folder: Path, name: run_folder.ModelFile) -> tuple[RunConfig, Age
     """
     config = run_folder.read_config(folder)
     s = config.settings
-    batch = config.problem.make_batch(config.parameters, 1, observe_step=s.observation.step)
+    batch = config.problem.make_batch(config.parameters, s.n_envs, observe_step=s.observation.step)
     env = reward_and_running(config, observe(config, BatchVecEnv(batch)))
     load_running_statistics(env, folder / run_folder.STATISTICS[name])
     model = build_model(s.algo, config.hyperparameters, env, seed=s.seed, device=s.device)

@@ -121,6 +121,7 @@ class Comparison:
             and {"kind": reference.kind, "value": reference.value, "note": reference.note},
             "policies": {name: result.to_json() for name, result in self.policies.items()},
             "control_variates": list(self.control_variates),
+            "notes": list(self.notes),
         }
         return {name: _finite(value) for name, value in values.items()}
 

@@ -1,0 +1,146 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from agents.algorithms import ALGORITHMS
+from agents.config import CONFIGS, from_dict, read_yaml, resolve
+from inventory.errors import InputError
+
+FILES = sorted(CONFIGS.glob("*.yaml"))
+
+
+def recipes_of(file):
+    recipes = read_yaml(file).get("recipes", {})
+    return [(file, recipe, algo) for recipe, algos in recipes.items() for algo in algos]
+
+
+@pytest.mark.parametrize(
+    ("file", "recipe", "algo"),
+    [case for file in FILES for case in recipes_of(file)],
+    ids=lambda part: getattr(part, "stem", part),
+)
+def test_every_shipped_recipe_resolves(file, recipe, algo):
+    run = resolve({"algo": algo, "recipe": recipe}, config=file)
+    assert run.settings.algo == algo
+    again = from_dict(yaml.safe_load(run.to_yaml()))
+    assert again == run
+
+
+def test_every_algorithm_has_a_default_recipe():
+    assert set(read_yaml(CONFIGS / "cash.yaml")["recipes"]["default"]) == set(ALGORITHMS)
+
+
+def test_the_reference_recipe_is_as_written():
+    run = resolve({"algo": "dqn", "recipe": "reference"})
+    h = run.hyperparameters.model_dump()
+    written = {
+        "net_arch": (64, 64, 64),
+        "activation": "relu",
+        "learning_rate": 1e-4,
+        "gamma": 0.95,
+        "batch_size": 64,
+        "buffer_size": 50_000,
+        "learning_starts": 3_000,
+        "target_update_interval": 1_000,
+        "max_grad_norm": 0.5,
+        "exploration_initial_eps": 1.0,
+        "exploration_final_eps": 0.1,
+        "exploration_fraction": pytest.approx(2 / 3),
+    }
+    assert {name: h[name] for name in written} == written
+    assert run.settings.reward.standardize
+    stages = run.settings.curriculum.stages
+    assert [(s.start, s.parameters["max_steps"]) for s in stages] == [
+        (0, 50),
+        (8_000, 150),
+        (18_000, 300),
+    ]
+    episodes = [(8_000, 50), (10_000, 150), (12_000, 300)]
+    assert run.settings.timesteps == sum(count * steps for count, steps in episodes)
+
+
+def test_flags_win_over_the_file_and_set_wins_over_flags(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("algo: ppo\nseed: 4\ntimesteps: 1e3\nparameters: {holding_cost: 0.3}\n")
+    run = resolve({"seed": 5, "algo": None}, config=file)
+    assert (run.settings.algo, run.settings.seed, run.settings.timesteps) == ("ppo", 5, 1000)
+    assert run.parameters.holding_cost == 0.3
+    run = resolve({"seed": 5}, config=file, assignments=("seed=6", "holding_cost=0.4"))
+    assert (run.settings.seed, run.parameters.holding_cost) == (6, 0.4)
+
+
+def test_a_runs_own_configuration_can_be_run_again(tmp_path):
+    run = resolve({"algo": "ppo"}, assignments=("learning_rate=1e-5", "buy_lots=[1, 5]"))
+    file = tmp_path / "config.yaml"
+    file.write_text(run.to_yaml())
+    assert resolve({}, config=file) == run
+
+
+@pytest.mark.parametrize(
+    ("assignment", "found"),
+    [
+        ("max_steps=20", lambda run: run.parameters.max_steps == 20),
+        ("parameters.max_steps=20", lambda run: run.parameters.max_steps == 20),
+        ("gamma=0.5", lambda run: run.hyperparameters.gamma == 0.5),
+        ("observation.step=false", lambda run: run.settings.observation.step is False),
+        ("buffer_size=1e4", lambda run: run.hyperparameters.buffer_size == 10_000),
+        ("net_arch=[8, 8]", lambda run: run.hyperparameters.net_arch == (8, 8)),
+    ],
+)
+def test_set_finds_a_setting_by_its_dotted_or_short_name(assignment, found):
+    assert found(resolve({}, assignments=(assignment,)))
+
+
+def test_a_data_file_is_found_beside_its_configuration(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = resolve({}, config=Path(CONFIGS / "bakery.yaml"))
+    assert run.parameters.demand_data.file.is_absolute()
+
+
+@pytest.mark.parametrize(
+    ("flags", "assignments", "message"),
+    [
+        ({"algo": "dpn"}, (), "unknown algorithm 'dpn'; did you mean 'dqn'"),
+        ({"problem": "cahs"}, (), "unknown problem 'cahs'"),
+        ({"recipe": "refrence"}, (), "did you mean 'reference'"),
+        ({"recipe": "reference", "algo": "ppo"}, (), "recipe 'reference' has no ppo"),
+        ({"n_envs": 0}, (), "n_envs = 0"),
+        ({"seed": -1}, (), "seed = -1"),
+        ({"device": "gpu"}, (), "device = 'gpu'"),
+        ({}, ("holding_cots=1",), "did you mean 'holding_cost'"),
+        ({}, ("reward.scal=1",), "did you mean 'scale'"),
+        ({}, ("hyperparameters.gama=1",), "did you mean 'gamma'"),
+        ({}, ("holding_cost",), "must be key=value"),
+        ({}, ("holding_cost=[",), "is not a value in YAML"),
+        ({}, ("holding_cost=-1",), "holding_cost = -1"),
+        ({}, ("algo=ppo",), "use --algo"),
+        ({}, ("parameters=3",), "must be a mapping"),
+        ({"algo": "ppo"}, ("reward.standardize=true",), "ppo has none"),
+        ({}, ("curriculum.stages=[{start: 5, parameters: {}}]",), "must start at 0"),
+        ({}, ("curriculum.stages=[{start: 0, parameters: {x: 1}}]",), "unknown key 'x'"),
+    ],
+)
+def test_what_cannot_be_used_is_named_in_one_line(flags, assignments, message):
+    with pytest.raises(InputError, match=message) as refused:
+        resolve(flags, assignments=assignments)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- 1\n", "must hold a mapping"),
+        ("a: [", "not readable as YAML"),
+        ("a: !!python/object/apply:os.system ['true']", "not readable as YAML"),
+        ("recipes: 3", "recipes = 3"),
+        ("recipes: {default: {dqn: 7}}", r"recipes\.default\.dqn = 7"),
+        ("\x00", "not readable as YAML"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path, text, message):
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=message) as refused:
+        resolve({}, config=file)
+    assert "\n" not in str(refused.value)
