@@ -13,19 +13,19 @@ where A is the part of the reward that the action itself earns. The functions of
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from baselines.optimum.cash_grid import CashGrid, Floats, Resolution, make_grid, start_law
+from baselines.optimum.cash_kernels import backward, choose_actions
 from baselines.optimum.reference import Reference
 from baselines.policy import Actions
 from inventory.batch import Batch
-from inventory.cash import CashBatch, CashParameters, draw_trace
-from inventory.cash_law import MIN_PRICE, act, step_reward
-from inventory.demand import NormalDemand, expected_sales
+from inventory.cash import CashBatch, CashParameters, draw_trace, trace_covariates
+from inventory.cash_law import MIN_PRICE
+from inventory.demand import NormalDemand
 from inventory.errors import InputError
 
 MAX_BYTES = 900_000_000
@@ -33,6 +33,8 @@ MAX_BYTES = 900_000_000
 MAX_WORK = 5e10
 """Multiplications of the largest problem that is solved, well under a minute."""
 CHECKED_EPISODES = 2000
+CHECKED_STEPS = 2_000_000
+"""Episodes of the simulation that checks the policy; fewer where they are long."""
 _NO_STOP = -np.inf
 
 
@@ -119,7 +121,7 @@ class OptimalCashPolicy:
         """Return the best valid action of every world; the observation is not needed."""
         actions = np.zeros(self._batch.num_worlds, np.int64)
         grid = self._grid
-        _choose(
+        choose_actions(
             self._parameters.constants(),
             self._batch.state,
             self._lots,
@@ -157,7 +159,7 @@ def solve_cash(
     caps : tuple of float, optional
         Least caps of raw and product [units]; by default as small as the check allows.
     checked_episodes : int
-        Number of simulated episodes of the check.
+        Number of simulated episodes of the check, fewer where they are over 1,000 steps long.
 
     Raises
     ------
@@ -176,10 +178,10 @@ def solve_cash(
     while True:
         grid = _affordable_grid(p, wanted, room, may_coarsen=resolution is None)
         solved = _solve(p, grid)
-        hindered, reached = _simulate(solved, checked_episodes)
-        grown = _grown_caps(p, grid.caps, reached)
+        check = _simulate(solved, checked_episodes)
+        grown = _grown_caps(p, grid.caps, check.reached)
         if grown == grid.caps:
-            return replace(solved, reference=_judge(solved, hindered))
+            return replace(solved, reference=_judge(solved, check))
         room = grown
 
 
@@ -191,7 +193,7 @@ def _search_caps(
     caps = float(max(buy, parameters.raw_per_product * make) + buy), 2.0 * make
     while True:
         grid = _affordable_grid(parameters, resolution, caps)
-        _, reached = _simulate(_solve(parameters, grid), episodes)
+        reached = _simulate(_solve(parameters, grid), episodes).reached
         grown = _grown_caps(parameters, grid.caps, reached)
         if grown == grid.caps:
             return min(reached[0] + 1.5 * buy, grown[0]), min(reached[1] + 1.5 * make, grown[1])
@@ -237,7 +239,7 @@ def _solve(parameters: CashParameters, grid: CashGrid, stop: float = _NO_STOP) -
     """Solve on one grid without the cash constraint; `stop` is what an early end is worth."""
     p = parameters
     values = np.empty((p.max_steps, *grid.shape), np.float32)
-    start = _backward(
+    start = backward(
         p.constants(),
         np.stack(p.lots()),
         grid.raw_unit,
@@ -274,22 +276,48 @@ def _stop_value(parameters: CashParameters) -> float:
     return _NO_STOP
 
 
-def _simulate(solved: CashOptimum, episodes: int) -> tuple[NDArray[np.bool_], Floats]:
-    """Run the policy; return where cash hindered it, and the largest stocks it had."""
+class _Check(NamedTuple):
+    """What a simulation of the policy found.
+
+    Attributes
+    ----------
+    hindered : ndarray
+        Shape (episodes,), where cash refused a purchase or ran out.
+    reached : ndarray
+        Largest raw and product stock right after an action.
+    mean, error : float
+        Return of an episode and its standard error, with control variates.
+    """
+
+    hindered: NDArray[np.bool_]
+    reached: Floats
+    mean: float
+    error: float
+
+
+def _simulate(solved: CashOptimum, episodes: int) -> _Check:
+    """Run the policy of what was solved."""
     p, policy = solved.parameters, solved.policy()
+    episodes = min(episodes, max(20, CHECKED_STEPS // p.max_steps))
     rng = np.random.default_rng(20_110_829)
     batch = CashBatch(p, episodes, rng=rng)
-    batch.reset(draw_trace(p, NormalDemand(p.demand_mean, p.demand_std), rng, episodes))
+    trace = draw_trace(p, NormalDemand(p.demand_mean, p.demand_std), rng, episodes)
+    batch.reset(trace)
     policy.bind(batch)
     bankrupt = np.zeros(episodes, np.bool_)
     for _ in range(p.max_steps):
+        # a bankrupt world is moved on; it no longer counts
         bankrupt |= batch.step(policy.predict(None)[0]).terminated
-    return policy.refused | bankrupt, policy.reached
+    design = np.column_stack([np.ones(episodes), trace_covariates(p, trace)])
+    returns = batch.episode_totals()["return"]
+    fit = np.linalg.lstsq(design, returns, rcond=None)[0]
+    error = float(np.std(returns - design @ fit) / math.sqrt(episodes))
+    return _Check(policy.refused | bankrupt, policy.reached, float(fit[0]), error)
 
 
-def _judge(solved: CashOptimum, hindered: NDArray[np.bool_]) -> Reference:
+def _judge(solved: CashOptimum, check: _Check) -> Reference:
     """Return the reference with its kind and its note."""
-    grid, value, hits = solved.grid, solved.reference.value, int(hindered.sum())
+    grid, value, hits = solved.grid, solved.reference.value, int(check.hindered.sum())
     (raw, product), stop = grid.caps, _stop_value(solved.parameters)
     note = (
         f"Dynamic programming, linear between nodes: raw to {raw:g} by {grid.raw_unit:g}, product "
@@ -299,196 +327,13 @@ def _judge(solved: CashOptimum, hindered: NDArray[np.bool_]) -> Reference:
     if stop > _NO_STOP:  # allow the early end at any time: a bound, and exact where it is not used
         bound = _solve(solved.parameters, grid, stop).reference.value
         if bound > value + 1e-6 * max(1.0, abs(value)):
-            note += "the cash constraint is ignored, and stopping at the price of bankruptcy free."
+            note += "cash is ignored, and going bankrupt on purpose is always possible."
             return Reference("upper_bound", bound, note)
     if hits:
-        note += (
-            f"the cash constraint is ignored; it would bind in {hits} of {hindered.size} episodes."
-        )
+        note += f"cash is ignored, it would bind in {hits} of {check.hindered.size} episodes."
         return Reference("upper_bound", value, note)
-    note += f"cash never refused a purchase in {hindered.size} simulated episodes."
+    note += (
+        f"its policy lacked cash in none of {check.hindered.size} simulated episodes and earned "
+        f"{check.mean:.6g} +- {check.error:.2g} in them."
+    )
     return Reference("optimum", value, note)
-
-
-@numba.njit(cache=True)
-def _backward(
-    constants: Any,
-    lots: Floats,
-    raw_unit: float,
-    unit: float,
-    product_price: Floats,
-    raw_price: Floats,
-    product_price_law: Floats,
-    raw_price_law: Floats,
-    weights: Floats,
-    empty: Floats,
-    stop: float,
-    values: NDArray[np.float32],
-) -> Floats:
-    """Fill `values` with H from the last step to the first; return V at the start."""
-    c = constants[0]
-    shape = values.shape[1:]
-    value, moved, after = np.zeros(shape), np.zeros(shape), np.empty(shape)
-    market = _market_reward(c, raw_unit, unit, shape, product_price)
-    for k in range(values.shape[0] - 1, -1, -1):
-        if k < values.shape[0] - 1:
-            _expect_prices(np.maximum(value, stop), product_price_law, raw_price_law, moved)
-        _expect_demand(market, moved, weights, empty, after)
-        values[k] = after
-        _best_action(c, lots, raw_unit, unit, raw_price, after, value)
-    return value
-
-
-@numba.njit(cache=True)
-def _market_reward(
-    c: Any, raw_unit: float, unit: float, shape: tuple[int, int, int, int], product_price: Floats
-) -> Floats:
-    """Return the expected reward of a step without its action, shape (raw, product, price)."""
-    reward = np.empty(shape[:3])
-    demand = expected_sales(np.inf, c.demand_mean, c.demand_std)
-    for i in range(shape[1]):
-        sold = expected_sales(i * unit, c.demand_mean, c.demand_std)
-        for r in range(shape[0]):
-            stock = r * raw_unit + i * unit - sold
-            for p in range(shape[2]):
-                reward[r, i, p] = step_reward(
-                    c, 0.0, False, 0.0, sold, demand, stock, product_price[p]
-                )
-    return reward
-
-
-@numba.njit(cache=True)
-def _expect_prices(value: Floats, product_law: Floats, raw_law: Floats, out: Floats) -> None:
-    """Take the expectation over both price moves."""
-    half = np.empty(value[0, 0].shape)
-    for r in range(value.shape[0]):
-        for i in range(value.shape[1]):
-            half[:], out[r, i] = 0.0, 0.0
-            for to, at in zip(*np.nonzero(raw_law)):  # noqa: B905  (numba knows no `strict`)
-                half[:, to] += raw_law[to, at] * value[r, i, :, at]
-            for to, at in zip(*np.nonzero(product_law)):  # noqa: B905
-                out[r, i, to] += product_law[to, at] * half[at]
-
-
-@numba.njit(cache=True)
-def _expect_demand(
-    market: Floats, moved: Floats, weights: Floats, empty: Floats, out: Floats
-) -> None:
-    """Add the market's reward to the expected value of what the sale leaves."""
-    used = np.flatnonzero(weights)
-    for r in range(out.shape[0]):
-        for i in range(out.shape[1]):
-            for p in range(out.shape[2]):
-                for c in range(out.shape[3]):
-                    out[r, i, p, c] = market[r, i, p] + empty[i] * moved[r, 0, p, c]
-            for m in used:
-                if m < i:
-                    for p in range(out.shape[2]):
-                        for c in range(out.shape[3]):
-                            out[r, i, p, c] += weights[m] * moved[r, i - m, p, c]
-
-
-@numba.njit(cache=True)
-def _best_action(
-    c: Any,
-    lots: Floats,
-    raw_unit: float,
-    unit: float,
-    raw_price: Floats,
-    after: Floats,
-    out: Floats,
-) -> None:
-    """Maximise over the actions that the raw stock allows; above the caps values are constant."""
-    out[:] = -np.inf
-    earned = np.empty(raw_price.size)
-    for r in range(out.shape[0]):
-        for a in range(lots.shape[1]):
-            made, invalid, raw = 0.0, False, 0.0
-            for j in range(raw_price.size):  # with the money in hand that the purchase needs
-                money = lots[0, a] * raw_price[j]
-                raw, made, left, invalid = act(
-                    r * raw_unit,
-                    0.0,
-                    money,
-                    raw_price[j],
-                    c.raw_per_product,
-                    lots[0, a],
-                    lots[1, a],
-                )
-                earned[j] = step_reward(c, made, invalid, money - left, 0.0, 0.0, 0.0, 0.0)
-            if invalid:
-                continue
-            to = min(int(raw / raw_unit + 0.5), out.shape[0] - 1)
-            shift = int(made / unit + 0.5)
-            for i in range(out.shape[1]):
-                at = min(i + shift, out.shape[1] - 1)
-                for p in range(out.shape[2]):
-                    for j in range(raw_price.size):
-                        gain = earned[j] + after[to, at, p, j]
-                        out[r, i, p, j] = max(out[r, i, p, j], gain)
-
-
-@numba.njit(cache=True)
-def _place(nodes: Floats, x: float) -> tuple[int, float]:
-    """Return the node at or below x and the share of the way to the next."""
-    if nodes.size == 1:
-        return 0, 0.0
-    j = min(max(int(np.searchsorted(nodes, x, side="right")) - 1, 0), nodes.size - 2)
-    return j, min(max((x - nodes[j]) / (nodes[j + 1] - nodes[j]), 0.0), 1.0)
-
-
-@numba.njit(cache=True)
-def _price_mean(table: NDArray[np.float32], p: int, c: int, u: float, v: float) -> float:
-    """Interpolate between the prices."""
-    p_next, c_next = min(p + 1, table.shape[0] - 1), min(c + 1, table.shape[1] - 1)
-    low = (1.0 - u) * table[p, c] + u * table[p_next, c]
-    high = (1.0 - u) * table[p, c_next] + u * table[p_next, c_next]
-    return float((1.0 - v) * low + v * high)
-
-
-@numba.njit(cache=True)
-def _choose(
-    constants: Any,
-    state: Any,
-    lots: Floats,
-    values: NDArray[np.float32],
-    raw_unit: float,
-    unit: float,
-    product_price: Floats,
-    raw_price: Floats,
-    actions: NDArray[np.int64],
-    refused: NDArray[np.bool_],
-    reached: Floats,
-) -> None:
-    """Write the best valid action of every world; note where cash ruled out a better one."""
-    c = constants[0]
-    for w in range(actions.size):
-        s = state[w]
-        if s.step >= values.shape[0]:
-            continue
-        p, u = _place(product_price, s.product_price)
-        q, v = _place(raw_price, s.raw_price)
-        best, wanted = -np.inf, -np.inf
-        for a in range(lots.shape[1]):
-            money = max(s.cash, lots[0, a] * s.raw_price)
-            raw, product, left, invalid = act(
-                s.raw, s.product, money, s.raw_price, c.raw_per_product, lots[0, a], lots[1, a]
-            )
-            if invalid:
-                continue
-            earned = step_reward(c, lots[1, a], False, money - left, 0.0, 0.0, 0.0, 0.0)
-            r = min(int(raw / raw_unit + 0.5), values.shape[1] - 1)
-            x = min(product / unit, values.shape[2] - 1.0)
-            i = min(int(x), values.shape[2] - 2)
-            low = _price_mean(values[s.step, r, i], p, q, u, v)
-            high = _price_mean(values[s.step, r, i + 1], p, q, u, v)
-            gain = earned + low + (x - i) * (high - low)
-            wanted = max(wanted, gain)
-            if money == s.cash and gain > best:
-                best, actions[w] = gain, a
-        refused[w] = refused[w] or best < wanted
-        a = actions[w]
-        raw, product, _, _ = act(
-            s.raw, s.product, s.cash, s.raw_price, c.raw_per_product, lots[0, a], lots[1, a]
-        )
-        reached[0], reached[1] = max(reached[0], raw), max(reached[1], product)

@@ -13,7 +13,7 @@ classes that must have run out of stock meanwhile, are never visited.
 
 **Bankruptcy** ends an episode and spares its later costs. With ``objective="profit"`` a bankrupt
 episode has lost its cash and returns less than 0, which waiting earns. With ``"shaped"`` it might
-pay. Cash never falls below 0 and meets 0 exactly only where raw prices repeat or lie at their floor,
+pay. Cash never falls below 0 and meets 0 exactly only where raw prices repeat or are at the floor,
 with probability zero otherwise. In episodes where all the cash could be spent at such prices,
 stopping at the price of the penalty is allowed at any time: a bound still, but no longer exact.
 """
