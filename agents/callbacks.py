@@ -91,11 +91,22 @@ class BestModel(BaseCallback):
         Saves the present model as the best.
     every : int
         Environment steps between evaluations.
+    stop_at_gap, stop_at_step : float, int, optional
+        Stop training at an evaluation with at most this gap, or once this step is reached.
     """
 
-    def __init__(self, score: Callable[[], Score], save: Callable[[], None], every: int) -> None:
+    def __init__(
+        self,
+        score: Callable[[], Score],
+        save: Callable[[], None],
+        every: int,
+        stop_at_gap: float | None = None,
+        stop_at_step: int | None = None,
+    ) -> None:
         super().__init__()
         self._score, self._save, self._every = score, save, every
+        self._target = -np.inf if stop_at_gap is None else stop_at_gap
+        self._last_step = np.inf if stop_at_step is None else stop_at_step
         self._next = every
         self.best: Score | None = None
         self.last: Score | None = None
@@ -107,10 +118,12 @@ class BestModel(BaseCallback):
     def _on_step(self) -> bool:
         if self.num_timesteps >= self._next:
             self._next = (self.num_timesteps // self._every + 1) * self._every
-            self.evaluate()
-        return True
+            score = self.evaluate()
+            if score.gap is not None and score.gap <= self._target:
+                return False
+        return self.num_timesteps < self._last_step
 
-    def evaluate(self) -> None:
+    def evaluate(self) -> Score:
         """Evaluate now, log it, and keep the model if it is the best so far."""
         score = self.last = self._score()
         if self.best is None or score.value > self.best.value:
@@ -123,6 +136,7 @@ class BestModel(BaseCallback):
         self.logger.record("evaluation/seconds", time.perf_counter() - self._begun)
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
         self.logger.dump(self.num_timesteps)
+        return score
 
 
 class ProgressBar(BaseCallback):

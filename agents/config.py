@@ -72,6 +72,13 @@ class EvaluationSettings(FrozenModel):
     episodes: Annotated[int, Field(ge=1, le=MAX_EPISODES)] = 500
 
 
+class StopSettings(FrozenModel):
+    """When to stop early, schedules unchanged: at this gap on validation traces, at this step."""
+
+    gap: float | None = None
+    step: Annotated[int, Field(ge=1)] | None = None
+
+
 class RunSettings(FrozenModel):
     """Everything about a run but the problem's parameters and the hyperparameters."""
 
@@ -86,6 +93,7 @@ class RunSettings(FrozenModel):
     reward: RewardSettings = RewardSettings()
     curriculum: CurriculumSettings = CurriculumSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    stop: StopSettings = StopSettings()
 
 
 class _Recipes(FrozenModel):

@@ -178,6 +178,8 @@ def train(config: RunConfig, folder: Path | None = None, *, quiet: bool = True) 
         lambda: examiner.score(policy),
         lambda: run_folder.save_model(model, env, folder, run_folder.BEST),
         s.evaluation.every,
+        s.stop.gap,
+        s.stop.step,
     )
     seconds, interrupted = _learn(config, model, best, quiet)
     run_folder.save_model(model, env, folder, run_folder.FINAL)

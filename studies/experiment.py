@@ -1,0 +1,84 @@
+"""What the studies share: train a run in a scratch folder and judge it on fresh traces."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from agents.config import resolve
+from agents.policy import load_agent
+from agents.run_folder import BEST
+from agents.training import train
+from baselines.yardstick import yardstick
+from evaluation.comparison import compare
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+EPISODES = 5000
+EVALUATION_SEED = 1
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One trained run.
+
+    Attributes
+    ----------
+    steps, seconds : int, float
+        Length of the training.
+    gap : float
+        Of the best model, on fresh traces.
+    final_gap : float
+        Of the last model, on the same traces.
+    curve : list of tuple
+        Steps, seconds and the gap on validation traces, at each evaluation.
+    """
+
+    steps: int
+    seconds: float
+    gap: float
+    final_gap: float
+    curve: list[tuple[int, float, float]]
+
+    def reached(self, target: float) -> tuple[int, float] | None:
+        """Return steps and seconds at the first evaluation with at most this gap."""
+        return next((point[:2] for point in self.curve if point[2] <= target), None)
+
+
+def experiment(
+    flags: Mapping[str, Any], *assignments: str, config: Path | None = None
+) -> Experiment:
+    """Train a run as ``train.py`` would and evaluate it as ``evaluate.py`` would."""
+    run = resolve(flags, assignments=assignments, config=config)
+    with TemporaryDirectory() as scratch:
+        trained = train(run, Path(scratch))
+        measure = yardstick(run.problem.name, run.parameters)
+        agents = {name: load_agent(trained.folder, name)[1] for name in (BEST, "model.zip")}
+        comparison = compare(
+            run.problem,
+            run.parameters,
+            agents,
+            measure.reference,
+            episodes=EPISODES,
+            seed=EVALUATION_SEED,
+            observe_step=run.settings.observation.step,
+        )
+        curve = _curve(trained.folder)
+    best, last = (comparison.policies[name].gap for name in agents)
+    if best is None or last is None:
+        raise ValueError("no gap without a reference above random")
+    return Experiment(trained.steps, trained.seconds, best, last, curve)
+
+
+def _curve(folder: Path) -> list[tuple[int, float, float]]:
+    with (folder / "progress.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row.get("evaluation/gap")]
+    return [
+        (
+            int(row["time/total_timesteps"]),
+            float(row["evaluation/seconds"]),
+            float(row["evaluation/gap"]),
+        )
+        for row in rows
+    ]
