@@ -9,8 +9,9 @@ from typing import Any
 
 from agents.config import resolve
 from agents.policy import load_agent
-from agents.run_folder import BEST
+from agents.run_folder import BEST, FINAL
 from agents.training import train
+from baselines.policy import Policy
 from baselines.yardstick import yardstick
 from evaluation.comparison import compare
 
@@ -54,7 +55,9 @@ def experiment(
     with TemporaryDirectory() as scratch:
         trained = train(run, Path(scratch))
         measure = yardstick(run.problem.name, run.parameters)
-        agents = {name: load_agent(trained.folder, name)[1] for name in (BEST, "model.zip")}
+        agents: dict[str, Policy] = {
+            name: load_agent(trained.folder, name)[1] for name in (BEST, FINAL)
+        }
         comparison = compare(
             run.problem,
             run.parameters,
