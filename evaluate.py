@@ -47,12 +47,14 @@ def main(
     **options: Any,
 ) -> None:
     """Play all policies on the same fresh traces and print what each earns, with its interval."""
-    folder, policies = None, {}
+    folder: Path | None = None
+    policies: dict[str, Policy] = {}
     if checkpoint is not None:
         if config is not None or assignments:
             raise InputError("--config and --set change nothing about a checkpoint; leave them out")
         folder, name = run_folder.find(checkpoint)
-        run, policies["checkpoint"] = load_agent(folder, name)
+        run, agent = load_agent(folder, name)
+        policies["checkpoint"] = agent
         if problem not in (None, run.settings.problem):
             raise InputError(
                 f"--checkpoint {folder} is about the {run.settings.problem} problem, not {problem}"
