@@ -215,6 +215,8 @@ def from_dict(tree: Mapping[str, Any]) -> RunConfig:
         validated(problem.parameters, {**parts["parameters"].model_dump(), **stage.parameters})
     if settings.reward.standardize and not algorithm.off_policy:
         raise InputError(f"reward.standardize needs a replay buffer; {settings.algo} has none")
+    if settings.reward.standardize and parts["hyperparameters"].n_steps > 1:
+        raise InputError("reward.standardize works with one-step returns; set n_steps=1")
     return RunConfig(settings, **parts)
 
 

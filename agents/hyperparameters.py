@@ -82,6 +82,7 @@ class DQN(Hyperparameters):
     train_freq: Count = 1
     gradient_steps: Annotated[int, Field(ge=-1, le=10_000)] = 1
     target_update_interval: Count = 1_000
+    n_steps: Annotated[int, Field(ge=1, le=1000, description="of n-step returns")] = 1
     exploration_fraction: Annotated[float, Field(gt=0, le=1)] = 0.3
     exploration_initial_eps: Share = 1.0
     exploration_final_eps: Share = 0.05
