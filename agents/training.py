@@ -19,7 +19,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents import run_folder
+from agents import console, run_folder
 from agents.algorithms import ALGORITHMS, build_model
 from agents.callbacks import BatchedBootstrap, BestModel, EpisodeMetrics, ProgressBar, Score
 from agents.config import RunConfig
@@ -159,9 +159,10 @@ def train(config: RunConfig, folder: Path | None = None, *, quiet: bool = True) 
     """
     torch.set_num_threads(1)
     torch.distributions.Distribution.set_default_validate_args(False)
-    config = calibrate(config)
+    with console.screen.status("preparing (the first time, compiling takes a moment)"):
+        config = calibrate(config)
+        examiner = Examiner(config)
     s = config.settings
-    examiner = Examiner(config)
     env = training_env(config)
     model = build_model(
         s.algo,

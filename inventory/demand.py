@@ -45,7 +45,7 @@ class NormalDemand:
         Examples
         --------
         >>> round(NormalDemand(10, 3).expected, 4)
-        10.0001
+        10.0003
         """
         return float(expected_sales(math.inf, self.mean, self.std))
 
