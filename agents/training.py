@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,8 @@ def train(config: RunConfig, folder: Path | None = None, *, quiet: bool = True) 
     """
     torch.set_num_threads(1)
     torch.distributions.Distribution.set_default_validate_args(False)
-    with console.screen.status("preparing (the first time, compiling takes a moment)"):
+    status = console.screen.status("preparing (the first time, compiling takes a moment)")
+    with nullcontext() if quiet else status:
         config = calibrate(config)
         examiner = Examiner(config)
     s = config.settings

@@ -79,6 +79,18 @@ class CashParameters(FrozenModel):
         return NormalDemand(self.demand_mean, self.demand_std)
 
 
+MAX_STEPS_HELD = 100_000_000
+"""Steps whose randomness may be held at once, 24 bytes each."""
+
+
+def _check_room(episodes: int, steps: int) -> None:
+    if episodes * steps > MAX_STEPS_HELD:
+        raise InputError(
+            f"{episodes:,} episodes of {steps:,} steps are too many to hold at once (at most "
+            f"{MAX_STEPS_HELD:,} steps); reduce n_envs, episodes or max_steps"
+        )
+
+
 def draw_trace(
     parameters: CashParameters, law: DemandLaw, rng: np.random.Generator, episodes: int
 ) -> Trace:
@@ -91,6 +103,7 @@ def draw_trace(
         ``demand``, shape (episodes, T + 1) [units/step], index 0 shown by the reset;
         ``raw_price_change`` and ``product_price_change``, shape (episodes, T) [money/unit].
     """
+    _check_room(episodes, parameters.max_steps)
     p, shape = parameters, (parameters.max_steps, episodes)
     return {  # drawn step by step, for all worlds at once: that is how the batch reads it
         "raw_price": normal(rng, p.raw_price_mean, p.price_std, (episodes,), MIN_PRICE),
@@ -219,6 +232,7 @@ class CashBatch:
 
     def _make_room(self, steps: int) -> None:
         """Let the stored traces hold episodes of `steps` steps."""
+        _check_room(self.num_worlds, steps)
         extra = {"demand": 1, "raw_price_change": 0, "product_price_change": 0}
         for name, one_more in extra.items():
             room = np.zeros((steps + one_more, self.num_worlds)).T

@@ -46,6 +46,12 @@ class Experiment:
         """Return steps and seconds at the first evaluation with at most this gap."""
         return next((point[:2] for point in self.curve if point[2] <= target), None)
 
+    def stays(self, target: float) -> tuple[int, float] | None:
+        """Return steps and seconds from which on every evaluation has at most this gap."""
+        above = [i for i, point in enumerate(self.curve) if point[2] > target]
+        since = above[-1] + 1 if above else 0
+        return self.curve[since][:2] if since < len(self.curve) else None
+
 
 def experiment(
     flags: Mapping[str, Any], *assignments: str, config: Path | None = None
