@@ -39,9 +39,8 @@ def main(seeds: int, budget: int) -> None:
         stays = ", ".join(_figure(run.stays(TARGET)) for run in runs)
         last = ", ".join(f"{run.final_gap:.2%}" for run in runs)
         speed = np.median([run.steps / run.seconds for run in runs])
-        print(
-            f"| {recipe} {algo}, {runs[0].steps:,} steps | {first} | {stays} | {last} | {speed:,.0f} |"
-        )
+        name = f"{recipe} {algo}, {runs[0].steps:,} steps"
+        print(f"| {name} | {first} | {stays} | {last} | {speed:,.0f} |")
 
 
 def _figure(point: tuple[int, float] | None) -> str:
