@@ -11,9 +11,7 @@ import torch
 from rich.progress import (
     BarColumn,
     Progress,
-    SpinnerColumn,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from stable_baselines3.common.callbacks import BaseCallback
@@ -140,17 +138,15 @@ class BestModel(BaseCallback):
 
 
 class ProgressBar(BaseCallback):
-    """A rich bar: steps, speed, time left, return, gap and stage of the curriculum."""
+    """A bar within 80 columns: steps, speed, time left, return, gap, stage of the curriculum."""
 
     def __init__(self, total: int, best: BestModel, stage: Callable[[], str]) -> None:
         super().__init__()
         self._best, self._stage = best, stage
         self._progress = Progress(
-            SpinnerColumn(),
-            BarColumn(bar_width=20),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
+            BarColumn(bar_width=10),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
             TextColumn("{task.fields[speed]}"),
-            TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[score]}"),
             console=screen,
@@ -175,14 +171,13 @@ class ProgressBar(BaseCallback):
         parts = [f"return {np.mean(rewards):,.1f}"] if rewards else []
         last = self._best.last
         if last is not None:
-            parts.append(f"evaluated {last.value:,.1f}")
-            if last.gap is not None:
-                parts.append(f"gap {last.gap:.2%}")
+            told = f"validated {last.value:,.1f}" if last.gap is None else f"gap {last.gap:.2%}"
+            parts.append(told)
         self._progress.update(
             self._task,
             completed=self.num_timesteps,
             speed=f"{speed:,.0f}/s",
-            score=", ".join([*parts, *([self._stage()] if self._stage() else [])]),
+            score=" ".join([*parts, self._stage()]),
         )
 
     def close(self) -> None:

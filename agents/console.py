@@ -8,7 +8,7 @@ from rich.console import Console
 
 from inventory.errors import InputError
 
-screen = Console(stderr=True)
+screen = Console(stderr=True, highlight=False)
 """Where progress and messages go; standard output is for results."""
 
 INTERRUPTED = 130

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
@@ -140,9 +141,7 @@ class BatchVecEnv(VecEnv):
         return [rows[i] for i in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: Any, indices: VecEnvIndices = None) -> list[bool]:
-        """Return False: no world is wrapped on its own."""
-        from stable_baselines3.common.monitor import Monitor
-
+        """Return whether SB3 may take the worlds for wrapped: in a Monitor, and nothing else."""
         # `infos[i]["episode"]` is what SB3 wants a Monitor for
         return [wrapper_class is Monitor] * len(list(self._get_indices(indices)))
 
