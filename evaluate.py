@@ -80,7 +80,7 @@ def _compare(
     seed: int,
     stochastic: bool,
 ) -> Comparison:
-    names = [name.strip() for name in baselines.split(",") if name.strip()]
+    names = [name.strip() for name in baselines.split(",")]
     s = run.settings
     with console.screen.status("solving for the reference, tuning baselines, playing episodes"):
         policies |= make_baselines(s.problem, run.parameters, names, seed=seed)

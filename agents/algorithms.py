@@ -14,6 +14,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents import hyperparameters as hp
+from inventory.errors import InputError
 from wrappers.replay import StandardizedReplayBuffer
 
 
@@ -156,6 +157,23 @@ def build_model(
             **options,
         )
     return model
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that torch does not find here; SB3 would silently take the CPU.
+
+    Raises
+    ------
+    InputError
+        If the device is not available.
+    """
+    kind, _, number = device.partition(":")
+    found = {
+        "cuda": torch.cuda.device_count() > int(number or 0),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not found.get(kind, True):
+        raise InputError(f"device = {device!r}: torch finds none here; use --device cpu")
 
 
 def _learning_rate(settings: hp.Hyperparameters) -> Any:

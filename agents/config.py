@@ -114,6 +114,14 @@ class RunConfig:
         """The problem that is learned."""
         return PROBLEMS[self.settings.problem]
 
+    def stages(self) -> list[tuple[int, Any]]:
+        """Return when each stage of the curriculum starts, and its parameters in full."""
+        own, model = self.parameters.model_dump(), self.problem.parameters
+        return [
+            (stage.start, validated(model, {**own, **stage.parameters}, "curriculum"))
+            for stage in self.settings.curriculum.stages
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as they stand in ``config.yaml``."""
         return {
@@ -206,18 +214,20 @@ def from_dict(tree: Mapping[str, Any]) -> RunConfig:
     parts: dict[str, Any] = {}
     models = {"parameters": problem.parameters, "hyperparameters": algorithm.settings}
     for name, model in models.items():
-        values = rest.pop(name, None) or {}
+        values = rest.pop(name, None)
+        values = {} if values is None else values
         if not isinstance(values, Mapping):
             raise InputError(f"{name} = {short(values)}: must be a mapping of names to values")
         parts[name] = validated(model, values, name)
     settings = validated(RunSettings, rest)
-    for stage in settings.curriculum.stages:
-        validated(problem.parameters, {**parts["parameters"].model_dump(), **stage.parameters})
+    run = RunConfig(settings, **parts)
+    for _, stage in run.stages():
+        run.parameters.check_stage(stage)
     if settings.reward.standardize and not algorithm.off_policy:
         raise InputError(f"reward.standardize needs a replay buffer; {settings.algo} has none")
     if settings.reward.standardize and parts["hyperparameters"].n_steps > 1:
         raise InputError("reward.standardize works with one-step returns; set n_steps=1")
-    return RunConfig(settings, **parts)
+    return run
 
 
 def _take_recipes(tree: dict[str, Any]) -> dict[str, Any]:

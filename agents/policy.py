@@ -83,6 +83,6 @@ def load_agent(folder: Path, name: run_folder.ModelFile) -> tuple[RunConfig, Age
     batch = config.problem.make_batch(config.parameters, s.n_envs, observe_step=s.observation.step)
     env = reward_and_running(config, observe(config, BatchVecEnv(batch)))
     load_running_statistics(env, folder / run_folder.STATISTICS[name])
-    model = build_model(s.algo, config.hyperparameters, env, seed=s.seed, device=s.device)
+    model = build_model(s.algo, config.hyperparameters, env, seed=s.seed)  # wherever it was trained
     run_folder.load_weights(model, folder / name)
     return config, AgentPolicy(model, env, masks=ALGORITHMS[s.algo].masks)

@@ -20,7 +20,7 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents import console, run_folder
-from agents.algorithms import ALGORITHMS, build_model
+from agents.algorithms import ALGORITHMS, build_model, check_device
 from agents.callbacks import BatchedBootstrap, BestModel, EpisodeMetrics, ProgressBar, Score
 from agents.config import RunConfig
 from agents.hyperparameters import OnPolicy
@@ -29,7 +29,6 @@ from baselines.episodes import run_episodes
 from baselines.policy import Policy, RandomPolicy
 from baselines.yardstick import yardstick
 from inventory.batch import Trace, random_stream
-from inventory.errors import validated
 from wrappers.curriculum import CurriculumCallback, Stage
 from wrappers.normalize import FixedRewardScale
 from wrappers.vec_env import BatchVecEnv
@@ -85,9 +84,9 @@ def _rounded(value: float) -> float:
 
 def training_env(config: RunConfig) -> VecEnv:
     """Return the batch that the run learns from, wrapped as its configuration says."""
-    s, stages = config.settings, _stages(config)
+    s, stages = config.settings, config.stages()
     batch = config.problem.make_batch(
-        stages[0].parameters if stages else config.parameters,
+        stages[0][1] if stages else config.parameters,
         s.n_envs,
         rng=random_stream(s.seed, "training"),
         split="training",
@@ -157,6 +156,7 @@ def train(config: RunConfig, folder: Path | None = None, *, quiet: bool = True) 
         If the configuration does not fit together or the folder cannot be used; nothing has been
         written then.
     """
+    check_device(config.settings.device)
     torch.set_num_threads(1)
     torch.distributions.Distribution.set_default_validate_args(False)
     status = console.screen.status("preparing (the first time, compiling takes a moment)")
@@ -201,8 +201,8 @@ def _learn(
         EpisodeMetrics(config.to_dict(), _flat_numbers(config.hyperparameters.model_dump()))
     ]
     stage: Callable[[], str] = lambda: ""  # noqa: E731
-    stages = _stages(config)
-    if stages:
+    if s.curriculum.stages:
+        stages = [Stage(start, parameters) for start, parameters in config.stages()]
         curriculum = CurriculumCallback(stages, s.curriculum.unit)
         callbacks.append(curriculum)
         stage = lambda: f"stage {curriculum.stage + 1}/{len(curriculum.stages)}"  # noqa: E731
@@ -223,15 +223,6 @@ def _learn(
         if bar:
             bar.close()
     return time.perf_counter() - begun, interrupted
-
-
-def _stages(config: RunConfig) -> list[Stage]:
-    own = config.parameters.model_dump()
-    model = config.problem.parameters
-    return [
-        Stage(stage.start, validated(model, {**own, **stage.parameters}, "curriculum"))
-        for stage in config.settings.curriculum.stages
-    ]
 
 
 def _log_interval(config: RunConfig) -> int:

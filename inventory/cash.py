@@ -72,6 +72,18 @@ class CashParameters(FrozenModel):
             record[name] = self.objective == "profit" if name == "profit" else getattr(self, name)
         return record
 
+    def check_stage(self, stage: "CashParameters") -> None:
+        """Make sure that worlds of these parameters can go on with those of `stage`.
+
+        Raises
+        ------
+        InputError
+            If the lots, and with them the actions, or the demand file differ.
+        """
+        for name in ("buy_lots", "convert_lots", "demand_data"):
+            if getattr(stage, name) != getattr(self, name):
+                raise InputError(f"{name} cannot change between the stages of a run")
+
     def demand_law(self, split: Split = "training") -> DemandLaw:
         """Return where demand comes from: the normal law, or the days of `demand_data`."""
         if self.demand_data is not None:
@@ -247,12 +259,9 @@ class CashBatch:
         Raises
         ------
         InputError
-            If the lots, and with them the actions, differ.
+            As `CashParameters.check_stage`.
         """
-        old = self.parameters
-        for name in ("buy_lots", "convert_lots", "demand_data"):
-            if getattr(parameters, name) != getattr(old, name):
-                raise InputError(f"{name} cannot change between the stages of a run")
+        self.parameters.check_stage(parameters)
         self.parameters = parameters
         self._law = parameters.demand_law(self.split)
         if parameters.max_steps + 1 > self._trace["demand"].shape[1]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 
 class InputError(ValueError):
@@ -70,17 +71,41 @@ def validated(model: type[Model], values: Mapping[str, Any], where: str = "") ->
 def _describe(model: type[BaseModel], error: ValidationError, where: str) -> str:
     problems = error.errors(include_url=False)
     first = problems[0]
-    path = [str(part) for part in first["loc"]]
+    path = _named(first["loc"])
     name = ".".join(([where] if where else []) + path) or model.__name__
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    others = len({tuple(_named(problem["loc"])) for problem in problems}) - 1
+    more = f" (and {others} more)" if others else ""
     if first["type"] == "extra_forbidden":
         known = _fields_at(model, first["loc"][:-1])
         return f"unknown key {name!r}{nearest(path[-1], known) if known else ''}{more}"
-    message = first["msg"].removeprefix("Value error, ")
-    message = " ".join((message[:1].lower() + message[1:]).split())
     if first["type"] == "missing":
         return f"{name} is missing{more}"
-    return f"{name} = {short(first['input'])}: {message}{more}"
+    said = [_message(problem) for problem in problems if _named(problem["loc"]) == path]
+    return f"{name} = {short(first['input'])}: {' or '.join(dict.fromkeys(said))}{more}"
+
+
+def _message(problem: ErrorDetails) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
+    message = _PLAINER.get(problem["type"], message[:1].lower() + message[1:])
+    return " ".join(message.split())
+
+
+_PLAINER = {
+    "model_type": "must be a mapping of names to values",
+    "dict_type": "must be a mapping of names to values",
+    "tuple_type": "must be a list",
+}
+
+
+def _named(path: tuple[int | str, ...]) -> list[str]:
+    """Return the names and indices of a path without pydantic's tags of alternatives."""
+    tags = {"float", "int", "str", "bool"}
+    return [
+        str(part)
+        for part in path
+        if str(part).isalnum() or str(part).isidentifier()
+        if part not in tags
+    ]
 
 
 def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

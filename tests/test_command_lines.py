@@ -155,6 +155,7 @@ def test_ctrl_c_saves_what_was_learned(tmp_path):
         (("--set", "buy_lots=[0]"), "parameters.buy_lots"),
         (("--set", "observation.scale=[1, 2]"), "observation.scale has 2 entries"),
         (("--n-envs", "65536", "--set", "max_steps=100000"), "too many to hold at once"),
+        (("--device", "cuda:7"), "device = 'cuda:7': torch finds none here"),
         (("--config", "absent.yaml"), "absent.yaml: no such file"),
         (("--problem", "stores", "--config", BAKERY), "unknown problem 'stores'"),
         (("--config", BAKERY, "--algo", "dqn", "--set", "demand_data.column=shop"), "'shop'"),
@@ -213,6 +214,7 @@ def test_evaluation_refuses_what_is_no_checkpoint(make, message, run_command, tm
     [
         (("--checkpoint",), "no run under runs/"),
         (("--problem", "chain"), "unknown problem 'chain'"),
+        (("--baselines", ""), "unknown baseline ''"),
         (("--baselines", "randm"), "did you mean 'random'?"),
         (("--episodes", "1"), "--episodes"),
     ],

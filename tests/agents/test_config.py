@@ -118,7 +118,20 @@ def test_a_data_file_is_found_beside_its_configuration(tmp_path, monkeypatch):
         ({}, ("parameters=3",), "must be a mapping"),
         ({"algo": "ppo"}, ("reward.standardize=true",), "ppo has none"),
         ({}, ("curriculum.stages=[{start: 5, parameters: {}}]",), "must start at 0"),
-        ({}, ("curriculum.stages=[{start: 0, parameters: {x: 1}}]",), "unknown key 'x'"),
+        ({}, ("curriculum.stages=[{start: 0, parameters: {x: 1}}]",), "unknown key 'curriculum.x'"),
+        (
+            {},
+            ("curriculum.stages=[{start: 0, parameters: {buy_lots: [2]}}]",),
+            "buy_lots cannot change",
+        ),
+        ({}, ("hyperparameters=[]",), "must be a mapping"),
+        (
+            {},
+            ("reward.scale=0",),
+            "scale = 0: input should be greater than 0 or input should be 'auto'$",
+        ),
+        ({}, ("buy_lots=3",), "buy_lots = 3: must be a list"),
+        ({}, ("demand_data=5",), "demand_data = 5: must be a mapping"),
     ],
 )
 def test_what_cannot_be_used_is_named_in_one_line(flags, assignments, message):
