@@ -31,16 +31,19 @@ EPISODES = 2000
 @click.command()
 @click.option("--seeds", default=5, show_default=True)
 @click.option("--algo", "algos", multiple=True, default=("dqn", "ppo", "maskable_ppo"))
-def main(seeds: int, algos: tuple[str, ...]) -> None:
+@click.option("--set", "assignments", multiple=True, help="As for train.py.")
+def main(seeds: int, algos: tuple[str, ...], assignments: tuple[str, ...]) -> None:
     """Train and print a table in Markdown."""
     config = CONFIGS / "bakery.yaml"
     policies: dict[str, Policy] = {}
     wanted = [(algo, seed) for algo in algos for seed in range(seeds)]
     for algo, seed in track(wanted, console=Console(stderr=True)):
         with TemporaryDirectory() as scratch:
-            trained = train(resolve({"algo": algo, "seed": seed}, config=config), Path(scratch))
+            flags = {"algo": algo, "seed": seed}
+            asked = resolve(flags, config=config, assignments=assignments)
+            trained = train(asked, Path(scratch))
             policies[f"{algo}, seed {seed}"] = load_agent(trained.folder, BEST)[1]
-    run = resolve({"algo": algos[0]}, config=config)
+    run = resolve({"algo": algos[0]}, config=config, assignments=assignments)
     rules = make_baselines(run.problem.name, run.parameters, ["tuned"], seed=EVALUATION_SEED)
     comparison = compare(
         run.problem,
