@@ -154,7 +154,7 @@ def test_worlds_of_a_vector_start_anew_on_their_own(mode):
     env = CashInventoryVectorEnv(3, autoreset_mode=mode, initial_cash=12, max_steps=10)
     env.reset(seed=1)
     lengths, running = [], np.zeros(3, int)
-    for k in range(40):
+    for _ in range(40):
         fresh = running == -1
         actions = np.where(np.arange(3) == 0, 1, 0)  # the first world buys until it is broke
         before = env.batch.state["step"].copy()
@@ -166,7 +166,6 @@ def test_worlds_of_a_vector_start_anew_on_their_own(mode):
         ended = terminated | truncated
         lengths += [(i, int(running[i])) for i in np.flatnonzero(ended)]
         running[ended] = -1 if mode is AutoresetMode.NEXT_STEP else 0
-        assert k < 40
     assert {length for i, length in lengths if i > 0} == {10}
     assert {length for i, length in lengths if i == 0} <= {2, 3, 10}
 
