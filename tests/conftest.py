@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -45,3 +46,13 @@ def run_command(
         return Finished(status, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def demand_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("demand") / "days.csv"
+    days = np.arange("2020-01-01", "2021-07-01", dtype="datetime64[D]")
+    demand = np.random.default_rng(0).integers(130, 301, days.size)
+    rows = [f"{day},{units}" for day, units in zip(days, demand, strict=True)]
+    path.write_text("\n".join(["date,shop", *rows]))
+    return {"file": path, "column": "shop", "split": "2021-01-01"}

@@ -27,16 +27,6 @@ def comparison() -> Comparison:
     return compare(CASH, CashParameters(), policies, OPTIMUM, episodes=2000, seed=1)
 
 
-@pytest.fixture(scope="module")
-def demand_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("demand") / "days.csv"
-    days = np.arange("2020-01-01", "2021-07-01", dtype="datetime64[D]")
-    demand = np.random.default_rng(0).integers(130, 301, days.size)
-    rows = [f"{day},{units}" for day, units in zip(days, demand, strict=True)]
-    path.write_text("\n".join(["date,shop", *rows]))
-    return {"file": path, "column": "shop", "split": "2021-01-01"}
-
-
 def real(demand_file, **changes) -> CashParameters:
     given = {
         "initial_cash": 20_000,
