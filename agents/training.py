@@ -28,7 +28,7 @@ from agents.policy import AgentPolicy, observe, reward_and_running
 from baselines.episodes import run_episodes
 from baselines.policy import Policy, RandomPolicy
 from baselines.yardstick import yardstick
-from inventory.batch import Trace, random_stream
+from inventory.batch import Trace, random_actions, random_stream
 from wrappers.curriculum import CurriculumCallback, Stage
 from wrappers.normalize import FixedRewardScale
 from wrappers.vec_env import BatchVecEnv
@@ -66,7 +66,7 @@ def calibrate(config: RunConfig) -> RunConfig:
     rewards = []
     ended = np.zeros(batch.num_worlds, np.bool_)
     while not ended.any():
-        outcome = batch.step(rng.integers(0, batch.num_actions, batch.num_worlds))
+        outcome = batch.step(random_actions(batch, rng))
         ended = outcome.terminated | outcome.truncated
         rewards.append(outcome.reward)
     spread = float(np.std(rewards))

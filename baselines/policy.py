@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory.batch import Batch
+from inventory.batch import Batch, random_actions
 
 Actions = NDArray[np.integer[Any]]
 
@@ -23,7 +23,7 @@ class Policy(Protocol):
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = True,
     ) -> tuple[Any, Any]:
-        """Return actions of shape (num_worlds,) and the next recurrent state (None without)."""
+        """Return actions as `Batch.step` takes them and the next recurrent state (None without)."""
 
 
 class RandomPolicy:
@@ -50,5 +50,5 @@ class RandomPolicy:
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = True,
     ) -> tuple[Actions, None]:
-        """Return one uniformly drawn action per world."""
-        return self._rng.integers(0, self._batch.num_actions, self._batch.num_worlds), None
+        """Return uniformly drawn actions."""
+        return random_actions(self._batch, self._rng), None

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Trace = dict[str, NDArray[np.float64]]
+Trace = dict[str, NDArray[Any]]
 """All randomness of a batch of episodes, drawn before them; first axis = world."""
 
 Split = Literal["training", "validation", "tuning", "evaluation"]
@@ -32,6 +32,14 @@ def random_stream(seed: int, split: Split) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(sequence))  # numpy's fastest
 
 
+def random_actions(batch: "Batch", rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return uniformly random actions for every world, in the shape that `Batch.step` takes."""
+    counts = batch.num_actions
+    if isinstance(counts, int):
+        return rng.integers(0, counts, batch.num_worlds)
+    return rng.integers(0, np.array(counts), (batch.num_worlds, len(counts)))
+
+
 class Outcome(NamedTuple):
     """What one step of the batch gave, one entry per world."""
 
@@ -50,10 +58,17 @@ class Batch(Protocol):
     parameters: Any
     num_worlds: int
     observation_size: int
-    num_actions: int
     rng: np.random.Generator
     expected_reward: bool
     """Whether `step` returns expected instead of realised rewards (training only)."""
+
+    @property
+    def num_actions(self) -> int | tuple[int, ...]:
+        """Actions to choose from; a tuple where a world takes several decisions at once."""
+
+    @property
+    def observation_low(self) -> float:
+        """What no entry of an observation falls below."""
 
     def reset(self, trace: Mapping[str, Any] | None = None) -> None:
         """Start a new episode in every world, on `trace` (first axis = world) or a drawn one."""
@@ -65,7 +80,7 @@ class Batch(Protocol):
         """Use other parameters from each world's next episode on; the spaces stay the same."""
 
     def step(self, actions: NDArray[np.integer[Any]]) -> Outcome:
-        """Move every world by one step; `actions` has shape (num_worlds,)."""
+        """Move every world by one step; `actions` has shape (num_worlds,) or (num_worlds, k)."""
 
     def observation(self) -> NDArray[np.float32]:
         """Return a fresh array of shape (num_worlds, observation_size)."""

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory import cash
+from inventory import cash, supply_chain
 from inventory.batch import Batch, Split, Trace, random_stream
 from inventory.errors import FrozenModel
+from inventory.supply_chain_parameters import SupplyChainParameters
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ class Problem:
         ``make_batch(parameters, num_worlds, rng=, split=, observe_step=, expected_reward=)``.
     draw : callable
         ``draw(parameters, split, rng, episodes)``, a trace of so many episodes.
-    observation_scale : tuple of float
-        Divisors of the fixed normalisation, for the observation without the step.
+    observation_scale : tuple of float or None
+        Divisors of the fixed normalisation, for the observation without the step; None where
+        observations are of moderate size as they are.
     covariates : callable
         ``covariates(parameters, trace)``, functions of the trace with a mean of exactly zero,
         shape (episodes, columns), for control variates.
@@ -36,7 +38,7 @@ class Problem:
     name: str
     parameters: type[FrozenModel]
     make_batch: Callable[..., Batch]
-    observation_scale: tuple[float, ...]
+    observation_scale: tuple[float, ...] | None
     draw: Callable[[Any, Split, np.random.Generator, int], Trace]
     covariates: Callable[[Any, Trace], NDArray[np.float64]]
 
@@ -51,6 +53,13 @@ def _draw_cash(
     return cash.draw_trace(parameters, parameters.demand_law(split), rng, episodes)
 
 
+def _draw_supply_chain(
+    parameters: SupplyChainParameters, split: Split, rng: np.random.Generator, episodes: int
+) -> Trace:
+    del split  # every split has a stream of its own, and one law of demand
+    return supply_chain.draw_trace(parameters, rng, episodes)
+
+
 PROBLEMS: dict[str, Problem] = {
     "cash": Problem(
         name="cash",
@@ -59,5 +68,13 @@ PROBLEMS: dict[str, Problem] = {
         observation_scale=(10.0, 10.0, 10.0, 10.0, 20.0, 2000.0),
         draw=_draw_cash,
         covariates=cash.trace_covariates,
+    ),
+    "stores": Problem(
+        name="stores",
+        parameters=SupplyChainParameters,
+        make_batch=supply_chain.SupplyChainBatch,
+        observation_scale=None,
+        draw=_draw_supply_chain,
+        covariates=supply_chain.trace_covariates,
     ),
 }

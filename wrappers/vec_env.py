@@ -51,10 +51,13 @@ class BatchVecEnv(VecEnv):
         self.finished: dict[str, NDArray[np.float64]] = {}
         self._start = time.time()
         self._actions: NDArray[np.int64] = np.zeros(batch.num_worlds, np.int64)
+        counts = batch.num_actions
         super().__init__(
             batch.num_worlds,
-            spaces.Box(0.0, np.inf, (batch.observation_size,), np.float32),
-            spaces.Discrete(batch.num_actions),
+            spaces.Box(batch.observation_low, np.inf, (batch.observation_size,), np.float32),
+            spaces.Discrete(counts)
+            if isinstance(counts, int)
+            else spaces.MultiDiscrete(list(counts)),
         )
 
     def reset(self) -> NDArray[np.float32]:

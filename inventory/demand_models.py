@@ -1,0 +1,110 @@
+"""Demand models of the supply chain: same mean, and the same deviation where there are two.
+
+Every model is given by the mean and the standard deviation of each day's demand, as arrays that
+broadcast against each other.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inventory.errors import InputError
+from inventory.sampling import normal
+
+DemandModel = Literal["normal", "poisson", "negative_binomial", "gamma"]
+Floats = NDArray[np.float64]
+
+POINTS = 40
+"""Equally likely values that stand for a law of demand in expected rewards."""
+_FINE = 25
+
+
+def seasonal_mean(base: float, amplitude: float, period: float, days: int) -> Floats:
+    """Return ``max(0, base * (1 + amplitude * sin(2 pi t / period)))`` for each day t.
+
+    Returns
+    -------
+    ndarray
+        Shape (days,) [units/day].
+    """
+    season = np.sin(2.0 * np.pi * np.arange(days) / period)
+    mean: Floats = np.maximum(0.0, base * (1.0 + amplitude * season))
+    return mean
+
+
+def check_law(model: DemandModel, mean: Floats, std: Floats) -> None:
+    """Make sure that the law exists.
+
+    Raises
+    ------
+    InputError
+        If a negative binomial law would need a variance at or below its mean.
+    """
+    if model == "negative_binomial" and ((std**2 <= mean) & (mean > 0)).any():
+        worst = float(mean.max())
+        raise InputError(
+            f"demand_std = {float(std.min()):g}: negative_binomial needs a variance above the mean "
+            f"of every day, so a demand_std above {worst**0.5:.4g}; or take demand_model=poisson"
+        )
+
+
+def draw_demand(
+    rng: np.random.Generator, model: DemandModel, mean: Floats, std: Floats, shape: tuple[int, ...]
+) -> Floats:
+    """Draw demand.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Where the randomness comes from.
+    model : str
+        ``"normal"``: ``max(0, N(mean, std))``; ``"poisson"``: no `std`; ``"negative_binomial"``;
+        ``"gamma"``.
+    mean, std : ndarray
+        Of each day [units/day]; broadcast to `shape`.
+    shape : tuple of int
+        Shape of the result.
+    """
+    if model == "normal":
+        demand = normal(rng, 0.0, 1.0, shape)
+        demand *= std
+        demand += mean
+        return np.maximum(demand, 0.0, out=demand)
+    if model == "poisson":
+        return rng.poisson(mean, shape).astype(np.float64)
+    variance = np.maximum(std**2, 1e-300)
+    some = np.maximum(mean, 1e-300)
+    if model == "gamma":
+        drawn = rng.gamma(some**2 / variance, variance / some, shape)
+        drawn = np.where(std > 0, drawn, mean)
+    else:
+        over = np.maximum(variance - some, 1e-300)
+        drawn = rng.negative_binomial(some**2 / over, some / variance, shape).astype(np.float64)
+    return np.where(mean > 0, drawn, 0.0)
+
+
+def demand_points(model: DemandModel, mean: Floats, std: Floats) -> Floats:
+    """Return `POINTS` equally likely values that stand for the law, on a new last axis.
+
+    Each is the mean of the law within one of `POINTS` strata of equal probability, so that
+    expectations of what is linear between kinks are exact but for the strata of the kinks.
+    """
+    from scipy import stats  # here: only training on expected rewards needs it
+
+    levels = (np.arange(POINTS * _FINE) + 0.5) / (POINTS * _FINE)
+    m, s = np.broadcast_arrays(np.asarray(mean)[..., None], np.asarray(std)[..., None])
+    some, variance = np.maximum(m, 1e-9), np.maximum(s**2, 1e-18)
+    values: Any
+    if model == "normal":
+        values = np.maximum(0.0, m + s * stats.norm.ppf(levels))
+    elif model == "poisson":
+        values = stats.poisson.ppf(levels, some)
+    elif model == "gamma":
+        values = stats.gamma.ppf(levels, some**2 / variance, scale=variance / some)
+    else:
+        over = np.maximum(variance - some, 1e-9)
+        values = stats.nbinom.ppf(levels, some**2 / over, some / variance)
+    values = np.where(m > 0, values, 0.0 if model != "normal" else values)
+    strata: Floats = values.reshape(*values.shape[:-1], POINTS, _FINE).mean(axis=-1)
+    return strata

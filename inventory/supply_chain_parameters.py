@@ -1,0 +1,273 @@
+"""Parameters of the supply chain, validated; defaults of the warehouse grow with its stores."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator, model_validator
+
+from inventory.demand_models import DemandModel, check_law, seasonal_mean
+from inventory.errors import FrozenModel, InputError, validated
+from inventory.reconciliation import RewardWeights
+from inventory.scenarios import SCENARIOS, ScenarioName
+from inventory.supply_chain_law import LANE
+
+Amount = Annotated[float, Field(ge=0, le=1e9)]
+Grid = Annotated[tuple[Amount, ...], Field(min_length=1, max_length=256)]
+MAX_STORES = 10_000
+DEFAULT_SITES = ((1.0, 500.0), (1.2, 600.0), (1.5, 750.0))
+DEFAULT_MULTIPLES = (0.0, 0.5, 1.0, 1.5)
+
+
+class StoreSite(FrozenModel):
+    """What differs between stores: size of the demand and stock in the first morning [units]."""
+
+    demand_multiplier: Annotated[float, Field(ge=0, le=1e6)] = 1.0
+    initial_on_hand: Amount = 500.0
+
+
+class StoreParameters(FrozenModel):
+    """What all stores share; costs in money per unit (and day)."""
+
+    lead_time: Annotated[int, Field(ge=0, le=60)] = 2
+    holding_cost: Amount = 0.1
+    stockout_cost: Amount = 10.0
+    excess_threshold: Amount = 500.0
+    order_multiples: Grid | None = None
+    order_units: Grid | None = None
+    reorder_point: Amount = 300.0
+    order_up_to_level: Amount = 700.0
+
+    @model_validator(mode="after")
+    def _one_grid(self) -> "StoreParameters":
+        if self.order_multiples is not None and self.order_units is not None:
+            raise ValueError("give order_multiples or order_units, not both")
+        return self
+
+    @property
+    def grid(self) -> tuple[float, ...]:
+        """What the actions order: units, or multiples of the forecast."""
+        return self.order_units or self.order_multiples or DEFAULT_MULTIPLES
+
+
+class WarehouseParameters(FrozenModel):
+    """The warehouse. An infinite `initial_on_hand` makes it a warehouse that is never short."""
+
+    initial_on_hand: Annotated[float, Field(ge=0, allow_inf_nan=True)] = 5000.0
+    capacity: Annotated[float, Field(gt=0, le=1e9)] = 5000.0
+    holding_cost: Amount = 0.05
+    order_units: Grid = (0.0, 500.0, 1000.0, 1500.0)
+    reorder_point: Amount = 2000.0
+    order_up_to_level: Amount = 4000.0
+
+
+class SupplierParameters(FrozenModel):
+    """The supplier: `reliability` is the chance that it can ship the orders of a day."""
+
+    lead_time: Annotated[int, Field(ge=2, le=60)] = 7
+    production_capacity: Amount = 10_000.0
+    reliability: Annotated[float, Field(ge=0, le=1)] = 0.98
+
+
+class SkuParameters(FrozenModel):
+    """A product. `store`, `warehouse` and `supplier` hold what differs for it from the others."""
+
+    base_demand: Amount = 50.0
+    demand_std: Amount = 10.0
+    seasonality_amplitude: Annotated[float, Field(ge=0, le=10)] = 0.2
+    seasonality_period: Annotated[float, Field(gt=0, le=1e6)] = 30.0
+    demand_model: DemandModel = "normal"
+    store: dict[str, Any] = Field(default_factory=dict)
+    warehouse: dict[str, Any] = Field(default_factory=dict)
+    supplier: dict[str, Any] = Field(default_factory=dict)
+
+
+class Lane(FrozenModel):
+    """One SKU with everything that holds for it."""
+
+    sku: SkuParameters
+    store: StoreParameters
+    warehouse: WarehouseParameters
+    supplier: SupplierParameters
+
+
+_SCALED = ("initial_on_hand", "capacity", "reorder_point", "order_up_to_level")
+
+
+class SupplyChainParameters(FrozenModel):
+    """Parameters of supplier, warehouse and N stores.
+
+    Defaults of the warehouse and of the supplier's production capacity are those of three stores,
+    times N/3. `stores` is a number, or a list of what differs between them; a number repeats the
+    three default stores. `sku` is one product or a list of products.
+    """
+
+    stores: Annotated[tuple[StoreSite, ...], Field(min_length=1, max_length=MAX_STORES)]
+    horizon: Annotated[int, Field(ge=1, le=100_000)] = 30
+    warmup_days: Annotated[int, Field(ge=0, le=100_000)] = 0
+    forecast_window: Annotated[int, Field(ge=1, le=1000)] = 7
+    observation: Literal["compact", "full"] = "compact"
+    objective: Literal["reconciliation", "cost"] = "reconciliation"
+    scenario: ScenarioName = "normal"
+    sku: tuple[SkuParameters, ...] = (SkuParameters(),)
+    store: StoreParameters = StoreParameters()
+    warehouse: WarehouseParameters = WarehouseParameters()
+    supplier: SupplierParameters = SupplierParameters()
+    weights: RewardWeights = RewardWeights()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: Any) -> Any:
+        """Put in the defaults that depend on the number of stores and on the scenario."""
+        if not isinstance(values, Mapping):
+            return values
+        filled = dict(values)
+        filled.setdefault("stores", 3)
+        stores = filled["stores"]
+        count = stores if isinstance(stores, int) else len(stores) if _is_list(stores) else 3
+        scale = min(max(count, 1), MAX_STORES) / 3
+        own = filled.get("warehouse", {})
+        if isinstance(own, Mapping):
+            fields = WarehouseParameters.model_fields
+            grid = tuple(units * scale for units in fields["order_units"].default)
+            scaled = {name: fields[name].default * scale for name in _SCALED}
+            filled["warehouse"] = {**scaled, "order_units": grid, **own}
+        own = filled.get("supplier", {})
+        if isinstance(own, Mapping):
+            capacity = SupplierParameters.model_fields["production_capacity"].default * scale
+            filled["supplier"] = {"production_capacity": capacity, **own}
+        scenario = filled.get("scenario")
+        needs = SCENARIOS[scenario].horizon if scenario in SCENARIOS else None
+        if needs is not None:
+            filled.setdefault("horizon", needs)
+        return filled
+
+    @field_validator("stores", mode="before")
+    @classmethod
+    def _repeat(cls, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int):
+            return value
+        if not 1 <= value <= MAX_STORES:
+            raise ValueError(f"must be 1 to {MAX_STORES}, or a list of stores")
+        sites = [DEFAULT_SITES[i % len(DEFAULT_SITES)] for i in range(value)]
+        return [{"demand_multiplier": m, "initial_on_hand": x} for m, x in sites]
+
+    @field_validator("sku", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return value if _is_list(value) else [value]
+
+    @model_validator(mode="after")
+    def _check(self) -> "SupplyChainParameters":
+        if not self.sku:
+            raise ValueError("sku must name at least one product")
+        if self.warmup_days >= self.horizon:
+            raise ValueError(
+                f"warmup_days = {self.warmup_days}: must be less than the horizon, {self.horizon}"
+            )
+        lanes = self.lanes()
+        sizes = {(len(lane.store.grid), len(lane.warehouse.order_units)) for lane in lanes}
+        if len(sizes) > 1:
+            raise ValueError("all SKUs need order grids of the same lengths")
+        means, stds = self.demand_moments()
+        for lane, mean, std in zip(lanes, means, stds, strict=True):
+            check_law(lane.sku.demand_model, mean, std)
+        return self
+
+    @property
+    def num_stores(self) -> int:
+        """Number of stores (N)."""
+        return len(self.stores)
+
+    @property
+    def max_steps(self) -> int:
+        """Steps of an episode: one per day."""
+        return self.horizon
+
+    def lanes(self) -> list[Lane]:
+        """Return every SKU with its own parameters in full."""
+        return [
+            Lane(
+                sku=sku,
+                store=_merged(self.store, sku.store, f"sku.{k}.store"),
+                warehouse=_merged(self.warehouse, sku.warehouse, f"sku.{k}.warehouse"),
+                supplier=_merged(self.supplier, sku.supplier, f"sku.{k}.supplier"),
+            )
+            for k, sku in enumerate(self.sku)
+        ]
+
+    def supplier_lead_time(self, lane: Lane) -> int:
+        """Return the days from a warehouse's order to its arrival, scenario included."""
+        return lane.supplier.lead_time + SCENARIOS[self.scenario].extra_lead_time
+
+    def mean_demand(self) -> NDArray[np.float64]:
+        """Return each store's demand without season, shape (lanes, N) [units/day]."""
+        sizes = np.array([site.demand_multiplier for site in self.stores])
+        return np.stack([sku.base_demand * sizes for sku in self.sku])
+
+    def demand_moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean and standard deviation of each day's demand, shape (lanes, T, N) each."""
+        scenario = SCENARIOS[self.scenario]
+        factor = scenario.demand_factor(self.horizon)[:, None]
+        means, stds = [], []
+        for sku, base in zip(self.sku, self.mean_demand(), strict=True):
+            amplitude = scenario.seasonality_amplitude
+            amplitude = sku.seasonality_amplitude if amplitude is None else amplitude
+            season = seasonal_mean(1.0, amplitude, sku.seasonality_period, self.horizon)
+            means.append(factor * season[:, None] * base)
+            stds.append(factor * sku.demand_std * scenario.std_factor * np.ones_like(means[-1]))
+        return np.stack(means), np.stack(stds)
+
+    def lane_constants(self) -> NDArray[np.void]:
+        """Return what the law of motion reads, one `LANE` record per SKU."""
+        records = np.zeros(len(self.sku), LANE)
+        for record, lane in zip(records, self.lanes(), strict=True):
+            for tier in ("store", "warehouse", "supplier"):
+                for name, weight in getattr(self.weights, tier).model_dump().items():
+                    record[f"{tier}_{name}"] = weight
+            record["holding_cost"] = lane.store.holding_cost
+            record["stockout_cost"] = lane.store.stockout_cost
+            record["excess_threshold"] = lane.store.excess_threshold
+            record["warehouse_unit_holding_cost"] = lane.warehouse.holding_cost
+            record["production_capacity"] = lane.supplier.production_capacity
+            factor = SCENARIOS[self.scenario].std_factor
+            record["demand_std"] = lane.sku.demand_std * factor
+            record["store_lead_time"] = lane.store.lead_time
+            record["supplier_lead_time"] = self.supplier_lead_time(lane)
+            record["forecast_window"] = self.forecast_window
+            record["warmup_days"] = self.warmup_days
+            record["cost"] = self.objective == "cost"
+            record["orders_in_units"] = lane.store.order_units is not None
+        return records
+
+    def check_stage(self, stage: "SupplyChainParameters") -> None:
+        """Make sure that worlds of these parameters can go on with those of `stage`.
+
+        Raises
+        ------
+        InputError
+            If the number of stores or SKUs, the observation, or the actions differ.
+        """
+        same: dict[str, Callable[[SupplyChainParameters], Any]] = {
+            "the number of stores": lambda p: p.num_stores,
+            "the number of SKUs": lambda p: len(p.sku),
+            "observation": lambda p: p.observation,
+            "the store's lead time": lambda p: [lane.store.lead_time for lane in p.lanes()],
+            "the supplier's lead time": lambda p: [lane.supplier.lead_time for lane in p.lanes()],
+            "the order grids": lambda p: [
+                (lane.store.grid, lane.store.order_units is None, lane.warehouse.order_units)
+                for lane in p.lanes()
+            ],
+        }
+        for name, of in same.items():
+            if of(self) != of(stage):
+                raise InputError(f"{name} cannot change between the stages of a run")
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _merged(model: Any, own: Mapping[str, Any], where: str) -> Any:
+    return validated(type(model), {**model.model_dump(), **own}, where) if own else model

@@ -1,0 +1,95 @@
+"""What an episode of the supply chain came to, per world and per tier."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def world_totals(sites: Any, hubs: Any, days: int) -> dict[str, Floats]:
+    """Return the stores' totals, and the returns of the other tiers, each of shape (worlds,).
+
+    Parameters
+    ----------
+    sites, hubs : ndarray
+        Records of `inventory.supply_chain_law`, shape (worlds, N) and (worlds,).
+    days : int
+        Days that were counted, at least 1.
+
+    Returns
+    -------
+    dict
+        ``units_sold`` and ``unmet_demand`` are sums over all stores, costs are means per store;
+        ``system_return`` is the sum of the returns of all agents.
+    """
+    sold, asked = sites["total_sales"].sum(axis=1), sites["total_demand"].sum(axis=1)
+    stores: Floats = sites["total_return"].sum(axis=1)
+    return {
+        "warehouse_return": hubs["total_return"].copy(),
+        "supplier_return": hubs["supplier_return"].copy(),
+        "system_return": stores + hubs["total_return"] + hubs["supplier_return"],
+        "units_sold": sold,
+        "unmet_demand": asked - sold,
+        "fill_rate": _ratio(sold, asked, 1.0),
+        "service_level": sites["total_service_level"].mean(axis=1) / days,
+        "holding_cost": sites["total_holding_cost"].mean(axis=1),
+        "stockout_penalty": sites["total_stockout_penalty"].mean(axis=1),
+        "excess_inventory": sites["total_excess_inventory"].mean(axis=1),
+        "on_hand": sites["total_on_hand_days"].mean(axis=1) / days,
+    }
+
+
+def store_returns(sites: Any) -> dict[str, Floats]:
+    """Return the return of every store by its name, each of shape (worlds,)."""
+    returns = sites["total_return"]
+    return {f"store_{i + 1}": returns[:, i].copy() for i in range(returns.shape[1])}
+
+
+def tier_metrics(sites: Any, hubs: Any, days: int) -> dict[str, float]:
+    """Return means over agents and worlds by ``tier/name``, for a training log.
+
+    The bullwhip ratio is the variance of a tier's orders over that of the demand that it serves,
+    both over the days of an episode (Lee, Padmanabhan and Whang 1997).
+    """
+    sold, asked = float(sites["total_sales"].sum()), float(sites["total_demand"].sum())
+    return {
+        "store/reward": float(sites["total_return"].mean()) / days,
+        "store/service_level": float(sites["total_service_level"].mean()) / days,
+        "store/fill_rate": sold / asked if asked > 0 else 1.0,
+        "store/holding_cost": float(sites["total_holding_cost"].mean()),
+        "store/stockout_penalty": float(sites["total_stockout_penalty"].mean()),
+        "store/excess_inventory": float(sites["total_excess_inventory"].mean()),
+        "store/lost_sales": (asked - sold) / max(1, sites.size),
+        "store/on_hand": float(sites["total_on_hand_days"].mean()) / days,
+        "store/order_rate": float(sites["total_orders"].mean()) / days,
+        "store/bullwhip": _bullwhip(sites, days),
+        "warehouse/reward": float(hubs["total_return"].mean()) / days,
+        "warehouse/service_level": float(hubs["total_service_level"].mean()) / days,
+        "warehouse/holding_cost": float(hubs["total_holding_cost"].mean()),
+        "warehouse/stockouts": float(hubs["total_stockouts"].mean()),
+        "warehouse/on_hand": float(hubs["total_on_hand_days"].mean()) / days,
+        "warehouse/order_rate": float(hubs["total_orders"].mean()) / days,
+        "warehouse/bullwhip": _bullwhip(hubs, days),
+        "supplier/reward": float(hubs["supplier_return"].mean()) / days,
+        "supplier/fulfillment_rate": float(hubs["total_fulfillment"].mean()) / days,
+        "supplier/delays": float(hubs["total_delays"].mean()),
+    }
+
+
+def _bullwhip(records: Any, days: int) -> float:
+    """Return the mean ratio of variances over the records with any variance of demand."""
+    orders = _variance(records["total_ordered"], records["total_ordered_squared"], days)
+    demand = _variance(records["total_demand"], records["total_demand_squared"], days)
+    return float(_ratio(orders, demand, 1.0).mean())
+
+
+def _variance(total: Floats, squares: Floats, days: int) -> Floats:
+    return np.maximum(0.0, squares / days - (total / days) ** 2)
+
+
+def _ratio(part: Floats, whole: Floats, otherwise: float) -> Floats:
+    out = np.full_like(whole, otherwise)
+    np.divide(part, whole, out=out, where=whole > 1e-12)
+    return out
