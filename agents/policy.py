@@ -21,7 +21,7 @@ def observe(config: RunConfig, env: VecEnv) -> VecEnv:
     s = config.settings.observation
     if s.normalize == "fixed":
         scale = s.scale or config.problem.observation_scale
-        if scale is None:
+        if not scale:
             return env
         missing = (env.observation_space.shape or (0,))[0] - len(scale)
         return FixedNormalization(env, (*scale, *[1.0] * (missing == 1)))

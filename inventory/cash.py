@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from inventory.batch import Outcome, Split, Trace, random_stream
-from inventory.cash_law import (
-    CONSTANTS,
-    MIN_PRICE,
+from inventory.cash_kernels import (
     OBSERVATION_NAMES,
     REPORT,
+    ROWS,
     STATE,
     observe_batch,
+    report_batch,
     step_batch,
     valid_actions,
 )
+from inventory.cash_law import CONSTANTS, MIN_PRICE
 from inventory.demand import DemandFile, DemandLaw, NormalDemand, demand_period
 from inventory.errors import FrozenModel, InputError
 from inventory.sampling import normal
@@ -235,10 +236,9 @@ class CashBatch:
         self.expected_reward = expected_reward
         self.split: Split = split
         self.rng = rng if rng is not None else random_stream(0, split)
-        self.state = np.zeros(num_worlds, STATE)
-        self.report = np.zeros(num_worlds, REPORT)
+        self.cells = np.zeros((len(ROWS), num_worlds))
         self._lots = np.stack(parameters.lots())
-        self._constants = np.zeros(num_worlds, CONSTANTS)
+        self._constants = parameters.constants()
         self._law = parameters.demand_law(split)
         self._trace: Trace = {}
         self._make_room(parameters.max_steps)
@@ -294,13 +294,26 @@ class CashBatch:
                 self._trace[name] = part  # drawn for all worlds: no copy
             else:
                 room[at, : part.shape[1]] = part
-        start = np.zeros(len(worlds), STATE)
-        start["cash"] = self.parameters.initial_cash
-        start["raw_price"], start["product_price"] = trace["raw_price"], trace["product_price"]
-        start["demand"] = trace["demand"][:, 0]
-        self.state[at] = start
-        self._constants[at] = self.parameters.constants()
-        self.report[at] = np.zeros(1, REPORT)
+        start = {
+            "cash": self.parameters.initial_cash,
+            "raw_price": trace["raw_price"],
+            "product_price": trace["product_price"],
+            "demand": trace["demand"][:, 0],
+            "max_steps": self.parameters.max_steps,
+        }
+        for row, name in zip(self.cells, ROWS, strict=True):
+            row[at] = start.get(name, 0.0)
+        self._change_constants(at)
+
+    def _change_constants(self, at: Any) -> None:
+        """Give the worlds `at` the present constants; one record serves all while they agree."""
+        new = self.parameters.constants()
+        if self._constants.size == 1 and new != self._constants:
+            self._constants = np.repeat(self._constants, self.num_worlds)
+        if self._constants.size > 1:
+            self._constants[at] = new
+            if (self._constants == new).all():
+                self._constants = new
 
     def step(self, actions: NDArray[np.integer[Any]]) -> Outcome:
         """Move every world by one step.
@@ -315,8 +328,7 @@ class CashBatch:
         t = self._trace
         wrong = step_batch(
             self._constants,
-            self.state,
-            self.report,
+            self.cells,
             self._lots,
             t["demand"].T,
             t["raw_price_change"].T,
@@ -328,36 +340,52 @@ class CashBatch:
         if wrong >= 0:
             raise ValueError(
                 f"world {wrong} cannot take action {actions[wrong]!r} at step "
-                f"{self.state['step'][wrong]}: actions are 0..{self.num_actions - 1}, and a "
+                f"{self.cells[ROWS.index('step'), wrong]:.0f}: actions are 0..{self.num_actions - 1}, and a "
                 "world whose time is over needs a reset"
             )
         return outcome
 
+    @property
+    def state(self) -> NDArray[np.void]:
+        """State of the worlds and their totals so far: a read-only `STATE` array of this moment."""
+        out = np.empty(self.num_worlds, STATE)
+        for name, row in zip(ROWS[: len(STATE)], self.cells, strict=False):
+            out[name] = row
+        out.flags.writeable = False
+        return out
+
+    @property
+    def report(self) -> NDArray[np.void]:
+        """What the worlds tell of their last step: a fresh `REPORT` array."""
+        out = np.empty(self.num_worlds, REPORT)
+        report_batch(self._constants, self.cells, out)
+        return out
+
     def observation(self) -> NDArray[np.float32]:
         """Return a fresh array of shape (num_worlds, 6), or 7 with the share of time passed."""
         out = np.empty((self.num_worlds, self.observation_size), np.float32)
-        observe_batch(self.state, self._constants, out)
+        observe_batch(self.cells, out)
         return out
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are valid now, shape (num_worlds, num_actions)."""
         out = np.empty((self.num_worlds, self.num_actions), np.bool_)
-        valid_actions(self._constants, self.state, self._lots, out)
+        valid_actions(self._constants, self.cells, self._lots, out)
         return out
 
     def episode_totals(self) -> dict[str, NDArray[np.float64]]:
         """Return sums over the current episode, each of shape (num_worlds,)."""
-        s = self.state
+        s = dict(zip(ROWS, self.cells.copy(), strict=True))
         asked = s["demand_total"]
         served = np.divide(s["units_sold"], asked, out=np.ones_like(asked), where=asked > 0)
         return {
-            "return": s["return"].copy(),
-            "length": s["step"].astype(np.float64),
-            "final_cash": s["cash"].copy(),
-            "units_sold": s["units_sold"].copy(),
-            "unmet_demand": s["unmet_demand"].copy(),
+            "return": s["return"],
+            "length": s["step"],
+            "final_cash": s["cash"],
+            "units_sold": s["units_sold"],
+            "unmet_demand": s["unmet_demand"],
             "fill_rate": served,
-            "invalid_actions": s["invalid_actions"].copy(),
+            "invalid_actions": s["invalid_actions"],
         }
 
     def get_state(self) -> dict[str, Any]:
@@ -365,8 +393,7 @@ class CashBatch:
         return {
             "parameters": self.parameters,
             "rng": self.rng.bit_generator.state,
-            "worlds": self.state.copy(),
-            "report": self.report.copy(),
+            "worlds": self.cells.copy(),
             "constants": self._constants.copy(),
             "trace": {name: values.copy() for name, values in self._trace.items()},
         }
@@ -375,6 +402,6 @@ class CashBatch:
         """Put back what `get_state` returned."""
         self.change_parameters(state["parameters"])
         self.rng.bit_generator.state = state["rng"]
-        self.state, self.report = state["worlds"].copy(), state["report"].copy()
+        self.cells = state["worlds"].copy()
         self._constants = state["constants"].copy()
         self._trace = {name: values.copy() for name, values in state["trace"].items()}

@@ -27,8 +27,8 @@ class Problem:
         ``make_batch(parameters, num_worlds, rng=, split=, observe_step=, expected_reward=)``.
     draw : callable
         ``draw(parameters, split, rng, episodes)``, a trace of so many episodes.
-    observation_scale : tuple of float or None
-        Divisors of the fixed normalisation, for the observation without the step; None where
+    observation_scale : tuple of float
+        Divisors of the fixed normalisation, for the observation without the step; none where
         observations are of moderate size as they are.
     covariates : callable
         ``covariates(parameters, trace)``, functions of the trace with a mean of exactly zero,
@@ -38,7 +38,7 @@ class Problem:
     name: str
     parameters: type[FrozenModel]
     make_batch: Callable[..., Batch]
-    observation_scale: tuple[float, ...] | None
+    observation_scale: tuple[float, ...]
     draw: Callable[[Any, Split, np.random.Generator, int], Trace]
     covariates: Callable[[Any, Trace], NDArray[np.float64]]
 
@@ -73,7 +73,7 @@ PROBLEMS: dict[str, Problem] = {
         name="stores",
         parameters=SupplyChainParameters,
         make_batch=supply_chain.SupplyChainBatch,
-        observation_scale=None,
+        observation_scale=(),
         draw=_draw_supply_chain,
         covariates=supply_chain.trace_covariates,
     ),
