@@ -1,10 +1,14 @@
-"""Environments: the Gymnasium faces of the simulators. Importing this package registers them."""
+"""Environments: the Gymnasium and PettingZoo faces of the simulators.
+
+Importing this package registers those of Gymnasium.
+"""
 
 import gymnasium
 
 from envs.cash import CashInventoryEnv, CashInventoryVectorEnv
+from envs.supply_chain import SupplyChainEnv
 
-__all__ = ["CashInventoryEnv", "CashInventoryVectorEnv"]
+__all__ = ["CashInventoryEnv", "CashInventoryVectorEnv", "SupplyChainEnv"]
 
 if "CashInventory-v0" not in gymnasium.registry:
     gymnasium.register(
