@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from agents import console, run_folder
+from agents.cast import load_agent
 from agents.config import RunConfig, resolve
-from agents.policy import load_agent
 from baselines.policy import Policy
 from baselines.registry import make_baselines
 from baselines.yardstick import yardstick

@@ -14,11 +14,13 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import HParam
 
 from agents.console import screen
-from wrappers.vec_env import base_env
+from wrappers.flatten import ControlledAgents
+from wrappers.vec_env import base_env, batch_of
 
 WINDOW = 20
 """Ends of episodes (of any number of worlds at once) that logged means look back on."""
@@ -45,6 +47,26 @@ class BatchedBootstrap(BaseCallback):
         return True
 
 
+class WholeSchedule(BaseCallback):
+    """Let schedules run over all steps of a learner, however many calls of `learn` they take.
+
+    Parameters
+    ----------
+    steps : int
+        All its environment steps.
+    """
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self._steps = steps
+
+    def _on_training_start(self) -> None:
+        self.model._total_timesteps = self._steps
+
+    def _on_step(self) -> bool:
+        return True
+
+
 class EpisodeMetrics(BaseCallback):
     """Log what the training episodes earned and moved, in the problem's own units."""
 
@@ -67,6 +89,10 @@ class EpisodeMetrics(BaseCallback):
             for name in finished:
                 mean = float(np.mean([totals[name] for totals in self._recent]))
                 self.logger.record(f"episode/{name}", mean)
+            batch = batch_of(self.training_env)
+            if isinstance(batch, ControlledAgents):
+                for name, value in batch.finished_metrics.items():
+                    self.logger.record(name, value)
         return True
 
 
@@ -121,8 +147,14 @@ class BestModel(BaseCallback):
                 return False
         return self.num_timesteps < self._last_step
 
-    def evaluate(self) -> Score:
-        """Evaluate now, log it, and keep the model if it is the best so far."""
+    def evaluate(self, model: BaseAlgorithm | None = None) -> Score:
+        """Evaluate now, log it, and keep the model if it is the best so far.
+
+        Outside of training, `model` is the one whose log and count of steps are used.
+        """
+        if model is not None:
+            self.init_callback(model)
+            self.num_timesteps = model.num_timesteps
         score = self.last = self._score()
         if self.best is None or score.value > self.best.value:
             self.best = score
@@ -138,7 +170,10 @@ class BestModel(BaseCallback):
 
 
 class ProgressBar(BaseCallback):
-    """A bar within 80 columns: steps, speed, time left, return, gap, stage of the curriculum."""
+    """A bar within 80 columns: steps, speed, time left, return, gap, stage of the curriculum.
+
+    `before` counts the steps of other learners of the same run.
+    """
 
     def __init__(self, total: int, best: BestModel, stage: Callable[[], str]) -> None:
         super().__init__()
@@ -153,9 +188,10 @@ class ProgressBar(BaseCallback):
         )
         self._task = self._progress.add_task("", total=total, speed="", score="")
         self._shown = self._begun = 0.0
+        self.before = 0
 
     def _on_training_start(self) -> None:
-        self._begun = time.perf_counter()
+        self._begun = self._begun or time.perf_counter()
         self._progress.start()
 
     def _on_step(self) -> bool:
@@ -166,7 +202,8 @@ class ProgressBar(BaseCallback):
 
     def _show(self, now: float) -> None:
         self._shown = now
-        speed = self.num_timesteps / max(now - self._begun, 1e-9)
+        steps = self.before + self.num_timesteps
+        speed = steps / max(now - self._begun, 1e-9)
         rewards: Any = [info["r"] for info in self.model.ep_info_buffer or ()]
         parts = [f"return {np.mean(rewards):,.1f}"] if rewards else []
         last = self._best.last
@@ -175,7 +212,7 @@ class ProgressBar(BaseCallback):
             parts.append(told)
         self._progress.update(
             self._task,
-            completed=self.num_timesteps,
+            completed=steps,
             speed=f"{speed:,.0f}/s",
             score=" ".join([*parts, self._stage()]),
         )

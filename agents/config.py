@@ -79,6 +79,19 @@ class StopSettings(FrozenModel):
     step: Annotated[int, Field(ge=1)] | None = None
 
 
+class TeamSettings(FrozenModel):
+    """Who learns in the supply chain, and with how many models.
+
+    `learn` is a tier, or ``all``. ``shared``: one model for every store; ``joint``: one model that
+    decides for all stores at once; ``independent``: one model per store. Where several models
+    learn, they take turns, `turns` each, while the others stand still.
+    """
+
+    learn: Literal["store", "warehouse", "supplier", "all"] = "store"
+    policy: Literal["shared", "joint", "independent"] = "shared"
+    turns: Annotated[int, Field(ge=1, le=10_000)] = 10
+
+
 class RunSettings(FrozenModel):
     """Everything about a run but the problem's parameters and the hyperparameters."""
 
@@ -94,6 +107,7 @@ class RunSettings(FrozenModel):
     curriculum: CurriculumSettings = CurriculumSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     stop: StopSettings = StopSettings()
+    team: TeamSettings = TeamSettings()
 
 
 class _Recipes(FrozenModel):
@@ -172,7 +186,8 @@ def resolve(
     Parameters
     ----------
     flags : mapping
-        `RunSettings` fields given on the command line; None means not given.
+        `RunSettings` fields given on the command line; None means not given. ``stores``,
+        ``learn`` and ``policy`` are those of the supply chain, and `stores` selects it.
     config : Path, optional
         A file in the shape of ``configs/cash.yaml`` or of a run's ``config.yaml``.
     assignments : tuple of str
@@ -183,27 +198,57 @@ def resolve(
     InputError
         One line for the first thing wrong.
     """
-    given = {key: value for key, value in flags.items() if value is not None}
+    given = _supply_chain_flags({k: v for k, v in flags.items() if v is not None})
     own = read_yaml(config) if config else {}
     _relative_to(own, config)
     problem = choose("problem", str(given.get("problem", own.get("problem", "cash"))), PROBLEMS)
     if "problem" in given and own.get("problem", problem) != problem:
         raise InputError(f"{config} is about the {own['problem']} problem, not {problem}")
     base = read_yaml(CONFIGS / f"{problem}.yaml")
-    algo = choose("algorithm", str(given.get("algo", own.get("algo", "dqn"))), ALGORITHMS)
+    usual = own.get("algo", base.get("algo", "dqn"))
+    algo = choose("algorithm", str(given.get("algo", usual)), ALGORITHMS)
     recipe = str(given.get("recipe", own.get("recipe", "default")))
     layers = [(layer, _take_recipes(layer)) for layer in (base, own)]
     _check_recipe([recipes for _, recipes in layers], recipe, algo)
     tree: dict[str, Any] = {}
     for layer, recipes in layers:
         _merge(tree, layer)
-        _merge(tree, recipes.get(recipe, {}).get(algo, {}))
+        own_recipe = dict(recipes.get(recipe, {}).get(algo, {}))
+        tiers = own_recipe.pop("tiers", {})
+        _merge(tree, own_recipe)
+        _merge(tree, tiers.get(_learns(given, own, assignments), {}))
     _merge(tree, own)  # what the file says outright wins over its recipes
     _merge(tree, given)
     tree.update(problem=problem, algo=algo, recipe=recipe)
     for assignment in assignments:
         _assign(tree, assignment, PROBLEMS[problem], algo)
     return from_dict(tree)
+
+
+def _supply_chain_flags(given: dict[str, Any]) -> dict[str, Any]:
+    """Put the flags of the supply chain where they belong in the tree."""
+    stores = given.pop("stores", None)
+    team = {name: given.pop(name) for name in ("learn", "policy") if name in given}
+    if stores is not None:
+        if given.setdefault("problem", "stores") != "stores":
+            raise InputError(f"--stores belongs to --problem stores, not {given['problem']}")
+        given["parameters"] = {"stores": stores}
+    if team:
+        given.setdefault("problem", "stores")
+        given["team"] = team
+    return given
+
+
+def _learns(given: Mapping[str, Any], own: Mapping[str, Any], assignments: tuple[str, ...]) -> str:
+    """Return which tier learns, before anything is validated."""
+    for assignment in assignments:
+        if assignment.startswith("team.learn="):
+            return assignment.removeprefix("team.learn=")
+    for layer in (given, own):
+        team = layer.get("team")
+        if isinstance(team, Mapping) and isinstance(team.get("learn"), str):
+            return str(team["learn"])
+    return "store"
 
 
 def from_dict(tree: Mapping[str, Any]) -> RunConfig:
@@ -223,6 +268,8 @@ def from_dict(tree: Mapping[str, Any]) -> RunConfig:
     run = RunConfig(settings, **parts)
     for _, stage in run.stages():
         run.parameters.check_stage(stage)
+    if settings.team != TeamSettings() and settings.problem != "stores":
+        raise InputError(f"team (--learn, --policy) has no meaning for {settings.problem}")
     if settings.reward.standardize and not algorithm.off_policy:
         raise InputError(f"reward.standardize needs a replay buffer; {settings.algo} has none")
     if settings.reward.standardize and parts["hyperparameters"].n_steps > 1:

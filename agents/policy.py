@@ -1,6 +1,5 @@
 """A trained model as a policy for evaluation, beside the baselines."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,12 +7,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from agents import run_folder
-from agents.algorithms import ALGORITHMS, build_model
 from agents.config import RunConfig
 from inventory.batch import Batch
-from wrappers.normalize import FixedNormalization, encode, load_running_statistics
-from wrappers.vec_env import BatchVecEnv
+from wrappers.normalize import FixedNormalization, encode
 
 
 def observe(config: RunConfig, env: VecEnv) -> VecEnv:
@@ -70,21 +66,3 @@ class AgentPolicy:
         return self._model.predict(
             encode(self._env, observation), state, episode_start, deterministic, **masks
         )
-
-
-def load_agent(folder: Path, name: run_folder.ModelFile) -> tuple[RunConfig, AgentPolicy]:
-    """Rebuild a run's model from its configuration and load its tensors.
-
-    Raises
-    ------
-    InputError
-        If a file is missing, damaged or of another run.
-    """
-    config = run_folder.read_config(folder)
-    s = config.settings
-    batch = config.problem.make_batch(config.parameters, s.n_envs, observe_step=s.observation.step)
-    env = reward_and_running(config, observe(config, BatchVecEnv(batch)))
-    load_running_statistics(env, folder / run_folder.STATISTICS[name])
-    model = build_model(s.algo, config.hyperparameters, env, seed=s.seed)  # wherever it was trained
-    run_folder.load_weights(model, folder / name)
-    return config, AgentPolicy(model, env, masks=ALGORITHMS[s.algo].masks)

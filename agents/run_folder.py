@@ -25,6 +25,7 @@ ModelFile = Literal["model.zip", "best_model.zip"]
 CONFIG = "config.yaml"
 FINAL: ModelFile = "model.zip"
 BEST: ModelFile = "best_model.zip"
+PLAYERS = "players"
 STATISTICS = {FINAL: "normalizer.npz", BEST: "best_normalizer.npz"}
 PACKAGES = ("stable-baselines3", "sb3-contrib", "gymnasium", "torch", "numpy", "numba")
 
@@ -95,6 +96,50 @@ def save_model(model: BaseAlgorithm, env: VecEnv, folder: Path, name: ModelFile)
     write_whole(folder / name, buffer.getvalue())
 
 
+def players(folder: Path) -> dict[str, Path]:
+    """Return the folders of all models of a run, by whom they play.
+
+    The run's own model, if it has a single one, lies in the folder itself, all others under
+    ``players/<name>/``; each of these is laid out as a run of its own. For a run of phases they
+    are those of the last phase.
+    """
+    folder = last_phase(folder)
+    found = {path.name: path for path in sorted((folder / PLAYERS).glob("*")) if _has_model(path)}
+    if _has_model(folder):
+        s = read_config(folder).settings
+        found = {(s.team.learn if s.problem == "stores" else ""): folder, **found}
+    return found
+
+
+def last_phase(folder: Path) -> Path:
+    """Return the folder of the last phase that has left its models, or `folder` without phases."""
+    phases = sorted(folder.glob("phase_[0-9]"))
+    done = [path for path in phases if (path / "versions.json").is_file() and _any_model(path)]
+    return done[-1] if done else folder
+
+
+def _any_model(folder: Path) -> bool:
+    return _has_model(folder) or any(_has_model(path) for path in (folder / PLAYERS).glob("*"))
+
+
+def _has_model(folder: Path) -> bool:
+    return (folder / CONFIG).is_file() and any((folder / name).is_file() for name in (BEST, FINAL))
+
+
+def best_of(folder: Path) -> ModelFile:
+    """Return the best model's file, or the last one's where no best was kept."""
+    return BEST if (folder / BEST).is_file() else FINAL
+
+
+def copy_player(source: Path, target: Path) -> None:
+    """Copy a player's model, with what belongs to it, into a run folder."""
+    target.mkdir(parents=True, exist_ok=True)
+    model = best_of(source)
+    for name, new in ((CONFIG, CONFIG), (model, BEST), (STATISTICS[model], STATISTICS[BEST])):
+        if (source / name).is_file():
+            write_whole(target / new, (source / name).read_bytes())
+
+
 def find(checkpoint: str) -> tuple[Path, ModelFile]:
     """Return the run folder and the model file that ``--checkpoint`` names.
 
@@ -116,9 +161,10 @@ def find(checkpoint: str) -> tuple[Path, ModelFile]:
         path, name = path.parent, FINAL if path.name == FINAL else BEST
     if not (path / CONFIG).is_file():
         raise InputError(f"--checkpoint {checkpoint}: not a run folder, it holds no {CONFIG}")
-    if name == BEST and not (path / BEST).is_file():
-        name = FINAL
-    if not (path / name).is_file():
+    path = last_phase(path)
+    if name == BEST:
+        name = best_of(path)
+    if not (path / name).is_file() and not players(path):
         raise InputError(f"--checkpoint {checkpoint}: holds no model; did its training finish?")
     return path, name
 

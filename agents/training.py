@@ -5,35 +5,38 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
-from stable_baselines3.common.vec_env import VecEnv
 
 from agents import console, run_folder
-from agents.algorithms import ALGORITHMS, build_model, check_device
-from agents.callbacks import BatchedBootstrap, BestModel, EpisodeMetrics, ProgressBar, Score
+from agents.algorithms import ALGORITHMS, check_device
+from agents.callbacks import (
+    BatchedBootstrap,
+    BestModel,
+    EpisodeMetrics,
+    ProgressBar,
+    Score,
+    WholeSchedule,
+)
+from agents.cast import Learner, assemble, measure_of, player_config
 from agents.config import RunConfig
 from agents.hyperparameters import OnPolicy
-from agents.policy import AgentPolicy, observe, reward_and_running
 from baselines.episodes import run_episodes
-from baselines.policy import Policy, RandomPolicy
+from baselines.policy import Policy
+from baselines.registry import make_random
 from baselines.yardstick import yardstick
-from inventory.batch import Trace, random_actions, random_stream
+from inventory.batch import Trace
 from wrappers.curriculum import CurriculumCallback, Stage
-from wrappers.normalize import FixedRewardScale
-from wrappers.vec_env import BatchVecEnv
 
-CALIBRATION_WORLDS = 256
 DUMPS = 100
 """About so many rows of a run go to its logs."""
 
@@ -49,56 +52,6 @@ class Trained:
     interrupted: bool
 
 
-def calibrate(config: RunConfig) -> RunConfig:
-    """Replace ``auto`` in the reward settings by numbers.
-
-    The shift is minus the mean, the scale one over the deviation, of a step's reward under
-    uniformly random play on training traces of the run's seed.
-    """
-    reward = config.settings.reward
-    if "auto" not in (reward.shift, reward.scale):
-        return config
-    rng = random_stream(config.settings.seed, "training")
-    batch = config.problem.make_batch(
-        config.parameters, CALIBRATION_WORLDS, rng=rng, expected_reward=reward.expected
-    )
-    batch.reset()
-    rewards = []
-    ended = np.zeros(batch.num_worlds, np.bool_)
-    while not ended.any():
-        outcome = batch.step(random_actions(batch, rng))
-        ended = outcome.terminated | outcome.truncated
-        rewards.append(outcome.reward)
-    spread = float(np.std(rewards))
-    shift = -float(np.mean(rewards)) if reward.shift == "auto" else reward.shift
-    scale = 1.0 / spread if spread > 0 else 1.0
-    numbers = {"shift": _rounded(shift)}
-    numbers["scale"] = _rounded(scale) if reward.scale == "auto" else reward.scale
-    settings = config.settings.model_copy(update={"reward": reward.model_copy(update=numbers)})
-    return replace(config, settings=settings)
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")
-
-
-def training_env(config: RunConfig) -> VecEnv:
-    """Return the batch that the run learns from, wrapped as its configuration says."""
-    s, stages = config.settings, config.stages()
-    batch = config.problem.make_batch(
-        stages[0][1] if stages else config.parameters,
-        s.n_envs,
-        rng=random_stream(s.seed, "training"),
-        split="training",
-        observe_step=s.observation.step,
-        expected_reward=s.reward.expected,
-    )
-    env = observe(config, BatchVecEnv(batch, bootstrap_time_limit=not s.observation.step))
-    if (s.reward.shift, s.reward.scale) != (0.0, 1.0):
-        env = FixedRewardScale(env, float(s.reward.shift), float(s.reward.scale))
-    return reward_and_running(config, env)
-
-
 class Examiner:
     """Scores policies on a run's validation traces, the same ones each time.
 
@@ -107,17 +60,20 @@ class Examiner:
     """
 
     def __init__(self, config: RunConfig) -> None:
-        self._config = config
+        self._config, self._measure = config, measure_of(config)
         problem, episodes = config.problem, config.settings.evaluation.episodes
         self.trace: Trace = problem.traces(
             config.parameters, "validation", config.settings.seed, episodes
         )
+        self.reference = self.random = math.nan
         measure = yardstick(problem.name, config.parameters)
         best = measure.policy
-        self.reference = (
-            float(self._returns(best).mean()) if best else measure.reference(self.trace).value
-        )
-        self.random = float(self._returns(RandomPolicy()).mean())
+        if best is not None:
+            self.reference = float(self._returns(best).mean())
+        elif measure.reference is not None and self._measure == "return":
+            self.reference = measure.reference(self.trace).value
+        if math.isfinite(self.reference):
+            self.random = float(self._returns(make_random(problem.name)).mean())
 
     def _returns(self, policy: Policy) -> NDArray[np.float64]:
         batch = self._config.problem.make_batch(
@@ -127,7 +83,7 @@ class Examiner:
             observe_step=self._config.settings.observation.step,
         )
         policy.bind(batch)
-        return run_episodes(batch, policy, self.trace)["return"]
+        return run_episodes(batch, policy, self.trace)[self._measure]
 
     def score(self, policy: Policy) -> Score:
         """Return the policy's mean return and its gap."""
@@ -137,7 +93,13 @@ class Examiner:
         return Score(value, gap)
 
 
-def train(config: RunConfig, folder: Path | None = None, *, quiet: bool = True) -> Trained:
+def train(
+    config: RunConfig,
+    folder: Path | None = None,
+    *,
+    start: Path | None = None,
+    quiet: bool = True,
+) -> Trained:
     """Train a run to its end, or until Ctrl-C, and write its folder.
 
     Parameters
@@ -147,6 +109,8 @@ def train(config: RunConfig, folder: Path | None = None, *, quiet: bool = True) 
     folder : Path, optional
         An empty or new folder; by default one under ``runs/``, named by problem, algorithm, seed
         and time.
+    start : Path, optional
+        A run folder whose models are begun with, or play those who do not learn.
     quiet : bool
         Show no progress.
 
@@ -161,68 +125,119 @@ def train(config: RunConfig, folder: Path | None = None, *, quiet: bool = True) 
     torch.distributions.Distribution.set_default_validate_args(False)
     status = console.screen.status("preparing (the first time, compiling takes a moment)")
     with nullcontext() if quiet else status:
-        config = calibrate(config)
         examiner = Examiner(config)
+        cast = assemble(config, start)
+    single = len(cast.learners) == 1
+    folder = run_folder.create(cast.learners[0].config if single else config, folder)
+    for name, source in cast.frozen.items():
+        run_folder.copy_player(source, folder / run_folder.PLAYERS / name)
+    homes = [_home(folder, learner, single=single) for learner in cast.learners]
+
+    def save(name: run_folder.ModelFile) -> None:
+        for learner, home in zip(cast.learners, homes, strict=True):
+            run_folder.save_model(learner.model, learner.env, home, name)
+
     s = config.settings
-    env = training_env(config)
-    model = build_model(
-        s.algo,
-        config.hyperparameters,
-        env,
-        seed=s.seed,
-        device=s.device,
-        standardize_rewards=s.reward.standardize,
-    )
-    folder = run_folder.create(config, folder)
-    model.set_logger(configure(str(folder), ["csv", "tensorboard"]))
-    policy = AgentPolicy(model, env, masks=ALGORITHMS[s.algo].masks)
     best = BestModel(
-        lambda: examiner.score(policy),
-        lambda: run_folder.save_model(model, env, folder, run_folder.BEST),
+        lambda: examiner.score(cast.policy),
+        lambda: save(run_folder.BEST),
         s.evaluation.every,
         s.stop.gap,
         s.stop.step,
     )
-    seconds, interrupted = _learn(config, model, best, quiet)
-    run_folder.save_model(model, env, folder, run_folder.FINAL)
-    facts = {"weights": run_folder.weights_hash(model), "steps": model.num_timesteps}
+    seconds, interrupted = _learn(config, cast.learners, best, quiet=quiet)
+    save(run_folder.FINAL)
+    steps = sum(learner.model.num_timesteps for learner in cast.learners)
+    hashes = {learner.player: run_folder.weights_hash(learner.model) for learner in cast.learners}
+    facts = {"weights": next(iter(hashes.values())) if single else hashes, "steps": steps}
     text = json.dumps(run_folder.versions(**facts), indent=2)
     run_folder.write_whole(folder / "versions.json", text.encode())
-    model.logger.close()
-    return Trained(folder, best.best, model.num_timesteps, seconds, interrupted)
+    for learner in cast.learners:
+        learner.model.logger.close()
+    return Trained(folder, best.best, steps, seconds, interrupted)
+
+
+def _home(folder: Path, learner: Learner, *, single: bool) -> Path:
+    """Return where a learner's files go, with its configuration in it and its log opened."""
+    home = folder
+    if not single:
+        home = folder / run_folder.PLAYERS / learner.player
+        home.mkdir(parents=True)
+        text = player_config(learner).to_yaml()
+        run_folder.write_whole(home / run_folder.CONFIG, text.encode())
+    learner.model.set_logger(configure(str(home), ["csv", "tensorboard"]))
+    return home
 
 
 def _learn(
-    config: RunConfig, model: BaseAlgorithm, best: BestModel, quiet: bool
+    config: RunConfig, learners: list[Learner], best: BestModel, *, quiet: bool
 ) -> tuple[float, bool]:
-    """Run SB3's loop; return its seconds and whether it was interrupted."""
-    s = config.settings
-    callbacks: list[BaseCallback] = [
-        EpisodeMetrics(config.to_dict(), _flat_numbers(config.hyperparameters.model_dump()))
-    ]
-    stage: Callable[[], str] = lambda: ""  # noqa: E731
-    if s.curriculum.stages:
-        stages = [Stage(start, parameters) for start, parameters in config.stages()]
-        curriculum = CurriculumCallback(stages, s.curriculum.unit)
-        callbacks.append(curriculum)
-        stage = lambda: f"stage {curriculum.stage + 1}/{len(curriculum.stages)}"  # noqa: E731
-    algorithm = ALGORITHMS[s.algo]
-    if not (algorithm.off_policy or algorithm.recurrent):
-        callbacks.append(BatchedBootstrap())
-    callbacks.append(best)
-    bar = None if quiet else ProgressBar(s.timesteps, best, stage)
-    callbacks += [bar] if bar else []
+    """Let the learners take turns; return the seconds and whether they were interrupted."""
+    single = len(learners) == 1
+    turns = 1 if single else config.settings.team.turns
+    share = max(1, config.settings.timesteps // len(learners))
+    stage = _Stage()
+    bar = None if quiet else ProgressBar(config.settings.timesteps, best, stage.told)
+    callbacks = {
+        learner.player: _callbacks(learner, share, stage, [best] if single else [], bar)
+        for learner in learners
+    }
     begun, interrupted = time.perf_counter(), False
     try:
         with _stop_signals():
-            model.learn(s.timesteps, callback=callbacks, log_interval=_log_interval(config))
-            best.evaluate()
+            for turn in range(turns):
+                for learner in learners:
+                    stage.turn = "" if single else f"turn {turn + 1}/{turns} {learner.player}"
+                    if bar:
+                        bar.before = sum(x.model.num_timesteps for x in learners if x != learner)
+                    learner.model.learn(
+                        max(1, share * (turn + 1) // turns - learner.model.num_timesteps),
+                        callback=callbacks[learner.player],
+                        log_interval=_log_interval(learner.config),
+                        reset_num_timesteps=turn == 0,
+                    )
+                best.evaluate(learners[0].model)
     except KeyboardInterrupt:
         interrupted = True
     finally:
         if bar:
             bar.close()
     return time.perf_counter() - begun, interrupted
+
+
+class _Stage:
+    """What the progress bar says of the stage of training."""
+
+    turn = ""
+    curriculum: CurriculumCallback | None = None
+
+    def told(self) -> str:
+        stages = self.curriculum
+        of = f"stage {stages.stage + 1}/{len(stages.stages)}" if stages else ""
+        return " ".join(part for part in (self.turn, of) if part)
+
+
+def _callbacks(
+    learner: Learner,
+    steps: int,
+    stage: _Stage,
+    selection: list[BaseCallback],
+    bar: ProgressBar | None,
+) -> list[BaseCallback]:
+    """Return what happens beside a learner's learning."""
+    config, algorithm = learner.config, ALGORITHMS[learner.config.settings.algo]
+    numbers = _flat_numbers(config.hyperparameters.model_dump())
+    callbacks: list[BaseCallback] = [
+        WholeSchedule(steps),
+        EpisodeMetrics(config.to_dict(), numbers),
+    ]
+    if config.settings.curriculum.stages:
+        stages = [Stage(start, parameters) for start, parameters in config.stages()]
+        stage.curriculum = CurriculumCallback(stages, config.settings.curriculum.unit)
+        callbacks.append(stage.curriculum)
+    if not (algorithm.off_policy or algorithm.recurrent):
+        callbacks.append(BatchedBootstrap())
+    return [*callbacks, *selection, *([bar] if bar else [])]
 
 
 def _log_interval(config: RunConfig) -> int:

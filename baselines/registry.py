@@ -7,6 +7,7 @@ import numpy as np
 
 from baselines.cash_rules import BaseStock, BuyBuyConvert
 from baselines.policy import Policy, RandomPolicy
+from baselines.supply_chain_rules import RandomTier, reference_team
 from baselines.tuning import Family, tune
 from inventory.cash import CashParameters
 from inventory.errors import choose
@@ -69,6 +70,13 @@ BASELINES: dict[str, dict[str, Maker]] = {
     }
 }
 """By problem and name: from the parameters and a seed to the policy."""
+
+
+def make_random(problem_name: str, seed: int = 0) -> Policy:
+    """Return random play: in the supply chain that of the stores, the others on their rules."""
+    if problem_name == "stores":
+        return reference_team(store=RandomTier("store", seed))
+    return RandomPolicy(seed)
 
 
 def make_baselines(

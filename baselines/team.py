@@ -4,6 +4,7 @@ A tier's policy is bound to the whole batch and is given its own rows of the obs
 all stores of all worlds, or one per world for the warehouse and for the supplier.
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,14 +60,14 @@ class TeamPolicy:
 
     def __init__(self, players: Mapping[str, Policy], joint: frozenset[str] = frozenset()) -> None:
         self.players, self.joint = dict(players), joint
-        self._memory: dict[str, Any] = {}
 
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
         self._batch = chain_of(batch)
-        for player in self.players.values():
+        # bound are copies: a player may sit in several teams, each with a batch of its own
+        self._playing = {name: copy.copy(player) for name, player in self.players.items()}
+        for player in self._playing.values():
             player.bind(batch)
-        self._memory = {}
 
     def predict(
         self,
@@ -80,9 +81,9 @@ class TeamPolicy:
         actions = np.zeros((worlds, n + 2), np.int64)
         memory = dict(state or {})
         tiers = self._batch.by_tier(observation)
-        for name, policy in self.players.items():
+        for name, policy in self._playing.items():
             columns = columns_of(name, n)
-            rows = _rows(tiers, name, columns, joint=name in self.joint)
+            rows = rows_of(tiers, name, columns, joint=name in self.joint)
             start = episode_start
             if start is not None and len(rows) != len(start):
                 start = np.repeat(start, len(columns))
@@ -91,14 +92,26 @@ class TeamPolicy:
         return actions, memory
 
 
-def _rows(
+def rows_of(
     tiers: Mapping[str, NDArray[np.float32]],
     player: str,
     columns: NDArray[np.intp],
     *,
     joint: bool,
 ) -> NDArray[np.float32]:
-    """Return what a player sees: one row per agent, or per world if it decides for all stores."""
+    """Return what a player sees: one row per agent, or per world if it decides for all stores.
+
+    Parameters
+    ----------
+    tiers : mapping
+        As `SupplyChainBatch.by_tier` returns them.
+    player : str
+        A tier, or one agent.
+    columns : ndarray
+        Its columns of the actions.
+    joint : bool
+        Whether it sees its agents of a world side by side in one row.
+    """
     if not player.startswith("store"):
         return tiers[player]
     stores = tiers["store"] if player == "store" else tiers["store"][:, columns]

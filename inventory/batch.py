@@ -55,12 +55,17 @@ class Batch(Protocol):
     before that is an error of the caller.
     """
 
-    parameters: Any
     num_worlds: int
     observation_size: int
     rng: np.random.Generator
-    expected_reward: bool
-    """Whether `step` returns expected instead of realised rewards (training only)."""
+
+    @property
+    def parameters(self) -> Any:
+        """Parameters of the present episodes."""
+
+    @property
+    def expected_reward(self) -> bool:
+        """Whether `step` returns expected instead of realised rewards (training only)."""
 
     @property
     def num_actions(self) -> int | tuple[int, ...]:

@@ -82,6 +82,9 @@ class SkuParameters(FrozenModel):
     warehouse: dict[str, Any] = Field(default_factory=dict)
     supplier: dict[str, Any] = Field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
 
 class Lane(FrozenModel):
     """One SKU with everything that holds for it."""

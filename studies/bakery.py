@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 from agents.config import CONFIGS, resolve
-from agents.policy import load_agent
+from agents.cast import load_agent
 from agents.run_folder import BEST
 from agents.training import train
 from baselines.policy import Policy

@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from agents.cast import load_agent
 from agents.config import resolve
-from agents.policy import load_agent
 from agents.run_folder import BEST, FINAL
 from agents.training import train
 from baselines.policy import Policy

@@ -14,9 +14,9 @@ from agents import hyperparameters as hp
 from agents import run_folder
 from agents.algorithms import ALGORITHMS, build_model
 from agents.callbacks import BatchedBootstrap
+from agents.cast import calibrate, load_agent, training_env
 from agents.config import resolve
-from agents.policy import load_agent
-from agents.training import calibrate, train, training_env
+from agents.training import train
 from benchmarks.plain_python import PlainCashEnv
 from inventory.cash import CashBatch, CashParameters
 from inventory.errors import InputError
