@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from envs.rendering import cash_text
 from inventory.batch import Split
 from inventory.cash import CashBatch, CashParameters
-from inventory.cash_kernels import REPORT_NAMES
+from inventory.cash_rows import REPORT_NAMES
 from inventory.errors import InputError, choose, validated
 
 Observation = NDArray[np.float32]
@@ -235,10 +235,10 @@ class CashInventoryVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[A
         batch, fresh = self.batch, np.flatnonzero(self._ended)
         if fresh.size:  # these worlds only begin: step everything, then put their start back
             batch.restart(fresh)
-            start = batch.cells[:, fresh]
+            start = batch.rows[:, fresh]
         reward, terminated, truncated = batch.step(actions)
         if fresh.size:
-            batch.cells[:, fresh] = start
+            batch.rows[:, fresh] = start
             reward[fresh], terminated[fresh], truncated[fresh] = 0.0, False, False
         self._ended = terminated | truncated
         return batch.observation(), reward, terminated, truncated, self._infos()

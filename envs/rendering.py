@@ -9,7 +9,7 @@ def cash_text(world: Any) -> str:
     Parameters
     ----------
     world : numpy.void
-        One entry of `inventory.cash_kernels.STATE`.
+        One entry of `inventory.cash_rows.STATE`.
     """
     return (
         f"Step: {world['step']}\n"

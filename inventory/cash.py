@@ -11,17 +11,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from inventory.batch import Outcome, Split, Trace, random_stream
-from inventory.cash_kernels import (
-    OBSERVATION_NAMES,
-    REPORT,
-    ROWS,
-    STATE,
-    observe_batch,
-    report_batch,
-    step_batch,
-    valid_actions,
-)
+from inventory.cash_kernels import observe_batch, report_batch, step_batch, valid_actions
 from inventory.cash_law import CONSTANTS, MIN_PRICE
+from inventory.cash_rows import OBSERVATION_NAMES, REPORT, ROWS, STATE, STEP, make_rows
 from inventory.demand import DemandFile, DemandLaw, NormalDemand, demand_period
 from inventory.errors import FrozenModel, InputError
 from inventory.sampling import normal
@@ -105,9 +97,27 @@ def _check_room(episodes: int, steps: int) -> None:
 
 
 def draw_trace(
-    parameters: CashParameters, law: DemandLaw, rng: np.random.Generator, episodes: int
+    parameters: CashParameters,
+    law: DemandLaw,
+    rng: np.random.Generator,
+    episodes: int,
+    room: Trace | None = None,
 ) -> Trace:
     """Draw the randomness of `episodes` episodes.
+
+    Parameters
+    ----------
+    parameters : CashParameters
+        Of the episodes.
+    law : DemandLaw
+        Where demand comes from.
+    rng : numpy.random.Generator
+        Where the randomness comes from.
+    episodes : int
+        Number of episodes.
+    room : dict, optional
+        Arrays in Fortran order, with at least T steps, to draw demand and price changes into:
+        fresh memory costs more than the numbers that fill it.
 
     Returns
     -------
@@ -117,13 +127,19 @@ def draw_trace(
         ``raw_price_change`` and ``product_price_change``, shape (episodes, T) [money/unit].
     """
     _check_room(episodes, parameters.max_steps)
-    p, shape = parameters, (parameters.max_steps, episodes)
+    p, steps, within = parameters, parameters.max_steps, room or {}
+
+    def changes(name: str) -> NDArray[np.float64]:
+        out = within[name].T[:steps] if name in within else None
+        return normal(rng, 0.0, p.price_std, (steps, episodes), out=out).T
+
+    demand = within["demand"][:, : steps + 1] if within else None
     return {  # drawn step by step, for all worlds at once: that is how the batch reads it
         "raw_price": normal(rng, p.raw_price_mean, p.price_std, (episodes,), MIN_PRICE),
         "product_price": normal(rng, p.product_price_mean, p.price_std, (episodes,), MIN_PRICE),
-        "demand": law.draw(rng, episodes, p.max_steps + 1),
-        "raw_price_change": normal(rng, 0.0, p.price_std, shape).T,
-        "product_price_change": normal(rng, 0.0, p.price_std, shape).T,
+        "demand": law.draw(rng, episodes, steps + 1, demand),
+        "raw_price_change": changes("raw_price_change"),
+        "product_price_change": changes("product_price_change"),
     }
 
 
@@ -236,7 +252,7 @@ class CashBatch:
         self.expected_reward = expected_reward
         self.split: Split = split
         self.rng = rng if rng is not None else random_stream(0, split)
-        self.cells = np.zeros((len(ROWS), num_worlds))
+        self._rows = make_rows(num_worlds)
         self._lots = np.stack(parameters.lots())
         self._constants = parameters.constants()
         self._law = parameters.demand_law(split)
@@ -279,20 +295,19 @@ class CashBatch:
             raise InputError(
                 f"trace holds {given['raw_price'].size} episodes, not {self.num_worlds}"
             )
-        self._begin(worlds, given, own=False)
+        self._begin(worlds, given)
 
     def restart(self, worlds: NDArray[np.intp]) -> None:
         """Start a new episode, on a drawn trace, in the worlds given by index."""
-        drawn = draw_trace(self.parameters, self._law, self.rng, len(worlds))
-        self._begin(worlds, drawn, own=True)
+        room = self._trace if len(worlds) == self.num_worlds else None
+        drawn = draw_trace(self.parameters, self._law, self.rng, len(worlds), room)
+        self._begin(worlds, drawn)
 
-    def _begin(self, worlds: NDArray[np.intp], trace: Trace, *, own: bool) -> None:
+    def _begin(self, worlds: NDArray[np.intp], trace: Trace) -> None:
         at: Any = slice(None) if len(worlds) == self.num_worlds else worlds
         for name, room in self._trace.items():
             part = trace[name]
-            if own and part.shape == room.shape and part.T.flags.c_contiguous:
-                self._trace[name] = part  # drawn for all worlds: no copy
-            else:
+            if not np.may_share_memory(part, room):  # else it was drawn where it belongs
                 room[at, : part.shape[1]] = part
         start = {
             "cash": self.parameters.initial_cash,
@@ -301,7 +316,7 @@ class CashBatch:
             "demand": trace["demand"][:, 0],
             "max_steps": self.parameters.max_steps,
         }
-        for row, name in zip(self.cells, ROWS, strict=True):
+        for row, name in zip(self.rows, ROWS, strict=True):
             row[at] = start.get(name, 0.0)
         self._change_constants(at)
 
@@ -328,7 +343,7 @@ class CashBatch:
         t = self._trace
         wrong = step_batch(
             self._constants,
-            self.cells,
+            self._rows,
             self._lots,
             t["demand"].T,
             t["raw_price_change"].T,
@@ -340,16 +355,21 @@ class CashBatch:
         if wrong >= 0:
             raise ValueError(
                 f"world {wrong} cannot take action {actions[wrong]!r} at step "
-                f"{self.cells[ROWS.index('step'), wrong]:.0f}: actions are 0..{self.num_actions - 1}, and a "
+                f"{self.rows[STEP, wrong]:.0f}: actions are 0..{self.num_actions - 1}, and a "
                 "world whose time is over needs a reset"
             )
         return outcome
 
     @property
+    def rows(self) -> NDArray[np.float64]:
+        """All that worlds hold, by name in `ROWS`: a view of shape (rows, num_worlds)."""
+        return self._rows[:, : self.num_worlds]
+
+    @property
     def state(self) -> NDArray[np.void]:
         """State of the worlds and their totals so far: a read-only `STATE` array of this moment."""
         out = np.empty(self.num_worlds, STATE)
-        for name, row in zip(ROWS[: len(STATE)], self.cells, strict=False):
+        for name, row in zip(ROWS[: STEP + 1], self.rows, strict=False):
             out[name] = row
         out.flags.writeable = False
         return out
@@ -358,24 +378,24 @@ class CashBatch:
     def report(self) -> NDArray[np.void]:
         """What the worlds tell of their last step: a fresh `REPORT` array."""
         out = np.empty(self.num_worlds, REPORT)
-        report_batch(self._constants, self.cells, out)
+        report_batch(self._constants, self._rows, out)
         return out
 
     def observation(self) -> NDArray[np.float32]:
         """Return a fresh array of shape (num_worlds, 6), or 7 with the share of time passed."""
         out = np.empty((self.num_worlds, self.observation_size), np.float32)
-        observe_batch(self.cells, out)
+        observe_batch(self._rows, out)
         return out
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are valid now, shape (num_worlds, num_actions)."""
         out = np.empty((self.num_worlds, self.num_actions), np.bool_)
-        valid_actions(self._constants, self.cells, self._lots, out)
+        valid_actions(self._constants, self._rows, self._lots, out)
         return out
 
     def episode_totals(self) -> dict[str, NDArray[np.float64]]:
         """Return sums over the current episode, each of shape (num_worlds,)."""
-        s = dict(zip(ROWS, self.cells.copy(), strict=True))
+        s = dict(zip(ROWS, self.rows.copy(), strict=True))
         asked = s["demand_total"]
         served = np.divide(s["units_sold"], asked, out=np.ones_like(asked), where=asked > 0)
         return {
@@ -393,7 +413,7 @@ class CashBatch:
         return {
             "parameters": self.parameters,
             "rng": self.rng.bit_generator.state,
-            "worlds": self.cells.copy(),
+            "worlds": self.rows.copy(),
             "constants": self._constants.copy(),
             "trace": {name: values.copy() for name, values in self._trace.items()},
         }
@@ -402,6 +422,6 @@ class CashBatch:
         """Put back what `get_state` returned."""
         self.change_parameters(state["parameters"])
         self.rng.bit_generator.state = state["rng"]
-        self.cells = state["worlds"].copy()
+        self.rows[:] = state["worlds"]
         self._constants = state["constants"].copy()
-        self._trace = {name: values.copy() for name, values in state["trace"].items()}
+        self._trace = {name: np.array(v, order="F") for name, v in state["trace"].items()}

@@ -23,8 +23,14 @@ VALIDATION_SHARE = 0.15
 class DemandLaw(Protocol):
     """A source of demand paths."""
 
-    def draw(self, rng: np.random.Generator, episodes: int, days: int) -> NDArray[np.float64]:
-        """Return demand of shape (episodes, days) [units/day]."""
+    def draw(
+        self,
+        rng: np.random.Generator,
+        episodes: int,
+        days: int,
+        out: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float64]:
+        """Return demand of shape (episodes, days) [units/day], in `out` if given."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +40,16 @@ class NormalDemand:
     mean: float
     std: float
 
-    def draw(self, rng: np.random.Generator, episodes: int, days: int) -> NDArray[np.float64]:
-        """Return demand of shape (episodes, days)."""
-        return normal(rng, self.mean, self.std, (days, episodes), 0.0).T
+    def draw(
+        self,
+        rng: np.random.Generator,
+        episodes: int,
+        days: int,
+        out: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float64]:
+        """Return demand of shape (episodes, days), in `out` (Fortran order) if given."""
+        by_day = None if out is None else out.T
+        return normal(rng, self.mean, self.std, (days, episodes), 0.0, by_day).T
 
     @property
     def expected(self) -> float:
@@ -101,9 +114,19 @@ class HistoricalDemand:
     first_day: dt.date
     demand: NDArray[np.float64]
 
-    def draw(self, rng: np.random.Generator, episodes: int, days: int) -> NDArray[np.float64]:
-        """Return demand of shape (episodes, days)."""
-        return self.windows(days)[rng.integers(0, self.demand.size - days + 1, episodes)]
+    def draw(
+        self,
+        rng: np.random.Generator,
+        episodes: int,
+        days: int,
+        out: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float64]:
+        """Return demand of shape (episodes, days), in `out` if given."""
+        drawn = self.windows(days)[rng.integers(0, self.demand.size - days + 1, episodes)]
+        if out is None:
+            return drawn
+        out[:] = drawn
+        return out
 
     def windows(self, days: int) -> NDArray[np.float64]:
         """Return every window, shape (number of start days, days), in order of its start."""

@@ -9,6 +9,7 @@ from baselines.cash_rules import BaseStock, BuyBuyConvert, CashRule
 from baselines.episodes import run_episodes
 from baselines.policy import Policy, RandomPolicy
 from inventory.cash import CashBatch, CashParameters
+from inventory.cash_rows import PRODUCT, RAW, STEP
 from inventory.errors import InputError
 from inventory.problems import PROBLEMS
 
@@ -90,7 +91,7 @@ def test_waits_without_cash():
 def test_base_stock_takes_the_lot_that_fits_the_gap(product, raw, expected):
     batch = CashBatch(CashParameters(**LOTS), 1)
     batch.reset()
-    batch.state["product"], batch.state["raw"] = product, raw
+    batch.rows[[PRODUCT, RAW], 0] = product, raw
     policy = BaseStock(12, 30)
     policy.bind(batch)
     assert policy.predict(None)[0].tolist() == [expected]
@@ -99,7 +100,7 @@ def test_base_stock_takes_the_lot_that_fits_the_gap(product, raw, expected):
 def test_base_stock_buys_no_more_than_can_still_be_sold():
     batch = CashBatch(CashParameters(**LOTS), 1)
     batch.reset()
-    batch.state["step"], batch.state["product"] = 45, 18
+    batch.rows[[STEP, PRODUCT], 0] = 45, 18
     for rate, expected in ((np.inf, 3), (4.0, 1), (3.6, 0)):  # 5 steps left: 20 and 18 products
         policy = BaseStock(12, 30, run_out_rate=rate)
         policy.bind(batch)
