@@ -5,14 +5,25 @@ from typing import Any
 
 import click
 
-from agents import console
+from agents import console, run_folder
 from agents.config import resolve
+from agents.phases import parse_phases, resolve_phases, train_phases
 from agents.training import Trained, train
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--algo", help="dqn, qrdqn, ppo, a2c, trpo, maskable_ppo, recurrent_ppo [dqn]")
 @click.option("--problem", help="The problem to learn [cash].")
+@click.option("--stores", type=int, help="The supply chain, with so many stores.")
+@click.option("--learn", help="In the supply chain: store, warehouse, supplier or all [store].")
+@click.option("--policy", help="One model for the stores: shared, joint, or independent [shared].")
+@click.option("--phases", "phases", metavar="1-4", help="Learn tier by tier, as stages of one run.")
+@click.option(
+    "--from",
+    "start",
+    type=click.Path(path_type=Path),
+    help="A run whose models go on learning, or play whoever does not learn.",
+)
 @click.option("--recipe", help="Named settings in configs/<problem>.yaml [default].")
 @click.option("--seed", type=int, help="Seed of everything random [0].")
 @click.option("--timesteps", type=int, help="Environment steps, over all worlds together.")
@@ -37,16 +48,29 @@ def main(
     assignments: tuple[str, ...],
     run_dir: Path | None,
     quiet: bool,
+    phases: str | None,
+    start: Path | None,
     **flags: Any,
 ) -> int:
     """Train an agent on an inventory problem and write a run folder under runs/.
 
     Ctrl-C saves what was learned. Watch with: tensorboard --logdir runs
     """
-    run = resolve(flags, config=config, assignments=assignments)
-    trained = train(run, run_dir, quiet=quiet)
-    _tell(trained)
-    return console.INTERRUPTED if trained.interrupted else 0
+    if start is not None:
+        start = run_folder.find(str(start))[0]
+    given: Any = {"config": config, "assignments": assignments}
+    if phases is not None:
+        numbers = parse_phases(phases)
+        configs = resolve_phases(numbers, flags, **given)
+        folder, done = train_phases(numbers, configs, run_dir, start=start, quiet=quiet)
+    else:
+        done = [train(resolve(flags, **given), run_dir, start=start, quiet=quiet)]
+        folder = done[0].folder
+    for trained in done:
+        _tell(trained)
+    say = console.screen.print
+    say(f"next: python evaluate.py --checkpoint {folder}", soft_wrap=True)
+    return console.INTERRUPTED if done[-1].interrupted else 0
 
 
 def _tell(trained: Trained) -> None:
@@ -57,7 +81,6 @@ def _tell(trained: Trained) -> None:
         gap = "" if trained.best.gap is None else f", {trained.best.gap:.2%} short of the reference"
         say(f"best model on validation traces: return {trained.best.value:,.1f}{gap}")
     say(f"saved in {trained.folder}", soft_wrap=True)
-    say(f"next: python evaluate.py --checkpoint {trained.folder}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,7 @@ class RunSettings(FrozenModel):
     evaluation: EvaluationSettings = EvaluationSettings()
     stop: StopSettings = StopSettings()
     team: TeamSettings = TeamSettings()
+    phases: tuple[Annotated[int, Field(ge=1, le=4)], ...] = ()
 
 
 class _Recipes(FrozenModel):
