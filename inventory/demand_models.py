@@ -74,13 +74,15 @@ def draw_demand(
     if model == "poisson":
         return rng.poisson(mean, shape).astype(np.float64)
     variance = np.maximum(std**2, 1e-300)
-    some = np.maximum(mean, 1e-300)
     if model == "gamma":
+        some = np.maximum(mean, 1e-300)
         drawn = rng.gamma(some**2 / variance, variance / some, shape)
         drawn = np.where(std > 0, drawn, mean)
     else:
-        over = np.maximum(variance - some, 1e-300)
-        drawn = rng.negative_binomial(some**2 / over, some / variance, shape).astype(np.float64)
+        some = mean > 0  # where there is no demand any law will do
+        size = np.where(some, mean**2 / np.where(some, variance - mean, 1.0), 1.0)
+        chance = np.where(some, mean / variance, 1.0)
+        drawn = rng.negative_binomial(size, chance, shape).astype(np.float64)
     return np.where(mean > 0, drawn, 0.0)
 
 

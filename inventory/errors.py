@@ -72,7 +72,7 @@ def _describe(model: type[BaseModel], error: ValidationError, where: str) -> str
     problems = error.errors(include_url=False)
     first = problems[0]
     path = _named(first["loc"])
-    name = ".".join(([where] if where else []) + path) or model.__name__
+    name = ".".join(([where] if where else []) + path)
     others = len({tuple(_named(problem["loc"])) for problem in problems}) - 1
     more = f" (and {others} more)" if others else ""
     if first["type"] == "extra_forbidden":
@@ -81,7 +81,10 @@ def _describe(model: type[BaseModel], error: ValidationError, where: str) -> str
     if first["type"] == "missing":
         return f"{name} is missing{more}"
     said = [_message(problem) for problem in problems if _named(problem["loc"]) == path]
-    return f"{name} = {short(first['input'])}: {' or '.join(dict.fromkeys(said))}{more}"
+    told = " or ".join(dict.fromkeys(said))
+    if not name:  # about several parameters at once: the message names them
+        return f"{told}{more}"
+    return f"{name} = {short(first['input'])}: {told}{more}"
 
 
 def _message(problem: ErrorDetails) -> str:

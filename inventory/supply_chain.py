@@ -92,15 +92,14 @@ def check_trace(trace: Mapping[str, Any], parameters: SupplyChainParameters) -> 
         sku = np.asarray(trace["sku"]) if "sku" in trace else None
     except (TypeError, ValueError):
         raise InputError("trace must hold arrays of numbers") from None
-    if demand.ndim == 2:
-        demand, works = demand[np.newaxis], works[np.newaxis]
-        sku = None if sku is None else sku.reshape(-1)
-    episodes = len(demand)
-    sku = np.arange(episodes) % len(p.sku) if sku is None else sku
+    single = demand.ndim != 3
+    lead = (1,) if single else (len(demand),)
+    sku = np.arange(lead[0]) % len(p.sku) if sku is None else sku
+    axes = () if single else lead
     shapes = {
-        "demand": (demand, (episodes, p.horizon, p.num_stores)),
-        "supplier_ok": (works, (episodes, p.horizon)),
-        "sku": (sku, (episodes,)),
+        "demand": (demand, (*axes, p.horizon, p.num_stores)),
+        "supplier_ok": (works, (*axes, p.horizon)),
+        "sku": (sku.reshape(lead) if sku.size == 1 else sku, lead),
     }
     for name, (values, shape) in shapes.items():
         if values.shape != shape:
@@ -111,7 +110,11 @@ def check_trace(trace: Mapping[str, Any], parameters: SupplyChainParameters) -> 
         raise InputError("trace 'supplier_ok' must hold true and false")
     if not np.isin(sku, np.arange(len(p.sku))).all():
         raise InputError(f"trace 'sku' must hold indices from 0 to {len(p.sku) - 1}")
-    return {"demand": demand, "supplier_ok": works.astype(np.bool_), "sku": sku.astype(np.int64)}
+    return {
+        "demand": demand.reshape(*lead, p.horizon, p.num_stores),
+        "supplier_ok": works.astype(np.bool_).reshape(*lead, p.horizon),
+        "sku": sku.astype(np.int64).reshape(lead),
+    }
 
 
 def trace_covariates(parameters: SupplyChainParameters, trace: Trace) -> Floats:
@@ -283,11 +286,13 @@ class SupplyChainBatch:
         Raises
         ------
         ValueError
-            If an action is out of range or the horizon is over.
+            If an action is out of range, one is missing, or the horizon is over.
         """
         if self.day >= self.parameters.horizon:
             raise ValueError(f"the horizon of {self.day} days is over: reset")
-        self.rewards = np.empty((self.num_worlds, self.num_stores + 2))
+        rewards = np.empty((self.num_worlds, self.num_stores + 2))
+        if actions.shape != rewards.shape:
+            raise ValueError(f"actions have shape {actions.shape}, not {rewards.shape}")
         wrong = step_batch(
             self._lanes,
             self.lane_of,
@@ -303,7 +308,7 @@ class SupplyChainBatch:
             self._points[:, self.day],
             self.day,
             actions,
-            self.rewards,
+            rewards,
         )
         if wrong >= 0:
             raise ValueError(
@@ -312,6 +317,7 @@ class SupplyChainBatch:
                 f"{self._counts[2]} for the supplier, from 0"
             )
         self.day += 1
+        self.rewards = rewards
         over = np.full(self.num_worlds, self.day >= self.parameters.horizon)
         return Outcome(self.rewards, np.zeros(self.num_worlds, np.bool_), over)
 

@@ -106,7 +106,7 @@ class SupplyChainParameters(FrozenModel):
     three default stores. `sku` is one product or a list of products.
     """
 
-    stores: Annotated[tuple[StoreSite, ...], Field(min_length=1, max_length=MAX_STORES)]
+    stores: tuple[StoreSite, ...]
     horizon: Annotated[int, Field(ge=1, le=100_000)] = 30
     warmup_days: Annotated[int, Field(ge=0, le=100_000)] = 0
     forecast_window: Annotated[int, Field(ge=1, le=1000)] = 7
@@ -140,19 +140,18 @@ class SupplyChainParameters(FrozenModel):
         if isinstance(own, Mapping):
             capacity = SupplierParameters.model_fields["production_capacity"].default * scale
             filled["supplier"] = {"production_capacity": capacity, **own}
-        scenario = filled.get("scenario")
-        needs = SCENARIOS[scenario].horizon if scenario in SCENARIOS else None
-        if needs is not None:
-            filled.setdefault("horizon", needs)
+        for name, scenario in SCENARIOS.items():
+            if filled.get("scenario") == name and scenario.horizon is not None:
+                filled.setdefault("horizon", scenario.horizon)
         return filled
 
     @field_validator("stores", mode="before")
     @classmethod
     def _repeat(cls, value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, int):
+        if _is_list(value) and 1 <= len(value) <= MAX_STORES:
             return value
-        if not 1 <= value <= MAX_STORES:
-            raise ValueError(f"must be 1 to {MAX_STORES}, or a list of stores")
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_STORES:
+            raise ValueError(f"must be a number from 1 to {MAX_STORES}, or a list of stores")
         sites = [DEFAULT_SITES[i % len(DEFAULT_SITES)] for i in range(value)]
         return [{"demand_multiplier": m, "initial_on_hand": x} for m, x in sites]
 
