@@ -30,6 +30,7 @@ from agents.callbacks import (
 from agents.cast import Learner, assemble, measure_of, player_config
 from agents.config import RunConfig
 from agents.hyperparameters import OnPolicy
+from agents.pictures import EpisodePicture
 from baselines.episodes import run_episodes
 from baselines.policy import Policy
 from baselines.registry import make_random
@@ -145,7 +146,19 @@ def train(
         s.stop.gap,
         s.stop.step,
     )
-    seconds, interrupted = _learn(config, cast.learners, best, quiet=quiet)
+    beside: list[BaseCallback] = []
+    if single:
+        beside = [best]
+        if s.problem == "stores":
+            picture = EpisodePicture(
+                cast.policy,
+                config.parameters,
+                examiner.trace,
+                observe_step=s.observation.step,
+                steps=s.timesteps,
+            )
+            beside.append(picture)
+    seconds, interrupted = _learn(config, cast.learners, best, beside, quiet=quiet)
     save(run_folder.FINAL)
     steps = sum(learner.model.num_timesteps for learner in cast.learners)
     hashes = {learner.player: run_folder.weights_hash(learner.model) for learner in cast.learners}
@@ -170,17 +183,24 @@ def _home(folder: Path, learner: Learner, *, single: bool) -> Path:
 
 
 def _learn(
-    config: RunConfig, learners: list[Learner], best: BestModel, *, quiet: bool
+    config: RunConfig,
+    learners: list[Learner],
+    best: BestModel,
+    beside: list[BaseCallback],
+    *,
+    quiet: bool,
 ) -> tuple[float, bool]:
-    """Let the learners take turns; return the seconds and whether they were interrupted."""
+    """Let the learners take turns; return the seconds and whether they were interrupted.
+
+    `beside` are further callbacks of a single learner, `best` among them.
+    """
     single = len(learners) == 1
     turns = 1 if single else config.settings.team.turns
     share = max(1, config.settings.timesteps // len(learners))
     stage = _Stage()
     bar = None if quiet else ProgressBar(config.settings.timesteps, best, stage.told)
     callbacks = {
-        learner.player: _callbacks(learner, share, stage, [best] if single else [], bar)
-        for learner in learners
+        learner.player: _callbacks(learner, share, stage, beside, bar) for learner in learners
     }
     begun, interrupted = time.perf_counter(), False
     try:
@@ -221,7 +241,7 @@ def _callbacks(
     learner: Learner,
     steps: int,
     stage: _Stage,
-    selection: list[BaseCallback],
+    beside: list[BaseCallback],
     bar: ProgressBar | None,
 ) -> list[BaseCallback]:
     """Return what happens beside a learner's learning."""
@@ -237,7 +257,7 @@ def _callbacks(
         callbacks.append(stage.curriculum)
     if not (algorithm.off_policy or algorithm.recurrent):
         callbacks.append(BatchedBootstrap())
-    return [*callbacks, *selection, *([bar] if bar else [])]
+    return [*callbacks, *beside, *([bar] if bar else [])]
 
 
 def _log_interval(config: RunConfig) -> int:

@@ -1,0 +1,175 @@
+"""What every tier of the supply chain earns, before and after each stage of its training."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from baselines.episodes import run_episodes
+from baselines.policy import Policy
+from evaluation.rollout import rollout
+from evaluation.statistics import Estimate, plain_mean
+from inventory.errors import FrozenModel
+from inventory.problems import Problem
+
+MEASURES = {
+    "stores (mean)": "return",
+    "warehouse": "warehouse_return",
+    "supplier": "supplier_return",
+    "all agents (sum)": "system_return",
+}
+MOST_STORES = 8
+"""Stores that have a column each where episodes are printed one by one."""
+
+
+@dataclass(frozen=True)
+class TierResults:
+    """Mean returns of every tier by stage, on common traces.
+
+    Attributes
+    ----------
+    episodes, seed : int
+        How many traces, and which.
+    estimates : dict
+        By stage and tier, the mean return of an episode.
+    changes : dict
+        By stage but the first and tier, the paired difference to the stage before.
+    """
+
+    episodes: int
+    seed: int
+    estimates: dict[str, dict[str, Estimate]]
+    changes: dict[str, dict[str, Estimate]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers as JSON values."""
+        return {
+            "episodes": self.episodes,
+            "seed": self.seed,
+            "stages": {
+                stage: {
+                    tier: {
+                        "return_mean": estimate.mean,
+                        "return_ci95": list(estimate.ci95),
+                        "change": _change(self.changes.get(stage, {}).get(tier)),
+                    }
+                    for tier, estimate in tiers.items()
+                }
+                for stage, tiers in self.estimates.items()
+            },
+        }
+
+
+def _change(estimate: Estimate | None) -> dict[str, Any] | None:
+    if estimate is None:
+        return None
+    return {"difference": estimate.mean, "ci95": list(estimate.ci95)}
+
+
+def tier_results(
+    problem: Problem,
+    parameters: FrozenModel,
+    stages: Mapping[str, Policy],
+    *,
+    episodes: int,
+    seed: int,
+    observe_step: bool,
+) -> TierResults:
+    """Play every stage's team on the same evaluation traces.
+
+    Parameters
+    ----------
+    problem, parameters : Problem, FrozenModel
+        The supply chain.
+    stages : mapping
+        Policies by the stage's name, in order.
+    episodes, seed, observe_step
+        As for `evaluation.comparison.compare`.
+    """
+    trace = problem.traces(parameters, "evaluation", seed, episodes)
+    totals = {
+        stage: rollout(problem, parameters, policy, trace, observe_step=observe_step)
+        for stage, policy in stages.items()
+    }
+    names = list(stages)
+    return TierResults(
+        episodes,
+        seed,
+        {
+            stage: {tier: plain_mean(own[total]) for tier, total in MEASURES.items()}
+            for stage, own in totals.items()
+        },
+        {
+            stage: {
+                tier: plain_mean(totals[stage][total] - totals[before][total])
+                for tier, total in MEASURES.items()
+            }
+            for before, stage in itertools.pairwise(names)
+        },
+    )
+
+
+def tier_table(results: TierResults) -> Group:
+    """Return the table of returns, and under each the paired change from the stage before."""
+    table = Table(
+        title=f"return per episode, {results.episodes:,} episodes, seed {results.seed}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+    )
+    table.add_column("")
+    for tier in MEASURES:
+        table.add_column(tier.replace(" (", "\n("), justify="right", no_wrap=True)
+    for stage, tiers in results.estimates.items():
+        table.add_row(stage, *(f"{e.mean:,.1f} ± {e.half_width:.1f}" for e in tiers.values()))
+        changes = results.changes.get(stage)
+        if changes:
+            cells = (f"{e.mean:+,.1f} ± {e.half_width:.1f}" for e in changes.values())
+            table.add_row("  change", *cells, style="dim")
+    note = "Change: paired on the same episodes, from the line above; ± half of a 95% interval."
+    return Group(table, Text(note, style="dim"))
+
+
+def episode_table(
+    problem: Problem,
+    parameters: Any,
+    policy: Policy,
+    *,
+    seed: int,
+    observe_step: bool,
+    episodes: int = 5,
+) -> Table:
+    """Play a few evaluation episodes and return each store's reward in each of them."""
+    trace = problem.traces(parameters, "evaluation", seed, episodes)
+    batch: Any = problem.make_batch(
+        parameters, episodes, split="evaluation", observe_step=observe_step
+    )
+    policy.bind(batch)
+    run_episodes(batch, policy, trace)
+    returns = batch.sites["total_return"]
+    table = Table(
+        title=f"reward of {episodes} episodes, by store",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+    )
+    table.add_column("episode", justify="right")
+    many = returns.shape[1] > MOST_STORES
+    columns = {f"store_{i + 1}": returns[:, i] for i in range(0 if many else returns.shape[1])}
+    if many:
+        columns = {"lowest": returns.min(axis=1), "median": np.median(returns, axis=1)}
+        columns["highest"] = returns.max(axis=1)
+    columns["mean"] = returns.mean(axis=1)
+    for name in columns:
+        table.add_column(name, justify="right")
+    for episode in range(episodes):
+        table.add_row(str(episode + 1), *(f"{c[episode]:,.1f}" for c in columns.values()))
+    return table
