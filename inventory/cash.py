@@ -13,7 +13,19 @@ from pydantic import Field
 from inventory.batch import Outcome, Split, Trace, random_stream
 from inventory.cash_kernels import observe_batch, report_batch, step_batch, valid_actions
 from inventory.cash_law import CONSTANTS, MIN_PRICE
-from inventory.cash_rows import OBSERVATION_NAMES, REPORT, ROWS, STATE, STEP, make_rows
+from inventory.cash_rows import (
+    CASH,
+    DEMAND,
+    MAX_STEPS,
+    OBSERVATION_NAMES,
+    PRODUCT_PRICE,
+    RAW_PRICE,
+    REPORT,
+    ROWS,
+    STATE,
+    STEP,
+    make_rows,
+)
 from inventory.demand import DemandFile, DemandLaw, NormalDemand, demand_period
 from inventory.errors import FrozenModel, InputError
 from inventory.sampling import normal
@@ -255,6 +267,7 @@ class CashBatch:
         self._rows = make_rows(num_worlds)
         self._lots = np.stack(parameters.lots())
         self._constants = parameters.constants()
+        self._constants_of: CashParameters | None = parameters
         self._law = parameters.demand_law(split)
         self._trace: Trace = {}
         self._make_room(parameters.max_steps)
@@ -269,6 +282,7 @@ class CashBatch:
                 old = self._trace[name]
                 room[:, : old.shape[1]] = old
             self._trace[name] = room
+        self._steps = [values.T for values in self._trace.values()]  # taking them costs a little
 
     def change_parameters(self, parameters: CashParameters) -> None:
         """Use other parameters from each world's next episode on (curriculum).
@@ -309,26 +323,22 @@ class CashBatch:
             part = trace[name]
             if not np.may_share_memory(part, room):  # else it was drawn where it belongs
                 room[at, : part.shape[1]] = part
-        start = {
-            "cash": self.parameters.initial_cash,
-            "raw_price": trace["raw_price"],
-            "product_price": trace["product_price"],
-            "demand": trace["demand"][:, 0],
-            "max_steps": self.parameters.max_steps,
-        }
-        for row, name in zip(self.rows, ROWS, strict=True):
-            row[at] = start.get(name, 0.0)
-        self._change_constants(at)
+        rows, p = self.rows, self.parameters
+        rows[:, at] = 0.0
+        rows[CASH, at], rows[MAX_STEPS, at] = p.initial_cash, p.max_steps
+        rows[RAW_PRICE, at], rows[PRODUCT_PRICE, at] = trace["raw_price"], trace["product_price"]
+        rows[DEMAND, at] = trace["demand"][:, 0]
+        if self._constants_of is not p:
+            self._change_constants(at)
 
     def _change_constants(self, at: Any) -> None:
         """Give the worlds `at` the present constants; one record serves all while they agree."""
         new = self.parameters.constants()
-        if self._constants.size == 1 and new != self._constants:
-            self._constants = np.repeat(self._constants, self.num_worlds)
-        if self._constants.size > 1:
-            self._constants[at] = new
-            if (self._constants == new).all():
-                self._constants = new
+        self._constants = np.resize(self._constants, self.num_worlds)
+        self._constants[at] = new
+        if (self._constants == new).all():
+            self._constants = new
+        self._constants_of = self.parameters if self._constants.size == 1 else None
 
     def step(self, actions: NDArray[np.integer[Any]]) -> Outcome:
         """Move every world by one step.
@@ -340,14 +350,14 @@ class CashBatch:
         """
         n = self.num_worlds
         outcome = Outcome(np.empty(n), np.empty(n, np.bool_), np.empty(n, np.bool_))
-        t = self._trace
+        demand, raw_price_change, product_price_change = self._steps
         wrong = step_batch(
             self._constants,
             self._rows,
             self._lots,
-            t["demand"].T,
-            t["raw_price_change"].T,
-            t["product_price_change"].T,
+            demand,
+            raw_price_change,
+            product_price_change,
             actions,
             *outcome,
             self.expected_reward,
@@ -378,7 +388,7 @@ class CashBatch:
     def report(self) -> NDArray[np.void]:
         """What the worlds tell of their last step: a fresh `REPORT` array."""
         out = np.empty(self.num_worlds, REPORT)
-        report_batch(self._constants, self._rows, out)
+        report_batch(self._rows, out)
         return out
 
     def observation(self) -> NDArray[np.float32]:
@@ -423,5 +433,6 @@ class CashBatch:
         self.change_parameters(state["parameters"])
         self.rng.bit_generator.state = state["rng"]
         self.rows[:] = state["worlds"]
-        self._constants = state["constants"].copy()
+        self._constants, self._constants_of = state["constants"].copy(), None
         self._trace = {name: np.array(v, order="F") for name, v in state["trace"].items()}
+        self._steps = [values.T for values in self._trace.values()]

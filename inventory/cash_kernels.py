@@ -17,6 +17,7 @@ from inventory.cash_rows import (
     CASH,
     DEMAND,
     DEMAND_TOTAL,
+    HOLDING_COST,
     INVALID,
     INVALID_ACTIONS,
     MAX_STEPS,
@@ -106,6 +107,7 @@ def step_batch(
             rows[BEFORE_SALE][worlds],
             rows[SOLD][worlds],
             rows[REVENUE][worlds],
+            rows[HOLDING_COST][worlds],
             rows[INVALID][worlds],
             buy[worlds],
             make[worlds],
@@ -176,6 +178,7 @@ def _trade(
     before_sale: Floats,
     sold: Floats,
     revenue: Floats,
+    holding_cost: Floats,
     invalid: Floats,
     spent: Floats,
     made: Floats,
@@ -191,10 +194,12 @@ def _trade(
         done = 0.0 if refused else made[i]
         paid = paid_before - money
         units, left, money = sell(before, money, price, demand[i])
-        worth = step_reward(c, done, refused, paid, units, demand[i], raw[i] + left, price)
+        stock = raw[i] + left
+        worth = step_reward(c, done, refused, paid, units, demand[i], stock, price)
         worth -= _penalty(c, money)
         product[i], cash[i], before_sale[i] = left, money, before
-        sold[i], revenue[i], invalid[i] = units, units * price, 1.0 if refused else 0.0
+        sold[i], revenue[i], holding_cost[i] = units, units * price, c.holding_cost * stock
+        invalid[i] = 1.0 if refused else 0.0
         spent[i], made[i] = paid, done
         reward[i] = worth
         total[i] += worth
@@ -273,18 +278,17 @@ def observe_batch(rows: Floats, out: NDArray[np.float32]) -> None:
 
 
 @numba.njit(cache=True)
-def report_batch(constants: NDArray[np.void], rows: Floats, out: NDArray[np.void]) -> None:
+def report_batch(rows: Floats, out: NDArray[np.void]) -> None:
     """Write what every world tells of its last step into `out`, shape (worlds,); 0 before it."""
     for i in range(out.size):
-        report, product = out[i], rows[PRODUCT, i]
-        sold, stock = rows[SOLD, i], rows[RAW, i] + product
-        report.sold_units = sold
-        report.unmet_demand = rows[DEMAND, i] - sold if rows[STEP, i] > 0.0 else 0.0
+        report = out[i]
+        report.sold_units = rows[SOLD, i]
+        report.unmet_demand = rows[DEMAND, i] - rows[SOLD, i] if rows[STEP, i] > 0.0 else 0.0
         report.revenue = rows[REVENUE, i]
-        report.holding_cost = constants[i if constants.size > 1 else 0].holding_cost * stock
+        report.holding_cost = rows[HOLDING_COST, i]
         report.invalid_action = rows[INVALID, i] > 0.0
         report.product_inventory_before_sale = rows[BEFORE_SALE, i]
-        report.product_inventory_after_sale = product
+        report.product_inventory_after_sale = rows[PRODUCT, i]
 
 
 @numba.njit(cache=True)

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 OBSERVATION_NAMES = ("raw", "product", "raw_price", "product_price", "demand", "cash")
 _TOTALS = ("return", "units_sold", "unmet_demand", "demand_total", "invalid_actions")
-_LAST_STEP = ("sold", "revenue", "invalid")
+_LAST_STEP = ("sold", "revenue", "holding_cost", "invalid")
 ROWS = (*OBSERVATION_NAMES, "before_sale", *_TOTALS, "step", "max_steps", *_LAST_STEP)
 """The state, the sums over the episode so far, the steps done and to do, and of the last step the
-units sold, the revenue and whether the action was invalid (0 or 1)."""
+units sold, the revenue, the holding cost and whether the action was invalid (0 or 1)."""
 
 RAW, PRODUCT, RAW_PRICE, PRODUCT_PRICE, DEMAND, CASH, BEFORE_SALE = range(7)
 RETURN, UNITS_SOLD, UNMET_DEMAND, DEMAND_TOTAL, INVALID_ACTIONS = range(7, 12)
-STEP, MAX_STEPS, SOLD, REVENUE, INVALID = range(12, 17)
+STEP, MAX_STEPS, SOLD, REVENUE, HOLDING_COST, INVALID = range(12, 18)
 
 STATE = np.dtype([(n, "i8" if n == "step" else "f8") for n in ROWS[: STEP + 1]])
 """State of a world and the sums over its episode so far; `step` counts from 0."""

@@ -8,6 +8,7 @@ from inventory.cash import CashBatch, CashParameters, check_trace, draw_trace, t
 from inventory.demand import NormalDemand
 from inventory.errors import InputError, validated
 
+SIDES = ("raw_price", "product_price")
 EVERY_LOT = {"buy_lots": (1, 5, 20), "convert_lots": (1, 5, 10)}
 
 
@@ -220,6 +221,57 @@ def test_parameters_change_with_each_worlds_next_episode():
     assert batch.state["cash"].tolist() == [77, 1000]
     with pytest.raises(InputError, match="buy_lots cannot change"):
         batch.change_parameters(CashParameters(buy_lots=(2,)))
+
+
+@pytest.mark.parametrize("expected", [False, True])
+def test_worlds_of_two_stages_share_a_batch(expected):
+    """Each goes on as in a batch of its own, though their parameters and steps differ."""
+    stages = [CashParameters(max_steps=9), CashParameters(max_steps=9, objective="profit")]
+    trace = draw_trace(stages[0], stages[0].demand_law(), np.random.default_rng(0), 4)
+    batch = CashBatch(stages[0], 4, expected_reward=expected, rng=np.random.default_rng(1))
+    batch.reset(trace)
+    actions = np.array([[1, 1, 1, 1], [1, 0, 2, 1], [2, 1, 0, 2], [0, 2, 1, 1]])
+    for action in actions[:2]:
+        batch.step(action)
+    batch.change_parameters(stages[1])
+    batch.restart(np.array([1, 3]))
+    start = {name: values.copy() for name, values in batch.get_state()["trace"].items()}
+    start |= {name: batch.state[name] for name in SIDES}
+    apart = [CashBatch(p, 4, expected_reward=expected) for p in stages]
+    apart[0].reset(trace)
+    apart[1].reset(start)
+    for action in actions[:2]:
+        apart[0].step(action)
+    for action in actions[2:]:
+        together = batch.step(action)
+        for worlds, other in zip(([0, 2], [1, 3]), apart, strict=True):
+            alone = other.step(action)
+            np.testing.assert_array_equal(together.reward[worlds], alone.reward[worlds])
+            np.testing.assert_array_equal(batch.report[worlds], other.report[worlds])
+            np.testing.assert_array_equal(batch.observation()[worlds], other.observation()[worlds])
+    batch.restart(np.arange(4))
+    apart[1].reset({**batch.get_state()["trace"], **{name: batch.state[name] for name in SIDES}})
+    np.testing.assert_array_equal(batch.step(actions[0]).reward, apart[1].step(actions[0]).reward)
+
+
+@pytest.mark.parametrize("worlds", [1, 255, 256, 300, 544, 1024])
+def test_rows_have_room_for_every_world(worlds):
+    """However many spare columns keep the rows apart, they are never shown."""
+    batch = CashBatch(CashParameters(max_steps=2), worlds)
+    batch.reset()
+    batch.step(np.ones(worlds, np.int64))
+    assert batch.rows.shape[1] == batch.state.size == batch.report.size == worlds
+    assert (batch.state["raw"] == 1).all()
+
+
+def test_the_state_is_a_picture_of_the_moment():
+    batch = CashBatch(CashParameters(), 2)
+    batch.reset()
+    before = batch.state
+    batch.step(np.ones(2, np.int64))
+    assert before["step"].tolist() == [0, 0]
+    with pytest.raises(ValueError, match="read-only"):
+        before["raw"] = 5.0
 
 
 @pytest.mark.parametrize("change", [{}, {"price_std": 4.0, "demand_mean": 1.0}])
