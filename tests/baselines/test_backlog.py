@@ -1,0 +1,74 @@
+"""Backlog: published figures, and enumeration of (s, S) policies."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from baselines.optimum.backlog import best_reorder_policy, newsvendor
+from baselines.optimum.lost_sales_problem import poisson
+from inventory.errors import InputError
+
+
+def average_cost(law, s, up_to, holding_cost, stockout_cost, fixed_cost):
+    """Return the cost of an (s, S) policy from the stationary law of its position."""
+    levels = np.arange(s + 1, up_to + 1)
+    moves, orders = np.zeros((levels.size, levels.size)), np.zeros(levels.size)
+    for i, level in enumerate(levels):
+        for demand, chance in enumerate(law):
+            low = level - demand <= s
+            moves[i, -1 if low else level - demand - s - 1] += chance
+            orders[i] += chance * low
+    balance = np.vstack([moves.T - np.eye(levels.size), np.ones(levels.size)])
+    stationary = np.linalg.lstsq(balance, np.eye(levels.size + 1)[-1], rcond=None)[0]
+    left = levels[:, None] - np.arange(law.size)
+    days = (holding_cost * np.maximum(left, 0) + stockout_cost * np.maximum(-left, 0)) @ law
+    return stationary @ (days + fixed_cost * orders)
+
+
+def test_best_policy_of_zheng_and_federgruen_1991_poisson_6():
+    best = best_reorder_policy(poisson(6), holding_cost=1, stockout_cost=4, fixed_cost=5)
+    assert (best.reorder_point, best.order_up_to_level) == (4, 10)
+    assert best.cost == pytest.approx(8.03411, abs=1e-5)
+
+
+def test_newsvendor_of_snyder_and_shen_example_4_3():
+    best = newsvendor(50, 8, holding_cost=0.18, stockout_cost=0.70)
+    assert best.base_stock_level == pytest.approx(56.604, abs=5e-4)
+    assert best.cost == pytest.approx(1.9976, abs=5e-5)
+
+
+@settings(max_examples=15)
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=4),
+    st.integers(1, 15),
+    st.sampled_from([0.0, 0.5, 3.0, 10.0]),
+)
+def test_no_other_s_and_level_is_cheaper(weights, stockout_cost, fixed_cost):
+    law = np.array([1.0, *weights]) + np.eye(len(weights) + 1)[1]
+    law /= law.sum()
+    costs = {"holding_cost": 1, "stockout_cost": stockout_cost, "fixed_cost": fixed_cost}
+    best = best_reorder_policy(law, **costs)
+    here = best.reorder_point, best.order_up_to_level
+    assert average_cost(law, *here, **costs) == pytest.approx(best.cost, abs=1e-9)
+    for s, up_to in itertools.product(range(-6, 8), range(-2, 14)):
+        if s < up_to:
+            assert average_cost(law, s, up_to, **costs) >= best.cost - 1e-9
+
+
+def test_without_fixed_cost_it_is_the_newsvendor():
+    best = best_reorder_policy(poisson(6), holding_cost=1, stockout_cost=4, fixed_cost=0)
+    assert (best.reorder_point, best.order_up_to_level) == (7, 8)
+
+
+def test_bad_input_is_named():
+    with pytest.raises(InputError, match="pmf"):
+        best_reorder_policy([0.2], holding_cost=1, stockout_cost=4, fixed_cost=0)
+    with pytest.raises(InputError, match="holding_cost"):
+        best_reorder_policy([0.5, 0.5], holding_cost=0, stockout_cost=4, fixed_cost=0)
+    with pytest.raises(InputError, match="fixed_cost"):
+        best_reorder_policy([0.5, 0.5], holding_cost=1, stockout_cost=4, fixed_cost=-1)
+    with pytest.raises(InputError, match="std"):
+        newsvendor(5, -1, holding_cost=1, stockout_cost=4)
