@@ -47,24 +47,23 @@ class BatchedBootstrap(BaseCallback):
         return True
 
 
-class WholeSchedule(BaseCallback):
-    """Let schedules run over all steps of a learner, however many calls of `learn` they take.
+class Turn(BaseCallback):
+    """Pause at the first rollout that begins at or after a number of steps.
 
-    Parameters
-    ----------
-    steps : int
-        All its environment steps.
+    Schedules know the total that `learn` was called with, so a learner that takes turns is called
+    with all its steps each time and paused. The first step of the rollout is lost.
     """
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._steps = steps
+        self.until = 0
+        self._over = False
 
-    def _on_training_start(self) -> None:
-        self.model._total_timesteps = self._steps
+    def _on_rollout_start(self) -> None:
+        self._over = self.num_timesteps >= self.until
 
     def _on_step(self) -> bool:
-        return True
+        return not self._over
 
 
 class EpisodeMetrics(BaseCallback):

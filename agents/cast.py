@@ -272,7 +272,9 @@ def _learner(
         standardize_rewards=s.reward.standardize,
     )
     if source is not None:
-        run_folder.load_weights(model, source / run_folder.best_of(source))
+        name = run_folder.best_of(source)
+        load_running_statistics(env, source / run_folder.STATISTICS[name], frozen=False)
+        run_folder.load_weights(model, source / name)
     return Learner(player, config, env, model, _policy(config, player, model, env))
 
 

@@ -66,10 +66,15 @@ class CurriculumSettings(FrozenModel):
 
 
 class EvaluationSettings(FrozenModel):
-    """How the best model is selected: every so many steps, on so many validation traces."""
+    """How the best model is selected: every so many steps, on so many validation traces.
+
+    `pictures` is how many times in training one episode of the supply chain is drawn for
+    TensorBoard.
+    """
 
     every: Annotated[int, Field(ge=1)] = 5_000
     episodes: Annotated[int, Field(ge=1, le=MAX_EPISODES)] = 500
+    pictures: Annotated[int, Field(ge=0, le=1000)] = 2
 
 
 class StopSettings(FrozenModel):

@@ -1,4 +1,4 @@
-"""A picture of one episode of the supply chain in TensorBoard, halfway and at the end."""
+"""A picture of one episode of the supply chain in TensorBoard, now and then."""
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
@@ -24,7 +24,7 @@ class EpisodePicture(BaseCallback):
     observe_step : bool
         As in training.
     steps : int
-        All steps of training; half of them bring the first picture.
+        Steps from one picture to the next.
     """
 
     def __init__(
@@ -39,16 +39,13 @@ class EpisodePicture(BaseCallback):
         super().__init__()
         self._policy, self._parameters, self._observe_step = policy, parameters, observe_step
         self._trace = {name: values[:1] for name, values in trace.items()}
-        self._next = steps // 2
+        self._next = self._steps = steps
 
     def _on_step(self) -> bool:
         if self.num_timesteps >= self._next:
-            self._next = np.iinfo(np.int64).max
+            self._next += self._steps
             self._draw()
         return True
-
-    def _on_training_end(self) -> None:
-        self._draw()
 
     def _draw(self) -> None:
         batch = PROBLEMS["stores"].make_batch(

@@ -25,7 +25,7 @@ from agents.callbacks import (
     EpisodeMetrics,
     ProgressBar,
     Score,
-    WholeSchedule,
+    Turn,
 )
 from agents.cast import Learner, assemble, measure_of, player_config
 from agents.config import RunConfig
@@ -149,13 +149,13 @@ def train(
     beside: list[BaseCallback] = []
     if single:
         beside = [best]
-        if s.problem == "stores":
+        if s.problem == "stores" and s.evaluation.pictures:
             picture = EpisodePicture(
                 cast.policy,
                 config.parameters,
                 examiner.trace,
                 observe_step=s.observation.step,
-                steps=s.timesteps,
+                steps=max(1, s.timesteps // s.evaluation.pictures),
             )
             beside.append(picture)
     seconds, interrupted = _learn(config, cast.learners, best, beside, quiet=quiet)
@@ -199,8 +199,10 @@ def _learn(
     share = max(1, config.settings.timesteps // len(learners))
     stage = _Stage()
     bar = None if quiet else ProgressBar(config.settings.timesteps, best, stage.told)
+    ending = Turn()
     callbacks = {
-        learner.player: _callbacks(learner, share, stage, beside, bar) for learner in learners
+        learner.player: [*_callbacks(learner, stage, beside, bar), *([] if single else [ending])]
+        for learner in learners
     }
     begun, interrupted = time.perf_counter(), False
     try:
@@ -210,8 +212,9 @@ def _learn(
                     stage.turn = "" if single else f"turn {turn + 1}/{turns} {learner.player}"
                     if bar:
                         bar.before = sum(x.model.num_timesteps for x in learners if x != learner)
+                    ending.until = share * (turn + 1) // turns
                     learner.model.learn(
-                        max(1, share * (turn + 1) // turns - learner.model.num_timesteps),
+                        share - learner.model.num_timesteps,
                         callback=callbacks[learner.player],
                         log_interval=_log_interval(learner.config),
                         reset_num_timesteps=turn == 0,
@@ -239,7 +242,6 @@ class _Stage:
 
 def _callbacks(
     learner: Learner,
-    steps: int,
     stage: _Stage,
     beside: list[BaseCallback],
     bar: ProgressBar | None,
@@ -247,10 +249,7 @@ def _callbacks(
     """Return what happens beside a learner's learning."""
     config, algorithm = learner.config, ALGORITHMS[learner.config.settings.algo]
     numbers = _flat_numbers(config.hyperparameters.model_dump())
-    callbacks: list[BaseCallback] = [
-        WholeSchedule(steps),
-        EpisodeMetrics(config.to_dict(), numbers),
-    ]
+    callbacks: list[BaseCallback] = [EpisodeMetrics(config.to_dict(), numbers)]
     if config.settings.curriculum.stages:
         stages = [Stage(start, parameters) for start, parameters in config.stages()]
         stage.curriculum = CurriculumCallback(stages, config.settings.curriculum.unit)

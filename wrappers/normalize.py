@@ -98,8 +98,8 @@ def running_statistics(env: VecEnv) -> dict[str, NDArray[np.float64]]:
     return statistics
 
 
-def load_running_statistics(env: VecEnv, path: Path) -> None:
-    """Put statistics from an ``.npz`` file back into `env` and freeze them.
+def load_running_statistics(env: VecEnv, path: Path, *, frozen: bool = True) -> None:
+    """Put statistics from an ``.npz`` file back into `env`, and freeze them if asked to.
 
     Raises
     ------
@@ -121,8 +121,9 @@ def load_running_statistics(env: VecEnv, path: Path) -> None:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: cannot read running statistics; train again") from None
-    layer.training = False
-    layer.norm_reward = False
+    if frozen:
+        layer.training = False
+        layer.norm_reward = False
 
 
 def _find(env: VecEnv) -> VecNormalize | None:
