@@ -139,7 +139,7 @@ def _full_world(
         row[at + 4], row[at + 5] = season
         row[at + 6] = warehouse
         at += 7
-        position += s.on_hand + pipelines[i].sum()
+        position += s.on_hand + pipelines[i].sum() + s.backorders
         backorders += s.backorders
         demand += s.demand
         expected += s.forecast

@@ -16,10 +16,11 @@ settings.load_profile("project")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give every test that asks for a `cash_case` all golden trajectories of the cash problem."""
-    if "cash_case" in metafunc.fixturenames:
-        cases = golden_cases("cash_*.json")
-        metafunc.parametrize("cash_case", cases.values(), ids=cases.keys())
+    """Give every test that asks for a `cash_case` or `chain_case` all golden trajectories of it."""
+    for problem in ("cash", "chain"):
+        if f"{problem}_case" in metafunc.fixturenames:
+            cases = golden_cases(f"{problem}_*.json")
+            metafunc.parametrize(f"{problem}_case", cases.values(), ids=cases.keys())
 
 
 @dataclass(frozen=True)
