@@ -55,7 +55,8 @@ def _compile_draw(rng: Any, words: Any) -> Any:  # noqa: ARG001
     if isinstance(rng, types.NumPyRandomGeneratorType):
         return lambda rng, words: (np.uint64(rng.random() * 2.0**53), words)
 
-    def sfc64(rng: Any, words: Any) -> Any:  # noqa: ARG001  (as numpy has it, after Doty-Humphrey's PractRand)
+    def sfc64(rng: Any, words: Any) -> Any:  # noqa: ARG001
+        # as numpy has it, after Doty-Humphrey's PractRand
         a, b, c, counter = words
         drawn = a + b + counter
         mixed = ((c << np.uint64(24)) | (c >> np.uint64(40))) + drawn
