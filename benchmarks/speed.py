@@ -25,6 +25,8 @@ from benchmarks.plain_python import PlainCashEnv
 from envs import CashInventoryEnv
 from inventory.cash import CashBatch, CashParameters
 from inventory.problems import PROBLEMS
+from inventory.supply_chain import SupplyChainBatch
+from inventory.supply_chain_parameters import SupplyChainParameters
 from wrappers.normalize import FixedNormalization, FixedRewardScale
 from wrappers.vec_env import BatchVecEnv
 
@@ -60,6 +62,23 @@ def single_steps(env: Env[Any, Any], episodes: int) -> tuple[int, float]:
         for action in actions:
             env.step(action)
     return 50 * episodes, time.perf_counter() - begun
+
+
+def store_days(stores: int) -> tuple[int, float]:
+    """Random play in the supply chain, in about 12,000 stores, traces and observations included."""
+    parameters = SupplyChainParameters(stores=stores)  # type: ignore[arg-type]  # repeated
+    batch = SupplyChainBatch(parameters, 12_000 // stores)
+    rng = np.random.default_rng(0)
+    actions = rng.integers(0, 3, (parameters.horizon, batch.num_worlds, stores + 2))
+    batch.reset()
+    begun = time.perf_counter()
+    for _ in range(5):
+        for day in range(parameters.horizon):
+            batch.step(actions[day])
+            batch.observation()
+        batch.reset()
+    days = 5 * parameters.horizon * batch.num_worlds * stores
+    return days, time.perf_counter() - begun
 
 
 class NullVecEnv(VecEnv):
@@ -137,6 +156,13 @@ def main() -> None:
         },
         ROUNDS,
     )
+    chains = take_turns(
+        {
+            "supply chain, 3 stores, in store-days": lambda: store_days(3),
+            "supply chain, 300 stores, in store-days": lambda: store_days(300),
+        },
+        ROUNDS,
+    )
     training = take_turns(
         {
             "PPO on a null VecEnv": lambda: ppo_steps(NullVecEnv(TRAINING_WORLDS), None),
@@ -147,7 +173,7 @@ def main() -> None:
     table = Table(title=f"steps per second, median of {ROUNDS} rounds in turns, one thread")
     for column in ("what", "steps/s", "ratio to the first of its group", "range of the ratio"):
         table.add_column(column, justify="left" if column == "what" else "right")
-    for group in (simulators, training):
+    for group in (simulators, chains, training):
         base = next(iter(group.values()))
         for name, speeds in group.items():
             ratios = speeds / base

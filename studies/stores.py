@@ -1,0 +1,104 @@
+"""Agents in the supply chain beside tuned rules and the bound: ``python -m studies.stores``.
+
+Every agent's best model plays the same fresh traces as the rules, which were tuned on traces of
+their own.
+"""
+
+import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+from rich.console import Console
+from rich.progress import track
+
+from agents.cast import load_agent
+from agents.config import resolve
+from agents.run_folder import BEST
+from agents.training import train
+from baselines.policy import Policy
+from baselines.registry import make_baselines
+from baselines.yardstick import yardstick
+from evaluation.comparison import compare
+from evaluation.statistics import Estimate
+from studies.experiment import EVALUATION_SEED
+
+EPISODES = 2000
+RULES = "reference"
+
+
+@click.command()
+@click.option("--seeds", default=5, show_default=True)
+@click.option("--algo", "algos", multiple=True, default=("ppo",), show_default=True)
+@click.option("--policy", default="shared", show_default=True)
+@click.option("--recipe", default="default", show_default=True)
+@click.option("--stores", default=3, show_default=True)
+@click.option("--rules/--no-rules", default=True, help="Tune and show the tuned rules too.")
+@click.option("--set", "assignments", multiple=True, help="As for train.py.")
+def main(
+    seeds: int,
+    algos: tuple[str, ...],
+    policy: str,
+    recipe: str,
+    stores: int,
+    rules: bool,
+    assignments: tuple[str, ...],
+) -> None:
+    """Train and print a table in Markdown."""
+    policies: dict[str, Policy] = {}
+    seconds: dict[str, float] = {}
+    wanted = [(algo, seed) for algo in algos for seed in range(seeds)]
+    flags = {"stores": stores, "policy": policy, "recipe": recipe}
+    for algo, seed in track(wanted, console=Console(stderr=True)):
+        name = f"{algo}, seed {seed}"
+        with TemporaryDirectory() as scratch:
+            asked = resolve({**flags, "algo": algo, "seed": seed}, assignments=assignments)
+            trained = train(asked, Path(scratch))
+            seconds[name] = trained.seconds
+            policies[name] = load_agent(trained.folder, BEST)[1]
+    run = resolve({**flags, "algo": algos[0]}, assignments=assignments)
+    groups = ["tuned", RULES] if rules else [RULES]
+    comparison = compare(
+        run.problem,
+        run.parameters,
+        {**policies, **make_baselines("stores", run.parameters, groups, seed=EVALUATION_SEED)},
+        yardstick("stores", run.parameters).reference,
+        episodes=EPISODES,
+        seed=EVALUATION_SEED,
+        observe_step=run.settings.observation.step,
+    )
+    results = comparison.policies
+    tuned = [name for name in results if name.startswith("tuned")]
+    rival = max(tuned, key=lambda name: results[name].estimate.mean) if tuned else RULES
+    days = run.parameters.horizon
+    print(
+        f"| policy | return in {days} days | minus {RULES} | minus {rival} | fill rate | seconds |"
+    )
+    print("|---|---|---|---|---|---|")
+    for name, result in results.items():
+        low, high = result.estimate.ci95
+        print(
+            f"| {name} | {result.estimate.mean:,.2f} [{low:,.2f}, {high:,.2f}] "
+            f"| {_difference(result.paired.get(RULES))} | {_difference(result.paired.get(rival))} "
+            f"| {result.metrics['fill_rate']:.2%} | {_seconds(seconds.get(name))} |"
+        )
+    if comparison.reference is not None:
+        print(
+            f"| {comparison.reference.kind.replace('_', ' ')} | {comparison.reference.value:.2f} |"
+        )
+
+
+def _difference(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return ""
+    low, high = estimate.ci95
+    return f"{estimate.mean:+,.2f} [{low:+,.2f}, {high:+,.2f}]"
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f}"
+
+
+if __name__ == "__main__":
+    main()
