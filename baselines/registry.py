@@ -5,13 +5,17 @@ from typing import Any
 
 import numpy as np
 
+from baselines import supply_chain_families as chain
 from baselines.cash_rules import BaseStock, BuyBuyConvert
 from baselines.policy import Policy, RandomPolicy
 from baselines.supply_chain_rules import RandomTier, reference_team
+from baselines.supply_chain_stock import Newsvendor
 from baselines.tuning import Family, tune
 from inventory.cash import CashParameters
 from inventory.errors import choose
 from inventory.problems import PROBLEMS
+from inventory.supply_chain import Tier
+from inventory.supply_chain_parameters import SupplyChainParameters
 
 GROUPS = ("default", "tuned", "all", "none")
 """Names that stand for several baselines."""
@@ -59,6 +63,25 @@ def _levels(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(sorted({float(f"{value:.3g}") for value in values}))
 
 
+def _tuned(
+    family: Callable[[SupplyChainParameters], Family], measure: str = "return"
+) -> Callable[[Any, int], Policy]:
+    """Return the maker of a team of the supply chain, tuned for a total of the episode."""
+
+    def make(parameters: SupplyChainParameters, seed: int) -> Policy:
+        return chain.tune_team(parameters, family(parameters), seed=seed, measure=measure).policy
+
+    return make
+
+
+def _random(measure: str) -> Maker:
+    return lambda _, seed: make_random("stores", seed, measure)
+
+
+def _reference(*_: Any) -> Policy:
+    return reference_team()
+
+
 BASELINES: dict[str, dict[str, Maker]] = {
     "cash": {
         "random": lambda _, seed: RandomPolicy(seed),
@@ -67,20 +90,63 @@ BASELINES: dict[str, dict[str, Maker]] = {
         "tuned_base_stock": lambda p, seed: (
             tune(PROBLEMS["cash"], p, base_stock_family(p), seed=seed).policy
         ),
-    }
+    },
+    "stores": {
+        "random": _random("return"),
+        "reference_rules": _reference,
+        "newsvendor": lambda *_: reference_team(store=Newsvendor()),
+        "tuned_constant": _tuned(chain.constant_order_family),
+        "tuned_periodic": _tuned(chain.periodic_family),
+        "tuned_reorder_point": _tuned(chain.reorder_point_family),
+        "tuned_base_stock": _tuned(chain.base_stock_family),
+        "tuned_seasonal": _tuned(chain.seasonal_family),
+        "tuned_capped": _tuned(chain.capped_family),
+    },
 }
 """By problem and name: from the parameters and a seed to the policy."""
 
+OTHER_MEASURES: dict[str, dict[str, Maker]] = {
+    "warehouse_return": {
+        "random": _random("warehouse_return"),
+        "reference_rules": _reference,
+        "tuned_base_stock": _tuned(chain.warehouse_base_stock_family, "warehouse_return"),
+        "tuned_echelon": _tuned(chain.echelon_family, "warehouse_return"),
+    },
+    "supplier_return": {"random": _random("supplier_return"), "reference_rules": _reference},
+    "system_return": {
+        "random": _random("system_return"),
+        "reference_rules": _reference,
+        "tuned_system": _tuned(chain.system_family, "system_return"),
+    },
+}
+"""Baselines of the supply chain where another total counts than the return of the stores."""
 
-def make_random(problem_name: str, seed: int = 0) -> Policy:
-    """Return random play: in the supply chain that of the stores, the others on their rules."""
-    if problem_name == "stores":
-        return reference_team(store=RandomTier("store", seed))
+USUAL = {"random", "reference_rules", "newsvendor", "tuned_reorder_point", "tuned_seasonal"}
+"""The group ``default`` of the stores."""
+
+RANDOM_TIERS: dict[str, Tier] = {
+    "return": "store",
+    "warehouse_return": "warehouse",
+    "supplier_return": "supplier",
+}
+"""By total, which tier of the supply chain plays at random while the others follow their rules."""
+
+
+def make_random(problem_name: str, seed: int = 0, measure: str = "return") -> Policy:
+    """Return random play: in the supply chain that of the tier which `measure` is about."""
+    tier = RANDOM_TIERS.get(measure)
+    if problem_name == "stores" and tier is not None:
+        return reference_team(**{tier: RandomTier(tier, seed)})
     return RandomPolicy(seed)
 
 
 def make_baselines(
-    problem_name: str, parameters: Any, names: Iterable[str], *, seed: int = 0
+    problem_name: str,
+    parameters: Any,
+    names: Iterable[str],
+    *,
+    seed: int = 0,
+    measure: str = "return",
 ) -> dict[str, Policy]:
     """Return the baselines asked for, in the order of `BASELINES`.
 
@@ -91,11 +157,13 @@ def make_baselines(
     parameters : FrozenModel
         Its parameters.
     names : iterable of str
-        Names of baselines, or of groups: ``"default"`` (random and the simple rule; the tuned
-        rules too where demand comes from a file or several lots are on offer), ``"tuned"``,
-        ``"all"``, ``"none"``.
+        Names of baselines, or of groups: ``"default"`` (cash: random and the simple rule, and
+        the tuned rules too where demand comes from a file or several lots are on offer; stores:
+        `USUAL`), ``"tuned"``, ``"all"``, ``"none"``.
     seed : int
         Seed of the random policy and of the tuning traces.
+    measure : str
+        The total of an episode that counts.
 
     Raises
     ------
@@ -103,6 +171,8 @@ def make_baselines(
         If a name is unknown.
     """
     makers = BASELINES[choose("problem", problem_name, BASELINES)]
+    if measure != "return":
+        makers = OTHER_MEASURES[choose("measure", measure, OTHER_MEASURES)]
     wanted: set[str] = set()
     for name in names:
         choose("baseline", name, [*makers, *GROUPS])
@@ -114,10 +184,14 @@ def _members(group: str, makers: Iterable[str], parameters: Any) -> set[str]:
     tuned = {name for name in makers if name.startswith("tuned_")}
     simple = set(makers) - tuned
     default = simple | tuned if _needs_tuning(parameters) else simple
+    if USUAL & tuned:
+        default = USUAL
     return {"default": default, "tuned": tuned, "all": simple | tuned, "none": set()}[group]
 
 
-def _needs_tuning(parameters: CashParameters) -> bool:
+def _needs_tuning(parameters: Any) -> bool:
     """Whether the simple rule, with its first lots, would be a straw man."""
+    if not isinstance(parameters, CashParameters):
+        return True
     several = len(parameters.buy_lots) > 1 or len(parameters.convert_lots) > 1
     return several or parameters.demand_data is not None

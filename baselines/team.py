@@ -61,6 +61,11 @@ class TeamPolicy:
     def __init__(self, players: Mapping[str, Policy], joint: frozenset[str] = frozenset()) -> None:
         self.players, self.joint = dict(players), joint
 
+    def __repr__(self) -> str:
+        """Show the players that say what they are, which the reference rules do not."""
+        shown = [p for p in self.players.values() if type(p).__repr__ is not object.__repr__]
+        return ", ".join(map(repr, shown)) or "TeamPolicy()"
+
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
         self._batch = chain_of(batch)

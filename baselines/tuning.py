@@ -7,6 +7,7 @@ traces (common random numbers). Candidates and traces are stacked as the worlds 
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ ELITES = 8
 FINALISTS = 16, 256
 """Fewest and most candidates that are scored on all traces in the end."""
 SEARCH_WORK = 15_000_000
-"""Steps that one round may simulate; it decides on how many traces a round scores."""
+"""Steps that one round may simulate, by default; it decides on how many traces it scores."""
 BATCH_VALUES = 3_000_000
 """Numbers in the traces of one batch (memory: 8 bytes each, twice)."""
 
@@ -62,7 +63,7 @@ class Tuned:
     values : dict
         The tuned parameters by name.
     score : float
-        Mean return on the tuning traces; as the largest of many it is optimistic.
+        Mean return, or other total, on the tuning traces; as the largest of many it is optimistic.
     candidates : int
         Number of candidates that were tried.
     """
@@ -81,8 +82,10 @@ def tune(
     seed: int = 0,
     episodes: int = 1000,
     rounds: int = 4,
+    measure: str = "return",
+    work: int = SEARCH_WORK,
 ) -> Tuned:
-    """Find the parameters of a rule with the highest mean return.
+    """Find the parameters of a rule with the highest mean return, or other total.
 
     Parameters
     ----------
@@ -94,6 +97,10 @@ def tune(
         Seed and number of the traces, from the stream ``"tuning"``.
     rounds : int
         Rounds of refinement; each halves the distance between the values.
+    measure : str
+        Which total of an episode to make large.
+    work : int
+        Steps that one round may simulate, of all agents together.
     """
     if not all(family.grid.values()):
         raise InputError("every parameter to tune needs at least one value")
@@ -101,36 +108,42 @@ def tune(
     levels = {name: np.unique(values) for name, values in family.grid.items()}
     candidates = np.array(list(itertools.product(*family.grid.values())), np.float64)
     tried: dict[tuple[float, ...], float] = {}
-    some = _traces_to_use(trace, len(candidates))
+    some = _traces_to_use(trace, len(candidates), work)
+    score = partial(_scores, problem, parameters, family, measure)
     for _ in range(1 + rounds * bool(family.refined)):
-        scores = _scores(problem, parameters, family, candidates, some)
+        scores = score(candidates, some)
         tried.update(zip(map(tuple, candidates.tolist()), scores.tolist(), strict=True))
         levels = _refine(family, levels)
         candidates = _neighbours(family, levels, _best(tried, ELITES), tried)
         if not len(candidates):
             break
-    affordable = SEARCH_WORK // (episodes * _steps(trace))
+    affordable = work // (episodes * _steps(trace))
     finalists = _best(tried, int(np.clip(affordable, *FINALISTS)), alike=4)
-    scores = _scores(problem, parameters, family, finalists, trace)
+    scores = score(finalists, trace)
     winner = dict(zip(family.grid, finalists[np.argmax(scores)].tolist(), strict=True))
     return Tuned(family.make(**winner), winner, float(scores.max()), len(tried))
 
 
-def _traces_to_use(trace: Trace, candidates: int) -> Trace:
+def _traces_to_use(trace: Trace, candidates: int, work: int) -> Trace:
     """Return the first traces, so many that scoring `candidates` on them stays within the work."""
-    episodes = max(8, SEARCH_WORK // (candidates * _steps(trace)))
+    episodes = max(8, work // (candidates * _steps(trace)))
     return {name: values[:episodes] for name, values in trace.items()}
 
 
 def _steps(trace: Trace) -> int:
-    """Return about how many steps an episode has."""
-    return max(int(values.shape[-1]) for values in trace.values() if values.ndim > 1)
+    """Return about how many steps an episode has, those of several agents counted each."""
+    return max(values.size // len(values) for values in trace.values())
 
 
 def _scores(
-    problem: Problem, parameters: FrozenModel, family: Family, candidates: Values, trace: Trace
+    problem: Problem,
+    parameters: FrozenModel,
+    family: Family,
+    measure: str,
+    candidates: Values,
+    trace: Trace,
 ) -> Values:
-    """Return the mean return of every candidate on `trace`, shape (candidates,)."""
+    """Return the mean of `measure` of every candidate on `trace`, shape (candidates,)."""
     episodes = len(next(iter(trace.values())))
     room = max(1, BATCH_VALUES // sum(values.size for values in trace.values()))
     scores = np.empty(len(candidates))
@@ -144,7 +157,7 @@ def _scores(
         worlds = np.repeat(part, episodes, axis=0).T
         policy = family.make(**dict(zip(family.grid, worlds, strict=True)))
         policy.bind(batch)
-        returns = run_episodes(batch, policy, tiled)["return"]
+        returns = run_episodes(batch, policy, tiled)[measure]
         scores[first : first + room] = returns.reshape(len(part), episodes).mean(axis=1)
     return scores
 

@@ -11,6 +11,7 @@ from baselines.optimum.reference import Reference
 from baselines.policy import Policy
 from inventory.batch import Trace
 from inventory.errors import InputError, choose
+from inventory.supply_chain_parameters import SupplyChainParameters
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,15 @@ class Yardstick:
 
 
 @lru_cache(maxsize=8)
-def yardstick(problem: str, parameters: Any) -> Yardstick:
-    """Return what policies of a problem are measured against.
+def yardstick(problem: str, parameters: Any, measure: str = "return") -> Yardstick:
+    """Return what policies of a problem are measured against, by a total of the episode.
 
     For the cash problem this is the exact optimum. Where demand comes from a file, so that nobody
     knows its law, and where the problem is too large to solve, it is the optimum in hindsight on
-    the very traces that are played, an upper bound.
+    the very traces that are played, an upper bound. Of the supply chain no optimum is known.
     """
     if choose("problem", problem, ["cash", "stores"]) == "stores":
-        return Yardstick(None, None)
+        return _supply_chain_yardstick(parameters, measure)
     hindsight = Yardstick(partial(hindsight_reference, parameters), None)
     if parameters.demand_data is not None:
         return hindsight
@@ -48,3 +49,9 @@ def yardstick(problem: str, parameters: Any) -> Yardstick:
         return hindsight
     exact = solved.reference.kind == "optimum"
     return Yardstick(lambda _: solved.reference, solved.policy() if exact else None)
+
+
+def _supply_chain_yardstick(parameters: SupplyChainParameters, measure: str) -> Yardstick:
+    """Return what the supply chain is measured against: nothing, as long as no bound is known."""
+    del parameters, measure
+    return Yardstick(None, None)

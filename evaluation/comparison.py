@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.optimum.reference import Reference
-from baselines.policy import Policy, RandomPolicy
+from baselines.policy import Policy
+from baselines.registry import make_random
 from evaluation.rollout import Progress, rollout
 from evaluation.statistics import (
     Estimate,
@@ -53,6 +54,7 @@ class PolicyResult:
         Standard deviation of one episode's return.
     metrics : dict
         Means of the episodes' totals; ``fill_rate`` is summed first, units sold / units asked.
+        Where the return is another total, the usual one is ``store_return``.
     gap : float or None
         ``(reference - return) / (reference - return of random)``.
     paired : dict
@@ -92,6 +94,8 @@ class Comparison:
     ----------
     problem, episodes, seed : str, int, int
         What was played, how often, and on which traces.
+    measure : str
+        The total of an episode that the return stands for.
     reference : Reference or None
         The optimum or an upper bound.
     policies : dict
@@ -105,6 +109,7 @@ class Comparison:
     problem: str
     episodes: int
     seed: int
+    measure: str
     reference: Reference | None
     policies: dict[str, PolicyResult]
     control_variates: tuple[str, ...]
@@ -117,6 +122,7 @@ class Comparison:
             "problem": self.problem,
             "episodes": self.episodes,
             "seed": self.seed,
+            "measure": self.measure,
             "reference": reference
             and {"kind": reference.kind, "value": reference.value, "note": reference.note},
             "policies": {name: result.to_json() for name, result in self.policies.items()},
@@ -136,6 +142,7 @@ def compare(
     seed: int,
     deterministic: bool = True,
     observe_step: bool = False,
+    measure: str = "return",
     progress: Progress | None = None,
 ) -> Comparison:
     """Play every policy on the same traces of the stream ``"evaluation"``.
@@ -152,6 +159,9 @@ def compare(
         Number and seed of the traces.
     deterministic, observe_step : bool
         As in `evaluation.rollout.rollout`, for all policies.
+    measure : str
+        Which total of an episode is its return: ``"return"``, or that of another tier of the
+        supply chain, ``"warehouse_return"``, ``"supplier_return"`` or ``"system_return"``.
     progress : callable, optional
         Called with the share that is done.
 
@@ -164,7 +174,7 @@ def compare(
         raise InputError(f"episodes = {episodes}: must be at least 2, to tell how far off they are")
     trace = problem.traces(parameters, "evaluation", seed, episodes)
     contenders = dict(policies)
-    contenders.setdefault("random", RandomPolicy(seed))
+    contenders.setdefault("random", make_random(problem.name, seed, measure))
     totals: dict[str, Totals] = {}
     for name, policy in contenders.items():
         totals[name] = rollout(
@@ -179,8 +189,16 @@ def compare(
     target = reference(trace) if callable(reference) else reference
     estimator, variates, notes = _estimator(problem, parameters, trace)
     notes += tuple(f"{n}: {p!r}" for n, p in policies.items() if n.startswith("tuned_"))
-    results = _results(totals, target, estimator)
-    return Comparison(problem.name, episodes, seed, target, results, variates, notes)
+    results = _results({n: _headed(t, measure) for n, t in totals.items()}, target, estimator)
+    return Comparison(problem.name, episodes, seed, measure, target, results, variates, notes)
+
+
+def _headed(totals: Totals, measure: str) -> Totals:
+    """Return the totals with `measure` as the return, and the usual return as one of the others."""
+    if measure == "return":
+        return totals
+    rest = {name: values for name, values in totals.items() if name not in ("return", measure)}
+    return {"return": totals[measure], "store_return": totals["return"], **rest}
 
 
 def _part(progress: Progress | None, done: int, of: int) -> Progress | None:

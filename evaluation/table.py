@@ -18,21 +18,46 @@ HEADINGS = {
     "units_sold": "units sold",
     "unmet_demand": "unmet demand",
     "fill_rate": "fill rate %",
+    "service_level": "service level %",
+    "holding_cost": "holding cost",
+    "on_hand": "on hand",
     "invalid_actions": "invalid actions",
+    "store_return": "store return",
+    "warehouse_return": "w.house return",
+    "supplier_return": "supplier return",
 }
 """Metrics shown, where a problem has them, and their headings."""
 
-DISPENSABLE = ("fill_rate", "units_sold", "unmet_demand", "final_cash")
-"""Metrics left out, in this order, while the table is wider than the terminal."""
+SHARES = ("fill_rate", "service_level")
+"""Metrics that are shown in percent."""
+
+NOT_SHOWN = {"stores": ("units_sold", "unmet_demand")}
+"""Metrics left out of a problem's table in any case."""
+
+DISPENSABLE = {
+    "cash": ("fill_rate", "units_sold", "unmet_demand", "final_cash"),
+    "stores": ("supplier_return", "on_hand", "holding_cost", "warehouse_return", "service_level"),
+}
+"""Metrics left out, in this order, while a problem's table is wider than the terminal."""
+
+MEANINGS = {
+    "return": "sum of a store's rewards, mean over the stores of a world",
+    "warehouse_return": "sum of the warehouse's rewards",
+    "supplier_return": "sum of the supplier's rewards",
+    "system_return": "sum of the rewards of all agents",
+}
+"""What the return of an episode of the supply chain is, by the total that it stands for."""
 
 CHECKPOINT = "checkpoint"
 
 
 def comparison_table(comparison: Comparison, width: int = 80) -> Group:
     """Return the table, the paired differences and the captions for a terminal of `width`."""
-    metrics = [m for m in HEADINGS if any(m in r.metrics for r in comparison.policies.values())]
+    known = {m for r in comparison.policies.values() for m in r.metrics}
+    known -= set(NOT_SHOWN.get(comparison.problem, ()))
+    metrics = [m for m in HEADINGS if m in known]
     table = _table(comparison, width, metrics)
-    for name in DISPENSABLE:
+    for name in DISPENSABLE.get(comparison.problem, ()):
         if Console(width=1000).measure(table).maximum <= width:
             break
         metrics = [m for m in metrics if m != name]
@@ -57,10 +82,11 @@ def _table(comparison: Comparison, width: int, metrics: list[str]) -> Table:
         show_edge=False,
     )
     table.add_column("policy", no_wrap=True)
-    for heading in ("mean return", "95% CI", *(HEADINGS[m] for m in metrics), "gap %"):
+    gap = () if comparison.reference is None else ("gap %",)
+    for heading in ("mean return", "95% CI", *(HEADINGS[m] for m in metrics), *gap):
         table.add_column(heading.replace(" ", "\n", 1), justify="right", no_wrap=True)
     for name in _order(comparison):
-        cells = _cells(comparison.policies[name], digits, metrics)
+        cells = _cells(comparison.policies[name], digits, metrics)[: len(table.columns) - 1]
         table.add_row(name, *cells, style="bold cyan" if name == CHECKPOINT else "")
     reference = comparison.reference
     if reference is not None:
@@ -82,7 +108,7 @@ def _cells(result: PolicyResult, digits: int, metrics: list[str]) -> list[str]:
     shown = [_number(estimate.mean, digits), f"± {_number(estimate.half_width, digits)}"]
     for name in metrics:
         value = result.metrics[name]
-        shown.append(f"{100 * value:.1f}" if name == "fill_rate" else _number(value, 1))
+        shown.append(f"{100 * value:.1f}" if name in SHARES else _number(value, 1))
     return [*shown, "" if result.gap is None else f"{100 * result.gap:.2f}"]
 
 
@@ -132,5 +158,8 @@ def _captions(comparison: Comparison) -> list[Text]:
         )
     else:
         captions.append("CI: Student t.")
+    if comparison.problem == "stores":
+        captions[-1] = f"{captions[-1]} An episode is a world: what its stores share is in the CI."
+        captions.insert(0, f"Return: {MEANINGS[comparison.measure]}.")
     captions += comparison.notes
     return [Text(caption, style="dim") for caption in captions if caption]

@@ -41,7 +41,8 @@ def real(demand_file, **changes) -> CashParameters:
 
 def test_json_has_the_agreed_keys(comparison):
     told = comparison.to_json()
-    keys = ["problem", "episodes", "seed", "reference", "policies", "control_variates", "notes"]
+    keys = ["problem", "episodes", "seed", "measure", "reference", "policies"]
+    keys += ["control_variates", "notes"]
     assert list(told) == keys
     assert told["reference"] == {"kind": "optimum", "value": -1944.9, "note": "Exact."}
     assert list(told["policies"]) == ["buy_buy_convert", "checkpoint", "random"]

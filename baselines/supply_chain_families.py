@@ -1,0 +1,170 @@
+"""The supply chain's rules with parameters to tune, each within a team on the reference rules."""
+
+import numpy as np
+
+from baselines.supply_chain_rules import reference_team
+from baselines.supply_chain_stock import (
+    CappedBaseStock,
+    ConstantOrder,
+    EchelonBaseStock,
+    ForecastBaseStock,
+    PeriodicReview,
+    ReorderPoint,
+    SeasonalBaseStock,
+    Values,
+    WarehouseBaseStock,
+    WarehouseRule,
+)
+from baselines.team import TeamPolicy
+from baselines.tuning import Family, Tuned, tune
+from inventory.problems import PROBLEMS
+from inventory.supply_chain_parameters import SupplyChainParameters
+
+WORK = 3_000_000
+"""Store-days that one round of tuning may simulate."""
+EPISODES = 20, 500
+"""Fewest and most episodes that the finalists are scored on."""
+FINALISTS = 16
+
+SAFETY_FACTORS = (-3.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0)
+SAFETY_DAYS = (-1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0)
+
+
+def tune_team(
+    parameters: SupplyChainParameters, family: Family, *, seed: int = 0, measure: str = "return"
+) -> Tuned:
+    """Tune a rule of the supply chain, with as many episodes as a few seconds allow."""
+    store_days = parameters.horizon * parameters.num_stores
+    episodes = min(max(WORK // (FINALISTS * store_days), EPISODES[0]), EPISODES[1])
+    return tune(
+        PROBLEMS["stores"],
+        parameters,
+        family,
+        seed=seed,
+        episodes=episodes,
+        rounds=3,
+        measure=measure,
+        work=WORK,
+    )
+
+
+def longest_lead_time(parameters: SupplyChainParameters) -> int:
+    """Return the largest of the SKUs' lead times from the warehouse to the stores [days]."""
+    return max(lane.store.lead_time for lane in parameters.lanes())
+
+
+def _covers(parameters: SupplyChainParameters) -> tuple[float, ...]:
+    """Return days of demand that an inventory position may reasonably cover."""
+    days = longest_lead_time(parameters) + 1.0
+    shares = (0, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 3)
+    return tuple(float(f"{days * share:.3g}") for share in shares)
+
+
+def reorder_point_family(parameters: SupplyChainParameters) -> Family:
+    """Return the (s, S) policies, by S and the distance S - s."""
+
+    def make(order_up_to_days: Values, gap_days: Values) -> TeamPolicy:
+        reorder_days = np.maximum(order_up_to_days - gap_days, 0.0)
+        return reference_team(store=ReorderPoint(reorder_days, order_up_to_days))
+
+    grid = {"order_up_to_days": _covers(parameters), "gap_days": (0.0, 0.15, 0.3, 0.6, 1.2)}
+    return Family(make, grid, refined=tuple(grid))
+
+
+def periodic_family(parameters: SupplyChainParameters) -> Family:
+    """Return the (R, S) policies."""
+
+    def make(review_period: Values, order_up_to_days: Values) -> TeamPolicy:
+        return reference_team(store=PeriodicReview(review_period, order_up_to_days))
+
+    periods = tuple(float(r) for r in (1, 2, 3, 7) if r <= parameters.horizon)
+    grid = {"review_period": periods, "order_up_to_days": (*_covers(parameters), 12.0)}
+    return Family(make, grid, refined=("order_up_to_days",))
+
+
+def constant_order_family(parameters: SupplyChainParameters) -> Family:
+    """Return the constant orders of up to one and a half times the mean demand."""
+    del parameters
+
+    def make(order_days: Values) -> TeamPolicy:
+        return reference_team(store=ConstantOrder(order_days))
+
+    return Family(
+        make, {"order_days": (0.0, 0.5, 0.8, 0.9, 1.0, 1.1, 1.5)}, refined=("order_days",)
+    )
+
+
+def base_stock_family(parameters: SupplyChainParameters) -> Family:
+    """Return the base-stock policies on the store's forecast."""
+
+    def make(forecast_days: Values, safety_factor: Values) -> TeamPolicy:
+        return reference_team(store=ForecastBaseStock(forecast_days, safety_factor))
+
+    grid = {"forecast_days": _covers(parameters), "safety_factor": SAFETY_FACTORS}
+    return Family(make, grid, refined=("forecast_days", "safety_factor"))
+
+
+def seasonal_family(parameters: SupplyChainParameters) -> Family:
+    """Return the base-stock policies on the known law of demand."""
+    del parameters
+
+    def make(safety_factor: Values, safety_days: Values) -> TeamPolicy:
+        return reference_team(store=SeasonalBaseStock(safety_factor, safety_days))
+
+    grid = {"safety_factor": SAFETY_FACTORS, "safety_days": SAFETY_DAYS}
+    return Family(make, grid, refined=("safety_factor", "safety_days"))
+
+
+def capped_family(parameters: SupplyChainParameters) -> Family:
+    """Return the base-stock policies on the known law of demand with a cap on the order."""
+    del parameters
+
+    def make(safety_factor: Values, cap_days: Values) -> TeamPolicy:
+        return reference_team(store=CappedBaseStock(safety_factor, cap_days=cap_days))
+
+    caps = (0.75, 1.0, 1.25, 1.5, 2.0, float("inf"))
+    grid = {"safety_factor": SAFETY_FACTORS, "cap_days": caps}
+    return Family(make, grid, refined=tuple(grid))
+
+
+def warehouse_family(parameters: SupplyChainParameters, rule: type[WarehouseRule]) -> Family:
+    """Return the base-stock policies of the warehouse, on installation or on echelon stock."""
+
+    def make(level_days: Values) -> TeamPolicy:
+        return reference_team(warehouse=rule(level_days))
+
+    return Family(make, {"level_days": _warehouse_covers(parameters)}, refined=("level_days",))
+
+
+def _warehouse_covers(parameters: SupplyChainParameters) -> tuple[float, ...]:
+    lead_time = max(parameters.supplier_lead_time(lane) for lane in parameters.lanes())
+    days = lead_time + longest_lead_time(parameters) + 1.0
+    shares = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5, 8)
+    return tuple(float(f"{days * share:.3g}") for share in shares)
+
+
+def system_family(parameters: SupplyChainParameters) -> Family:
+    """Return seasonal base-stock policies of the stores with a base-stock warehouse."""
+
+    def make(safety_factor: Values, safety_days: Values, level_days: Values) -> TeamPolicy:
+        return reference_team(
+            store=SeasonalBaseStock(safety_factor, safety_days),
+            warehouse=WarehouseBaseStock(level_days),
+        )
+
+    grid = {
+        "safety_factor": SAFETY_FACTORS,
+        "safety_days": (0.0, 0.5, 1.0),
+        "level_days": _warehouse_covers(parameters),
+    }
+    return Family(make, grid, refined=tuple(grid))
+
+
+def warehouse_base_stock_family(parameters: SupplyChainParameters) -> Family:
+    """Return the base-stock policies of the warehouse on its installation stock."""
+    return warehouse_family(parameters, WarehouseBaseStock)
+
+
+def echelon_family(parameters: SupplyChainParameters) -> Family:
+    """Return the base-stock policies of the warehouse on its echelon stock."""
+    return warehouse_family(parameters, EchelonBaseStock)
