@@ -7,6 +7,7 @@ import click
 
 from agents import console, run_folder
 from agents.config import resolve
+from agents.contest import show_supply_chain
 from agents.phases import parse_phases, resolve_phases, train_phases
 from agents.training import Trained, train
 
@@ -69,6 +70,10 @@ def main(
     for trained in done:
         _tell(trained)
     say = console.screen.print
+    if not quiet and not done[-1].interrupted and (folder / "config.yaml").is_file():
+        problem = run_folder.read_config(folder).settings.problem
+        if problem == "stores":
+            show_supply_chain(folder)
     say(f"next: python evaluate.py --checkpoint {folder}", soft_wrap=True)
     return console.INTERRUPTED if done[-1].interrupted else 0
 

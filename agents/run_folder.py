@@ -111,11 +111,15 @@ def players(folder: Path) -> dict[str, Path]:
     return found
 
 
+def phases(folder: Path) -> list[Path]:
+    """Return the folders of the phases of a run that have left their models, in order."""
+    found = sorted(folder.glob("phase_[1-4]"))
+    return [path for path in found if (path / CONFIG).is_file() and _any_model(path)]
+
+
 def last_phase(folder: Path) -> Path:
     """Return the folder of the last phase that has left its models, or `folder` without phases."""
-    phases = sorted(folder.glob("phase_[0-9]"))
-    done = [path for path in phases if (path / "versions.json").is_file() and _any_model(path)]
-    return done[-1] if done else folder
+    return next(reversed(phases(folder)), folder)
 
 
 def _any_model(folder: Path) -> bool:
@@ -167,6 +171,12 @@ def find(checkpoint: str) -> tuple[Path, ModelFile]:
     if not (path / name).is_file() and not players(path):
         raise InputError(f"--checkpoint {checkpoint}: holds no model; did its training finish?")
     return path, name
+
+
+def root_of(folder: Path, checkpoint: str) -> Path:
+    """Return the run that `checkpoint` names, of which `find` gave the last phase."""
+    named = checkpoint != "newest" and Path(checkpoint).resolve() == folder.resolve()
+    return folder.parent if folder.name.startswith("phase_") and not named else folder
 
 
 def _newest() -> Path:

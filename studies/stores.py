@@ -25,7 +25,7 @@ from evaluation.statistics import Estimate
 from studies.experiment import EVALUATION_SEED
 
 EPISODES = 2000
-RULES = "reference"
+RULES = "reference_rules"
 
 
 @click.command()
@@ -58,7 +58,7 @@ def main(
             seconds[name] = trained.seconds
             policies[name] = load_agent(trained.folder, BEST)[1]
     run = resolve({**flags, "algo": algos[0]}, assignments=assignments)
-    groups = ["tuned", RULES] if rules else [RULES]
+    groups = [RULES, "tuned"] if rules else [RULES]
     comparison = compare(
         run.problem,
         run.parameters,

@@ -1,0 +1,162 @@
+"""An agent held against baselines and the reference: what the command lines print."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from agents import console, run_folder
+from agents.cast import load_agent, measure_of
+from agents.config import RunConfig
+from baselines.policy import Policy
+from baselines.registry import RANDOM_TIERS, make_baselines, make_random
+from baselines.supply_chain_rules import reference_team
+from baselines.team import TeamPolicy
+from baselines.yardstick import yardstick
+from evaluation.comparison import Comparison, compare
+from evaluation.table import show
+from evaluation.tiers import TierResults, episode_table, tier_results, tier_table
+from inventory.errors import InputError, choose, validated
+from inventory.scenarios import SCENARIOS
+
+
+def in_scenario(run: RunConfig, scenario: str) -> RunConfig:
+    """Return the run in a scenario of the supply chain, and as long as the scenario needs.
+
+    Raises
+    ------
+    InputError
+        If the problem has no scenarios, or none of that name.
+    """
+    if run.settings.problem != "stores":
+        raise InputError(f"--scenario has no meaning for {run.settings.problem}")
+    by_name = {str(name): s for name, s in SCENARIOS.items()}
+    needed = by_name[choose("scenario", scenario, by_name)].horizon or 0
+    changed = {"scenario": scenario, "horizon": max(run.parameters.horizon, needed)}
+    parameters = validated(type(run.parameters), {**run.parameters.model_dump(), **changed})
+    return replace(run, parameters=parameters)
+
+
+def hold_against(
+    run: RunConfig,
+    policies: Mapping[str, Policy],
+    *,
+    baselines: str = "default",
+    episodes: int = 2000,
+    seed: int = 1,
+    stochastic: bool = False,
+) -> Comparison:
+    """Play policies and baselines on the same fresh traces.
+
+    Parameters
+    ----------
+    run : RunConfig
+        The problem, and what its agents observe.
+    policies : mapping
+        Policies by name; baselines of one tier of the supply chain take the other tiers from the
+        one named ``checkpoint``.
+    baselines : str
+        Names or groups of baselines, separated by commas.
+    episodes, seed : int
+        Number and seed of the traces, from the stream ``"evaluation"``.
+    stochastic : bool
+        Sample the agents' actions.
+    """
+    contenders = dict(policies)
+    names = [name.strip() for name in baselines.split(",")]
+    s = run.settings
+    total = measure_of(run)
+    agent = policies.get("checkpoint")
+    with console.screen.status("solving for the reference, tuning baselines, playing episodes"):
+        baselines_made = make_baselines(s.problem, run.parameters, names, seed=seed, measure=total)
+        baselines_made.setdefault("random", make_random(s.problem, seed, total))
+        contenders |= {n: _in_the_place_of(agent, p, total) for n, p in baselines_made.items()}
+        measure = yardstick(s.problem, run.parameters, total)
+        if measure.policy is not None:
+            contenders["optimum"] = measure.policy
+        return compare(
+            run.problem,
+            run.parameters,
+            contenders,
+            measure.reference,
+            episodes=episodes,
+            seed=seed,
+            deterministic=not stochastic,
+            observe_step=s.observation.step,
+            measure=total,
+        )
+
+
+def _in_the_place_of(agent: Policy | None, baseline: Policy, total: str) -> Policy:
+    """Return a baseline of one tier of the supply chain, with the other tiers as the agent has."""
+    tier = RANDOM_TIERS.get(total)
+    if tier is None or not (isinstance(agent, TeamPolicy) and isinstance(baseline, TeamPolicy)):
+        return baseline
+    others = {name: p for name, p in agent.players.items() if not name.startswith(tier)}
+    return TeamPolicy({**others, tier: baseline.players[tier]}, agent.joint - {tier})
+
+
+def tiers_by_phase(
+    folder: Path, scenario: str | None = None, *, episodes: int = 2000, seed: int = 1
+) -> TierResults | None:
+    """Return what every tier earns before the first phase of a run and after each.
+
+    Parameters
+    ----------
+    folder : Path
+        A run folder; without phases the result is None.
+    scenario : str, optional
+        A scenario to play in place of the run's own.
+    episodes, seed : int
+        Number and seed of the traces, from the stream ``"evaluation"``.
+    """
+    stages: dict[str, Policy] = {"rules": reference_team()}
+    run: RunConfig | None = None
+    for path in run_folder.phases(folder):
+        run, stages[path.name.replace("_", " ")] = load_agent(path, run_folder.BEST)
+    if run is None:
+        return None
+    run = run if scenario is None else in_scenario(run, scenario)
+    return tier_results(
+        run.problem,
+        run.parameters,
+        stages,
+        episodes=episodes,
+        seed=seed,
+        observe_step=run.settings.observation.step,
+    )
+
+
+def write_evaluation(
+    folder: Path,
+    comparison: Comparison,
+    tiers: TierResults | None = None,
+    scenario: str | None = None,
+) -> str:
+    """Write ``evaluation.json`` of a run, or of a scenario, and return its text."""
+    values = comparison.to_json()
+    if tiers is not None:
+        values["tiers"] = tiers.to_json()
+    text = json.dumps(values, indent=2, allow_nan=False)
+    suffix = "" if scenario is None else f"_{scenario}"
+    run_folder.write_whole(folder / f"evaluation{suffix}.json", text.encode())
+    return text
+
+
+def show_supply_chain(folder: Path) -> None:
+    """Print what a trained run of the supply chain is worth: five episodes, then the tables."""
+    screen = Console()
+    path, name = run_folder.find(str(folder))
+    run, agent = load_agent(path, name)
+    step = run.settings.observation.step
+    screen.print(episode_table(run.problem, run.parameters, agent, seed=1, observe_step=step))
+    screen.print()
+    comparison = hold_against(run, {"checkpoint": agent})
+    show(comparison, screen)
+    tiers = tiers_by_phase(folder)
+    if tiers is not None:
+        screen.print()
+        screen.print(tier_table(tiers))
+    write_evaluation(folder, comparison, tiers)
