@@ -26,8 +26,8 @@ EPISODES = 20, 500
 """Fewest and most episodes that the finalists are scored on."""
 FINALISTS = 16
 
-SAFETY_FACTORS = (-3.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0)
-SAFETY_DAYS = (-1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0)
+SAFETY_FACTORS = (-3.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
+SAFETY_DAYS = (-1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 def tune_team(
@@ -56,7 +56,7 @@ def longest_lead_time(parameters: SupplyChainParameters) -> int:
 def _covers(parameters: SupplyChainParameters) -> tuple[float, ...]:
     """Return days of demand that an inventory position may reasonably cover."""
     days = longest_lead_time(parameters) + 1.0
-    shares = (0, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 3)
+    shares = (0, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 3, 4, 5)
     return tuple(float(f"{days * share:.3g}") for share in shares)
 
 
@@ -78,7 +78,7 @@ def periodic_family(parameters: SupplyChainParameters) -> Family:
         return reference_team(store=PeriodicReview(review_period, order_up_to_days))
 
     periods = tuple(float(r) for r in (1, 2, 3, 7) if r <= parameters.horizon)
-    grid = {"review_period": periods, "order_up_to_days": (*_covers(parameters), 12.0)}
+    grid = {"review_period": periods, "order_up_to_days": _covers(parameters)}
     return Family(make, grid, refined=("order_up_to_days",))
 
 
@@ -100,7 +100,7 @@ def base_stock_family(parameters: SupplyChainParameters) -> Family:
     def make(forecast_days: Values, safety_factor: Values) -> TeamPolicy:
         return reference_team(store=ForecastBaseStock(forecast_days, safety_factor))
 
-    grid = {"forecast_days": _covers(parameters), "safety_factor": SAFETY_FACTORS}
+    grid = {"forecast_days": _covers(parameters), "safety_factor": (*SAFETY_FACTORS, 25.0)}
     return Family(make, grid, refined=("forecast_days", "safety_factor"))
 
 
@@ -122,7 +122,7 @@ def capped_family(parameters: SupplyChainParameters) -> Family:
     def make(safety_factor: Values, cap_days: Values) -> TeamPolicy:
         return reference_team(store=CappedBaseStock(safety_factor, cap_days=cap_days))
 
-    caps = (0.75, 1.0, 1.25, 1.5, 2.0, float("inf"))
+    caps = (0.75, 1.0, 1.25, 1.5, 2.0, 3.0, float("inf"))
     grid = {"safety_factor": SAFETY_FACTORS, "cap_days": caps}
     return Family(make, grid, refined=tuple(grid))
 

@@ -67,6 +67,49 @@ def _window_sums(daily: Values, days: int) -> Values:
     return sums
 
 
+def stock_to_build(parameters: SupplyChainParameters) -> Values:
+    """Return what a store needs beyond m_t because its later orders have a limit, b_t [units].
+
+    With c_t the largest order that a store is expected to be able to place on day t (the largest
+    multiple of its forecast, or the largest quantity), peaks that later orders cannot meet have
+    to be built up before: ``b_t = max over a >= 0 of sum_(j=1..a) (E[D_(t+L+j)] - c_(t+j))``,
+    computed as ``b_t = max(0, E[D_(t+L+1)] - c_(t+1) + b_(t+1))``.
+
+    Returns
+    -------
+    ndarray
+        Shape (SKUs, T, N).
+
+    References
+    ----------
+    Kapuscinski and Tayur (1998), A capacitated production-inventory model with periodic demand,
+    Operations Research 46(6).
+    """
+    means, _ = parameters.demand_moments()
+    usual = parameters.mean_demand()
+    built = np.zeros_like(means)
+    for lane, mean, base, build in zip(parameters.lanes(), means, usual, built, strict=True):
+        most = _largest_orders(lane, mean, base, parameters.forecast_window)
+        ahead = lane.store.lead_time + 1
+        for t in range(len(mean) - ahead - 1, -1, -1):
+            build[t] = np.maximum(0.0, mean[t + ahead] - most[t + 1] + build[t + 1])
+    return built
+
+
+def _largest_orders(lane: Lane, mean: Values, base: Values, window: int) -> Values:
+    """Return the largest order of every day, by the mean of the forecast, shape (T, N)."""
+    top = max(lane.store.grid)
+    if lane.store.order_units is not None:
+        return np.full_like(mean, top)
+    past = np.concatenate([np.zeros((1, mean.shape[1])), np.cumsum(mean, axis=0)])
+    days = np.arange(len(mean))
+    first = np.maximum(days - window, 0)
+    forecast = (past[days] - past[first]) / np.maximum(days - first, 1)[:, None]
+    forecast[0] = base
+    largest: Values = top * forecast
+    return largest
+
+
 class StockRule(Policy):
     """What all rules share: parameters by name, checked, and binding.
 
@@ -270,7 +313,9 @@ class ForecastBaseStock(LawRule):
 
 
 class SeasonalBaseStock(LawRule):
-    """Base-stock policy on the known law: order ``S_t - IP`` with ``S_t = m_t + z s_t + d mu``.
+    """Base-stock policy on the known law: order ``S_t - IP``, ``S_t = m_t + b_t + z s_t + d mu``.
+
+    b_t is what has to be built up for peaks that later orders cannot meet, `stock_to_build`.
 
     Parameters
     ----------
@@ -288,8 +333,12 @@ class SeasonalBaseStock(LawRule):
     def __init__(self, safety_factor: ArrayLike, safety_days: ArrayLike = 0.0) -> None:
         super().__init__(safety_factor=safety_factor, safety_days=safety_days)
 
+    def _prepare(self, parameters: SupplyChainParameters) -> None:
+        super()._prepare(parameters)
+        self._coming = self._coming + stock_to_build(parameters)
+
     def _level(self, chain: SupplyChainBatch) -> Values:
-        """Return ``m_t + z s_t + d mu``, shape (worlds, N) or (1, N) [units]."""
+        """Return S_t, shape (worlds, N) or (1, N) [units]."""
         coming = self._by_world(self._coming[:, chain.day])
         spread = self._by_world(self._spread[:, chain.day])
         safety = self._columns["safety_days"] * self._by_world(self._mean)
@@ -335,13 +384,14 @@ class CappedBaseStock(SeasonalBaseStock):
 
 
 class Newsvendor(StoreRule):
-    """Base-stock policy on the critical fractile of the known law: order ``F_t^-1(a) - IP``.
+    """Base-stock policy on the critical fractile of the law: order ``F_t^-1(a) + b_t - IP``.
 
     F_t is the law of ``D_t + ... + D_(t+L)`` and ``a = u / (u + o)``, with u what a unit too few
-    costs on day t + L and o what a unit too many costs a day; no parameter to tune. It looks at
-    one day alone (myopic) and takes unmet demand for backlogged. By the reward of reconciliation
-    ``u = w_p p + w_s / E[D_(t+L)]`` and ``o = w_h h``, with the weights of stockout penalty,
-    service level and holding cost; by cost ``u = p`` and ``o = h``.
+    costs on day t + L and o what a unit too many costs a day; no parameter to tune. But for b_t,
+    which is that of `SeasonalBaseStock`, it looks at one day alone (myopic); it takes unmet demand
+    for backlogged. By the reward of reconciliation ``u = w_p p + w_s / E[D_(t+L)]`` and
+    ``o = w_h h``, with the weights of stockout penalty, service level and holding cost; by cost
+    ``u = p`` and ``o = h``.
 
     The law of the sum is exact for normal (before the floor at 0) and Poisson demand; sums of
     negative binomial and gamma demand are taken as of that law with the same two moments.
@@ -355,7 +405,7 @@ class Newsvendor(StoreRule):
     def _prepare(self, parameters: SupplyChainParameters) -> None:
         means, stds = coming_demand(parameters)
         daily, _ = parameters.demand_moments()
-        self._level = np.stack(
+        self._level = stock_to_build(parameters) + np.stack(
             [
                 _quantile(lane.sku.demand_model, _fractile(parameters, lane, day), mean, std)
                 for lane, day, mean, std in zip(parameters.lanes(), daily, means, stds, strict=True)

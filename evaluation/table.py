@@ -23,7 +23,7 @@ HEADINGS = {
     "on_hand": "on hand",
     "invalid_actions": "invalid actions",
     "store_return": "store return",
-    "warehouse_return": "w.house return",
+    "warehouse_return": "warehouse return",
     "supplier_return": "supplier return",
 }
 """Metrics shown, where a problem has them, and their headings."""

@@ -157,7 +157,7 @@ def test_ctrl_c_saves_what_was_learned(tmp_path):
         (("--n-envs", "65536", "--set", "max_steps=100000"), "too many to hold at once"),
         (("--device", "cuda:7"), "device = 'cuda:7': torch finds none here"),
         (("--config", "absent.yaml"), "absent.yaml: no such file"),
-        (("--problem", "stores", "--config", BAKERY), "unknown problem 'stores'"),
+        (("--problem", "stores", "--config", BAKERY), "about the cash problem, not stores"),
         (("--config", BAKERY, "--algo", "dqn", "--set", "demand_data.column=shop"), "'shop'"),
         (("--config", BAKERY, "--algo", "dqn", "--set", "demand_data.split=2030-01-01"), "split"),
         (("--config", BAKERY, "--algo", "dqn", "--set", "reward.expected=true"), "demand file"),
@@ -183,10 +183,10 @@ def test_training_refuses_bad_input_in_one_line(arguments, message, run_command,
         (
             lambda path: (
                 path.mkdir(),
-                (path / "config.yaml").write_text("problem: stores\n"),
+                (path / "config.yaml").write_text("problem: shops\n"),
                 (path / "model.zip").touch(),
             ),
-            "unknown problem 'stores'",
+            "unknown problem 'shops'",
         ),
         (
             lambda path: (
