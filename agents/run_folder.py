@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.save_util import load_from_zip_file
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents.config import RunConfig, from_dict, read_yaml
+from agents.tensors import read_tensors, size_of
 from inventory.errors import InputError, short
 from wrappers.normalize import running_statistics
 
@@ -202,11 +202,12 @@ def load_weights(model: BaseAlgorithm, path: Path) -> None:
     InputError
         If the file is damaged or belongs to another model.
     """
+    own = model.policy.state_dict()
     try:
-        _, tensors, _ = load_from_zip_file(path, load_data=False, device=model.device)
-        weights: Any = tensors["policy"]
+        weights = read_tensors(path, "policy.pth", size_of(own), model.device)
         model.policy.load_state_dict(weights)
-    except Exception as error:  # a damaged file can fail anywhere in zipfile and torch
+    except Exception as error:  # tensors of another model can fail anywhere in torch
+        told = str(error).removeprefix(f"{path}: ")
         raise InputError(
-            f"{path}: not a model of this run: {short(str(error))}; copy it again or train again"
+            f"{path}: not a model of this run: {short(told, 200)}; copy it again or train again"
         ) from None

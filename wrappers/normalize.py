@@ -1,9 +1,8 @@
 """Normalisation of observations and rewards, and its statistics on disk without pickle."""
 
-import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +10,10 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from inventory.errors import InputError
+from inventory.files import read_arrays
+
+MAX_BYTES = 64 << 20
+"""Of a file of running statistics."""
 
 
 class FixedNormalization(VecEnvWrapper):
@@ -87,11 +90,11 @@ def encode(env: VecEnv, observation: NDArray[np.float32]) -> NDArray[np.float32]
 
 def running_statistics(env: VecEnv) -> dict[str, NDArray[np.float64]]:
     """Return the running statistics of the `VecNormalize` around `env` (empty without one)."""
-    layer = _find(env)
+    layer = find_running(env)
     if layer is None:
         return {}
     statistics = {"returns": np.asarray(layer.returns)}
-    for name, moments in _moments(layer).items():
+    for name, moments in moments_of(layer).items():
         statistics[f"{name}_mean"] = np.asarray(moments.mean)
         statistics[f"{name}_var"] = np.asarray(moments.var)
         statistics[f"{name}_count"] = np.asarray(moments.count)
@@ -106,27 +109,39 @@ def load_running_statistics(env: VecEnv, path: Path, *, frozen: bool = True) -> 
     InputError
         If the file is missing, damaged, or of another shape.
     """
-    layer = _find(env)
+    layer = find_running(env)
     if layer is None:
         return
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            for name, moments in _moments(layer).items():
-                mean, var = file[f"{name}_mean"], file[f"{name}_var"]
-                if mean.shape != np.shape(moments.mean) or var.shape != np.shape(moments.var):
-                    raise InputError(f"{path}: statistics of another shape; was it moved here?")
-                moments.mean, moments.var = mean, var
-                moments.count = float(file[f"{name}_count"])
-    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: cannot read running statistics; train again") from None
+        arrays = read_arrays(path, MAX_BYTES)
+    except InputError as error:
+        raise InputError(f"cannot read running statistics: {error}; train again") from None
+    for name, moments in moments_of(layer).items():
+        told = {part: arrays.get(f"{name}_{part}") for part in ("mean", "var", "count")}
+        _check(told, np.shape(moments.mean), path)
+        moments.mean = np.asarray(told["mean"], np.float64)
+        moments.var = np.asarray(told["var"], np.float64)
+        moments.count = float(np.asarray(told["count"]))
     if frozen:
         layer.training = False
         layer.norm_reward = False
 
 
-def _find(env: VecEnv) -> VecNormalize | None:
+def _check(told: Mapping[str, Any], shape: tuple[int, ...], path: Path) -> None:
+    """Make sure that a file's mean, variance and count can be those of `shape`."""
+    for part, values in told.items():
+        if values is None:
+            raise InputError(f"cannot read running statistics: {path} holds no {part}; train again")
+        if values.shape != (() if part == "count" else shape):
+            raise InputError(f"{path}: statistics of another shape; was it moved here?")
+        if not np.isfinite(values).all():
+            raise InputError(f"{path}: the {part} of its statistics holds NaN or infinity")
+        if part != "mean" and (values < 0).any():
+            raise InputError(f"{path}: the {part} of its statistics is negative")
+
+
+def find_running(env: VecEnv) -> VecNormalize | None:
+    """Return the running normalisation around `env`, if there is one."""
     while isinstance(env, VecEnvWrapper):
         if isinstance(env, VecNormalize):
             return env
@@ -134,7 +149,8 @@ def _find(env: VecEnv) -> VecNormalize | None:
     return None
 
 
-def _moments(layer: VecNormalize) -> dict[str, Any]:
+def moments_of(layer: VecNormalize) -> dict[str, Any]:
+    """Return the running moments of a `VecNormalize`, by what they are of."""
     moments: dict[str, Any] = {"reward": layer.ret_rms}
     if layer.norm_obs:
         moments["observation"] = layer.obs_rms
