@@ -10,9 +10,11 @@ order decides what the store has for the days t .. t + L. Of the demand of those
 ``m_t = E[D_t + ... + D_(t+L)]``, ``s_t = sqrt(Var[D_t] + ... + Var[D_(t+L)])`` [units]
 
 are mean and standard deviation by the law of demand, ``mu`` is the store's mean demand without
-season [units/day] and ``sigma`` the mean of s_t over the days. The quantity that a rule wants is
-met by the nearest one on offer. A parameter of a rule is one number, or one number per world, so
-that tuning can play many candidates in one batch.
+season [units/day] and ``sigma`` the standard deviation of the demand of L + 1 average days. The
+quantity that a rule wants is met by the nearest one on offer.
+
+A parameter of a rule is one number, or one number per world, so that tuning can play many
+candidates in one batch.
 
 References
 ----------
@@ -49,14 +51,35 @@ def coming_demand(parameters: SupplyChainParameters) -> tuple[Values, Values]:
         Shape (SKUs, T, N) each [units]. Days after the last one have no demand. A normal law's
         moments are those before its floor at 0.
     """
-    means, stds = parameters.demand_moments()
-    lanes = parameters.lanes()
-    for lane, mean, std in zip(lanes, means, stds, strict=True):
-        if lane.sku.demand_model == "poisson":
-            std[:] = np.sqrt(mean)
+    means, variances = _daily_moments(parameters)
+    for lane, mean, variance in zip(parameters.lanes(), means, variances, strict=True):
         mean[:] = _window_sums(mean, lane.store.lead_time + 1)
-        std[:] = np.sqrt(_window_sums(std**2, lane.store.lead_time + 1))
-    return means, stds
+        variance[:] = _window_sums(variance, lane.store.lead_time + 1)
+    return means, np.sqrt(variances)
+
+
+def usual_spread(parameters: SupplyChainParameters) -> Values:
+    """Return sigma, the standard deviation of the demand of L + 1 average days.
+
+    Returns
+    -------
+    ndarray
+        Shape (SKUs, N) [units].
+    """
+    _, variances = _daily_moments(parameters)
+    days = np.array([lane.store.lead_time + 1.0 for lane in parameters.lanes()])
+    sigma: Values = np.sqrt(days[:, None] * variances.mean(axis=1))
+    return sigma
+
+
+def _daily_moments(parameters: SupplyChainParameters) -> tuple[Values, Values]:
+    """Return mean and variance of each day's demand, shape (SKUs, T, N) each."""
+    means, stds = parameters.demand_moments()
+    variances = stds**2
+    for lane, mean, variance in zip(parameters.lanes(), means, variances, strict=True):
+        if lane.sku.demand_model == "poisson":
+            variance[:] = mean
+    return means, variances
 
 
 def _window_sums(daily: Values, days: int) -> Values:
@@ -273,14 +296,7 @@ class ConstantOrder(StoreRule):
         return self._owed
 
 
-class LawRule(StoreRule):
-    """A rule that knows the law of demand: m_t and s_t of the days that an order is for."""
-
-    def _prepare(self, parameters: SupplyChainParameters) -> None:
-        self._coming, self._spread = coming_demand(parameters)
-
-
-class ForecastBaseStock(LawRule):
+class ForecastBaseStock(StoreRule):
     """Base-stock policy on the store's own forecast F: order ``k F + z sigma - IP``.
 
     Parameters
@@ -303,16 +319,15 @@ class ForecastBaseStock(LawRule):
         super().__init__(forecast_days=forecast_days, safety_factor=safety_factor)
 
     def _prepare(self, parameters: SupplyChainParameters) -> None:
-        super()._prepare(parameters)
-        self._usual_spread = self._spread.mean(axis=1)
+        self._spread = usual_spread(parameters)
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
-        safety = self._columns["safety_factor"] * self._by_world(self._usual_spread)
+        safety = self._columns["safety_factor"] * self._by_world(self._spread)
         level: Values = self._columns["forecast_days"] * chain.sites["forecast"] + safety
         return level - position
 
 
-class SeasonalBaseStock(LawRule):
+class SeasonalBaseStock(StoreRule):
     """Base-stock policy on the known law: order ``S_t - IP``, ``S_t = m_t + b_t + z s_t + d mu``.
 
     b_t is what has to be built up for peaks that later orders cannot meet, `stock_to_build`.
@@ -334,8 +349,8 @@ class SeasonalBaseStock(LawRule):
         super().__init__(safety_factor=safety_factor, safety_days=safety_days)
 
     def _prepare(self, parameters: SupplyChainParameters) -> None:
-        super()._prepare(parameters)
-        self._coming = self._coming + stock_to_build(parameters)
+        coming, self._spread = coming_demand(parameters)
+        self._coming = coming + stock_to_build(parameters)
 
     def _level(self, chain: SupplyChainBatch) -> Values:
         """Return S_t, shape (worlds, N) or (1, N) [units]."""

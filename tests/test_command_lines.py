@@ -105,6 +105,50 @@ def test_real_demand_is_judged_in_hindsight(run_command):
     assert all(p["gap"] > 0 for p in result["policies"].values())
 
 
+def test_the_supply_chain_is_held_against_tuned_rules(run_command):
+    options = ("--set", "horizon=10", "--set", "store.lead_time=4", "--episodes", 50, "--json")
+    done = run_command(evaluate.main, "--stores", 2, *options)
+    assert done.status == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["problem"], result["measure"]) == ("stores", "return")
+    policies = result["policies"]
+    assert {"random", "reference_rules", "tuned_reorder_point", "tuned_seasonal"} < set(policies)
+    bound = result["reference"]["value"]
+    assert all(p["return_mean"] < bound for p in policies.values())
+    assert any("SeasonalBaseStock" in note for note in result["notes"])
+
+
+def test_a_scenario_brings_the_days_that_it_needs(run_command):
+    options = ("--episodes", 20, "--json", "--baselines", "newsvendor,reference_rules")
+    for given, days in [((), 90), (("--set", "horizon=40"), 90), (("--set", "horizon=95"), 95)]:
+        done = run_command(evaluate.main, "--scenario", "spike", *given, *options)
+        assert done.status == 0, done.stderr
+        assert json.loads(done.stdout)["policies"]["newsvendor"]["length"] == days
+
+
+@pytest.mark.parametrize("tier", ["warehouse", "supplier", "all"])
+def test_the_other_tiers_of_the_supply_chain_have_a_table_too(tier, run_command):
+    options = ("--set", "horizon=5", "--episodes", 20, "--set", f"team.learn={tier}")
+    done = run_command(evaluate.main, "--problem", "stores", *options)
+    assert done.status == 0, done.stderr
+    assert "gap" not in done.stdout
+    assert f"Return: sum of the {'rewards of all agents' if tier == 'all' else tier}" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_of_the_supply_chain_fits(width, run_command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    options = ("--set", "horizon=5", "--episodes", 20, "--baselines", "newsvendor,reference_rules")
+    done = run_command(evaluate.main, "--problem", "stores", *options)
+    assert done.status == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= width
+    assert any(line.startswith("upper bound") and line.rstrip().endswith("0.00") for line in lines)
+    assert "fill" in done.stdout
+    assert ("supplier" in done.stdout) == (width == 120)
+
+
 def test_training_on_real_demand(run_command, tmp_path):
     options = ("--algo", "dqn", "--config", BAKERY, "--timesteps", 3000, "--quiet", *QUICK)
     small = ("--set", "learning_starts=500", "--set", "buffer_size=5000")
@@ -217,6 +261,13 @@ def test_evaluation_refuses_what_is_no_checkpoint(make, message, run_command, tm
         (("--baselines", ""), "unknown baseline ''"),
         (("--baselines", "randm"), "did you mean 'random'?"),
         (("--episodes", "1"), "--episodes"),
+        (("--scenario", "spik"), "unknown scenario 'spik'; did you mean 'spike'?"),
+        (("--problem", "cash", "--scenario", "spike"), "--scenario has no meaning for cash"),
+        (("--problem", "cash", "--stores", "2"), "--stores belongs to --problem stores"),
+        (("--stores", "0"), "parameters.stores = 0"),
+        (("--checkpoint", "--stores", "2"), "change nothing about a checkpoint"),
+        (("--problem", "stores", "--set", "store.lead_tim=4"), "did you mean 'lead_time'?"),
+        (("--problem", "stores", "--baselines", "tuned_cycle"), "unknown baseline"),
     ],
 )
 def test_evaluation_refuses_bad_input_in_one_line(arguments, message, run_command):
