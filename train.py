@@ -9,6 +9,7 @@ from agents import console, run_folder
 from agents.config import resolve
 from agents.contest import show_supply_chain
 from agents.phases import parse_phases, resolve_phases, train_phases
+from agents.resume import refuse_options, resume
 from agents.training import Trained, train
 
 
@@ -41,6 +42,19 @@ from agents.training import Trained, train
     metavar="KEY=VALUE",
     help="Any setting by its dotted name, such as holding_cost=0.2; repeatable.",
 )
+@click.option(
+    "--resume",
+    "resumed",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="A run that was stopped or killed: go on from its last checkpoint.",
+)
+@click.option(
+    "--checkpoint-every",
+    type=int,
+    metavar="STEPS",
+    help="Steps from one checkpoint to the next [as often as costs at most 2% of the time].",
+)
 @click.option("--run-dir", type=click.Path(path_type=Path), help="An empty or new folder.")
 @click.option("--device", help="cpu, cuda, mps or auto [cpu].")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -51,12 +65,20 @@ def main(
     quiet: bool,
     phases: str | None,
     start: Path | None,
+    resumed: Path | None,
     **flags: Any,
 ) -> int:
     """Train an agent on an inventory problem and write a run folder under runs/.
 
-    Ctrl-C saves what was learned. Watch with: tensorboard --logdir runs
+    Ctrl-C saves what was learned, and --resume goes on. Watch with: tensorboard --logdir runs
     """
+    if resumed is not None:
+        return _resume(
+            resumed,
+            {**flags, "config": config, "set": assignments, "run_dir": run_dir, "phases": phases}
+            | {"from": start},
+            quiet=quiet,
+        )
     if start is not None:
         start = run_folder.find(str(start))[0]
     given: Any = {"config": config, "assignments": assignments}
@@ -67,6 +89,20 @@ def main(
     else:
         done = [train(resolve(flags, **given), run_dir, start=start, quiet=quiet)]
         folder = done[0].folder
+    return _finish(folder, done, quiet=quiet)
+
+
+def _resume(folder: Path, options: dict[str, Any], *, quiet: bool) -> int:
+    timesteps = options.pop("timesteps")
+    refuse_options(options)
+    folder, done = resume(folder, timesteps=timesteps, quiet=quiet)
+    if not done:
+        console.screen.print(f"{folder} is finished; --timesteps makes it longer", soft_wrap=True)
+        return 0
+    return _finish(folder, done, quiet=quiet)
+
+
+def _finish(folder: Path, done: list[Trained], *, quiet: bool) -> int:
     for trained in done:
         _tell(trained)
     say = console.screen.print
@@ -75,7 +111,7 @@ def main(
         if problem == "stores":
             show_supply_chain(folder)
     say(f"next: python evaluate.py --checkpoint {folder}", soft_wrap=True)
-    return console.INTERRUPTED if done[-1].interrupted else 0
+    return done[-1].status
 
 
 def _tell(trained: Trained) -> None:

@@ -44,6 +44,42 @@ class PerWorldExploration:
         return action, state
 
 
+class NumberedRollouts:
+    """Number the rollouts over all calls of `learn`, and log every so many of them.
+
+    SB3 begins anew with each call, so a run that goes on would log other rollouts.
+    """
+
+    rollouts = 0
+    log_every = 1
+
+    def dump_logs(self, iteration: int = 0) -> None:
+        """Log if it is time."""
+        self.rollouts += 1
+        if self.rollouts % self.log_every == 0:
+            super().dump_logs(self.rollouts)  # type: ignore[misc]
+
+
+class BatchedPPO(NumberedRollouts, PPO):
+    """PPO whose rollouts are numbered."""
+
+
+class BatchedA2C(NumberedRollouts, A2C):
+    """A2C whose rollouts are numbered."""
+
+
+class BatchedTRPO(NumberedRollouts, TRPO):
+    """TRPO whose rollouts are numbered."""
+
+
+class BatchedMaskablePPO(NumberedRollouts, MaskablePPO):
+    """PPO with masks whose rollouts are numbered."""
+
+
+class BatchedRecurrentPPO(NumberedRollouts, RecurrentPPO):
+    """Recurrent PPO whose rollouts are numbered."""
+
+
 class BatchedDQN(PerWorldExploration, DQN):
     """DQN whose worlds explore independently."""
 
@@ -59,7 +95,7 @@ class Algorithm:
     Attributes
     ----------
     model : type
-        SB3's class (or ours with independent exploration), built afresh and then loaded.
+        Ours, of SB3's class, built afresh and then loaded.
     settings : type
         Its hyperparameters.
     policy : str
@@ -79,12 +115,12 @@ class Algorithm:
 ALGORITHMS: dict[str, Algorithm] = {
     "dqn": Algorithm(BatchedDQN, hp.DQN, off_policy=True),
     "qrdqn": Algorithm(BatchedQRDQN, hp.QRDQN, off_policy=True),
-    "ppo": Algorithm(PPO, hp.PPO),
-    "a2c": Algorithm(A2C, hp.A2C),
-    "trpo": Algorithm(TRPO, hp.TRPO),
-    "maskable_ppo": Algorithm(MaskablePPO, hp.PPO, masks=True),
+    "ppo": Algorithm(BatchedPPO, hp.PPO),
+    "a2c": Algorithm(BatchedA2C, hp.A2C),
+    "trpo": Algorithm(BatchedTRPO, hp.TRPO),
+    "maskable_ppo": Algorithm(BatchedMaskablePPO, hp.PPO, masks=True),
     "recurrent_ppo": Algorithm(
-        RecurrentPPO, hp.RecurrentPPO, policy="MlpLstmPolicy", recurrent=True
+        BatchedRecurrentPPO, hp.RecurrentPPO, policy="MlpLstmPolicy", recurrent=True
     ),
 }
 

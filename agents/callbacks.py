@@ -75,6 +75,8 @@ class EpisodeMetrics(BaseCallback):
         self._recent: deque[dict[str, Any]] = deque(maxlen=WINDOW)
 
     def _on_training_start(self) -> None:
+        if self.num_timesteps and "configuration" not in self.logger.name_to_value:
+            return  # it stands in the log already
         others = ("csv", "stdout", "json", "log")
         text = "\n".join(f"    {key}: {value}" for key, value in self._settings.items())
         self.logger.record("configuration", text, exclude=others)
@@ -93,6 +95,14 @@ class EpisodeMetrics(BaseCallback):
                 for name, value in batch.finished_metrics.items():
                     self.logger.record(name, value)
         return True
+
+    def state(self) -> list[dict[str, float]]:
+        """Return the episodes that the logged means look back on."""
+        return list(self._recent)
+
+    def put_back(self, state: list[dict[str, float]]) -> None:
+        """Put back what `state` returned."""
+        self._recent.extend(state)
 
 
 @dataclass(frozen=True)
@@ -133,10 +143,22 @@ class BestModel(BaseCallback):
         self._next = every
         self.best: Score | None = None
         self.last: Score | None = None
+        self._before = 0.0
         self._begun = time.perf_counter()
 
+    def state(self) -> dict[str, Any]:
+        """Return the best and the last score, and the step of the next evaluation."""
+        scores = [None if s is None else (s.value, s.gap) for s in (self.best, self.last)]
+        return {"scores": scores, "next": self._next}
+
+    def put_back(self, state: dict[str, Any], seconds: float) -> None:
+        """Put back what `state` returned, `seconds` of training having passed before."""
+        self.best, self.last = (None if s is None else Score(*s) for s in state["scores"])
+        self._next, self._before = state["next"], seconds
+        self._begun = time.perf_counter() - seconds
+
     def _on_training_start(self) -> None:
-        self._begun = time.perf_counter()
+        self._begun = time.perf_counter() - self._before
 
     def _on_step(self) -> bool:
         if self.num_timesteps >= self._next:
@@ -186,11 +208,15 @@ class ProgressBar(BaseCallback):
             console=screen,
         )
         self._task = self._progress.add_task("", total=total, speed="", score="")
-        self._shown = self._begun = 0.0
+        self._shown = self._begun = self._before = 0.0
         self.before = 0
 
+    def since(self, seconds: float) -> None:
+        """Count `seconds` that were trained before."""
+        self._before = seconds
+
     def _on_training_start(self) -> None:
-        self._begun = self._begun or time.perf_counter()
+        self._begun = self._begun or time.perf_counter() - self._before
         self._progress.start()
 
     def _on_step(self) -> bool:

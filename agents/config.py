@@ -84,6 +84,16 @@ class StopSettings(FrozenModel):
     step: Annotated[int, Field(ge=1)] | None = None
 
 
+class CheckpointSettings(FrozenModel):
+    """How often training is saved so that it can go on: every so many steps, over all worlds.
+
+    ``auto`` saves at most once in a second, later once in a minute, and seldom enough to take no
+    more than a fiftieth of the time. Saving changes nothing about what is learned.
+    """
+
+    every: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+
+
 class TeamSettings(FrozenModel):
     """Who learns in the supply chain, and with how many models.
 
@@ -112,6 +122,7 @@ class RunSettings(FrozenModel):
     curriculum: CurriculumSettings = CurriculumSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     stop: StopSettings = StopSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
     team: TeamSettings = TeamSettings()
     phases: tuple[Annotated[int, Field(ge=1, le=4)], ...] = ()
 
@@ -193,7 +204,8 @@ def resolve(
     ----------
     flags : mapping
         `RunSettings` fields given on the command line; None means not given. ``stores``,
-        ``learn`` and ``policy`` are those of the supply chain, and `stores` selects it.
+        ``learn`` and ``policy`` are those of the supply chain, and `stores` selects it;
+        ``checkpoint_every`` is ``checkpoint.every``.
     config : Path, optional
         A file in the shape of ``configs/cash.yaml`` or of a run's ``config.yaml``.
     assignments : tuple of str
@@ -204,7 +216,7 @@ def resolve(
     InputError
         One line for the first thing wrong.
     """
-    given = _supply_chain_flags({k: v for k, v in flags.items() if v is not None})
+    given = _nested_flags({k: v for k, v in flags.items() if v is not None})
     own = read_yaml(config) if config else {}
     _relative_to(own, config)
     problem = choose("problem", str(given.get("problem", own.get("problem", "cash"))), PROBLEMS)
@@ -231,8 +243,10 @@ def resolve(
     return from_dict(tree)
 
 
-def _supply_chain_flags(given: dict[str, Any]) -> dict[str, Any]:
-    """Put the flags of the supply chain where they belong in the tree."""
+def _nested_flags(given: dict[str, Any]) -> dict[str, Any]:
+    """Put the flags of checkpoints and of the supply chain where they belong in the tree."""
+    if "checkpoint_every" in given:
+        given["checkpoint"] = {"every": given.pop("checkpoint_every")}
     stores = given.pop("stores", None)
     team = {name: given.pop(name) for name in ("learn", "policy") if name in given}
     if stores is not None:

@@ -6,18 +6,19 @@ from typing import NoReturn
 import click
 from rich.console import Console
 
-from inventory.errors import InputError
+from inventory.errors import InputError, NumericalError
 
 screen = Console(stderr=True, highlight=False)
 """Where progress and messages go; standard output is for results."""
 
-INTERRUPTED = 130
+INTERRUPTED, NOT_FINITE = 130, 3
 
 
 def run(command: click.Command) -> NoReturn:
     """Run a command and leave the process with its exit status.
 
-    0 for success, 2 for bad input (one line on standard error), 130 after Ctrl-C.
+    0 for success, 2 for bad input and 3 for numbers that are not finite (one line on standard
+    error), 130 after Ctrl-C.
     """
     try:
         status = command.main(standalone_mode=False)
@@ -25,12 +26,14 @@ def run(command: click.Command) -> NoReturn:
         _fail(error.format_message())
     except (InputError, OSError) as error:
         _fail(str(error))
+    except NumericalError as error:
+        _fail(str(error), NOT_FINITE)
     except (KeyboardInterrupt, click.Abort):
         screen.print("interrupted")
         sys.exit(INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, status: int = 2) -> NoReturn:
     print("error:", " ".join(message.split()), file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agents import console, run_folder
-from agents.config import RunConfig, resolve
-from agents.training import Trained, train
+from agents import beginning, console, lock, run_folder
+from agents.config import RunConfig, from_dict, read_yaml, resolve
+from agents.training import Trained, go_on, train
 from inventory.errors import InputError
 
 LEARNS = {1: "store", 2: "warehouse", 3: "supplier", 4: "all"}
@@ -96,14 +96,55 @@ def train_phases(
     if phases[0] == 4 and start is None:
         raise InputError("--phases 4: fine-tunes models; name a run that has them with --from")
     settings = configs[0].settings.model_copy(update={"phases": phases})
-    root = run_folder.create(replace(configs[0], settings=settings), folder)
+    own = replace(configs[0], settings=settings)
+    with beginning.claim(own, folder) as root:
+        for phase, config in zip(phases, configs, strict=True):
+            run_folder.write_whole(_plan(root, phase), config.to_yaml().encode())
+        beginning.begin(own, root, beginning.start_copies(start))
+        return root, go_through(root, quiet=quiet)
+
+
+def go_through(root: Path, *, quiet: bool = True) -> list[Trained]:
+    """Train the phases of a run that are not finished, each from the models of the former.
+
+    The caller holds the folder's lock.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of a run of phases.
+    quiet : bool
+        Show no progress.
+
+    Returns
+    -------
+    list of Trained
+        What every phase left behind that was not finished.
+    """
+    start = beginning.start_of(root)
     done: list[Trained] = []
-    for phase, config in zip(phases, configs, strict=True):
-        if not quiet:
-            console.screen.print(f"phase {phase}: learn {LEARNS[phase]}")
-        trained = train(config, root / f"phase_{phase}", start=start, quiet=quiet)
-        done.append(trained)
-        start = trained.folder
-        if trained.interrupted:
-            break
-    return root, done
+    for phase in run_folder.read_config(root).settings.phases:
+        folder = root / f"phase_{phase}"
+        if not beginning.is_finished(folder):
+            if not quiet:
+                console.screen.print(f"phase {phase}: learn {LEARNS[phase]}")
+            done.append(_train_phase(root, phase, start, quiet=quiet))
+            if done[-1].interrupted:
+                break
+        start = folder
+    return done
+
+
+def _train_phase(root: Path, phase: int, start: Path | None, *, quiet: bool) -> Trained:
+    folder = root / f"phase_{phase}"
+    if beginning.is_begun(folder):
+        with lock.hold(folder):
+            return go_on(run_folder.read_config(folder), folder, quiet=quiet)
+    beginning.clear(folder)
+    config = from_dict(read_yaml(_plan(root, phase)))
+    return train(config, folder, start=start, quiet=quiet)
+
+
+def _plan(root: Path, phase: int) -> Path:
+    """Return where the configuration of a phase stands before it begins."""
+    return root / f"phase_{phase}.yaml"

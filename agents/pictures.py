@@ -25,6 +25,11 @@ class EpisodePicture(BaseCallback):
         As in training.
     steps : int
         Steps from one picture to the next.
+
+    Attributes
+    ----------
+    next : int
+        Step of the next picture.
     """
 
     def __init__(
@@ -39,11 +44,11 @@ class EpisodePicture(BaseCallback):
         super().__init__()
         self._policy, self._parameters, self._observe_step = policy, parameters, observe_step
         self._trace = {name: values[:1] for name, values in trace.items()}
-        self._next = self._steps = steps
+        self.next = self._steps = steps
 
     def _on_step(self) -> bool:
-        if self.num_timesteps >= self._next:
-            self._next += self._steps
+        if self.num_timesteps >= self.next:
+            self.next += self._steps
             self._draw()
         return True
 

@@ -3,10 +3,8 @@
 import hashlib
 import importlib.metadata
 import io
-import json
 import os
 import platform
-import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,32 +39,6 @@ def write_whole(path: Path, content: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def create(config: RunConfig, folder: Path | None) -> Path:
-    """Make the run's folder and write its configuration and the versions it runs with.
-
-    Raises
-    ------
-    InputError
-        If `folder` exists and is not empty, or cannot be made.
-    """
-    s = config.settings
-    if folder is None:
-        folder = RUNS / f"{s.problem}__{s.algo}__{s.seed}__{time.strftime('%Y%m%d-%H%M%S')}"
-        stem, count = folder.name, 1
-        while folder.exists():  # two runs may begin within a second
-            count += 1
-            folder = folder.with_name(f"{stem}-{count}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"--run-dir {folder}: exists and is not an empty folder; choose another")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / CONFIG, config.to_yaml().encode())
-        write_whole(folder / "versions.json", json.dumps(versions(), indent=2).encode())
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
-    return folder
 
 
 def versions(**more: Any) -> dict[str, Any]:

@@ -1,97 +1,47 @@
 """Training: a configuration in, a run folder out."""
 
-import json
-import math
-import signal
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
 
-from agents import console, run_folder
-from agents.algorithms import ALGORITHMS, check_device
-from agents.callbacks import (
-    BatchedBootstrap,
-    BestModel,
-    EpisodeMetrics,
-    ProgressBar,
-    Score,
-    Turn,
-)
-from agents.cast import Learner, assemble, measure_of, player_config
+from agents import beginning, checkpoint_files, console, run_folder
+from agents.algorithms import check_device
+from agents.callbacks import Score
+from agents.cast import Cast, assemble
 from agents.config import RunConfig
-from agents.hyperparameters import OnPolicy
-from agents.pictures import EpisodePicture
-from baselines.episodes import run_episodes
-from baselines.policy import Policy
-from baselines.registry import make_random
-from baselines.yardstick import yardstick
-from inventory.batch import Trace
-from wrappers.curriculum import CurriculumCallback, Stage
-
-DUMPS = 100
-"""About so many rows of a run go to its logs."""
+from agents.examiner import Examiner
+from agents.session import Session
+from inventory.errors import InputError, NumericalError
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training left behind."""
+    """What training left behind.
+
+    Attributes
+    ----------
+    folder : Path
+        The run's folder.
+    best : Score or None
+        The best model's, on validation traces.
+    steps, seconds : int, float
+        Environment steps, and the time they took without interruptions.
+    status : int
+        Exit status of the signal that ended it, 0 without one.
+    """
 
     folder: Path
     best: Score | None
     steps: int
     seconds: float
-    interrupted: bool
+    status: int
 
-
-class Examiner:
-    """Scores policies on a run's validation traces, the same ones each time.
-
-    The gap is ``(reference - policy) / (reference - random)`` with all three means taken on
-    these traces, the reference being the optimal policy's or, where that is unknown, a bound's.
-    """
-
-    def __init__(self, config: RunConfig) -> None:
-        self._config, self._measure = config, measure_of(config)
-        problem, episodes = config.problem, config.settings.evaluation.episodes
-        self.trace: Trace = problem.traces(
-            config.parameters, "validation", config.settings.seed, episodes
-        )
-        self.reference = self.random = math.nan
-        measure = yardstick(problem.name, config.parameters)
-        best = measure.policy
-        if best is not None:
-            self.reference = float(self._returns(best).mean())
-        elif measure.reference is not None and self._measure == "return":
-            self.reference = measure.reference(self.trace).value
-        if math.isfinite(self.reference):
-            self.random = float(self._returns(make_random(problem.name)).mean())
-
-    def _returns(self, policy: Policy) -> NDArray[np.float64]:
-        batch = self._config.problem.make_batch(
-            self._config.parameters,
-            self._config.settings.evaluation.episodes,
-            split="validation",
-            observe_step=self._config.settings.observation.step,
-        )
-        policy.bind(batch)
-        return run_episodes(batch, policy, self.trace)[self._measure]
-
-    def score(self, policy: Policy) -> Score:
-        """Return the policy's mean return and its gap."""
-        value = float(self._returns(policy).mean())
-        span = self.reference - self.random
-        gap = (self.reference - value) / span if span > 0 and math.isfinite(span) else None
-        return Score(value, gap)
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended it."""
+        return self.status != 0
 
 
 def train(
@@ -119,168 +69,76 @@ def train(
     ------
     InputError
         If the configuration does not fit together or the folder cannot be used; nothing has been
-        written then.
+        written then. Also if the folder cannot be written under way.
+    NumericalError
+        If a number is not finite.
     """
+    examiner, cast = _prepare(config, start, quiet=quiet)
+    own = cast.learners[0].config if len(cast.learners) == 1 else config
+    copies = {f"{run_folder.PLAYERS}/{name}": path for name, path in cast.frozen.items()}
+    with beginning.claim(own, folder) as folder:
+        beginning.begin(own, folder, {**beginning.start_copies(start), **copies})
+        return _run(Session(config, folder, cast, examiner, quiet=quiet), folder, config)
+
+
+def go_on(config: RunConfig, folder: Path, *, quiet: bool = True) -> Trained:
+    """Train a run of a folder on, from its last good checkpoint, or anew if it has none.
+
+    The caller holds the folder's lock.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The folder's own, possibly with more steps.
+    folder : Path
+        A folder that `train` has begun.
+    quiet : bool
+        Show no progress.
+
+    Raises
+    ------
+    InputError, NumericalError
+        As `train`.
+    """
+    examiner, cast = _prepare(config, beginning.start_of(folder), quiet=quiet)
+    for change in beginning.other_versions(folder):
+        console.screen.print(f"begun with {change}: the weights may differ in their last bits")
+    return _run(Session(config, folder, cast, examiner, quiet=quiet), folder, config)
+
+
+def _prepare(config: RunConfig, start: Path | None, *, quiet: bool) -> tuple[Examiner, Cast]:
     check_device(config.settings.device)
     torch.set_num_threads(1)
     torch.distributions.Distribution.set_default_validate_args(False)
     status = console.screen.status("preparing (the first time, compiling takes a moment)")
     with nullcontext() if quiet else status:
-        examiner = Examiner(config)
-        cast = assemble(config, start)
-    single = len(cast.learners) == 1
-    folder = run_folder.create(cast.learners[0].config if single else config, folder)
-    for name, source in cast.frozen.items():
-        run_folder.copy_player(source, folder / run_folder.PLAYERS / name)
-    homes = [_home(folder, learner, single=single) for learner in cast.learners]
+        return Examiner(config), assemble(config, start)
 
-    def save(name: run_folder.ModelFile) -> None:
-        for learner, home in zip(cast.learners, homes, strict=True):
-            run_folder.save_model(learner.model, learner.env, home, name)
 
-    s = config.settings
-    best = BestModel(
-        lambda: examiner.score(cast.policy),
-        lambda: save(run_folder.BEST),
-        s.evaluation.every,
-        s.stop.gap,
-        s.stop.step,
+def _run(session: Session, folder: Path, config: RunConfig) -> Trained:
+    """Learn to the end, and write what came of it."""
+    saved, wrong = checkpoint_files.newest(folder, type(config.parameters))
+    for line in wrong:
+        console.screen.print(f"{line}; the one before is taken", soft_wrap=True)
+    try:
+        session.open(saved)
+        session.learn()
+        session.save(run_folder.FINAL)
+        if session.finished:
+            session.save_checkpoint()
+        beginning.write_versions(folder, **session.facts())
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    except NumericalError as error:
+        session.keep_last_good()
+        raise NumericalError(f"{error}; {folder} keeps the best and the last good model") from None
+    finally:
+        session.close()
+    return Trained(folder, session.best.best, session.steps, session.seconds, session.status)
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(
+        f"{folder}: cannot be written: {error.strerror or error}; its last checkpoint is whole, "
+        f"so mend that, then: python train.py --resume {folder}"
     )
-    beside: list[BaseCallback] = []
-    if single:
-        beside = [best]
-        if s.problem == "stores" and s.evaluation.pictures:
-            picture = EpisodePicture(
-                cast.policy,
-                config.parameters,
-                examiner.trace,
-                observe_step=s.observation.step,
-                steps=max(1, s.timesteps // s.evaluation.pictures),
-            )
-            beside.append(picture)
-    seconds, interrupted = _learn(config, cast.learners, best, beside, quiet=quiet)
-    save(run_folder.FINAL)
-    steps = sum(learner.model.num_timesteps for learner in cast.learners)
-    hashes = {learner.player: run_folder.weights_hash(learner.model) for learner in cast.learners}
-    facts = {"weights": next(iter(hashes.values())) if single else hashes, "steps": steps}
-    text = json.dumps(run_folder.versions(**facts), indent=2)
-    run_folder.write_whole(folder / "versions.json", text.encode())
-    for learner in cast.learners:
-        learner.model.logger.close()
-    return Trained(folder, best.best, steps, seconds, interrupted)
-
-
-def _home(folder: Path, learner: Learner, *, single: bool) -> Path:
-    """Return where a learner's files go, with its configuration in it and its log opened."""
-    home = folder
-    if not single:
-        home = folder / run_folder.PLAYERS / learner.player
-        home.mkdir(parents=True)
-        text = player_config(learner).to_yaml()
-        run_folder.write_whole(home / run_folder.CONFIG, text.encode())
-    learner.model.set_logger(configure(str(home), ["csv", "tensorboard"]))
-    return home
-
-
-def _learn(
-    config: RunConfig,
-    learners: list[Learner],
-    best: BestModel,
-    beside: list[BaseCallback],
-    *,
-    quiet: bool,
-) -> tuple[float, bool]:
-    """Let the learners take turns; return the seconds and whether they were interrupted.
-
-    `beside` are further callbacks of a single learner, `best` among them.
-    """
-    single = len(learners) == 1
-    turns = 1 if single else config.settings.team.turns
-    share = max(1, config.settings.timesteps // len(learners))
-    stage = _Stage()
-    bar = None if quiet else ProgressBar(config.settings.timesteps, best, stage.told)
-    ending = Turn()
-    callbacks = {
-        learner.player: [*_callbacks(learner, stage, beside, bar), *([] if single else [ending])]
-        for learner in learners
-    }
-    begun, interrupted = time.perf_counter(), False
-    try:
-        with _stop_signals():
-            for turn in range(turns):
-                for learner in learners:
-                    stage.turn = "" if single else f"turn {turn + 1}/{turns} {learner.player}"
-                    if bar:
-                        bar.before = sum(x.model.num_timesteps for x in learners if x != learner)
-                    ending.until = share * (turn + 1) // turns
-                    learner.model.learn(
-                        share - learner.model.num_timesteps,
-                        callback=callbacks[learner.player],
-                        log_interval=_log_interval(learner.config),
-                        reset_num_timesteps=turn == 0,
-                    )
-                best.evaluate(learners[0].model)
-    except KeyboardInterrupt:
-        interrupted = True
-    finally:
-        if bar:
-            bar.close()
-    return time.perf_counter() - begun, interrupted
-
-
-class _Stage:
-    """What the progress bar says of the stage of training."""
-
-    turn = ""
-    curriculum: CurriculumCallback | None = None
-
-    def told(self) -> str:
-        stages = self.curriculum
-        of = f"stage {stages.stage + 1}/{len(stages.stages)}" if stages else ""
-        return " ".join(part for part in (self.turn, of) if part)
-
-
-def _callbacks(
-    learner: Learner,
-    stage: _Stage,
-    beside: list[BaseCallback],
-    bar: ProgressBar | None,
-) -> list[BaseCallback]:
-    """Return what happens beside a learner's learning."""
-    config, algorithm = learner.config, ALGORITHMS[learner.config.settings.algo]
-    numbers = _flat_numbers(config.hyperparameters.model_dump())
-    callbacks: list[BaseCallback] = [EpisodeMetrics(config.to_dict(), numbers)]
-    if config.settings.curriculum.stages:
-        stages = [Stage(start, parameters) for start, parameters in config.stages()]
-        stage.curriculum = CurriculumCallback(stages, config.settings.curriculum.unit)
-        callbacks.append(stage.curriculum)
-    if not (algorithm.off_policy or algorithm.recurrent):
-        callbacks.append(BatchedBootstrap())
-    return [*callbacks, *beside, *([bar] if bar else [])]
-
-
-def _log_interval(config: RunConfig) -> int:
-    """Return SB3's log interval: rollouts for on-policy algorithms, episodes for the others."""
-    s, settings = config.settings, config.hyperparameters
-    if isinstance(settings, OnPolicy):
-        return max(1, s.timesteps // (s.n_envs * settings.n_steps) // DUMPS)
-    return max(s.n_envs, s.timesteps // int(config.parameters.max_steps) // DUMPS)
-
-
-def _flat_numbers(values: dict[str, Any]) -> dict[str, Any]:
-    """Return what TensorBoard's HPARAMS tab takes: numbers, booleans and strings."""
-    simple = (bool, int, float, str)
-    return {k: v if isinstance(v, simple) else str(v) for k, v in values.items()}
-
-
-@contextmanager
-def _stop_signals() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C while learning, so that what was learned is saved."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)

@@ -15,6 +15,14 @@ class InputError(ValueError):
     """
 
 
+class NumericalError(ArithmeticError):
+    """Training met a number that is not finite.
+
+    The message is one line: where, and which parameters are suspicious. Command lines print it and
+    exit with status 3.
+    """
+
+
 class FrozenModel(BaseModel):
     """Base of all validated settings: immutable, no unknown keys, no NaN and no infinity."""
 
@@ -23,25 +31,34 @@ class FrozenModel(BaseModel):
 
 Model = TypeVar("Model", bound=BaseModel)
 
+MOST_NAMED = 100
+"""So many allowed words are told at most."""
+
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest allowed word, else the list of all."""
     words = sorted(allowed)
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else f"; allowed: {', '.join(words)}"
+    close = difflib.get_close_matches(word[:100], words[:1000], n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {short(close[0])}?"
+    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
+    return f"; allowed: {', '.join(word[:60] for word in words[:MOST_NAMED])}{more}"
 
 
 def choose(kind: str, word: str, allowed: Iterable[str]) -> str:
     """Return `word` if it is among `allowed`, else raise with the nearest name."""
     words = list(allowed)
     if word not in words:
-        raise InputError(f"unknown {kind} {word!r}{nearest(word, words)}")
+        raise InputError(f"unknown {kind} {short(word)}{nearest(word, words)}")
     return word
 
 
 def short(value: object, limit: int = 60) -> str:
     """Show a value on one line, cut to `limit` characters."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except (RecursionError, ValueError):  # too deep, or a number of too many digits
+        text = f"a {type(value).__name__} that is too large to show"
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
@@ -77,7 +94,7 @@ def _describe(model: type[BaseModel], error: ValidationError, where: str) -> str
     more = f" (and {others} more)" if others else ""
     if first["type"] == "extra_forbidden":
         known = _fields_at(model, first["loc"][:-1])
-        return f"unknown key {name!r}{nearest(path[-1], known) if known else ''}{more}"
+        return f"unknown key {short(name)}{nearest(path[-1], known) if known else ''}{more}"
     if first["type"] == "missing":
         return f"{name} is missing{more}"
     said = [_message(problem) for problem in problems if _named(problem["loc"]) == path]
