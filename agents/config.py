@@ -1,6 +1,5 @@
 """The configuration of a run: recipe, file, flags and ``--set``, resolved and validated."""
 
-import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -12,12 +11,13 @@ from pydantic import Field, model_validator
 
 from agents.algorithms import ALGORITHMS
 from agents.hyperparameters import Hyperparameters
+from agents.yaml_text import parse_yaml
 from inventory.errors import FrozenModel, InputError, choose, nearest, short, validated
+from inventory.files import read_bytes
 from inventory.problems import PROBLEMS, Problem
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 MAX_FILE_BYTES = 1_000_000
-_SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 MAX_EPISODES = 1_000_000
 
 
@@ -55,7 +55,7 @@ class CurriculumSettings(FrozenModel):
     """Stages of training, in order, counted in episodes or steps over all worlds."""
 
     unit: Literal["episodes", "steps"] = "episodes"
-    stages: tuple[StageSettings, ...] = ()
+    stages: Annotated[tuple[StageSettings, ...], Field(max_length=1000)] = ()
 
     @model_validator(mode="after")
     def _in_order(self) -> "CurriculumSettings":
@@ -132,6 +132,11 @@ class _Recipes(FrozenModel):
     """By name of the recipe, then by algorithm, what they set."""
 
 
+class _Tiers(FrozenModel):
+    tiers: dict[str, dict[str, Any]]
+    """By which tier learns, what a recipe of the supply chain sets besides."""
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """A run, resolved: `settings`, the problem's `parameters` and the `hyperparameters`."""
@@ -175,19 +180,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
         One line: missing, too large, not UTF-8, not YAML or not a mapping.
     """
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise InputError(f"{path}: larger than {MAX_FILE_BYTES} bytes, not a configuration")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, UnicodeError, yaml.YAMLError, ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not readable as YAML: {short(str(error))}") from None
-    content = _numbers(content)
+        content = parse_yaml(read_bytes(path, MAX_FILE_BYTES, links=True).decode("utf-8"))
+    except UnicodeError:
+        raise InputError(f"{path}: not readable as YAML: it is not text in UTF-8") from None
+    except InputError as error:
+        raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     if content is None:
         return {}
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+    if not isinstance(content, dict):
         raise InputError(f"{path}: must hold a mapping of names to values")
     return content
 
@@ -232,7 +232,7 @@ def resolve(
     for layer, recipes in layers:
         _merge(tree, layer)
         own_recipe = dict(recipes.get(recipe, {}).get(algo, {}))
-        tiers = own_recipe.pop("tiers", {})
+        tiers = validated(_Tiers, {"tiers": own_recipe.pop("tiers", {})}, "recipes").tiers
         _merge(tree, own_recipe)
         _merge(tree, tiers.get(_learns(given, own, assignments), {}))
     _merge(tree, own)  # what the file says outright wins over its recipes
@@ -312,17 +312,6 @@ def _check_recipe(files: list[dict[str, Any]], recipe: str, algo: str) -> None:
         raise InputError(f"recipe {recipe!r} has no {algo}; it has {', '.join(algos)}")
 
 
-def _numbers(value: Any) -> Any:
-    """Read ``1e6`` as the number it is; YAML 1.1 takes it for a string."""
-    if isinstance(value, dict):
-        return {key: _numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_numbers(item) for item in value]
-    if isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
-        return float(value)
-    return value
-
-
 def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
     """Merge nested mappings, `values` winning."""
     for key, value in values.items():
@@ -346,14 +335,14 @@ def _assign(tree: dict[str, Any], assignment: str, problem: Problem, algo: str) 
         home = next((name for name, fields in shorter.items() if path[0] in fields), None)
         if home is None:
             known = [*RunSettings.model_fields, *(f for fields in shorter.values() for f in fields)]
-            raise InputError(f"unknown key {key!r}{nearest(path[0], known)}")
+            raise InputError(f"unknown key {short(key)}{nearest(path[0], known)}")
         path.insert(0, home)
     if path[0] in {"problem", "algo", "recipe"}:
         raise InputError(f"--set {key}: use --{path[0]}")
     try:
-        value = _numbers(yaml.safe_load(text))
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise InputError(f"--set {key}: {short(text)} is not a value in YAML") from None
+        value = parse_yaml(text)
+    except InputError as error:
+        raise InputError(f"--set {key}: {short(text)} is not a value in YAML: {error}") from None
     node = tree
     for part in path[:-1]:
         child = node.get(part)
@@ -367,4 +356,6 @@ def _relative_to(tree: dict[str, Any], config: Path | None) -> None:
     source = tree.get("parameters")
     source = source.get("demand_data") if isinstance(source, dict) else None
     if config is not None and isinstance(source, dict) and isinstance(source.get("file"), str):
+        if "\0" in source["file"]:
+            raise InputError(f"demand_data.file = {short(source['file'])}: not the name of a file")
         source["file"] = str((config.parent / source["file"]).resolve())

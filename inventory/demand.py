@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
 from inventory.batch import Split
-from inventory.errors import FrozenModel, InputError, choose, short
+from inventory.demand_file import read_days
+from inventory.errors import FrozenModel, InputError
 from inventory.sampling import normal
 
 VALIDATION_SHARE = 0.15
@@ -161,32 +162,5 @@ def demand_period(source: DemandFile, split: Split) -> HistoricalDemand:
 
 @lru_cache(maxsize=8)
 def _read_days(source: DemandFile) -> tuple[dt.date, NDArray[np.float64]]:
-    """Read the file: its first day and the demand of every day, in order and without gaps."""
-    import pandas as pd  # here, because half a second of import is for those who bring a file
-
-    name = source.file.name
-    try:
-        table = pd.read_csv(source.file, dtype=str, encoding="utf-8-sig")
-    except (OSError, UnicodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{name}: cannot be read as a CSV file: {short(str(error))}") from None
-    for column in (source.date, source.column):
-        choose(f"column in {name}", column, [str(c) for c in table.columns])
-    dates = pd.to_datetime(table[source.date], format="ISO8601", errors="coerce")
-    demand = pd.to_numeric(table[source.column], errors="coerce").to_numpy(np.float64)
-    _check_rows(name, table[source.date].tolist(), dates.isna().to_numpy(), "a date")
-    bad = ~np.isfinite(demand) | (demand < 0)
-    _check_rows(name, table[source.column].tolist(), bad, "a number of 0 or more")
-    steps = dates.diff().dt.days.to_numpy()[1:]
-    if dates.empty or (steps != 1).any():
-        row = int(np.argmax(steps != 1)) + 3 if len(dates) else 2
-        raise InputError(
-            f"{name} row {row}: days must follow one another without gaps or repeats; "
-            "fill the missing days or sort the file by date"
-        )
-    return dates.iloc[0].date(), demand
-
-
-def _check_rows(name: str, values: list[str], bad: NDArray[np.bool_], wanted: str) -> None:
-    if bad.any():
-        row = int(np.argmax(bad))  # row 1 of the file is its header
-        raise InputError(f"{name} row {row + 2}: {short(values[row])} is not {wanted}")
+    """Read the file once: its first day and the demand of every day."""
+    return read_days(source.file, source.date, source.column)

@@ -32,15 +32,15 @@ _DAMAGED = (
 )
 
 
-def read_bytes(path: Path, limit: int) -> bytes:
-    """Read a regular file of at most `limit` bytes.
+def read_bytes(path: Path, limit: int, *, links: bool = False) -> bytes:
+    """Read a regular file of at most `limit` bytes, or what a link leads to if `links` may.
 
     Raises
     ------
     InputError
         One line: missing, a link, not a regular file, too large, or unreadable.
     """
-    check_regular(path)
+    check_regular(path, links=links)
     try:
         with path.open("rb") as file:
             content = file.read(limit + 1)
@@ -51,10 +51,10 @@ def read_bytes(path: Path, limit: int) -> bytes:
     return content
 
 
-def check_regular(path: Path) -> None:
+def check_regular(path: Path, *, links: bool = False) -> None:
     """Refuse a path that is missing, a symbolic link, or anything but a regular file."""
     try:
-        if path.is_symlink():
+        if not links and path.is_symlink():
             raise InputError(f"{path}: is a symbolic link; put a copy of the file in its place")
         if not path.is_file():
             kind = "not a regular file" if path.exists() else "no such file"

@@ -56,7 +56,7 @@ def test_windows_are_consecutive_days_within_the_period(tmp_path):
         ("date,ship\n2020-01-01,1\n", "'shop'; did you mean 'ship'"),
         (days([1, 2, "many", 4]), "row 4: 'many' is not a number"),
         (days([1, -2, 3]), "row 3: '-2' is not a number of 0 or more"),
-        (days([1, "", 3]), "row 3: nan is not a number"),
+        (days([1, "", 3]), "row 3: '' is not a number"),
         (days([1, "inf", 3]), "row 3: 'inf' is not a number"),
         (days([1, 2]).replace("2020-01-02", "soon"), "row 3: 'soon' is not a date"),
         (days([1, 2, 3]).replace("2020-01-03", "2020-01-05"), "row 4: days must follow"),
