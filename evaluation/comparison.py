@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -18,8 +18,10 @@ from evaluation.statistics import (
     Estimator,
     plain_mean,
     regression_mean,
+    share_better,
     usable_covariates,
     window_mean,
+    worst_mean,
 )
 from inventory.batch import Trace
 from inventory.demand import HistoricalDemand
@@ -57,8 +59,14 @@ class PolicyResult:
         Where the return is another total, the usual one is ``store_return``.
     gap : float or None
         ``(reference - return) / (reference - return of random)``.
+    worst : float
+        Mean return of the worst twentieth of the episodes (conditional value at risk).
     paired : dict
         By the other policy's name, the mean difference of the returns, this one's less its.
+    better : dict
+        By the other policy's name, the share of episodes that this one earns more in, ties half.
+    returns : ndarray
+        Of every episode, shape (episodes,).
     """
 
     estimate: Estimate
@@ -66,7 +74,10 @@ class PolicyResult:
     std: float
     metrics: dict[str, float]
     gap: float | None
+    worst: float
     paired: dict[str, Estimate]
+    better: dict[str, float]
+    returns: NDArray[np.float64] = field(repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `Comparison.to_json` says of a policy."""
@@ -79,8 +90,9 @@ class PolicyResult:
             "return_mean_plain": self.plain.mean,
             "return_se_plain": self.plain.se,
             "return_std": self.std,
+            "return_worst_5_percent": self.worst,
             "paired": {
-                other: {"difference": d.mean, "ci95": list(d.ci95)}
+                other: {"difference": d.mean, "ci95": list(d.ci95), "better": self.better[other]}
                 for other, d in self.paired.items()
             },
         }
@@ -252,6 +264,9 @@ def _results(
             std=float(values.std(ddof=1)),
             metrics=mean_metrics(totals[name]),
             gap=gap(reference.value, estimates[name].mean, worst) if reference else None,
+            worst=worst_mean(values),
+            better={o: share_better(values, r) for o, r in returns.items() if o != name},
+            returns=values,
             paired={
                 other: estimator(values - theirs)
                 for other, theirs in returns.items()

@@ -20,6 +20,9 @@ Values = NDArray[np.float64]
 LEAST_RESIDUALS = 10
 """Degrees of freedom that the regression must leave; with fewer the plain mean is taken."""
 
+WORST_SHARE = 0.05
+"""Share of the episodes that the conditional value at risk is about."""
+
 LEAST_REPEATS = 30
 """Repeated start days needed to tell the noise within a window from that between windows."""
 
@@ -65,6 +68,39 @@ def plain_mean(values: Values) -> Estimate:
     """
     n = values.size
     return Estimate(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(n), n - 1.0)
+
+
+def worst_mean(values: Values, share: float = WORST_SHARE) -> float:
+    """Return the mean of the lowest `share` of the values (conditional value at risk, CVaR).
+
+    Of the value that the share cuts, only the part within counts (Rockafellar and Uryasev 2002,
+    Conditional value-at-risk for general loss distributions, Journal of Banking & Finance 26(7)),
+    so that among fewer than ``1 / share`` values it is the lowest one.
+
+    Examples
+    --------
+    >>> worst_mean(np.array([4.0, 1.0, 3.0, 2.0]), share=0.5)
+    1.5
+    >>> worst_mean(np.array([4.0, 1.0, 3.0, 2.0]), share=0.375)  # (1 + 2 / 2) / 1.5
+    1.3333333333333333
+    """
+    size = share * values.size
+    weights = np.clip(size - np.arange(values.size), 0.0, 1.0)
+    return float(weights @ np.sort(values) / size)
+
+
+def share_better(values: Values, others: Values) -> float:
+    """Return the share of episodes in which `values` are above `others`, ties counted half.
+
+    The episodes are common ones, so they are compared pair by pair; this is the sign form of the
+    probability of improvement of Agarwal et al. (2021), which takes all pairs.
+
+    Examples
+    --------
+    >>> share_better(np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.0, 2.0, 5.0, 1.0]))
+    0.625
+    """
+    return float(((values > others) + 0.5 * (values == others)).mean())
 
 
 def usable_covariates(covariates: Values, episodes: int) -> NDArray[np.intp]:

@@ -83,7 +83,7 @@ def _table(comparison: Comparison, width: int, metrics: list[str]) -> Table:
     )
     table.add_column("policy", no_wrap=True)
     gap = () if comparison.reference is None else ("gap %",)
-    for heading in ("mean return", "95% CI", *(HEADINGS[m] for m in metrics), *gap):
+    for heading in ("mean return", "95% CI", "worst 5%", *(HEADINGS[m] for m in metrics), *gap):
         table.add_column(heading.replace(" ", "\n", 1), justify="right", no_wrap=True)
     for name in _order(comparison):
         cells = _cells(comparison.policies[name], digits, metrics)[: len(table.columns) - 1]
@@ -94,7 +94,7 @@ def _table(comparison: Comparison, width: int, metrics: list[str]) -> Table:
         label = "optimum (solved)" if reference.kind == "optimum" else "upper bound"
         blanks = [""] * len(metrics)
         value = _number(reference.value, digits)
-        table.add_row(label, value, "", *blanks, "0.00", style="italic")
+        table.add_row(label, value, "", "", *blanks, "0.00", style="italic")
     return table
 
 
@@ -106,6 +106,7 @@ def _order(comparison: Comparison) -> list[str]:
 def _cells(result: PolicyResult, digits: int, metrics: list[str]) -> list[str]:
     estimate = result.estimate
     shown = [_number(estimate.mean, digits), f"± {_number(estimate.half_width, digits)}"]
+    shown.append(_number(result.worst, min(digits, 1)))
     for name in metrics:
         value = result.metrics[name]
         shown.append(f"{100 * value:.1f}" if name in SHARES else _number(value, 1))
@@ -138,7 +139,8 @@ def _differences(comparison: Comparison) -> list[Text]:
     for other in others:
         low, high = (_number(bound, digits) for bound in paired[other].ci95)
         mean = f"{_number(paired[other].mean, digits):>11}"
-        lines.append(Text(f"  {other:<{width}} {mean}  [{low}, {high}]"))
+        better = f"better in {100 * policies[first].better[other]:.1f}%"
+        lines.append(Text(f"  {other:<{width}} {mean}  {f'[{low}, {high}]':<20}  {better}"))
     return lines
 
 

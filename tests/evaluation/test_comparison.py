@@ -48,12 +48,13 @@ def test_json_has_the_agreed_keys(comparison):
     assert list(told["policies"]) == ["buy_buy_convert", "checkpoint", "random"]
     assert set(told["policies"]["checkpoint"]) == {
         *("return_mean", "return_se", "return_ci95", "gap", "return_mean_plain"),
-        *("return_se_plain", "return_std", "paired", "length", "final_cash", "units_sold"),
+        *("return_se_plain", "return_std", "return_worst_5_percent", "paired", "length"),
+        *("final_cash", "units_sold"),
         *("unmet_demand", "fill_rate", "invalid_actions"),
     }
     paired = told["policies"]["checkpoint"]["paired"]
     assert set(paired) == {"buy_buy_convert", "random"}
-    assert set(paired["random"]) == {"difference", "ci95"}
+    assert set(paired["random"]) == {"difference", "ci95", "better"}
     assert "total demand" in told["control_variates"]
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
