@@ -119,7 +119,8 @@ def _run(session: Session, folder: Path, config: RunConfig) -> Trained:
     """Learn to the end, and write what came of it."""
     saved, wrong = checkpoint_files.newest(folder, type(config.parameters))
     for line in wrong:
-        console.screen.print(f"{line}; the one before is taken", soft_wrap=True)
+        onward = "starting anew" if saved is None else f"going on from {saved.steps}"
+        console.screen.print(f"{line}; {onward}", soft_wrap=True)
     try:
         session.open(saved)
         session.learn()

@@ -21,7 +21,7 @@ STORES = (
     *("n_envs=12", "horizon=8", "evaluation.every=300", "evaluation.episodes=5"),
     *("evaluation.pictures=1", "parameters.observation=full", "net_arch=[8]", "team.turns=3"),
 )
-CLOCK = ("time/", "evaluation/seconds")
+CLOCK = ("time/fps", "time/time_elapsed", "evaluation/seconds")
 """What a log says of the clock is never the same twice."""
 
 
@@ -68,12 +68,15 @@ def weights(folder):
     return facts["weights"]
 
 
-def rows(folder):
+def all_rows(folder):
     with (folder / "progress.csv").open() as file:
-        table = list(csv.DictReader(file))
+        return list(csv.DictReader(file))
+
+
+def rows(folder):
     return [
         {name: value for name, value in row.items() if value and not name.startswith(CLOCK)}
-        for row in table
+        for row in all_rows(folder)
     ]
 
 
@@ -112,3 +115,178 @@ def test_every_algorithm_goes_on_to_the_same_bits(algo, tmp_path, die_at):
         train(config, tmp_path / "killed")
     resume(tmp_path / "killed")
     same(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.parametrize(
+    ("algo", "policy"),
+    [("dqn", "shared"), ("dqn", "joint"), ("ppo", "shared"), ("maskable_ppo", "joint")],
+)
+def test_the_stores_go_on_to_the_same_bits(algo, policy, tmp_path, die_at):
+    config = stores_run(algo, "checkpoint.every=350", policy=policy)
+    train(config, tmp_path / "whole")
+    die_at(2)
+    with pytest.raises(Killed):
+        train(config, tmp_path / "killed")
+    resume(tmp_path / "killed")
+    same(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_learners_in_turns_go_on_where_one_of_them_was(tmp_path, die_at):
+    config = stores_run("ppo", "checkpoint.every=150", policy="independent")
+    train(config, tmp_path / "whole")
+    for count in (1, 4):
+        killed = tmp_path / f"killed_{count}"
+        die_at(count)
+        with pytest.raises(Killed):
+            train(config, killed)
+        resume(killed)
+        same(tmp_path / "whole", killed)
+
+
+def test_phases_go_on_within_one_and_between_two(tmp_path, die_at):
+    """The store's, the warehouse's and the supplier's phase, then all in turns."""
+    numbers = parse_phases("1-4")
+    settings = (*STORES, "timesteps=480", "n_steps=8", "batch_size=64", "checkpoint.every=200")
+    flags = {"algo": "ppo", "stores": 2, "policy": "shared"}
+    configs = resolve_phases(numbers, flags, assignments=settings)
+    train_phases(numbers, configs, tmp_path / "whole")
+    killed = tmp_path / "killed"
+    die_at(2)  # in the midst of the first
+    with pytest.raises(Killed):
+        train_phases(numbers, configs, killed)
+    die_at(1 + 3 + 1)
+    with pytest.raises(Killed):  # in the second or third
+        resume(killed)
+    shutil.rmtree(killed / "phase_3", ignore_errors=True)
+    (killed / "phase_3").mkdir()  # begun, but not complete
+    _, done = resume(killed)
+    assert [trained.folder.name for trained in done][-1] == "phase_4"
+    for phase in numbers:
+        same(tmp_path / "whole" / f"phase_{phase}", killed / f"phase_{phase}")
+    assert resume(killed) == (killed, [])
+
+
+def test_a_run_from_another_needs_that_other_no_more(tmp_path, die_at):
+    stores = train(stores_run("ppo", "timesteps=200"), tmp_path / "stores")
+    config = stores_run("ppo", "checkpoint.every=300", learn="warehouse")
+    train(config, tmp_path / "whole", start=stores.folder)
+    die_at(1)
+    with pytest.raises(Killed):
+        train(config, tmp_path / "killed", start=stores.folder)
+    shutil.rmtree(tmp_path / "stores")
+    resume(tmp_path / "killed")
+    same(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.parametrize("algo", ["dqn", "ppo"])
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(algo, tmp_path, monkeypatch):
+    config = cash_run(algo)
+    train(config, tmp_path / "whole")
+
+    def die(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("agents.run_folder.save_model", die)  # at the first evaluation
+        with pytest.raises(Killed):
+            train(config, tmp_path / "killed")
+    assert checkpoint_files.found(tmp_path / "killed") == []
+    resume(tmp_path / "killed")
+    same(tmp_path / "whole", tmp_path / "killed")
+
+
+def spoil(checkpoint, name):
+    path = checkpoint / name
+    if name == "gone":
+        return shutil.rmtree(checkpoint)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    return path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["arrays.npz", "state.json", "sha256.json", "0_progress.csv"])
+def test_the_one_before_a_damaged_checkpoint_is_taken(name, tmp_path, die_at, capsys):
+    config = cash_run("ppo", "checkpoint.every=400")
+    train(config, tmp_path / "whole")
+    die_at(3)
+    with pytest.raises(Killed):
+        train(config, tmp_path / "killed")
+    before, newest = checkpoint_files.found(tmp_path / "killed")
+    spoil(tmp_path / "killed" / "checkpoints" / str(newest), name)
+    resume(tmp_path / "killed")
+    said = " ".join(capsys.readouterr().err.split())
+    assert "damaged" in said
+    assert f"going on from {before}" in said
+    same(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_a_checkpoint_is_never_unpickled(tmp_path, die_at):
+    die_at(1)
+    with pytest.raises(Killed):
+        train(cash_run("dqn", "checkpoint.every=400"), tmp_path / "run")
+    (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
+    names = {path.name for path in checkpoint.iterdir()}
+    assert names == {"arrays.npz", "state.json", "sha256.json", "0_progress.csv"} | (
+        names & {"0_best_model.zip"}
+    )
+    assert b"\x80\x04" not in (checkpoint / "state.json").read_bytes()
+
+
+def test_what_cannot_be_a_part_of_a_checkpoint_is_refused():
+    from agents.packing import pack
+
+    with pytest.raises(TypeError, match="cannot hold a object"):
+        pack({"a": object()}, {})
+
+
+def test_a_finished_run_says_so_and_can_be_made_longer(tmp_path):
+    train(cash_run("ppo"), tmp_path / "run")
+    assert resume(tmp_path / "run") == (tmp_path / "run", [])
+    assert resume(tmp_path / "run", timesteps=1920)[1] == []
+    with pytest.raises(InputError, match="it can only be longer"):
+        resume(tmp_path / "run", timesteps=100)
+    _, (longer,) = resume(tmp_path / "run", timesteps=3840)
+    assert longer.steps == 3840
+    assert run_folder.read_config(tmp_path / "run").settings.timesteps == 3840
+    train(cash_run("ppo", "timesteps=3840"), tmp_path / "whole")
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")  # no schedule in it
+    steps = [int(row["time/total_timesteps"]) for row in all_rows(tmp_path / "run")]
+    assert steps == sorted(steps)
+
+
+def test_one_process_at_a_time(tmp_path):
+    train(cash_run("ppo", "timesteps=160"), tmp_path / "run")
+    with lock.hold(tmp_path / "run"):
+        with pytest.raises(InputError, match="is training in it") as refused:
+            resume(tmp_path / "run")
+        assert "\n" not in str(refused.value)
+    resume(tmp_path / "run")
+
+
+@pytest.mark.parametrize("make", [lambda _: None, lambda path: path.mkdir()])
+def test_what_is_no_run_cannot_go_on(make, tmp_path):
+    make(tmp_path / "run")
+    with pytest.raises(InputError, match="--resume"):
+        resume(tmp_path / "run")
+
+
+def test_the_disk_fills_up(tmp_path, monkeypatch):
+    config = cash_run("ppo", "checkpoint.every=400")
+    train(config, tmp_path / "whole")
+    fill = checkpoint_files._put
+    written = []
+
+    def put(path, content):
+        written.append(path)
+        if len(written) > 5:
+            raise OSError(28, "No space left on device")
+        fill(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_files, "_put", put)
+        with pytest.raises(InputError, match=r"No space left on device.*--resume"):
+            train(config, tmp_path / "full")
+    assert len(checkpoint_files.found(tmp_path / "full")) == 1
+    assert not list((tmp_path / "full" / "checkpoints").glob(".*"))
+    resume(tmp_path / "full")
+    same(tmp_path / "whole", tmp_path / "full")
