@@ -13,7 +13,8 @@ Floats = NDArray[np.float64]
 def store_positions(sites: Any, pipelines: Floats) -> Floats:
     """Return every store's inventory position, shape (worlds, N) [units].
 
-    On hand, plus what is under way to it, plus what the warehouse owes it.
+    On hand, less what its customers wait for, plus what is under way to it, plus what the warehouse
+    owes it.
 
     Parameters
     ----------
@@ -28,7 +29,8 @@ def store_positions(sites: Any, pipelines: Floats) -> Floats:
             under_way = 0.0
             for k in range(pipelines.shape[2]):
                 under_way += pipelines[w, i, k]
-            positions[w, i] = sites[w, i].on_hand + under_way + sites[w, i].backorders
+            level = sites[w, i].on_hand - sites[w, i].owed
+            positions[w, i] = level + under_way + sites[w, i].backorders
     return positions
 
 

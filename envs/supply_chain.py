@@ -32,9 +32,10 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
     """A supplier serves a warehouse, which serves N stores; every one of them is an agent.
 
     ## Description
-    Customers come to the stores; what a store cannot sell at once is lost. Stores order from the
-    warehouse, the warehouse from the supplier, and goods take days to arrive. Each SKU is a world
-    of its own with its own parameters; several SKUs run side by side.
+    Customers come to the stores; what a store cannot sell at once is lost, or they wait for it
+    (``store={"unmet_demand": "backlog"}``). Stores order from the warehouse, the warehouse from the
+    supplier, and goods take days to arrive. Each SKU is a world of its own with its own parameters;
+    several SKUs run side by side.
 
     The agents are ``store_1`` ... ``store_N``, ``warehouse`` and ``supplier``. With several SKUs
     there is one set for each: ``sku_1/store_1`` ... ``sku_1/supplier``, ``sku_2/store_1`` ...
@@ -75,6 +76,9 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
     | supplier  | 5     | order on its desk, free share of its capacity, lead time/10,         |
     |           |       | warehouse on-hand, inbound                                           |
 
+    Where customers wait, what they wait for is taken off on-hand, here and in the compact
+    observation, and observations have no lower bound.
+
     With ``observe_step=True`` every agent sees the share of the episode that has passed, last.
 
     ## Sequence of events
@@ -85,7 +89,8 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
     2. Stores order. Each claims its order and what the warehouse owes it; if the stock does not
        cover all claims, all are cut by the same fraction and the rest stays owed.
     3. The warehouse orders from the supplier.
-    4. Demand is met from stock on hand, the rest is lost.
+    4. Demand is met from stock on hand, the rest is lost; or those who waited are served first,
+       and the rest waits.
     5. Every agent gets its reconciliation report and its reward.
     6. Shipments that are due arrive next morning.
 
@@ -97,7 +102,8 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
     * supplier: 2 fulfillment rate - 1 if it delayed the order
 
     ``weights`` changes these numbers. ``objective="cost"``: minus the money spent on holding stock
-    and on lost sales. On the first ``warmup_days`` days rewards are 0. ``infos[agent]`` is the
+    and on lost sales (or, every day, on units that customers wait for), and ``fixed_cost`` for each
+    order of a store. On the first ``warmup_days`` days rewards are 0. ``infos[agent]`` is the
     report of the day that the reward is made of (`inventory.reconciliation`); after a reset, empty.
 
     ## Starting State

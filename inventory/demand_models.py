@@ -4,6 +4,7 @@ Every model is given by the mean and the standard deviation of each day's demand
 broadcast against each other.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,9 @@ Floats = NDArray[np.float64]
 POINTS = 40
 """Equally likely values that stand for a law of demand in expected rewards."""
 _FINE = 25
+MAX_VALUES = 64
+"""A Poisson law with no more values than these stands for itself in expected rewards."""
+_TAIL = 1e-13
 
 
 def seasonal_mean(base: float, amplitude: float, period: float, days: int) -> Floats:
@@ -110,3 +114,37 @@ def demand_points(model: DemandModel, mean: Floats, std: Floats) -> Floats:
     values = np.where(m > 0, values, 0.0 if model != "normal" else values)
     strata: Floats = values.reshape(*values.shape[:-1], POINTS, _FINE).mean(axis=-1)
     return strata
+
+
+def law_points(models: Sequence[DemandModel], means: Floats, stds: Floats) -> tuple[Floats, Floats]:
+    """Return values of demand and how likely they are, for expectations of what it is worth.
+
+    Poisson laws of at most `MAX_VALUES` values (but for a tail of probability 1e-13, which the
+    last one takes) are exact; all others have the equally likely values of `demand_points`.
+
+    Parameters
+    ----------
+    models : sequence of str
+        The laws of the lanes.
+    means, stds : ndarray
+        Of each day, shape (lanes, T, N) [units/day].
+
+    Returns
+    -------
+    points, chances : ndarray
+        Shape (lanes, T, N, J); chances are probabilities times J. They have shape
+        (lanes, T, N, 0) where all values are equally likely.
+    """
+    from scipy import stats  # here: only training on expected rewards needs it
+
+    last = 0
+    if set(models) == {"poisson"}:
+        last = int(stats.poisson.isf(_TAIL, float(means.max())))
+    if not 0 < last < MAX_VALUES:
+        laws = zip(models, means, stds, strict=True)
+        points = np.stack([demand_points(*law) for law in laws])
+        return points, np.empty((*means.shape, 0))
+    values = np.arange(last + 1.0)
+    chances = np.asarray(stats.poisson.pmf(values, means[..., None]))
+    chances[..., -1] += stats.poisson.sf(last, means)
+    return np.broadcast_to(values, chances.shape).copy(), chances * values.size

@@ -70,8 +70,8 @@ SUPPLIER_REPORT = ("fulfillment_rate", "delay_penalty")
 
 @numba.njit(cache=True)
 def service_level(sales: float, demand: float) -> float:
-    """Return sales / demand, 1 if there was no demand."""
-    return sales / demand if demand > 0.0 else 1.0
+    """Return sales / demand, 1 if there was no demand, 0 if older demand waits (sales below 0)."""
+    return max(sales, 0.0) / demand if demand > 0.0 else 1.0
 
 
 @numba.njit(cache=True)
@@ -86,7 +86,7 @@ def store_reward(w: Any, on_hand: float, sales: float, demand: float) -> float:
     on_hand : float
         Units left after demand [units].
     sales, demand : float
-        Units sold and asked for [units].
+        Units sold and asked for [units]; sales below 0 are units still owed from days before.
     """
     holding = w.holding_cost * on_hand
     stockout = w.stockout_cost * (demand - sales)

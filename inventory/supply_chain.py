@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inventory.batch import Outcome, Split, Trace, random_stream
-from inventory.demand_models import demand_points, draw_demand
+from inventory.demand_models import draw_demand, law_points
 from inventory.errors import InputError
 from inventory.reconciliation import STORE_REPORT, SUPPLIER_REPORT, WAREHOUSE_REPORT
 from inventory.supply_chain_law import HUB, SITE, step_batch
 from inventory.supply_chain_observation import COMPACT, full_names, observe_batch
 from inventory.supply_chain_parameters import SupplyChainParameters
-from inventory.supply_chain_totals import world_totals
+from inventory.supply_chain_totals import extra_totals, world_totals
 
 Floats = NDArray[np.float64]
 Tier = Literal["store", "warehouse", "supplier"]
@@ -183,6 +183,8 @@ class SupplyChainBatch:
         sizes = [len(self.observation_names[tier]) for tier in TIERS]
         self.observation_size = self.num_stores * sizes[0] + sizes[1] + sizes[2]
         self.observation_low = -1.0 if parameters.observation == "full" else 0.0
+        if parameters.backlog:
+            self.observation_low = -np.inf
         self.day = 0
         self._begin(self._empty_trace())
 
@@ -208,12 +210,11 @@ class SupplyChainBatch:
         self._warehouse_slots = max(lane.supplier.lead_time for lane in lanes)
         slots = max(p.supplier_lead_time(lane) for lane in lanes)
         self._slots = (max(1, self._store_slots), slots)
-        none = np.empty((len(lanes), p.horizon, p.num_stores, 0))
-        self._points = none
+        self._points = self._chances = np.empty((len(lanes), p.horizon, p.num_stores, 0))
         if self.expected_reward:
-            means, stds = p.demand_moments()
-            laws = zip(p.sku, means, stds, strict=True)
-            self._points = np.stack([demand_points(s.demand_model, m, d) for s, m, d in laws])
+            self._points, self._chances = law_points(
+                [sku.demand_model for sku in p.sku], *p.demand_moments()
+            )
         angle = 2.0 * np.pi * np.arange(p.horizon + 1)
         periods = np.array([sku.seasonality_period for sku in p.sku])[:, None]
         self._season = np.stack([np.sin(angle / periods), np.cos(angle / periods)], axis=-1)
@@ -306,6 +307,7 @@ class SupplyChainBatch:
             self._demand[self.day],
             self._works[self.day],
             self._points[:, self.day],
+            self._chances[:, self.day],
             self.day,
             actions,
             rewards,
@@ -379,7 +381,9 @@ class SupplyChainBatch:
         """Return the last day's reconciliation, by agent and name, each of shape (num_worlds,)."""
         lanes = self._lanes[self.lane_of]
         s, hubs = self.sites, self.hubs
-        lost = s["demand"] - s["sales"]
+        backlog = lanes["backlog"][:, None]
+        short = np.where(backlog, s["owed"], s["demand"] - s["sales"])
+        lost = np.where(backlog, 0.0, short)
         on_hand = s["left"]  # before the morning's receipts
         columns = (
             s["demand"],
@@ -388,13 +392,16 @@ class SupplyChainBatch:
             on_hand,
             s["service"],
             lanes["holding_cost"][:, None] * on_hand,
-            lanes["stockout_cost"][:, None] * lost,
+            lanes["stockout_cost"][:, None] * short,
             np.maximum(0.0, on_hand - lanes["excess_threshold"][:, None]),
         )
         stores = {
             name: {key: values[:, i] for key, values in zip(STORE_REPORT, columns, strict=True)}
             for i, name in enumerate(self.agents[: self.num_stores])
         }
+        if backlog.any():
+            for i in range(self.num_stores):
+                stores[self.agents[i]]["owed"] = s["owed"][:, i]
         holding = np.where(
             np.isinf(hubs["left"]), 0.0, lanes["warehouse_unit_holding_cost"] * hubs["left"]
         )
@@ -410,13 +417,14 @@ class SupplyChainBatch:
         """Return sums and means over the current episode, each of shape (num_worlds,).
 
         ``return`` is the mean of the stores' sums of rewards. The names are those of
-        `inventory.supply_chain_totals.world_totals`.
+        `inventory.supply_chain_totals`.
         """
         days = max(1, self.day - self.parameters.warmup_days)
         return {
             "return": self.sites["total_return"].mean(axis=1),
             "length": np.full(self.num_worlds, float(self.day)),
             **world_totals(self.sites, self.hubs, days),
+            **extra_totals(self.sites, self._lanes, days),
         }
 
     def get_state(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ LANE = np.dtype(
         *WEIGHTS,
         ("holding_cost", "f8"),
         ("stockout_cost", "f8"),
+        ("fixed_cost", "f8"),
         ("excess_threshold", "f8"),
         ("warehouse_unit_holding_cost", "f8"),
         ("production_capacity", "f8"),
@@ -35,6 +36,7 @@ LANE = np.dtype(
         ("forecast_window", "i8"),
         ("warmup_days", "i8"),
         ("cost", "?"),
+        ("backlog", "?"),
         ("orders_in_units", "?"),
     ],
     align=True,
@@ -54,17 +56,21 @@ SITE = np.dtype(
     [
         (name, "f8")
         for name in (
-            *("on_hand", "backorders", "order", "demand", "sales", "left", "service"),
+            *("on_hand", "owed", "backorders", "order", "demand", "sales", "left", "service"),
             *("forecast", "forecast_std"),
             *(f"total_{name}" for name in _TOTALS),
             *("total_demand", "total_demand_squared", "total_sales"),
             *("total_stockout_penalty", "total_excess_inventory"),
+            *("total_owed_days", "total_ordering_cost"),
         )
     ]
 )
 """A store: its state, its last day, and sums over the episode without its warm-up.
 
-`left` is what was on hand after the day's demand, `on_hand` includes the morning's receipts.
+`left` is what was on hand after the day's demand, `on_hand` includes the morning's receipts. `owed`
+are units that customers wait for, where unmet demand is backlogged; they are served before the
+day's demand, so that `on_hand` - `owed` is the inventory level, and `sales` are what was left for
+the demand of the day.
 """
 
 HUB = np.dtype(
@@ -96,7 +102,11 @@ def allocate(on_hand: float, claims: float) -> float:
 
 @numba.njit(cache=True)
 def meet_demand(on_hand: float, demand: float) -> tuple[float, float]:
-    """Event 4: return units sold and units left; the rest of the demand is lost."""
+    """Event 4: return units sold and units left; the rest of the demand is lost.
+
+    With a backlog, `on_hand` is the inventory level. Below 0 the units sold are that level too, so
+    that ``demand - sold`` is always what was lost or what is owed now.
+    """
     sales = min(on_hand, demand)
     return sales, on_hand - sales
 
@@ -112,7 +122,9 @@ def receive(pipeline: Floats) -> float:
 
 
 @numba.njit(cache=True)
-def expected_store_reward(c: Any, on_hand: float, points: Floats) -> tuple[float, float, float]:
+def expected_store_reward(
+    c: Any, on_hand: float, points: Floats, chances: Floats
+) -> tuple[float, float, float]:
     """Return the reward, the service level and the chance of a stockout before demand is known.
 
     Parameters
@@ -120,16 +132,19 @@ def expected_store_reward(c: Any, on_hand: float, points: Floats) -> tuple[float
     c : record
         A `LANE`.
     on_hand : float
-        Units before demand.
+        Units before demand; less what is owed.
     points : ndarray
-        Equally likely values that stand for the law of the day's demand.
+        Values that stand for the law of the day's demand.
+    chances : ndarray
+        Their probabilities times their number; empty where they are equally likely.
     """
     reward, service, stockout = 0.0, 0.0, 0.0
-    for demand in points:
-        sales, left = meet_demand(on_hand, demand)
-        reward += store_reward(c, left, sales, demand)
-        service += service_level(sales, demand)
-        stockout += sales < demand
+    for j in range(points.size):
+        weight = chances[j] if chances.size else 1.0
+        sales, left = meet_demand(on_hand, points[j])
+        reward += weight * store_reward(c, left, sales, points[j])
+        service += weight * service_level(sales, points[j])
+        stockout += weight * (max(sales, 0.0) < points[j])
     return reward / points.size, service / points.size, stockout / points.size
 
 
@@ -149,20 +164,31 @@ def forecast(window: Floats, observed: int, default: float, default_std: float) 
 
 @numba.njit(cache=True)
 def _close_store_day(
-    c: Any, s: Any, window: Floats, day: int, demand: float, points: Floats, reward: Floats, i: int
+    c: Any,
+    s: Any,
+    window: Floats,
+    day: int,
+    demand: float,
+    points: Floats,
+    chances: Floats,
+    reward: Floats,
+    i: int,
 ) -> tuple[float, float]:
     """Events 4 and 5 of a store; return the service level and stockout that the hub is told."""
-    before = s.on_hand
+    before = s.on_hand - s.owed
     s.demand = demand
-    s.sales, s.left = meet_demand(before, demand)
-    s.on_hand = s.left
+    sold, s.left = meet_demand(before, demand)
+    short = demand - sold
+    s.sales, s.on_hand, s.owed = max(sold, 0.0), s.left, short if c.backlog else 0.0
     s.service = service_level(s.sales, demand)
-    realised = store_reward(c, s.on_hand, s.sales, demand)
+    ordering = c.fixed_cost if s.order > 0.0 else 0.0
+    spent = ordering if c.cost else 0.0
+    realised = store_reward(c, s.on_hand, sold, demand) - spent
     told = s.service, 1.0 if s.sales < demand else 0.0
     reward[i] = realised
     if points.size:
-        reward[i], service, stockout = expected_store_reward(c, before, points)
-        told = service, stockout
+        expected, service, stockout = expected_store_reward(c, before, points, chances)
+        reward[i], told = expected - spent, (service, stockout)
     if day >= c.warmup_days:
         s["total_return"] += realised
         s.total_service_level += s.service
@@ -174,8 +200,10 @@ def _close_store_day(
         s.total_demand += demand
         s.total_demand_squared += demand * demand
         s.total_sales += s.sales
-        s.total_stockout_penalty += c.stockout_cost * (demand - s.sales)
+        s.total_stockout_penalty += c.stockout_cost * short
         s.total_excess_inventory += max(0.0, s.on_hand - c.excess_threshold)
+        s.total_owed_days += s.owed
+        s.total_ordering_cost += ordering
     else:
         reward[i] = 0.0
     size = min(day + 1, c.forecast_window)
@@ -261,6 +289,7 @@ def step_world(
     demand: Floats,
     works: bool,
     points: Floats,
+    chances: Floats,
     day: int,
     actions: Any,
     rewards: Floats,
@@ -280,8 +309,9 @@ def step_world(
         Quantities that the actions stand for.
     demand, works : ndarray, bool
         Demand of the day, shape (N,), and whether the supplier worked the day before.
-    points : ndarray
-        Shape (N, J): if J > 0, rewards are expectations over these values of demand.
+    points, chances : ndarray
+        Shape (N, J): if J > 0, rewards are expectations over these values of demand, as in
+        `expected_store_reward`.
     day : int
         From 0.
     actions, rewards : ndarray
@@ -294,7 +324,7 @@ def step_world(
     total, service, stockouts, told_service, told_stockouts = 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(n):
         s = sites[i]
-        told = _close_store_day(c, s, window[i], day, demand[i], points[i], rewards, i)
+        told = _close_store_day(c, s, window[i], day, demand[i], points[i], chances[i], rewards, i)
         total += demand[i]
         service += s.service
         stockouts += s.sales < demand[i]
@@ -322,6 +352,7 @@ def step_batch(
     demand: Floats,
     works: NDArray[np.bool_],
     points: Floats,
+    chances: Floats,
     day: int,
     actions: NDArray[np.integer[Any]],
     rewards: Floats,
@@ -347,6 +378,7 @@ def step_batch(
             demand[w],
             works[w],
             points[k],
+            chances[k],
             day,
             actions[w],
             rewards[w],

@@ -87,16 +87,17 @@ def _compact_world(c: Any, sites: Any, hub: Any, inbound: Floats, capacity: floa
     for i in range(n):
         s = sites[i]
         at = 7 * i
-        row[at] = s.on_hand / 1000.0
+        level = s.on_hand - s.owed
+        row[at] = level / 1000.0
         row[at + 1] = s.forecast / 200.0
         row[at + 2] = s.forecast_std / 50.0
-        row[at + 3] = (s.on_hand / s.forecast if s.forecast > 0.0 else 0.0) / 10.0
+        row[at + 3] = (level / s.forecast if s.forecast > 0.0 else 0.0) / 10.0
         row[at + 4] = s.sales < s.demand
         row[at + 5] = share
         row[at + 6] = s.service
         demand += s.demand
-        lowest = min(lowest, s.on_hand)
-        total += s.on_hand
+        lowest = min(lowest, level)
+        total += level
     at = 7 * n
     row[at] = demand / (500.0 * size)
     row[at + 1] = 1.0 if np.isinf(hub.on_hand) else hub.on_hand / (5000.0 * size)
@@ -128,7 +129,8 @@ def _full_world(
     for i in range(n):
         s = sites[i]
         unit = mean[i] if mean[i] > 0.0 else 1.0
-        row[at] = s.on_hand / unit
+        level = s.on_hand - s.owed
+        row[at] = level / unit
         for k in range(store_slots):
             row[at + 1 + k] = pipelines[i, k] / unit
         at += 1 + store_slots
@@ -139,7 +141,7 @@ def _full_world(
         row[at + 4], row[at + 5] = season
         row[at + 6] = warehouse
         at += 7
-        position += s.on_hand + pipelines[i].sum() + s.backorders
+        position += level + pipelines[i].sum() + s.backorders
         backorders += s.backorders
         demand += s.demand
         expected += s.forecast

@@ -28,11 +28,18 @@ class StoreSite(FrozenModel):
 
 
 class StoreParameters(FrozenModel):
-    """What all stores share; costs in money per unit (and day)."""
+    """What all stores share; costs in money per unit (and day), `fixed_cost` per order.
+
+    Unmet demand is lost, or waits (``backlog``): then `stockout_cost` is paid for every unit on
+    every day that it waits. `fixed_cost` counts where the objective is cost, and is reported in any
+    case.
+    """
 
     lead_time: Annotated[int, Field(ge=0, le=60)] = 2
     holding_cost: Amount = 0.1
     stockout_cost: Amount = 10.0
+    fixed_cost: Amount = 0.0
+    unmet_demand: Literal["lost", "backlog"] = "lost"
     excess_threshold: Amount = 500.0
     order_multiples: Grid | None = None
     order_units: Grid | None = None
@@ -221,6 +228,11 @@ class SupplyChainParameters(FrozenModel):
             stds.append(factor * sku.demand_std * scenario.std_factor * np.ones_like(means[-1]))
         return np.stack(means), np.stack(stds)
 
+    @property
+    def backlog(self) -> bool:
+        """Whether customers of any SKU wait for what is not there."""
+        return any(lane.store.unmet_demand == "backlog" for lane in self.lanes())
+
     def lane_constants(self) -> NDArray[np.void]:
         """Return what the law of motion reads, one `LANE` record per SKU."""
         records = np.zeros(len(self.sku), LANE)
@@ -230,6 +242,8 @@ class SupplyChainParameters(FrozenModel):
                     record[f"{tier}_{name}"] = weight
             record["holding_cost"] = lane.store.holding_cost
             record["stockout_cost"] = lane.store.stockout_cost
+            record["fixed_cost"] = lane.store.fixed_cost
+            record["backlog"] = lane.store.unmet_demand == "backlog"
             record["excess_threshold"] = lane.store.excess_threshold
             record["warehouse_unit_holding_cost"] = lane.warehouse.holding_cost
             record["production_capacity"] = lane.supplier.production_capacity
@@ -255,6 +269,7 @@ class SupplyChainParameters(FrozenModel):
             "the number of stores": lambda p: p.num_stores,
             "the number of SKUs": lambda p: len(p.sku),
             "observation": lambda p: p.observation,
+            "unmet demand": lambda p: [lane.store.unmet_demand for lane in p.lanes()],
             "the store's lead time": lambda p: [lane.store.lead_time for lane in p.lanes()],
             "the supplier's lead time": lambda p: [lane.supplier.lead_time for lane in p.lanes()],
             "the order grids": lambda p: [

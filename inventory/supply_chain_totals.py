@@ -22,6 +22,7 @@ def world_totals(sites: Any, hubs: Any, days: int) -> dict[str, Floats]:
     -------
     dict
         ``units_sold`` and ``unmet_demand`` are sums over all stores, costs are means per store;
+        demand that waits counts as unmet on its day, and is not sold again when it is served;
         ``system_return`` is the sum of the returns of all agents.
     """
     sold, asked = sites["total_sales"].sum(axis=1), sites["total_demand"].sum(axis=1)
@@ -39,6 +40,31 @@ def world_totals(sites: Any, hubs: Any, days: int) -> dict[str, Floats]:
         "excess_inventory": sites["total_excess_inventory"].mean(axis=1),
         "on_hand": sites["total_on_hand_days"].mean(axis=1) / days,
     }
+
+
+def extra_totals(sites: Any, lanes: Any, days: int) -> dict[str, Floats]:
+    """Return totals that only some parameters have, each of shape (worlds,).
+
+    Parameters
+    ----------
+    sites, lanes : ndarray
+        Records of `inventory.supply_chain_law`, shape (worlds, N) and (SKUs,).
+    days : int
+        Days that were counted, at least 1.
+
+    Returns
+    -------
+    dict
+        ``ordering_cost``, the fixed costs of all orders, mean per store, where there are any;
+        ``owed``, units that wait in the evening, mean per store and day, where demand is
+        backlogged.
+    """
+    totals: dict[str, Floats] = {}
+    if (lanes["fixed_cost"] > 0.0).any():
+        totals["ordering_cost"] = sites["total_ordering_cost"].mean(axis=1)
+    if lanes["backlog"].any():
+        totals["owed"] = sites["total_owed_days"].mean(axis=1) / days
+    return totals
 
 
 def store_returns(sites: Any) -> dict[str, Floats]:
