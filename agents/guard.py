@@ -113,7 +113,9 @@ def suspects(config: RunConfig) -> list[str]:
 def _distance(value: float, default: float) -> float:
     if not math.isfinite(value):
         return math.inf
-    return abs(math.log10(abs(value) + 1e-9) - math.log10(abs(default) + 1e-9))
+    if value == 0 or default == 0:
+        return math.log10(1 + abs(value) + abs(default))
+    return abs(math.log10(abs(value)) - math.log10(abs(default)))
 
 
 def _numbers(values: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, float]]:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
@@ -194,7 +195,7 @@ class Session:
         self._begun = time.perf_counter()
         self._pace.begin(self.steps)
         try:
-            with self._signals:
+            with self._signals, np.errstate(over="ignore", invalid="ignore"):  # guards look
                 self._take_turns(bar)
                 self._position = (self._turns, 0)
         except (Stopped, KeyboardInterrupt):
@@ -267,14 +268,15 @@ class Session:
         weights = next(iter(hashes.values())) if self._single else hashes
         return {"weights": weights, "steps": self.steps, "finished": self.finished}
 
-    def keep_last_good(self) -> None:
-        """Write the models of the last checkpoint as the run's last ones."""
+    def keep_last_good(self) -> bool:
+        """Write the models of the last checkpoint as the run's last ones, if there is one."""
         saved, _ = checkpoint_files.newest(self._folder, type(self._config.parameters))
         if saved is None:
-            return
+            return any((part.home / run_folder.BEST).is_file() for part in self._parts)
         for part, state in zip(self._parts, saved.state["parts"], strict=True):
             part.put_back(state)
         self.save(run_folder.FINAL)
+        return True
 
     def close(self) -> None:
         """Close the logs, as far as the disk allows."""

@@ -131,8 +131,8 @@ def _run(session: Session, folder: Path, config: RunConfig) -> Trained:
     except OSError as error:
         raise _unwritable(folder, error) from None
     except NumericalError as error:
-        session.keep_last_good()
-        raise NumericalError(f"{error}; {folder} keeps the best and the last good model") from None
+        kept = "the best and the last good model" if session.keep_last_good() else "no model yet"
+        raise NumericalError(f"{error}; {folder} keeps {kept}") from None
     finally:
         session.close()
     return Trained(folder, session.best.best, session.steps, session.seconds, session.status)

@@ -1,7 +1,7 @@
 """Kill training at random moments and look whether it goes on to the same bits.
 
-``python -m tests.soak.kill_resume 50`` kills 50 times per algorithm with SIGKILL, resumes each time,
-and holds the weights of every run that came to its end against those of an undisturbed one.
+``python -m tests.soak.kill_resume 50`` kills 50 times per algorithm with SIGKILL, resumes each
+time, and holds the weights of every run that came to its end against those of an undisturbed one.
 """
 
 import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
