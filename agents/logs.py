@@ -1,6 +1,8 @@
 """The logs of a learner: ``progress.csv`` and TensorBoard, and taking them up where they stood."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,22 @@ ROWS = "progress.csv"
 _EVENTS = "events.out.tfevents.*"
 
 
+@contextmanager
+def silent_writers() -> Iterator[None]:
+    """Keep TensorBoard's writing threads from printing what the next write raises anyway."""
+    former = threading.excepthook
+
+    def hook(what: threading.ExceptHookArgs) -> None:
+        if not isinstance(what.exc_value, OSError):
+            former(what)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = former
+
+
 def open_log(home: Path, rows: bytes = b"", events: Mapping[str, int] | None = None) -> Logger:
     """Open a learner's logs, cut back to what they held at a checkpoint.
 
@@ -28,7 +46,7 @@ def open_log(home: Path, rows: bytes = b"", events: Mapping[str, int] | None = N
     events : mapping, optional
         Sizes of TensorBoard's files as they were [bytes]; all others go.
     """
-    sizes = events or {}
+    sizes, text = events or {}, rows.decode()
     for path in home.glob(_EVENTS):
         if path.name not in sizes:
             path.unlink()
@@ -36,7 +54,6 @@ def open_log(home: Path, rows: bytes = b"", events: Mapping[str, int] | None = N
             with path.open("r+b") as file:
                 file.truncate(sizes[path.name])
     table: Any = CSVOutputFormat(str(home / ROWS))
-    text = rows.decode()
     if text:
         table.file.write(text)
         table.file.flush()

@@ -12,6 +12,7 @@ from agents.callbacks import Score
 from agents.cast import Cast, assemble
 from agents.config import RunConfig
 from agents.examiner import Examiner
+from agents.logs import silent_writers
 from agents.session import Session
 from inventory.errors import InputError, NumericalError
 
@@ -122,12 +123,13 @@ def _run(session: Session, folder: Path, config: RunConfig) -> Trained:
         onward = "starting anew" if saved is None else f"going on from {saved.steps}"
         console.screen.print(f"{line}; {onward}", soft_wrap=True)
     try:
-        session.open(saved)
-        session.learn()
-        session.save(run_folder.FINAL)
-        if session.finished:
-            session.save_checkpoint()
-        beginning.write_versions(folder, **session.facts())
+        with silent_writers():
+            session.open(saved)
+            session.learn()
+            session.save(run_folder.FINAL)
+            if session.finished:
+                session.save_checkpoint()
+            beginning.write_versions(folder, **session.facts())
     except OSError as error:
         raise _unwritable(folder, error) from None
     except NumericalError as error:
