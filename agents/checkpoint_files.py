@@ -13,12 +13,15 @@ import numpy as np
 from pydantic import BaseModel
 
 from agents.packing import Arrays, pack, unpack
-from inventory.errors import InputError
-from inventory.files import read_arrays
+from inventory.errors import InputError, short
+from inventory.files import read_arrays, read_bytes
 
 FOLDER = "checkpoints"
 KEPT = 2
 """So many are kept: the newest, and the one before in case the newest gets damaged."""
+
+MAX_BYTES = 4 << 30
+"""Of one file; the largest is the replay buffer's."""
 
 SUMS = "sha256.json"
 STATE = "state.json"
@@ -129,18 +132,25 @@ def newest(run: Path, parameters: type[BaseModel]) -> tuple[Checkpoint | None, l
 def _read(folder: Path, steps: int, parameters: type[BaseModel]) -> Checkpoint:
     """Read a checkpoint and hold every file against its checksum."""
     try:
-        sums = json.loads((folder / SUMS).read_bytes())
-        contents = {str(name): (folder / str(name)).read_bytes() for name in sums}
+        sums = json.loads(read_bytes(folder / SUMS, MAX_BYTES))
+        contents = {name: _content(folder, name) for name in sums}
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != sums[name]:
                 raise InputError(f"{folder / name}: damaged, its checksum does not fit")
         arrays = read_arrays(folder / ARRAYS, limit=len(contents.pop(ARRAYS)))
         state = unpack(json.loads(contents.pop(STATE)), arrays, parameters)
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from None
     except Exception as error:  # a damaged file can fail anywhere in json, zipfile and numpy
         raise InputError(f"{folder}: damaged, cannot be read ({type(error).__name__})") from None
     return Checkpoint(steps, state, contents)
+
+
+def _content(folder: Path, name: str) -> bytes:
+    """Return the content of a file that lies in the checkpoint itself."""
+    if Path(name).name != name:
+        raise InputError(f"{short(name)} is not the name of a file in it")
+    return read_bytes(folder / name, MAX_BYTES)
 
 
 def forget_after(run: Path, steps: int) -> None:

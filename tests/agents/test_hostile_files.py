@@ -1,0 +1,240 @@
+"""Model files and statistics that are damaged, or that claim what they do not hold."""
+
+import io
+import resource
+import zipfile
+from contextlib import suppress
+
+import numpy as np
+import pytest
+import torch
+
+from agents import run_folder
+from agents.cast import load_agent
+from agents.config import resolve
+from agents.training import train
+from inventory.errors import InputError
+from inventory.files import open_archive, parse_array, read_arrays
+from tests.agents.bombs import with_member
+
+SMALL = ("timesteps=40", "n_envs=4", "max_steps=5", "n_steps=5", "batch_size=20", "net_arch=[4]")
+MORE = ("evaluation.every=40", "evaluation.episodes=2", "demand_std=0")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "run"
+    running = ("observation.normalize=running",)
+    return train(resolve({"algo": "ppo"}, assignments=(*SMALL, *MORE, *running)), folder).folder
+
+
+@pytest.fixture(autouse=True)
+def model(run):
+    """The model's bytes; whatever a test does to the file is undone."""
+    kept = {path: path.read_bytes() for path in run.iterdir() if path.suffix in (".zip", ".npz")}
+    yield kept[run / "model.zip"]
+    for path, content in kept.items():
+        path.unlink()
+        path.write_bytes(content)
+
+
+def refusal(run, content, file="model.zip"):
+    (run / file).write_bytes(content)
+    with pytest.raises(InputError) as refused:
+        load_agent(run, "model.zip")
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def zipped(*members, **options):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", **options) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return made.getvalue()
+
+
+def saved(content):
+    made = io.BytesIO()
+    torch.save(content, made)
+    return made.getvalue()
+
+
+def weights(model, change):
+    """Return the model with its weights changed."""
+    with zipfile.ZipFile(io.BytesIO(model)) as archive:
+        state = torch.load(io.BytesIO(archive.read("policy.pth")), weights_only=True)
+    return with_member(model, "policy.pth", saved(change(state)))
+
+
+def test_cut_at_any_length(run, model):
+    for length in [*range(0, len(model) - 22, len(model) // 40), len(model) - 1]:
+        assert "not a model of this run" in refusal(run, model[:length])
+
+
+def test_a_flipped_byte_is_noticed_or_harmless(run, model):
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, len(model), 60):
+        spoilt = bytearray(model)
+        spoilt[place] ^= 1 << int(rng.integers(8))
+        (run / "model.zip").write_bytes(spoilt)
+        with suppress(InputError):
+            load_agent(run, "model.zip")
+
+
+@pytest.mark.parametrize("name", ["../x.pth", "/etc/x", "a/../../x", "..\\x", "C:x"])
+def test_names_that_lead_out(run, model, name):
+    assert "is not a plain name" in refusal(run, with_member(model, name, b"x"))
+
+
+def test_a_name_twice(run, model):
+    added = io.BytesIO(model)
+    with zipfile.ZipFile(added, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("policy.pth", b"x")
+    assert "names 'policy.pth' twice" in refusal(run, added.getvalue())
+
+
+def test_compression_is_refused(run):
+    bomb = zipped(("policy.pth", bytes(50_000_000)), compression=zipfile.ZIP_DEFLATED)
+    assert len(bomb) < 100_000
+    assert "is compressed" in refusal(run, bomb)
+
+
+def test_claims_beyond_the_limit(run, model):
+    place = model.rindex(b"PK\x01\x02")  # the last entry of the directory: its two sizes
+    claims = model[: place + 20] + b"\xfe\xff\xff\xff" * 2 + model[place + 28 :]
+    assert "claims" in refusal(run, claims)
+
+
+def test_more_than_the_model_takes(run, model):
+    large = saved({"x": torch.zeros(2_000_000)})
+    assert "policy.pth takes" in refusal(run, with_member(model, "policy.pth", large))
+
+
+def test_tensors_that_claim_a_huge_shape(run, model):
+    huge = lambda state: {k: torch.zeros(1).expand(10**12) for k in state}  # noqa: E731
+    assert "claims" in refusal(run, weights(model, huge))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite(run, model, value):
+    def spoil(state):
+        next(iter(state.values()))[0] = value
+        return state
+
+    assert "holds NaN or infinity" in refusal(run, weights(model, spoil))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: {},
+        lambda state: {k: v[:1] for k, v in state.items()},
+        lambda state: dict.fromkeys(state, 3),
+        lambda state: dict.fromkeys(state, "text"),
+        lambda _: {1: 2},
+        lambda _: [1, 2],
+        lambda _: bytearray(100),
+        lambda state: {k: v.to_sparse() for k, v in state.items()},
+    ],
+    ids=["empty", "shape", "number", "text", "keys", "list", "bytearray", "sparse"],
+)
+def test_contents_of_another_kind(run, model, change):
+    assert "not a model of this run" in refusal(run, weights(model, change))
+
+
+def npy(shape, dtype="<f8", content=bytes(8)):
+    header = str({"descr": dtype, "fortran_order": False, "shape": shape}).encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + content
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (npy((10**12,)), "claims the shape"),
+        (npy((-1,)), "claims the shape"),
+        (npy((10**30, 0)), "claims the shape"),
+        (npy((1,), "|O"), "not numbers"),
+        (npy((1,), "<U2"), "not numbers"),
+        (npy((1,), "<M8[s]"), "not numbers"),
+        (npy((1,), [("a", "<f8")]), "not numbers"),
+        (npy((1,), "__import__('os')"), "damaged"),
+        (npy("x"), "damaged"),
+        (b"", "damaged"),
+        (b"\x93NUMPY\x09\x00", "unknown"),
+        (b"\x93NUMPY\x01\x00\xff\xff{", "damaged"),
+    ],
+)
+def test_arrays_that_claim_what_they_do_not_hold(content, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        parse_array(content, "x.npy")
+    (tmp_path / "x.npz").write_bytes(zipped(("x.npy", content)))
+    with pytest.raises(InputError, match=message) as refused:
+        read_arrays(tmp_path / "x.npz")
+    assert "\n" not in str(refused.value)
+
+
+def test_honest_arrays_come_back(tmp_path):
+    held = {"a": np.arange(6.0).reshape(2, 3).T, "b": np.array(3), "c": np.zeros((0, 4), np.bool_)}
+    np.savez(tmp_path / "x.npz", **held)
+    back = read_arrays(tmp_path / "x.npz")
+    assert list(back) == list(held)
+    for name, values in held.items():
+        np.testing.assert_array_equal(back[name], values)
+        assert back[name].dtype == values.dtype
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("observation_mean", np.zeros(3), "another shape"),
+        ("observation_mean", np.full(7, np.nan), "NaN or infinity"),
+        ("observation_var", np.full(7, -1.0), "negative"),
+        ("observation_count", np.zeros(2), "another shape"),
+        ("observation_mean", np.array(["x"] * 7), "not numbers"),
+    ],
+)
+def test_statistics_of_another_kind(run, model, name, values, message):
+    held = {**read_arrays(run / "normalizer.npz"), name: values}
+    made = io.BytesIO()
+    np.savez(made, **held)
+    assert message in refusal(run, made.getvalue(), "normalizer.npz")
+
+
+def test_links_are_not_followed(run, model, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    for name in ("model.zip", "normalizer.npz", "config.yaml"):
+        content = (run / name).read_bytes()
+        elsewhere.write_bytes(content)
+        (run / name).unlink()
+        (run / name).symlink_to(elsewhere)
+        with pytest.raises(InputError, match="symbolic link") as refused:
+            load_agent(run, "model.zip")
+        assert "\n" not in str(refused.value)
+        (run / name).unlink()
+        (run / name).write_bytes(content)
+
+
+def test_a_folder_of_players_is_not_followed_out(run, tmp_path):
+    home = tmp_path / "home"
+    (home / run_folder.PLAYERS).mkdir(parents=True)
+    (home / run_folder.PLAYERS / "store").symlink_to(run)
+    with pytest.raises(InputError, match="symbolic link"):
+        run_folder.players(home)
+
+
+def test_memory_stays_small(run, model):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for content in (npy((10**9,)), npy((1 << 40,), "|i1")):
+        refusal(run, zipped(("observation_mean.npy", content)), "normalizer.npz")
+    sizes = b"\x00\x00\x00\x40"
+    place = model.rindex(b"PK\x01\x02")
+    refusal(run, model[: place + 20] + sizes * 2 + model[place + 28 :])
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert after - before < 200_000  # KiB
+
+
+def test_many_members_are_refused():
+    many = zipped(*((str(i), b"") for i in range(10_001)))
+    with pytest.raises(InputError, match="10,001 members"), open_archive(many, "x"):
+        pass

@@ -1,0 +1,102 @@
+"""No file is ever unpickled: bombs in every member of every file, read by every command."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+import evaluate
+import train
+from agents.config import resolve
+from agents.training import train as train_run
+from tests.agents.bombs import bombs, poisonings, put
+
+SMALL = ("evaluation.every=80", "evaluation.episodes=2", "net_arch=[4]", "n_envs=4")
+CASH = (
+    *("timesteps=80", "max_steps=5", "n_steps=5", "batch_size=20", "checkpoint.every=40"),
+    *("demand_std=0", "observation.normalize=running", "reward.normalize=running", *SMALL),
+)
+CHAIN = ("timesteps=80", "horizon=4", "n_steps=4", "batch_size=16", "evaluation.pictures=0", *SMALL)
+EVALUATE = ("--episodes", 2, "--baselines", "none")
+
+
+def again(assignments):
+    return [part for text in assignments for part in ("--set", text)]
+
+
+READERS = {
+    "evaluate": lambda run, _: (evaluate.main, "--checkpoint", run, *EVALUATE),
+    "evaluate the last": lambda run, _: (
+        *(evaluate.main, "--checkpoint", run / "model.zip"),
+        *EVALUATE,
+    ),
+    "from": lambda run, new: (
+        *(train.main, "--from", run, "--config", run / "config.yaml"),
+        *("--quiet", "--run-dir", new),
+    ),
+    "resume": lambda run, _: (train.main, "--resume", run, "--timesteps", 120, "--quiet"),
+}
+"""Every command that reads a run folder: its arguments, given the folder and one to write to."""
+
+EVERY = os.environ.get("POISON") == "every"
+"""Every file by every reader, which takes minutes; else those that the reader has to do with."""
+
+NOT_READ = {"evaluate": "checkpoints|start|tfevents|csv|lock", "resume": r"^(best_)?(model|norm)"}
+NOT_READ |= {"from": NOT_READ["evaluate"], "evaluate the last": NOT_READ["evaluate"]}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A run of the cash problem, and one of the supply chain with a frozen player."""
+    home = tmp_path_factory.mktemp("runs")
+    train_run(resolve({"algo": "ppo"}, assignments=CASH), home / "cash")
+    stores = {"algo": "ppo", "stores": 2}
+    train_run(resolve(stores, assignments=CHAIN), home / "stores")
+    hub = resolve({**stores, "learn": "warehouse"}, assignments=CHAIN)
+    train_run(hub, home / "chain", start=home / "stores")
+    return home
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("run", ["cash", "chain"])
+def test_no_bomb_explodes(run, reader, runs, run_command, tmp_path):
+    mark, copy = tmp_path / "exploded", tmp_path / "run"
+    tried = 0
+    for name, path, content in poisonings(runs / run, mark, 1000 if EVERY else 3):
+        if not EVERY and re.search(NOT_READ[reader], name):
+            continue
+        if copy.exists():
+            shutil.rmtree(copy)
+        shutil.copytree(runs / run, copy)
+        put(copy / path.relative_to(runs / run), content)
+        before = sorted(tmp_path.rglob("*"))
+        done = run_command(*READERS[reader](copy, tmp_path / "new"))
+        assert not mark.exists(), f"{name} exploded"
+        assert done.status in (0, 2), name
+        if done.status == 2:
+            assert done.stderr.startswith("error: "), (name, done.stderr)
+            assert done.stderr.count("\n") == 1, (name, done.stderr)
+            left = {p for p in tmp_path.rglob("*") if p.name != ".lock"} - set(before)
+            assert not left, name
+        shutil.rmtree(tmp_path / "new", ignore_errors=True)
+        tried += 1
+    assert tried > 15
+
+
+def test_the_bombs_are_live(tmp_path):
+    """Each of them explodes in the hands of whoever unpickles it."""
+    import pickle
+
+    import numpy as np
+    import torch
+
+    for name, load in {
+        "pickle": lambda path: pickle.loads(path.read_bytes()),
+        "torch": lambda path: torch.load(path, weights_only=False),
+        "npy": lambda path: np.load(path, allow_pickle=True),
+    }.items():
+        mark, path = tmp_path / f"{name}.mark", tmp_path / name
+        path.write_bytes(bombs(mark)[name])
+        load(path)
+        assert mark.exists()
