@@ -15,9 +15,11 @@ from stable_baselines3.common.vec_env import VecEnv
 from agents.config import RunConfig, from_dict, read_yaml
 from agents.tensors import read_tensors, size_of
 from inventory.errors import InputError, short
+from inventory.files import MAX_ARCHIVE_BYTES, check_regular, read_bytes
 from wrappers.normalize import running_statistics
 
 RUNS = Path("runs")
+NEWEST = "newest"
 ModelFile = Literal["model.zip", "best_model.zip"]
 
 CONFIG = "config.yaml"
@@ -32,7 +34,8 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write a file under a temporary name, flush it, then rename it to `path`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as file:  # never through a link that lies there
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -77,6 +80,9 @@ def players(folder: Path) -> dict[str, Path]:
     """
     folder = last_phase(folder)
     found = {path.name: path for path in sorted((folder / PLAYERS).glob("*")) if _has_model(path)}
+    for path in (folder, folder / PLAYERS, *found.values()):
+        if path.is_symlink() and (path.name.startswith("phase_") or path != folder):
+            raise InputError(f"{path}: is a symbolic link; put a copy of the folder in its place")
     if _has_model(folder):
         s = read_config(folder).settings
         found = {(s.team.learn if s.problem == "stores" else ""): folder, **found}
@@ -113,7 +119,7 @@ def copy_player(source: Path, target: Path) -> None:
     model = best_of(source)
     for name, new in ((CONFIG, CONFIG), (model, BEST), (STATISTICS[model], STATISTICS[BEST])):
         if (source / name).is_file():
-            write_whole(target / new, (source / name).read_bytes())
+            write_whole(target / new, read_bytes(source / name, MAX_ARCHIVE_BYTES))
 
 
 def find(checkpoint: str) -> tuple[Path, ModelFile]:
@@ -127,7 +133,7 @@ def find(checkpoint: str) -> tuple[Path, ModelFile]:
     InputError
         If there is none, or it is not a run.
     """
-    path = _newest() if checkpoint == "newest" else Path(checkpoint)
+    path = _newest() if checkpoint == NEWEST else Path(checkpoint)
     if not path.exists():
         raise InputError(f"--checkpoint {checkpoint}: no such file or folder")
     name: ModelFile = BEST
@@ -147,7 +153,7 @@ def find(checkpoint: str) -> tuple[Path, ModelFile]:
 
 def root_of(folder: Path, checkpoint: str) -> Path:
     """Return the run that `checkpoint` names, of which `find` gave the last phase."""
-    named = checkpoint != "newest" and Path(checkpoint).resolve() == folder.resolve()
+    named = checkpoint != NEWEST and Path(checkpoint).resolve() == folder.resolve()
     return folder.parent if folder.name.startswith("phase_") and not named else folder
 
 
@@ -161,9 +167,11 @@ def _newest() -> Path:
 def read_config(folder: Path) -> RunConfig:
     """Return the configuration of a run."""
     try:
+        check_regular(folder / CONFIG)
         return from_dict(read_yaml(folder / CONFIG))
     except InputError as error:
-        raise InputError(f"{folder / CONFIG}: {error}") from None
+        told = str(error).removeprefix(f"{folder / CONFIG}: ")
+        raise InputError(f"{folder / CONFIG}: {told}") from None
 
 
 def load_weights(model: BaseAlgorithm, path: Path) -> None:
