@@ -1,19 +1,16 @@
 """Hold an agent against the optimum and tuned baselines: ``python evaluate.py --checkpoint``."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from agents import console, run_folder
-from agents.cast import load_agent
 from agents.config import resolve
-from agents.contest import hold_against, in_scenario, tiers_by_phase, write_evaluation
-from baselines.policy import Policy
-from evaluation.table import show
-from evaluation.tiers import TierResults, tier_table
+from agents.contest import hold, in_scenario, write_evaluation
+from agents.entries import Entry, enter
+from agents.reporting import write_report
 from inventory.errors import InputError
 from inventory.scenarios import SCENARIOS
 
@@ -21,10 +18,13 @@ from inventory.scenarios import SCENARIOS
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--checkpoint",
+    "checkpoints",
+    multiple=True,
     is_flag=False,
-    flag_value="newest",
+    flag_value=run_folder.NEWEST,
     metavar="[RUN]",
-    help="A run folder, or the .zip of a model in one; alone: the newest run under runs/.",
+    help="A run folder, or the .zip of a model in one; alone: the newest run under runs/. "
+    "Repeated: the seeds of one recipe.",
 )
 @click.option("--problem", help="With no checkpoint: baselines only, on this problem [cash].")
 @click.option("--config", type=click.Path(path_type=Path), help="With no checkpoint: a YAML file.")
@@ -35,60 +35,78 @@ from inventory.scenarios import SCENARIOS
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
 @click.option(
     "--baselines",
-    default="default",
-    show_default=True,
-    help="Names, separated by commas, or default, tuned, all, none.",
+    help="Names, separated by commas, or default, tuned, all, none [default; tuned ones too with "
+    "--report].",
 )
 @click.option("--stochastic", is_flag=True, help="Sample the agent's actions.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option(
+    "--csv", "csv_file", type=click.Path(path_type=Path), help="Write the table here too."
+)
+@click.option("--report", is_flag=True, help="Write report.html and its pictures into the run.")
 def main(
-    checkpoint: str | None,
+    scenario: str | None,
+    baselines: str | None,
+    as_json: bool,
+    csv_file: Path | None,
+    report: bool,
+    episodes: int,
+    seed: int,
+    stochastic: bool,
+    **given: Any,
+) -> None:
+    """Play all policies on the same fresh traces and print what each earns, with its interval."""
+    entry = _entry(scenario, **given)
+    if report and not entry.folders:
+        raise InputError("--report is written into a run folder; name one with --checkpoint")
+    contest = hold(
+        entry,
+        scenario,
+        baselines=baselines or ("default,tuned" if report else "default"),
+        episodes=episodes,
+        seed=seed,
+        stochastic=stochastic,
+    )
+    if len(entry.folders) == 1:
+        write_evaluation(entry.folders[0], contest.results, scenario)
+    if csv_file is not None:
+        run_folder.write_whole(csv_file, contest.results.to_csv().encode())
+    if as_json:
+        print(contest.results.text())
+    else:
+        contest.results.show()
+    if report:
+        page = write_report(entry, contest, scenario, stochastic=stochastic)
+        console.screen.print(f"report: {page}", soft_wrap=True)
+
+
+def _entry(
+    scenario: str | None,
+    *,
+    checkpoints: tuple[str, ...],
     problem: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
     stores: int | None,
-    scenario: str | None,
-    as_json: bool,
-    **options: Any,
-) -> None:
-    """Play all policies on the same fresh traces and print what each earns, with its interval."""
-    root: Path | None = None
-    policies: dict[str, Policy] = {}
-    if checkpoint is not None:
+) -> Entry:
+    """Return whom the options name: the agents of checkpoints, or none, on a problem."""
+    if checkpoints:
         if config is not None or assignments or stores is not None:
             raise InputError(
                 "--config, --set and --stores change nothing about a checkpoint; leave them out"
             )
-        folder, name = run_folder.find(checkpoint)
-        root = run_folder.root_of(folder, checkpoint)
-        run, agent = load_agent(folder, name)
-        policies["checkpoint"] = agent
-        if problem not in (None, run.settings.problem):
+        entry = enter(checkpoints)
+        own = entry.run.settings.problem
+        if problem not in (None, own):
             raise InputError(
-                f"--checkpoint {folder} is about the {run.settings.problem} problem, not {problem}"
+                f"--checkpoint {checkpoints[0]} is about the {own} problem, not {problem}"
             )
     else:
         if scenario is not None and problem is None and config is None:
             problem = "stores"
-        run = resolve(
-            {"problem": problem, "stores": stores}, config=config, assignments=assignments
-        )
-    if scenario is not None:
-        run = in_scenario(run, scenario)
-    comparison = hold_against(run, policies, **options)
-    tiers: TierResults | None = None
-    if root is not None:
-        counts = {name: options[name] for name in ("episodes", "seed")}
-        tiers = tiers_by_phase(root, scenario, **counts)
-        text = write_evaluation(root, comparison, tiers, scenario)
-    else:
-        text = json.dumps(comparison.to_json(), indent=2, allow_nan=False)
-    if as_json:
-        print(text)
-        return
-    show(comparison)
-    if tiers is not None:
-        Console().print(tier_table(tiers))
+        flags = {"problem": problem, "stores": stores}
+        entry = Entry(resolve(flags, config=config, assignments=assignments))
+    return entry if scenario is None else replace(entry, run=in_scenario(entry.run, scenario))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,24 @@
 """An agent held against baselines and the reference: what the command lines print."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from agents import console, run_folder
 from agents.cast import load_agent, measure_of
 from agents.config import RunConfig
+from agents.entries import Entry
 from baselines.policy import Policy
 from baselines.registry import RANDOM_TIERS, make_baselines, make_random
 from baselines.supply_chain_rules import reference_team
 from baselines.team import TeamPolicy
 from baselines.yardstick import yardstick
 from evaluation.comparison import Comparison, compare
+from evaluation.results import Results
+from evaluation.seeds import over_seeds
 from evaluation.table import show
 from evaluation.tiers import TierResults, episode_table, tier_results, tier_table
 from inventory.errors import InputError, choose, validated
@@ -39,7 +42,31 @@ def in_scenario(run: RunConfig, scenario: str) -> RunConfig:
     return replace(run, parameters=parameters)
 
 
-def hold_against(
+@dataclass(frozen=True)
+class Contest:
+    """All policies of a comparison, by name, and what it came to."""
+
+    policies: dict[str, Policy]
+    results: Results
+
+
+def hold(entry: Entry, scenario: str | None = None, **options: Any) -> Contest:
+    """Play the agents of an entry against baselines; `options` are those of `compete`."""
+    policies, comparison = compete(entry.run, entry.policies, **options)
+    seeds = over_seeds(comparison, entry.seeds) if entry.seeds else None
+    tiers = None
+    if len(entry.folders) == 1:
+        counts = {name: options[name] for name in ("episodes", "seed") if name in options}
+        tiers = tiers_by_phase(entry.folders[0], scenario, **counts)
+    return Contest(policies, Results(comparison, seeds, tiers))
+
+
+def hold_against(run: RunConfig, policies: Mapping[str, Policy], **options: Any) -> Comparison:
+    """Return the comparison alone; see `compete`."""
+    return compete(run, policies, **options)[1]
+
+
+def compete(
     run: RunConfig,
     policies: Mapping[str, Policy],
     *,
@@ -47,7 +74,7 @@ def hold_against(
     episodes: int = 2000,
     seed: int = 1,
     stochastic: bool = False,
-) -> Comparison:
+) -> tuple[dict[str, Policy], Comparison]:
     """Play policies and baselines on the same fresh traces.
 
     Parameters
@@ -56,19 +83,24 @@ def hold_against(
         The problem, and what its agents observe.
     policies : mapping
         Policies by name; baselines of one tier of the supply chain take the other tiers from the
-        one named ``checkpoint``.
+        first of them.
     baselines : str
         Names or groups of baselines, separated by commas.
     episodes, seed : int
         Number and seed of the traces, from the stream ``"evaluation"``.
     stochastic : bool
         Sample the agents' actions.
+
+    Returns
+    -------
+    dict, Comparison
+        All policies by name, and what they earned.
     """
     contenders = dict(policies)
     names = [name.strip() for name in baselines.split(",")]
     s = run.settings
     total = measure_of(run)
-    agent = policies.get("checkpoint")
+    agent = next(iter(policies.values()), None)
     with console.screen.status("solving for the reference, tuning baselines, playing episodes"):
         baselines_made = make_baselines(s.problem, run.parameters, names, seed=seed, measure=total)
         baselines_made.setdefault("random", make_random(s.problem, seed, total))
@@ -76,7 +108,7 @@ def hold_against(
         measure = yardstick(s.problem, run.parameters, total)
         if measure.policy is not None:
             contenders["optimum"] = measure.policy
-        return compare(
+        comparison = compare(
             run.problem,
             run.parameters,
             contenders,
@@ -87,6 +119,7 @@ def hold_against(
             observe_step=s.observation.step,
             measure=total,
         )
+    return contenders, comparison
 
 
 def _in_the_place_of(agent: Policy | None, baseline: Policy, total: str) -> Policy:
@@ -129,20 +162,10 @@ def tiers_by_phase(
     )
 
 
-def write_evaluation(
-    folder: Path,
-    comparison: Comparison,
-    tiers: TierResults | None = None,
-    scenario: str | None = None,
-) -> str:
-    """Write ``evaluation.json`` of a run, or of a scenario, and return its text."""
-    values = comparison.to_json()
-    if tiers is not None:
-        values["tiers"] = tiers.to_json()
-    text = json.dumps(values, indent=2, allow_nan=False)
+def write_evaluation(folder: Path, results: Results, scenario: str | None = None) -> None:
+    """Write ``evaluation.json`` of a run, or of a scenario."""
     suffix = "" if scenario is None else f"_{scenario}"
-    run_folder.write_whole(folder / f"evaluation{suffix}.json", text.encode())
-    return text
+    run_folder.write_whole(folder / f"evaluation{suffix}.json", results.text().encode())
 
 
 def show_supply_chain(folder: Path) -> None:
@@ -159,4 +182,4 @@ def show_supply_chain(folder: Path) -> None:
     if tiers is not None:
         screen.print()
         screen.print(tier_table(tiers))
-    write_evaluation(folder, comparison, tiers)
+    write_evaluation(folder, Results(comparison, None, tiers))

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluation.comparison import Comparison, PolicyResult
+from evaluation.seeds import Interval, SeedStatistics
 from evaluation.statistics import Estimate
 
 ROOMY = 100
@@ -50,29 +51,43 @@ MEANINGS = {
 
 CHECKPOINT = "checkpoint"
 
+REFERENCE_NAMES = {"optimum": "optimum (solved)", "upper_bound": "upper bound"}
+"""What the last row is called, by the kind of the reference."""
 
-def comparison_table(comparison: Comparison, width: int = 80) -> Group:
-    """Return the table, the paired differences and the captions for a terminal of `width`."""
+
+def comparison_table(
+    comparison: Comparison, width: int = 80, seeds: SeedStatistics | None = None
+) -> Group:
+    """Return the table, the paired differences and the captions for a terminal of `width`.
+
+    With `seeds` the differences are those of the recipe over its seeds.
+    """
     known = {m for r in comparison.policies.values() for m in r.metrics}
     known -= set(NOT_SHOWN.get(comparison.problem, ()))
     metrics = [m for m in HEADINGS if m in known]
-    table = _table(comparison, width, metrics)
+    table = _table(comparison, width, metrics, seeds)
     for name in DISPENSABLE.get(comparison.problem, ()):
         if Console(width=1000).measure(table).maximum <= width:
             break
         metrics = [m for m in metrics if m != name]
-        table = _table(comparison, width, metrics)
-    return Group(table, *_differences(comparison), Text(), *_captions(comparison))
+        table = _table(comparison, width, metrics, seeds)
+    told = _over_seeds(seeds, comparison) if seeds else _differences(comparison)
+    notes = [*(seed_captions(seeds) if seeds else []), *captions(comparison)]
+    return Group(table, *told, Text(), *(Text(note, style="dim") for note in notes))
 
 
-def show(comparison: Comparison, console: Console | None = None) -> None:
+def show(
+    comparison: Comparison, console: Console | None = None, seeds: SeedStatistics | None = None
+) -> None:
     """Print a comparison as wide as the terminal."""
     console = console or Console()
-    console.print(comparison_table(comparison, console.width))
+    console.print(comparison_table(comparison, console.width, seeds))
 
 
-def _table(comparison: Comparison, width: int, metrics: list[str]) -> Table:
-    digits = _digits(result.estimate for result in comparison.policies.values())
+def _table(
+    comparison: Comparison, width: int, metrics: list[str], seeds: SeedStatistics | None
+) -> Table:
+    digits = decimals(result.estimate for result in comparison.policies.values())
     table = Table(
         title=f"{comparison.problem}: {comparison.episodes:,} episodes, seed {comparison.seed}",
         title_justify="left",
@@ -85,42 +100,51 @@ def _table(comparison: Comparison, width: int, metrics: list[str]) -> Table:
     gap = () if comparison.reference is None else ("gap %",)
     for heading in ("mean return", "95% CI", "worst 5%", *(HEADINGS[m] for m in metrics), *gap):
         table.add_column(heading.replace(" ", "\n", 1), justify="right", no_wrap=True)
-    for name in _order(comparison):
+    own = [seed.name for seed in seeds.seeds] if seeds else [CHECKPOINT]
+    for name in _order(comparison, seeds):
+        style = "bold cyan" if name in own else ""
+        if name not in comparison.policies:
+            table.add_row(name, "failed", style="bold red")
+            continue
         cells = _cells(comparison.policies[name], digits, metrics)[: len(table.columns) - 1]
-        table.add_row(name, *cells, style="bold cyan" if name == CHECKPOINT else "")
+        table.add_row(name, *cells, style=style)
     reference = comparison.reference
     if reference is not None:
         table.add_section()
-        label = "optimum (solved)" if reference.kind == "optimum" else "upper bound"
+        label = REFERENCE_NAMES[reference.kind]
         blanks = [""] * len(metrics)
-        value = _number(reference.value, digits)
+        value = number(reference.value, digits)
         table.add_row(label, value, "", "", *blanks, "0.00", style="italic")
     return table
 
 
-def _order(comparison: Comparison) -> list[str]:
-    """Return the policies' names, the checkpoint first."""
-    return sorted(comparison.policies, key=lambda name: name != CHECKPOINT)
+def _order(comparison: Comparison, seeds: SeedStatistics | None = None) -> list[str]:
+    """Return the rows' names, the checkpoint or all its seeds first, failed ones too."""
+    own = [seed.name for seed in seeds.seeds] if seeds else [CHECKPOINT]
+    return [*(n for n in own if seeds or n in comparison.policies)] + [
+        name for name in comparison.policies if name not in own
+    ]
 
 
 def _cells(result: PolicyResult, digits: int, metrics: list[str]) -> list[str]:
     estimate = result.estimate
-    shown = [_number(estimate.mean, digits), f"± {_number(estimate.half_width, digits)}"]
-    shown.append(_number(result.worst, min(digits, 1)))
+    shown = [number(estimate.mean, digits), f"± {number(estimate.half_width, digits)}"]
+    shown.append(number(result.worst, min(digits, 1)))
     for name in metrics:
         value = result.metrics[name]
-        shown.append(f"{100 * value:.1f}" if name in SHARES else _number(value, 1))
+        shown.append(f"{100 * value:.1f}" if name in SHARES else number(value, 1))
     return [*shown, "" if result.gap is None else f"{100 * result.gap:.2f}"]
 
 
-def _digits(estimates: Iterable[Estimate]) -> int:
+def decimals(estimates: Iterable[Estimate]) -> int:
     """Return the decimals that the narrowest interval deserves, 0 to 3."""
     widths = [e.half_width for e in estimates if e.half_width > 0]
     narrowest = min(widths, default=1.0)
     return next((d for d in range(3) if narrowest * 10**d >= 10), 3)
 
 
-def _number(value: float, digits: int) -> str:
+def number(value: float, digits: int) -> str:
+    """Return a number as tables show it; from 10,000 on without decimals."""
     return f"{value:,.{0 if abs(value) >= 10_000 else digits}f}"
 
 
@@ -133,35 +157,76 @@ def _differences(comparison: Comparison) -> list[Text]:
     others = [name for name in _order(comparison) if name != first]
     if not others:
         return []
-    digits = _digits(paired.values())
+    digits = decimals(paired.values())
     width = max(map(len, others))
     lines = [Text(f"\n{first} minus ..., paired on the same episodes [95% CI]", style="bold")]
     for other in others:
-        low, high = (_number(bound, digits) for bound in paired[other].ci95)
-        mean = f"{_number(paired[other].mean, digits):>11}"
+        low, high = (number(bound, digits) for bound in paired[other].ci95)
+        mean = f"{number(paired[other].mean, digits):>11}"
         better = f"better in {100 * policies[first].better[other]:.1f}%"
         lines.append(Text(f"  {other:<{width}} {mean}  {f'[{low}, {high}]':<20}  {better}"))
     return lines
 
 
-def _captions(comparison: Comparison) -> list[Text]:
+def _over_seeds(seeds: SeedStatistics, comparison: Comparison) -> list[Text]:
+    """Return the interquartile mean over the seeds, and a line against each rival."""
+    digits = decimals(result.estimate for result in comparison.policies.values())
+    failed = f", {len(seeds.failed)} failed" if seeds.failed else ""
+    lines = [Text(f"\ninterquartile mean of {len(seeds.seeds)} seeds{failed} [95% CI]", "bold")]
+    gap = "" if seeds.gap is None else f"  gap {100 * seeds.gap:.2f}%"
+    told = _interval(seeds.iqm, digits).strip()
+    lines.append(Text(f"  return {told}{gap}  worst 5% {number(seeds.worst, 1)}"))
+    if seeds.iqm_finished is not None:
+        lines.append(Text(f"  without the failed {_interval(seeds.iqm_finished, digits).strip()}"))
+    lines.append(Text("\n... minus a rival's return [95% CI]; better in: episodes, seeds", "bold"))
+    width = max(map(len, seeds.rivals))
+    for name, rival in seeds.rivals.items():
+        low, high = rival.better_episodes.ci95 or (rival.better_episodes.value,) * 2
+        better = f"{100 * rival.better_episodes.value:.1f}% [{100 * low:.1f}, {100 * high:.1f}]"
+        told = f"{_interval(rival.difference, digits):<34}"
+        lines.append(Text(f"  {name:<{width}} {told} {better}, {100 * rival.better_seeds:.0f}%"))
+    return lines
+
+
+def _interval(interval: Interval, digits: int) -> str:
+    """Return a value and its interval, the value in a column of its own."""
+    bounds = "  (one seed: no interval)"
+    if interval.ci95 is not None:
+        low, high = (number(bound, digits) for bound in interval.ci95)
+        bounds = f"  [{low}, {high}]"
+    return f"{number(interval.value, digits):>10}{bounds}"
+
+
+def seed_captions(seeds: SeedStatistics) -> list[str]:
+    """Return why seeds failed, and what the interval over seeds means."""
+    told = [f"{seed.name} failed: {seed.failed}" for seed in seeds.failed]
+    if seeds.failed:
+        told.append("A failed seed counts as random play in all that is said of the seeds.")
+    told.append(
+        "Over seeds: mean of the middle half of the seeds' returns (of 2 or 3, of all); CI: "
+        "bootstrap over seeds on these episodes, too narrow where the seeds are few."
+    )
+    return told
+
+
+def captions(comparison: Comparison) -> list[str]:
     """Return what the numbers mean."""
-    captions = []
+    told = []
     reference = comparison.reference
     if reference is not None:
         label = reference.kind.replace("_", " ")
-        captions.append(f"Gap = ({label} - return) / ({label} - return of random).")
-        captions.append(f"{label.capitalize()}: {reference.note}" if reference.note else "")
+        told.append(f"Gap = ({label} - return) / ({label} - return of random).")
+        told.append(f"{label.capitalize()}: {reference.note}" if reference.note else "")
     if comparison.control_variates:
         names = ", ".join(comparison.control_variates)
-        captions.append(
+        told.append(
             "Mean return: regression on control variates of known mean "
             f"({names}); CI: Student t on its residuals."
         )
     else:
-        captions.append("CI: Student t.")
+        told.append("CI: Student t.")
     if comparison.problem == "stores":
-        captions[-1] = f"{captions[-1]} An episode is a world: what its stores share is in the CI."
-        captions.insert(0, f"Return: {MEANINGS[comparison.measure]}.")
-    captions += comparison.notes
-    return [Text(caption, style="dim") for caption in captions if caption]
+        told[-1] = f"{told[-1]} An episode is a world: what its stores share is in the CI."
+        told.insert(0, f"Return: {MEANINGS[comparison.measure]}.")
+    told += comparison.notes
+    return [caption for caption in told if caption]

@@ -1,0 +1,109 @@
+"""The report of a run: its comparison, how it learned, what it was, as a page and pictures."""
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from agents import beginning, run_folder
+from agents.contest import Contest
+from agents.entries import Entry
+from agents.logs import ROWS
+from evaluation.report.material import Curve, Material
+from evaluation.report.pages import build
+from inventory.errors import InputError
+from inventory.files import read_bytes
+
+MOST_BYTES = 50_000_000
+"""Of a log that curves are read from."""
+
+STEPS, SCORE = "time/total_timesteps", "evaluation/return"
+
+
+def write_report(
+    entry: Entry, contest: Contest, scenario: str | None = None, *, stochastic: bool = False
+) -> Path:
+    """Write ``report.html``, and the pictures as PNG under ``report/``, into a run's folder.
+
+    The report of several seeds, ``report_seeds.html``, is written into the first one's; that of
+    another scenario bears its name.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    folder = entry.folders[0]
+    parts = ["report", "seeds" if entry.seeds else "", scenario or ""]
+    stem = "_".join(part for part in parts if part)
+    page, files = build(_material(entry, contest, scenario, stochastic=stochastic))
+    pictures = folder / stem
+    pictures.mkdir(exist_ok=True)
+    for name, content in files.items():
+        run_folder.write_whole(pictures / name, content)
+    run_folder.write_whole(folder / f"{stem}.html", page.encode())
+    return folder / f"{stem}.html"
+
+
+def _material(
+    entry: Entry, contest: Contest, scenario: str | None, *, stochastic: bool
+) -> Material:
+    run = entry.run
+    s = run.settings
+    what = f"{len(entry.seeds)} seeds of {s.algo}" if entry.seeds else s.algo
+    where = f", scenario {scenario}" if scenario else ""
+    versions = beginning.read_versions(run_folder.last_phase(entry.folders[0]))
+    folders = "\n".join(str(folder) for folder in entry.folders)
+    return Material(
+        title=f"{what} on {s.problem}{where}: {entry.folders[0].resolve().name}",
+        problem=run.problem,
+        parameters=run.parameters,
+        policies=contest.policies,
+        results=contest.results,
+        curves=tuple(curve for folder in entry.folders for curve in read_curves(folder)),
+        facts={
+            "Configuration": run.to_yaml(),
+            "Trained with": json.dumps(versions, indent=2),
+            "Evaluated with": json.dumps(run_folder.versions(), indent=2),
+            "Run": folders,
+            "All numbers": contest.results.text(),
+        },
+        observe_step=s.observation.step,
+        deterministic=not stochastic,
+    )
+
+
+def read_curves(folder: Path) -> list[Curve]:
+    """Return how a run learned: one curve, or one per phase; none where no log can be read."""
+    curves = []
+    for home in run_folder.phases(folder) or [folder]:
+        label = home.name.replace("_", " ") if home != folder else "agent"
+        logs = [home / ROWS, *sorted((home / run_folder.PLAYERS).glob(f"*/{ROWS}"))]
+        found = [curve for log in logs if (curve := _read_curve(log, label)) is not None]
+        curves += found[:1]  # learners that take turns are scored together, in the first one's log
+    return curves
+
+
+def _read_curve(log: Path, label: str) -> Curve | None:
+    """Return the scores in a ``progress.csv``, or None where there are none."""
+    try:
+        text = read_bytes(log, MOST_BYTES).decode()
+        rows = list(csv.DictReader(io.StringIO(text)))
+    except (InputError, UnicodeError, csv.Error):
+        return None
+    points = {_number(row.get(STEPS)): _number(row.get(SCORE)) for row in rows}
+    known = sorted((x, y) for x, y in points.items() if math.isfinite(x) and math.isfinite(y))
+    if not known:
+        return None
+    steps, returns = np.array(known).T
+    return Curve(label, steps, returns)
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan

@@ -1,0 +1,171 @@
+"""Pictures of what policies do: one episode, and the action over the state."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib.patches import Patch
+
+from evaluation.report.acting import ActionMap, action_names, cash_actions, chain_orders
+from evaluation.report.material import Material
+from evaluation.report.theme import INK, NARROW, SOFT, WIDE, new_figure
+from evaluation.report.watching import Floats
+
+MOST_LINES = 4
+"""Stores that have a line each; of more, the median and the range are drawn."""
+
+DASHES = ("-", "--", ":", "-.")
+
+
+def draw_episode(material: Material, *, wide: bool) -> Any:
+    """Draw one episode, the agent's on the left and the best rival's on the right."""
+    names = [n for n in (material.agent, material.rival) if n is not None]
+    panels = PANELS[material.problem.name]
+    across = len(names) if wide else 1
+    blocks = [names] if wide else [[name] for name in names]
+    lines = len(panels) * len(blocks)
+    figure = new_figure(WIDE if wide else NARROW, 1.35 * lines + 0.5)
+    grid = figure.subplots(lines, across, squeeze=False, sharex=True)
+    for number, (title, draw) in enumerate(panels):
+        shown = []
+        for block, own in enumerate(blocks):
+            for column, name in enumerate(own):
+                axes = grid[block * len(panels) + number, column]
+                steps = {k: v[:, material.episode] for k, v in material.watched[name].steps.items()}
+                draw(axes, steps, material.colours[name])
+                axes.set_title(f"{material.label(name)}: {title}")
+                if draw is _actions:
+                    names_of_actions(axes, material.parameters)
+                else:
+                    axes.locator_params(axis="y", nbins=4)
+                shown.append(axes)
+        low = min(axes.get_ylim()[0] for axes in shown)
+        high = max(axes.get_ylim()[1] for axes in shown)
+        for axes in shown:
+            axes.set_ylim(low, high)
+    unit = "day" if material.problem.name == "stores" else "step"
+    for axes in grid[-1]:
+        axes.set_xlabel(unit)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=4 if wide else 2)
+    return figure
+
+
+def _lines(name: str) -> Callable[..., None]:
+    """Return what draws a quantity of every store, or one number per step."""
+
+    def draw(axes: Any, steps: dict[str, Floats], colour: str) -> None:
+        values = steps[name] if steps[name].ndim == 2 else steps[name][:, None]
+        days = np.arange(len(values))
+        single = values.shape[1] == 1
+        if values.shape[1] <= MOST_LINES:
+            for i, line in enumerate(values.T):
+                label = None if single else f"store {i + 1}"
+                axes.plot(days, line, color=colour, linestyle=DASHES[i], label=label)
+        else:
+            low, middle, high = np.quantile(values, (0.0, 0.5, 1.0), axis=1)
+            axes.fill_between(
+                days, low, high, color=colour, alpha=0.2, linewidth=0, label="lowest to highest"
+            )
+            axes.plot(days, middle, color=colour, label=f"median of {values.shape[1]} stores")
+        axes.set_ylim(0, max(1.0, 1.08 * _highest(values)))
+
+    return draw
+
+
+def _bars(*names: str) -> Callable[..., None]:
+    """Return what draws the sum over the stores of one quantity, or two upon each other."""
+
+    def draw(axes: Any, steps: dict[str, Floats], colour: str) -> None:
+        bottom: Any = 0.0
+        for number, name in enumerate(names):
+            values = steps[name].reshape(len(steps[name]), -1).sum(axis=1)
+            alpha = 0.9 if number == 0 else 0.4
+            label = name if len(names) > 1 else None
+            days = range(len(values))
+            axes.bar(days, values, 0.85, bottom, color=colour, alpha=alpha, label=label)
+            bottom = bottom + np.nan_to_num(values)
+        axes.set_ylim(0, max(1.0, 1.08 * _highest(np.asarray(bottom))))
+
+    return draw
+
+
+def _highest(values: Floats) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.max()) if finite.size else 0.0
+
+
+def _actions(axes: Any, steps: dict[str, Floats], colour: str) -> None:
+    """Draw which action was taken in every step."""
+    axes.plot(steps["action"], "|", color=colour, markersize=5, markeredgewidth=1.8)
+
+
+def names_of_actions(axes: Any, parameters: Any) -> None:
+    """Let an axis name the actions of the cash problem."""
+    names = action_names(parameters)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+
+
+PANELS: dict[str, list[tuple[str, Callable[..., None]]]] = {
+    "stores": [
+        ("on hand [units]", _lines("on_hand")),
+        ("orders [units]", _lines("order")),
+        ("lost sales, all stores [units]", _bars("lost")),
+        ("warehouse on hand [units]", _lines("warehouse")),
+    ],
+    "cash": [
+        ("raw stock [units]", _lines("raw")),
+        ("product stock [units]", _lines("product")),
+        ("sold and unmet demand [units]", _bars("sold", "unmet")),
+        ("cash", _lines("cash")),
+        ("action", _actions),
+    ],
+}
+"""By problem, the panels of an episode: title and what draws it."""
+
+
+def draw_policy(material: Material, *, wide: bool) -> Any:
+    """Draw what the agent, the best rival and the optimum do, over the state."""
+    optimum = "optimum" if "optimum" in material.policies else None
+    names = [n for n in (material.agent, material.rival, optimum) if n is not None]
+    make = chain_orders if material.problem.name == "stores" else cash_actions
+    maps = {name: make(material, name) for name in names}
+    across = len(names) if wide else 1
+    size = (WIDE, 3.5) if wide else (NARROW, 2.3 * len(names) + 0.7)
+    figure = new_figure(*size)
+    grid = figure.subplots(-(-len(names) // across), across, sharey=wide, squeeze=False)
+    for axes, (name, drawn) in zip(grid.flat, maps.items(), strict=True):
+        _map(axes, drawn)
+        axes.set_title(material.label(name))
+        if not wide or axes is grid[0, 0]:
+            axes.set_ylabel(drawn.y_label)
+        if wide or axes is grid[-1, 0]:
+            axes.set_xlabel(drawn.x_label)
+    used = sorted({int(i) for drawn in maps.values() for i in np.unique(drawn.chosen)})
+    labels, colours = maps[names[0]].labels, maps[names[0]].colours
+    patches = [Patch(facecolor=colours[i], label=labels[i]) for i in used]
+    figure.legend(handles=patches, loc="outside lower center", ncols=6 if wide else 3)
+    return figure
+
+
+def _map(axes: Any, drawn: ActionMap) -> None:
+    """Draw the actions as cells, and a dot wherever the policy itself has been."""
+    rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in drawn.colours], np.uint8)
+    x, y = drawn.x, drawn.y
+    extent = (*_edges(x), *_edges(y))
+    axes.imshow(
+        rgb[drawn.chosen], origin="lower", aspect="auto", extent=extent, interpolation="nearest"
+    )
+    axes.plot(*drawn.visited, ".", color="#101419", markersize=2.2, alpha=0.75, linestyle="none")
+    axes.set_xlim(extent[:2])
+    axes.set_ylim(extent[2:])
+    axes.locator_params(axis="both", nbins=5)
+    axes.grid(visible=False)
+    axes.tick_params(color=SOFT, labelcolor=INK)
+
+
+def _edges(values: Floats) -> tuple[float, float]:
+    half = (values[1] - values[0]) / 2 if values.size > 1 else 0.5
+    return float(values[0] - half), float(values[-1] + half)

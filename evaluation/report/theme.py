@@ -1,0 +1,155 @@
+"""How pictures look: colours that hold on light and on dark, sizes, and the way into the page.
+
+A figure is drawn once, in the light colours. On the page every colour becomes a CSS variable, so
+that the same drawing follows the reader's colour scheme; the PNG keeps the light ones.
+"""
+
+import io
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+INK, SOFT, GRID, PAPER = "#1c2024", "#5c6670", "#d9dee3", "#fefefe"
+AGENT, OPTIMUM, RANDOM = "#0b63a8", "#1d2125", "#8a939c"
+RIVALS = ("#c8500a", "#0a8060", "#a23b84", "#8a6d00", "#1f8fb3", "#6b4fbb", "#b0304a", "#4c7a1f")
+"""After Okabe and Ito's palette, darkened until lines stand out from white at 3:1."""
+
+DARK = {
+    INK: "#e8ebee",
+    SOFT: "#a3adb7",
+    GRID: "#343b43",
+    PAPER: "#15191e",
+    AGENT: "#62b1f2",
+    OPTIMUM: "#f4f6f8",
+    RANDOM: "#7f8993",
+    **dict(
+        zip(
+            RIVALS,
+            (
+                *("#ff9354", "#3fcc9f", "#e78fcb", "#e2c04a"),
+                *("#6fd0ea", "#b39df5", "#ff8fa3", "#a6d46f"),
+            ),
+            strict=True,
+        )
+    ),
+}
+"""By light colour, the one that takes its place on dark."""
+
+VARIABLES = {light: f"--c{i}" for i, light in enumerate(DARK)}
+"""By light colour, its CSS variable."""
+
+WIDE, NARROW = 9.4, 4.5
+"""Widths of a figure, for wide and for narrow pages [inches]."""
+
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.labelsize": 8.5,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "axes.formatter.use_mathtext": False,
+    "axes.unicode_minus": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "figure.facecolor": "none",
+    "lines.linewidth": 1.6,
+    "svg.fonttype": "none",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the report's style within this context, and as before after it."""
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in inches that no other code knows of."""
+    engine = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06, wspace=0.04, hspace=0.06)
+    figure = Figure(figsize=(width, height), layout=engine)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def colours(names: Iterable[str], agents: Iterable[str]) -> dict[str, str]:
+    """Return every policy's colour, the same in all pictures: agents, optimum, random, rivals."""
+    fixed = {"optimum": OPTIMUM, "random": RANDOM, **dict.fromkeys(agents, AGENT)}
+    rivals = [name for name in names if name not in fixed]
+    return {**fixed, **{name: RIVALS[i % len(RIVALS)] for i, name in enumerate(rivals)}}
+
+
+def spoken(name: str) -> str:
+    """Return the name of a policy as pictures show it."""
+    return name.replace("_", " ")
+
+
+def to_png(figure: Figure) -> bytes:
+    """Return the picture on white."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=150, facecolor="white")
+    return file.getvalue()
+
+
+def to_svg(figure: Figure, name: str, label: str) -> str:
+    """Return the picture as an ``<svg>`` for the page, its colours as CSS variables.
+
+    Parameters
+    ----------
+    figure : Figure
+        The picture.
+    name : str
+        Makes the ids of its clip paths differ from those of the page's other pictures.
+    label : str
+        What a screen reader says of it.
+    """
+    file = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        nothing: Any = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)
+    text = re.sub(r' xmlns(?::xlink)?="[^"]*"', "", text).replace("xlink:href", "href")
+    for light, variable in VARIABLES.items():
+        text = text.replace(light, f"var({variable})")
+    said = label.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    return text.replace("<svg", f'<svg role="img" aria-label="{said}"', 1)
+
+
+def css_variables() -> str:
+    """Return the colours of both schemes as CSS."""
+    light = ";".join(f"{variable}:{colour}" for colour, variable in VARIABLES.items())
+    dark = ";".join(f"{VARIABLES[colour]}:{instead}" for colour, instead in DARK.items())
+    return (
+        f":root{{color-scheme:light dark;{light}}}\n"
+        f"@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+    )

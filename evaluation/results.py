@@ -1,0 +1,168 @@
+"""What a comparison came to, in the three forms a command prints: a table, JSON and CSV."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from evaluation.comparison import Comparison, PolicyResult
+from evaluation.seeds import SeedStatistics
+from evaluation.table import CHECKPOINT, REFERENCE_NAMES, show
+from evaluation.tiers import TierResults, tier_table
+
+COLUMNS = (
+    "policy",
+    "kind",
+    "run",
+    "seed",
+    "failed",
+    "return_mean",
+    "return_ci95_low",
+    "return_ci95_high",
+    "return_worst_5_percent",
+    "gap",
+    "compared",
+    "difference",
+    "difference_ci95_low",
+    "difference_ci95_high",
+    "better_episodes",
+    "better_seeds",
+)
+"""Columns of the CSV that every problem has. `difference` is that of `compared` less the row's
+policy, and the shares say where `compared` is better."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """A comparison, with what belongs to it.
+
+    Attributes
+    ----------
+    comparison : Comparison
+        All policies on common episodes.
+    seeds : SeedStatistics or None
+        The recipe over its seeds, where there are several.
+    tiers : TierResults or None
+        The tiers of the supply chain, after each phase of the training.
+    """
+
+    comparison: Comparison
+    seeds: SeedStatistics | None = None
+    tiers: TierResults | None = None
+
+    @property
+    def first(self) -> str:
+        """The policy that others are set against: the checkpoint, the seeds, or else the best."""
+        if self.seeds is not None:
+            return "interquartile_mean"
+        policies = self.comparison.policies
+        best = max(policies, key=lambda name: policies[name].estimate.mean)
+        return CHECKPOINT if CHECKPOINT in policies else best
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all numbers as JSON values."""
+        values = self.comparison.to_json()
+        for name in ("seeds", "tiers"):
+            part: SeedStatistics | TierResults | None = getattr(self, name)
+            if part is not None:
+                values[name] = part.to_json()
+        return values
+
+    def text(self) -> str:
+        """Return the text of ``--json`` and of ``evaluation.json``."""
+        return json.dumps(self.to_json(), indent=2, allow_nan=False)
+
+    def to_csv(self) -> str:
+        """Return a row per policy, the failed seeds, the seeds together, and the reference."""
+        metrics = [m for r in self.comparison.policies.values() for m in r.metrics]
+        columns = [*COLUMNS, *dict.fromkeys(metrics)]
+        file = io.StringIO()
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self._rows())
+        return file.getvalue()
+
+    def show(self, console: Console | None = None) -> None:
+        """Print the table."""
+        console = console or Console()
+        show(self.comparison, console, self.seeds)
+        if self.tiers is not None:
+            console.print(tier_table(self.tiers))
+
+    def _rows(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        seeds = self.seeds.seeds if self.seeds else ()
+        for seed in seeds:
+            own: dict[str, Any] = {
+                "policy": seed.name,
+                "kind": "agent",
+                "run": seed.run,
+                "seed": seed.seed,
+            }
+            if seed.failed is None:
+                own |= _numbers(self.comparison.policies[seed.name])
+            rows.append({**own, "failed": seed.failed})
+        if self.seeds is not None:
+            low, high = self.seeds.iqm.ci95 or (None, None)
+            rows.append(
+                {
+                    "policy": self.first,
+                    "kind": "seeds",
+                    "return_mean": self.seeds.iqm.value,
+                    "return_ci95_low": low,
+                    "return_ci95_high": high,
+                    "return_worst_5_percent": self.seeds.worst,
+                    "gap": self.seeds.gap,
+                }
+            )
+        names = {seed.name for seed in seeds}
+        for name, result in self.comparison.policies.items():
+            if name not in names:
+                kind = "agent" if name == CHECKPOINT else "baseline"
+                rows.append(
+                    {"policy": name, "kind": kind, **_numbers(result), **self._against(name)}
+                )
+        reference = self.comparison.reference
+        if reference is not None:
+            told = self.comparison.to_json()["reference"]["value"]
+            label = REFERENCE_NAMES[reference.kind]
+            rows.append({"policy": label, "kind": "reference", "return_mean": told, "gap": 0.0})
+        return rows
+
+    def _against(self, name: str) -> Mapping[str, Any]:
+        """Return the first policy against another, as the table has it."""
+        if name == self.first:
+            return {}
+        if self.seeds is not None:
+            rival = self.seeds.rivals[name]
+            low, high = rival.difference.ci95 or (None, None)
+            difference, better = rival.difference.value, rival.better_episodes.value
+            seeds: float | None = rival.better_seeds
+        else:
+            first = self.comparison.policies[self.first]
+            (low, high), difference = first.paired[name].ci95, first.paired[name].mean
+            better, seeds = first.better[name], None
+        return {
+            "compared": self.first,
+            "difference": difference,
+            "difference_ci95_low": low,
+            "difference_ci95_high": high,
+            "better_episodes": better,
+            "better_seeds": seeds,
+        }
+
+
+def _numbers(result: PolicyResult) -> dict[str, Any]:
+    low, high = result.estimate.ci95
+    return {
+        "return_mean": result.estimate.mean,
+        "return_ci95_low": low,
+        "return_ci95_high": high,
+        "return_worst_5_percent": result.worst,
+        "gap": result.gap,
+        **result.metrics,
+    }
