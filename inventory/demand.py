@@ -3,22 +3,18 @@
 import datetime as dt
 import math
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Protocol
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from inventory.batch import Split
-from inventory.demand_file import read_days
-from inventory.errors import FrozenModel, InputError
+from inventory.demand_files import DemandSource, read_demand
+from inventory.demand_periods import period_days
+from inventory.errors import InputError
 from inventory.sampling import normal
-
-VALIDATION_SHARE = 0.15
-"""Share of the days before the split that select the best model, where no date is given."""
 
 
 class DemandLaw(Protocol):
@@ -85,27 +81,15 @@ def expected_sales(on_hand: float, mean: float, std: float) -> float:
     return std * _loss(-mean / std) - lost
 
 
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError("no such file")
-    return path
-
-
-class DemandFile(FrozenModel):
-    """Dated demand in a CSV file: one row per day, columns chosen by name.
+class DemandFile(DemandSource):
+    """Dated demand of one store in a file; see `inventory.demand_files.DemandSource`.
 
     Episodes are windows of consecutive days. Training draws its windows before `validation`,
     the best model is selected between `validation` and `split`, and evaluation sees the days
     from `split` on; no day is in two periods.
     """
 
-    file: Annotated[Path, AfterValidator(_existing)]
-    column: str
-    date: str = "date"
-    split: dt.date = Field(description="first day of the evaluation period")
-    validation: dt.date | None = Field(
-        None, description="first day of the selection period; default: last 15 % before the split"
-    )
+    column: str = Field(description="the store: a column of a wide file")
 
 
 @dataclass(frozen=True)
@@ -141,26 +125,9 @@ class HistoricalDemand:
 
 def demand_period(source: DemandFile, split: Split) -> HistoricalDemand:
     """Return the days of `source` that may be used for `split` (tuning uses training days)."""
-    first_day, demand = _read_days(source)
-    cut = (source.split - first_day).days
-    if not 0 < cut < demand.size:
-        last = first_day + dt.timedelta(days=demand.size - 1)
-        raise InputError(
-            f"split = {source.split}: must lie after {first_day} and not after {last}, "
-            f"the days of {source.file.name}"
-        )
-    chosen = source.validation
-    start = round(cut * (1 - VALIDATION_SHARE)) if chosen is None else (chosen - first_day).days
-    if not 0 < start < cut:
-        raise InputError(
-            f"validation = {chosen}: must lie after {first_day} and before the split {source.split}"
-        )
-    bounds = {"validation": (start, cut), "evaluation": (cut, demand.size)}
-    low, high = bounds.get(split, (0, start))
-    return HistoricalDemand(first_day + dt.timedelta(days=low), demand[low:high])
-
-
-@lru_cache(maxsize=8)
-def _read_days(source: DemandFile) -> tuple[dt.date, NDArray[np.float64]]:
-    """Read the file once: its first day and the demand of every day."""
-    return read_days(source.file, source.date, source.column)
+    table = read_demand(source.model_copy(update={"stores": (source.column,)}))
+    if len(table.skus) > 1:
+        raise InputError(f"{table.name}: holds {len(table.skus):,} SKUs; keep the rows of one")
+    days = period_days(table, source, split)
+    first_day = table.first_day + dt.timedelta(days=days.start)
+    return HistoricalDemand(first_day, table.demand[days.start : days.stop, 0, 0])

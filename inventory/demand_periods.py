@@ -1,0 +1,46 @@
+"""What the days of a file are for: training, selection of the best model, evaluation."""
+
+import datetime as dt
+
+from inventory.batch import Split
+from inventory.demand_files import DemandSource, DemandTable
+from inventory.errors import InputError
+
+EVALUATION_SHARE = 0.25
+"""Share of the days that evaluation takes, where no split is given."""
+
+VALIDATION_SHARE = 0.15
+"""Share of the days before the split that select the best model, where no date is given."""
+
+
+def period_days(table: DemandTable, source: DemandSource, split: Split) -> range:
+    """Return the days of the file that may be used for `split`; tuning uses training days.
+
+    Training comes before `source.validation`, selection of the best model from there to
+    `source.split`, evaluation after it; no day is in two of them.
+
+    Raises
+    ------
+    InputError
+        If a date leaves a period without days.
+    """
+    cut = _place(table, source.split, round(table.days * (1 - EVALUATION_SHARE)))
+    if not 0 < cut < table.days:
+        raise InputError(
+            f"split = {source.split}: must lie after {table.first_day} and not after "
+            f"{table.last_day}, the days of {table.name}"
+        )
+    start = _place(table, source.validation, round(cut * (1 - VALIDATION_SHARE)))
+    if not 0 < start < cut:
+        day = table.first_day + dt.timedelta(days=cut)
+        raise InputError(
+            f"validation = {source.validation}: must lie after {table.first_day} and before the "
+            f"split {day}"
+        )
+    if split == "evaluation":
+        return range(cut, table.days)
+    return range(start, cut) if split == "validation" else range(start)
+
+
+def _place(table: DemandTable, day: dt.date | None, otherwise: int) -> int:
+    return otherwise if day is None else (day - table.first_day).days
