@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
@@ -71,7 +71,7 @@ def write(run: Path, steps: int, state: Mapping[str, Any], files: Mapping[str, b
         temporary.rename(home / str(steps))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    _flush_folder(home)
+    _flush(home)
     for old in found(run)[:-KEPT]:
         shutil.rmtree(home / str(old), ignore_errors=True)
 
@@ -84,26 +84,21 @@ def _fill(folder: Path, state: Mapping[str, Any], files: Mapping[str, bytes]) ->
         _put(folder / name, content)
     with (folder / ARRAYS).open("w+b") as file:
         np.savez(file, allow_pickle=False, **arrays)
-        _flush(file)
         file.seek(0)
         sums[ARRAYS] = hashlib.file_digest(file, "sha256").hexdigest()
     _put(folder / SUMS, json.dumps(sums, indent=2).encode())
-    _flush_folder(folder)
+    for name in (*sums, SUMS):  # all at once: the disk then waits once
+        _flush(folder / name)
+    _flush(folder)
 
 
 def _put(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        _flush(file)
+    path.write_bytes(content)
 
 
-def _flush(file: IO[bytes]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
+def _flush(path: Path) -> None:
+    """Have a file or a folder on the disk, whatever happens to the machine."""
+    number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
     finally:

@@ -26,6 +26,8 @@ def run(command: click.Command) -> NoReturn:
         _fail(error.format_message())
     except (InputError, OSError) as error:
         _fail(str(error))
+    except MemoryError as error:
+        _fail(f"not enough memory: {error}; reduce n_envs, evaluation.episodes or the network")
     except NumericalError as error:
         _fail(str(error), NOT_FINITE)
     except (KeyboardInterrupt, click.Abort):

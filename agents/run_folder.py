@@ -13,6 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents.config import RunConfig, from_dict, read_yaml
+from agents.memory import check_memory
 from agents.tensors import read_tensors, size_of
 from inventory.errors import InputError, short
 from inventory.files import MAX_ARCHIVE_BYTES, check_regular, read_bytes
@@ -168,7 +169,9 @@ def read_config(folder: Path) -> RunConfig:
     """Return the configuration of a run."""
     try:
         check_regular(folder / CONFIG)
-        return from_dict(read_yaml(folder / CONFIG))
+        config = from_dict(read_yaml(folder / CONFIG))
+        check_memory(config)
+        return config
     except InputError as error:
         told = str(error).removeprefix(f"{folder / CONFIG}: ")
         raise InputError(f"{folder / CONFIG}: {told}") from None

@@ -13,6 +13,7 @@ from agents.cast import Cast, assemble
 from agents.config import RunConfig
 from agents.examiner import Examiner
 from agents.logs import silent_writers
+from agents.memory import check_memory
 from agents.session import Session
 from inventory.errors import InputError, NumericalError
 
@@ -109,6 +110,7 @@ def go_on(config: RunConfig, folder: Path, *, quiet: bool = True) -> Trained:
 
 def _prepare(config: RunConfig, start: Path | None, *, quiet: bool) -> tuple[Examiner, Cast]:
     check_device(config.settings.device)
+    check_memory(config)
     torch.set_num_threads(1)
     torch.distributions.Distribution.set_default_validate_args(False)
     status = console.screen.status("preparing (the first time, compiling takes a moment)")

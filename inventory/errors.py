@@ -93,8 +93,10 @@ def _describe(model: type[BaseModel], error: ValidationError, where: str) -> str
     others = len({tuple(_named(problem["loc"])) for problem in problems}) - 1
     more = f" (and {others} more)" if others else ""
     if first["type"] == "extra_forbidden":
-        known = _fields_at(model, first["loc"][:-1])
-        return f"unknown key {short(name)}{nearest(path[-1], known) if known else ''}{more}"
+        known, key = _fields_at(model, first["loc"][:-1]), str(first["loc"][-1])
+        within = ([where] if where else []) + _named(first["loc"][:-1])
+        told = nearest(key, known) if known else ""
+        return f"unknown key {short('.'.join([*within, key]))}{told}{more}"
     if first["type"] == "missing":
         return f"{name} is missing{more}"
     said = [_message(problem) for problem in problems if _named(problem["loc"]) == path]

@@ -16,6 +16,9 @@ from inventory.supply_chain_law import LANE
 Amount = Annotated[float, Field(ge=0, le=1e9)]
 Grid = Annotated[tuple[Amount, ...], Field(min_length=1, max_length=256)]
 MAX_STORES = 10_000
+MAX_STORE_DAYS = 20_000_000
+"""Products times stores times days, each of which has a law of demand of its own."""
+
 DEFAULT_SITES = ((1.0, 500.0), (1.2, 600.0), (1.5, 750.0))
 DEFAULT_MULTIPLES = (0.0, 0.5, 1.0, 1.5)
 
@@ -174,6 +177,11 @@ class SupplyChainParameters(FrozenModel):
         if self.warmup_days >= self.horizon:
             raise ValueError(
                 f"warmup_days = {self.warmup_days}: must be less than the horizon, {self.horizon}"
+            )
+        if len(self.sku) * self.horizon * self.num_stores > MAX_STORE_DAYS:
+            raise ValueError(
+                f"{self.num_stores:,} stores, {self.horizon:,} days and {len(self.sku):,} products "
+                f"are too many together: at most {MAX_STORE_DAYS:,} as a product"
             )
         lanes = self.lanes()
         sizes = {(len(lane.store.grid), len(lane.warehouse.order_units)) for lane in lanes}

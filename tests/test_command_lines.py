@@ -198,7 +198,7 @@ def test_ctrl_c_saves_what_was_learned(tmp_path):
         (("--set", "holding_cost=-1"), "parameters.holding_cost = -1"),
         (("--set", "buy_lots=[0]"), "parameters.buy_lots"),
         (("--set", "observation.scale=[1, 2]"), "observation.scale has 2 entries"),
-        (("--n-envs", "65536", "--set", "max_steps=100000"), "too many to hold at once"),
+        (("--n-envs", "65536", "--set", "max_steps=100000"), "GiB of memory"),
         (("--device", "cuda:7"), "device = 'cuda:7': torch finds none here"),
         (("--config", "absent.yaml"), "absent.yaml: no such file"),
         (("--problem", "stores", "--config", BAKERY), "about the cash problem, not stores"),
