@@ -60,11 +60,25 @@ class NumberedRollouts:
             super().dump_logs(self.rollouts)  # type: ignore[misc]
 
 
-class BatchedPPO(NumberedRollouts, PPO):
+class FallingEntropy:
+    """Let the bonus for entropy follow a schedule, as SB3 does with the learning rate."""
+
+    entropy_schedule: LinearSchedule | None = None
+    ent_coef: float
+    _current_progress_remaining: float
+
+    def train(self) -> None:
+        """Learn from a rollout, with the bonus of this moment."""
+        if self.entropy_schedule is not None:
+            self.ent_coef = self.entropy_schedule(self._current_progress_remaining)
+        super().train()  # type: ignore[misc]
+
+
+class BatchedPPO(FallingEntropy, NumberedRollouts, PPO):
     """PPO whose rollouts are numbered."""
 
 
-class BatchedA2C(NumberedRollouts, A2C):
+class BatchedA2C(FallingEntropy, NumberedRollouts, A2C):
     """A2C whose rollouts are numbered."""
 
 
@@ -72,11 +86,11 @@ class BatchedTRPO(NumberedRollouts, TRPO):
     """TRPO whose rollouts are numbered."""
 
 
-class BatchedMaskablePPO(NumberedRollouts, MaskablePPO):
+class BatchedMaskablePPO(FallingEntropy, NumberedRollouts, MaskablePPO):
     """PPO with masks whose rollouts are numbered."""
 
 
-class BatchedRecurrentPPO(NumberedRollouts, RecurrentPPO):
+class BatchedRecurrentPPO(FallingEntropy, NumberedRollouts, RecurrentPPO):
     """Recurrent PPO whose rollouts are numbered."""
 
 
@@ -160,6 +174,8 @@ def build_model(
         exclude={
             "learning_rate",
             "learning_rate_final",
+            "ent_coef_final",
+            "initial_order",
             "net_arch",
             "activation",
             "n_quantiles",
@@ -192,6 +208,9 @@ def build_model(
             device=device,
             **options,
         )
+    final = getattr(settings, "ent_coef_final", None)
+    if isinstance(model, FallingEntropy) and final is not None:
+        model.entropy_schedule = LinearSchedule(model.ent_coef, final, 1.0)
     return model
 
 

@@ -5,7 +5,7 @@ chain every tier (or every store) is a player: it learns, or a rule or a trained
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,17 @@ from stable_baselines3.common.vec_env import VecEnv
 from agents import run_folder
 from agents.algorithms import ALGORITHMS, build_model
 from agents.config import RunConfig
+from agents.first_orders import start_near_mean_demand
 from agents.policy import AgentPolicy, observe, reward_and_running
 from baselines.policy import Policy
 from baselines.supply_chain_rules import reference_rules
+from baselines.supply_chain_stock import Newsvendor
 from baselines.team import TeamPolicy, tier_of
 from inventory.batch import Batch, random_actions, random_stream
 from inventory.errors import InputError
 from wrappers.flatten import ControlledAgents, FlatJointPolicy, Layout
 from wrappers.normalize import FixedRewardScale, load_running_statistics
-from wrappers.vec_env import BatchVecEnv
+from wrappers.vec_env import BatchVecEnv, batch_of
 
 CALIBRATION_WORLDS = 256
 MEASURES = {
@@ -118,8 +120,14 @@ def _layout(config: RunConfig, player: str) -> Layout:
 def calibrate(config: RunConfig, player: str = "", others: TeamPolicy | None = None) -> RunConfig:
     """Replace ``auto`` in the reward settings by numbers.
 
-    The shift is minus the mean, the scale one over the deviation, of a step's reward under
-    uniformly random play on training traces of the run's seed.
+    The shift is minus the mean, the scale one over the deviation, of a step's reward on training
+    traces of the run's seed, days of warm-up left out: under uniformly random play, or with stores
+    that follow the newsvendor rule (``reward.calibration``).
+
+    Raises
+    ------
+    InputError
+        If the rule is asked for, and the player is not the stores.
     """
     reward = config.settings.reward
     if "auto" not in (reward.shift, reward.scale):
@@ -129,12 +137,14 @@ def calibrate(config: RunConfig, player: str = "", others: TeamPolicy | None = N
         config, player, others, CALIBRATION_WORLDS, rng=rng, expected_reward=reward.expected
     )
     batch.reset()
+    rule = _newsvendor(batch, player) if reward.calibration == "newsvendor" else None
     rewards = []
     ended = np.zeros(batch.num_worlds, np.bool_)
     while not ended.any():
-        outcome = batch.step(random_actions(batch, rng))
+        outcome = batch.step(random_actions(batch, rng) if rule is None else rule())
         ended = outcome.terminated | outcome.truncated
         rewards.append(outcome.reward)
+    rewards = rewards[getattr(config.parameters, "warmup_days", 0) :] or rewards
     spread = float(np.std(rewards))
     shift = -float(np.mean(rewards)) if reward.shift == "auto" else reward.shift
     scale = 1.0 / spread if spread > 0 and math.isfinite(spread) else 1.0
@@ -142,6 +152,15 @@ def calibrate(config: RunConfig, player: str = "", others: TeamPolicy | None = N
     numbers["scale"] = _rounded(scale) if reward.scale == "auto" else reward.scale
     settings = config.settings.model_copy(update={"reward": reward.model_copy(update=numbers)})
     return replace(config, settings=settings)
+
+
+def _newsvendor(batch: Batch, player: str) -> Callable[[], Any]:
+    """Return what gives the stores' actions by the newsvendor rule in the state of `batch`."""
+    if not isinstance(batch, ControlledAgents) or player != "store":
+        raise InputError("reward.calibration = newsvendor: is for the stores; take random")
+    rule, worlds = Newsvendor(), batch.num_worlds
+    rule.bind(batch.chain)
+    return lambda: rule.predict(None)[0].reshape((worlds, -1) if batch.layout == "joint" else -1)
 
 
 def _rounded(value: float) -> float:
@@ -271,6 +290,8 @@ def _learner(
         device=s.device,
         standardize_rewards=s.reward.standardize,
     )
+    if getattr(config.hyperparameters, "initial_order", "none") == "mean":
+        start_near_mean_demand(model, batch_of(env))
     if source is not None:
         name = run_folder.best_of(source)
         load_running_statistics(env, source / run_folder.STATISTICS[name], frozen=False)

@@ -32,13 +32,15 @@ class ObservationSettings(FrozenModel):
 class RewardSettings(FrozenModel):
     """What the agent is rewarded with, in training only: ``(reward + shift) * scale``.
 
-    ``auto`` takes shift and scale from uniformly random play on training traces, once, before
-    training. `expected` trains on the reward's expectation over the law of demand, `standardize`
-    standardises within each minibatch (off-policy), `normalize` divides by a running deviation.
+    ``auto`` takes shift and scale from play on training traces, once, before training; by
+    `calibration` it is random play, or stores that follow the newsvendor rule. `expected` trains on
+    the reward's expectation over the law of demand, `standardize` standardises within each
+    minibatch (off-policy), `normalize` divides by a running deviation.
     """
 
     shift: float | Literal["auto"] = 0.0
     scale: Annotated[float, Field(gt=0)] | Literal["auto"] = 1.0
+    calibration: Literal["random", "newsvendor"] = "random"
     normalize: Literal["none", "running"] = "none"
     expected: bool = False
     standardize: bool = False
@@ -218,6 +220,7 @@ def resolve(
     """
     given = _nested_flags({k: v for k, v in flags.items() if v is not None})
     own = read_yaml(config) if config else {}
+    own.pop("textbook", None)  # what a textbook says of the instance: see agents.textbook
     _relative_to(own, config)
     problem = choose("problem", str(given.get("problem", own.get("problem", "cash"))), PROBLEMS)
     if "problem" in given and own.get("problem", problem) != problem:

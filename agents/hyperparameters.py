@@ -28,16 +28,24 @@ class Hyperparameters(FrozenModel):
 
 
 class OnPolicy(Hyperparameters):
-    """Shared by the on-policy algorithms; `n_steps` counts steps of each world per rollout."""
+    """Shared by the on-policy algorithms; `n_steps` counts steps of each world per rollout.
+
+    `initial_order` is where the orders of an untrained policy of the supply chain lie: all equally
+    likely, or near the mean demand (`agents.first_orders`).
+    """
 
     n_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 50
     gae_lambda: Share = 0.95
+    initial_order: Literal["none", "mean"] = "none"
 
 
 class A2C(OnPolicy):
     """Advantage actor-critic (Mnih et al. 2016)."""
 
     ent_coef: NonNegative = 0.0
+    ent_coef_final: Annotated[
+        NonNegative | None, Field(description="reached linearly at the end of training")
+    ] = None
     vf_coef: NonNegative = 0.5
     max_grad_norm: Positive = 0.5
     normalize_advantage: bool = False
@@ -51,6 +59,9 @@ class PPO(OnPolicy):
     n_epochs: Annotated[int, Field(ge=1, le=1000)] = 10
     clip_range: Positive = 0.2
     ent_coef: NonNegative = 0.0
+    ent_coef_final: Annotated[
+        NonNegative | None, Field(description="reached linearly at the end of training")
+    ] = None
     vf_coef: NonNegative = 0.5
     max_grad_norm: Positive = 0.5
     normalize_advantage: bool = True

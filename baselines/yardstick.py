@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
+from baselines.average_cost import average_optimum, average_reference
 from baselines.optimum.cash import solve_cash
 from baselines.optimum.cash_hindsight import hindsight_reference
 from baselines.optimum.demand_strata import demand_strata
 from baselines.optimum.reference import Reference
 from baselines.optimum.store_bound import store_bound
 from baselines.policy import Policy
+from baselines.supply_chain_rules import reference_team
 from inventory.batch import Trace
 from inventory.errors import InputError, choose
 from inventory.supply_chain_parameters import SupplyChainParameters
@@ -42,8 +44,9 @@ def yardstick(problem: str, parameters: Any, measure: str = "return") -> Yardsti
 
     For the cash problem this is the exact optimum. Where demand comes from a file, so that nobody
     knows its law, and where the problem is too large to solve, it is the optimum in hindsight on
-    the very traces that are played, an upper bound. Of the supply chain no optimum is known; the
-    stores of a single product have an upper bound on what they earn.
+    the very traces that are played, an upper bound. Of the supply chain no optimum is known but
+    the long-run average of a single store that loses sales, its supply without limit; the stores
+    of a single product have an upper bound on what they earn.
     """
     if choose("problem", problem, ["cash", "stores"]) == "stores":
         return _supply_chain_yardstick(parameters, measure)
@@ -59,9 +62,17 @@ def yardstick(problem: str, parameters: Any, measure: str = "return") -> Yardsti
 
 
 def _supply_chain_yardstick(parameters: SupplyChainParameters, measure: str) -> Yardstick:
-    """Return an upper bound on what the stores earn, or nothing where none is known."""
+    """Return the long-run optimum of a single store, or an upper bound on what the stores earn.
+
+    Nothing where neither is known.
+    """
+    optimum = average_optimum(parameters) if measure == "return" else None
+    if optimum is not None:
+        reference = average_reference(parameters, optimum)
+        return Yardstick(lambda _: reference, reference_team(store=optimum.rule))
     kinds = Counter(parameters.stores)
     known = measure == "return" and parameters.objective == "reconciliation"
+    known = known and not parameters.backlog
     if not known or len(parameters.sku) > 1 or len(kinds) * parameters.horizon > MAX_STORE_DAYS:
         return Yardstick(None, None)
     (lane,), weights = parameters.lanes(), parameters.lane_constants()

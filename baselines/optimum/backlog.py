@@ -133,6 +133,25 @@ def best_reorder_policy(
     return ReorderPolicy(s, up_to, best)
 
 
+def best_base_stock(
+    pmf: ArrayLike, *, holding_cost: float, stockout_cost: float, fixed_cost: float
+) -> tuple[int, float]:
+    """Return the best base-stock level and its average cost: the newsvendor's level.
+
+    It orders after every day with demand, so that its fixed cost is ``K P(D > 0)`` at any level.
+
+    Parameters
+    ----------
+    pmf, holding_cost, stockout_cost, fixed_cost
+        As of `best_reorder_policy`.
+    """
+    checked_costs(holding_cost=holding_cost, stockout_cost=stockout_cost, least=1e-9)
+    checked_costs(fixed_cost=fixed_cost)
+    renewals = _Renewals(checked_law(pmf), holding_cost, stockout_cost, fixed_cost)
+    level = renewals.cheapest_level()
+    return level, renewals.cost(level - 1, level)
+
+
 class _Renewals:
     """Average costs of (s, S) policies, by renewals at S.
 

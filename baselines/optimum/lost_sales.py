@@ -26,7 +26,7 @@ new methods for lost-sales inventory systems, Operations Research 56(5), have Po
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,6 +36,8 @@ from baselines.optimum.lost_sales_kernels import (
     iterate,
     make_lattice,
     order_rule,
+    reorder_rule,
+    spared_at_the_end,
 )
 from baselines.optimum.lost_sales_problem import Ints, LostSales, order_limits
 from inventory.errors import InputError
@@ -74,6 +76,11 @@ class LostSalesOptimum:
     limits: Ints
     _lattice: Lattice
     _orders: Ints
+
+    @property
+    def largest_order(self) -> int:
+        """The largest order of the best policy, in any state [units]."""
+        return int(self._orders.max())
 
     def order(self, on_hand: Ints, pipelines: Ints) -> Ints:
         """Return the best orders.
@@ -117,7 +124,7 @@ def solve_lost_sales(
     """
     limits = order_limits(store) + slack
     lattice = _affordable(limits)
-    orders = np.full(lattice.shape, -1, dtype=np.int64)
+    orders = _free(lattice)
     cost = _average(store, lattice, orders, tolerance)
     return LostSalesOptimum(cost, limits, lattice, orders)
 
@@ -170,6 +177,71 @@ def best_capped_base_stock(store: LostSales) -> tuple[int, int, AverageCost]:
     return best
 
 
+def reorder_cost(
+    store: LostSales, reorder_point: int, level: int, *, tolerance: float = 1e-6
+) -> AverageCost:
+    """Return the average cost of ordering up to `level` at or below a point (an (s, S) policy).
+
+    Parameters
+    ----------
+    store : LostSales
+        The problem.
+    reorder_point, level : int
+        s and S, compared with the inventory position [units]; ``0 <= s < S``.
+    tolerance : float
+        Largest distance of the bounds of the cost [money/day].
+    """
+    if not 0 <= reorder_point < level:
+        raise InputError(f"reorder_point = {reorder_point!r}: must be 0 to {level - 1}")
+    lattice = _affordable(np.full(store.lead_time + 1, level))
+    return _average(store, lattice, reorder_rule(lattice, reorder_point, level), tolerance)
+
+
+def best_reorder_point(store: LostSales) -> tuple[int, int, AverageCost]:
+    """Return the best (s, S) policy among its neighbours, from the best base-stock level on.
+
+    Its cost need not have one lowest point only, so that no more is certain than that no policy
+    with s or S a unit more or less is cheaper.
+    """
+    level, _ = best_base_stock(store)
+    known: dict[tuple[int, int], AverageCost] = {}
+
+    def cost_of(point: int, up_to: int) -> float:
+        if not 0 <= point < up_to:
+            return np.inf
+        if (point, up_to) not in known:
+            known[point, up_to] = reorder_cost(store, point, up_to, tolerance=1e-5)
+        return known[point, up_to].value
+
+    best = level - 1, level
+    while True:
+        steps = [(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1)]
+        near = [(best[0] + i, best[1] + j) for i, j in steps]
+        found = min(near, key=lambda pair: cost_of(*pair))
+        if cost_of(*found) >= cost_of(*best):
+            return *best, known[best]
+        best = found
+
+
+def spared(store: LostSales, cost: float) -> float:
+    """Return by how much any number of days can cost less than as many average ones [money].
+
+    A store that knows its last day lets its stock run out, and the days may begin in a state
+    better than the usual one: with V_n(x) the least expected cost of n days from state x,
+    ``max over n of n g - min over x of V_n(x)``.
+
+    Parameters
+    ----------
+    store : LostSales
+        The problem.
+    cost : float
+        Its least average cost g [money/day].
+    """
+    lattice = _affordable(order_limits(store))
+    run: Any = spared_at_the_end
+    return float(run(*_arguments(store, lattice), _free(lattice), cost, 1e-7, MAX_SWEEPS))
+
+
 def _descend(cost_of: Callable[[int], AverageCost], start: int) -> tuple[int, AverageCost]:
     """Walk downhill from `start` to a level neither of whose neighbours is cheaper."""
     best, cost = start, cost_of(start)
@@ -191,7 +263,19 @@ def _affordable(limits: Ints) -> Lattice:
 
 def _average(store: LostSales, lattice: Lattice, orders: Ints, tolerance: float) -> AverageCost:
     """Iterate values until the bounds of the average cost are `tolerance` apart."""
-    lower, upper = iterate(
+    run: Any = iterate
+    lower, upper = run(*_arguments(store, lattice), orders, tolerance, MAX_SWEEPS)
+    return AverageCost(float(lower), float(upper))
+
+
+def _free(lattice: Lattice) -> Ints:
+    """Return orders yet to be found."""
+    return np.full(lattice.shape, -1, dtype=np.int64)
+
+
+def _arguments(store: LostSales, lattice: Lattice) -> tuple[Any, ...]:
+    """Return what the compiled loops are told of a store."""
+    return (
         store.day_costs(lattice.shape[1]),
         store.fixed_cost,
         store.law,
@@ -199,8 +283,4 @@ def _average(store: LostSales, lattice: Lattice, orders: Ints, tolerance: float)
         lattice.arriving,
         lattice.following,
         lattice.lead_time == 0,
-        orders,
-        tolerance,
-        MAX_SWEEPS,
     )
-    return AverageCost(float(lower), float(upper))

@@ -100,6 +100,12 @@ def _with_orders(lattice: Lattice) -> Lattice:
     return lattice
 
 
+def reorder_rule(lattice: Lattice, reorder_point: int, level: int) -> Ints:
+    """Return the orders of every state: up to `level` from positions at or below the point."""
+    position = lattice.totals[:, None] + np.arange(lattice.shape[1])
+    return np.asarray(np.where(position <= reorder_point, level - position, 0), np.int64)
+
+
 def order_rule(lattice: Lattice, level: int, cap: int) -> Ints:
     """Return the orders ``min(level - inventory position, cap)`` of every state."""
     position = lattice.totals[:, None] + np.arange(lattice.shape[1])
@@ -142,29 +148,104 @@ def iterate(
     value, change = np.zeros(orders.shape), np.zeros(orders.shape)
     lower, upper = -np.inf, np.inf
     for _ in range(sweeps):
-        low, high = np.inf, -np.inf
-        for i in range(totals.size):
-            for x in range(day_cost.size - totals[i]):
-                room = min(day_cost.size - 1 - totals[i] - x, arriving.shape[1] - 1)
-                first, last = (0, room) if free else (orders[i, x], orders[i, x])
-                best = np.inf
-                for q in range(first, last + 1):
-                    to = following[i, q]
-                    if to < 0:
-                        break
-                    y = x + q if at_once else x
-                    cost = day_cost[y] + (fixed_cost if q > 0 else 0.0)
-                    cost += _expect(value[to], pmf, y, arriving[i, q])
-                    if cost < best:
-                        best, orders[i, x] = cost, q
-                change[i, x] = best - value[i, x]
-                low, high = min(low, change[i, x]), max(high, change[i, x])
+        low, high = _sweep(
+            day_cost,
+            fixed_cost,
+            pmf,
+            totals,
+            arriving,
+            following,
+            at_once,
+            free,
+            orders,
+            value,
+            change,
+        )
         # every sweep's bounds hold: keep the tightest
         lower, upper = max(lower, low), min(upper, high)
         if high - low <= tolerance:
             break
         value += _DAMPING * (change - change[0, 0])
     return lower, upper
+
+
+@numba.njit(cache=True)
+def spared_at_the_end(
+    day_cost: Floats,
+    fixed_cost: float,
+    pmf: Floats,
+    totals: Ints,
+    arriving: Ints,
+    following: Ints,
+    at_once: bool,
+    orders: Ints,
+    cost: float,
+    tolerance: float,
+    sweeps: int,
+) -> float:
+    """Return by how much any number of days can cost less than as many times `cost`.
+
+    All other parameters as of `iterate`.
+    """
+    value, change = np.zeros(orders.shape), np.zeros(orders.shape)
+    most = 0.0
+    for day in range(1, sweeps + 1):
+        low, high = _sweep(
+            day_cost,
+            fixed_cost,
+            pmf,
+            totals,
+            arriving,
+            following,
+            at_once,
+            True,
+            orders,
+            value,
+            change,
+        )
+        value += change
+        least = np.inf
+        for i in range(totals.size):
+            least = min(least, value[i, : day_cost.size - totals[i]].min())
+        most = max(most, day * cost - least)
+        if high - low <= tolerance:
+            break
+    return most
+
+
+@numba.njit(cache=True)
+def _sweep(
+    day_cost: Floats,
+    fixed_cost: float,
+    pmf: Floats,
+    totals: Ints,
+    arriving: Ints,
+    following: Ints,
+    at_once: bool,
+    free: bool,
+    orders: Ints,
+    value: Floats,
+    change: Floats,
+) -> tuple[float, float]:
+    """Fill in what a day more changes, and the best orders if these are free; return the bounds."""
+    low, high = np.inf, -np.inf
+    for i in range(totals.size):
+        for x in range(day_cost.size - totals[i]):
+            room = min(day_cost.size - 1 - totals[i] - x, arriving.shape[1] - 1)
+            first, last = (0, room) if free else (orders[i, x], orders[i, x])
+            best = np.inf
+            for q in range(first, last + 1):
+                to = following[i, q]
+                if to < 0:
+                    break
+                y = x + q if at_once else x
+                cost = day_cost[y] + (fixed_cost if q > 0 else 0.0)
+                cost += _expect(value[to], pmf, y, arriving[i, q])
+                if cost < best:
+                    best, orders[i, x] = cost, q
+            change[i, x] = best - value[i, x]
+            low, high = min(low, change[i, x]), max(high, change[i, x])
+    return low, high
 
 
 @numba.njit(cache=True)

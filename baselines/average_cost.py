@@ -1,0 +1,232 @@
+"""Stores whose least average cost is known exactly: what textbooks print, found in parameters.
+
+One store with one SKU, supply without limit, demand of one law on every day, and a cost as the
+objective. Costs are long-run averages per day; of what an episode costs they say what
+`average_reference` says.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from baselines.optimum import backlog
+from baselines.optimum.lost_sales import (
+    LostSalesOptimum,
+    best_base_stock,
+    best_capped_base_stock,
+    best_reorder_point,
+    solve_lost_sales,
+    spared,
+)
+from baselines.optimum.lost_sales_problem import LostSales, poisson
+from baselines.optimum.reference import Reference
+from baselines.stock_levels import SolvedOrders, StockLevels
+from baselines.supply_chain_stock import StoreRule
+from inventory.errors import InputError
+from inventory.supply_chain_parameters import SupplyChainParameters
+
+WARMUP_DAYS = 100
+"""Days after which an episode has forgotten its start."""
+NEGLIGIBLE = 0.002
+"""Share of an episode's cost that a store may spare by knowing its last day."""
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A rule and what it costs.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``"base-stock S=12"``.
+    rule : StoreRule
+        The rule.
+    cost : float
+        Exact, on average in the long run [money/day].
+    """
+
+    name: str
+    rule: StoreRule
+    cost: float
+
+
+@dataclass(frozen=True)
+class AverageOptimum:
+    """The best policy of a store with lost sales.
+
+    Attributes
+    ----------
+    cost : float
+        Least average cost in the long run [money/day].
+    spared : float
+        No policy spends less than ``days * cost - spared`` in any number of days [money].
+    rule : StoreRule
+        The best policy.
+    """
+
+    cost: float
+    spared: float
+    rule: StoreRule
+
+
+def lost_sales_store(parameters: SupplyChainParameters) -> LostSales | None:
+    """Return the store with lost sales that the parameters describe, if they describe one."""
+    if not _one_free_store(parameters) or parameters.backlog:
+        return None
+    return _lost_sales(parameters)
+
+
+def _lost_sales(parameters: SupplyChainParameters) -> LostSales | None:
+    (lane,) = parameters.lanes()
+    mean = _steady_mean(parameters)
+    if mean is None or lane.sku.demand_model != "poisson":
+        return None
+    try:
+        return LostSales(
+            poisson(mean),
+            lane.store.lead_time,
+            lane.store.holding_cost,
+            lane.store.stockout_cost,
+            lane.store.fixed_cost,
+        )
+    except InputError:
+        return None
+
+
+def _one_free_store(parameters: SupplyChainParameters) -> bool:
+    """Whether there is one store of one SKU with supply without limit, and money counts."""
+    one = parameters.num_stores == 1 and len(parameters.sku) == 1
+    if not one or parameters.objective != "cost":
+        return False
+    return bool(np.isinf(parameters.lanes()[0].warehouse.initial_on_hand))
+
+
+def _steady_mean(parameters: SupplyChainParameters) -> float | None:
+    """Return the mean demand if every day has the same."""
+    means, stds = parameters.demand_moments()
+    steady = np.ptp(means) == 0.0 and np.ptp(stds) == 0.0
+    return float(means.flat[0]) if steady else None
+
+
+def average_optimum(parameters: SupplyChainParameters) -> AverageOptimum | None:
+    """Return the best policy of a store with lost sales, if it is one that can be solved.
+
+    Its order quantities must be whole numbers from 0 on, as far as the best policy goes.
+    """
+    store = lost_sales_store(parameters)
+    if store is None:
+        return None
+    try:
+        solved = solve_lost_sales(store)
+    except InputError:
+        return None
+    if not _on_offer(parameters, solved.largest_order):
+        return None
+    return AverageOptimum(solved.cost.value, spared(store, solved.cost.lower), SolvedOrders(solved))
+
+
+def average_reference(parameters: SupplyChainParameters, optimum: AverageOptimum) -> Reference:
+    """Return what an episode is measured against: a long-run average, or a bound made of it.
+
+    The average times the days that count is called the optimum of an episode only if that forgets
+    its start before they begin (`WARMUP_DAYS`) and is so long that knowing its last day is worth
+    next to nothing (`NEGLIGIBLE`). Of all other episodes it is made an upper bound.
+    """
+    days = parameters.horizon - parameters.warmup_days
+    total = optimum.cost * days
+    told = f"Long-run average optimum, {optimum.cost:.4f} a day, times the {days} days that count"
+    long = optimum.spared <= NEGLIGIBLE * total and parameters.warmup_days >= WARMUP_DAYS
+    if long:
+        note = (
+            f"{told}. A policy that knew the last day could spend up to {optimum.spared:.2g} less. "
+            "As random orders flood the store, every gap is small: compare the costs themselves."
+        )
+        return Reference("optimum", -total, note)
+    note = f"{told}, less {optimum.spared:.2g}: no policy spends less in so few days."
+    return Reference("upper_bound", optimum.spared - total, note)
+
+
+def _on_offer(parameters: SupplyChainParameters, largest: int) -> bool:
+    units = parameters.lanes()[0].store.order_units
+    return units is not None and set(range(largest + 1)) <= set(units)
+
+
+def solved_rules(parameters: SupplyChainParameters) -> list[Solved]:
+    """Return the best policy of an instance, first, and the best of simpler ones.
+
+    Raises
+    ------
+    InputError
+        If it is none of: lost sales of Poisson demand; Poisson demand that waits, without lead
+        time; the newsvendor's one day of normal demand.
+    """
+    solvers: list[Callable[[SupplyChainParameters], list[Solved] | None]] = [
+        _solved_lost_sales,
+        _solved_backlog,
+        _solved_newsvendor,
+    ]
+    if _one_free_store(parameters):
+        for solver in solvers:
+            found = solver(parameters)
+            if found is not None:
+                return found
+    raise InputError(
+        "parameters: no textbook instance that is solved here: one store and SKU, objective=cost, "
+        "warehouse.initial_on_hand=.inf, the same demand on every day"
+    )
+
+
+def _solved_lost_sales(parameters: SupplyChainParameters) -> list[Solved] | None:
+    store = lost_sales_store(parameters)
+    if store is None:
+        return None
+    solved: LostSalesOptimum = solve_lost_sales(store)
+    if not _on_offer(parameters, solved.largest_order):
+        raise InputError(f"store.order_units: must hold 0, 1, ..., {solved.largest_order} or more")
+    rules = [Solved("optimum", SolvedOrders(solved), solved.cost.value)]
+    level, cost = best_base_stock(store)
+    rules.append(Solved(f"base-stock S={level}", StockLevels(level), cost.value))
+    level, cap, cost = best_capped_base_stock(store)
+    name = f"capped base-stock S={level}, r={cap}"
+    rules.append(Solved(name, StockLevels(level, cap=cap), cost.value))
+    if store.fixed_cost > 0:
+        point, level, cost = best_reorder_point(store)
+        name = f"(s, S) = ({point}, {level})"
+        rules.append(Solved(name, StockLevels(level, point), cost.value))
+    return rules
+
+
+def _solved_backlog(parameters: SupplyChainParameters) -> list[Solved] | None:
+    store = _lost_sales(parameters)  # the same numbers; what is unmet waits
+    if store is None or not parameters.backlog or store.lead_time != 0:
+        return None
+    costs = {
+        "holding_cost": store.holding_cost,
+        "stockout_cost": store.stockout_cost,
+        "fixed_cost": store.fixed_cost,
+    }
+    best = backlog.best_reorder_policy(store.law, **costs)
+    level, cost = backlog.best_base_stock(store.law, **costs)
+    s, up_to = best.reorder_point, best.order_up_to_level
+    return [
+        Solved(f"(s, S) = ({s}, {up_to})", StockLevels(up_to, s), best.cost),
+        Solved(f"base-stock S={level}", StockLevels(level), cost),
+    ]
+
+
+def _solved_newsvendor(parameters: SupplyChainParameters) -> list[Solved] | None:
+    (lane,) = parameters.lanes()
+    mean = _steady_mean(parameters)
+    if mean is None or lane.sku.demand_model != "normal":
+        return None
+    if parameters.horizon > 1 or lane.store.lead_time > 0 or lane.store.fixed_cost > 0:
+        return None
+    best = backlog.newsvendor(
+        mean,
+        lane.sku.demand_std,
+        holding_cost=lane.store.holding_cost,
+        stockout_cost=lane.store.stockout_cost,
+    )
+    level = best.base_stock_level
+    return [Solved(f"base-stock S={level:.3f}", StockLevels(level), best.cost)]
