@@ -20,7 +20,7 @@ from inventory.files import read_bytes
 MOST_BYTES = 50_000_000
 """Of a log that curves are read from."""
 
-STEPS, SCORE = "time/total_timesteps", "evaluation/return"
+STEPS, SCORE, GAP = "time/total_timesteps", "evaluation/return", "evaluation/gap"
 
 
 def write_report(
@@ -94,12 +94,12 @@ def _read_curve(log: Path, label: str) -> Curve | None:
         rows = list(csv.DictReader(io.StringIO(text)))
     except (InputError, UnicodeError, csv.Error):
         return None
-    points = {_number(row.get(STEPS)): _number(row.get(SCORE)) for row in rows}
-    known = sorted((x, y) for x, y in points.items() if math.isfinite(x) and math.isfinite(y))
+    table = [[_number(row.get(name)) for name in (STEPS, SCORE, GAP)] for row in rows]
+    known = {row[0]: row for row in table if math.isfinite(row[0]) and math.isfinite(row[1])}
     if not known:
         return None
-    steps, returns = np.array(known).T
-    return Curve(label, steps, returns)
+    steps, returns, gaps = np.array([known[step] for step in sorted(known)]).T
+    return Curve(label, steps, returns, gaps)
 
 
 def _number(text: str | None) -> float:

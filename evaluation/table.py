@@ -183,18 +183,18 @@ def _over_seeds(seeds: SeedStatistics, comparison: Comparison) -> list[Text]:
     for name, rival in seeds.rivals.items():
         low, high = rival.better_episodes.ci95 or (rival.better_episodes.value,) * 2
         better = f"{100 * rival.better_episodes.value:.1f}% [{100 * low:.1f}, {100 * high:.1f}]"
-        told = f"{_interval(rival.difference, digits):<34}"
+        told = f"{_interval(rival.difference, digits):<32}"
         lines.append(Text(f"  {name:<{width}} {told} {better}, {100 * rival.better_seeds:.0f}%"))
     return lines
 
 
 def _interval(interval: Interval, digits: int) -> str:
     """Return a value and its interval, the value in a column of its own."""
-    bounds = "  (one seed: no interval)"
+    bounds = "  (one seed)"
     if interval.ci95 is not None:
         low, high = (number(bound, digits) for bound in interval.ci95)
         bounds = f"  [{low}, {high}]"
-    return f"{number(interval.value, digits):>10}{bounds}"
+    return f"{number(interval.value, digits):>9}{bounds}"
 
 
 def seed_captions(seeds: SeedStatistics) -> list[str]:

@@ -110,9 +110,11 @@ def chain_orders(material: Material, name: str) -> ActionMap:
     if hub:
         batch.hubs["on_hand"] = np.tile(x, y.size)
         batch.hubs["on_desk"] = 0.0
-        batch.inbound[:] = np.repeat(y, x.size)[:, None] / batch.inbound.shape[1]
+        slots = max(1, p.lanes()[0].supplier.lead_time - 2)
+        batch.inbound[:] = 0.0
+        batch.inbound[:, :slots] = np.repeat(y, x.size)[:, None] / slots
     else:
-        slots = max(1, p.lanes()[0].store.lead_time)
+        slots = max(1, p.lanes()[0].store.lead_time - 1)  # in the morning the last slot is empty
         batch.sites["on_hand"][:, store] = np.tile(x, y.size)
         batch.sites["backorders"][:, store] = 0.0
         batch.pipelines[:, store, :] = 0.0
@@ -132,7 +134,7 @@ def chain_orders(material: Material, name: str) -> ActionMap:
         colours,
         (own[0][pick], own[1][pick]),
         f"{whose}: on hand [units]",
-        "ordered, not yet here [units]",
+        "on order [units]",
     )
 
 

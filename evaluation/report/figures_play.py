@@ -35,9 +35,10 @@ def draw_episode(material: Material, *, wide: bool) -> Any:
                 draw(axes, steps, material.colours[name])
                 axes.set_title(f"{material.label(name)}: {title}")
                 if draw is _actions:
-                    names_of_actions(axes, material.parameters)
+                    _name_actions(axes, material.parameters)
                 else:
                     axes.locator_params(axis="y", nbins=4)
+                    axes.yaxis.set_major_formatter("{x:,.6g}")
                 shown.append(axes)
         low = min(axes.get_ylim()[0] for axes in shown)
         high = max(axes.get_ylim()[1] for axes in shown)
@@ -48,7 +49,9 @@ def draw_episode(material: Material, *, wide: bool) -> Any:
         axes.set_xlabel(unit)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=4 if wide else 2)
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=4 if wide else 3)
+        for line in legend.get_lines():
+            line.set_color(SOFT)  # the dashes tell the stores apart, the colours the policies
     return figure
 
 
@@ -69,7 +72,10 @@ def _lines(name: str) -> Callable[..., None]:
                 days, low, high, color=colour, alpha=0.2, linewidth=0, label="lowest to highest"
             )
             axes.plot(days, middle, color=colour, label=f"median of {values.shape[1]} stores")
-        axes.set_ylim(0, max(1.0, 1.08 * _highest(values)))
+        least = float(np.nanmin(values)) if np.isfinite(values).any() else 0.0
+        high = max(1.0, _highest(values))
+        bottom = least - 0.1 * (high - least) if least > 0.6 * high else 0.0
+        axes.set_ylim(bottom, high + 0.08 * (high - bottom))
 
     return draw
 
@@ -81,11 +87,11 @@ def _bars(*names: str) -> Callable[..., None]:
         bottom: Any = 0.0
         for number, name in enumerate(names):
             values = steps[name].reshape(len(steps[name]), -1).sum(axis=1)
-            alpha = 0.9 if number == 0 else 0.4
-            label = name if len(names) > 1 else None
-            days = range(len(values))
-            axes.bar(days, values, 0.85, bottom, color=colour, alpha=alpha, label=label)
+            alpha = 0.95 if number == 0 else 0.35
+            axes.bar(range(len(values)), values, 0.85, bottom, color=colour, alpha=alpha)
             bottom = bottom + np.nan_to_num(values)
+        if not np.any(bottom):
+            axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color=SOFT)
         axes.set_ylim(0, max(1.0, 1.08 * _highest(np.asarray(bottom))))
 
     return draw
@@ -101,7 +107,7 @@ def _actions(axes: Any, steps: dict[str, Floats], colour: str) -> None:
     axes.plot(steps["action"], "|", color=colour, markersize=5, markeredgewidth=1.8)
 
 
-def names_of_actions(axes: Any, parameters: Any) -> None:
+def _name_actions(axes: Any, parameters: Any) -> None:
     """Let an axis name the actions of the cash problem."""
     names = action_names(parameters)
     axes.set_yticks(range(len(names)), names)
@@ -118,7 +124,7 @@ PANELS: dict[str, list[tuple[str, Callable[..., None]]]] = {
     "cash": [
         ("raw stock [units]", _lines("raw")),
         ("product stock [units]", _lines("product")),
-        ("sold and unmet demand [units]", _bars("sold", "unmet")),
+        ("sold (dark), unmet (light)", _bars("sold", "unmet")),
         ("cash", _lines("cash")),
         ("action", _actions),
     ],

@@ -7,6 +7,7 @@ import numpy as np
 from evaluation.report.material import Material
 from evaluation.report.theme import INK, NARROW, SOFT, WIDE, new_figure, spoken
 from evaluation.report.watching import Floats
+from evaluation.statistics import worst_mean
 
 FAR = 3.0
 """A policy is off the scale if its mean lies so many widths of all others away from them."""
@@ -23,19 +24,21 @@ def draw_returns(material: Material, *, wide: bool) -> Any:
     left, right = figure.subplots(2, 1, gridspec_kw=ratio) if grid is None else grid
     _violins(left, material, names)
     _differences(right, material, rivals)
+    handles, labels = right.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4 if wide else 2)
     return figure
 
 
 def _scale(returns: dict[str, Floats]) -> tuple[float, float]:
     """Return the limits of the scale, which leave out random play where it lies far away."""
     usual = [v for name, v in returns.items() if name != "random"] or list(returns.values())
-    low = min(float(np.quantile(v, 0.002)) for v in usual)
+    low = min(worst_mean(v) for v in usual)
     high = max(float(np.quantile(v, 0.998)) for v in usual)
     room = max(high - low, 1e-9 * max(abs(high), 1.0))
     random = returns.get("random")
     if random is not None and random.mean() > low - room / FAR:
-        low = min(low, float(np.quantile(random, 0.01)))
-    return low - 0.04 * room, high + 0.04 * room
+        low = min(low, worst_mean(random))
+    return low - 0.06 * room, high + 0.04 * room
 
 
 def _violins(axes: Any, material: Material, names: list[str]) -> None:
@@ -64,7 +67,7 @@ def _violins(axes: Any, material: Material, names: list[str]) -> None:
     axes.grid(visible=False, axis="y")
     axes.locator_params(axis="x", nbins=5)
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.set_xlabel("return of an episode (thick: mean; thin: mean of the worst 5%)")
+    axes.set_xlabel("return (thick: mean, thin: worst 5%)")
     axes.set_title("Returns of the episodes")
 
 
@@ -87,7 +90,7 @@ def _differences(axes: Any, material: Material, rivals: list[str]) -> None:
     agent = policies[material.agent].returns
     parts = {name: np.sort(agent - policies[name].returns) for name in rivals}
     near = {n: v for n, v in parts.items() if n != "random"} or parts
-    ends = [np.quantile(v, (0.01, 0.99)) for v in near.values()] or [np.array([-1.0, 1.0])]
+    ends = [np.quantile(v, (0.05, 0.95)) for v in near.values()] or [np.array([-1.0, 1.0])]
     low, high = min(0.0, *(float(e[0]) for e in ends)), max(0.0, *(float(e[1]) for e in ends))
     room = max(high - low, 1e-6)
     for name, values in near.items():
@@ -100,14 +103,13 @@ def _differences(axes: Any, material: Material, rivals: list[str]) -> None:
             color=material.colours[name],
             label=spoken(name),
         )
-    axes.axvline(0.0, color=INK, linewidth=0.8)
+    axes.axvline(0.0, color=INK, linewidth=0.8, zorder=1)
     axes.set_xlim(low - 0.05 * room, high + 0.05 * room)
     axes.set_ylim(0, 100)
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel(f"{material.label(material.agent)} minus rival, same episode")
     axes.set_ylabel("% of episodes at or below")
     axes.set_title("Left of zero the rival wins")
-    axes.legend(loc="upper left", handlelength=1.2, borderaxespad=0.2)
 
 
 def draw_gap(material: Material, *, wide: bool) -> Any:
@@ -128,7 +130,7 @@ def draw_gap(material: Material, *, wide: bool) -> Any:
         )
         axes.plot(middle, row, "o", color=colour, markersize=5)
         axes.annotate(
-            f"{middle:.2f}%", (middle, row), (0, 6), textcoords="offset points",
+            f"{round(middle, 2) + 0.0:.2f}%", (middle, row), (0, 6), textcoords="offset points",
             ha="center", va="bottom", fontsize=8,
         )  # fmt: skip
     axes.axvline(0.0, color=INK, linewidth=0.8)
@@ -137,7 +139,7 @@ def draw_gap(material: Material, *, wide: bool) -> Any:
     axes.margins(x=0.12)
     axes.grid(visible=False, axis="y")
     word = "optimum" if c.reference.kind == "optimum" else "upper bound"
-    axes.set_xlabel(f"% of the way from the {word} (0) to random play (100)")
+    axes.set_xlabel("% (random play: 100)")
     axes.set_title(f"Gap to the {word}, with 95% intervals")
     return figure
 
@@ -145,10 +147,17 @@ def draw_gap(material: Material, *, wide: bool) -> Any:
 def draw_parts(material: Material, *, wide: bool) -> Any:
     """Draw what the return is made of: a panel per part, a bar per policy."""
     watched, names = material.watched, material.shown
-    panels = [(whose, part) for whose, own in watched[names[0]].parts.items() for part in own]
+    found = [
+        (whose, part) for n in names for whose, own in watched[n].parts.items() for part in own
+    ]
+    panels = [
+        (whose, part)
+        for whose, part in dict.fromkeys(found)
+        if any(watched[n].parts[whose].get(part) for n in names)
+    ]
     columns = min(len(panels), 4 if wide else 2)
     lines = -(-len(panels) // columns)
-    size = (WIDE if wide else NARROW, lines * (0.75 + 0.2 * len(names)) + 0.2)
+    size = (WIDE if wide else NARROW, lines * (0.8 + 0.2 * len(names)) + 0.2)
     figure = new_figure(*size)
     grid = figure.subplots(lines, columns, squeeze=False)
     for place, axes in enumerate(grid.flat):
@@ -157,26 +166,33 @@ def draw_parts(material: Material, *, wide: bool) -> Any:
             continue
         whose, part = panels[place]
         values = [watched[name].parts[whose].get(part, 0.0) for name in names]
-        _bars(axes, values, [material.colours[name] for name in names])
-        axes.set_title(part if len(watched[names[0]].parts) == 1 else f"{whose}: {part}", wrap=True)
+        usual = [v for v, name in zip(values, names, strict=True) if name != "random"]
+        _bars(axes, values, usual or values, [material.colours[name] for name in names])
+        several = len(watched[names[0]].parts) > 1
+        axes.set_title(f"{whose}\n{part}" if several else part)
         shown = [material.label(n) for n in names] if place % columns == 0 else [""] * len(names)
         axes.set_yticks(range(len(names)), shown)
     return figure
 
 
-def _bars(axes: Any, values: list[float], colours: list[str]) -> None:
-    """Draw a bar and its number per value; the scale leaves room for the numbers."""
-    axes.barh(range(len(values)), values, color=colours, height=0.62, linewidth=0)
-    low, high = min(0.0, *values), max(0.0, *values)
+def _bars(axes: Any, values: list[float], usual: list[float], colours: list[str]) -> None:
+    """Draw a bar and its number per value; far off the usual ones a bar is cut, and says so."""
+    most = FAR * max(abs(value) for value in usual)
+    cut = [most < abs(value) and most > 0 for value in values]
+    drawn = [float(np.clip(v, -most, most)) if c else v for v, c in zip(values, cut, strict=True)]
+    axes.barh(range(len(values)), drawn, color=colours, height=0.62, linewidth=0)
+    low, high = min(0.0, *drawn), max(0.0, *drawn)
     room = max(high - low, 1e-9)
-    axes.set_xlim(low - (0.5 * room if low < 0 else 0), high + (0.5 * room if high > 0 else 0))
-    if low == high == 0.0:
-        axes.set_xlim(0, 1)
+    axes.set_xlim(low - (0.55 * room if low < 0 else 0), high + (0.55 * room if high > 0 else 0))
+    digits = 3 if 0.0 < most < FAR else 1
     for row, value in enumerate(values):
+        told = _told(value, digits)
+        if cut[row]:
+            axes.text(drawn[row] / 2, row, f"{told} (cut)", va="center", ha="center", fontsize=7.5)
+            continue
         side = -1 if value < 0 else 1
         axes.annotate(
-            f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}", (value, row),
-            (3 * side, 0), textcoords="offset points", va="center",
+            told, (value, row), (3 * side, 0), textcoords="offset points", va="center",
             ha="right" if side < 0 else "left", fontsize=7.5, color=INK,
         )  # fmt: skip
     axes.axvline(0.0, color=SOFT, linewidth=0.7)
@@ -186,3 +202,8 @@ def _bars(axes: Any, values: list[float], colours: list[str]) -> None:
     axes.tick_params(axis="y", length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def _told(value: float, digits: int) -> str:
+    """Return a number in few figures, zero without a sign."""
+    return f"{round(value, digits) + 0.0:,.{digits if abs(value) < 1000 else 0}f}"

@@ -20,11 +20,15 @@ MOST_WATCHED = 2000
 
 @dataclass(frozen=True)
 class Curve:
-    """A run's scores on validation traces while it learned, both of shape (evaluations,)."""
+    """A run's scores on validation traces while it learned, each of shape (evaluations,).
+
+    `gaps` are NaN where nothing was known to measure against.
+    """
 
     label: str
     steps: Floats
     returns: Floats
+    gaps: Floats
 
 
 @dataclass(frozen=True)

@@ -42,16 +42,18 @@ class Words:
         if seeds is not None:
             failed = f" ({len(seeds.failed)} failed)" if seeds.failed else ""
             who = f"The recipe, over {len(seeds.seeds)} seeds{failed},"
-        told = f"{who} earns {self._n(value)} [{self._n(low)}, {self._n(high)}] per episode."
+        bounds = f"95% interval {self._n(low)} to {self._n(high)}"
+        told = f"{who} earns {self._n(value)} per episode ({bounds})."
         rival = self._m.rival
         if rival is None:
             return told
         mean, low, high, digits = self._difference(rival)
         word = "more" if mean > 0 else "less"
         tuned = "best tuned rule" if rival.startswith("tuned_") else "best rule (none was tuned)"
-        bounds = f"[{number(low, digits)}, {number(high, digits)}]"
-        clear = "" if low > 0 or high < 0 else ", which may be chance"
-        return f"{told} That is {number(abs(mean), digits)} {word} than {rival}, the {tuned}: {bounds}{clear}."
+        bounds = f"{number(low, digits)} to {number(high, digits)} on the same episodes"
+        clear = "" if low > 0 or high < 0 else ", so it may be chance"
+        amount = number(abs(mean), digits)
+        return f"{told} That is {amount} {word} than {rival}, the {tuned} ({bounds}{clear})."
 
     def _earned(self) -> tuple[float, tuple[float, float]]:
         seeds = self._m.results.seeds
@@ -104,7 +106,7 @@ class Words:
         """Headings of the table."""
         gap = ["gap %"] if self._c.reference is not None else []
         rest = [HEADINGS[m] for m in self._metrics]
-        first = "seeds' IQM" if self._m.results.seeds else self._m.results.first
+        first = "IQM" if self._m.results.seeds else self._m.results.first
         return ["policy", "mean return", "95% CI", "worst 5%", *gap, f"{first} minus it",
                 "95% CI", "better in %", *rest]  # fmt: skip
 
@@ -116,7 +118,7 @@ class Words:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """Rows of the table: name, colour, cells of text and number, and whether it is the agent's."""
+        """Rows of the table: name, whether the agent's, why it failed, cells of text and number."""
         seeds = self._m.results.seeds
         own = [s.name for s in seeds.seeds] if seeds else [self._m.agent]
         rows = []
@@ -192,14 +194,17 @@ class Words:
             where = "the action over step and raw stock, with the prices, the demand, the product "
             where += f"and the cash that {agent} usually has at that step"
         return {
-            "returns": "Left: how the returns of single episodes spread. Right: the agent's return "
-            "less each rival's on the same episode, as the share of episodes at or below a value.",
-            "gap": "Random play is at 100 and left out. Negative values are chance: nothing earns "
-            "more on average than the best policy.",
-            "learning": "Scores of the model as it was, on validation traces, which choose the "
-            "best model. Lines across: the reference and the best rival on the evaluation's traces.",
-            "parts": "Means per episode; the parts of a return add up to it.",
-            "episode": f"The median episode of {agent} among the first {kept}, and {rival} on the "
+            "returns": "How the returns of single episodes spread (rarer and worse ones than the "
+            "mean of the worst 5% lie outside), and the agent's return less each rival's on the "
+            "same episode, as the share of episodes at or below a value.",
+            "gap": "How much of the way from the best (0) to random play (100) is left. Negative "
+            "values are chance: nothing earns more on average than the best policy.",
+            "learning": "Scores of the model as it was, on the validation traces that choose the "
+            "best model. Those are other episodes than the comparison's, so that only gaps compare "
+            "with it; lines across are the comparison's.",
+            "parts": "Means per episode; the parts of a return add up to it. Random play's "
+            "bars are cut where they are far off the others'.",
+            "episode": f"The median episode of {self._m.agent} among the first {kept}, and {rival} on the "
             "same prices and demand.",
             "policy": f"What would be done: {where}. Dots: where the policy's own episodes went.",
         }[figure]
