@@ -1,5 +1,6 @@
 """Hold an agent against the optimum and tuned baselines: ``python evaluate.py --checkpoint``."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from agents.config import resolve
 from agents.contest import hold, in_scenario, write_evaluation
 from agents.entries import Entry, enter
 from agents.reporting import write_report
+from agents.textbook import check_all
 from inventory.errors import InputError
 from inventory.scenarios import SCENARIOS
 
@@ -44,6 +46,8 @@ from inventory.scenarios import SCENARIOS
     "--csv", "csv_file", type=click.Path(path_type=Path), help="Write the table here too."
 )
 @click.option("--report", is_flag=True, help="Write report.html and its pictures into the run.")
+@click.option("--textbook", is_flag=True, help="Instances with published optima: NAMES, or all.")
+@click.argument("names", nargs=-1)
 def main(
     scenario: str | None,
     baselines: str | None,
@@ -53,9 +57,20 @@ def main(
     episodes: int,
     seed: int,
     stochastic: bool,
+    textbook: bool,
+    names: tuple[str, ...],
     **given: Any,
 ) -> None:
-    """Play all policies on the same fresh traces and print what each earns, with its interval."""
+    """Play all policies on the same fresh traces and print what each earns, with its interval.
+
+    With --textbook: exit status 1 where a solver or the simulator disagrees with what is published.
+    """
+    if names and not textbook:
+        raise InputError(f"{names[0]!r}: names are those of instances, after --textbook")
+    if textbook:
+        if any(given.values()) or scenario or baselines or stochastic or csv_file or report:
+            raise InputError("--textbook goes with --episodes, --seed and --json alone")
+        sys.exit(not check_all(names, episodes=episodes, seed=seed, as_json=as_json))
     entry = _entry(scenario, **given)
     if report and not entry.folders:
         raise InputError("--report is written into a run folder; name one with --checkpoint")
