@@ -6,9 +6,14 @@ whose speed drifts does not favour one of them.
 
 import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
 
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -21,6 +26,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents.callbacks import BatchedBootstrap
+from agents.config import resolve
+from agents.training import train
 from benchmarks.plain_python import PlainCashEnv
 from envs import CashInventoryEnv
 from inventory.cash import CashBatch, CashParameters
@@ -135,6 +142,18 @@ def ppo_steps(env: VecEnv, callback: BaseCallback | None) -> tuple[int, float]:
     return TRAINING_STEPS, time.perf_counter() - begun
 
 
+def whole_run(algo: str, steps: int, every: int | str) -> tuple[int, float]:
+    """Train by the default recipe, saving every so many steps, or ``"auto"``; 0 saves nothing."""
+    settings = (f"timesteps={steps}", f"checkpoint.every={every or 10**12}")
+    config = resolve({"problem": "cash", "algo": algo}, assignments=settings)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        if not every:
+            stack.enter_context(mock.patch("agents.checkpoint_files.write"))  # the last one too
+        begun = time.perf_counter()
+        done = train(config, Path(folder))
+        return done.steps, time.perf_counter() - begun
+
+
 def take_turns(runs: dict[str, Callable[[], tuple[int, float]]], rounds: int) -> dict[str, Any]:
     """Return each run's steps per second, one value per round; a round of warm-up is dropped."""
     speeds: dict[str, list[float]] = {name: [] for name in runs}
@@ -170,10 +189,20 @@ def main() -> None:
         },
         ROUNDS,
     )
+    saving = [
+        take_turns(
+            {
+                f"{algo}, the whole run without checkpoints": partial(whole_run, algo, steps, 0),
+                f"{algo} with them, as often as usual": partial(whole_run, algo, steps, "auto"),
+            },
+            ROUNDS,
+        )
+        for algo, steps in (("dqn", 20_000), ("ppo", 40_000))
+    ]
     table = Table(title=f"steps per second, median of {ROUNDS} rounds in turns, one thread")
     for column in ("what", "steps/s", "ratio to the first of its group", "range of the ratio"):
         table.add_column(column, justify="left" if column == "what" else "right")
-    for group in (simulators, chains, training):
+    for group in (simulators, chains, training, *saving):
         base = next(iter(group.values()))
         for name, speeds in group.items():
             ratios = speeds / base

@@ -26,3 +26,8 @@ def test_ppo_runs_on_the_null_and_on_ours(monkeypatch):
     monkeypatch.setattr(speed, "TRAINING_STEPS", 8192)
     assert speed.ppo_steps(speed.NullVecEnv(256), None)[0] == 8192
     assert speed.ppo_steps(speed.our_vec_env(), speed.BatchedBootstrap())[0] == 8192
+
+
+def test_a_whole_run_with_and_without_checkpoints():
+    for every in (0, "auto", 500):
+        assert speed.whole_run("ppo", 1600, every)[0] == 1600

@@ -1,6 +1,6 @@
 """Kill training at random moments and look whether it goes on to the same bits.
 
-``python -m tests.soak.kill_resume 50`` kills 50 times per algorithm with SIGKILL, resumes each
+``python -m tests.soak.kill_resume 50`` kills 50 times per kind of run with SIGKILL, resumes each
 time, and holds the weights of every run that came to its end against those of an undisturbed one.
 """
 
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from agents.config import RunConfig, resolve
 from agents.resume import resume
@@ -23,18 +24,31 @@ from agents.training import train
 COMMON = ("evaluation.every=700", "evaluation.episodes=5", "max_steps=20", "net_arch=[16]")
 OFF_POLICY = ("timesteps=3200", "n_envs=16", "learning_starts=300", "buffer_size=2000")
 ON_POLICY = ("timesteps=9600", "n_envs=16", "n_steps=20", "checkpoint.every=900")
-RUNS = {
-    "dqn": (*COMMON, *OFF_POLICY, "checkpoint.every=300"),
-    "qrdqn": (*COMMON, *OFF_POLICY, "checkpoint.every=300"),
-    "ppo": (*COMMON, *ON_POLICY),
-    "maskable_ppo": (*COMMON, *ON_POLICY),
+STORES = (
+    *("timesteps=2400", "n_envs=12", "horizon=8", "parameters.observation=full"),
+    *("evaluation.every=700", "evaluation.episodes=5", "net_arch=[16]", "checkpoint.every=200"),
+)
+CASH = {"problem": "cash"}
+RUNS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "dqn": (CASH, (*COMMON, *OFF_POLICY, "checkpoint.every=300")),
+    "qrdqn": (CASH, (*COMMON, *OFF_POLICY, "checkpoint.every=300")),
+    "ppo": (CASH, (*COMMON, *ON_POLICY)),
+    "maskable_ppo": (CASH, (*COMMON, *ON_POLICY)),
+    "ppo, stores in turns": (
+        {"algo": "ppo", "stores": 2, "policy": "independent"},
+        (*STORES, "n_steps=8", "batch_size=48", "team.turns=4"),
+    ),
+    "dqn, joint stores": (
+        {"algo": "dqn", "stores": 2, "policy": "joint"},
+        (*STORES, "learning_starts=100"),
+    ),
 }
 
 
-def weights(folder: Path) -> str:
-    """Return the digest of a finished run's weights."""
+def weights(folder: Path) -> Any:
+    """Return the digests of a finished run's weights."""
     facts = json.loads((folder / "versions.json").read_text())
-    return str(facts["weights"])
+    return facts["weights"]
 
 
 def in_child(config: RunConfig, folder: Path) -> int:
@@ -69,9 +83,10 @@ def ended(child: int, seconds: float) -> bool:
     return False
 
 
-def soak(algo: str, kills: int, work: Path, rng: random.Random) -> tuple[int, int]:
-    """Kill runs of an algorithm `kills` times; return how many were finished, and how many well."""
-    config = resolve({"algo": algo, "problem": "cash"}, assignments=RUNS[algo])
+def soak(name: str, kills: int, work: Path, rng: random.Random) -> tuple[int, int]:
+    """Kill runs of a kind `kills` times; return how many were finished, and how many well."""
+    flags, settings = RUNS[name]
+    config = resolve({"algo": name, **flags}, assignments=settings)
     train(config, work / "warm")
     begun = time.monotonic()
     train(config, work / "whole")
@@ -89,13 +104,13 @@ def soak(algo: str, kills: int, work: Path, rng: random.Random) -> tuple[int, in
     return finished, well
 
 
-def main(kills: int, algos: list[str]) -> int:
-    """Run the soak and print a line per algorithm."""
+def main(kills: int, names: list[str]) -> int:
+    """Run the soak and print a line per kind of run."""
     worst = 0
-    for algo in algos or list(RUNS):
+    for name in names or list(RUNS):
         with tempfile.TemporaryDirectory() as work:
-            finished, well = soak(algo, kills, Path(work), random.Random(kills))  # noqa: S311
-        print(f"{algo}: {kills} kills, {well} of {finished} runs ended with the same weights")
+            finished, well = soak(name, kills, Path(work), random.Random(kills))  # noqa: S311
+        print(f"{name}: {kills} kills, {well} of {finished} runs ended with the same weights")
         worst = max(worst, finished - well)
     return worst
 
