@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from baselines.policy import Actions, Policy
 from inventory.batch import Batch
-from inventory.cash import CashBatch, CashParameters
+from inventory.cash import CashBatch
+from inventory.cash_parameters import CashParameters
 from inventory.errors import InputError
 
 Values = NDArray[np.float64]

@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from baselines import supply_chain_families as chain
+from baselines import supply_chain_history as history
 from baselines.cash_rules import BaseStock, BuyBuyConvert
 from baselines.policy import Policy, RandomPolicy
 from baselines.supply_chain_rules import RandomTier, reference_team
 from baselines.supply_chain_stock import Newsvendor
 from baselines.tuning import Family, tune
-from inventory.cash import CashParameters
+from inventory.cash_parameters import CashParameters
 from inventory.errors import choose
 from inventory.problems import PROBLEMS
 from inventory.supply_chain import Tier
@@ -105,6 +106,16 @@ BASELINES: dict[str, dict[str, Maker]] = {
 }
 """By problem and name: from the parameters and a seed to the policy."""
 
+HISTORY_BASELINES: dict[str, Maker] = {
+    "random": _random("return"),
+    "newsvendor_average": lambda *_: reference_team(store=history.RollingNewsvendor("average")),
+    "newsvendor_weekday": lambda *_: reference_team(store=history.RollingNewsvendor("weekday")),
+    "tuned_reorder_point": _tuned(history.rolling_reorder_family),
+    "tuned_base_stock": _tuned(lambda _: history.rolling_family("average")),
+    "tuned_weekday": _tuned(lambda _: history.rolling_family("weekday")),
+}
+"""Baselines of the stores where demand comes from a file, so that nobody knows its law."""
+
 OTHER_MEASURES: dict[str, dict[str, Maker]] = {
     "warehouse_return": {
         "random": _random("warehouse_return"),
@@ -173,6 +184,8 @@ def make_baselines(
     makers = BASELINES[choose("problem", problem_name, BASELINES)]
     if measure != "return":
         makers = OTHER_MEASURES[choose("measure", measure, OTHER_MEASURES)]
+    elif problem_name == "stores" and parameters.demand_data is not None:
+        makers = HISTORY_BASELINES
     wanted: set[str] = set()
     for name in names:
         choose("baseline", name, [*makers, *GROUPS])
@@ -184,7 +197,7 @@ def _members(group: str, makers: Iterable[str], parameters: Any) -> set[str]:
     tuned = {name for name in makers if name.startswith("tuned_")}
     simple = set(makers) - tuned
     default = simple | tuned if _needs_tuning(parameters) else simple
-    if USUAL & tuned:
+    if USUAL & tuned and makers is not HISTORY_BASELINES:
         default = USUAL
     return {"default": default, "tuned": tuned, "all": simple | tuned, "none": set()}[group]
 

@@ -30,7 +30,8 @@ from agents.config import resolve
 from agents.training import train
 from benchmarks.plain_python import PlainCashEnv
 from envs import CashInventoryEnv
-from inventory.cash import CashBatch, CashParameters
+from inventory.cash import CashBatch
+from inventory.cash_parameters import CashParameters
 from inventory.problems import PROBLEMS
 from inventory.supply_chain import SupplyChainBatch
 from inventory.supply_chain_parameters import SupplyChainParameters

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from envs.rendering import cash_text
 from inventory.batch import Split
-from inventory.cash import CashBatch, CashParameters
+from inventory.cash import CashBatch
+from inventory.cash_parameters import CashParameters
 from inventory.cash_rows import REPORT_NAMES
 from inventory.errors import InputError, choose, validated
 
@@ -81,7 +82,7 @@ class CashInventoryEnv(gymnasium.Env[Observation, np.int64]):
     Stocks in units, prices in money/unit, costs in money per unit and step, time in steps.
 
     ## Arguments
-    The fields of `inventory.cash.CashParameters`, as keywords, and:
+    The fields of `inventory.cash_parameters.CashParameters`, as keywords, and:
 
     * ``render_mode``: ``"ansi"`` (a string) or ``"human"`` (printed after every step).
     * ``observe_step``: append the share of the episode that has passed to the observation.

@@ -1,18 +1,18 @@
 """The cash / raw / product problem: buy raw material, convert 2 raw into 1 product, sell.
 
-Parameters, traces and the batch of worlds; the law of motion stands in `inventory.cash_law`.
+The batch of worlds. Parameters stand in `inventory.cash_parameters`, traces in
+`inventory.cash_trace`, the law of motion in `inventory.cash_law`.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from inventory.batch import Outcome, Split, Trace, random_stream
 from inventory.cash_kernels import observe_batch, report_batch, step_batch, valid_actions
-from inventory.cash_law import CONSTANTS, MIN_PRICE
+from inventory.cash_parameters import CashParameters
 from inventory.cash_rows import (
     CASH,
     DEMAND,
@@ -26,199 +26,8 @@ from inventory.cash_rows import (
     STEP,
     make_rows,
 )
-from inventory.demand import DemandFile, DemandLaw, NormalDemand, demand_period
-from inventory.errors import FrozenModel, InputError
-from inventory.sampling import normal
-
-Amount = Annotated[float, Field(ge=0, le=1e9)]
-Price = Annotated[float, Field(ge=MIN_PRICE, le=1e9)]
-Lots = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], Field(min_length=1, max_length=64)
-]
-
-
-class CashParameters(FrozenModel):
-    """Parameters of the cash problem. Prices are money per unit, costs money per unit and step."""
-
-    initial_cash: Annotated[float, Field(gt=0, le=1e9)] = 1000.0
-    demand_mean: Amount = 10.0
-    demand_std: Amount = 3.0
-    raw_price_mean: Price = 5.0
-    product_price_mean: Price = 20.0
-    price_std: Amount = 0.2
-    holding_cost: Amount = 0.1
-    stockout_penalty: Amount = 5.0
-    invalid_action_penalty: Amount = 2.0
-    bankruptcy_penalty: Amount = 100.0
-    conversion_bonus: Amount = 10.0
-    raw_per_product: Annotated[int, Field(ge=1, le=1000)] = 2
-    max_steps: Annotated[int, Field(ge=1, le=100_000)] = 50
-    objective: Literal["shaped", "profit"] = "shaped"
-    buy_lots: Lots = (1,)
-    convert_lots: Lots = (1,)
-    demand_data: DemandFile | None = None
-
-    @property
-    def num_actions(self) -> int:
-        """Number of actions: wait, the buys, the conversions."""
-        return 1 + len(self.buy_lots) + len(self.convert_lots)
-
-    def lots(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return units bought and units made by each action, both of shape (num_actions,)."""
-        buy, make = np.zeros(self.num_actions), np.zeros(self.num_actions)
-        buy[1 : 1 + len(self.buy_lots)] = self.buy_lots
-        make[1 + len(self.buy_lots) :] = self.convert_lots
-        return buy, make
-
-    def constants(self) -> NDArray[np.void]:
-        """Return what the law of motion reads, as one `CONSTANTS` record of shape (1,)."""
-        record = np.zeros(1, CONSTANTS)
-        for name in CONSTANTS.names or ():
-            record[name] = self.objective == "profit" if name == "profit" else getattr(self, name)
-        return record
-
-    def check_stage(self, stage: "CashParameters") -> None:
-        """Make sure that worlds of these parameters can go on with those of `stage`.
-
-        Raises
-        ------
-        InputError
-            If the lots, and with them the actions, or the demand file differ.
-        """
-        for name in ("buy_lots", "convert_lots", "demand_data"):
-            if getattr(stage, name) != getattr(self, name):
-                raise InputError(f"{name} cannot change between the stages of a run")
-
-    def demand_law(self, split: Split = "training") -> DemandLaw:
-        """Return where demand comes from: the normal law, or the days of `demand_data`."""
-        if self.demand_data is not None:
-            return demand_period(self.demand_data, split)
-        return NormalDemand(self.demand_mean, self.demand_std)
-
-
-MAX_STEPS_HELD = 100_000_000
-"""Steps whose randomness may be held at once, 24 bytes each."""
-
-
-def _check_room(episodes: int, steps: int) -> None:
-    if episodes * steps > MAX_STEPS_HELD:
-        raise InputError(
-            f"{episodes:,} episodes of {steps:,} steps are too many to hold at once (at most "
-            f"{MAX_STEPS_HELD:,} steps); reduce n_envs, episodes or max_steps"
-        )
-
-
-def draw_trace(
-    parameters: CashParameters,
-    law: DemandLaw,
-    rng: np.random.Generator,
-    episodes: int,
-    room: Trace | None = None,
-) -> Trace:
-    """Draw the randomness of `episodes` episodes.
-
-    Parameters
-    ----------
-    parameters : CashParameters
-        Of the episodes.
-    law : DemandLaw
-        Where demand comes from.
-    rng : numpy.random.Generator
-        Where the randomness comes from.
-    episodes : int
-        Number of episodes.
-    room : dict, optional
-        Arrays in Fortran order, with at least T steps, to draw demand and price changes into:
-        fresh memory costs more than the numbers that fill it.
-
-    Returns
-    -------
-    dict
-        ``raw_price`` and ``product_price``, shape (episodes,): start prices [money/unit];
-        ``demand``, shape (episodes, T + 1) [units/step], index 0 shown by the reset;
-        ``raw_price_change`` and ``product_price_change``, shape (episodes, T) [money/unit].
-    """
-    _check_room(episodes, parameters.max_steps)
-    p, steps, within = parameters, parameters.max_steps, room or {}
-
-    def changes(name: str) -> NDArray[np.float64]:
-        out = within[name].T[:steps] if name in within else None
-        return normal(rng, 0.0, p.price_std, (steps, episodes), out=out).T
-
-    demand = within["demand"][:, : steps + 1] if within else None
-    return {  # drawn step by step, for all worlds at once: that is how the batch reads it
-        "raw_price": normal(rng, p.raw_price_mean, p.price_std, (episodes,), MIN_PRICE),
-        "product_price": normal(rng, p.product_price_mean, p.price_std, (episodes,), MIN_PRICE),
-        "demand": law.draw(rng, episodes, steps + 1, demand),
-        "raw_price_change": changes("raw_price_change"),
-        "product_price_change": changes("product_price_change"),
-    }
-
-
-def check_trace(trace: Mapping[str, Any], steps: int) -> Trace:
-    """Return a trace from outside as float64 arrays with a leading axis of episodes.
-
-    A trace of a single episode, without that axis, is accepted too.
-
-    Raises
-    ------
-    InputError
-        If a part is missing, unknown, of a wrong shape, not finite, or a price or demand is out
-        of range.
-    """
-    if not isinstance(trace, Mapping):
-        raise InputError(f"trace must be a mapping of arrays, not {type(trace).__name__}")
-    lengths = {
-        "raw_price": 0,
-        "product_price": 0,
-        "demand": steps + 1,
-        "raw_price_change": steps,
-        "product_price_change": steps,
-    }
-    if set(trace) != set(lengths):
-        wrong = sorted(set(trace) ^ set(lengths), key=str)
-        raise InputError(f"trace must have exactly {', '.join(lengths)}; check {wrong[0]!r}")
-    episodes: int | None = None
-    arrays: Trace = {}
-    for name, length in lengths.items():
-        try:
-            values = np.asarray(trace[name], dtype=np.float64)
-        except (TypeError, ValueError):
-            raise InputError(f"trace {name!r} must hold numbers") from None
-        if values.ndim == (1 if length else 0):
-            values = values[np.newaxis]
-        episodes = values.shape[0] if episodes is None and values.ndim else episodes
-        shape = (episodes, length) if length else (episodes,)
-        if values.shape != shape:
-            raise InputError(f"trace {name!r} has shape {np.shape(trace[name])}, not {shape}")
-        low = {"demand": 0.0, "raw_price": MIN_PRICE, "product_price": MIN_PRICE}.get(name, -np.inf)
-        if not np.isfinite(values).all() or (values < low).any():
-            raise InputError(f"trace {name!r} must be finite and at least {low}")
-        arrays[name] = values
-    return arrays
-
-
-def trace_covariates(parameters: CashParameters, trace: Trace) -> NDArray[np.float64]:
-    """Return functions of the trace whose mean is known to be zero, as control variates.
-
-    They are, each less its mean: the total demand, and for raw material and product the start
-    price and the sum of the price's changes, weighted by the steps that each still affects.
-
-    Returns
-    -------
-    ndarray
-        Shape (episodes, columns); no columns when demand comes from a file.
-    """
-    p, episodes = parameters, trace["raw_price"].size
-    if p.demand_data is not None:
-        return np.empty((episodes, 0))
-    expected = NormalDemand(p.demand_mean, p.demand_std).expected
-    columns = [trace["demand"][:, 1:].sum(axis=1) - expected * p.max_steps]
-    weight = np.arange(p.max_steps, 0, -1) - 1.0
-    for side, mean in (("raw", p.raw_price_mean), ("product", p.product_price_mean)):
-        start = MIN_PRICE + NormalDemand(mean - MIN_PRICE, p.price_std).expected  # its own floor
-        columns += [trace[f"{side}_price"] - start, trace[f"{side}_price_change"] @ weight]
-    return np.stack(columns, axis=1)
+from inventory.cash_trace import check_room, check_trace, draw_trace
+from inventory.errors import InputError
 
 
 class CashBatch:
@@ -274,7 +83,7 @@ class CashBatch:
 
     def _make_room(self, steps: int) -> None:
         """Let the stored traces hold episodes of `steps` steps."""
-        _check_room(self.num_worlds, steps)
+        check_room(self.num_worlds, steps)
         extra = {"demand": 1, "raw_price_change": 0, "product_price_change": 0}
         for name, one_more in extra.items():
             room = np.zeros((steps + one_more, self.num_worlds)).T

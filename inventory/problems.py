@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory import cash, supply_chain
+from inventory import cash, cash_trace, supply_chain
 from inventory.batch import Batch, Split, Trace, random_stream
+from inventory.cash_parameters import CashParameters
 from inventory.errors import FrozenModel
 from inventory.supply_chain_parameters import SupplyChainParameters
 
@@ -48,9 +49,9 @@ class Problem:
 
 
 def _draw_cash(
-    parameters: cash.CashParameters, split: Split, rng: np.random.Generator, episodes: int
+    parameters: CashParameters, split: Split, rng: np.random.Generator, episodes: int
 ) -> Trace:
-    return cash.draw_trace(parameters, parameters.demand_law(split), rng, episodes)
+    return cash_trace.draw_trace(parameters, parameters.demand_law(split), rng, episodes)
 
 
 def _draw_supply_chain(
@@ -63,11 +64,11 @@ def _draw_supply_chain(
 PROBLEMS: dict[str, Problem] = {
     "cash": Problem(
         name="cash",
-        parameters=cash.CashParameters,
+        parameters=CashParameters,
         make_batch=cash.CashBatch,
         observation_scale=(10.0, 10.0, 10.0, 10.0, 20.0, 2000.0),
         draw=_draw_cash,
-        covariates=cash.trace_covariates,
+        covariates=cash_trace.trace_covariates,
     ),
     "stores": Problem(
         name="stores",

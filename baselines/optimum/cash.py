@@ -23,8 +23,10 @@ from baselines.optimum.cash_kernels import backward, choose_actions
 from baselines.optimum.reference import Reference
 from baselines.policy import Actions
 from inventory.batch import Batch
-from inventory.cash import CashBatch, CashParameters, draw_trace, trace_covariates
+from inventory.cash import CashBatch
 from inventory.cash_law import MIN_PRICE
+from inventory.cash_parameters import CashParameters
+from inventory.cash_trace import draw_trace, trace_covariates
 from inventory.demand import NormalDemand
 from inventory.errors import InputError
 

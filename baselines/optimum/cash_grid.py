@@ -12,8 +12,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory.cash import CashParameters
 from inventory.cash_law import MIN_PRICE, move_price
+from inventory.cash_parameters import CashParameters
 from inventory.demand import expected_sales
 
 Floats = NDArray[np.float64]

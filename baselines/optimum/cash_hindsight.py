@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 
 from baselines.optimum.reference import Reference
 from inventory.batch import Trace
-from inventory.cash import CashParameters, check_trace
 from inventory.cash_law import MIN_PRICE, act, move_price, sell, step_reward
+from inventory.cash_parameters import CashParameters
+from inventory.cash_trace import check_trace
 from inventory.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -46,7 +47,7 @@ def hindsight_values(parameters: CashParameters, trace: Trace) -> Floats:
     parameters : CashParameters
         The problem, with either objective.
     trace : dict
-        As drawn by `inventory.cash.draw_trace`; demand need not be whole.
+        As drawn by `inventory.cash_trace.draw_trace`; demand need not be whole.
 
     Returns
     -------

@@ -18,7 +18,8 @@ from agents.cast import calibrate, load_agent, training_env
 from agents.config import resolve
 from agents.training import train
 from benchmarks.plain_python import PlainCashEnv
-from inventory.cash import CashBatch, CashParameters
+from inventory.cash import CashBatch
+from inventory.cash_parameters import CashParameters
 from inventory.errors import InputError
 from wrappers.vec_env import BatchVecEnv
 

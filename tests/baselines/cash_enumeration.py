@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 
 from inventory.batch import Trace
-from inventory.cash import CashBatch, CashParameters
+from inventory.cash import CashBatch
+from inventory.cash_parameters import CashParameters
 
 
 def best_of_all_sequences(parameters: CashParameters, trace: Trace) -> np.ndarray:

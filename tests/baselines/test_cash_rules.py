@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from baselines.cash_rules import BaseStock, BuyBuyConvert, CashRule
 from baselines.episodes import run_episodes
 from baselines.policy import Policy, RandomPolicy
-from inventory.cash import CashBatch, CashParameters
+from inventory.cash import CashBatch
+from inventory.cash_parameters import CashParameters
 from inventory.cash_rows import PRODUCT, RAW, STEP
 from inventory.errors import InputError
 from inventory.problems import PROBLEMS

@@ -15,7 +15,8 @@ from baselines.optimum.cash import solve_cash
 from baselines.optimum.cash_hindsight import hindsight_reference, hindsight_values
 from baselines.policy import Policy, RandomPolicy
 from inventory.batch import Trace
-from inventory.cash import CashBatch, CashParameters
+from inventory.cash import CashBatch
+from inventory.cash_parameters import CashParameters
 from inventory.demand import DemandFile
 from inventory.errors import InputError
 from inventory.problems import PROBLEMS

@@ -18,8 +18,10 @@ from baselines.optimum.cash_grid import (
     start_law,
 )
 from baselines.policy import Policy, RandomPolicy
-from inventory.cash import CashBatch, CashParameters, trace_covariates
+from inventory.cash import CashBatch
 from inventory.cash_law import sell
+from inventory.cash_parameters import CashParameters
+from inventory.cash_trace import trace_covariates
 from inventory.demand import DemandFile, NormalDemand, expected_sales
 from inventory.errors import InputError
 from inventory.problems import PROBLEMS

@@ -26,7 +26,8 @@ from baselines.team import TeamPolicy
 from baselines.tuning import Family, tune
 from baselines.yardstick import yardstick
 from evaluation.rollout import rollout
-from inventory.cash import CashBatch, CashParameters
+from inventory.cash import CashBatch
+from inventory.cash_parameters import CashParameters
 from inventory.errors import InputError
 from inventory.problems import PROBLEMS
 from inventory.supply_chain import SupplyChainBatch

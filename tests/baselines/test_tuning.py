@@ -8,7 +8,8 @@ import pytest
 from baselines.cash_rules import BaseStock, BuyBuyConvert
 from baselines.registry import base_stock_family, cycle_family, make_baselines
 from baselines.tuning import Family, tune
-from inventory.cash import CashBatch, CashParameters
+from inventory.cash import CashBatch
+from inventory.cash_parameters import CashParameters
 from inventory.errors import InputError
 from inventory.problems import PROBLEMS
 

@@ -13,7 +13,7 @@ from baselines.policy import RandomPolicy
 from evaluation.comparison import Comparison, compare, gap, mean_metrics
 from evaluation.rollout import rollout
 from evaluation.table import show
-from inventory.cash import CashParameters
+from inventory.cash_parameters import CashParameters
 from inventory.errors import InputError
 from inventory.problems import PROBLEMS
 

@@ -12,7 +12,7 @@ from baselines.cash_rules import BuyBuyConvert
 from baselines.policy import RandomPolicy
 from evaluation.rollout import rollout
 from inventory.batch import Trace
-from inventory.cash import CashParameters
+from inventory.cash_parameters import CashParameters
 from inventory.problems import PROBLEMS
 
 CASH = PROBLEMS["cash"]

@@ -15,7 +15,7 @@ from evaluation.statistics import (
     usable_covariates,
     window_mean,
 )
-from inventory.cash import CashParameters
+from inventory.cash_parameters import CashParameters
 from inventory.problems import PROBLEMS
 
 CASH = PROBLEMS["cash"]

@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.batch import SPLITS, random_stream
-from inventory.cash import CashBatch, CashParameters, check_trace, draw_trace, trace_covariates
+from inventory.cash import CashBatch
+from inventory.cash_parameters import CashParameters
+from inventory.cash_trace import check_trace, draw_trace, trace_covariates
 from inventory.demand import NormalDemand
 from inventory.errors import InputError, validated
 

@@ -7,7 +7,8 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecNormalize
 
 from baselines.cash_rules import BuyBuyConvert
-from inventory.cash import CashBatch, CashParameters
+from inventory.cash import CashBatch
+from inventory.cash_parameters import CashParameters
 from inventory.errors import InputError
 from inventory.problems import PROBLEMS
 from wrappers.curriculum import CurriculumCallback, Stage

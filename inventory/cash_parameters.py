@@ -1,0 +1,77 @@
+"""Parameters of the cash / raw / product problem, validated."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from inventory.batch import Split
+from inventory.cash_law import CONSTANTS, MIN_PRICE
+from inventory.demand import DemandFile, DemandLaw, NormalDemand, demand_period
+from inventory.errors import FrozenModel, InputError
+
+Amount = Annotated[float, Field(ge=0, le=1e9)]
+Price = Annotated[float, Field(ge=MIN_PRICE, le=1e9)]
+Lots = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], Field(min_length=1, max_length=64)
+]
+
+
+class CashParameters(FrozenModel):
+    """Parameters of the cash problem. Prices are money per unit, costs money per unit and step."""
+
+    initial_cash: Annotated[float, Field(gt=0, le=1e9)] = 1000.0
+    demand_mean: Amount = 10.0
+    demand_std: Amount = 3.0
+    raw_price_mean: Price = 5.0
+    product_price_mean: Price = 20.0
+    price_std: Amount = 0.2
+    holding_cost: Amount = 0.1
+    stockout_penalty: Amount = 5.0
+    invalid_action_penalty: Amount = 2.0
+    bankruptcy_penalty: Amount = 100.0
+    conversion_bonus: Amount = 10.0
+    raw_per_product: Annotated[int, Field(ge=1, le=1000)] = 2
+    max_steps: Annotated[int, Field(ge=1, le=100_000)] = 50
+    objective: Literal["shaped", "profit"] = "shaped"
+    buy_lots: Lots = (1,)
+    convert_lots: Lots = (1,)
+    demand_data: DemandFile | None = None
+
+    @property
+    def num_actions(self) -> int:
+        """Number of actions: wait, the buys, the conversions."""
+        return 1 + len(self.buy_lots) + len(self.convert_lots)
+
+    def lots(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return units bought and units made by each action, both of shape (num_actions,)."""
+        buy, make = np.zeros(self.num_actions), np.zeros(self.num_actions)
+        buy[1 : 1 + len(self.buy_lots)] = self.buy_lots
+        make[1 + len(self.buy_lots) :] = self.convert_lots
+        return buy, make
+
+    def constants(self) -> NDArray[np.void]:
+        """Return what the law of motion reads, as one `CONSTANTS` record of shape (1,)."""
+        record = np.zeros(1, CONSTANTS)
+        for name in CONSTANTS.names or ():
+            record[name] = self.objective == "profit" if name == "profit" else getattr(self, name)
+        return record
+
+    def check_stage(self, stage: "CashParameters") -> None:
+        """Make sure that worlds of these parameters can go on with those of `stage`.
+
+        Raises
+        ------
+        InputError
+            If the lots, and with them the actions, or the demand file differ.
+        """
+        for name in ("buy_lots", "convert_lots", "demand_data"):
+            if getattr(stage, name) != getattr(self, name):
+                raise InputError(f"{name} cannot change between the stages of a run")
+
+    def demand_law(self, split: Split = "training") -> DemandLaw:
+        """Return where demand comes from: the normal law, or the days of `demand_data`."""
+        if self.demand_data is not None:
+            return demand_period(self.demand_data, split)
+        return NormalDemand(self.demand_mean, self.demand_std)
