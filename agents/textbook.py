@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -121,6 +122,11 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
+def path_of(name: str) -> Path:
+    """Return the file of an instance, or refuse its name."""
+    return FOLDER / f"{choose('textbook instance', name, names())}.yaml"
+
+
 def load(name: str) -> tuple[RunConfig, Published]:
     """Return an instance as a run, and what was published of it.
 
@@ -129,7 +135,7 @@ def load(name: str) -> tuple[RunConfig, Published]:
     InputError
         If there is no such instance, or its file is wrong.
     """
-    path = FOLDER / f"{choose('textbook instance', name, names())}.yaml"
+    path = path_of(name)
     block = read_yaml(path).get("textbook")
     if not isinstance(block, dict):
         raise InputError(f"{path}: has no block textbook")

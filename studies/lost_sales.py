@@ -1,0 +1,91 @@
+"""One recipe on all instances of lost sales with a lead time: ``python -m studies.lost_sales``.
+
+Every agent's best model plays the same fresh traces as the exact best policy, whose cost is known.
+So its own cost is told as that optimum plus the mean difference on these traces, whose interval is
+several times as narrow as that of the cost alone. Gaps are shares of the optimum.
+"""
+
+import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from agents import textbook
+from agents.cast import load_agent
+from agents.config import RunConfig, resolve
+from agents.run_folder import BEST
+from agents.training import train
+from baselines.average_cost import Solved, solved_rules
+from baselines.policy import Policy
+from baselines.supply_chain_rules import reference_team
+from evaluation.rollout import rollout
+from evaluation.statistics import Estimate, plain_mean
+from inventory.batch import Trace
+
+EPISODES = 1000
+EVALUATION_SEED = 1
+ROWS = tuple(f"lost_sales_p{p}_L{lead_time}" for p in (4, 19) for lead_time in (1, 2, 3, 4))
+
+
+@click.command()
+@click.option("--seeds", default=3, show_default=True)
+@click.option("--row", "rows", multiple=True, default=ROWS, help="[all eight]")
+@click.option("--set", "assignments", multiple=True, help="As for train.py.")
+def main(seeds: int, rows: tuple[str, ...], assignments: tuple[str, ...]) -> None:
+    """Train and print a table in Markdown, a figure for each seed."""
+    print(
+        "| instance | optimum | best base-stock | best capped | PPO, cost per day | gap | seconds |"
+    )
+    print("|---|---|---|---|---|---|---|", flush=True)
+    gaps: list[float] = []
+    for row in rows:
+        run, _ = textbook.load(row)
+        optimum, *simple = solved_rules(run.parameters)
+        trace = textbook.traces(run, EPISODES, EVALUATION_SEED)
+        best = _costs(run, reference_team(store=optimum.rule), trace)
+        found: list[Estimate] = []
+        seconds: list[float] = []
+        for seed in track(range(seeds), row, console=Console(stderr=True)):
+            with TemporaryDirectory() as scratch:
+                asked = resolve(
+                    {"seed": seed}, config=textbook.path_of(row), assignments=assignments
+                )
+                trained = train(asked, Path(scratch))
+                agent = load_agent(trained.folder, BEST)[1]
+            seconds.append(trained.seconds)
+            found.append(_beside(optimum, _costs(asked, agent, trace) - best))
+        own = [one.mean / optimum.cost - 1.0 for one in found]
+        gaps += own
+        costs = ", ".join(f"{one.mean:.4f} ± {one.half_width:.4f}" for one in found)
+        told = ", ".join(f"{gap:.2%}" for gap in own)
+        others = " | ".join(
+            f"{rule.cost:.4f} ({rule.cost / optimum.cost - 1:.1%})" for rule in simple
+        )
+        times = ", ".join(f"{s:.0f}" for s in seconds)
+        print(f"| {row} | {optimum.cost:.4f} | {others} | {costs} | {told} | {times} |", flush=True)
+    print(f"\nMean gap {np.mean(gaps):.2%}, largest {np.max(gaps):.2%}.")
+
+
+def _costs(run: RunConfig, policy: Policy, trace: Trace) -> NDArray[np.float64]:
+    """Return what a policy spends per day that counts, shape (episodes,)."""
+    days = run.parameters.horizon - run.parameters.warmup_days
+    costs: NDArray[np.float64] = (
+        -rollout(run.problem, run.parameters, policy, trace)["return"] / days
+    )
+    return costs
+
+
+def _beside(optimum: Solved, differences: NDArray[np.float64]) -> Estimate:
+    """Return the cost of a policy from its differences to the best one on the same traces."""
+    difference = plain_mean(differences)
+    return Estimate(optimum.cost + difference.mean, difference.se, difference.dof)
+
+
+if __name__ == "__main__":
+    main()
