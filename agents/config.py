@@ -328,7 +328,7 @@ def _assign(tree: dict[str, Any], assignment: str, problem: Problem, algo: str) 
     """Carry out one ``key=value``."""
     key, equals, text = assignment.partition("=")
     if not equals or not key:
-        raise InputError(f"--set {assignment}: must be key=value, such as holding_cost=0.2")
+        raise InputError(f"--set {short(assignment)}: must be key=value, such as holding_cost=0.2")
     shorter = {
         "parameters": problem.parameters.model_fields,
         "hyperparameters": ALGORITHMS[algo].settings.model_fields,
@@ -345,7 +345,7 @@ def _assign(tree: dict[str, Any], assignment: str, problem: Problem, algo: str) 
     try:
         value = parse_yaml(text)
     except InputError as error:
-        raise InputError(f"--set {key}: {short(text)} is not a value in YAML: {error}") from None
+        raise InputError(f"--set {' '.join(key.split())}: {short(text)} is not a value in YAML: {error}") from None
     node = tree
     for part in path[:-1]:
         child = node.get(part)

@@ -107,7 +107,7 @@ def check_trace(trace: Mapping[str, Any], steps: int) -> Trace:
     for name, length in lengths.items():
         try:
             values = np.asarray(trace[name], dtype=np.float64)
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             raise InputError(f"trace {name!r} must hold numbers") from None
         if values.ndim == (1 if length else 0):
             values = values[np.newaxis]

@@ -90,7 +90,7 @@ def check_trace(trace: Mapping[str, Any], parameters: SupplyChainParameters) -> 
         demand = np.asarray(trace["demand"], np.float64)
         works = np.asarray(trace["supplier_ok"])
         sku = np.asarray(trace["sku"]) if "sku" in trace else None
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise InputError("trace must hold arrays of numbers") from None
     single = demand.ndim != 3
     lead = (1,) if single else (len(demand),)
@@ -99,7 +99,7 @@ def check_trace(trace: Mapping[str, Any], parameters: SupplyChainParameters) -> 
     shapes = {
         "demand": (demand, (*axes, p.horizon, p.num_stores)),
         "supplier_ok": (works, (*axes, p.horizon)),
-        "sku": (sku.reshape(lead) if sku.size == 1 else sku, lead),
+        "sku": (sku.reshape(lead) if sku.size == 1 and single else sku, lead),
     }
     for name, (values, shape) in shapes.items():
         if values.shape != shape:

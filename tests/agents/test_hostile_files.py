@@ -160,6 +160,8 @@ def npy(shape, dtype="<f8", content=bytes(8)):
         (npy((1,), [("a", "<f8")]), "not numbers"),
         (npy((1,), "__import__('os')"), "damaged"),
         (npy("x"), "damaged"),
+        (npy((1,))[:-12] + b"((((((((((((", "damaged"),
+        (b"\x93NUMPY\x01\x00\x03\x00{r,", "damaged"),
         (b"", "damaged"),
         (b"\x93NUMPY\x09\x00", "unknown"),
         (b"\x93NUMPY\x01\x00\xff\xff{", "damaged"),
