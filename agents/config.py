@@ -345,7 +345,8 @@ def _assign(tree: dict[str, Any], assignment: str, problem: Problem, algo: str) 
     try:
         value = parse_yaml(text)
     except InputError as error:
-        raise InputError(f"--set {' '.join(key.split())}: {short(text)} is not a value in YAML: {error}") from None
+        told = f"--set {short(key)}: {short(text)} is not a value in YAML"
+        raise InputError(f"{told}: {error}") from None
     node = tree
     for part in path[:-1]:
         child = node.get(part)
