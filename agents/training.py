@@ -136,6 +136,7 @@ def _run(session: Session, folder: Path, config: RunConfig) -> Trained:
         raise _unwritable(folder, error) from None
     except NumericalError as error:
         kept = "the best and the last good model" if session.keep_last_good() else "no model yet"
+        beginning.write_versions(folder, finished=False, failed=str(error))
         raise NumericalError(f"{error}; {folder} keeps {kept}") from None
     finally:
         session.close()

@@ -107,6 +107,7 @@ def _differences(axes: Any, material: Material, rivals: list[str]) -> None:
     axes.set_xlim(low - 0.05 * room, high + 0.05 * room)
     axes.set_ylim(0, 100)
     axes.locator_params(axis="x", nbins=5)
+    axes.xaxis.set_major_formatter("{x:,.6g}")
     axes.set_xlabel(f"{material.label(material.agent)} minus rival, same episode")
     axes.set_ylabel("% of episodes at or below")
     axes.set_title("Left of zero the rival wins")

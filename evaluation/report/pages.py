@@ -44,6 +44,7 @@ def draw_all(material: Material) -> tuple[list[dict[str, Any]], dict[str, bytes]
             if figure is None:
                 continue
             files[f"{name}.png"] = to_png(figure)
+            figure.set_layout_engine("none")  # it is laid out, and stays so
             caption = words.caption(name)
             narrow = draw(material, wide=False)
             sections.append(

@@ -204,8 +204,8 @@ class Words:
             "with it; lines across are the comparison's.",
             "parts": "Means per episode; the parts of a return add up to it. Random play's "
             "bars are cut where they are far off the others'.",
-            "episode": f"The median episode of {self._m.agent} among the first {kept}, and {rival} on the "
-            "same prices and demand.",
+            "episode": f"The median episode of {self._m.agent} among the first {kept}, and {rival} "
+            "on the same prices and demand.",
             "policy": f"What would be done: {where}. Dots: where the policy's own episodes went.",
         }[figure]
 

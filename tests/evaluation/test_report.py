@@ -1,0 +1,192 @@
+"""The report of tiny runs: it needs no network, names every policy, and tells the same numbers."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import _pylab_helpers
+
+import evaluate
+import train
+from baselines.cash_rules import BuyBuyConvert
+from baselines.policy import RandomPolicy
+from baselines.supply_chain_rules import reference_team
+from evaluation.report.theme import DARK, RIVALS, colours, css_variables, new_figure, style, to_svg
+from evaluation.report.watching import watch
+from evaluation.rollout import rollout
+from inventory.cash import CashParameters
+from inventory.problems import PROBLEMS
+from inventory.supply_chain_parameters import SupplyChainParameters
+
+FIGURES = ("returns", "gap", "learning", "parts", "episode", "policy")
+TINY = {
+    "cash": (
+        *("--algo", "ppo", "--timesteps", 1600, "--set", "max_steps=12"),
+        *("--set", "evaluation.every=400", "--set", "evaluation.episodes=20"),
+    ),
+    "stores": (
+        *("--problem", "stores", "--timesteps", 4000, "--set", "horizon=12"),
+        *("--set", "evaluation.every=2000", "--set", "evaluation.episodes=20"),
+        *("--set", "evaluation.pictures=0", "--set", "n_steps=12"),
+    ),
+}
+RULES = {"cash": "buy_buy_convert", "stores": "newsvendor,reference_rules"}
+
+
+class Page(HTMLParser):
+    """What the tests ask of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.rows: dict[str, list[float]] = {}
+        self.sections: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags.add(tag)
+        self.sources += [given[n] for n in ("src", "href", "xlink:href") if n in given]
+        if tag == "section":
+            self.sections.append(given["id"])
+        if "data-policy" in given:
+            self.rows[given["data-policy"]] = []
+        if "data-value" in given:
+            self.rows[next(reversed(self.rows))].append(float(given["data-value"]))
+
+
+@pytest.fixture(scope="module", params=["cash", "stores"])
+def reported(request, tmp_path_factory):
+    """A tiny run with its report: problem, folder, page."""
+    folder = tmp_path_factory.mktemp(request.param) / "run"
+    command = [*TINY[request.param], "--quiet", "--run-dir", folder]
+    train.main.main([str(word) for word in command], standalone_mode=False)
+    command = ["--checkpoint", folder, "--episodes", 60, "--baselines", RULES[request.param]]
+    evaluate.main.main([*map(str, command), "--report"], standalone_mode=False)
+    return request.param, folder, (folder / "report.html").read_text("utf-8")
+
+
+def test_the_page_needs_no_network(reported):
+    _, _, text = reported
+    page = Page(text)
+    assert all(source.startswith(("data:image/png;base64,", "#")) for source in page.sources)
+    assert not page.tags & {"script", "link", "iframe", "img"}
+    assert not re.search(r"url\((?!#)|@import|https?://", text)
+
+
+def test_the_page_has_every_section_and_names_every_policy(reported):
+    _, folder, text = reported
+    page = Page(text)
+    assert page.sections == ["headline", "table", *FIGURES, "notes", "facts"]
+    told = json.loads((folder / "evaluation.json").read_text())
+    for name in told["policies"]:
+        assert name in page.rows
+        assert f">{name.replace('_', ' ')}</text>" in text
+    assert "nan" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL).lower().split()
+
+
+def test_the_page_has_the_numbers_of_the_evaluation(reported):
+    _, folder, text = reported
+    rows = Page(text).rows
+    told = json.loads((folder / "evaluation.json").read_text())
+    for name, policy in told["policies"].items():
+        low, high = policy["return_ci95"]
+        expected = [policy["return_mean"], (high - low) / 2, policy["return_worst_5_percent"]]
+        expected += [policy["gap"]]
+        if name != "checkpoint":
+            against = told["policies"]["checkpoint"]["paired"][name]
+            expected += [against["difference"], against["better"]]
+        assert rows[name][: len(expected)] == pytest.approx(expected)
+    assert "All numbers" in text
+
+
+def test_the_pictures_are_png_files(reported):
+    _, folder, _ = reported
+    files = sorted(path.name for path in (folder / "report").iterdir())
+    assert files == sorted(f"{name}.png" for name in FIGURES)
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (folder / "report").iterdir())
+
+
+def test_drawings_follow_the_colour_scheme(reported):
+    _, _, text = reported
+    drawings = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert len(drawings) == 2 * len(FIGURES)  # each for wide and for narrow pages
+    for drawing in drawings:
+        assert "var(--c0)" in drawing
+        assert not any(light in drawing for light in DARK)
+        assert 'role="img"' in drawing
+        assert "<metadata" not in drawing
+    ids = re.findall(r' id="([^"]+)"', "".join(drawings))
+    assert len(ids) == len(set(ids))
+    assert "prefers-color-scheme:dark" in text
+
+
+def test_matplotlib_is_left_as_it_was(reported):
+    with style():
+        to_svg(new_figure(2, 2), "name", 'a "label" <here>')
+    assert mpl.rcParams["font.size"] == mpl.rcParamsDefault["font.size"]
+    assert mpl.rcParams["svg.fonttype"] == mpl.rcParamsDefault["svg.fonttype"]
+    assert not _pylab_helpers.Gcf.figs  # no figure that pyplot would keep
+
+
+def test_every_policy_keeps_its_colour():
+    names = ["checkpoint", "random", "optimum", *(f"rule_{i}" for i in range(5))]
+    found = colours(names, ["checkpoint"])
+    assert len({found[name] for name in names}) == len(names)
+    assert found == colours(names[::-1], ["checkpoint"]) | {
+        f"rule_{i}": RIVALS[i] for i in range(5)
+    }
+
+
+@pytest.mark.parametrize("colour", [*RIVALS, "#0b63a8"])
+def test_lines_stand_out_from_light_and_dark(colour):
+    for shade, paper in ((colour, "#fefefe"), (DARK[colour], "#15191e")):
+        lighter, darker = sorted((luminance(shade), luminance(paper)), reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) >= 3  # WCAG 2.1, 1.4.11
+    assert css_variables().count(colour) == 1
+
+
+def luminance(colour: str) -> float:
+    parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "policy"),
+    [
+        (CashParameters(max_steps=20), RandomPolicy(3)),
+        (CashParameters(max_steps=20, objective="profit", buy_lots=(1, 5)), BuyBuyConvert()),
+        (CashParameters(max_steps=20, initial_cash=3, raw_price_mean=1), RandomPolicy(3)),
+    ],
+)
+def test_the_parts_of_the_cash_problem_add_up_to_the_return(parameters, policy):
+    problem = PROBLEMS["cash"]
+    trace = problem.traces(parameters, "evaluation", 1, 50)
+    seen = watch(problem, parameters, policy, trace, observe_step=False)
+    totals = rollout(problem, parameters, policy, trace)
+    assert sum(seen.parts["return"].values()) == pytest.approx(totals["return"].mean())
+    assert np.nansum(seen.steps["sold"], axis=0) == pytest.approx(totals["units_sold"])
+    assert np.nansum(seen.steps["unmet"], axis=0) == pytest.approx(totals["unmet_demand"])
+    assert np.isfinite(seen.steps["raw"]).sum(axis=0) == pytest.approx(totals["length"])
+    if parameters.initial_cash > 100:
+        assert "bankruptcy" not in seen.parts["return"]
+
+
+@pytest.mark.parametrize("objective", ["reconciliation", "cost"])
+def test_the_parts_of_the_supply_chain_add_up_to_every_tier(objective):
+    problem = PROBLEMS["stores"]
+    store = {"unmet_demand": "backlog", "fixed_cost": 3.0}
+    parameters = SupplyChainParameters(stores=2, horizon=25, objective=objective, store=store)
+    trace = problem.traces(parameters, "evaluation", 1, 40)
+    seen = watch(problem, parameters, reference_team(), trace, observe_step=False)
+    totals = rollout(problem, parameters, reference_team(), trace)
+    tiers = {"store (mean)": "return", "warehouse": "warehouse_return"}
+    tiers |= {"supplier": "supplier_return"} if objective == "reconciliation" else {}
+    for tier, total in tiers.items():
+        assert sum(seen.parts[tier].values()) == pytest.approx(totals[total].mean())
+    assert seen.steps["on_hand"].shape == (25, 40, 2)

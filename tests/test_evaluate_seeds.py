@@ -1,0 +1,146 @@
+"""Several seeds of one recipe, and the files that evaluate.py writes, as a user types it."""
+
+import csv
+import json
+import shutil
+
+import pytest
+
+import evaluate
+import train
+
+RECIPE = (
+    *("--algo", "ppo", "--timesteps", 800, "--set", "max_steps=12"),
+    *("--set", "evaluation.every=400", "--set", "evaluation.episodes=20", "--quiet"),
+)
+FEW = ("--episodes", 50, "--baselines", "buy_buy_convert")
+
+
+def trained(folder, *more):
+    words = [*RECIPE, *more, "--run-dir", folder]
+    train.main.main([str(word) for word in words], standalone_mode=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Three seeds of a recipe."""
+    root = tmp_path_factory.mktemp("seeds")
+    return [trained(root / f"s{seed}", "--seed", seed) for seed in range(3)]
+
+
+def checkpoints(*folders):
+    return [word for folder in folders for word in ("--checkpoint", folder)]
+
+
+def test_every_seed_has_a_row_in_every_form(runs, run_command, tmp_path):
+    table = tmp_path / "table.csv"
+    options = (*checkpoints(*runs), *FEW, "--csv", table)
+    done = run_command(evaluate.main, *options, "--json")
+    assert done.status == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [run["seed"] for run in told["seeds"]["runs"]] == [0, 1, 2]
+    rows = {row["policy"]: row for row in csv.DictReader(table.read_text().splitlines())}
+    for name in ("seed_0", "seed_1", "seed_2"):
+        assert float(rows[name]["return_mean"]) == told["policies"][name]["return_mean"]
+    assert float(rows["interquartile_mean"]["return_mean"]) == told["seeds"]["iqm"]["value"]
+    shown = run_command(evaluate.main, *options).stdout
+    assert all(f"\n{name} " in shown for name in told["policies"])
+    assert "interquartile mean of 3 seeds" in shown
+    assert not (runs[0] / "evaluation.json").exists()  # that of the run alone
+
+
+def test_a_failed_seed_is_shown(runs, run_command, tmp_path):
+    empty, damaged = tmp_path / "empty", tmp_path / "damaged"
+    shutil.copytree(runs[1], empty)
+    shutil.copytree(runs[2], damaged)
+    for name in ("model.zip", "best_model.zip"):
+        (empty / name).unlink()
+        (damaged / name).write_bytes(b"x")
+    done = run_command(evaluate.main, *checkpoints(runs[0], empty, damaged), *FEW)
+    assert done.status == 0, done.stderr
+    words = " ".join(done.stdout.split())
+    assert "seed_1 failed" in words
+    assert "seed_1 failed: --checkpoint" in words
+    assert "holds no model" in words
+    assert "seed_2 failed" in words
+    assert "interquartile mean of 3 seeds, 2 failed" in words
+    assert "without the failed" in words
+    done = run_command(evaluate.main, *checkpoints(empty, damaged), *FEW)
+    assert done.status == 2
+    assert "none of the 2 seeds has a policy" in done.stderr
+
+
+def test_a_seed_whose_training_broke_off_has_failed(runs, run_command, tmp_path):
+    folder = tmp_path / "nan"
+    shutil.copytree(runs[1], folder)
+    facts = json.loads((folder / "versions.json").read_text())
+    facts |= {"finished": False, "failed": "training stopped at step 400: loss is nan"}
+    (folder / "versions.json").write_text(json.dumps(facts))
+    done = run_command(evaluate.main, *checkpoints(runs[0], folder), *FEW, "--json")
+    failed = json.loads(done.stdout)["seeds"]["runs"][1]
+    assert failed["failed"] == "training stopped at step 400: loss is nan"
+    facts.pop("failed")
+    (folder / "versions.json").write_text(json.dumps(facts))
+    done = run_command(evaluate.main, *checkpoints(runs[0], folder), *FEW, "--json")
+    failed = json.loads(done.stdout)["seeds"]["runs"][1]
+    assert "training broke off" in failed["failed"]
+
+
+def test_training_that_meets_nan_says_so_in_its_folder(run_command, tmp_path):
+    folder = tmp_path / "run"
+    wild = ("learning_rate=1e6", "max_grad_norm=1e6", "reward.scale=1e9")
+    words = [*RECIPE, *(word for setting in wild for word in ("--set", setting))]
+    done = run_command(train.main, *words, "--run-dir", folder)
+    assert done.status == 3, done.stderr
+    facts = json.loads((folder / "versions.json").read_text())
+    assert facts["finished"] is False
+    assert "stopped at step" in facts["failed"]
+
+
+def test_what_is_not_one_recipe_is_refused_in_one_line(runs, run_command, tmp_path, capsys):
+    other = trained(tmp_path / "other", "--seed", 7, "--set", "gamma=0.5")
+    capsys.readouterr()
+    cases = [
+        ((runs[0], other), "are not seeds of one recipe: hyperparameters.gamma = "),
+        ((runs[0], runs[0]), "have the same seed, 0"),
+        ((runs[0], tmp_path / "absent"), "no such file or folder"),
+        ((runs[0], tmp_path), "not a run folder"),
+    ]
+    for folders, message in cases:
+        done = run_command(evaluate.main, *checkpoints(*folders), *FEW)
+        assert done.status == 2
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
+    done = run_command(evaluate.main, "--checkpoint", runs[0], "--checkpoint", *FEW)
+    assert "name every run where there are several" in done.stderr
+
+
+def test_the_report_of_seeds_lies_in_the_first_run(runs, run_command, tmp_path):
+    first = tmp_path / "first"
+    shutil.copytree(runs[0], first)
+    broken = tmp_path / "broken"
+    shutil.copytree(runs[2], broken)
+    (broken / "config.yaml").write_text("algo: [")
+    words = (*checkpoints(first, runs[1], broken), *FEW, "--report")
+    done = run_command(evaluate.main, *words)
+    assert done.status == 0, done.stderr
+    assert f"report: {first / 'report_seeds.html'}" in " ".join(done.stderr.split())
+    text = (first / "report_seeds.html").read_text("utf-8")
+    assert "run_3" in text
+    assert "failed: " in text
+    assert "counts as random play" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--problem", "cash", "--report"), "--report is written into a run folder"),
+        (("--problem", "cash", "--csv", "absent/table.csv"), "absent"),
+    ],
+)
+def test_files_that_cannot_be_written_are_refused(arguments, message, run_command):
+    done = run_command(evaluate.main, *arguments, *FEW, "--set", "max_steps=12")
+    assert done.status == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
