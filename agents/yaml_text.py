@@ -13,6 +13,7 @@ MAX_VALUES = 250_000
 
 MAX_DIGITS = 300
 _SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN = "tag:yaml.org,2002:"
 _NUMBERS = {_PLAIN + "int", _PLAIN + "float"}
 _STRING, _MERGE = _PLAIN + "str", _PLAIN + "merge"
@@ -95,6 +96,8 @@ def _parts(node: yaml.Node) -> list[yaml.Node]:
 def _check_tag(node: yaml.Node) -> None:
     if node.tag not in _TAGS:
         raise InputError(f"line {_line(node)}: not readable as YAML: tag {short(node.tag)}")
+    if isinstance(node, yaml.ScalarNode) and _SURROGATE.search(node.value):
+        raise InputError(f"line {_line(node)}: {short(node.value)} is not text")
     if node.tag in _NUMBERS and len(node.value) > MAX_DIGITS:
         raise InputError(f"line {_line(node)}: a number of {len(node.value):,} digits")
 

@@ -98,6 +98,7 @@ FILES = {
     "stages": b"curriculum: {stages: [" + b"{start: 0, parameters: {}}," * 2000 + b"]}",
     "team": b"team: 5",
     "phases": b"phases: [1, a]",
+    "surrogate file": b'parameters: {demand_data: {file: "\\ud800", split: 2020-01-01}}',
     "surrogate": b'seed: "\\ud800"',
 }
 

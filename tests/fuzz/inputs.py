@@ -114,6 +114,11 @@ def spoilt(draw, content):
     return bytes(made)
 
 
+def passed(text):
+    """Return what a system can pass of a text in an argument: no NUL, no lone surrogate."""
+    return text.replace("\x00", "").encode("utf-8", "ignore").decode()
+
+
 def _bytes(text):
     return text.encode("utf-8", "surrogatepass")
 
@@ -138,7 +143,7 @@ configs = (
     | st.sampled_from(sorted(FILES)).flatmap(lambda name: spoilt(FILES[name]))
 )
 flags = st.sampled_from(["--algo", "--problem", "--recipe", "--seed", "--stores", "--config"])
-plain = texts.map(lambda text: text.replace("\x00", ""))  # no system passes NUL in an argument
+plain = texts.map(passed)
 
 
 def _with_settings(command, pairs):
@@ -149,7 +154,7 @@ with_flags = st.builds(lambda c, f, v: Attempt(c, (f, v)), commands, flags, plai
 with_settings = st.builds(
     _with_settings,
     commands,
-    st.lists(settings.map(lambda s: s.replace("\x00", "")), min_size=1, max_size=2),
+    st.lists(settings.map(passed), min_size=1, max_size=2),
 )
 with_config = st.builds(
     lambda c, content: Attempt(c, ("--config", "{home}/bad.yaml"), {"bad.yaml": content}),
