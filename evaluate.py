@@ -1,16 +1,13 @@
 """Hold an agent against the optimum and tuned baselines: ``python evaluate.py --checkpoint``."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from agents import console, run_folder
-from agents.config import resolve
-from agents.contest import hold, in_scenario, write_evaluation
-from agents.entries import Entry, enter
+from agents.contest import entry_of, hold, write_evaluation
 from agents.reporting import write_report
 from agents.textbook import check_all
 from inventory.errors import InputError
@@ -71,13 +68,14 @@ def main(
         if any(given.values()) or scenario or baselines or stochastic or csv_file or report:
             raise InputError("--textbook goes with --episodes, --seed and --json alone")
         sys.exit(not check_all(names, episodes=episodes, seed=seed, as_json=as_json))
-    entry = _entry(scenario, **given)
+    entry = entry_of(scenario, **given)
     if report and not entry.folders:
         raise InputError("--report is written into a run folder; name one with --checkpoint")
+    usual = "default,tuned" if report else "default"
     contest = hold(
         entry,
         scenario,
-        baselines=baselines or ("default,tuned" if report else "default"),
+        baselines=usual if baselines is None else baselines,
         episodes=episodes,
         seed=seed,
         stochastic=stochastic,
@@ -93,35 +91,6 @@ def main(
     if report:
         page = write_report(entry, contest, scenario, stochastic=stochastic)
         console.screen.print(f"report: {page}", soft_wrap=True)
-
-
-def _entry(
-    scenario: str | None,
-    *,
-    checkpoints: tuple[str, ...],
-    problem: str | None,
-    config: Path | None,
-    assignments: tuple[str, ...],
-    stores: int | None,
-) -> Entry:
-    """Return whom the options name: the agents of checkpoints, or none, on a problem."""
-    if checkpoints:
-        if config is not None or assignments or stores is not None:
-            raise InputError(
-                "--config, --set and --stores change nothing about a checkpoint; leave them out"
-            )
-        entry = enter(checkpoints)
-        own = entry.run.settings.problem
-        if problem not in (None, own):
-            raise InputError(
-                f"--checkpoint {checkpoints[0]} is about the {own} problem, not {problem}"
-            )
-    else:
-        if scenario is not None and problem is None and config is None:
-            problem = "stores"
-        flags = {"problem": problem, "stores": stores}
-        entry = Entry(resolve(flags, config=config, assignments=assignments))
-    return entry if scenario is None else replace(entry, run=in_scenario(entry.run, scenario))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from agents import console, run_folder
-from agents.config import resolve
+from agents.config import RunConfig, resolve
 from agents.contest import show_supply_chain
+from agents.demand_told import tell_demand
 from agents.phases import parse_phases, resolve_phases, train_phases
 from agents.resume import refuse_options, resume
 from agents.training import Trained, train
@@ -17,6 +18,16 @@ from agents.training import Trained, train
 @click.option("--algo", help="dqn, qrdqn, ppo, a2c, trpo, maskable_ppo, recurrent_ppo [dqn]")
 @click.option("--problem", help="The problem to learn [cash].")
 @click.option("--stores", type=int, help="The supply chain, with so many stores.")
+@click.option(
+    "--demand",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The stores of a file of daily demand: CSV or Parquet, a column per store, or long.",
+)
+@click.option("--split", metavar="DATE", help="First day of the file that evaluation alone sees.")
+@click.option("--validation", metavar="DATE", help="First day that selects the best model.")
+@click.option("--fill", help="Put in missing days and values: zero or interpolate [refuse them].")
+@click.option("--augment", help="Training days resampled: none, bootstrap or parametric [none].")
 @click.option("--learn", help="In the supply chain: store, warehouse, supplier or all [store].")
 @click.option("--policy", help="One model for the stores: shared, joint, or independent [shared].")
 @click.option("--phases", "phases", metavar="1-4", help="Learn tier by tier, as stages of one run.")
@@ -85,11 +96,19 @@ def main(
     if phases is not None:
         numbers = parse_phases(phases)
         configs = resolve_phases(numbers, flags, **given)
+        _describe(configs[0], quiet=quiet)
         folder, done = train_phases(numbers, configs, run_dir, start=start, quiet=quiet)
     else:
-        done = [train(resolve(flags, **given), run_dir, start=start, quiet=quiet)]
+        run = resolve(flags, **given)
+        _describe(run, quiet=quiet)
+        done = [train(run, run_dir, start=start, quiet=quiet)]
         folder = done[0].folder
     return _finish(folder, done, quiet=quiet)
+
+
+def _describe(config: RunConfig, *, quiet: bool) -> None:
+    if not quiet:
+        tell_demand(config)
 
 
 def _resume(folder: Path, options: dict[str, Any], *, quiet: bool) -> int:

@@ -105,7 +105,7 @@ def learning_batch(
         return config.problem.make_batch(parameters, rows, **options)
     layout = _layout(config, player)
     per_world = parameters.num_stores if player == "store" and layout == "shared" else 1
-    skus = len(parameters.sku)
+    skus = 1 if parameters.demand_data else len(parameters.sku)  # of a file they are drawn
     worlds = max(1, round(rows / per_world / skus)) * skus
     chain: Any = config.problem.make_batch(parameters, worlds, **options)
     return ControlledAgents(chain, player, others or TeamPolicy(reference_rules()), layout)

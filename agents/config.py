@@ -206,7 +206,8 @@ def resolve(
     ----------
     flags : mapping
         `RunSettings` fields given on the command line; None means not given. ``stores``,
-        ``learn`` and ``policy`` are those of the supply chain, and `stores` selects it;
+        ``learn`` and ``policy`` are those of the supply chain, and `stores` selects it; so does
+        ``demand``, a file of demand, with ``split``, ``validation``, ``fill`` and ``augment``;
         ``checkpoint_every`` is ``checkpoint.every``.
     config : Path, optional
         A file in the shape of ``configs/cash.yaml`` or of a run's ``config.yaml``.
@@ -251,8 +252,11 @@ def _nested_flags(given: dict[str, Any]) -> dict[str, Any]:
     if "checkpoint_every" in given:
         given["checkpoint"] = {"every": given.pop("checkpoint_every")}
     stores = given.pop("stores", None)
+    _demand_flags(given)
     team = {name: given.pop(name) for name in ("learn", "policy") if name in given}
     if stores is not None:
+        if "demand_data" in given.get("parameters", {}):
+            raise InputError("--stores: the demand file says which stores there are; leave it out")
         if given.setdefault("problem", "stores") != "stores":
             raise InputError(f"--stores belongs to --problem stores, not {given['problem']}")
         given["parameters"] = {"stores": stores}
@@ -260,6 +264,22 @@ def _nested_flags(given: dict[str, Any]) -> dict[str, Any]:
         given.setdefault("problem", "stores")
         given["team"] = team
     return given
+
+
+def _demand_flags(given: dict[str, Any]) -> None:
+    """Put the flags of a demand file where they belong, and choose the recipe for one."""
+    options = {n: given.pop(n) for n in ("split", "validation", "fill", "augment") if n in given}
+    file = given.pop("demand", None)
+    if file is None and options:
+        raise InputError(f"--{next(iter(options))}: is about a demand file; name one with --demand")
+    if file is None:
+        return
+    if given.setdefault("problem", "stores") != "stores":
+        raise InputError(f"--demand belongs to --problem stores, not {given['problem']}")
+    given.setdefault("recipe", "demand")
+    source = {"file": str(Path(file).resolve()), **options}
+    parameters: dict[str, Any] = {"demand_data": source}
+    given["parameters"] = parameters
 
 
 def _learns(given: Mapping[str, Any], own: Mapping[str, Any], assignments: tuple[str, ...]) -> str:

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from agents import console, run_folder
 from agents.cast import load_agent, measure_of
-from agents.config import RunConfig
-from agents.entries import Entry
+from agents.config import RunConfig, resolve
+from agents.entries import Entry, enter
 from baselines.policy import Policy
 from baselines.registry import RANDOM_TIERS, make_baselines, make_random
 from baselines.supply_chain_rules import reference_team
@@ -40,6 +40,41 @@ def in_scenario(run: RunConfig, scenario: str) -> RunConfig:
     changed = {"scenario": scenario, "horizon": max(run.parameters.horizon, needed)}
     parameters = validated(type(run.parameters), {**run.parameters.model_dump(), **changed})
     return replace(run, parameters=parameters)
+
+
+def entry_of(
+    scenario: str | None,
+    *,
+    checkpoints: tuple[str, ...],
+    problem: str | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    stores: int | None,
+) -> Entry:
+    """Return whom a command's options name: the agents of checkpoints, or none, on a problem.
+
+    Raises
+    ------
+    InputError
+        If they contradict each other, or as `resolve` and `agents.entries.enter`.
+    """
+    if checkpoints:
+        if config is not None or assignments or stores is not None:
+            raise InputError(
+                "--config, --set and --stores change nothing about a checkpoint; leave them out"
+            )
+        entry = enter(checkpoints)
+        own = entry.run.settings.problem
+        if problem not in (None, own):
+            raise InputError(
+                f"--checkpoint {checkpoints[0]} is about the {own} problem, not {problem}"
+            )
+    else:
+        if scenario is not None and problem is None and config is None:
+            problem = "stores"
+        flags = {"problem": problem, "stores": stores}
+        entry = Entry(resolve(flags, config=config, assignments=assignments))
+    return entry if scenario is None else replace(entry, run=in_scenario(entry.run, scenario))
 
 
 @dataclass(frozen=True)

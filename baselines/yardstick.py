@@ -64,8 +64,10 @@ def yardstick(problem: str, parameters: Any, measure: str = "return") -> Yardsti
 def _supply_chain_yardstick(parameters: SupplyChainParameters, measure: str) -> Yardstick:
     """Return the long-run optimum of a single store, or an upper bound on what the stores earn.
 
-    Nothing where neither is known.
+    Nothing where neither is known, as where demand comes from a file.
     """
+    if parameters.demand_data is not None:
+        return Yardstick(None, None)
     optimum = average_optimum(parameters) if measure == "return" else None
     if optimum is not None:
         reference = average_reference(parameters, optimum)

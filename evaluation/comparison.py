@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from baselines.optimum.reference import Reference
 from baselines.policy import Policy
 from baselines.registry import make_random
+from evaluation.money import money_notes
 from evaluation.rollout import Progress, rollout
 from evaluation.statistics import (
     Estimate,
@@ -24,7 +25,6 @@ from evaluation.statistics import (
     worst_mean,
 )
 from inventory.batch import Trace
-from inventory.demand import HistoricalDemand
 from inventory.errors import FrozenModel, InputError
 from inventory.problems import Problem
 
@@ -202,6 +202,7 @@ def compare(
     estimator, variates, notes = _estimator(problem, parameters, trace)
     notes += tuple(f"{n}: {p!r}" for n, p in policies.items() if n.startswith("tuned_"))
     results = _results({n: _headed(t, measure) for n, t in totals.items()}, target, estimator)
+    notes = (*money_notes(parameters, results), *notes) if measure == "return" else notes
     return Comparison(problem.name, episodes, seed, measure, target, results, variates, notes)
 
 
@@ -233,11 +234,8 @@ def _estimator(
 
 def _history(parameters: Any, trace: Trace) -> tuple[Estimator, tuple[str, ...], tuple[str, ...]]:
     """Return how to estimate a mean from windows of a history, and what to say of it."""
-    law = parameters.demand_law("evaluation")
-    if not isinstance(law, HistoricalDemand):
-        raise TypeError(f"demand from a file, but its law is a {type(law).__name__}")
     demand = trace["demand"]
-    days, length = law.demand.size, demand.shape[1]
+    days, length = len(parameters.demand_law("evaluation")), demand.shape[1]
     windows = (days - length + 1) / length
     source = (
         f"Demand comes from the {days} days of the evaluation period, in overlapping windows of "
@@ -246,7 +244,8 @@ def _history(parameters: Any, trace: Trace) -> tuple[Estimator, tuple[str, ...],
     if windows < 2:
         told = "The intervals cover the drawing of windows and prices alone: nothing on other days."
         return plain_mean, (), (f"{source} {told}",)
-    _, start = np.unique(demand.reshape(len(demand), -1), axis=0, return_inverse=True)
+    same = trace.get("start", demand.reshape(len(demand), -1))
+    _, start = np.unique(same, axis=0, return_inverse=True)
     told = "The intervals take those for the sample, so more episodes hardly narrow them."
     return partial(window_mean, start=start, windows=windows), (), (f"{source} {told}",)
 

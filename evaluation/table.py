@@ -22,6 +22,7 @@ HEADINGS = {
     "service_level": "service level %",
     "holding_cost": "holding cost",
     "on_hand": "on hand",
+    "cost_per_day": "cost /day",
     "invalid_actions": "invalid actions",
     "store_return": "store return",
     "warehouse_return": "warehouse return",

@@ -113,6 +113,10 @@ class HistoricalDemand:
         out[:] = drawn
         return out
 
+    def __len__(self) -> int:
+        """Return the number of days."""
+        return self.demand.size
+
     def windows(self, days: int) -> NDArray[np.float64]:
         """Return every window, shape (number of start days, days), in order of its start."""
         if self.demand.size < days:

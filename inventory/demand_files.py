@@ -61,7 +61,7 @@ class DemandSource(FrozenModel):
     validation: dt.date | None = Field(None, description="first day of the selection period")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DemandTable:
     """Daily demand without gaps.
 

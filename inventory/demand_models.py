@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inventory.errors import InputError
 from inventory.sampling import normal
 
-DemandModel = Literal["normal", "poisson", "negative_binomial", "gamma"]
+DemandModel = Literal["normal", "poisson", "negative_binomial", "gamma", "empirical"]
 Floats = NDArray[np.float64]
 
 POINTS = 40

@@ -88,6 +88,9 @@ def validated(model: type[Model], values: Mapping[str, Any], where: str = "") ->
 def _describe(model: type[BaseModel], error: ValidationError, where: str) -> str:
     problems = error.errors(include_url=False)
     first = problems[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InputError):  # says which file or name it is about
+        return str(cause)
     path = _named(first["loc"])
     name = ".".join(([where] if where else []) + path)
     others = len({tuple(_named(problem["loc"])) for problem in problems}) - 1

@@ -57,8 +57,7 @@ def _draw_cash(
 def _draw_supply_chain(
     parameters: SupplyChainParameters, split: Split, rng: np.random.Generator, episodes: int
 ) -> Trace:
-    del split  # every split has a stream of its own, and one law of demand
-    return supply_chain.draw_trace(parameters, rng, episodes)
+    return supply_chain.draw_trace(parameters, rng, episodes, split)
 
 
 PROBLEMS: dict[str, Problem] = {

@@ -14,6 +14,8 @@ from inventory.batch import Outcome, Split, Trace, random_stream
 from inventory.demand_models import draw_demand, law_points
 from inventory.errors import InputError
 from inventory.reconciliation import STORE_REPORT, SUPPLIER_REPORT, WAREHOUSE_REPORT
+from inventory.store_history import KNOWN_DAYS
+from inventory.store_past import Past, entry_names
 from inventory.supply_chain_law import HUB, SITE, step_batch
 from inventory.supply_chain_observation import COMPACT, full_names, observe_batch
 from inventory.supply_chain_parameters import SupplyChainParameters
@@ -42,17 +44,38 @@ def _check_room(episodes: int, p: SupplyChainParameters) -> None:
         )
 
 
-def draw_trace(parameters: SupplyChainParameters, rng: np.random.Generator, episodes: int) -> Trace:
+def draw_trace(
+    parameters: SupplyChainParameters,
+    rng: np.random.Generator,
+    episodes: int,
+    split: Split = "training",
+) -> Trace:
     """Draw the randomness of `episodes` episodes; episode e is about SKU ``e % number of SKUs``.
+
+    Demand of a file is that of the period of `split`, and its SKUs are drawn, each as often.
 
     Returns
     -------
     dict
         ``demand``, shape (episodes, T, N) [units/day]; ``supplier_ok``, shape (episodes, T), bool;
-        ``sku``, shape (episodes,), index of the SKU.
+        ``sku``, shape (episodes,), index of the SKU. With demand of a file also ``past``, shape
+        (episodes, `KNOWN_DAYS`, N), the days known before [units/day], and ``start``, shape
+        (episodes,), the ordinal of the first day.
     """
     p = parameters
     _check_room(episodes, p)
+    if p.history is not None:
+        order = rng.permutation(len(p.sku))
+        drawn_skus = order[np.arange(episodes) % len(p.sku)]
+        days, start = p.history.draw(split, rng, drawn_skus, p.horizon)
+        reliable = np.array([lane.supplier.reliability for lane in p.lanes()])[drawn_skus]
+        return {
+            "demand": days[:, KNOWN_DAYS:],
+            "supplier_ok": rng.random((episodes, p.horizon)) < reliable[:, None],
+            "sku": drawn_skus,
+            "past": days[:, :KNOWN_DAYS],
+            "start": start,
+        }
     lane_of = np.arange(episodes) % len(p.sku)
     means, stds = p.demand_moments()
     demand = np.empty((p.horizon, episodes, p.num_stores))  # day by day: as the batch reads it
@@ -83,6 +106,8 @@ def check_trace(trace: Mapping[str, Any], parameters: SupplyChainParameters) -> 
     p = parameters
     if not isinstance(trace, Mapping):
         raise InputError(f"trace must be a mapping of arrays, not {type(trace).__name__}")
+    if p.history is not None and "past" in trace:
+        return _check_past(trace, p)
     wrong = sorted({"demand", "supplier_ok"} ^ (set(trace) - {"sku"}), key=str)
     if wrong:
         raise InputError(f"trace must have demand and supplier_ok; check {wrong[0]!r}")
@@ -115,6 +140,22 @@ def check_trace(trace: Mapping[str, Any], parameters: SupplyChainParameters) -> 
         "supplier_ok": works.astype(np.bool_).reshape(*lead, p.horizon),
         "sku": sku.astype(np.int64).reshape(lead),
     }
+
+
+def _check_past(trace: Mapping[str, Any], p: SupplyChainParameters) -> Trace:
+    """Return a trace with the days known before it; a leading axis of episodes is needed."""
+    rest = check_trace({k: v for k, v in trace.items() if k not in ("past", "start")}, p)
+    episodes = len(rest["demand"])
+    try:
+        past = np.asarray(trace["past"], np.float64).reshape(episodes, KNOWN_DAYS, p.num_stores)
+        start = np.asarray(trace.get("start", 1), np.int64)
+        rest |= {"past": past, "start": np.broadcast_to(start.reshape(-1), (episodes,)).copy()}
+    except (OverflowError, TypeError, ValueError):
+        shape = (episodes, KNOWN_DAYS, p.num_stores)
+        raise InputError(f"trace 'past' must be numbers of shape {shape}, 'start' days") from None
+    if not np.isfinite(past).all() or (past < 0).any():
+        raise InputError("trace 'past' must be finite and at least 0.0")
+    return rest
 
 
 def trace_covariates(parameters: SupplyChainParameters, trace: Trace) -> Floats:
@@ -169,6 +210,11 @@ class SupplyChainBatch:
         expected_reward: bool = False,
     ) -> None:
         _check_room(num_worlds, parameters)
+        if expected_reward and parameters.demand_data is not None:
+            raise InputError(
+                "expected_reward needs the law of demand, which a demand file does not give; "
+                "set reward.expected=false"
+            )
         self.num_worlds, self.num_stores = num_worlds, parameters.num_stores
         self.observe_step, self.expected_reward = observe_step, expected_reward
         self.split: Split = split
@@ -194,7 +240,8 @@ class SupplyChainBatch:
         full = self.parameters.observation == "full"
         names = full_names(self._store_slots, self._warehouse_slots) if full else COMPACT
         extra = ("time passed",) if self.observe_step else ()
-        return {tier: (*names[tier], *extra) for tier in TIERS}
+        known = entry_names(self._store_slots) if full and self.parameters.demand_data else ()
+        return {tier: (*names[tier], *(known if tier == "store" else ()), *extra) for tier in TIERS}
 
     def _take_parameters(self) -> None:
         """Let the parameters that were given last hold from now on."""
@@ -205,7 +252,7 @@ class SupplyChainBatch:
         self._warehouse_grid = np.array([lane.warehouse.order_units for lane in lanes])
         self._capacity = np.array([lane.warehouse.capacity for lane in lanes])
         self._hub_on_hand = np.array([lane.warehouse.initial_on_hand for lane in lanes])
-        self._mean = p.mean_demand()
+        self._mean, self._initial = p.mean_demand(), p.initial_on_hand()
         self._store_slots = max(lane.store.lead_time for lane in lanes)
         self._warehouse_slots = max(lane.supplier.lead_time for lane in lanes)
         slots = max(p.supplier_lead_time(lane) for lane in lanes)
@@ -221,7 +268,7 @@ class SupplyChainBatch:
 
     def _empty_trace(self) -> Trace:
         p = self.parameters
-        return {
+        return {  # of a file too: what was known before is the mean then
             "demand": np.zeros((self.num_worlds, p.horizon, self.num_stores)),
             "supplier_ok": np.ones((self.num_worlds, p.horizon), np.bool_),
             "sku": np.arange(self.num_worlds) % len(p.sku),
@@ -242,7 +289,7 @@ class SupplyChainBatch:
         """Start a new episode in every world, on `trace` (first axis = world) or a drawn one."""
         self._take_parameters()
         if trace is None:
-            self._begin(draw_trace(self.parameters, self.rng, self.num_worlds))
+            self._begin(draw_trace(self.parameters, self.rng, self.num_worlds, self.split))
             return
         given = check_trace(trace, self.parameters)
         if len(given["demand"]) != self.num_worlds:
@@ -268,7 +315,7 @@ class SupplyChainBatch:
         self._works[1:] = trace["supplier_ok"].T
         self.lane_of = lane_of = trace["sku"].astype(np.int64)
         self.sites, self.hubs = np.zeros((w, n), SITE), np.zeros(w, HUB)
-        self.sites["on_hand"] = [site.initial_on_hand for site in p.stores]
+        self.sites["on_hand"] = self._initial[lane_of]
         self.sites["forecast"] = self._mean[lane_of]
         self.sites["forecast_std"] = self._lanes["demand_std"][lane_of][:, None]
         self.sites["service"] = self.hubs["service"] = self.hubs["fulfillment"] = 1.0
@@ -278,6 +325,29 @@ class SupplyChainBatch:
         self._window = np.zeros((w, n, p.forecast_window))
         self.rewards = np.zeros((w, n + 2))
         self.day = 0
+        self._known, self._start = np.empty((0, w, n)), np.zeros(w, np.int64)
+        if p.demand_data is not None:
+            usual = np.broadcast_to(self._mean[lane_of][:, None], (w, KNOWN_DAYS, n))
+            past = np.asarray(trace.get("past", usual), np.float64)
+            self._known = np.concatenate([past.swapaxes(0, 1), self._demand])
+            self._start = np.asarray(trace.get("start", np.ones(w)), np.int64)
+        self._remember()
+
+    def _remember(self) -> None:
+        """Take up what is known of the demand of a file."""
+        self.past: Past | None = None
+        if self.parameters.demand_data is not None:
+            self.past = Past(self._known, self._start, self._mean[self.lane_of])
+            self._forecast(self.past)
+
+    def _forecast(self, past: Past) -> None:
+        """Let stores forecast from the last days, those before the episode included.
+
+        A forecast is at least a tenth of the store's own level: what is ordered is a multiple.
+        """
+        mean, std = past.recent(self.day, min(self.parameters.forecast_window, KNOWN_DAYS))
+        self.sites["forecast"] = np.maximum(mean, 0.1 * past.level)
+        self.sites["forecast_std"] = std
 
     def step(self, actions: NDArray[np.integer[Any]]) -> Outcome:
         """Move every world by one day; `actions` has shape (num_worlds, N + 2).
@@ -319,6 +389,10 @@ class SupplyChainBatch:
                 f"{self._counts[2]} for the supplier, from 0"
             )
         self.day += 1
+        if self.past is not None:
+            self._forecast(self.past)
+            if self.split == "training":  # in days of the store's demand, whatever its size
+                rewards[:, : self.num_stores] /= self.past.level
         self.rewards = rewards
         over = np.full(self.num_worlds, self.day >= self.parameters.horizon)
         return Outcome(self.rewards, np.zeros(self.num_worlds, np.bool_), over)
@@ -326,6 +400,8 @@ class SupplyChainBatch:
     def observation(self) -> NDArray[np.float32]:
         """Return what all agents see, shape (num_worlds, observation_size); see `by_tier`."""
         steps = self.num_stores + 2 if self.observe_step else 0
+        if self.past is not None and self.parameters.observation == "full":
+            return self._observe_past(self.past)
         out = np.zeros((self.num_worlds, self.observation_size - steps), np.float32)
         observe_batch(
             self.parameters.observation == "full",
@@ -342,6 +418,34 @@ class SupplyChainBatch:
             self._season[:, self.day],
             out,
         )
+        return self._with_time(out) if self.observe_step else out
+
+    def _observe_past(self, past: Past) -> NDArray[np.float32]:
+        """Return the full observation with a calendar and the demand known, in the own level."""
+        w, n, lane_of = self.num_worlds, self.num_stores, self.lane_of
+        added = len(entry_names(self._store_slots))
+        steps = n + 2 if self.observe_step else 0
+        out = np.zeros((w, self.observation_size - steps - n * added), np.float32)
+        observe_batch(
+            True,
+            self._lanes[lane_of],
+            np.arange(w),
+            self.sites,
+            self.hubs,
+            self.pipelines,
+            self.inbound,
+            self._capacity[lane_of],
+            past.level,
+            self._store_slots,
+            self._warehouse_slots,
+            past.calendar(self.day)[:, 2:],
+            out,
+        )
+        size = len(self.observation_names["store"]) - added - self.observe_step
+        stores = out[:, : n * size].reshape(w, n, size)
+        more = past.entries(self.day, self._store_slots).astype(np.float32)
+        both = np.concatenate([stores, more], axis=2).reshape(w, -1)
+        out = np.concatenate([both, out[:, n * size :]], axis=1)
         return self._with_time(out) if self.observe_step else out
 
     def _with_time(self, plain: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -447,9 +551,10 @@ class SupplyChainBatch:
         self.day = state["day"]
         for name in _STATE:
             setattr(self, name, state[name].copy())
+        self._remember()
 
 
 _STATE = (
     *("sites", "hubs", "pipelines", "inbound", "rewards", "lane_of"),
-    *("_window", "_demand", "_works"),
+    *("_window", "_demand", "_works", "_known", "_start"),
 )

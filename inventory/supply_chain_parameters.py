@@ -5,12 +5,21 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
+from inventory.batch import Split
 from inventory.demand_models import DemandModel, check_law, seasonal_mean
 from inventory.errors import FrozenModel, InputError, validated
 from inventory.reconciliation import RewardWeights
 from inventory.scenarios import SCENARIOS, ScenarioName
+from inventory.store_history import StoreDemand, StoreHistory, store_history
 from inventory.supply_chain_law import LANE
 
 Amount = Annotated[float, Field(ge=0, le=1e9)]
@@ -64,6 +73,8 @@ class StoreParameters(FrozenModel):
 class WarehouseParameters(FrozenModel):
     """The warehouse. An infinite `initial_on_hand` makes it a warehouse that is never short."""
 
+    model_config = ConfigDict(ser_json_inf_nan="constants")  # or infinity is written as nothing
+
     initial_on_hand: Annotated[float, Field(ge=0, allow_inf_nan=True)] = 5000.0
     capacity: Annotated[float, Field(gt=0, le=1e9)] = 5000.0
     holding_cost: Amount = 0.05
@@ -114,7 +125,14 @@ class SupplyChainParameters(FrozenModel):
     Defaults of the warehouse and of the supplier's production capacity are those of three stores,
     times N/3. `stores` is a number, or a list of what differs between them; a number repeats the
     three default stores. `sku` is one product or a list of products.
+
+    With `demand_data`, demand comes from a file: its stores and SKUs are those of the problem, each
+    with the mean of its training days for scale. By default the warehouse is never short then (the
+    file does not tell of one), stores begin with `StoreDemand.initial_days` of their demand, and
+    stock beyond 10 days of the mean demand is excess.
     """
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
 
     stores: tuple[StoreSite, ...]
     horizon: Annotated[int, Field(ge=1, le=100_000)] = 30
@@ -128,6 +146,7 @@ class SupplyChainParameters(FrozenModel):
     warehouse: WarehouseParameters = WarehouseParameters()
     supplier: SupplierParameters = SupplierParameters()
     weights: RewardWeights = RewardWeights()
+    demand_data: StoreDemand | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -136,6 +155,8 @@ class SupplyChainParameters(FrozenModel):
         if not isinstance(values, Mapping):
             return values
         filled = dict(values)
+        if filled.get("demand_data") is not None:
+            filled = _of_file(filled)
         filled.setdefault("stores", 3)
         stores = filled["stores"]
         count = stores if isinstance(stores, int) else len(stores) if _is_list(stores) else 3
@@ -174,6 +195,10 @@ class SupplyChainParameters(FrozenModel):
     def _check(self) -> "SupplyChainParameters":
         if not self.sku:
             raise ValueError("sku must name at least one product")
+        if any((s.demand_model == "empirical") != bool(self.demand_data) for s in self.sku):
+            raise ValueError("demand_model = empirical and demand_data need one another")
+        if self.demand_data and self.scenario != "normal":
+            raise ValueError(f"scenario = {self.scenario}: demand of a file is as it was")
         if self.warmup_days >= self.horizon:
             raise ValueError(
                 f"warmup_days = {self.warmup_days}: must be less than the horizon, {self.horizon}"
@@ -218,13 +243,56 @@ class SupplyChainParameters(FrozenModel):
         """Return the days from a warehouse's order to its arrival, scenario included."""
         return lane.supplier.lead_time + SCENARIOS[self.scenario].extra_lead_time
 
+    @model_serializer(mode="wrap")
+    def _without_what_the_file_says(self, handler: SerializerFunctionWrapHandler) -> Any:
+        values = handler(self)
+        if self.demand_data is None:
+            values.pop("demand_data", None)
+        elif "sku" in values:
+            own = values["sku"][0]
+            values["sku"] = [{name: own[name] for name in ("store", "warehouse", "supplier")}]
+        return values
+
+    @property
+    def history(self) -> StoreHistory | None:
+        """The demand of the file, where there is one."""
+        return store_history(self.demand_data) if self.demand_data else None
+
+    def demand_law(self, split: Split) -> range:
+        """Return the days of the file that `split` plays.
+
+        Raises
+        ------
+        InputError
+            If there is no file.
+        """
+        if self.history is None:
+            raise InputError("demand_law: demand comes from no file; set demand_data")
+        starts = self.history.starts(split, self.horizon)
+        return range(starts.start, starts.stop + self.horizon - 1)
+
+    def initial_on_hand(self) -> NDArray[np.float64]:
+        """Return the stores' stock in the first morning, shape (lanes, N) [units]."""
+        given = np.array([site.initial_on_hand for site in self.stores])
+        if self.history is None:
+            return np.tile(given, (len(self.sku), 1))
+        mean = self.history.mean  # stores say what they hold of an average SKU
+        share: NDArray[np.float64] = given * mean / mean.mean(axis=0)
+        return share
+
     def mean_demand(self) -> NDArray[np.float64]:
         """Return each store's demand without season, shape (lanes, N) [units/day]."""
+        if self.history is not None:
+            return self.history.mean.copy()
         sizes = np.array([site.demand_multiplier for site in self.stores])
         return np.stack([sku.base_demand * sizes for sku in self.sku])
 
     def demand_moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return mean and standard deviation of each day's demand, shape (lanes, T, N) each."""
+        if self.history is not None:
+            shape = (len(self.sku), self.horizon, self.num_stores)
+            both = (self.history.mean, self.history.std)
+            return tuple(np.broadcast_to(x[:, None], shape).copy() for x in both)  # type: ignore[return-value]
         scenario = SCENARIOS[self.scenario]
         factor = scenario.demand_factor(self.horizon)[:, None]
         means, stds = [], []
@@ -277,6 +345,7 @@ class SupplyChainParameters(FrozenModel):
             "the number of stores": lambda p: p.num_stores,
             "the number of SKUs": lambda p: len(p.sku),
             "observation": lambda p: p.observation,
+            "demand_data": lambda p: p.demand_data,
             "unmet demand": lambda p: [lane.store.unmet_demand for lane in p.lanes()],
             "the store's lead time": lambda p: [lane.store.lead_time for lane in p.lanes()],
             "the supplier's lead time": lambda p: [lane.supplier.lead_time for lane in p.lanes()],
@@ -288,6 +357,54 @@ class SupplyChainParameters(FrozenModel):
         for name, of in same.items():
             if of(self) != of(stage):
                 raise InputError(f"{name} cannot change between the stages of a run")
+
+
+def _of_file(values: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters with what a demand file says, and defaults that suit it.
+
+    Raises
+    ------
+    ValueError
+        If something is given that the file says.
+    """
+    given = values["demand_data"]
+    source = given if isinstance(given, StoreDemand) else None
+    if source is None:
+        source = validated(StoreDemand, given if isinstance(given, Mapping) else {}, "demand_data")
+    history = store_history(source)
+    names, base = history.table.stores, history.mean.mean(axis=0)
+    sites = values.get("stores", len(names))
+    if not _is_list(sites):
+        if sites != len(names):
+            raise ValueError(
+                f"stores = {sites}: {history.table.name} has {len(names)}; leave it out"
+            )
+        sites = [
+            {"demand_multiplier": m / base.mean(), "initial_on_hand": source.initial_days * m}
+            for m in base.tolist()
+        ]
+    if len(sites) != len(names):
+        raise ValueError(f"stores: {history.table.name} has {len(names)}, not {len(sites)}")
+    sku = values.get("sku", {})
+    own = sku[0] if _is_list(sku) and sku else sku
+    own = own.model_dump() if isinstance(own, SkuParameters) else own
+    kept = ("store", "warehouse", "supplier")
+    own = {name: own[name] for name in kept if isinstance(own, Mapping) and name in own}
+    skus = [
+        {**own, "base_demand": m, "demand_std": s, "demand_model": "empirical"}
+        for m, s in zip(
+            history.mean.mean(axis=1).tolist(), history.std.mean(axis=1).tolist(), strict=True
+        )
+    ]
+    filled = {**values, "demand_data": source, "stores": sites, "sku": skus}
+    defaults = {
+        "warehouse": {"initial_on_hand": np.inf},
+        "store": {"excess_threshold": float(f"{10 * history.mean.mean():.3g}")},
+    }
+    for name, default in defaults.items():
+        if isinstance(filled.get(name, {}), Mapping):
+            filled[name] = {**default, **filled.get(name, {})}
+    return filled
 
 
 def _is_list(value: Any) -> bool:

@@ -55,11 +55,14 @@ def extra_totals(sites: Any, lanes: Any, days: int) -> dict[str, Floats]:
     Returns
     -------
     dict
+        ``cost_per_day``, the money spent, mean per store and day, where that is the objective;
         ``ordering_cost``, the fixed costs of all orders, mean per store, where there are any;
         ``owed``, units that wait in the evening, mean per store and day, where demand is
         backlogged.
     """
     totals: dict[str, Floats] = {}
+    if lanes["cost"].all():
+        totals["cost_per_day"] = -sites["total_return"].mean(axis=1) / days
     if (lanes["fixed_cost"] > 0.0).any():
         totals["ordering_cost"] = sites["total_ordering_cost"].mean(axis=1)
     if lanes["backlog"].any():

@@ -168,6 +168,8 @@ def _map(axes: Any, drawn: ActionMap) -> None:
     axes.set_xlim(extent[:2])
     axes.set_ylim(extent[2:])
     axes.locator_params(axis="both", nbins=5)
+    axes.xaxis.set_major_formatter("{x:,.6g}")
+    axes.yaxis.set_major_formatter("{x:,.6g}")
     axes.grid(visible=False)
     axes.tick_params(color=SOFT, labelcolor=INK)
 

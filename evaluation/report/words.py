@@ -50,7 +50,7 @@ class Words:
         mean, low, high, digits = self._difference(rival)
         word = "more" if mean > 0 else "less"
         tuned = "best tuned rule" if rival.startswith("tuned_") else "best rule (none was tuned)"
-        bounds = f"{number(low, digits)} to {number(high, digits)} on the same episodes"
+        bounds = f"95% interval {number(low, digits)} to {number(high, digits)}"
         clear = "" if low > 0 or high < 0 else ", so it may be chance"
         amount = number(abs(mean), digits)
         return f"{told} That is {amount} {word} than {rival}, the {tuned} ({bounds}{clear})."
@@ -85,11 +85,13 @@ class Words:
     def tiles(self) -> list[tuple[str, str, str]]:
         """Name, value and remark of the numbers that matter most."""
         value, (low, high) = self._earned()
-        tiles = [("mean return", self._n(value), f"95% CI {self._n(low)} to {self._n(high)}")]
         rival, seeds, policies = self._m.rival, self._m.results.seeds, self._c.policies
+        name = "interquartile mean" if seeds else "mean return"
+        tiles = [(name, self._n(value), f"95% CI {self._n(low)} to {self._n(high)}")]
         if rival is not None:
             mean, low, high, digits = self._difference(rival)
-            bounds = f"95% CI {number(low, digits)} to {number(high, digits)}, paired"
+            how = "over seeds" if seeds else "paired"
+            bounds = f"95% CI {number(low, digits)} to {number(high, digits)}, {how}"
             tiles.append((f"minus {rival}", f"{mean:+,.{digits}f}", bounds))
             share = f"{100 * self._better(rival):.1f}%"
             tiles.append((f"better than {rival}", share, "of the episodes, ties half"))
