@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+import matplotlib as mpl
 from rich.console import Console
 from rich.progress import track
 
@@ -20,9 +21,12 @@ from agents.training import train
 from baselines.policy import Policy
 from baselines.registry import make_baselines
 from baselines.yardstick import yardstick
-from evaluation.comparison import compare
+from evaluation.comparison import Comparison, compare
 from evaluation.statistics import Estimate
-from studies.experiment import EVALUATION_SEED
+from studies.experiment import DOCS, EVALUATION_SEED
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
 
 EPISODES = 2000
 RULES = "reference_rules"
@@ -35,6 +39,7 @@ RULES = "reference_rules"
 @click.option("--recipe", default="default", show_default=True)
 @click.option("--stores", default=3, show_default=True)
 @click.option("--rules/--no-rules", default=True, help="Tune and show the tuned rules too.")
+@click.option("--picture", metavar="NAME", help="Draw docs/NAME.png.")
 @click.option("--set", "assignments", multiple=True, help="As for train.py.")
 def main(
     seeds: int,
@@ -43,6 +48,7 @@ def main(
     recipe: str,
     stores: int,
     rules: bool,
+    picture: str | None,
     assignments: tuple[str, ...],
 ) -> None:
     """Train and print a table in Markdown."""
@@ -83,10 +89,49 @@ def main(
             f"| {_difference(result.paired.get(RULES))} | {_difference(result.paired.get(rival))} "
             f"| {result.metrics['fill_rate']:.2%} | {_seconds(seconds.get(name))} |"
         )
+    if picture is not None:
+        draw(comparison, days, picture)
     if comparison.reference is not None:
         print(
             f"| {comparison.reference.kind.replace('_', ' ')} | {comparison.reference.value:.2f} |"
         )
+
+
+def draw(comparison: Comparison, days: int, name: str) -> None:
+    """Draw every policy's mean return with its interval, and the upper bound."""
+    shown = {k: r for k, r in comparison.policies.items() if k != "random"}
+    ranked = sorted(shown, key=lambda policy: shown[policy].estimate.mean)
+    figure, axes = plt.subplots(figsize=(7, 0.9 + 0.28 * len(ranked)), layout="constrained")
+    for at, policy in enumerate(ranked):
+        estimate, agent = shown[policy].estimate, "seed" in policy
+        axes.errorbar(
+            estimate.mean,
+            at,
+            xerr=estimate.half_width,
+            fmt="o" if agent else "s",
+            color="#0072b2" if agent else "#7f7f7f",
+            ms=5,
+            capsize=2,
+        )
+    if comparison.reference is not None:
+        bound = comparison.reference.value
+        axes.axvline(bound, color="#d55e00", lw=1.2)
+        axes.annotate(
+            "upper bound",
+            (bound, 0),
+            xytext=(-4, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=8,
+            color="#d55e00",
+        )
+    axes.set_yticks(range(len(ranked)), [p.replace("_", " ") for p in ranked], fontsize=8)
+    axes.set_xlabel(f"mean return of a store in {days} days, 95% intervals", fontsize=9)
+    axes.grid(axis="x", alpha=0.3)
+    DOCS.mkdir(exist_ok=True)
+    figure.savefig(DOCS / f"{name}.png", dpi=150)
+    plt.close(figure)
 
 
 def _difference(estimate: Estimate | None) -> str:
