@@ -268,7 +268,8 @@ def _nested_flags(given: dict[str, Any]) -> dict[str, Any]:
 
 def _demand_flags(given: dict[str, Any]) -> None:
     """Put the flags of a demand file where they belong, and choose the recipe for one."""
-    options = {n: given.pop(n) for n in ("split", "validation", "fill", "augment") if n in given}
+    names = ("split", "validation", "fill", "augment")
+    options: dict[str, Any] = {name: given.pop(name) for name in names if name in given}
     file = given.pop("demand", None)
     if file is None and options:
         raise InputError(f"--{next(iter(options))}: is about a demand file; name one with --demand")
@@ -277,9 +278,7 @@ def _demand_flags(given: dict[str, Any]) -> None:
     if given.setdefault("problem", "stores") != "stores":
         raise InputError(f"--demand belongs to --problem stores, not {given['problem']}")
     given.setdefault("recipe", "demand")
-    source = {"file": str(Path(file).resolve()), **options}
-    parameters: dict[str, Any] = {"demand_data": source}
-    given["parameters"] = parameters
+    given["parameters"] = {"demand_data": {"file": str(Path(file).resolve()), **options}}
 
 
 def _learns(given: Mapping[str, Any], own: Mapping[str, Any], assignments: tuple[str, ...]) -> str:
