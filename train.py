@@ -27,7 +27,7 @@ from agents.training import Trained, train
 @click.option("--split", metavar="DATE", help="First day of the file that evaluation alone sees.")
 @click.option("--validation", metavar="DATE", help="First day that selects the best model.")
 @click.option("--fill", help="Put in missing days and values: zero or interpolate [refuse them].")
-@click.option("--augment", help="Training days resampled: none, bootstrap or parametric [none].")
+@click.option("--augment", help="Training days made anew: none, bootstrap, parametric [bootstrap].")
 @click.option("--learn", help="In the supply chain: store, warehouse, supplier or all [store].")
 @click.option("--policy", help="One model for the stores: shared, joint, or independent [shared].")
 @click.option("--phases", "phases", metavar="1-4", help="Learn tier by tier, as stages of one run.")

@@ -1,0 +1,65 @@
+"""Today's orders of a trained policy: ``python decide.py --checkpoint runs/<run> --state FILE``."""
+
+import csv
+import datetime as dt
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agents import console, run_folder
+from agents.decisions import decide
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--checkpoint", default="newest", metavar="RUN", help="A run folder [the newest].")
+@click.option(
+    "--state",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="CSV with store, [sku], on_hand, due_1 (arrives tomorrow), due_2 ..., d1 (yesterday's "
+    "demand) ... d7.",
+)
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    help="A demand file with the last 28 days, in place of d1 ... [the run's own].",
+)
+@click.option("--date", metavar="DATE", help="The day that is decided on [after the last known].")
+@click.option("--baseline", help="The rule to name besides [the best before the split].")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON in place of CSV.")
+@click.option("--output", type=click.Path(path_type=Path), help="A file [standard output].")
+def main(
+    checkpoint: str,
+    state: Path,
+    date: str | None,
+    as_json: bool,
+    output: Path | None,
+    **options: Any,
+) -> None:
+    """Write what to order this morning, a row per store."""
+    try:
+        day = None if date is None else dt.date.fromisoformat(date)
+    except ValueError:
+        raise click.BadParameter(f"--date {date}: must be a date such as 2024-01-31") from None
+    with console.screen.status("loading the policy, tuning rules"):
+        rows = decide(checkpoint, state, date=day, **options)
+    text = json.dumps(rows, indent=2, allow_nan=False) + "\n" if as_json else _as_csv(rows)
+    if output is None:
+        print(text, end="")
+    else:
+        run_folder.write_whole(output, text.encode())
+
+
+def _as_csv(rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+if __name__ == "__main__":
+    console.run(main)
