@@ -278,6 +278,7 @@ def _demand_flags(given: dict[str, Any]) -> None:
     if given.setdefault("problem", "stores") != "stores":
         raise InputError(f"--demand belongs to --problem stores, not {given['problem']}")
     given.setdefault("recipe", "demand")
+    options.setdefault("augment", "bootstrap")  # does best on the bakery's selection period
     given["parameters"] = {"demand_data": {"file": str(Path(file).resolve()), **options}}
 
 
