@@ -68,10 +68,10 @@ def draw_trace(
         order = rng.permutation(len(p.sku))
         drawn_skus = order[np.arange(episodes) % len(p.sku)]
         days, start = p.history.draw(split, rng, drawn_skus, p.horizon)
-        reliable = np.array([lane.supplier.reliability for lane in p.lanes()])[drawn_skus]
+        reliable = p.sku[0].supplier.get("reliability", p.supplier.reliability)  # of all the same
         return {
             "demand": days[:, KNOWN_DAYS:],
-            "supplier_ok": rng.random((episodes, p.horizon)) < reliable[:, None],
+            "supplier_ok": rng.random((episodes, p.horizon)) < reliable,
             "sku": drawn_skus,
             "past": days[:, :KNOWN_DAYS],
             "start": start,
@@ -287,7 +287,8 @@ class SupplyChainBatch:
 
     def reset(self, trace: Mapping[str, Any] | None = None) -> None:
         """Start a new episode in every world, on `trace` (first axis = world) or a drawn one."""
-        self._take_parameters()
+        if self._next is not self.parameters:
+            self._take_parameters()
         if trace is None:
             self._begin(draw_trace(self.parameters, self.rng, self.num_worlds, self.split))
             return
