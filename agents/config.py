@@ -313,6 +313,11 @@ def from_dict(tree: Mapping[str, Any]) -> RunConfig:
         run.parameters.check_stage(stage)
     if settings.team != TeamSettings() and settings.problem != "stores":
         raise InputError(f"team (--learn, --policy) has no meaning for {settings.problem}")
+    if settings.reward.expected and getattr(run.parameters, "demand_data", None) is not None:
+        raise InputError(
+            "reward.expected needs the law of demand, which a demand file does not give; "
+            "set reward.expected=false"
+        )
     if settings.reward.standardize and not algorithm.off_policy:
         raise InputError(f"reward.standardize needs a replay buffer; {settings.algo} has none")
     if settings.reward.standardize and parts["hyperparameters"].n_steps > 1:
