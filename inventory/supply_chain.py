@@ -19,11 +19,14 @@ from inventory.store_past import Past, entry_names
 from inventory.supply_chain_law import HUB, SITE, step_batch
 from inventory.supply_chain_observation import COMPACT, full_names, observe_batch
 from inventory.supply_chain_parameters import SupplyChainParameters
-from inventory.supply_chain_totals import extra_totals, world_totals
+from inventory.supply_chain_totals import extra_totals, store_returns, world_totals
 
 Floats = NDArray[np.float64]
 Tier = Literal["store", "warehouse", "supplier"]
 TIERS: tuple[Tier, ...] = ("store", "warehouse", "supplier")
+MOST_NAMED = 10
+"""Stores that have a total of their own."""
+
 SUPPLIER_ACTIONS = 3
 """Ship the order in full, ship 80 % of it, ship in full a day later."""
 
@@ -522,14 +525,16 @@ class SupplyChainBatch:
         """Return sums and means over the current episode, each of shape (num_worlds,).
 
         ``return`` is the mean of the stores' sums of rewards. The names are those of
-        `inventory.supply_chain_totals`.
+        `inventory.supply_chain_totals`; up to `MOST_NAMED` stores have their own too.
         """
         days = max(1, self.day - self.parameters.warmup_days)
+        each = store_returns(self.sites) if self.num_stores <= MOST_NAMED else {}
         return {
             "return": self.sites["total_return"].mean(axis=1),
             "length": np.full(self.num_worlds, float(self.day)),
             **world_totals(self.sites, self.hubs, days),
             **extra_totals(self.sites, self._lanes, days),
+            **each,
         }
 
     def get_state(self) -> dict[str, Any]:
