@@ -73,8 +73,13 @@ def put_back_learner(model: BaseAlgorithm, env: VecEnv, state: Mapping[str, Any]
     """
     own: Any = model
     for name, value in state["counters"].items():
+        if name not in _COUNTERS or not isinstance(value, int | float):
+            raise ValueError(f"{name} is no counter")
         setattr(own, name, value)
     for name, value in state["last"].items():
+        if name not in _LAST:
+            raise ValueError(f"{name} is nothing that a model remembers")
+        _check_rows(name, value, env.num_envs)
         if name == "_last_lstm_states" and value is not None:
             to = [tuple(t.to(own.device) for t in pair) for pair in value]
             value = type(own._last_lstm_states)(*to)
@@ -89,8 +94,32 @@ def put_back_learner(model: BaseAlgorithm, env: VecEnv, state: Mapping[str, Any]
         if generator is not None:
             space.np_random.bit_generator.state = generator
     _put_back_statistics(find_running(env), state["statistics"])
-    batch_of(env).set_state(state["batch"])
+    batch = batch_of(env)
+    _check_form(batch.get_state(), state["batch"])
+    batch.set_state(state["batch"])
     base_env(env)._seeds = state["seeds"]
+
+
+def _check_rows(name: str, value: Any, rows: int) -> None:
+    """Make sure that an array has a row for every environment."""
+    if isinstance(value, np.ndarray) and value.shape[:1] != (rows,):
+        raise ValueError(f"{name} has {value.shape[:1]} rows, not {rows}")
+
+
+def _check_form(ours: Any, theirs: Any, name: str = "batch") -> None:
+    """Make sure that a state has the parts of our own, with arrays of the same kind.
+
+    The compiled law of motion trusts the arrays that it is given.
+    """
+    if isinstance(ours, Mapping):
+        if not isinstance(theirs, Mapping) or set(ours) != set(theirs):
+            raise ValueError(f"{name} has other parts")
+        for part in ours:
+            _check_form(ours[part], theirs[part], f"{name}.{part}")
+    elif isinstance(ours, np.ndarray):
+        same = isinstance(theirs, np.ndarray) and ours.dtype == theirs.dtype
+        if not same or ours.ndim != theirs.ndim:
+            raise ValueError(f"{name} is an array of another kind")
 
 
 def _generator_of(space: Any) -> Any:

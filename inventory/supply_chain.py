@@ -549,9 +549,23 @@ class SupplyChainBatch:
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Put back what `get_state` returned."""
+        """Put back what `get_state` returned.
+
+        Raises
+        ------
+        ValueError
+            If an array is not of the shape that the parameters ask for, or out of range.
+        """
         self._next = state["parameters"]
         self._take_parameters()
+        self._begin(self._empty_trace())
+        for name in _STATE:  # the compiled law trusts its arrays
+            if state[name].shape != getattr(self, name).shape:
+                raise ValueError(f"{name} has shape {state[name].shape}")
+        if not 0 <= state["day"] <= self.parameters.horizon:
+            raise ValueError(f"day = {state['day']} is not within the horizon")
+        if not np.isin(state["lane_of"], np.arange(len(self.parameters.sku))).all():
+            raise ValueError("lane_of names no SKU")
         self._next = state["next_parameters"]
         self.rng.bit_generator.state = state["rng"]
         self.day = state["day"]

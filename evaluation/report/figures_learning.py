@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.report.material import Curve, Material
-from evaluation.report.theme import AGENT, INK, NARROW, SOFT, WIDE, new_figure, spoken
+from evaluation.report.theme import AGENT, INK, NARROW, RIVALS, SOFT, WIDE, new_figure, spoken
 from evaluation.report.watching import Floats
 from evaluation.seeds import stratified_bootstrap
 
@@ -64,13 +64,13 @@ def _curves(axes: Any, material: Material, curves: list[Curve], values: list[Flo
     """Draw a line per run; of several seeds also what they come to together."""
     seeds = material.results.seeds is not None
     many = seeds and len(curves) > 1
-    shades = [AGENT, *material.colours.values()]
+    shades = [AGENT, *RIVALS]
     for number, (curve, own) in enumerate(zip(curves, values, strict=True)):
         label = "seeds" if seeds else curve.label
         axes.plot(
             curve.steps,
             own,
-            color=AGENT if seeds else shades[number % len(shades)] if number else AGENT,
+            color=AGENT if seeds else shades[number % len(shades)],
             alpha=0.4 if many else 1.0,
             linewidth=1.0 if many else 1.6,
             marker="o" if curve.steps.size == 1 else None,

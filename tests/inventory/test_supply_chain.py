@@ -485,3 +485,11 @@ def test_a_given_trace_is_never_written_to():
 def test_more_than_memory_holds_is_refused():
     with pytest.raises(InputError, match="too many to hold at once"):
         draw_trace(make(horizon=100_000), np.random.default_rng(0), 1000)
+
+
+def test_a_state_with_arrays_of_another_shape_is_refused():
+    batch = SupplyChainBatch(SupplyChainParameters(horizon=5), 4)
+    state = batch.get_state()
+    for name, values in (("inbound", np.zeros((4, 2))), ("lane_of", np.full(4, 9))):
+        with pytest.raises(ValueError, match=name):
+            batch.set_state({**state, name: values})
