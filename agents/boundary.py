@@ -22,7 +22,7 @@ class Pace:
     Parameters
     ----------
     every : int or "auto"
-        As `agents.config.CheckpointSettings` has it.
+        As `agents.settings.CheckpointSettings` has it.
     """
 
     def __init__(self, every: int | Literal["auto"]) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import Field, model_validator
 
 from agents.algorithms import ALGORITHMS
+from agents.flags import nested_flags
 from agents.hyperparameters import Hyperparameters
+from agents.settings import RunSettings, TeamSettings
 from agents.yaml_text import parse_yaml
 from inventory.errors import FrozenModel, InputError, choose, nearest, short, validated
 from inventory.files import read_bytes
@@ -18,115 +19,6 @@ from inventory.problems import PROBLEMS, Problem
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 MAX_FILE_BYTES = 1_000_000
-MAX_EPISODES = 1_000_000
-
-
-class ObservationSettings(FrozenModel):
-    """What the agent sees: `scale` None means the problem's own; `step` adds the time passed."""
-
-    normalize: Literal["none", "fixed", "running"] = "fixed"
-    scale: Annotated[tuple[Annotated[float, Field(gt=0)], ...] | None, Field()] = None
-    step: bool = False
-
-
-class RewardSettings(FrozenModel):
-    """What the agent is rewarded with, in training only: ``(reward + shift) * scale``.
-
-    ``auto`` takes shift and scale from play on training traces, once, before training; by
-    `calibration` it is random play, or stores that follow the newsvendor rule. `expected` trains on
-    the reward's expectation over the law of demand, `standardize` standardises within each
-    minibatch (off-policy), `normalize` divides by a running deviation.
-    """
-
-    shift: float | Literal["auto"] = 0.0
-    scale: Annotated[float, Field(gt=0)] | Literal["auto"] = 1.0
-    calibration: Literal["random", "newsvendor"] = "random"
-    normalize: Literal["none", "running"] = "none"
-    expected: bool = False
-    standardize: bool = False
-
-
-class StageSettings(FrozenModel):
-    """Problem parameters that hold from `start` on."""
-
-    start: Annotated[int, Field(ge=0)]
-    parameters: dict[str, Any]
-
-
-class CurriculumSettings(FrozenModel):
-    """Stages of training, in order, counted in episodes or steps over all worlds."""
-
-    unit: Literal["episodes", "steps"] = "episodes"
-    stages: Annotated[tuple[StageSettings, ...], Field(max_length=1000)] = ()
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "CurriculumSettings":
-        starts = [stage.start for stage in self.stages]
-        if starts and (starts[0] != 0 or starts != sorted(set(starts))):
-            raise ValueError("stages must start at 0 and then at rising numbers")
-        return self
-
-
-class EvaluationSettings(FrozenModel):
-    """How the best model is selected: every so many steps, on so many validation traces.
-
-    `pictures` is how many times in training one episode of the supply chain is drawn for
-    TensorBoard.
-    """
-
-    every: Annotated[int, Field(ge=1)] = 5_000
-    episodes: Annotated[int, Field(ge=1, le=MAX_EPISODES)] = 500
-    pictures: Annotated[int, Field(ge=0, le=1000)] = 2
-
-
-class StopSettings(FrozenModel):
-    """When to stop early, schedules unchanged: at this gap on validation traces, at this step."""
-
-    gap: float | None = None
-    step: Annotated[int, Field(ge=1)] | None = None
-
-
-class CheckpointSettings(FrozenModel):
-    """How often training is saved so that it can go on: every so many steps, over all worlds.
-
-    ``auto`` saves at most once in a second, later once in a minute, and seldom enough to take no
-    more than a fiftieth of the time. Saving changes nothing about what is learned.
-    """
-
-    every: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-
-
-class TeamSettings(FrozenModel):
-    """Who learns in the supply chain, and with how many models.
-
-    `learn` is a tier, or ``all``. ``shared``: one model for every store; ``joint``: one model that
-    decides for all stores at once; ``independent``: one model per store. Where several models
-    learn, they take turns, `turns` each, while the others stand still.
-    """
-
-    learn: Literal["store", "warehouse", "supplier", "all"] = "store"
-    policy: Literal["shared", "joint", "independent"] = "shared"
-    turns: Annotated[int, Field(ge=1, le=10_000)] = 10
-
-
-class RunSettings(FrozenModel):
-    """Everything about a run but the problem's parameters and the hyperparameters."""
-
-    problem: str = "cash"
-    algo: str = "dqn"
-    recipe: str = "default"
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
-    timesteps: Annotated[int, Field(ge=1, le=10**12)] = 50_000
-    n_envs: Annotated[int, Field(ge=1, le=65_536)] = 16
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")] = "cpu"
-    observation: ObservationSettings = ObservationSettings()
-    reward: RewardSettings = RewardSettings()
-    curriculum: CurriculumSettings = CurriculumSettings()
-    evaluation: EvaluationSettings = EvaluationSettings()
-    stop: StopSettings = StopSettings()
-    checkpoint: CheckpointSettings = CheckpointSettings()
-    team: TeamSettings = TeamSettings()
-    phases: tuple[Annotated[int, Field(ge=1, le=4)], ...] = ()
 
 
 class _Recipes(FrozenModel):
@@ -219,7 +111,7 @@ def resolve(
     InputError
         One line for the first thing wrong.
     """
-    given = _nested_flags({k: v for k, v in flags.items() if v is not None})
+    given = nested_flags(flags)
     own = read_yaml(config) if config else {}
     own.pop("textbook", None)  # what a textbook says of the instance: see agents.textbook
     _relative_to(own, config)
@@ -245,41 +137,6 @@ def resolve(
     for assignment in assignments:
         _assign(tree, assignment, PROBLEMS[problem], algo)
     return from_dict(tree)
-
-
-def _nested_flags(given: dict[str, Any]) -> dict[str, Any]:
-    """Put the flags of checkpoints and of the supply chain where they belong in the tree."""
-    if "checkpoint_every" in given:
-        given["checkpoint"] = {"every": given.pop("checkpoint_every")}
-    stores = given.pop("stores", None)
-    _demand_flags(given)
-    team = {name: given.pop(name) for name in ("learn", "policy") if name in given}
-    if stores is not None:
-        if "demand_data" in given.get("parameters", {}):
-            raise InputError("--stores: the demand file says which stores there are; leave it out")
-        if given.setdefault("problem", "stores") != "stores":
-            raise InputError(f"--stores belongs to --problem stores, not {given['problem']}")
-        given["parameters"] = {"stores": stores}
-    if team:
-        given.setdefault("problem", "stores")
-        given["team"] = team
-    return given
-
-
-def _demand_flags(given: dict[str, Any]) -> None:
-    """Put the flags of a demand file where they belong, and choose the recipe for one."""
-    names = ("split", "validation", "fill", "augment")
-    options: dict[str, Any] = {name: given.pop(name) for name in names if name in given}
-    file = given.pop("demand", None)
-    if file is None and options:
-        raise InputError(f"--{next(iter(options))}: is about a demand file; name one with --demand")
-    if file is None:
-        return
-    if given.setdefault("problem", "stores") != "stores":
-        raise InputError(f"--demand belongs to --problem stores, not {given['problem']}")
-    given.setdefault("recipe", "demand")
-    options.setdefault("augment", "bootstrap")  # does best on the bakery's selection period
-    given["parameters"] = {"demand_data": {"file": str(Path(file).resolve()), **options}}
 
 
 def _learns(given: Mapping[str, Any], own: Mapping[str, Any], assignments: tuple[str, ...]) -> str:

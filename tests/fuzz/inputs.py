@@ -23,8 +23,9 @@ import train
 from agents import console
 from agents.algorithms import ALGORITHMS
 from agents.cast import assemble
-from agents.config import CONFIGS, RunSettings, resolve
+from agents.config import CONFIGS, resolve
 from agents.memory import check_memory
+from agents.settings import RunSettings
 from inventory.problems import PROBLEMS
 
 FILES = {path.name: path.read_bytes() for path in CONFIGS.glob("*.yaml")}

@@ -1,0 +1,117 @@
+"""The settings of a run, validated: all but the problem's parameters and the hyperparameters."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from inventory.errors import FrozenModel
+
+MAX_EPISODES = 1_000_000
+
+
+class ObservationSettings(FrozenModel):
+    """What the agent sees: `scale` None means the problem's own; `step` adds the time passed."""
+
+    normalize: Literal["none", "fixed", "running"] = "fixed"
+    scale: Annotated[tuple[Annotated[float, Field(gt=0)], ...] | None, Field()] = None
+    step: bool = False
+
+
+class RewardSettings(FrozenModel):
+    """What the agent is rewarded with, in training only: ``(reward + shift) * scale``.
+
+    ``auto`` takes shift and scale from play on training traces, once, before training; by
+    `calibration` it is random play, or stores that follow the newsvendor rule. `expected` trains on
+    the reward's expectation over the law of demand, `standardize` standardises within each
+    minibatch (off-policy), `normalize` divides by a running deviation.
+    """
+
+    shift: float | Literal["auto"] = 0.0
+    scale: Annotated[float, Field(gt=0)] | Literal["auto"] = 1.0
+    calibration: Literal["random", "newsvendor"] = "random"
+    normalize: Literal["none", "running"] = "none"
+    expected: bool = False
+    standardize: bool = False
+
+
+class StageSettings(FrozenModel):
+    """Problem parameters that hold from `start` on."""
+
+    start: Annotated[int, Field(ge=0)]
+    parameters: dict[str, Any]
+
+
+class CurriculumSettings(FrozenModel):
+    """Stages of training, in order, counted in episodes or steps over all worlds."""
+
+    unit: Literal["episodes", "steps"] = "episodes"
+    stages: Annotated[tuple[StageSettings, ...], Field(max_length=1000)] = ()
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "CurriculumSettings":
+        starts = [stage.start for stage in self.stages]
+        if starts and (starts[0] != 0 or starts != sorted(set(starts))):
+            raise ValueError("stages must start at 0 and then at rising numbers")
+        return self
+
+
+class EvaluationSettings(FrozenModel):
+    """How the best model is selected: every so many steps, on so many validation traces.
+
+    `pictures` is how many times in training one episode of the supply chain is drawn for
+    TensorBoard.
+    """
+
+    every: Annotated[int, Field(ge=1)] = 5_000
+    episodes: Annotated[int, Field(ge=1, le=MAX_EPISODES)] = 500
+    pictures: Annotated[int, Field(ge=0, le=1000)] = 2
+
+
+class StopSettings(FrozenModel):
+    """When to stop early, schedules unchanged: at this gap on validation traces, at this step."""
+
+    gap: float | None = None
+    step: Annotated[int, Field(ge=1)] | None = None
+
+
+class CheckpointSettings(FrozenModel):
+    """How often training is saved so that it can go on: every so many steps, over all worlds.
+
+    ``auto`` saves at most once in a second, later once in a minute, and seldom enough to take no
+    more than a fiftieth of the time. Saving changes nothing about what is learned.
+    """
+
+    every: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+
+
+class TeamSettings(FrozenModel):
+    """Who learns in the supply chain, and with how many models.
+
+    `learn` is a tier, or ``all``. ``shared``: one model for every store; ``joint``: one model that
+    decides for all stores at once; ``independent``: one model per store. Where several models
+    learn, they take turns, `turns` each, while the others stand still.
+    """
+
+    learn: Literal["store", "warehouse", "supplier", "all"] = "store"
+    policy: Literal["shared", "joint", "independent"] = "shared"
+    turns: Annotated[int, Field(ge=1, le=10_000)] = 10
+
+
+class RunSettings(FrozenModel):
+    """Everything about a run but the problem's parameters and the hyperparameters."""
+
+    problem: str = "cash"
+    algo: str = "dqn"
+    recipe: str = "default"
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    timesteps: Annotated[int, Field(ge=1, le=10**12)] = 50_000
+    n_envs: Annotated[int, Field(ge=1, le=65_536)] = 16
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")] = "cpu"
+    observation: ObservationSettings = ObservationSettings()
+    reward: RewardSettings = RewardSettings()
+    curriculum: CurriculumSettings = CurriculumSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    stop: StopSettings = StopSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
+    team: TeamSettings = TeamSettings()
+    phases: tuple[Annotated[int, Field(ge=1, le=4)], ...] = ()
