@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from baselines.policy import Actions, Policy
 from inventory.batch import Batch
-from inventory.supply_chain import SupplyChainBatch, Tier
+from inventory.supply_chain import SupplyChainBatch
+from inventory.supply_chain_view import Tier
 
 
 def chain_of(batch: Batch) -> SupplyChainBatch:

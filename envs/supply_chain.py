@@ -12,8 +12,9 @@ from pettingzoo import ParallelEnv
 
 from envs.supply_chain_rendering import History, chain_picture, chain_text
 from inventory.errors import InputError, choose, short, validated
-from inventory.supply_chain import TIERS, SupplyChainBatch, Tier
+from inventory.supply_chain import SupplyChainBatch
 from inventory.supply_chain_parameters import SupplyChainParameters
+from inventory.supply_chain_view import TIERS, Tier
 
 Observation = NDArray[np.float32]
 Infos = dict[str, dict[str, Any]]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory import cash, cash_trace, supply_chain
+from inventory import cash, cash_trace, supply_chain, supply_chain_trace
 from inventory.batch import Batch, Split, Trace, random_stream
 from inventory.cash_parameters import CashParameters
 from inventory.errors import FrozenModel
@@ -57,7 +57,7 @@ def _draw_cash(
 def _draw_supply_chain(
     parameters: SupplyChainParameters, split: Split, rng: np.random.Generator, episodes: int
 ) -> Trace:
-    return supply_chain.draw_trace(parameters, rng, episodes, split)
+    return supply_chain_trace.draw_trace(parameters, rng, episodes, split)
 
 
 PROBLEMS: dict[str, Problem] = {
@@ -75,6 +75,6 @@ PROBLEMS: dict[str, Problem] = {
         make_batch=supply_chain.SupplyChainBatch,
         observation_scale=(),
         draw=_draw_supply_chain,
-        covariates=supply_chain.trace_covariates,
+        covariates=supply_chain_trace.trace_covariates,
     ),
 }

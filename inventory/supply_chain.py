@@ -5,166 +5,34 @@ Parameters stand in `inventory.supply_chain_parameters`, the law of motion in
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inventory.batch import Outcome, Split, Trace, random_stream
-from inventory.demand_models import draw_demand, law_points
+from inventory.demand_models import law_points
 from inventory.errors import InputError
-from inventory.reconciliation import STORE_REPORT, SUPPLIER_REPORT, WAREHOUSE_REPORT
 from inventory.store_history import KNOWN_DAYS
-from inventory.store_past import Past, entry_names
+from inventory.store_past import Past
 from inventory.supply_chain_law import HUB, SITE, step_batch
-from inventory.supply_chain_observation import COMPACT, full_names, observe_batch
+from inventory.supply_chain_observation import observe_batch
 from inventory.supply_chain_parameters import SupplyChainParameters
-from inventory.supply_chain_totals import extra_totals, store_returns, world_totals
+from inventory.supply_chain_totals import day_reports, extra_totals, store_returns, world_totals
+from inventory.supply_chain_trace import check_room, check_trace, draw_trace
+from inventory.supply_chain_view import View
 
 Floats = NDArray[np.float64]
-Tier = Literal["store", "warehouse", "supplier"]
-TIERS: tuple[Tier, ...] = ("store", "warehouse", "supplier")
 MOST_NAMED = 10
 """Stores that have a total of their own."""
 
 SUPPLIER_ACTIONS = 3
 """Ship the order in full, ship 80 % of it, ship in full a day later."""
 
-MAX_VALUES_HELD = 200_000_000
-"""Numbers of traces that may be held at once, 8 bytes each."""
-
 
 def agent_names(num_stores: int) -> tuple[str, ...]:
     """Return the agents in their order: stores, warehouse, supplier."""
     return (*(f"store_{i + 1}" for i in range(num_stores)), "warehouse", "supplier")
-
-
-def _check_room(episodes: int, p: SupplyChainParameters) -> None:
-    if episodes * p.horizon * (p.num_stores + 1) > MAX_VALUES_HELD:
-        raise InputError(
-            f"{episodes:,} episodes of {p.horizon:,} days and {p.num_stores:,} stores are too many "
-            "to hold at once; reduce n_envs, episodes, horizon or stores"
-        )
-
-
-def draw_trace(
-    parameters: SupplyChainParameters,
-    rng: np.random.Generator,
-    episodes: int,
-    split: Split = "training",
-) -> Trace:
-    """Draw the randomness of `episodes` episodes; episode e is about SKU ``e % number of SKUs``.
-
-    Demand of a file is that of the period of `split`, and its SKUs are drawn, each as often.
-
-    Returns
-    -------
-    dict
-        ``demand``, shape (episodes, T, N) [units/day]; ``supplier_ok``, shape (episodes, T), bool;
-        ``sku``, shape (episodes,), index of the SKU. With demand of a file also ``past``, shape
-        (episodes, `KNOWN_DAYS`, N), the days known before [units/day], and ``start``, shape
-        (episodes,), the ordinal of the first day.
-    """
-    p = parameters
-    _check_room(episodes, p)
-    if p.history is not None:
-        order = rng.permutation(len(p.sku))
-        drawn_skus = order[np.arange(episodes) % len(p.sku)]
-        days, start = p.history.draw(split, rng, drawn_skus, p.horizon)
-        reliable = p.sku[0].supplier.get("reliability", p.supplier.reliability)  # of all the same
-        return {
-            "demand": days[:, KNOWN_DAYS:],
-            "supplier_ok": rng.random((episodes, p.horizon)) < reliable,
-            "sku": drawn_skus,
-            "past": days[:, :KNOWN_DAYS],
-            "start": start,
-        }
-    lane_of = np.arange(episodes) % len(p.sku)
-    means, stds = p.demand_moments()
-    demand = np.empty((p.horizon, episodes, p.num_stores))  # day by day: as the batch reads it
-    for k, sku in enumerate(p.sku):
-        count = len(range(k, episodes, len(p.sku)))
-        mean, std = means[k][:, None, :], stds[k][:, None, :]
-        shape = (p.horizon, count, p.num_stores)
-        drawn = draw_demand(rng, sku.demand_model, mean, std, shape)
-        if len(p.sku) == 1:
-            demand = drawn
-        else:
-            demand[:, k :: len(p.sku)] = drawn
-    reliability = np.array([lane.supplier.reliability for lane in p.lanes()])[lane_of]
-    works = rng.random((p.horizon, episodes)) < reliability
-    return {"demand": demand.swapaxes(0, 1), "supplier_ok": works.T, "sku": lane_of}
-
-
-def check_trace(trace: Mapping[str, Any], parameters: SupplyChainParameters) -> Trace:
-    """Return a trace from outside as arrays with a leading axis of episodes.
-
-    A trace of a single episode, without that axis, is accepted too; so is one without ``sku``.
-
-    Raises
-    ------
-    InputError
-        If a part is missing, unknown, of a wrong shape, not finite or out of range.
-    """
-    p = parameters
-    if not isinstance(trace, Mapping):
-        raise InputError(f"trace must be a mapping of arrays, not {type(trace).__name__}")
-    if p.history is not None and "past" in trace:
-        return _check_past(trace, p)
-    wrong = sorted({"demand", "supplier_ok"} ^ (set(trace) - {"sku"}), key=str)
-    if wrong:
-        raise InputError(f"trace must have demand and supplier_ok; check {wrong[0]!r}")
-    try:
-        demand = np.asarray(trace["demand"], np.float64)
-        works = np.asarray(trace["supplier_ok"])
-        sku = np.asarray(trace["sku"]) if "sku" in trace else None
-    except (OverflowError, TypeError, ValueError):
-        raise InputError("trace must hold arrays of numbers") from None
-    single = demand.ndim != 3
-    lead = (1,) if single else (len(demand),)
-    sku = np.arange(lead[0]) % len(p.sku) if sku is None else sku
-    axes = () if single else lead
-    shapes = {
-        "demand": (demand, (*axes, p.horizon, p.num_stores)),
-        "supplier_ok": (works, (*axes, p.horizon)),
-        "sku": (sku.reshape(lead) if sku.size == 1 and single else sku, lead),
-    }
-    for name, (values, shape) in shapes.items():
-        if values.shape != shape:
-            raise InputError(f"trace {name!r} has shape {np.shape(trace[name])}, not {shape}")
-    if not np.isfinite(demand).all() or (demand < 0).any():
-        raise InputError("trace 'demand' must be finite and at least 0.0")
-    if works.dtype != np.bool_ and not np.isin(works, (0, 1)).all():
-        raise InputError("trace 'supplier_ok' must hold true and false")
-    if not np.isin(sku, np.arange(len(p.sku))).all():
-        raise InputError(f"trace 'sku' must hold indices from 0 to {len(p.sku) - 1}")
-    return {
-        "demand": demand.reshape(*lead, p.horizon, p.num_stores),
-        "supplier_ok": works.astype(np.bool_).reshape(*lead, p.horizon),
-        "sku": sku.astype(np.int64).reshape(lead),
-    }
-
-
-def _check_past(trace: Mapping[str, Any], p: SupplyChainParameters) -> Trace:
-    """Return a trace with the days known before it; a leading axis of episodes is needed."""
-    rest = check_trace({k: v for k, v in trace.items() if k not in ("past", "start")}, p)
-    episodes = len(rest["demand"])
-    try:
-        past = np.asarray(trace["past"], np.float64).reshape(episodes, KNOWN_DAYS, p.num_stores)
-        start = np.asarray(trace.get("start", 1), np.int64)
-        rest |= {"past": past, "start": np.broadcast_to(start.reshape(-1), (episodes,)).copy()}
-    except (OverflowError, TypeError, ValueError):
-        shape = (episodes, KNOWN_DAYS, p.num_stores)
-        raise InputError(f"trace 'past' must be numbers of shape {shape}, 'start' days") from None
-    if not np.isfinite(past).all() or (past < 0).any():
-        raise InputError("trace 'past' must be finite and at least 0.0")
-    return rest
-
-
-def trace_covariates(parameters: SupplyChainParameters, trace: Trace) -> Floats:
-    """Return no control variates: the mean reward is not near linear in the demand."""
-    del parameters
-    return np.empty((len(trace["demand"]), 0))
 
 
 class SupplyChainBatch:
@@ -212,7 +80,7 @@ class SupplyChainBatch:
         observe_step: bool = False,
         expected_reward: bool = False,
     ) -> None:
-        _check_room(num_worlds, parameters)
+        check_room(num_worlds, parameters)
         if expected_reward and parameters.demand_data is not None:
             raise InputError(
                 "expected_reward needs the law of demand, which a demand file does not give; "
@@ -229,8 +97,7 @@ class SupplyChainBatch:
         self._counts = (len(lane.store.grid), len(lane.warehouse.order_units), SUPPLIER_ACTIONS)
         per_agent = (*([self._counts[0]] * self.num_stores), *self._counts[1:])
         self.num_actions: tuple[int, ...] = per_agent
-        sizes = [len(self.observation_names[tier]) for tier in TIERS]
-        self.observation_size = self.num_stores * sizes[0] + sizes[1] + sizes[2]
+        self.observation_size = self._view.size(self._view.names)
         self.observation_low = -1.0 if parameters.observation == "full" else 0.0
         if parameters.backlog:
             self.observation_low = -np.inf
@@ -240,11 +107,7 @@ class SupplyChainBatch:
     @property
     def observation_names(self) -> dict[str, tuple[str, ...]]:
         """Entries of one agent's observation, by tier."""
-        full = self.parameters.observation == "full"
-        names = full_names(self._store_slots, self._warehouse_slots) if full else COMPACT
-        extra = ("time passed",) if self.observe_step else ()
-        known = entry_names(self._store_slots) if full and self.parameters.demand_data else ()
-        return {tier: (*names[tier], *(known if tier == "store" else ()), *extra) for tier in TIERS}
+        return self._view.names
 
     def _take_parameters(self) -> None:
         """Let the parameters that were given last hold from now on."""
@@ -260,6 +123,14 @@ class SupplyChainBatch:
         self._warehouse_slots = max(lane.supplier.lead_time for lane in lanes)
         slots = max(p.supplier_lead_time(lane) for lane in lanes)
         self._slots = (max(1, self._store_slots), slots)
+        self._view = View(
+            num_stores=p.num_stores,
+            full=p.observation == "full",
+            store_slots=self._store_slots,
+            warehouse_slots=self._warehouse_slots,
+            past=p.observation == "full" and p.demand_data is not None,
+            time=self.observe_step,
+        )
         self._points = self._chances = np.empty((len(lanes), p.horizon, p.num_stores, 0))
         if self.expected_reward:
             self._points, self._chances = law_points(
@@ -403,72 +274,34 @@ class SupplyChainBatch:
 
     def observation(self) -> NDArray[np.float32]:
         """Return what all agents see, shape (num_worlds, observation_size); see `by_tier`."""
-        steps = self.num_stores + 2 if self.observe_step else 0
-        if self.past is not None and self.parameters.observation == "full":
-            return self._observe_past(self.past)
-        out = np.zeros((self.num_worlds, self.observation_size - steps), np.float32)
+        past = self.past if self._view.full else None
+        lanes, lane_of, capacity = self._lanes, self.lane_of, self._capacity
+        mean, season, added = self._mean, self._season[:, self.day], None
+        if past is not None:  # every world has a level and a calendar of its own
+            lanes, lane_of, capacity = lanes[lane_of], np.arange(self.num_worlds), capacity[lane_of]
+            mean, season = past.level, past.calendar(self.day)[:, 2:]
+            added = past.entries(self.day, self._store_slots)
+        out = self._view.room(self.num_worlds)
         observe_batch(
-            self.parameters.observation == "full",
-            self._lanes,
-            self.lane_of,
+            self._view.full,
+            lanes,
+            lane_of,
             self.sites,
             self.hubs,
             self.pipelines,
             self.inbound,
-            self._capacity,
-            self._mean,
+            capacity,
+            mean,
             self._store_slots,
             self._warehouse_slots,
-            self._season[:, self.day],
+            season,
             out,
         )
-        return self._with_time(out) if self.observe_step else out
-
-    def _observe_past(self, past: Past) -> NDArray[np.float32]:
-        """Return the full observation with a calendar and the demand known, in the own level."""
-        w, n, lane_of = self.num_worlds, self.num_stores, self.lane_of
-        added = len(entry_names(self._store_slots))
-        steps = n + 2 if self.observe_step else 0
-        out = np.zeros((w, self.observation_size - steps - n * added), np.float32)
-        observe_batch(
-            True,
-            self._lanes[lane_of],
-            np.arange(w),
-            self.sites,
-            self.hubs,
-            self.pipelines,
-            self.inbound,
-            self._capacity[lane_of],
-            past.level,
-            self._store_slots,
-            self._warehouse_slots,
-            past.calendar(self.day)[:, 2:],
-            out,
-        )
-        size = len(self.observation_names["store"]) - added - self.observe_step
-        stores = out[:, : n * size].reshape(w, n, size)
-        more = past.entries(self.day, self._store_slots).astype(np.float32)
-        both = np.concatenate([stores, more], axis=2).reshape(w, -1)
-        out = np.concatenate([both, out[:, n * size :]], axis=1)
-        return self._with_time(out) if self.observe_step else out
-
-    def _with_time(self, plain: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Append the share of time passed to every agent's entries."""
-        sizes = [len(self.observation_names[tier]) - 1 for tier in TIERS]
-        ends = np.cumsum([*([sizes[0]] * self.num_stores), *sizes[1:]])
-        share = self.day / self.parameters.horizon
-        return np.insert(plain, ends, np.float32(share), axis=1)
+        return self._view.complete(out, added, self.day / self.parameters.horizon)
 
     def by_tier(self, observation: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Return each tier's part: shapes (num_worlds, N, size), (num_worlds, size) twice."""
-        sizes = [len(self.observation_names[tier]) for tier in TIERS]
-        stores = observation[:, : self.num_stores * sizes[0]]
-        rest = observation[:, self.num_stores * sizes[0] :]
-        return {
-            "store": stores.reshape(len(observation), self.num_stores, sizes[0]),
-            "warehouse": rest[:, : sizes[1]],
-            "supplier": rest[:, sizes[1] :],
-        }
+        return self._view.by_tier(observation)
 
     def store_orders(self) -> Floats:
         """Return what each action of each store would order now, shape (worlds, N, actions)."""
@@ -487,39 +320,7 @@ class SupplyChainBatch:
 
     def reports(self) -> dict[str, dict[str, NDArray[Any]]]:
         """Return the last day's reconciliation, by agent and name, each of shape (num_worlds,)."""
-        lanes = self._lanes[self.lane_of]
-        s, hubs = self.sites, self.hubs
-        backlog = lanes["backlog"][:, None]
-        short = np.where(backlog, s["owed"], s["demand"] - s["sales"])
-        lost = np.where(backlog, 0.0, short)
-        on_hand = s["left"]  # before the morning's receipts
-        columns = (
-            s["demand"],
-            s["sales"],
-            lost,
-            on_hand,
-            s["service"],
-            lanes["holding_cost"][:, None] * on_hand,
-            lanes["stockout_cost"][:, None] * short,
-            np.maximum(0.0, on_hand - lanes["excess_threshold"][:, None]),
-        )
-        stores = {
-            name: {key: values[:, i] for key, values in zip(STORE_REPORT, columns, strict=True)}
-            for i, name in enumerate(self.agents[: self.num_stores])
-        }
-        if backlog.any():
-            for i in range(self.num_stores):
-                stores[self.agents[i]]["owed"] = s["owed"][:, i]
-        holding = np.where(
-            np.isinf(hubs["left"]), 0.0, lanes["warehouse_unit_holding_cost"] * hubs["left"]
-        )
-        warehouse = (hubs["service"], holding, hubs["stockouts"], hubs["left"])
-        supplier = (hubs["fulfillment"], hubs["delayed"])
-        return {
-            **stores,
-            "warehouse": dict(zip(WAREHOUSE_REPORT, warehouse, strict=True)),
-            "supplier": dict(zip(SUPPLIER_REPORT, supplier, strict=True)),
-        }
+        return day_reports(self.agents, self.sites, self.hubs, self._lanes[self.lane_of])
 
     def episode_totals(self) -> dict[str, Floats]:
         """Return sums and means over the current episode, each of shape (num_worlds,).

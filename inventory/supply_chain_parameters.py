@@ -15,107 +15,27 @@ from pydantic import (
 )
 
 from inventory.batch import Split
-from inventory.demand_models import DemandModel, check_law, seasonal_mean
+from inventory.demand_models import check_law, seasonal_mean
 from inventory.errors import FrozenModel, InputError, validated
 from inventory.reconciliation import RewardWeights
 from inventory.scenarios import SCENARIOS, ScenarioName
 from inventory.store_history import StoreDemand, StoreHistory, store_history
+from inventory.supply_chain_file import is_list, with_file
 from inventory.supply_chain_law import LANE
+from inventory.supply_chain_sites import (
+    Lane,
+    SkuParameters,
+    StoreParameters,
+    StoreSite,
+    SupplierParameters,
+    WarehouseParameters,
+)
 
-Amount = Annotated[float, Field(ge=0, le=1e9)]
-Grid = Annotated[tuple[Amount, ...], Field(min_length=1, max_length=256)]
 MAX_STORES = 10_000
 MAX_STORE_DAYS = 20_000_000
 """Products times stores times days, each of which has a law of demand of its own."""
 
 DEFAULT_SITES = ((1.0, 500.0), (1.2, 600.0), (1.5, 750.0))
-DEFAULT_MULTIPLES = (0.0, 0.5, 1.0, 1.5)
-
-
-class StoreSite(FrozenModel):
-    """What differs between stores: size of the demand and stock in the first morning [units]."""
-
-    demand_multiplier: Annotated[float, Field(ge=0, le=1e6)] = 1.0
-    initial_on_hand: Amount = 500.0
-
-
-class StoreParameters(FrozenModel):
-    """What all stores share; costs in money per unit (and day), `fixed_cost` per order.
-
-    Unmet demand is lost, or waits (``backlog``): then `stockout_cost` is paid for every unit on
-    every day that it waits. `fixed_cost` counts where the objective is cost, and is reported in any
-    case.
-    """
-
-    lead_time: Annotated[int, Field(ge=0, le=60)] = 2
-    holding_cost: Amount = 0.1
-    stockout_cost: Amount = 10.0
-    fixed_cost: Amount = 0.0
-    unmet_demand: Literal["lost", "backlog"] = "lost"
-    excess_threshold: Amount = 500.0
-    order_multiples: Grid | None = None
-    order_units: Grid | None = None
-    reorder_point: Amount = 300.0
-    order_up_to_level: Amount = 700.0
-
-    @model_validator(mode="after")
-    def _one_grid(self) -> "StoreParameters":
-        if self.order_multiples is not None and self.order_units is not None:
-            raise ValueError("give order_multiples or order_units, not both")
-        return self
-
-    @property
-    def grid(self) -> tuple[float, ...]:
-        """What the actions order: units, or multiples of the forecast."""
-        return self.order_units or self.order_multiples or DEFAULT_MULTIPLES
-
-
-class WarehouseParameters(FrozenModel):
-    """The warehouse. An infinite `initial_on_hand` makes it a warehouse that is never short."""
-
-    model_config = ConfigDict(ser_json_inf_nan="constants")  # or infinity is written as nothing
-
-    initial_on_hand: Annotated[float, Field(ge=0, allow_inf_nan=True)] = 5000.0
-    capacity: Annotated[float, Field(gt=0, le=1e9)] = 5000.0
-    holding_cost: Amount = 0.05
-    order_units: Grid = (0.0, 500.0, 1000.0, 1500.0)
-    reorder_point: Amount = 2000.0
-    order_up_to_level: Amount = 4000.0
-
-
-class SupplierParameters(FrozenModel):
-    """The supplier: `reliability` is the chance that it can ship the orders of a day."""
-
-    lead_time: Annotated[int, Field(ge=2, le=60)] = 7
-    production_capacity: Amount = 10_000.0
-    reliability: Annotated[float, Field(ge=0, le=1)] = 0.98
-
-
-class SkuParameters(FrozenModel):
-    """A product. `store`, `warehouse` and `supplier` hold what differs for it from the others."""
-
-    base_demand: Amount = 50.0
-    demand_std: Amount = 10.0
-    seasonality_amplitude: Annotated[float, Field(ge=0, le=10)] = 0.2
-    seasonality_period: Annotated[float, Field(gt=0, le=1e6)] = 30.0
-    demand_model: DemandModel = "normal"
-    store: dict[str, Any] = Field(default_factory=dict)
-    warehouse: dict[str, Any] = Field(default_factory=dict)
-    supplier: dict[str, Any] = Field(default_factory=dict)
-
-    def __hash__(self) -> int:
-        return hash(self.model_dump_json())
-
-
-class Lane(FrozenModel):
-    """One SKU with everything that holds for it."""
-
-    sku: SkuParameters
-    store: StoreParameters
-    warehouse: WarehouseParameters
-    supplier: SupplierParameters
-
-
 _SCALED = ("initial_on_hand", "capacity", "reorder_point", "order_up_to_level")
 
 
@@ -156,10 +76,10 @@ class SupplyChainParameters(FrozenModel):
             return values
         filled = dict(values)
         if filled.get("demand_data") is not None:
-            filled = _of_file(filled)
+            filled = with_file(filled)
         filled.setdefault("stores", 3)
         stores = filled["stores"]
-        count = stores if isinstance(stores, int) else len(stores) if _is_list(stores) else 3
+        count = stores if isinstance(stores, int) else len(stores) if is_list(stores) else 3
         scale = min(max(count, 1), MAX_STORES) / 3
         own = filled.get("warehouse", {})
         if isinstance(own, Mapping):
@@ -179,7 +99,7 @@ class SupplyChainParameters(FrozenModel):
     @field_validator("stores", mode="before")
     @classmethod
     def _repeat(cls, value: Any) -> Any:
-        if _is_list(value) and 1 <= len(value) <= MAX_STORES:
+        if is_list(value) and 1 <= len(value) <= MAX_STORES:
             return value
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_STORES:
             raise ValueError(f"must be a number from 1 to {MAX_STORES}, or a list of stores")
@@ -189,7 +109,7 @@ class SupplyChainParameters(FrozenModel):
     @field_validator("sku", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
-        return value if _is_list(value) else [value]
+        return value if is_list(value) else [value]
 
     @model_validator(mode="after")
     def _check(self) -> "SupplyChainParameters":
@@ -357,58 +277,6 @@ class SupplyChainParameters(FrozenModel):
         for name, of in same.items():
             if of(self) != of(stage):
                 raise InputError(f"{name} cannot change between the stages of a run")
-
-
-def _of_file(values: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters with what a demand file says, and defaults that suit it.
-
-    Raises
-    ------
-    ValueError
-        If something is given that the file says.
-    """
-    given = values["demand_data"]
-    source = given if isinstance(given, StoreDemand) else None
-    if source is None:
-        source = validated(StoreDemand, given if isinstance(given, Mapping) else {}, "demand_data")
-    history = store_history(source)
-    names, base = history.table.stores, history.mean.mean(axis=0)
-    sites = values.get("stores", len(names))
-    if not _is_list(sites):
-        if sites != len(names):
-            raise ValueError(
-                f"stores = {sites}: {history.table.name} has {len(names)}; leave it out"
-            )
-        sites = [
-            {"demand_multiplier": m / base.mean(), "initial_on_hand": source.initial_days * m}
-            for m in base.tolist()
-        ]
-    if len(sites) != len(names):
-        raise ValueError(f"stores: {history.table.name} has {len(names)}, not {len(sites)}")
-    sku = values.get("sku", {})
-    own = sku[0] if _is_list(sku) and sku else sku
-    own = own.model_dump() if isinstance(own, SkuParameters) else own
-    kept = ("store", "warehouse", "supplier")
-    own = {name: own[name] for name in kept if isinstance(own, Mapping) and name in own}
-    skus = [
-        {**own, "base_demand": m, "demand_std": s, "demand_model": "empirical"}
-        for m, s in zip(
-            history.mean.mean(axis=1).tolist(), history.std.mean(axis=1).tolist(), strict=True
-        )
-    ]
-    filled = {**values, "demand_data": source, "stores": sites, "sku": skus}
-    defaults = {
-        "warehouse": {"initial_on_hand": np.inf},
-        "store": {"excess_threshold": float(f"{10 * history.mean.mean():.3g}")},
-    }
-    for name, default in defaults.items():
-        if isinstance(filled.get(name, {}), Mapping):
-            filled[name] = {**default, **filled.get(name, {})}
-    return filled
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple)
 
 
 def _merged(model: Any, own: Mapping[str, Any], where: str) -> Any:

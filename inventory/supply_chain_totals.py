@@ -1,11 +1,59 @@
-"""What an episode of the supply chain came to, per world and per tier."""
+"""What a day and an episode of the supply chain came to, per world and per tier."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inventory.reconciliation import STORE_REPORT, SUPPLIER_REPORT, WAREHOUSE_REPORT
+
 Floats = NDArray[np.float64]
+
+
+def day_reports(
+    agents: tuple[str, ...], sites: Any, hubs: Any, lanes: Any
+) -> dict[str, dict[str, NDArray[Any]]]:
+    """Return the last day's reconciliation, by agent and name, each of shape (worlds,).
+
+    Parameters
+    ----------
+    agents : tuple of str
+        Stores, warehouse, supplier.
+    sites, hubs, lanes : ndarray
+        Records of `inventory.supply_chain_law`, shape (worlds, N), and (worlds,) twice.
+    """
+    s, n = sites, sites.shape[1]
+    backlog = lanes["backlog"][:, None]
+    short = np.where(backlog, s["owed"], s["demand"] - s["sales"])
+    lost = np.where(backlog, 0.0, short)
+    on_hand = s["left"]  # before the morning's receipts
+    columns = (
+        s["demand"],
+        s["sales"],
+        lost,
+        on_hand,
+        s["service"],
+        lanes["holding_cost"][:, None] * on_hand,
+        lanes["stockout_cost"][:, None] * short,
+        np.maximum(0.0, on_hand - lanes["excess_threshold"][:, None]),
+    )
+    stores = {
+        name: {key: values[:, i] for key, values in zip(STORE_REPORT, columns, strict=True)}
+        for i, name in enumerate(agents[:n])
+    }
+    if backlog.any():
+        for i in range(n):
+            stores[agents[i]]["owed"] = s["owed"][:, i]
+    holding = np.where(
+        np.isinf(hubs["left"]), 0.0, lanes["warehouse_unit_holding_cost"] * hubs["left"]
+    )
+    warehouse = (hubs["service"], holding, hubs["stockouts"], hubs["left"])
+    supplier = (hubs["fulfillment"], hubs["delayed"])
+    return {
+        **stores,
+        "warehouse": dict(zip(WAREHOUSE_REPORT, warehouse, strict=True)),
+        "supplier": dict(zip(SUPPLIER_REPORT, supplier, strict=True)),
+    }
 
 
 def world_totals(sites: Any, hubs: Any, days: int) -> dict[str, Floats]:

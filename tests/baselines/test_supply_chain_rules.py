@@ -12,8 +12,9 @@ from baselines.supply_chain_rules import (
 )
 from inventory.batch import random_stream
 from inventory.errors import validated
-from inventory.supply_chain import SupplyChainBatch, draw_trace
+from inventory.supply_chain import SupplyChainBatch
 from inventory.supply_chain_parameters import SupplyChainParameters
+from inventory.supply_chain_trace import draw_trace
 
 
 def bound(policy, worlds=1, **parameters):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from inventory import cash, supply_chain
+from inventory import cash, supply_chain_trace
 from inventory.cash import CashBatch, CashParameters
 from inventory.errors import InputError, validated
 from inventory.supply_chain import SupplyChainBatch
@@ -28,13 +28,13 @@ def drawn(problem):
     rng = np.random.default_rng(0)
     if problem == "cash":
         return cash.draw_trace(CASH, CASH.demand_law("training"), rng, 2)
-    return supply_chain.draw_trace(CHAIN, rng, 2)
+    return supply_chain_trace.draw_trace(CHAIN, rng, 2)
 
 
 def check(problem, trace):
     if problem == "cash":
         return cash.check_trace(trace, CASH.max_steps)
-    return supply_chain.check_trace(trace, CHAIN)
+    return supply_chain_trace.check_trace(trace, CHAIN)
 
 
 @pytest.mark.filterwarnings("ignore:Casting complex")

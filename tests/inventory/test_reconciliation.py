@@ -8,8 +8,9 @@ from inventory.reconciliation import (
     supplier_reward,
     warehouse_reward,
 )
-from inventory.supply_chain import SupplyChainBatch, draw_trace
+from inventory.supply_chain import SupplyChainBatch
 from inventory.supply_chain_parameters import SupplyChainParameters
+from inventory.supply_chain_trace import draw_trace
 
 LAWS = ["normal", "poisson", "negative_binomial", "gamma"]
 

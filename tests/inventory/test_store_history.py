@@ -8,8 +8,9 @@ from inventory.errors import InputError, validated
 from inventory.problems import PROBLEMS
 from inventory.store_history import KNOWN_DAYS, StoreDemand, store_history
 from inventory.store_past import Past
-from inventory.supply_chain import SupplyChainBatch, check_trace, draw_trace
+from inventory.supply_chain import SupplyChainBatch
 from inventory.supply_chain_parameters import SupplyChainParameters
+from inventory.supply_chain_trace import check_trace, draw_trace
 
 FIRST, SPLIT, VALIDATION = "2020-01-01", "2021-01-01", "2020-10-01"
 DAYS = np.arange(FIRST, "2021-07-01", dtype="datetime64[D]")

@@ -1,0 +1,97 @@
+"""What the supply chain is made of, validated: stores, warehouse, supplier, products."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from inventory.demand_models import DemandModel
+from inventory.errors import FrozenModel
+
+Amount = Annotated[float, Field(ge=0, le=1e9)]
+Grid = Annotated[tuple[Amount, ...], Field(min_length=1, max_length=256)]
+
+DEFAULT_MULTIPLES = (0.0, 0.5, 1.0, 1.5)
+
+
+class StoreSite(FrozenModel):
+    """What differs between stores: size of the demand and stock in the first morning [units]."""
+
+    demand_multiplier: Annotated[float, Field(ge=0, le=1e6)] = 1.0
+    initial_on_hand: Amount = 500.0
+
+
+class StoreParameters(FrozenModel):
+    """What all stores share; costs in money per unit (and day), `fixed_cost` per order.
+
+    Unmet demand is lost, or waits (``backlog``): then `stockout_cost` is paid for every unit on
+    every day that it waits. `fixed_cost` counts where the objective is cost, and is reported in any
+    case.
+    """
+
+    lead_time: Annotated[int, Field(ge=0, le=60)] = 2
+    holding_cost: Amount = 0.1
+    stockout_cost: Amount = 10.0
+    fixed_cost: Amount = 0.0
+    unmet_demand: Literal["lost", "backlog"] = "lost"
+    excess_threshold: Amount = 500.0
+    order_multiples: Grid | None = None
+    order_units: Grid | None = None
+    reorder_point: Amount = 300.0
+    order_up_to_level: Amount = 700.0
+
+    @model_validator(mode="after")
+    def _one_grid(self) -> "StoreParameters":
+        if self.order_multiples is not None and self.order_units is not None:
+            raise ValueError("give order_multiples or order_units, not both")
+        return self
+
+    @property
+    def grid(self) -> tuple[float, ...]:
+        """What the actions order: units, or multiples of the forecast."""
+        return self.order_units or self.order_multiples or DEFAULT_MULTIPLES
+
+
+class WarehouseParameters(FrozenModel):
+    """The warehouse. An infinite `initial_on_hand` makes it a warehouse that is never short."""
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")  # or infinity is written as nothing
+
+    initial_on_hand: Annotated[float, Field(ge=0, allow_inf_nan=True)] = 5000.0
+    capacity: Annotated[float, Field(gt=0, le=1e9)] = 5000.0
+    holding_cost: Amount = 0.05
+    order_units: Grid = (0.0, 500.0, 1000.0, 1500.0)
+    reorder_point: Amount = 2000.0
+    order_up_to_level: Amount = 4000.0
+
+
+class SupplierParameters(FrozenModel):
+    """The supplier: `reliability` is the chance that it can ship the orders of a day."""
+
+    lead_time: Annotated[int, Field(ge=2, le=60)] = 7
+    production_capacity: Amount = 10_000.0
+    reliability: Annotated[float, Field(ge=0, le=1)] = 0.98
+
+
+class SkuParameters(FrozenModel):
+    """A product. `store`, `warehouse` and `supplier` hold what differs for it from the others."""
+
+    base_demand: Amount = 50.0
+    demand_std: Amount = 10.0
+    seasonality_amplitude: Annotated[float, Field(ge=0, le=10)] = 0.2
+    seasonality_period: Annotated[float, Field(gt=0, le=1e6)] = 30.0
+    demand_model: DemandModel = "normal"
+    store: dict[str, Any] = Field(default_factory=dict)
+    warehouse: dict[str, Any] = Field(default_factory=dict)
+    supplier: dict[str, Any] = Field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+
+class Lane(FrozenModel):
+    """One SKU with everything that holds for it."""
+
+    sku: SkuParameters
+    store: StoreParameters
+    warehouse: WarehouseParameters
+    supplier: SupplierParameters

@@ -1,0 +1,102 @@
+"""The rows of the supply chain's observation: which entries each agent has, and where."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inventory.store_past import entry_names
+from inventory.supply_chain_observation import COMPACT, full_names
+
+Tier = Literal["store", "warehouse", "supplier"]
+TIERS: tuple[Tier, ...] = ("store", "warehouse", "supplier")
+
+
+@dataclass(frozen=True)
+class View:
+    """Entries of the observation of all agents of a world.
+
+    Attributes
+    ----------
+    num_stores : int
+        Number of stores (N).
+    full : bool
+        Whether the full observation is shown, not the compact one.
+    store_slots, warehouse_slots : int
+        Mornings to come that the full one shows one by one.
+    past : bool
+        Whether stores see the demand of a file (`inventory.store_past`).
+    time : bool
+        Whether the share of the episode that has passed is appended for every agent.
+    """
+
+    num_stores: int
+    full: bool
+    store_slots: int
+    warehouse_slots: int
+    past: bool
+    time: bool
+
+    @cached_property
+    def plain(self) -> dict[str, tuple[str, ...]]:
+        """Entries that `inventory.supply_chain_observation` writes, by tier."""
+        return full_names(self.store_slots, self.warehouse_slots) if self.full else COMPACT
+
+    @cached_property
+    def added(self) -> tuple[str, ...]:
+        """Entries of a store that are appended to those."""
+        return entry_names(self.store_slots) if self.past else ()
+
+    @cached_property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Entries of one agent's observation, by tier."""
+        time = ("time passed",) if self.time else ()
+        added = {"store": self.added}
+        return {tier: (*self.plain[tier], *added.get(tier, ()), *time) for tier in TIERS}
+
+    def size(self, names: dict[str, tuple[str, ...]]) -> int:
+        """Return the length of a row of all agents with entries `names`."""
+        return sum(len(names[tier]) * (self.num_stores if tier == "store" else 1) for tier in TIERS)
+
+    def room(self, num_worlds: int) -> NDArray[np.float32]:
+        """Return rows of zeros for the plain entries."""
+        return np.zeros((num_worlds, self.size(self.plain)), np.float32)
+
+    def complete(
+        self, plain: NDArray[np.float32], added: NDArray[Any] | None, share: float
+    ) -> NDArray[np.float32]:
+        """Return whole rows.
+
+        Parameters
+        ----------
+        plain : ndarray
+            Rows as `room` gives them, filled.
+        added : ndarray, optional
+            What stores see besides, shape (worlds, N, entries).
+        share : float
+            Of the episode that has passed.
+        """
+        rows = plain
+        if added is not None:
+            w, n, size = len(rows), self.num_stores, len(self.plain["store"])
+            stores = rows[:, : n * size].reshape(w, n, size)
+            both = np.concatenate([stores, added.astype(np.float32)], axis=2).reshape(w, -1)
+            rows = np.concatenate([both, rows[:, n * size :]], axis=1)
+        if self.time:
+            sizes = [len(self.names[tier]) - 1 for tier in TIERS]
+            ends = np.cumsum([*([sizes[0]] * self.num_stores), *sizes[1:]])
+            rows = np.insert(rows, ends, np.float32(share), axis=1)
+        return rows
+
+    def by_tier(self, observation: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Return each tier's part: shapes (worlds, N, size), (worlds, size) twice."""
+        sizes = [len(self.names[tier]) for tier in TIERS]
+        stores = observation[:, : self.num_stores * sizes[0]]
+        rest = observation[:, self.num_stores * sizes[0] :]
+        return {
+            "store": stores.reshape(len(observation), self.num_stores, sizes[0]),
+            "warehouse": rest[:, : sizes[1]],
+            "supplier": rest[:, sizes[1] :],
+        }
