@@ -25,18 +25,12 @@ from baselines.supply_chain_stock import Newsvendor
 from baselines.team import TeamPolicy, tier_of
 from inventory.batch import Batch, random_actions, random_stream
 from inventory.errors import InputError
+from inventory.tier_totals import TOTALS
 from wrappers.flatten import ControlledAgents, FlatJointPolicy, Layout
 from wrappers.normalize import FixedRewardScale, load_running_statistics
 from wrappers.vec_env import BatchVecEnv, batch_of
 
 CALIBRATION_WORLDS = 256
-MEASURES = {
-    "store": "return",
-    "warehouse": "warehouse_return",
-    "supplier": "supplier_return",
-    "all": "system_return",
-}
-"""By what is learned, the total of an episode that tells how good a team is."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,7 @@ class Cast:
 
 def measure_of(config: RunConfig) -> str:
     """Return the name of the episode's total that the run makes large."""
-    return MEASURES[config.settings.team.learn] if _is_chain(config) else "return"
+    return TOTALS[config.settings.team.learn] if _is_chain(config) else "return"
 
 
 def learning_players(config: RunConfig) -> list[str]:

@@ -12,7 +12,7 @@ from agents.cast import load_agent, measure_of
 from agents.config import RunConfig, resolve
 from agents.entries import Entry, enter
 from baselines.policy import Policy
-from baselines.registry import RANDOM_TIERS, make_baselines, make_random
+from baselines.registry import make_baselines, make_random
 from baselines.supply_chain_rules import reference_team
 from baselines.team import TeamPolicy
 from baselines.yardstick import yardstick
@@ -23,6 +23,7 @@ from evaluation.table import show
 from evaluation.tiers import TierResults, episode_table, tier_results, tier_table
 from inventory.errors import InputError, choose, validated
 from inventory.scenarios import SCENARIOS
+from inventory.tier_totals import tier_of_total
 
 
 def in_scenario(run: RunConfig, scenario: str) -> RunConfig:
@@ -159,7 +160,7 @@ def compete(
 
 def _in_the_place_of(agent: Policy | None, baseline: Policy, total: str) -> Policy:
     """Return a baseline of one tier of the supply chain, with the other tiers as the agent has."""
-    tier = RANDOM_TIERS.get(total)
+    tier = tier_of_total(total)
     if tier is None or not (isinstance(agent, TeamPolicy) and isinstance(baseline, TeamPolicy)):
         return baseline
     others = {name: p for name, p in agent.players.items() if not name.startswith(tier)}

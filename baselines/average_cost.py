@@ -22,7 +22,7 @@ from baselines.optimum.lost_sales import (
 from baselines.optimum.lost_sales_problem import LostSales, poisson
 from baselines.optimum.reference import Reference
 from baselines.stock_levels import SolvedOrders, StockLevels
-from baselines.supply_chain_stock import StoreRule
+from baselines.stock_rule import StoreRule
 from inventory.errors import InputError
 from inventory.supply_chain_parameters import SupplyChainParameters
 

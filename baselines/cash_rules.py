@@ -5,12 +5,11 @@ candidates in one batch.
 """
 
 from abc import abstractmethod
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from baselines.policy import Actions, Policy
+from baselines.policy import Actions, Rule
 from inventory.batch import Batch
 from inventory.cash import CashBatch
 from inventory.cash_parameters import CashParameters
@@ -19,7 +18,7 @@ from inventory.errors import InputError
 Values = NDArray[np.float64]
 
 
-class CashRule(Policy):
+class CashRule(Rule):
     """What all rules share: binding, and no purchase in the last steps.
 
     Parameters
@@ -49,18 +48,12 @@ class CashRule(Policy):
         for name, value in self.values.items():
             if value.shape not in ((), (batch.num_worlds,)):
                 raise InputError(f"{name} has shape {value.shape}, not ({batch.num_worlds},)")
-        self._batch = batch
+        self._cash = batch
         self._buy, self._make = batch.parameters.lots()
 
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Actions, None]:
+    def actions(self) -> Actions:
         """Return one action per world, read from the state of the batch."""
-        return self._choose(self._batch.state, self._batch.parameters), None
+        return self._choose(self._cash.state, self._cash.parameters)
 
     @abstractmethod
     def _choose(self, state: NDArray[np.void], parameters: CashParameters) -> Actions:

@@ -1,5 +1,6 @@
 """The contract of every policy: SB3's own `predict`, on batches."""
 
+from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,7 +27,29 @@ class Policy(Protocol):
         """Return actions as `Batch.step` takes them and the next recurrent state (None without)."""
 
 
-class RandomPolicy:
+class Rule(ABC):
+    """A policy that needs nothing but the state of its batch: no observation and no memory."""
+
+    def bind(self, batch: Batch) -> None:
+        """Act on `batch` from now on."""
+        self._batch = batch
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Actions, None]:
+        """Return the `actions` of this moment."""
+        return self.actions(), None
+
+    @abstractmethod
+    def actions(self) -> Actions:
+        """Return one action per row, read from the state of the batch."""
+
+
+class RandomPolicy(Rule):
     """Every action equally likely, valid or not.
 
     Parameters
@@ -40,15 +63,9 @@ class RandomPolicy:
 
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
-        self._batch = batch
+        super().bind(batch)
         self._rng = np.random.default_rng(self._seed)
 
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Actions, None]:
+    def actions(self) -> Actions:
         """Return uniformly drawn actions."""
-        return random_actions(self._batch, self._rng), None
+        return random_actions(self._batch, self._rng)

@@ -15,8 +15,8 @@ from baselines.tuning import Family, tune
 from inventory.cash_parameters import CashParameters
 from inventory.errors import choose
 from inventory.problems import PROBLEMS
-from inventory.supply_chain import Tier
 from inventory.supply_chain_parameters import SupplyChainParameters
+from inventory.tier_totals import tier_of_total
 
 GROUPS = ("default", "tuned", "all", "none")
 """Names that stand for several baselines."""
@@ -135,17 +135,10 @@ OTHER_MEASURES: dict[str, dict[str, Maker]] = {
 USUAL = {"random", "reference_rules", "newsvendor", "tuned_reorder_point", "tuned_seasonal"}
 """The group ``default`` of the stores."""
 
-RANDOM_TIERS: dict[str, Tier] = {
-    "return": "store",
-    "warehouse_return": "warehouse",
-    "supplier_return": "supplier",
-}
-"""By total, which tier of the supply chain plays at random while the others follow their rules."""
-
 
 def make_random(problem_name: str, seed: int = 0, measure: str = "return") -> Policy:
     """Return random play: in the supply chain that of the tier which `measure` is about."""
-    tier = RANDOM_TIERS.get(measure)
+    tier = tier_of_total(measure)
     if problem_name == "stores" and tier is not None:
         return reference_team(**{tier: RandomTier(tier, seed)})
     return RandomPolicy(seed)

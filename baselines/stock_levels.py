@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from baselines.optimum.lost_sales import LostSalesOptimum
-from baselines.supply_chain_stock import StoreRule, Values
+from baselines.stock_rule import StoreRule, Values
 from inventory.supply_chain import SupplyChainBatch
 
 

@@ -2,21 +2,19 @@
 
 import numpy as np
 
+from baselines.stock_rule import Values
 from baselines.supply_chain_rules import reference_team
 from baselines.supply_chain_stock import (
     CappedBaseStock,
     ConstantOrder,
-    EchelonBaseStock,
     ForecastBaseStock,
     PeriodicReview,
     ReorderPoint,
     SeasonalBaseStock,
-    Values,
-    WarehouseBaseStock,
-    WarehouseRule,
 )
 from baselines.team import TeamPolicy
 from baselines.tuning import Family, Tuned, tune
+from baselines.warehouse_rules import EchelonBaseStock, WarehouseBaseStock, WarehouseRule
 from inventory.problems import PROBLEMS
 from inventory.supply_chain_parameters import SupplyChainParameters
 

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from baselines.stock_rule import StoreRule, Values
 from baselines.supply_chain_rules import reference_team
-from baselines.supply_chain_stock import StoreRule, Values
 from baselines.team import TeamPolicy
 from baselines.tuning import Family
 from inventory.errors import InputError

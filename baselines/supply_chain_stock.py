@@ -1,4 +1,4 @@
-r"""Rules of stock control for the supply chain's stores and its warehouse.
+r"""Rules of stock control for the supply chain's stores.
 
 All of them act on the inventory position, which for a store is
 
@@ -9,12 +9,9 @@ order decides what the store has for the days t .. t + L. Of the demand of those
 
 ``m_t = E[D_t + ... + D_(t+L)]``, ``s_t = sqrt(Var[D_t] + ... + Var[D_(t+L)])`` [units]
 
-are mean and standard deviation by the law of demand, ``mu`` is the store's mean demand without
-season [units/day] and ``sigma`` the standard deviation of the demand of L + 1 average days. The
-quantity that a rule wants is met by the nearest one on offer.
-
-A parameter of a rule is one number, or one number per world, so that tuning can play many
-candidates in one batch.
+are mean and standard deviation (`baselines.coming_demand`), ``mu`` is the store's mean demand
+without season [units/day] and ``sigma`` the standard deviation of the demand of L + 1 average days.
+The quantity that a rule wants is met by the nearest one on offer.
 
 References
 ----------
@@ -22,183 +19,22 @@ Zipkin (2000), Foundations of Inventory Management, chapters 6 and 9; Snyder and
 Fundamentals of Supply Chain Theory, 2nd ed., chapters 4 to 6.
 """
 
-from abc import abstractmethod
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from baselines.policy import Actions, Policy
-from baselines.stock_kernels import nearest_action, store_positions
-from baselines.team import chain_of
-from inventory.batch import Batch
+from baselines.coming_demand import (
+    coming_demand,
+    critical_fractile,
+    demand_quantile,
+    stock_to_build,
+    usual_spread,
+)
+from baselines.policy import Actions
+from baselines.stock_kernels import nearest_action
+from baselines.stock_rule import StoreRule, Values
 from inventory.errors import InputError
 from inventory.supply_chain import SupplyChainBatch
-from inventory.supply_chain_parameters import Lane, SupplyChainParameters
-
-Values = NDArray[np.float64]
-
-ALMOST_SURE = 1.0 - 1e-9
-"""The largest chance of no stockout that a newsvendor aims at."""
-
-
-def coming_demand(parameters: SupplyChainParameters) -> tuple[Values, Values]:
-    """Return mean m_t and standard deviation s_t of the demand of the days t .. t + L.
-
-    Returns
-    -------
-    tuple of ndarray
-        Shape (SKUs, T, N) each [units]. Days after the last one have no demand. A normal law's
-        moments are those before its floor at 0.
-    """
-    means, variances = _daily_moments(parameters)
-    for lane, mean, variance in zip(parameters.lanes(), means, variances, strict=True):
-        mean[:] = _window_sums(mean, lane.store.lead_time + 1)
-        variance[:] = _window_sums(variance, lane.store.lead_time + 1)
-    return means, np.sqrt(variances)
-
-
-def usual_spread(parameters: SupplyChainParameters) -> Values:
-    """Return sigma, the standard deviation of the demand of L + 1 average days.
-
-    Returns
-    -------
-    ndarray
-        Shape (SKUs, N) [units].
-    """
-    _, variances = _daily_moments(parameters)
-    days = np.array([lane.store.lead_time + 1.0 for lane in parameters.lanes()])
-    sigma: Values = np.sqrt(days[:, None] * variances.mean(axis=1))
-    return sigma
-
-
-def _daily_moments(parameters: SupplyChainParameters) -> tuple[Values, Values]:
-    """Return mean and variance of each day's demand, shape (SKUs, T, N) each."""
-    means, stds = parameters.demand_moments()
-    variances = stds**2
-    for lane, mean, variance in zip(parameters.lanes(), means, variances, strict=True):
-        if lane.sku.demand_model == "poisson":
-            variance[:] = mean
-    return means, variances
-
-
-def _window_sums(daily: Values, days: int) -> Values:
-    """Return the sums of each day and those after it, `days` in all, shape (T, N)."""
-    total = np.concatenate([np.zeros((1, daily.shape[1])), np.cumsum(daily, axis=0)])
-    first = np.arange(len(daily))
-    sums: Values = np.maximum(total[np.minimum(first + days, len(daily))] - total[first], 0.0)
-    return sums
-
-
-def stock_to_build(parameters: SupplyChainParameters) -> Values:
-    """Return what a store needs beyond m_t because its later orders have a limit, b_t [units].
-
-    With c_t the largest order that a store is expected to be able to place on day t (the largest
-    multiple of its forecast, or the largest quantity), peaks that later orders cannot meet have
-    to be built up before: ``b_t = max over a >= 0 of sum_(j=1..a) (E[D_(t+L+j)] - c_(t+j))``,
-    computed as ``b_t = max(0, E[D_(t+L+1)] - c_(t+1) + b_(t+1))``.
-
-    Returns
-    -------
-    ndarray
-        Shape (SKUs, T, N).
-
-    References
-    ----------
-    Kapuscinski and Tayur (1998), A capacitated production-inventory model with periodic demand,
-    Operations Research 46(6).
-    """
-    means, _ = parameters.demand_moments()
-    usual = parameters.mean_demand()
-    built = np.zeros_like(means)
-    for lane, mean, base, build in zip(parameters.lanes(), means, usual, built, strict=True):
-        most = _largest_orders(lane, mean, base, parameters.forecast_window)
-        ahead = lane.store.lead_time + 1
-        for t in range(len(mean) - ahead - 1, -1, -1):
-            build[t] = np.maximum(0.0, mean[t + ahead] - most[t + 1] + build[t + 1])
-    return built
-
-
-def _largest_orders(lane: Lane, mean: Values, base: Values, window: int) -> Values:
-    """Return the largest order of every day, by the mean of the forecast, shape (T, N)."""
-    top = max(lane.store.grid)
-    if lane.store.order_units is not None:
-        return np.full_like(mean, top)
-    past = np.concatenate([np.zeros((1, mean.shape[1])), np.cumsum(mean, axis=0)])
-    days = np.arange(len(mean))
-    first = np.maximum(days - window, 0)
-    forecast = (past[days] - past[first]) / np.maximum(days - first, 1)[:, None]
-    forecast[0] = base
-    largest: Values = top * forecast
-    return largest
-
-
-class StockRule(Policy):
-    """What all rules share: parameters by name, checked, and binding.
-
-    Parameters
-    ----------
-    **values : array_like
-        The rule's parameters: one number each, or one per world.
-    """
-
-    at_least_zero: tuple[str, ...] = ()
-    """Parameters that must not be negative."""
-
-    def __init__(self, **values: ArrayLike) -> None:
-        self.values = {name: np.asarray(value, np.float64) for name, value in values.items()}
-        for name, value in self.values.items():
-            if np.isnan(value).any():
-                raise InputError(f"{name} = {value}: must be a number")
-            if name in self.at_least_zero and (value < 0).any():
-                raise InputError(f"{name} = {value}: must be at least 0")
-
-    def __repr__(self) -> str:
-        values = ", ".join(f"{name}={value:g}" for name, value in self.values.items())
-        return f"{type(self).__name__}({values})"
-
-    def bind(self, batch: Batch) -> None:
-        """Act on `batch` from now on."""
-        self._chain = chain = chain_of(batch)
-        for name, value in self.values.items():
-            if value.shape not in ((), (chain.num_worlds,)):
-                raise InputError(f"{name} has shape {value.shape}, not ({chain.num_worlds},)")
-        self._columns = {name: value.reshape(-1, 1) for name, value in self.values.items()}
-        self._mean = chain.parameters.mean_demand()
-        self._prepare(chain.parameters)
-
-    def _prepare(self, parameters: SupplyChainParameters) -> None:
-        """Compute what the rule needs of the parameters, once."""
-
-    def _by_world(self, of_lane: Values) -> Values:
-        """Return rows of lanes, shape (SKUs, N), as rows of worlds; one row if they are equal."""
-        return of_lane if len(of_lane) == 1 else of_lane[self._chain.lane_of]
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Actions, None]:
-        """Return one action per agent of the tier, read from the state of the batch."""
-        return self._choose(self._chain).reshape(-1), None
-
-    @abstractmethod
-    def _choose(self, chain: SupplyChainBatch) -> Actions:
-        """Return the actions, one row per world."""
-
-
-class StoreRule(StockRule):
-    """A rule that all stores of all worlds follow, each with its own demand."""
-
-    def _choose(self, chain: SupplyChainBatch) -> Actions:
-        wanted = self._wanted(chain, store_positions(chain.sites, chain.pipelines))
-        return nearest_action(chain.store_orders(), wanted)
-
-    @abstractmethod
-    def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
-        """Return the quantity to order [units], shape of `position`, (worlds, N)."""
+from inventory.supply_chain_parameters import SupplyChainParameters
 
 
 class ReorderPoint(StoreRule):
@@ -422,110 +258,12 @@ class Newsvendor(StoreRule):
         daily, _ = parameters.demand_moments()
         self._level = stock_to_build(parameters) + np.stack(
             [
-                _quantile(lane.sku.demand_model, _fractile(parameters, lane, day), mean, std)
+                demand_quantile(
+                    lane.sku.demand_model, critical_fractile(parameters, lane, day), mean, std
+                )
                 for lane, day, mean, std in zip(parameters.lanes(), daily, means, stds, strict=True)
             ]
         )
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
         return self._by_world(self._level[:, chain.day]) - position
-
-
-def _fractile(parameters: SupplyChainParameters, lane: Lane, daily: Values) -> Values:
-    """Return the critical fractile of the day on which today's order arrives, shape (T, N)."""
-    store, weights = lane.store, parameters.weights.store
-    under, over = np.full_like(daily, store.stockout_cost), store.holding_cost
-    if parameters.objective == "reconciliation":
-        last = len(daily) - 1
-        arrives = daily[np.minimum(np.arange(last + 1) + store.lead_time, last)]
-        under = weights.stockout_penalty * under + weights.service_level / np.maximum(arrives, 1.0)
-        over = weights.holding_cost * over
-    fractile: Values = under / np.maximum(under + over, 1e-300)
-    return np.clip(fractile, 1.0 - ALMOST_SURE, ALMOST_SURE)
-
-
-def _quantile(model: str, fractile: Values, mean: Values, std: Values) -> Values:
-    """Return the quantile of the demand of several days, 0 where there is none."""
-    from scipy import stats  # here: it takes long to import
-
-    some, variance = np.maximum(mean, 1e-9), np.maximum(std**2, 1e-18)
-    level: Any
-    if model == "normal":
-        level = mean + std * stats.norm.ppf(fractile)
-    elif model == "poisson":
-        level = stats.poisson.ppf(fractile, some)
-    elif model == "gamma":
-        level = stats.gamma.ppf(fractile, some**2 / variance, scale=variance / some)
-    else:
-        over = np.maximum(variance - some, 1e-9)
-        level = stats.nbinom.ppf(fractile, some**2 / over, some / (some + over))
-    level = np.where(std > 0.0, level, mean)
-    return np.where((mean > 0.0) | (model == "normal"), np.maximum(level, 0.0), 0.0)
-
-
-class WarehouseRule(StockRule):
-    """A rule of the warehouse: order the nearest quantity on offer to ``S M - position``.
-
-    Parameters
-    ----------
-    level_days : array_like
-        S [days of M, the mean demand of all stores].
-    """
-
-    at_least_zero = ("level_days",)
-
-    def __init__(self, level_days: ArrayLike) -> None:
-        super().__init__(level_days=level_days)
-
-    def _choose(self, chain: SupplyChainBatch) -> Actions:
-        total = self._by_world(self._mean.sum(axis=1, keepdims=True))
-        position = self._position(chain)[:, None]
-        never_short = np.isinf(position)
-        wanted = self._columns["level_days"] * total - np.where(never_short, 0.0, position)
-        wanted = np.where(never_short, 0.0, wanted)
-        return nearest_action(chain.warehouse_orders()[:, None, :], wanted)
-
-    @abstractmethod
-    def _position(self, chain: SupplyChainBatch) -> Values:
-        """Return what is compared with the level, shape (worlds,) [units]."""
-
-
-class WarehouseBaseStock(WarehouseRule):
-    """Base-stock policy of the warehouse on its installation stock.
-
-    Its inventory position is what it has on hand, on the supplier's desk and inbound, less what
-    it owes the stores.
-
-    References
-    ----------
-    Zipkin (2000), chapter 8 (local policies); Snyder and Shen (2019), chapter 6.
-    """
-
-    def _position(self, chain: SupplyChainBatch) -> Values:
-        owed: Values = chain.sites["backorders"].sum(axis=1)
-        return _supply(chain) - owed
-
-
-class EchelonBaseStock(WarehouseRule):
-    """Base-stock policy of the warehouse on its echelon stock.
-
-    The echelon inventory position is what the warehouse has on hand, on the supplier's desk and
-    inbound, plus all that the stores have on hand and under way to them.
-
-    References
-    ----------
-    Clark and Scarf (1960), Optimal policies for a multi-echelon inventory problem, Management
-    Science 6(4); Zipkin (2000), chapter 8; Snyder and Shen (2019), chapter 6.
-    """
-
-    def _position(self, chain: SupplyChainBatch) -> Values:
-        sites = chain.sites
-        stores: Values = store_positions(sites, chain.pipelines) - sites["backorders"]
-        position: Values = _supply(chain) + stores.sum(axis=1)
-        return position
-
-
-def _supply(chain: SupplyChainBatch) -> Values:
-    """Return the warehouse's units on hand, on the supplier's desk and inbound."""
-    supply: Values = chain.hubs["on_hand"] + chain.hubs["on_desk"] + chain.inbound.sum(axis=1)
-    return supply

@@ -17,13 +17,10 @@ from evaluation.rollout import rollout
 from evaluation.statistics import Estimate, plain_mean
 from inventory.errors import FrozenModel
 from inventory.problems import Problem
+from inventory.tier_totals import TOTALS
 
-MEASURES = {
-    "stores (mean)": "return",
-    "warehouse": "warehouse_return",
-    "supplier": "supplier_return",
-    "all agents (sum)": "system_return",
-}
+LABELS = {"store": "stores (mean)", "all": "all agents (sum)"}
+MEASURES = {LABELS.get(tier, tier): total for tier, total in TOTALS.items()}
 MOST_STORES = 8
 """Stores that have a column each where episodes are printed one by one."""
 

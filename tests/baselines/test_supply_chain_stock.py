@@ -6,24 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baselines import supply_chain_families as families
+from baselines.coming_demand import coming_demand, stock_to_build
 from baselines.registry import make_baselines, make_random
 from baselines.stock_kernels import nearest_action
 from baselines.supply_chain_rules import reference_team
 from baselines.supply_chain_stock import (
     CappedBaseStock,
     ConstantOrder,
-    EchelonBaseStock,
     ForecastBaseStock,
     Newsvendor,
     PeriodicReview,
     ReorderPoint,
     SeasonalBaseStock,
-    WarehouseBaseStock,
-    coming_demand,
-    stock_to_build,
 )
 from baselines.team import TeamPolicy
 from baselines.tuning import Family, tune
+from baselines.warehouse_rules import EchelonBaseStock, WarehouseBaseStock
 from baselines.yardstick import yardstick
 from evaluation.rollout import rollout
 from inventory.cash import CashBatch
