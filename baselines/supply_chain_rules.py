@@ -5,17 +5,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policy import Actions
+from baselines.policy import Actions, Rule
 from baselines.team import TeamPolicy, chain_of
 from inventory.batch import Batch
-from inventory.supply_chain import SUPPLIER_ACTIONS, Tier
+from inventory.supply_chain import SUPPLIER_ACTIONS
+from inventory.supply_chain_view import Tier
 
 Values = NDArray[np.float64]
 LOW_SERVICE = 0.95
 """Mean service level below which the reference warehouse orders a little in any case."""
 
 
-class StoreReorder:
+class StoreReorder(Rule):
     """(s, S) on the stock on hand: below s order up to S, in the nearest quantity on offer.
 
     With ``q = S - on_hand`` the order is the quantity that the midpoints between the positive ones
@@ -35,7 +36,7 @@ class StoreReorder:
 
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
-        self._batch = chain = chain_of(batch)
+        self._chain = chain = chain_of(batch)
         stores = [lane.store for lane in chain.parameters.lanes()]
         own = np.array([(s.reorder_point, s.order_up_to_level) for s in stores])
         levels = [
@@ -43,19 +44,13 @@ class StoreReorder:
         ]
         self._reorder_point, self._order_up_to_level = levels
 
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Actions, None]:
+    def actions(self) -> Actions:
         """Return one action per store of every world, shape (num_worlds * N,)."""
-        chain = self._batch
+        chain = self._chain
         on_hand = chain.sites["on_hand"]
         wanted = self._order_up_to_level[chain.lane_of][:, None] - on_hand
         wanted[on_hand >= self._reorder_point[chain.lane_of][:, None]] = 0.0
-        return nearest_order(chain.store_orders(), wanted).reshape(-1), None
+        return nearest_order(chain.store_orders(), wanted).reshape(-1)
 
 
 def nearest_order(orders: Values, wanted: Values) -> NDArray[np.intp]:
@@ -77,7 +72,7 @@ def nearest_order(orders: Values, wanted: Values) -> NDArray[np.intp]:
     return chosen
 
 
-class WarehouseReorder:
+class WarehouseReorder(Rule):
     """The reference warehouse: shortage below s on hand decides among the quantities on offer.
 
     The largest quantity if the shortage is over it, another one if the shortage is over 80 % of
@@ -87,19 +82,13 @@ class WarehouseReorder:
 
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
-        self._batch = chain = chain_of(batch)
+        self._chain = chain = chain_of(batch)
         lanes = chain.parameters.lanes()
         self._reorder_point = np.array([lane.warehouse.reorder_point for lane in lanes])
 
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Actions, None]:
+    def actions(self) -> Actions:
         """Return one action per world, shape (num_worlds,)."""
-        chain = self._batch
+        chain = self._chain
         shortage = self._reorder_point[chain.lane_of] - chain.hubs["on_hand"]
         orders = chain.warehouse_orders()
         threshold = 0.8 * orders
@@ -108,28 +97,18 @@ class WarehouseReorder:
         level = np.where(shortage[:, None] > threshold, np.arange(orders.shape[1]), 0).max(axis=1)
         low = chain.hubs["service"] < LOW_SERVICE
         smallest = min(1, orders.shape[1] - 1)
-        return np.where(shortage > 0.0, level, np.where(low, smallest, 0)), None
+        return np.where(shortage > 0.0, level, np.where(low, smallest, 0))
 
 
-class ShipInFull:
+class ShipInFull(Rule):
     """The reference supplier: ship every order in full and at once."""
 
-    def bind(self, batch: Batch) -> None:
-        """Act on `batch` from now on."""
-        self._batch = batch
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Actions, None]:
+    def actions(self) -> Actions:
         """Return action 0 for every world, shape (num_worlds,)."""
-        return np.zeros(self._batch.num_worlds, np.int64), None
+        return np.zeros(self._batch.num_worlds, np.int64)
 
 
-class RandomTier:
+class RandomTier(Rule):
     """Every action of a tier equally likely.
 
     Parameters
@@ -152,15 +131,9 @@ class RandomTier:
         self._count = counts[self._tier]
         self._rows = chain.num_worlds * (chain.num_stores if self._tier == "store" else 1)
 
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Actions, None]:
+    def actions(self) -> Actions:
         """Return one uniformly drawn action per agent of the tier."""
-        return self._rng.integers(0, self._count, self._rows), None
+        return self._rng.integers(0, self._count, self._rows)
 
 
 def reference_rules() -> dict[str, Any]:
