@@ -23,13 +23,14 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1,
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (LAUGHS, "more than 250,000 values"),
-        (MERGES, "more than 250,000 values"),
+        (LAUGHS, "more than 100,000 values"),
+        (MERGES, "more than 100,000 values"),
         (CHAIN, f"deeper than {MAX_DEPTH} levels"),
         ("a: &a [*a]", "deeper than"),
         ("a: &a {b: *a}", "deeper than"),
-        ("[" * 100_000, "not readable as YAML"),
-        ("{a: " * 10_000, "not readable as YAML"),
+        ("[" * 100_000, "line 1: deeper than"),
+        ("{a: " * 10_000, "line 1: deeper than"),
+        ("[" + "[]," * 300_000 + "]", "line 1: more than 100,000 values"),
         ("seed: " + "9" * 5000, "a number of 5,000 digits"),
         ("seed: 0x" + "f" * 100_000, "a number of 100,002 digits"),
         ("seed: 1" + ":59" * 100_000, "a number of 300,001 digits"),
@@ -58,13 +59,21 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1,
         ("a: [1", "not readable as YAML"),
         ("=: 1", "is not a name"),
     ],
-    ids=range(34),
+    ids=range(35),
 )
 def test_yaml_that_is_refused(text, message):
     with pytest.raises(InputError) as refused:
         parse_yaml(text)
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_what_is_left_of_a_text_that_is_too_long_is_not_looked_at(monkeypatch):
+    monkeypatch.setattr("agents.yaml_text.MAX_VALUES", 1000)
+    long = "a: [" + "1,\n" * 2000
+    for text in (long + "]", long + "] nor is: this: YAML", long):
+        with pytest.raises(InputError, match="more than 1,000 values"):
+            parse_yaml(text)
 
 
 def test_aliases_and_merges_stay_of_use():
