@@ -24,6 +24,12 @@ from agents.training import Trained, train
     metavar="FILE",
     help="The stores of a file of daily demand: CSV or Parquet, a column per store, or long.",
 )
+@click.option(
+    "--prices",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The cash problem on days of a file: columns date, raw_price, product_price, demand.",
+)
 @click.option("--split", metavar="DATE", help="First day of the file that evaluation alone sees.")
 @click.option("--validation", metavar="DATE", help="First day that selects the best model.")
 @click.option("--fill", help="Put in missing days and values: zero or interpolate [refuse them].")

@@ -100,6 +100,7 @@ def resolve(
         `RunSettings` fields given on the command line; None means not given. ``stores``,
         ``learn`` and ``policy`` are those of the supply chain, and `stores` selects it; so does
         ``demand``, a file of demand, with ``split``, ``validation``, ``fill`` and ``augment``;
+        ``prices`` is such a file for the cash problem;
         ``checkpoint_every`` is ``checkpoint.every``.
     config : Path, optional
         A file in the shape of ``configs/cash.yaml`` or of a run's ``config.yaml``.

@@ -6,6 +6,7 @@ from agents.config import RunConfig
 from agents.console import screen
 from inventory.demand_description import describe_demand
 from inventory.demand_files import read_demand
+from inventory.market_history import DemandFile
 
 
 def tell_demand(config: RunConfig) -> None:
@@ -13,6 +14,7 @@ def tell_demand(config: RunConfig) -> None:
     source: Any = getattr(config.parameters, "demand_data", None)
     if source is None:
         return
-    column = getattr(source, "column", None)
-    reading = source if column is None else source.model_copy(update={"stores": (column,)})
-    screen.print(describe_demand(read_demand(reading), source), soft_wrap=True, markup=False)
+    market = isinstance(source, DemandFile)
+    table = read_demand(source.reading() if market else source)
+    what = "column" if market else "store"
+    screen.print(describe_demand(table, source, what), soft_wrap=True, markup=False)

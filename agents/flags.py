@@ -33,17 +33,34 @@ def nested_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
+PERIODS = "split", "validation", "fill"
+"""Flags about the days of a file."""
+MARKET = {"column": "demand", "raw_price": "raw_price", "product_price": "product_price"}
+"""Columns of a file of prices and demand."""
+
+
 def _demand_flags(given: dict[str, Any]) -> None:
-    """Put the flags of a demand file where they belong, and choose the recipe for one."""
-    names = ("split", "validation", "fill", "augment")
-    options: dict[str, Any] = {name: given.pop(name) for name in names if name in given}
-    file = given.pop("demand", None)
-    if file is None and options:
-        raise InputError(f"--{next(iter(options))}: is about a demand file; name one with --demand")
-    if file is None:
+    """Put the flags of a file of days where they belong, and choose the recipe for one."""
+    options: dict[str, Any] = {n: given.pop(n) for n in (*PERIODS, "augment") if n in given}
+    files = {name: given.pop(name) for name in ("demand", "prices") if name in given}
+    if not files:
+        if options:
+            raise InputError(
+                f"--{next(iter(options))}: is about a file of days; name one with --demand or "
+                "--prices"
+            )
         return
-    if given.setdefault("problem", "stores") != "stores":
-        raise InputError(f"--demand belongs to --problem stores, not {given['problem']}")
-    given.setdefault("recipe", "demand")
-    options.setdefault("augment", "bootstrap")  # does best on the bakery's selection period
+    if len(files) > 1:
+        raise InputError("--demand is for stores and --prices for the cash problem; give one")
+    ((flag, file),) = files.items()
+    problem, recipe = ("stores", "demand") if flag == "demand" else ("cash", "history")
+    if given.setdefault("problem", problem) != problem:
+        raise InputError(f"--{flag} belongs to --problem {problem}, not {given['problem']}")
+    given.setdefault("recipe", recipe)
+    if flag == "demand":
+        options.setdefault("augment", "bootstrap")  # does best on the bakery's selection period
+    elif "augment" in options:
+        raise InputError("--augment makes days of stores; --prices plays its days as they were")
+    else:
+        options |= MARKET
     given["parameters"] = {"demand_data": {"file": str(Path(file).resolve()), **options}}

@@ -1,15 +1,17 @@
 """Parameters of the cash / raw / product problem, validated."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from inventory.batch import Split
 from inventory.cash_law import CONSTANTS, MIN_PRICE
-from inventory.demand import DemandFile, DemandLaw, NormalDemand, demand_period
-from inventory.errors import FrozenModel, InputError
+from inventory.demand import DemandLaw, NormalDemand
+from inventory.errors import FrozenModel, InputError, validated
+from inventory.market_history import DemandFile, demand_period, market_defaults
 
 Amount = Annotated[float, Field(ge=0, le=1e9)]
 Price = Annotated[float, Field(ge=MIN_PRICE, le=1e9)]
@@ -19,7 +21,10 @@ Lots = Annotated[
 
 
 class CashParameters(FrozenModel):
-    """Parameters of the cash problem. Prices are money per unit, costs money per unit and step."""
+    """Parameters of the cash problem. Prices are money per unit, costs money per unit and step.
+
+    Where prices come from a file, defaults are those of `inventory.market_history.market_defaults`.
+    """
 
     initial_cash: Annotated[float, Field(gt=0, le=1e9)] = 1000.0
     demand_mean: Amount = 10.0
@@ -38,6 +43,17 @@ class CashParameters(FrozenModel):
     buy_lots: Lots = (1,)
     convert_lots: Lots = (1,)
     demand_data: DemandFile | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: Any) -> Any:
+        """Put in the defaults that depend on the prices of a file."""
+        given = values.get("demand_data") if isinstance(values, Mapping) else None
+        if not isinstance(given, DemandFile):
+            if not isinstance(given, Mapping) or given.get("raw_price") is None:
+                return values
+            given = validated(DemandFile, given, "demand_data")
+        return {**market_defaults(given, values), **values, "demand_data": given}
 
     @property
     def num_actions(self) -> int:

@@ -11,6 +11,7 @@ from inventory.cash_law import MIN_PRICE
 from inventory.cash_parameters import CashParameters
 from inventory.demand import DemandLaw, NormalDemand
 from inventory.errors import InputError
+from inventory.market_history import HistoricalDemand
 from inventory.sampling import normal
 
 MAX_STEPS_HELD = 100_000_000
@@ -63,6 +64,8 @@ def draw_trace(
         ``raw_price_change`` and ``product_price_change``, shape (episodes, T) [money/unit].
     """
     check_room(episodes, parameters.max_steps)
+    if isinstance(law, HistoricalDemand) and law.prices is not None:
+        return law.draw_trace(rng, episodes, parameters.max_steps)
     p, steps, within = parameters, parameters.max_steps, room or {}
 
     def changes(name: str) -> NDArray[np.float64]:

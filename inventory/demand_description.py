@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inventory.batch import Split
-from inventory.demand_files import DemandSource, DemandTable
+from inventory.demand_files import DemandTable
 from inventory.demand_periods import period_days
+from inventory.demand_source import DemandSource
 
 MOST_STORES = 12
 """So many stores get a line of their own."""
@@ -22,15 +23,17 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAYS_A_YEAR = 365.25
 
 
-def describe_demand(table: DemandTable, source: DemandSource) -> str:
+def describe_demand(table: DemandTable, source: DemandSource, what: str = "store") -> str:
     """Return what a file was understood to be.
 
     Stores, SKUs, days, what was filled in, and for every store (its SKUs together) the share of
     days without demand, mean and standard deviation [units/day], trend [percent of the mean per
-    year], and each weekday's mean over the mean of all days; then what the days are for.
+    year], and each weekday's mean over the mean of all days; then what the days are for. `what` is
+    what a column of `table` stands for.
     """
+    skus = f", {_count(len(table.skus), 'SKU')}" if what == "store" else ""
     lines = [
-        f"{table.name}: {_count(len(table.stores), 'store')}, {_count(len(table.skus), 'SKU')}, "
+        f"{table.name}: {_count(len(table.stores), what)}{skus}, "
         f"{table.days:,} days from {table.first_day} to {table.last_day} ({table.kind})"
     ]
     lines += table.mended or ("no gaps, nothing filled in",)
@@ -63,7 +66,7 @@ def _stores(table: DemandTable) -> Iterator[str]:
             f"{trend_per_year(demand):+10.1%}  {week}"
         )
     if len(table.stores) > MOST_STORES:
-        yield f"and {_count(len(table.stores) - MOST_STORES, 'store')} more"
+        yield f"and {len(table.stores) - MOST_STORES:,} more"
 
 
 def trend_per_year(demand: NDArray[np.float64]) -> float:

@@ -1,5 +1,6 @@
 """The commands as a user types them."""
 
+import datetime as dt
 import json
 import os
 import re
@@ -166,6 +167,24 @@ def test_training_on_real_demand(run_command, tmp_path):
     )
     assert done.status == 0, done.stderr
     assert "checkpoint" in json.loads(done.stdout)["policies"]
+
+
+def test_training_on_real_prices(run_command, tmp_path):
+    start = dt.date(2020, 1, 1)
+    rows = [f"{start + dt.timedelta(days=i)},{5 + i % 3},{20 - i % 5},{i % 9}" for i in range(300)]
+    file = tmp_path / "prices.csv"
+    file.write_text("\n".join(["date,raw_price,product_price,demand", *rows]))
+    options = ("--algo", "ppo", "--prices", file, "--timesteps", 2000, *QUICK)
+    done = run_command(train.main, *options, "--run-dir", tmp_path / "run")
+    assert done.status == 0, done.stderr
+    assert "3 columns, 300 days" in done.stderr
+    options = ("--episodes", 20, "--json", "--baselines", "none")
+    done = run_command(evaluate.main, "--checkpoint", tmp_path / "run", *options)
+    assert done.status == 0, done.stderr
+    found = json.loads(done.stdout)
+    best = found["reference"]["value"]
+    assert found["reference"]["kind"] == "upper_bound"
+    assert all(policy["return_mean"] <= best for policy in found["policies"].values())
 
 
 def test_ctrl_c_saves_what_was_learned(tmp_path):

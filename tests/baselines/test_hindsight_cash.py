@@ -17,8 +17,8 @@ from baselines.policy import Policy, RandomPolicy
 from inventory.batch import Trace
 from inventory.cash import CashBatch
 from inventory.cash_parameters import CashParameters
-from inventory.demand import DemandFile
 from inventory.errors import InputError
+from inventory.market_history import DemandFile
 from inventory.problems import PROBLEMS
 from tests.baselines.cash_enumeration import best_of_all_sequences
 

@@ -22,8 +22,9 @@ from inventory.cash import CashBatch
 from inventory.cash_law import sell
 from inventory.cash_parameters import CashParameters
 from inventory.cash_trace import trace_covariates
-from inventory.demand import DemandFile, NormalDemand, expected_sales
+from inventory.demand import NormalDemand, expected_sales
 from inventory.errors import InputError
+from inventory.market_history import DemandFile
 from inventory.problems import PROBLEMS
 from tests.baselines.cash_enumeration import best_of_all_sequences
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from agents.config import from_dict, read_yaml, resolve
 from agents.tensors import read_tensors
-from inventory.demand import DemandFile, demand_period
 from inventory.errors import InputError, validated
 from inventory.files import parse_array, read_arrays
+from inventory.market_history import DemandFile, demand_period
 
 HOME = Path(tempfile.mkdtemp())
 FILE = HOME / "input"

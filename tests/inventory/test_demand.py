@@ -4,8 +4,8 @@ import itertools
 import numpy as np
 import pytest
 
-from inventory.demand import DemandFile, demand_period
 from inventory.errors import InputError, validated
+from inventory.market_history import DemandFile, demand_period
 
 
 def demand_file(tmp_path, text, **more):
