@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory.demand_files import OF_FILE
-from inventory.demand_sheet import Sheet, read_sheet
-from inventory.demand_values import units
+from inventory.demand_columns import Sheet
+from inventory.demand_layout import OF_FILE, read_quantities
+from inventory.demand_sheet import read_sheet
 from inventory.errors import InputError, choose, short
 from inventory.store_history import KNOWN_DAYS, StoreHistory
 
@@ -116,7 +116,7 @@ def _indices(sheet: Sheet, name: str, known: tuple[str, ...]) -> list[int]:
 def _column(sheet: Sheet, name: str) -> Floats:
     choose(f"column in {sheet.name}", name, sheet.columns)
     column = sheet.columns[name]
-    values = np.array([units(text) for text in column.values])[column.rows]
+    values = read_quantities(sheet, [name])[:, 0]
     wrong = np.flatnonzero(np.isnan(values))
     if wrong.size:
         text = column.values[column.rows[wrong[0]]]

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory.demand_values import MAX_DEMAND, is_negative
+from inventory.demand_numbers import MAX_DEMAND, is_negative
 from inventory.errors import InputError, short
 
 Floats = NDArray[np.float64]
@@ -16,7 +16,7 @@ Places = NDArray[np.intp]
 MAX_CELLS = 100_000_000
 """Days times stores times SKUs, 8 bytes each and twice for a while."""
 
-REMEDY = "or fill=zero or fill=interpolate puts something in"
+REMEDY = "or --fill zero or --fill interpolate puts something in"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 import datetime as dt
 
 from inventory.batch import Split
-from inventory.demand_files import DemandSource, DemandTable
+from inventory.demand_files import DemandTable
+from inventory.demand_source import DemandSource
 from inventory.errors import InputError
 
 EVALUATION_SHARE = 0.25

@@ -6,7 +6,7 @@ two million rows are read in seconds.
 
 import csv
 import io
-from dataclasses import dataclass
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from inventory.demand_columns import MAX_ROWS, Column, Sheet, check_header, tidy
+from inventory.demand_parquet import read_parquet
 from inventory.errors import InputError, short
 from inventory.files import read_bytes
 
 MAX_FILE_BYTES = 512 << 20
-MAX_COLUMNS = 10_000
-MAX_ROWS = 50_000_000
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -28,36 +28,10 @@ _MARKS = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: its distinct values, and which of them every row has (-1: none)."""
-
-    values: list[str]
-    rows: NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """The content of a file.
-
-    Attributes
-    ----------
-    name : str
-        Of the file.
-    kind : str
-        How it was read, such as ``"comma, utf-8"``.
-    columns : dict
-        By the names of the header, in order.
-    numbers : ndarray
-        The number of every row in the file; the header is row 1.
-    """
-
-    name: str
-    kind: str
-    columns: dict[str, Column]
-    numbers: NDArray[np.intp]
+_SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_PARQUET = b"PAR1"
+_TOLD = re.compile(rb"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)
+"""A first line by which spreadsheets tell the separator."""
 
 
 def read_sheet(path: Path, separator: str | None = None, encoding: str | None = None) -> Sheet:
@@ -76,19 +50,34 @@ def read_sheet(path: Path, separator: str | None = None, encoding: str | None = 
         One line: not to be read, no header, two columns of one name, a row of another length.
     """
     content = read_bytes(path, MAX_FILE_BYTES, links=True)
-    if path.suffix.lower() in (".parquet", ".pq"):
-        return _read_parquet(path.name, content)
+    if path.suffix.lower() in (".parquet", ".pq") or content.startswith(_PARQUET):
+        return read_parquet(path.name, content)
+    if content.startswith(_SPREADSHEETS):
+        raise InputError(f"{path.name}: is a spreadsheet's own file; save the table as CSV")
     text, coding = _as_utf8(path.name, content, encoding)
+    text, told = _told_separator(text)
     head = text.split(b"\n", 1)[0].decode()
-    sep = separator or max(SEPARATORS, key=head.count)
+    sep = separator or told or max(SEPARATORS, key=head.count)
     header = _header(path.name, head, sep)
-    blank = _check_lengths(path.name, text, sep, len(header))
-    return _parse(path.name, text, header, sep, f"{SEPARATORS.get(sep, sep)}, {coding}", blank)
+    skipped = int(told is not None)
+    blank = _check_lengths(path.name, text, sep, len(header), skipped)
+    kind = f"{SEPARATORS.get(sep, sep)}, {coding}"
+    numbers, columns = _parse(path.name, text, len(header), sep, blank)
+    return tidy(path.name, kind, header, columns, numbers + skipped)
+
+
+def _told_separator(text: bytes) -> tuple[bytes, str | None]:
+    """Take out a first line that tells the separator."""
+    head, _, rest = text.partition(b"\n")
+    told = _TOLD.fullmatch(head)
+    return (rest, told[1].decode("latin-1")) if told and rest else (text, None)
 
 
 def _as_utf8(name: str, content: bytes, encoding: str | None) -> tuple[bytes, str]:
     """Return the text in UTF-8 with line feeds alone, and the encoding it had."""
     found = next((coding for mark, coding in _MARKS if content.startswith(mark)), "utf-8")
+    if found == "utf-8" and content[1:2] == b"\0" != content[2:3]:
+        found = "utf-16-le"  # as some programs write it, without a mark
     coding = encoding or found
     try:
         text = content.decode(coding)
@@ -116,18 +105,9 @@ def _header(name: str, head: str, separator: str) -> list[str]:
     return check_header(name, next(csv.reader([head], delimiter=separator)))
 
 
-def check_header(name: str, header: list[str]) -> list[str]:
-    """Return the names of the columns without blanks around, none of them twice."""
-    if len(header) > MAX_COLUMNS:
-        raise InputError(f"{name}: {len(header):,} columns, at most {MAX_COLUMNS:,}")
-    names = [column.strip() for column in header]
-    twice = next((column for column in names if names.count(column) > 1), None)
-    if twice is not None:
-        raise InputError(f"{name}: {names.count(twice)} columns are called {short(twice)}")
-    return names
-
-
-def _check_lengths(name: str, text: bytes, separator: str, fields: int) -> NDArray[np.intp]:
+def _check_lengths(
+    name: str, text: bytes, separator: str, fields: int, skipped: int
+) -> NDArray[np.intp]:
     """Make sure that every row has as many fields as the header; return the blank lines."""
     if b'"' in text:
         rows = csv.reader(io.StringIO(text.decode()), delimiter=separator)
@@ -148,21 +128,25 @@ def _check_lengths(name: str, text: bytes, separator: str, fields: int) -> NDArr
     wrong = np.flatnonzero((found != fields) & (found >= 0))
     if wrong.size:
         row = int(wrong[0])
+        remedy = "as many, and put values with a separator in them in quotes"
+        if fields == 1:
+            remedy = "as many; the first row must name the columns, without a title above"
         raise InputError(
-            f"{name} row {row + 1}: {found[row]} fields, the header has {fields}; give every row "
-            "as many, and put values with a separator in them in quotes"
+            f"{name} row {row + 1 + skipped}: {found[row]} fields, the header has {fields}; give "
+            f"every row {remedy}"
         )
     return np.flatnonzero(found < 0)
 
 
 def _parse(
-    name: str, text: bytes, header: list[str], separator: str, kind: str, blank: NDArray[np.intp]
-) -> Sheet:
+    name: str, text: bytes, fields: int, separator: str, blank: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], list[Column]]:
+    """Return the rows' numbers and the columns."""
     try:
         frame = pd.read_csv(
             io.BytesIO(text),
             sep=separator,
-            names=header,
+            names=list(range(fields)),
             header=None,
             skiprows=1,
             dtype=object,
@@ -175,38 +159,9 @@ def _parse(
         told = short(str(error), 120)
         raise InputError(f"{name}: cannot be read as a CSV file: {told}") from None
     numbers = np.delete(np.arange(len(frame) + blank.size) + 1, blank[blank > 0] - 1) + 1
-    return Sheet(name, kind, _columns(frame), numbers[: len(frame)])
-
-
-def _columns(frame: Any) -> dict[str, Column]:
-    return {str(name): _column(frame.iloc[:, i]) for i, name in enumerate(frame.columns)}
+    return numbers[: len(frame)], [_column(frame.iloc[:, i]) for i in range(fields)]
 
 
 def _column(series: Any) -> Column:
     rows, kinds = pd.factorize(series)
     return Column([str(kind).strip() for kind in kinds], rows.astype(np.intp))
-
-
-def _read_parquet(name: str, content: bytes) -> Sheet:
-    """Read a Parquet file; what it claims to hold is checked before it is unpacked."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise InputError(
-            f"{name}: Parquet needs pyarrow; pip install pyarrow, or save the file as CSV"
-        ) from None
-    try:
-        file = parquet.ParquetFile(io.BytesIO(content))
-        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-        if sum(group.total_byte_size for group in groups) > 4 * MAX_FILE_BYTES:
-            raise InputError(f"{name}: holds more than {4 * MAX_FILE_BYTES:,} bytes")
-        header = check_header(name, list(file.schema_arrow.names))
-        table = file.read()
-    except (pyarrow.ArrowException, OSError, TypeError) as error:
-        raise InputError(f"{name}: cannot be read as Parquet: {short(str(error), 120)}") from None
-    columns = {
-        column: _column(values.to_pandas())
-        for column, values in zip(header, table.columns, strict=True)
-    }
-    return Sheet(name, "Parquet", columns, np.arange(table.num_rows) + 2)

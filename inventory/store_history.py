@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from inventory.batch import Split
-from inventory.demand_files import DemandSource, DemandTable, read_demand
+from inventory.demand_files import DemandTable, read_demand
 from inventory.demand_periods import period_days
+from inventory.demand_source import DemandSource
 from inventory.errors import InputError
 from inventory.store_resampling import Drawn, bootstrap, parametric, real_days
 

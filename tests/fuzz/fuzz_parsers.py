@@ -10,7 +10,7 @@ import sys
 INSTRUMENTED = [
     *("yaml", "csv", "zipfile", "agents", "numpy.lib._format_impl"),
     *("inventory.files", "inventory.errors", "inventory.demand_files", "inventory.demand_sheet"),
-    *("inventory.demand_cells", "inventory.demand_values"),
+    *("inventory.demand_cells", "inventory.demand_dates", "inventory.demand_numbers"),
 ]
 """Modules that are searched for new branches; none that compiles its functions."""
 

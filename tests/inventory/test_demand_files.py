@@ -6,8 +6,9 @@ import pytest
 
 from inventory import demand_sheet
 from inventory.demand_description import describe_demand
-from inventory.demand_files import DemandSource, read_demand
+from inventory.demand_files import read_demand
 from inventory.demand_periods import period_days
+from inventory.demand_source import DemandSource
 from inventory.errors import InputError
 
 START, TODAY = dt.date(2021, 3, 1), dt.date(2022, 3, 1)
@@ -104,6 +105,7 @@ def test_stores_can_be_chosen(read):
 
 
 GOOD = [[i + 1, i] for i in range(5)]
+WIDE_ROWS = wide(GOOD).splitlines()
 LONG = long(np.arange(12).reshape(3, 2, 2))
 
 
@@ -118,7 +120,7 @@ DEFECTS = {
     "no text": (b"\x00\x01\x02", "holds bytes that are no text"),
     "half UTF-16": (b"\xff\xfed\x00a", "cannot be read as utf-16.*save it as UTF-8"),
     "header only": ("date,a\n", "holds a header and no days"),
-    "no dates": ("a,b\n1,2\n", "no column of dates.*name it with date="),
+    "no dates": ("a,b\n1,2\n", "no column of dates.*name it with --set demand_data.date="),
     "no demand": ("date\n2021-03-01\n", "has dates and no column of demand"),
     "twice a name": ("date,a,a\n2021-03-01,1,2\n", "2 columns are called 'a'"),
     "too few fields": (wide(GOOD).replace(",3,2", ",3"), "row 4: 2 fields, the header has 3"),
@@ -126,11 +128,14 @@ DEFECTS = {
     "no date": (wide(GOOD).replace("2021-03-03", "soon"), r"row 4: 'soon' is not a date \(%Y-"),
     "empty date": (wide(GOOD).replace("2021-03-03", ""), "row 4: '' is not a date"),
     "no such day": (wide(GOOD).replace("2021-03-03", "2021-02-30"), "row 4: '2021-02-30' is not"),
-    "either date": ("day,a\n01/02/2021,1\n", "01/02/2021 may be .*; say date_format=%"),
+    "either date": (
+        "day,a\n01/02/2021,1\n",
+        "01/02/2021 may be .*; say --set demand_data.date_format=%",
+    ),
     "future": (wide(GOOD).replace("2021-", "2022-"), "row 3: 2022-03-02 is in the future"),
     "missing day": (
         wide(GOOD).replace("2021-03-03,3,2\n", ""),
-        "row 4: days must follow one another, and 2021-03-03 of 'north' is missing.*fill=zero",
+        "row 4: days must follow one another, and 2021-03-03 of 'north' is missing.*--fill zero",
     ),
     "weekly": ("day,a\n2021-03-01,1\n2021-03-08,1\n2021-03-15,1\n", "days lie 7 or more apart"),
     "missing row": (
@@ -156,7 +161,10 @@ DEFECTS = {
     "infinite": (changed(2, 1, "inf"), "'inf' is not a number"),
     "not a number": (changed(2, 1, "nan"), "'nan' is not a number"),
     "too large": (changed(2, 1, "1e12"), "'1e12' is not a number"),
-    "empty value": (changed(2, 1, ""), "row 4 of 'south': the demand is empty; put it in, or fill"),
+    "empty value": (
+        changed(2, 1, ""),
+        "row 4 of 'south': the demand is empty; put it in, or --fill",
+    ),
 }
 
 
@@ -213,21 +221,51 @@ def test_the_description_tells_what_was_read(read):
     assert len(period_days(table, DemandSource(file=__file__), "evaluation")) == 35
 
 
-def test_parquet_is_read_or_said_to_need_pyarrow(tmp_path):
-    path = tmp_path / "sales.parquet"
-    path.write_bytes(b"PAR1")
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError:
-        with pytest.raises(InputError, match="needs pyarrow; pip install pyarrow, or save"):
-            read_demand(DemandSource(file=path))
-        return
-    with pytest.raises(InputError, match="cannot be read as Parquet"):
-        read_demand(DemandSource(file=path))
-    days = [START + dt.timedelta(days=i) for i in range(5)]
-    parquet.write_table(pa.table({"date": days, "a": [1, 2, 3, 4, 5]}), path)
-    assert read_demand(DemandSource(file=path)).demand[:, 0, 0].tolist() == [1, 2, 3, 4, 5]
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["12,5", "3"], [12.5, 3]),
+        (["1.234,5", "7"], [1234.5, 7]),
+        (['"1,234.50"', "7"], [1234.5, 7]),
+        (["1.234.567", "1.000"], [1234567, 1000]),
+        (["1'234", "12"], [1234, 12]),
+        (["1\u202f234", "0,125"], [1234, 0.125]),
+    ],
+)
+def test_marks_of_decimals_and_thousands_are_found_out(read, values, expected):
+    rows = [f"0{i + 1}.03.2021;{value}" for i, value in enumerate(values)]
+    table = read("\n".join(["Datum;Menge", *rows]))
+    assert table.demand[:, 0, 0].tolist() == expected
+
+
+def test_a_mark_that_may_be_either_is_asked_about(read):
+    text = "date;north;south\n2021-03-01;990;1\n2021-03-02;1.010;2\n"
+    with pytest.raises(InputError, match=r"row 3: north = '1.010' may be 1.01 or 1010.*decimal="):
+        read(text)
+    assert read(text, decimal=",").demand[1, 0].tolist() == [1010, 2]
+    assert read(text, decimal=".").demand[1, 0].tolist() == [1.01, 2]
+    assert read(text.replace(";2\n", ";2,5\n")).demand[1, 0].tolist() == [1010, 2.5]
+
+
+def test_what_spreadsheets_add_is_left_out(read):
+    plain = wide(NUMBERS, sep=";")
+    added = "\n".join(f"{row};;" for row in plain.splitlines()) + "\n;;;;\n;;;;\n"
+    table = read("sep=;\n" + added)
+    assert (table.days, table.stores) == (20, ("north", "south"))
+    with pytest.raises(InputError, match=r"sales.csv row 4: 'soon' is not a date"):
+        read("sep=;\n" + added.replace("2021-03-02", "soon"))
+    with pytest.raises(InputError, match=r"row 2: '44256' is not a date.*a spreadsheet counts"):
+        read("date;a\n44256;1\n")
+    with pytest.raises(InputError, match="column 1 has no name; name it"):
+        read("\n".join(f",{row}" if row[0] == "d" else f"7,{row}" for row in WIDE_ROWS))
+    with pytest.raises(InputError, match="spreadsheet's own file; save the table as CSV"):
+        read(b"PK\x03\x04 and so on")
+
+
+def test_a_date_that_is_none_does_not_turn_days_and_months(read):
+    text = wide([[i, i] for i in range(300)], "%d/%m/%Y").replace("15/03/2021", "soon")
+    with pytest.raises(InputError, match=r"row 16: 'soon' is not a date \(%d/%m/%Y\)"):
+        read(text)
 
 
 def test_a_changed_file_is_read_again(read):

@@ -1,14 +1,13 @@
-"""Dates and quantities as people write them in files."""
+"""Dates as people write them in files."""
 
 import datetime as dt
-import math
 from collections.abc import Callable, Sequence
 
-MAX_DEMAND = 1e9
 FORMATS = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
     *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"),
     *("%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%a, %d %b %Y"),
+    *("%b %d %Y", "%B %d %Y", "%A, %B %d, %Y", "%A, %d %B %Y"),
     *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%d-%b-%y"),
 )
 ISO = "ISO 8601"
@@ -21,6 +20,8 @@ def parser(form: str) -> Parse:
     """Return a function from a date to its ordinal, or to None where it has another form."""
 
     def parse(text: str) -> int | None:
+        if text[-2:].lower() in ("am", "pm"):  # half of a day that does not count
+            text = text[:-2].rstrip()
         try:
             if form == ISO:
                 return dt.datetime.fromisoformat(text).toordinal()
@@ -50,7 +51,7 @@ def best_form(texts: Sequence[str], forms: Sequence[str]) -> str | None:
     """Return the form by which the days follow one another most closely, None at a tie.
 
     ``03/02/2020`` is a day of February or of March; in a file of daily demand only one of the two
-    gives days without gaps.
+    gives days without gaps. A form that more of the texts have goes before one that fewer have.
 
     Examples
     --------
@@ -60,38 +61,15 @@ def best_form(texts: Sequence[str], forms: Sequence[str]) -> str | None:
     spans = []
     for form in forms:
         days = [day for day in map(parser(form), texts) if day is not None]
-        spans.append((max(days) - min(days), form))
+        spans.append((len(texts) - len(days), max(days) - min(days), form))
     spans.sort()
     tie = (
-        len(spans) > 1 and spans[0][0] == spans[1][0] and not _same(texts, spans[0][1], spans[1][1])
+        len(spans) > 1
+        and spans[0][:2] == spans[1][:2]
+        and not _same(texts, spans[0][2], spans[1][2])
     )
-    return None if tie else spans[0][1]
+    return None if tie else spans[0][2]
 
 
 def _same(texts: Sequence[str], one: str, other: str) -> bool:
     return all(parser(one)(text) == parser(other)(text) for text in texts)
-
-
-def units(text: str, *, decimal_comma: bool = False) -> float:
-    """Return a quantity, NaN where the text is no number from 0 to `MAX_DEMAND`.
-
-    Examples
-    --------
-    >>> units("12,5", decimal_comma=True), units("-3"), units("1_0")
-    (12.5, nan, nan)
-    """
-    if decimal_comma:
-        text = text.replace(",", ".")
-    try:
-        value = math.nan if "_" in text else float(text)
-    except ValueError:
-        return math.nan
-    return value if 0 <= value <= MAX_DEMAND else math.nan
-
-
-def is_negative(text: str) -> bool:
-    """Whether a text is a number below 0."""
-    try:
-        return float(text.replace(",", ".")) < 0
-    except ValueError:
-        return False
