@@ -77,9 +77,8 @@ class Past:
         week, year = 2 * np.pi * ordinal / 7, 2 * np.pi * ordinal / YEAR
         return np.stack([np.sin(week), np.cos(week), np.sin(year), np.cos(year)], axis=1)
 
-    def entries(self, day: int, lead_time: int) -> Floats:
+    def entries(self, day: int, ahead: int) -> Floats:
         """Return what a store sees besides: see `entry_names`; shape (worlds, N, entries)."""
-        ahead = lead_time + 2
         level = self.level
         mean, std = self.recent(day, 7)
         week = np.broadcast_to(self.calendar(day)[:, None, :2], (*level.shape, 2))
@@ -89,11 +88,11 @@ class Past:
         return np.concatenate([week, recent, means, lasts], axis=-1)
 
 
-def entry_names(lead_time: int) -> tuple[str, ...]:
+def entry_names(ahead: int) -> tuple[str, ...]:
     """Return the names of `Past.entries`; amounts are over the store's own level."""
-    ahead = range(lead_time + 2)
+    days = range(ahead)
     return (
         *("weekday sine", "weekday cosine", "mean of 7 days", "deviation of 7 days"),
-        *(f"mean of the weekday in {j} days" for j in ahead),
-        *(f"last demand of the weekday in {j} days" for j in ahead),
+        *(f"mean of the weekday in {j} days" for j in days),
+        *(f"last demand of the weekday in {j} days" for j in days),
     )

@@ -14,6 +14,7 @@ from inventory.batch import Outcome, Split, Trace, random_stream
 from inventory.demand_models import law_points
 from inventory.errors import InputError
 from inventory.store_history import KNOWN_DAYS
+from inventory.store_order_law import place_orders, weekday_of
 from inventory.store_past import Past
 from inventory.supply_chain_law import HUB, SITE, step_batch
 from inventory.supply_chain_observation import observe_batch
@@ -28,11 +29,6 @@ MOST_NAMED = 10
 
 SUPPLIER_ACTIONS = 3
 """Ship the order in full, ship 80 % of it, ship in full a day later."""
-
-
-def agent_names(num_stores: int) -> tuple[str, ...]:
-    """Return the agents in their order: stores, warehouse, supplier."""
-    return (*(f"store_{i + 1}" for i in range(num_stores)), "warehouse", "supplier")
 
 
 class SupplyChainBatch:
@@ -90,9 +86,9 @@ class SupplyChainBatch:
         self.observe_step, self.expected_reward = observe_step, expected_reward
         self.split: Split = split
         self.rng = rng if rng is not None else random_stream(0, split)
-        self.agents = agent_names(self.num_stores)
         self._next = parameters
         self._take_parameters()
+        self.agents = self._view.agents
         lane = parameters.lanes()[0]
         self._counts = (len(lane.store.grid), len(lane.warehouse.order_units), SUPPLIER_ACTIONS)
         per_agent = (*([self._counts[0]] * self.num_stores), *self._counts[1:])
@@ -121,6 +117,7 @@ class SupplyChainBatch:
         self._mean, self._initial = p.mean_demand(), p.initial_on_hand()
         self._store_slots = max(lane.store.lead_time for lane in lanes)
         self._warehouse_slots = max(lane.supplier.lead_time for lane in lanes)
+        self._gaps = np.array([lane.store.review_gaps for lane in lanes])
         slots = max(p.supplier_lead_time(lane) for lane in lanes)
         self._slots = (max(1, self._store_slots), slots)
         self._view = View(
@@ -129,6 +126,7 @@ class SupplyChainBatch:
             store_slots=self._store_slots,
             warehouse_slots=self._warehouse_slots,
             past=p.observation == "full" and p.demand_data is not None,
+            longest_gap=int(self._gaps.max()),
             time=self.observe_step,
         )
         self._points = self._chances = np.empty((len(lanes), p.horizon, p.num_stores, 0))
@@ -200,12 +198,12 @@ class SupplyChainBatch:
         self._window = np.zeros((w, n, p.forecast_window))
         self.rewards = np.zeros((w, n + 2))
         self.day = 0
-        self._known, self._start = np.empty((0, w, n)), np.zeros(w, np.int64)
+        self._known, self._start = np.empty((0, w, n)), np.ones(w, np.int64)
         if p.demand_data is not None:
             usual = np.broadcast_to(self._mean[lane_of][:, None], (w, KNOWN_DAYS, n))
             past = np.asarray(trace.get("past", usual), np.float64)
             self._known = np.concatenate([past.swapaxes(0, 1), self._demand])
-            self._start = np.asarray(trace.get("start", np.ones(w)), np.int64)
+            self._start = np.asarray(trace.get("start", self._start), np.int64)
         self._remember()
 
     def _remember(self) -> None:
@@ -253,6 +251,7 @@ class SupplyChainBatch:
             self._works[self.day],
             self._points[:, self.day],
             self._chances[:, self.day],
+            self._start,
             self.day,
             actions,
             rewards,
@@ -276,11 +275,14 @@ class SupplyChainBatch:
         """Return what all agents see, shape (num_worlds, observation_size); see `by_tier`."""
         past = self.past if self._view.full else None
         lanes, lane_of, capacity = self._lanes, self.lane_of, self._capacity
-        mean, season, added = self._mean, self._season[:, self.day], None
+        mean, season = self._mean, self._season[:, self.day]
+        added = []
         if past is not None:  # every world has a level and a calendar of its own
             lanes, lane_of, capacity = lanes[lane_of], np.arange(self.num_worlds), capacity[lane_of]
             mean, season = past.level, past.calendar(self.day)[:, 2:]
-            added = past.entries(self.day, self._store_slots)
+            added.append(past.entries(self.day, self._view.ahead))
+        if self._view.reviews:
+            added.append(self._reviews())
         out = self._view.room(self.num_worlds)
         observe_batch(
             self._view.full,
@@ -307,7 +309,22 @@ class SupplyChainBatch:
         """Return what each action of each store would order now, shape (worlds, N, actions)."""
         grid = self._store_grid[self.lane_of][:, None, :]
         units = self._lanes["orders_in_units"][self.lane_of][:, None, None]
-        return np.where(units, grid, grid * self.sites["forecast"][:, :, None])
+        orders: Floats = np.where(units, grid, grid * self.sites["forecast"][:, :, None])
+        if self._lanes["limited"].any():
+            where = (self.sites, self.pipelines, self._start, self.day)
+            place_orders(self._lanes, self.lane_of, *where, orders)
+        return orders
+
+    def review_gap(self) -> NDArray[np.int64]:
+        """Return the days from today to the next day of review after it, shape (num_worlds,)."""
+        gaps: NDArray[np.int64] = self._gaps[self.lane_of, weekday_of(self._start, self.day)]
+        return gaps
+
+    def _reviews(self) -> Floats:
+        """Return what stores see of their days of review, shape (num_worlds, N, 2)."""
+        today = self._lanes["review_days"][self.lane_of] >> weekday_of(self._start, self.day) & 1
+        seen = np.stack([today, self.review_gap() / 7.0], axis=1)
+        return np.broadcast_to(seen[:, None], (self.num_worlds, self.num_stores, 2))
 
     def warehouse_orders(self) -> Floats:
         """Return what each action of the warehouse would order, shape (num_worlds, actions)."""

@@ -18,6 +18,7 @@ from inventory.reconciliation import (
     supplier_reward,
     warehouse_reward,
 )
+from inventory.store_order_law import order_placed, weekday_of
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +32,10 @@ LANE = np.dtype(
         ("warehouse_unit_holding_cost", "f8"),
         ("production_capacity", "f8"),
         ("demand_std", "f8"),
+        ("order_multiple", "f8"),
+        ("least_order", "f8"),
+        ("shelf_capacity", "f8"),
+        ("review_days", "i8"),
         ("store_lead_time", "i8"),
         ("supplier_lead_time", "i8"),
         ("forecast_window", "i8"),
@@ -38,10 +43,15 @@ LANE = np.dtype(
         ("cost", "?"),
         ("backlog", "?"),
         ("orders_in_units", "?"),
+        ("limited", "?"),
     ],
     align=True,
 )
-"""Constants of a lane, that is of a SKU: worlds of several SKUs may share a batch."""
+"""Constants of a lane, that is of a SKU: worlds of several SKUs may share a batch.
+
+Bit k of `review_days` is set if stores order on weekday k; `limited` says whether what is asked for
+may differ from what is ordered at all (`inventory.store_order_law`).
+"""
 
 _TOTALS = (
     "return",
@@ -255,13 +265,14 @@ def _supply_warehouse(c: Any, hub: Any, pipeline: Floats, decision: int, works: 
 
 @numba.njit(cache=True)
 def _ship_to_stores(
-    c: Any, hub: Any, sites: Any, pipelines: Floats, grid: Floats, actions: Any
+    c: Any, hub: Any, sites: Any, pipelines: Floats, grid: Floats, actions: Any, weekday: int
 ) -> None:
     """Event 2 in the state: orders, claims and shipments of all stores."""
     claims = 0.0
     for i in range(sites.size):
         s = sites[i]
-        s.order = grid[actions[i]] * (1.0 if c.orders_in_units else s.forecast)
+        asked = grid[actions[i]] * (1.0 if c.orders_in_units else s.forecast)
+        s.order = order_placed(c, asked, s, pipelines[i], weekday)
         s.backorders += s.order
         claims += s.backorders
     share = allocate(hub.on_hand, claims)
@@ -291,6 +302,7 @@ def step_world(
     points: Floats,
     chances: Floats,
     day: int,
+    weekday: int,
     actions: Any,
     rewards: Floats,
 ) -> None:
@@ -312,14 +324,14 @@ def step_world(
     points, chances : ndarray
         Shape (N, J): if J > 0, rewards are expectations over these values of demand, as in
         `expected_store_reward`.
-    day : int
-        From 0.
+    day, weekday : int
+        From 0; Monday is 0.
     actions, rewards : ndarray
         Shape (N + 2,): stores, warehouse, supplier.
     """
     n = sites.size
     _supply_warehouse(c, hub, inbound, actions[n + 1], works)
-    _ship_to_stores(c, hub, sites, pipelines, store_grid, actions)
+    _ship_to_stores(c, hub, sites, pipelines, store_grid, actions, weekday)
     hub.on_desk = warehouse_grid[actions[n]]
     total, service, stockouts, told_service, told_stockouts = 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(n):
@@ -353,6 +365,7 @@ def step_batch(
     works: NDArray[np.bool_],
     points: Floats,
     chances: Floats,
+    start: NDArray[np.int64],
     day: int,
     actions: NDArray[np.integer[Any]],
     rewards: Floats,
@@ -380,6 +393,7 @@ def step_batch(
             points[k],
             chances[k],
             day,
+            weekday_of(start[w], day),
             actions[w],
             rewards[w],
         )

@@ -20,6 +20,7 @@ from inventory.errors import FrozenModel, InputError, validated
 from inventory.reconciliation import RewardWeights
 from inventory.scenarios import SCENARIOS, ScenarioName
 from inventory.store_history import StoreDemand, StoreHistory, store_history
+from inventory.store_order_law import WEEKDAYS
 from inventory.supply_chain_file import is_list, with_file
 from inventory.supply_chain_law import LANE
 from inventory.supply_chain_sites import (
@@ -229,6 +230,16 @@ class SupplyChainParameters(FrozenModel):
         """Whether customers of any SKU wait for what is not there."""
         return any(lane.store.unmet_demand == "backlog" for lane in self.lanes())
 
+    @property
+    def limited(self) -> bool:
+        """Whether stores of any SKU may not order what they ask for."""
+        return any(lane.store.limited for lane in self.lanes())
+
+    @property
+    def longest_review_gap(self) -> int:
+        """Most days from one day of review to the next."""
+        return max(max(lane.store.review_gaps) for lane in self.lanes())
+
     def lane_constants(self) -> NDArray[np.void]:
         """Return what the law of motion reads, one `LANE` record per SKU."""
         records = np.zeros(len(self.sku), LANE)
@@ -241,6 +252,11 @@ class SupplyChainParameters(FrozenModel):
             record["fixed_cost"] = lane.store.fixed_cost
             record["backlog"] = lane.store.unmet_demand == "backlog"
             record["excess_threshold"] = lane.store.excess_threshold
+            record["order_multiple"] = lane.store.order_multiple or 0.0
+            record["least_order"] = lane.store.least_order
+            record["shelf_capacity"] = lane.store.shelf_capacity
+            record["review_days"] = sum(1 << WEEKDAYS.index(d) for d in lane.store.review_days)
+            record["limited"] = lane.store.limited
             record["warehouse_unit_holding_cost"] = lane.warehouse.holding_cost
             record["production_capacity"] = lane.supplier.production_capacity
             factor = SCENARIOS[self.scenario].std_factor
@@ -268,6 +284,7 @@ class SupplyChainParameters(FrozenModel):
             "demand_data": lambda p: p.demand_data,
             "unmet demand": lambda p: [lane.store.unmet_demand for lane in p.lanes()],
             "the store's lead time": lambda p: [lane.store.lead_time for lane in p.lanes()],
+            "the longest time between reviews": lambda p: p.longest_review_gap,
             "the supplier's lead time": lambda p: [lane.supplier.lead_time for lane in p.lanes()],
             "the order grids": lambda p: [
                 (lane.store.grid, lane.store.order_units is None, lane.warehouse.order_units)

@@ -1,11 +1,13 @@
 """What the supply chain is made of, validated: stores, warehouse, supplier, products."""
 
+import math
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from inventory.demand_models import DemandModel
-from inventory.errors import FrozenModel
+from inventory.errors import FrozenModel, short
+from inventory.store_order_law import WEEKDAYS, review_gaps
 
 Amount = Annotated[float, Field(ge=0, le=1e9)]
 Grid = Annotated[tuple[Amount, ...], Field(min_length=1, max_length=256)]
@@ -26,7 +28,15 @@ class StoreParameters(FrozenModel):
     Unmet demand is lost, or waits (``backlog``): then `stockout_cost` is paid for every unit on
     every day that it waits. `fixed_cost` counts where the objective is cost, and is reported in any
     case.
+
+    Orders are placed on `review_days` only, in multiples of `order_multiple` [units], of at least
+    `minimum_order` [units] (rounded up to a multiple), and within the `shelf_capacity` [units] of
+    the inventory position. What is asked for becomes the nearest quantity that fits, ties to the
+    larger (`inventory.store_order_law`). Weekdays are ``mon`` to ``sun`` or 0 to 6, those of the
+    date on demand of a file; episodes of other demand begin on a Monday.
     """
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
 
     lead_time: Annotated[int, Field(ge=0, le=60)] = 2
     holding_cost: Amount = 0.1
@@ -38,6 +48,35 @@ class StoreParameters(FrozenModel):
     order_units: Grid | None = None
     reorder_point: Amount = 300.0
     order_up_to_level: Amount = 700.0
+    review_days: tuple[str, ...] = WEEKDAYS
+    order_multiple: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    minimum_order: Amount = 0.0
+    shelf_capacity: Annotated[float, Field(gt=0, allow_inf_nan=True)] = math.inf
+
+    @field_validator("review_days", mode="before")
+    @classmethod
+    def _known_weekdays(cls, value: Any) -> tuple[str, ...]:
+        """Return weekdays by name, in the week's order, each once."""
+        given = value if isinstance(value, list | tuple) else [value]
+        days = {_weekday(day) for day in given}
+        if not days:
+            raise ValueError("must name at least one weekday, such as [mon, thu]")
+        return tuple(day for day in WEEKDAYS if day in days)
+
+    @model_validator(mode="after")
+    def _orders_can_be_placed(self) -> "StoreParameters":
+        least = self.least_order
+        if least > self.shelf_capacity:
+            raise ValueError(
+                f"shelf_capacity = {self.shelf_capacity:g}: nothing can be ordered, as the least "
+                f"order (minimum_order, order_multiple) is {least:g}; raise it or lower these"
+            )
+        if self.order_units is not None and 0 < 2 * max(self.order_units) < least:
+            raise ValueError(
+                f"order_units: the largest, {max(self.order_units):g}, is less than half of the "
+                f"least order (minimum_order, order_multiple), {least:g}: nothing can be ordered"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_grid(self) -> "StoreParameters":
@@ -49,6 +88,35 @@ class StoreParameters(FrozenModel):
     def grid(self) -> tuple[float, ...]:
         """What the actions order: units, or multiples of the forecast."""
         return self.order_units or self.order_multiples or DEFAULT_MULTIPLES
+
+    @property
+    def least_order(self) -> float:
+        """The least positive quantity that can be ordered, 0 if any can [units]."""
+        pack = self.order_multiple or 0.0
+        if not pack:
+            return self.minimum_order
+        return pack * max(1, math.ceil(self.minimum_order / pack - 1e-9))
+
+    @property
+    def review_gaps(self) -> tuple[int, ...]:
+        """By weekday, how many days later the next day of review is."""
+        return review_gaps(tuple(WEEKDAYS.index(day) for day in self.review_days))
+
+    @property
+    def limited(self) -> bool:
+        """Whether what is ordered may differ from what is asked for."""
+        every_day = self.review_days == WEEKDAYS
+        return not every_day or self.least_order > 0 or math.isfinite(self.shelf_capacity)
+
+
+def _weekday(day: Any) -> str:
+    """Return a weekday's name from its name or number."""
+    if isinstance(day, int) and not isinstance(day, bool) and 0 <= day < len(WEEKDAYS):
+        return WEEKDAYS[day]
+    name = str(day).lower()
+    if name not in WEEKDAYS:
+        raise ValueError(f"weekdays are mon to sun, or 0 (Monday) to 6; check {short(day)}")
+    return name
 
 
 class WarehouseParameters(FrozenModel):

@@ -1,5 +1,6 @@
 """The rows of the supply chain's observation: which entries each agent has, and where."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from inventory.supply_chain_observation import COMPACT, full_names
 
 Tier = Literal["store", "warehouse", "supplier"]
 TIERS: tuple[Tier, ...] = ("store", "warehouse", "supplier")
+REVIEW_ENTRIES = ("may order today", "weeks to the next review")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,9 @@ class View:
         Mornings to come that the full one shows one by one.
     past : bool
         Whether stores see the demand of a file (`inventory.store_past`).
+    longest_gap : int
+        Most days from one day of review to the next; if it is not 1, stores see in the full
+        observation whether they may order today, and when the next time.
     time : bool
         Whether the share of the episode that has passed is appended for every agent.
     """
@@ -37,7 +42,13 @@ class View:
     store_slots: int
     warehouse_slots: int
     past: bool
+    longest_gap: int
     time: bool
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Agents in the order of their entries: stores, warehouse, supplier."""
+        return (*(f"store_{i + 1}" for i in range(self.num_stores)), "warehouse", "supplier")
 
     @cached_property
     def plain(self) -> dict[str, tuple[str, ...]]:
@@ -47,7 +58,22 @@ class View:
     @cached_property
     def added(self) -> tuple[str, ...]:
         """Entries of a store that are appended to those."""
-        return entry_names(self.store_slots) if self.past else ()
+        known = entry_names(self.ahead) if self.past else ()
+        return (*known, *(REVIEW_ENTRIES if self.reviews else ()))
+
+    @property
+    def reviews(self) -> bool:
+        """Whether stores see their days of review."""
+        return self.full and self.longest_gap > 1
+
+    @property
+    def ahead(self) -> int:
+        """Coming days whose demand in earlier weeks is shown: those that an order is for.
+
+        A day more, and no further than a week where only the days of review ask for it.
+        """
+        usual = self.store_slots + 2
+        return usual if self.longest_gap == 1 else max(usual, min(usual + self.longest_gap - 1, 7))
 
     @cached_property
     def names(self) -> dict[str, tuple[str, ...]]:
@@ -65,7 +91,7 @@ class View:
         return np.zeros((num_worlds, self.size(self.plain)), np.float32)
 
     def complete(
-        self, plain: NDArray[np.float32], added: NDArray[Any] | None, share: float
+        self, plain: NDArray[np.float32], added: Sequence[NDArray[Any]], share: float
     ) -> NDArray[np.float32]:
         """Return whole rows.
 
@@ -73,16 +99,17 @@ class View:
         ----------
         plain : ndarray
             Rows as `room` gives them, filled.
-        added : ndarray, optional
-            What stores see besides, shape (worlds, N, entries).
+        added : sequence of ndarray
+            What stores see besides, shape (worlds, N, entries) each.
         share : float
             Of the episode that has passed.
         """
         rows = plain
-        if added is not None:
+        if added:
             w, n, size = len(rows), self.num_stores, len(self.plain["store"])
             stores = rows[:, : n * size].reshape(w, n, size)
-            both = np.concatenate([stores, added.astype(np.float32)], axis=2).reshape(w, -1)
+            parts = [stores, *(part.astype(np.float32) for part in added)]
+            both = np.concatenate(parts, axis=2).reshape(w, -1)
             rows = np.concatenate([both, rows[:, n * size :]], axis=1)
         if self.time:
             sizes = [len(self.names[tier]) - 1 for tier in TIERS]

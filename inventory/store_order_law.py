@@ -1,0 +1,117 @@
+"""What becomes of the order that a store asks for: the days, packs, minimum and room it must fit.
+
+Part of the one law of motion (`inventory.supply_chain_law`).
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@numba.njit(cache=True)
+def weekday_of(start: Any, day: int) -> Any:
+    """Return the weekday, Monday 0, of day `day` of episodes whose first has ordinal `start`.
+
+    >>> weekday_of(1, 0), weekday_of(1, 8)  # 1 January of the year 1 was a Monday
+    (0, 1)
+    """
+    return (start + day - 1) % 7
+
+
+@numba.njit(cache=True)
+def inventory_position(s: Any, pipeline: Floats) -> float:
+    """Return on hand less what customers wait for, plus what is under way and owed to the store.
+
+    Parameters
+    ----------
+    s : record
+        An `inventory.supply_chain_law.SITE`.
+    pipeline : ndarray
+        What is under way to it [units].
+    """
+    under_way = 0.0
+    for k in range(pipeline.size):
+        under_way += pipeline[k]
+    return float(s.on_hand - s.owed + under_way + s.backorders)
+
+
+@numba.njit(cache=True)
+def nearest_order(c: Any, asked: float) -> float:
+    """Return the quantity nearest to what is asked of those the supply accepts, ties to the larger.
+
+    These are nothing, and from the minimum on all multiples of a pack (all quantities without one).
+    So less than half of the least order is none, and more than that is the least order.
+    """
+    unit, least = c.order_multiple, c.least_order
+    order = unit * np.floor(asked / unit + 0.5) if unit > 0.0 else asked
+    if order < least:
+        order = least if 2.0 * asked >= least else 0.0
+    return float(order)
+
+
+@numba.njit(cache=True)
+def order_placed(c: Any, asked: float, s: Any, pipeline: Floats, weekday: int) -> float:
+    """Return what a store orders that asks for `asked` units.
+
+    Nothing on a day without review. On others it is `nearest_order`, or the largest quantity
+    accepted that leaves its inventory position within the capacity of its shelf.
+
+    Parameters
+    ----------
+    c, s : records
+        `inventory.supply_chain_law.LANE` and `SITE`.
+    asked : float
+        Units, at least 0.
+    pipeline : ndarray
+        What is under way to the store [units].
+    weekday : int
+        Monday 0.
+    """
+    if not c.limited:
+        return asked
+    if not (c.review_days >> weekday) & 1:
+        return 0.0
+    order = nearest_order(c, asked)
+    if np.isinf(c.shelf_capacity):
+        return order
+    room = max(c.shelf_capacity - inventory_position(s, pipeline), 0.0)
+    if order > room:
+        unit = c.order_multiple
+        order = unit * np.floor(room / unit + 1e-9) if unit > 0.0 else room
+        order = order if order >= c.least_order else 0.0
+    return float(order)
+
+
+@numba.njit(cache=True)
+def place_orders(
+    lanes: Any,
+    lane_of: NDArray[np.int64],
+    sites: Any,
+    pipelines: Floats,
+    start: NDArray[np.int64],
+    day: int,
+    orders: Floats,
+) -> None:
+    """Turn quantities asked for, shape (worlds, N, choices), into those that would be ordered."""
+    for w in range(sites.shape[0]):
+        c, weekday = lanes[lane_of[w]], weekday_of(start[w], day)
+        for i in range(sites.shape[1]):
+            for a in range(orders.shape[2]):
+                asked = orders[w, i, a]
+                orders[w, i, a] = order_placed(c, asked, sites[w, i], pipelines[w, i], weekday)
+
+
+def review_gaps(review_days: tuple[int, ...]) -> tuple[int, ...]:
+    """Return by weekday how many days later the next day of review is.
+
+    >>> review_gaps((0, 3))  # Monday and Thursday
+    (3, 2, 1, 4, 3, 2, 1)
+    """
+    return tuple(
+        next(gap for gap in range(1, 8) if (day + gap) % 7 in review_days) for day in range(7)
+    )
