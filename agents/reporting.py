@@ -80,11 +80,17 @@ def read_curves(folder: Path) -> list[Curve]:
     """Return how a run learned: one curve, or one per phase; none where no log can be read."""
     curves = []
     for home in run_folder.phases(folder) or [folder]:
-        label = home.name.replace("_", " ") if home != folder else "agent"
+        label = _phase(home) if home != folder else "agent"
         logs = [home / ROWS, *sorted((home / run_folder.PLAYERS).glob(f"*/{ROWS}"))]
         found = [curve for log in logs if (curve := _read_curve(log, label)) is not None]
         curves += found[:1]  # learners that take turns are scored together, in the first one's log
     return curves
+
+
+def _phase(home: Path) -> str:
+    """Return the name of a phase, and which tier learned in it."""
+    tier = run_folder.read_config(home).settings.team.learn
+    return f"{home.name.replace('_', ' ')}: {'stores' if tier == 'store' else tier}"
 
 
 def _read_curve(log: Path, label: str) -> Curve | None:
