@@ -11,21 +11,29 @@ import click
 
 from agents import console, run_folder
 from agents.decisions import decide
+from agents.stock_database import Database
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--checkpoint", default="newest", metavar="RUN", help="A run folder [the newest].")
 @click.option(
     "--state",
-    required=True,
     type=click.Path(path_type=Path),
-    help="CSV with store, [sku], on_hand, due_1 (arrives tomorrow), due_2 ..., d1 (yesterday's "
-    "demand) ... d7.",
+    help="CSV with store, [sku], on_hand, due_1 (arrives tomorrow), due_2 ... or due_2024-01-31 "
+    "..., d1 (yesterday's demand) ... d7.",
+)
+@click.option(
+    "--database",
+    metavar="URL",
+    help="In place of --state: a file of SQLite, or postgresql://user@host/name, with tables stock "
+    "(store, sku, on_hand), outstanding (store, sku, due_date, quantity) and demand (date, store, "
+    "sku, demand). The day's rows in its table orders are replaced.",
 )
 @click.option(
     "--history",
     type=click.Path(path_type=Path),
-    help="A demand file with the last 28 days, in place of d1 ... [the run's own].",
+    help="A demand file with the last 28 days, in place of d1 ... or the table demand [the run's "
+    "own].",
 )
 @click.option("--date", metavar="DATE", help="The day that is decided on [after the last known].")
 @click.option("--baseline", help="The rule to name besides [the best before the split].")
@@ -33,7 +41,8 @@ from agents.decisions import decide
 @click.option("--output", type=click.Path(path_type=Path), help="A file [standard output].")
 def main(
     checkpoint: str,
-    state: Path,
+    state: Path | None,
+    database: str | None,
     date: str | None,
     as_json: bool,
     output: Path | None,
@@ -44,8 +53,13 @@ def main(
         day = None if date is None else dt.date.fromisoformat(date)
     except ValueError:
         raise click.BadParameter(f"--date {date}: must be a date such as 2024-01-31") from None
+    if (state is None) == (database is None):
+        raise click.UsageError("the present state is needed: --state FILE or --database URL")
+    tables = None if database is None else Database(database)
     with console.screen.status("loading the policy, tuning rules"):
-        rows = decide(checkpoint, state, date=day, **options)
+        rows = decide(checkpoint, tables or state or Path(), date=day, **options)
+    if tables is not None:
+        tables.write_orders(rows, str(run_folder.find(checkpoint)[0]))
     text = json.dumps(rows, indent=2, allow_nan=False) + "\n" if as_json else _as_csv(rows)
     if output is None:
         print(text, end="")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from agents import run_folder
 from agents.cast import load_agent
 from agents.config import RunConfig
+from agents.stock_database import Database
 from agents.stock_state import StockState, read_state
 from baselines.policy import Policy
 from baselines.registry import HISTORY_BASELINES, make_baselines
@@ -28,7 +29,7 @@ MARGIN = 0.05
 
 def decide(
     checkpoint: str,
-    state: Path,
+    state: Path | Database,
     *,
     history: Path | None = None,
     date: dt.date | None = None,
@@ -40,8 +41,9 @@ def decide(
     ----------
     checkpoint : str
         A run folder, trained on demand of a file.
-    state : Path
-        Stock, orders under way and possibly recent demand: see `agents.stock_state`.
+    state : Path or Database
+        Stock, orders under way and possibly recent demand: see `agents.stock_state` and
+        `agents.stock_database`.
     history : Path, optional
         A demand file of the same stores and SKUs with the days before `date`; by default that of
         the run, where the state does not tell recent demand.
@@ -53,8 +55,8 @@ def decide(
     Returns
     -------
     list of dict
-        ``store``, ``sku``, ``quantity`` [units], ``days_of_cover`` (stock, orders under way and
-        this one over the mean demand expected in the coming week, None if that is 0),
+        ``date``, ``store``, ``sku``, ``quantity`` [units], ``days_of_cover`` (stock, orders under
+        way and this one over the mean demand expected in the coming week, None if that is 0),
         ``stockout_chance`` before the next order can arrive (the errors that forecasts had on
         training days, on this state),
         ``baseline`` and ``baseline_quantity``, and ``unusual``: what the policy never saw the like
@@ -63,8 +65,13 @@ def decide(
     run, policy = _load(checkpoint)
     known: StoreHistory = run.parameters.history
     lead_time = run.parameters.lanes()[0].store.lead_time
-    now = read_state(state, known, lead_time)
-    batch, rows = _batch(run, now, _recent(now, known, history, date))
+    if isinstance(state, Database):
+        now = state.read_state(known, date, demand=history is None)
+    else:
+        now = read_state(state, known)
+    recent, day = _recent(now, known, history, date)
+    due = now.due(day, lead_time)
+    batch, rows = _batch(run, now, due, (recent, day))
     asked = _orders(batch, policy)
     name, rule = _rule(run, baseline)
     theirs = _orders(batch, rule)
@@ -78,11 +85,14 @@ def decide(
         odd = (views[at] < seen[0]) | (views[at] > seen[1])
         out.append(
             {
+                "date": day.isoformat(),
                 "store": known.table.stores[store],
                 "sku": known.table.skus[sku],
                 "quantity": round(order, 2),
                 "days_of_cover": _cover(batch, at, order),
-                "stockout_chance": _stockout(batch, known, now, row, at, order),
+                "stockout_chance": _stockout(
+                    _past(batch), known, (sku, *at), (now.on_hand[row], due[row]), order
+                ),
                 "baseline": name,
                 "baseline_quantity": round(float(theirs[at]), 2),
                 "unusual": ", ".join(names[i] for i in np.flatnonzero(odd)),
@@ -106,7 +116,7 @@ def _recent(
 ) -> tuple[Floats, dt.date]:
     """Return the demand known, shape (rows, `KNOWN_DAYS`), and the day that is decided on."""
     if now.recent is not None and file is None:
-        return now.recent, date or dt.date.today()
+        return now.recent, date or now.day or dt.date.today()
     table = known.table
     if file is not None:
         table = read_demand(known.source.model_copy(update={"file": file}))
@@ -132,7 +142,7 @@ def _place(table: DemandTable, known: StoreHistory, sku: int, store: int) -> tup
 
 
 def _batch(
-    run: RunConfig, now: StockState, recent: tuple[Floats, dt.date]
+    run: RunConfig, now: StockState, due: Floats, recent: tuple[Floats, dt.date]
 ) -> tuple[SupplyChainBatch, list[int]]:
     """Return worlds in the present state, one per SKU, and each row's world.
 
@@ -160,7 +170,7 @@ def _batch(
     batch.sites["on_hand"] = 0.0
     for row, (_, store) in enumerate(now.places):
         batch.sites["on_hand"][rows[row], store] = now.on_hand[row]
-        batch.pipelines[rows[row], store, : now.due.shape[1]] = now.due[row]
+        batch.pipelines[rows[row], store, : due.shape[1]] = due[row]
     return batch, rows
 
 
@@ -227,17 +237,31 @@ def _past(batch: SupplyChainBatch) -> Past:
 
 
 def _stockout(
-    batch: SupplyChainBatch,
+    past: Past,
     known: StoreHistory,
-    now: StockState,
-    row: int,
-    at: tuple[int, int],
+    place: tuple[int, int, int],
+    stock: tuple[float, Floats],
     order: float,
 ) -> float:
-    """Return the share of the training days' forecast errors that would empty the store."""
-    sku, store = now.places[row]
-    lead_time = now.due.shape[1]
-    expected = _past(batch).same_weekday(0, lead_time + 1)[(slice(None), *at)]
+    """Return the share of the training days' forecast errors that would empty the store.
+
+    Parameters
+    ----------
+    past : Past
+        What is known of the demand.
+    known : StoreHistory
+        The training days.
+    place : tuple of int
+        SKU, world and store.
+    stock : tuple
+        On hand [units], and what arrives in 1, 2 ... mornings, shape (lead time,) [units].
+    order : float
+        Today's [units].
+    """
+    sku, world, store = place
+    on_hand, due = stock
+    lead_time = len(due)
+    expected = past.same_weekday(0, lead_time + 1)[:, world, store]
     days = known.training[:, sku, store]
     first = np.arange(KNOWN_DAYS, len(days) - lead_time)
     ahead = first[:, None] + np.arange(lead_time + 1)
@@ -246,9 +270,9 @@ def _stockout(
         [days[ahead - 7 * (weeks + m)] for m in range(4 - int(weeks.max()) + 1)], axis=0
     )
     demand = expected * days[ahead] / np.maximum(usual, 1e-9 + 0.05 * known.mean[sku, store])
-    arriving = np.append(now.due[row], 0.0)
+    arriving = np.append(due, 0.0)
     arriving[lead_time - 1 if lead_time else 0] += order
-    left = np.full(len(first), now.on_hand[row] + (arriving[0] if not lead_time else 0.0))
+    left = np.full(len(first), on_hand + (arriving[0] if not lead_time else 0.0))
     short = np.zeros(len(first), np.bool_)
     for j in range(lead_time + 1):
         short |= demand[:, j] > left

@@ -1,5 +1,6 @@
-"""The present state of stores, read from a file: stock, orders under way, recent demand."""
+"""The present state of stores: stock, orders under way, recent demand; and how a file tells it."""
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,26 @@ from inventory.store_history import KNOWN_DAYS, StoreHistory
 Floats = NDArray[np.float64]
 WEEK = 7
 _DUE, _DAY = re.compile(r"due_(\d{1,3})"), re.compile(r"d(\d{1,2})")
+_DUE_ON = re.compile(r"due_(\d{4}-\d\d-\d\d)")
+
+
+@dataclass(frozen=True)
+class Outstanding:
+    """Orders that arrive on the same morning.
+
+    Attributes
+    ----------
+    told : str
+        What to call them in messages.
+    due : int or date
+        The morning, counted from the day that is decided on, or its date.
+    quantity : ndarray
+        Shape (rows of the state,) [units].
+    """
+
+    told: str
+    due: int | dt.date
+    quantity: Floats
 
 
 @dataclass(frozen=True)
@@ -28,24 +49,58 @@ class StockState:
         SKU and store of every row, as indices of the history's.
     on_hand : ndarray
         Shape (rows,) [units], this morning's receipts included.
-    due : ndarray
-        What arrives in 1, 2 ... mornings, shape (rows, lead time) [units].
+    outstanding : tuple of Outstanding
+        What is under way.
     recent : ndarray or None
-        Demand of the last `KNOWN_DAYS` days, the latest last, shape (rows, days), where the file
-        tells it; a week that is given stands for the weeks before it too.
+        Demand of the last `KNOWN_DAYS` days, the latest last, shape (rows, days), where it is told;
+        a week that is given stands for the weeks before it too.
+    day : date or None
+        The morning, where the source of the state says it.
     """
 
     places: list[tuple[int, int]]
     on_hand: Floats
-    due: Floats
-    recent: Floats | None
+    outstanding: tuple[Outstanding, ...]
+    recent: Floats | None = None
+    day: dt.date | None = None
+
+    def due(self, day: dt.date, lead_time: int) -> Floats:
+        """Return what arrives in 1, 2 ... mornings from `day`, shape (rows, lead time) [units].
+
+        Raises
+        ------
+        InputError
+            If something is due on that day or before, or later than orders take.
+        """
+        due = np.zeros((len(self.places), lead_time))
+        for order in self.outstanding:
+            due[:, _mornings(order, day, lead_time) - 1] += order.quantity
+        return due
 
 
-def read_state(path: Path, history: StoreHistory, lead_time: int) -> StockState:
+def _mornings(order: Outstanding, day: dt.date, lead_time: int) -> int:
+    dated = isinstance(order.due, dt.date)
+    mornings = (order.due - day).days if isinstance(order.due, dt.date) else order.due
+    if 1 <= mornings <= lead_time:
+        return mornings
+    if dated and mornings < 1:
+        raise InputError(
+            f"{order.told}: was due by {day}, the day that is decided on; count it into on_hand, "
+            "or give the day on which it will arrive"
+        )
+    until = f", {day + dt.timedelta(days=1)} to {day + dt.timedelta(days=lead_time)}"
+    raise InputError(
+        f"{order.told}: orders arrive in 1 to {lead_time} days here (store.lead_time)"
+        f"{until if dated else ''}"
+    )
+
+
+def read_state(path: Path, history: StoreHistory) -> StockState:
     """Read a file with a row per store (and SKU).
 
-    Columns are ``store``, ``sku`` if there are several, ``on_hand``, ``due_1``, ``due_2`` ... and
-    ``d1`` (yesterday's demand), ``d2`` ... at least to ``d7``, or none of these.
+    Columns are ``store``, ``sku`` if there are several, ``on_hand``, ``due_1`` (arrives tomorrow),
+    ``due_2`` ... or ``due_2024-01-31`` ..., and ``d1`` (yesterday's demand), ``d2`` ... at least to
+    ``d7``, or none of these.
 
     Raises
     ------
@@ -63,26 +118,31 @@ def read_state(path: Path, history: StoreHistory, lead_time: int) -> StockState:
         if place in places[:row]:
             first = sheet.numbers[places.index(place)]
             raise InputError(f"{_row(sheet, row)}: stands in row {first} already; leave one out")
-    due = np.zeros((len(places), lead_time))
+    outstanding: list[Outstanding] = []
     days: dict[int, Floats] = {}
     for name in sheet.columns:
         if name in ("store", "sku", "on_hand"):
             continue
-        if match := _DUE.fullmatch(name):
-            due[:, _morning(sheet, name, int(match[1]), lead_time)] = _column(sheet, name)
+        if (due := _due(name)) is not None:
+            outstanding.append(Outstanding(f"{sheet.name}: {name}", due, _column(sheet, name)))
         elif match := _DAY.fullmatch(name):
             days[int(match[1])] = _column(sheet, name)
         else:
             choose(f"column in {sheet.name}", name, ["store", "sku", "on_hand", "due_1", "d1"])
-    return StockState(places, _column(sheet, "on_hand"), due, _recent(sheet, days))
+    recent = _recent(sheet, days)
+    return StockState(places, _column(sheet, "on_hand"), tuple(outstanding), recent)
 
 
-def _morning(sheet: Sheet, name: str, mornings: int, lead_time: int) -> int:
-    if not 1 <= mornings <= lead_time:
-        raise InputError(
-            f"{sheet.name}: {name}: orders arrive in 1 to {lead_time} days here (store.lead_time)"
-        )
-    return mornings - 1
+def _due(name: str) -> int | dt.date | None:
+    """Return the morning that a column is about, None if it is about something else."""
+    if match := _DUE.fullmatch(name):
+        return int(match[1])
+    if match := _DUE_ON.fullmatch(name):
+        try:
+            return dt.date.fromisoformat(match[1])
+        except ValueError:
+            return None
+    return None
 
 
 def _recent(sheet: Sheet, days: dict[int, Floats]) -> Floats | None:
@@ -116,10 +176,11 @@ def _indices(sheet: Sheet, name: str, known: tuple[str, ...]) -> list[int]:
 def _column(sheet: Sheet, name: str) -> Floats:
     choose(f"column in {sheet.name}", name, sheet.columns)
     column = sheet.columns[name]
-    values = read_quantities(sheet, [name])[:, 0]
+    values: Floats = read_quantities(sheet, [name])[:, 0]
     wrong = np.flatnonzero(np.isnan(values))
     if wrong.size:
-        text = column.values[column.rows[wrong[0]]]
+        at = int(column.rows[wrong[0]])
+        text = column.values[at] if at >= 0 else ""
         raise InputError(
             f"{_row(sheet, int(wrong[0]))}: {name} = {short(text)}: must be a number of 0 or more"
         )

@@ -44,9 +44,9 @@ def test_every_store_gets_an_order_a_chance_and_a_rival(run_command, run, state)
     assert done.status == 0, done.stderr
     header, *rows = done.stdout.splitlines()
     assert header == (
-        "store,sku,quantity,days_of_cover,stockout_chance,baseline,baseline_quantity,unusual"
+        "date,store,sku,quantity,days_of_cover,stockout_chance,baseline,baseline_quantity,unusual"
     )
-    assert [row.split(",")[0] for row in rows] == ["south", "north"]
+    assert [row.split(",")[:2] for row in rows] == [["2021-07-01", x] for x in ("south", "north")]
     again = run_command(decide.main, "--checkpoint", run, "--state", state, "--json", *RULE)
     told = json.loads(again.stdout)
     for row in told:
@@ -71,6 +71,25 @@ def test_chance_and_flag_follow_the_stock(run, tmp_path):
     assert told[60]["baseline_quantity"] > 0
     assert "on_hand" in told[100_000]["unusual"]
     assert "on_hand" not in told[60]["unusual"]
+
+
+def test_orders_are_due_on_a_date_or_in_so_many_days(run, state):
+    rule = {"baseline": "newsvendor_weekday"}
+    usual = orders(str(run), state, **rule)
+    state.write_text(STATE.replace("due_1", "due_2021-07-02"))
+    assert orders(str(run), state, **rule) == usual
+    state.write_text(STATE.replace("due_1", "due_2021-07-03"))
+    later = orders(str(run), state, **rule)
+    assert later[0]["baseline_quantity"] == usual[0]["baseline_quantity"]
+
+    for date, message in (
+        ("2021-07-01", "was due by 2021-07-01, the day that is decided on; count it into on_hand"),
+        ("2021-07-04", r"arrive in 1 to 2 days here .*, 2021-07-02 to 2021-07-03"),
+        ("2021-02-30", "unknown column in stock.csv 'due_2021-02-30'"),
+    ):
+        state.write_text(STATE.replace("due_1", f"due_{date}"))
+        with pytest.raises(InputError, match=message):
+            orders(str(run), state, **rule)
 
 
 def test_recent_demand_comes_from_the_state_or_a_file(run, state, tmp_path):
