@@ -1,6 +1,5 @@
 """What each problem's policies are measured against: the exact optimum, or a bound."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -8,18 +7,20 @@ from typing import Any
 
 from baselines.average_cost import average_optimum, average_reference
 from baselines.optimum.cash import solve_cash
-from baselines.optimum.cash_hindsight import hindsight_reference
-from baselines.optimum.demand_strata import demand_strata
+from baselines.optimum.cash_hindsight import hindsight_reference as cash_in_hindsight
+from baselines.optimum.chain_bound import ChainBound, chain_bound
+from baselines.optimum.chain_hindsight import STORE_DAYS, chain_hindsight, hindsight_reference
 from baselines.optimum.reference import Reference
-from baselines.optimum.store_bound import store_bound
 from baselines.policy import Policy
 from baselines.supply_chain_rules import reference_team
 from inventory.batch import Trace
 from inventory.errors import InputError, choose
 from inventory.supply_chain_parameters import SupplyChainParameters
 
-MAX_STORE_DAYS = 3000
-"""Most days of different stores that a bound is computed for."""
+FEW_EPISODES = 30
+"""Episodes in hindsight that are solved to find out whether that bound would be the lower one."""
+STANDARD_ERRORS = 3.0
+"""By so many the bound of those few must be off to be passed over wrongly."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,14 @@ def yardstick(problem: str, parameters: Any, measure: str = "return") -> Yardsti
     For the cash problem this is the exact optimum. Where demand comes from a file, so that nobody
     knows its law, and where the problem is too large to solve, it is the optimum in hindsight on
     the very traces that are played, an upper bound. Of the supply chain no optimum is known but
-    the long-run average of a single store that loses sales, its supply without limit; the stores
-    of a single product have an upper bound on what they earn.
+    the long-run average of a single store that loses sales, its supply without limit. What the
+    stores earn has two upper bounds, and the lower one counts: that of single stores, who know the
+    law of demand, and that in hindsight, which knows the warehouse's shortages and needs no law.
+    What other tiers earn has none.
     """
     if choose("problem", problem, ["cash", "stores"]) == "stores":
         return _supply_chain_yardstick(parameters, measure)
-    hindsight = Yardstick(partial(hindsight_reference, parameters), None)
+    hindsight = Yardstick(partial(cash_in_hindsight, parameters), None)
     if parameters.demand_data is not None:
         return hindsight
     try:
@@ -62,41 +65,27 @@ def yardstick(problem: str, parameters: Any, measure: str = "return") -> Yardsti
 
 
 def _supply_chain_yardstick(parameters: SupplyChainParameters, measure: str) -> Yardstick:
-    """Return the long-run optimum of a single store, or an upper bound on what the stores earn.
-
-    Nothing where neither is known, as where demand comes from a file.
-    """
-    if parameters.demand_data is not None:
+    """Return the long-run optimum of a single store, or upper bounds on what the stores earn."""
+    if measure != "return":
         return Yardstick(None, None)
-    optimum = average_optimum(parameters) if measure == "return" else None
+    optimum = None if parameters.demand_data is not None else average_optimum(parameters)
     if optimum is not None:
         reference = average_reference(parameters, optimum)
         return Yardstick(lambda _: reference, reference_team(store=optimum.rule))
-    kinds = Counter(parameters.stores)
-    known = measure == "return" and parameters.objective == "reconciliation"
-    known = known and not parameters.backlog
-    if not known or len(parameters.sku) > 1 or len(kinds) * parameters.horizon > MAX_STORE_DAYS:
-        return Yardstick(None, None)
-    (lane,), weights = parameters.lanes(), parameters.lane_constants()
-    means, stds = parameters.demand_moments()
-    bounds = {}
-    for kind in kinds:
-        i = parameters.stores.index(kind)
-        bounds[kind] = store_bound(
-            demand_strata(lane.sku.demand_model, means[0, :, i], stds[0, :, i]),
-            weights,
-            lead_time=lane.store.lead_time,
-            initial_on_hand=kind.initial_on_hand,
-            warmup_days=parameters.warmup_days,
-        )
-    shares = [count / parameters.num_stores for count in kinds.values()]
-    value = sum(s * b.value for s, b in zip(shares, bounds.values(), strict=True))
-    tolerance = sum(s * b.tolerance for s, b in zip(shares, bounds.values(), strict=True))
-    finest = min(bound.unit for bound in bounds.values())
-    note = (
-        "Dynamic programming of each store on its own, its warehouse never short and its orders of "
-        f"any size; stocks by {finest:.3g} units or more, which puts it up to {tolerance:.2g} too "
-        "high. No policy of the chain gives its stores more."
-    )
-    reference = Reference("upper_bound", value, note)
-    return Yardstick(lambda _: reference, None)
+    return Yardstick(partial(_least_bound, parameters, chain_bound(parameters)), None)
+
+
+def _least_bound(p: SupplyChainParameters, bound: ChainBound | None, trace: Trace) -> Reference:
+    """Return the bound of single stores, or that in hindsight if it is less or the only one.
+
+    Programmes of hindsight are solved only if a few of them promise less.
+    """
+    if bound is None:
+        return hindsight_reference(p, chain_hindsight(p, trace))
+    reference = bound.reference(trace)
+    room = min(FEW_EPISODES * p.num_stores * p.horizon, STORE_DAYS)
+    few = chain_hindsight(p, trace, store_days=room)
+    if few.mean - STANDARD_ERRORS * few.se >= reference.value:
+        return reference
+    found = hindsight_reference(p, chain_hindsight(p, trace))
+    return found if found.value < reference.value else reference

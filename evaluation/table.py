@@ -7,6 +7,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from baselines.optimum.reference import NAMES
 from evaluation.comparison import Comparison, PolicyResult
 from evaluation.seeds import Interval, SeedStatistics
 from evaluation.statistics import Estimate
@@ -52,7 +53,7 @@ MEANINGS = {
 
 CHECKPOINT = "checkpoint"
 
-REFERENCE_NAMES = {"optimum": "optimum (solved)", "upper_bound": "upper bound"}
+REFERENCE_NAMES = {**NAMES, "optimum": "optimum (solved)"}
 """What the last row is called, by the kind of the reference."""
 
 
@@ -215,7 +216,7 @@ def captions(comparison: Comparison) -> list[str]:
     told = []
     reference = comparison.reference
     if reference is not None:
-        label = reference.kind.replace("_", " ")
+        label = reference.name
         told.append(f"Gap = ({label} - return) / ({label} - return of random).")
         told.append(f"{label.capitalize()}: {reference.note}" if reference.note else "")
     if comparison.control_variates:

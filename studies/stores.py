@@ -92,9 +92,7 @@ def main(
     if picture is not None:
         draw(comparison, days, picture)
     if comparison.reference is not None:
-        print(
-            f"| {comparison.reference.kind.replace('_', ' ')} | {comparison.reference.value:.2f} |"
-        )
+        print(f"| {comparison.reference.name} | {comparison.reference.value:.2f} |")
 
 
 def draw(comparison: Comparison, days: int, name: str) -> None:

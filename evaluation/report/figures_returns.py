@@ -139,9 +139,8 @@ def draw_gap(material: Material, *, wide: bool) -> Any:
     axes.set_ylim(len(names) - 0.5, -0.8)
     axes.margins(x=0.12)
     axes.grid(visible=False, axis="y")
-    word = "optimum" if c.reference.kind == "optimum" else "upper bound"
     axes.set_xlabel("% (random play: 100)")
-    axes.set_title(f"Gap to the {word}, with 95% intervals")
+    axes.set_title(f"Gap to the {c.reference.name}, with 95% intervals")
     return figure
 
 

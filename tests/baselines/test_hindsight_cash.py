@@ -150,7 +150,7 @@ def test_real_demand(objective):
     bound = hindsight_values(parameters, trace)
     assert time.perf_counter() - start < 6  # 0.3 s on an idle core
     reference = hindsight_reference(parameters, trace)
-    assert reference.kind == "upper_bound"
+    assert reference.kind == "hindsight"
     assert reference.value == pytest.approx(bound.mean())
     for policy in (
         RandomPolicy(),

@@ -319,16 +319,3 @@ def test_no_tuned_rule_passes_the_upper_bound():
     policy = families.tune_team(p, families.seasonal_family(p)).policy
     bound = measure.reference(trace).value
     assert bound - 3 < rollout(STORES, p, policy, trace)["return"].mean() < bound
-
-
-@pytest.mark.parametrize(
-    ("parameters", "measure"),
-    [
-        ({}, "warehouse_return"),
-        ({"objective": "cost"}, "return"),
-        ({"sku": [{}, {}]}, "return"),
-        ({"horizon": 2000}, "return"),
-    ],
-)
-def test_where_no_bound_is_known_there_is_none(parameters, measure):
-    assert yardstick("stores", SupplyChainParameters(**parameters), measure).reference is None

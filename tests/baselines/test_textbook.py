@@ -161,7 +161,10 @@ def test_no_optimum_is_known_of_other_stores(store):
     own = {**run.parameters.store.model_dump(), **store}
     problem, p = changed("lost_sales_p4_L2", store=own)
     assert average_optimum(p) is None
-    assert yardstick(problem.name, p).reference is None
+    measure = yardstick(problem.name, p)
+    assert measure.policy is None
+    trace = problem.traces(p, "evaluation", 1, 2)
+    assert measure.reference(trace).kind == "hindsight"
 
 
 def test_a_store_with_seasons_is_no_instance():
