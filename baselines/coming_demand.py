@@ -1,9 +1,11 @@
 r"""The demand that an order is for, by the law of demand: its mean, its spread, its quantiles.
 
-With a store's lead time L, what it orders on day t arrives on the morning of day t + L, so an
-order decides what the store has for the days t .. t + L. Of the demand of those days
+With a store's lead time L, what it orders on day t arrives on the morning of day t + L, and the
+order of the next day of review, r days later, on the morning of day t + r + L. So an order decides
+what the store has for the days t .. t + r + L - 1, which are t .. t + L where it may order on every
+day. Of the demand of those days
 
-``m_t = E[D_t + ... + D_(t+L)]``, ``s_t = sqrt(Var[D_t] + ... + Var[D_(t+L)])`` [units]
+``m_t = E[D_t + ... + D_(t+r+L-1)]``, ``s_t = sqrt(Var[D_t] + ... + Var[D_(t+r+L-1)])`` [units]
 
 are mean and standard deviation.
 """
@@ -17,13 +19,14 @@ from inventory.supply_chain_parameters import SupplyChainParameters
 from inventory.supply_chain_sites import Lane
 
 Values = NDArray[np.float64]
+Days = NDArray[np.int64]
 
 ALMOST_SURE = 1.0 - 1e-9
 """The largest chance of no stockout that a newsvendor aims at."""
 
 
 def coming_demand(parameters: SupplyChainParameters) -> tuple[Values, Values]:
-    """Return mean m_t and standard deviation s_t of the demand of the days t .. t + L.
+    """Return mean m_t and standard deviation s_t of the demand that an order of day t is for.
 
     Returns
     -------
@@ -33,13 +36,19 @@ def coming_demand(parameters: SupplyChainParameters) -> tuple[Values, Values]:
     """
     means, variances = _daily_moments(parameters)
     for lane, mean, variance in zip(parameters.lanes(), means, variances, strict=True):
-        mean[:] = _window_sums(mean, lane.store.lead_time + 1)
-        variance[:] = _window_sums(variance, lane.store.lead_time + 1)
+        days = lane.store.lead_time + review_gaps(lane, len(mean))
+        mean[:] = _window_sums(mean, days)
+        variance[:] = _window_sums(variance, days)
     return means, np.sqrt(variances)
 
 
+def review_gaps(lane: Lane, horizon: int) -> Days:
+    """Return the days from each day of an episode to the next day of review, r, shape (T,)."""
+    return np.array(lane.store.review_gaps)[np.arange(horizon) % len(lane.store.review_gaps)]
+
+
 def usual_spread(parameters: SupplyChainParameters) -> Values:
-    """Return sigma, the standard deviation of the demand of L + 1 average days.
+    """Return sigma, the standard deviation of the demand of L + r average days, r on average.
 
     Returns
     -------
@@ -47,7 +56,8 @@ def usual_spread(parameters: SupplyChainParameters) -> Values:
         Shape (SKUs, N) [units].
     """
     _, variances = _daily_moments(parameters)
-    days = np.array([lane.store.lead_time + 1.0 for lane in parameters.lanes()])
+    stores = [lane.store for lane in parameters.lanes()]
+    days = np.array([s.lead_time + 7.0 / len(s.review_days) for s in stores])
     sigma: Values = np.sqrt(days[:, None] * variances.mean(axis=1))
     return sigma
 
@@ -62,7 +72,7 @@ def _daily_moments(parameters: SupplyChainParameters) -> tuple[Values, Values]:
     return means, variances
 
 
-def _window_sums(daily: Values, days: int) -> Values:
+def _window_sums(daily: Values, days: Days) -> Values:
     """Return the sums of each day and those after it, `days` in all, shape (T, N)."""
     total = np.concatenate([np.zeros((1, daily.shape[1])), np.cumsum(daily, axis=0)])
     first = np.arange(len(daily))
@@ -76,7 +86,8 @@ def stock_to_build(parameters: SupplyChainParameters) -> Values:
     With c_t the largest order that a store is expected to be able to place on day t (the largest
     multiple of its forecast, or the largest quantity), peaks that later orders cannot meet have
     to be built up before: ``b_t = max over a >= 0 of sum_(j=1..a) (E[D_(t+L+j)] - c_(t+j))``,
-    computed as ``b_t = max(0, E[D_(t+L+1)] - c_(t+1) + b_(t+1))``.
+    computed as ``b_t = max(0, E[D_(t+L+1)] - c_(t+1) + b_(t+1))``. With days of review these are
+    what is counted: in place of t + 1 stands the next one, with the demand until the one after it.
 
     Returns
     -------
@@ -93,9 +104,12 @@ def stock_to_build(parameters: SupplyChainParameters) -> Values:
     built = np.zeros_like(means)
     for lane, mean, base, build in zip(parameters.lanes(), means, usual, built, strict=True):
         most = _largest_orders(lane, mean, base, parameters.forecast_window)
-        ahead = lane.store.lead_time + 1
-        for t in range(len(mean) - ahead - 1, -1, -1):
-            build[t] = np.maximum(0.0, mean[t + ahead] - most[t + 1] + build[t + 1])
+        gaps, ahead = review_gaps(lane, len(mean)), lane.store.lead_time
+        for t in range(len(mean) - ahead - 2, -1, -1):
+            after = t + gaps[t]
+            if after + ahead < len(mean):
+                coming = mean[after + ahead : after + ahead + gaps[after]].sum(axis=0)
+                build[t] = np.maximum(0.0, coming - most[after] + build[after])
     return built
 
 
@@ -114,9 +128,13 @@ def _largest_orders(lane: Lane, mean: Values, base: Values, window: int) -> Valu
 
 
 def critical_fractile(parameters: SupplyChainParameters, lane: Lane, daily: Values) -> Values:
-    """Return the critical fractile of the day on which today's order arrives, shape (T, N)."""
+    """Return the critical fractile of the day on which today's order arrives, shape (T, N).
+
+    What is too much is held until the next order may take it into account.
+    """
     store, weights = lane.store, parameters.weights.store
-    under, over = np.full_like(daily, store.stockout_cost), store.holding_cost
+    under = np.full_like(daily, store.stockout_cost)
+    over = store.holding_cost * review_gaps(lane, len(daily))[:, None]
     if parameters.objective == "reconciliation":
         last = len(daily) - 1
         arrives = daily[np.minimum(np.arange(last + 1) + store.lead_time, last)]

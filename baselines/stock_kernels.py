@@ -6,15 +6,14 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from inventory.store_order_law import inventory_position
+
 Floats = NDArray[np.float64]
 
 
 @numba.njit(cache=True)
 def store_positions(sites: Any, pipelines: Floats) -> Floats:
-    """Return every store's inventory position, shape (worlds, N) [units].
-
-    On hand, less what its customers wait for, plus what is under way to it, plus what the warehouse
-    owes it.
+    """Return every store's `inventory_position`, shape (worlds, N) [units].
 
     Parameters
     ----------
@@ -26,11 +25,7 @@ def store_positions(sites: Any, pipelines: Floats) -> Floats:
     positions = np.empty(sites.shape)
     for w in range(sites.shape[0]):
         for i in range(sites.shape[1]):
-            under_way = 0.0
-            for k in range(pipelines.shape[2]):
-                under_way += pipelines[w, i, k]
-            level = sites[w, i].on_hand - sites[w, i].owed
-            positions[w, i] = level + under_way + sites[w, i].backorders
+            positions[w, i] = inventory_position(sites[w, i], pipelines[w, i])
     return positions
 
 

@@ -53,7 +53,7 @@ def longest_lead_time(parameters: SupplyChainParameters) -> int:
 
 def _covers(parameters: SupplyChainParameters) -> tuple[float, ...]:
     """Return days of demand that an inventory position may reasonably cover."""
-    days = longest_lead_time(parameters) + 1.0
+    days = float(longest_lead_time(parameters) + parameters.longest_review_gap)
     shares = (0, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 3, 4, 5)
     return tuple(float(f"{days * share:.3g}") for share in shares)
 

@@ -1,9 +1,10 @@
 r"""Stock rules for demand of a file, whose law nobody knows: they forecast from the days before.
 
-All act on the inventory position IP. On the morning of day t, with the store's lead time L, an
-order decides what the store has for the days t .. t + L, and F_t is the forecast of their demand:
+All act on the inventory position IP. On the morning of day t, with the store's lead time L and r
+days to the next day of review (1 where the store may order on every day), an order decides what
+the store has for the L + r days t .. t + r + L - 1, and F_t is the forecast of their demand:
 
-* ``"average"``: L + 1 times the mean of the last 7 days;
+* ``"average"``: L + r times the mean of the last 7 days;
 * ``"weekday"``: for each day the mean of the last four same weekdays (seasonal naive).
 
 ``mu_t`` is the mean of the last 28 days [units/day], ``sigma_t`` their deviation. Levels that are
@@ -13,7 +14,7 @@ tuned, and errors of forecasts, come from training days.
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from baselines.stock_rule import StoreRule, Values
 from baselines.supply_chain_rules import reference_team
@@ -21,19 +22,22 @@ from baselines.team import TeamPolicy
 from baselines.tuning import Family
 from inventory.errors import InputError
 from inventory.store_history import KNOWN_DAYS, StoreHistory
+from inventory.store_order_law import WEEKDAYS
 from inventory.store_past import Past
 from inventory.supply_chain import SupplyChainBatch
 from inventory.supply_chain_parameters import SupplyChainParameters
+from inventory.supply_chain_sites import StoreParameters
 
 Forecast = Literal["average", "weekday"]
 WEEK = 7
 
 
-def coming(past: Past, day: int, lead_time: int, forecast: Forecast) -> Values:
-    """Return F_t, shape (worlds, N) [units]."""
+def coming(past: Past, day: int, days: NDArray[np.int64], forecast: Forecast) -> Values:
+    """Return the forecast of the demand of `days` days, by world, shape (worlds, N) [units]."""
     if forecast == "average":
-        return (lead_time + 1) * past.recent(day, WEEK)[0]
-    total: Values = past.same_weekday(day, lead_time + 1).sum(axis=0)
+        return days[:, None] * past.recent(day, WEEK)[0]
+    ahead = np.arange(days.max())[:, None] < days
+    total: Values = (past.same_weekday(day, len(ahead)) * ahead[..., None]).sum(axis=0)
     return total
 
 
@@ -51,11 +55,15 @@ class HistoryRule(StoreRule):
     def _prepare(self, parameters: SupplyChainParameters) -> None:
         if parameters.history is None:
             raise InputError(f"{type(self).__name__} needs demand of a file; set demand_data")
-        self._lead_times = np.array([lane.store.lead_time for lane in parameters.lanes()])
+        self._lead_time = max(lane.store.lead_time for lane in parameters.lanes())
+
+    def _days(self, chain: SupplyChainBatch) -> NDArray[np.int64]:
+        """Return L + r, shape (worlds,)."""
+        return self._lead_time + chain.review_gap()
 
     def _coming(self, chain: SupplyChainBatch) -> Values:
         assert chain.past is not None  # noqa: S101  (see _prepare)
-        return coming(chain.past, chain.day, int(self._lead_times.max()), self.forecast)
+        return coming(chain.past, chain.day, self._days(chain), self.forecast)
 
     def _recent(self, chain: SupplyChainBatch) -> tuple[Values, Values]:
         assert chain.past is not None  # noqa: S101
@@ -63,7 +71,7 @@ class HistoryRule(StoreRule):
 
 
 class RollingBaseStock(HistoryRule):
-    """Base-stock policy on a rolling forecast: order ``k F_t + z sqrt(L + 1) sigma_t - IP``.
+    """Base-stock policy on a rolling forecast: order ``k F_t + z sqrt(L + r) sigma_t - IP``.
 
     Parameters
     ----------
@@ -84,7 +92,7 @@ class RollingBaseStock(HistoryRule):
         super().__init__(forecast, cover=cover, safety_factor=safety_factor)
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
-        spread = np.sqrt(self._lead_times.max() + 1.0) * self._recent(chain)[1]
+        spread = np.sqrt(self._days(chain))[:, None] * self._recent(chain)[1]
         level = self._columns["cover"] * self._coming(chain)
         wanted: Values = level + self._columns["safety_factor"] * spread - position
         return wanted
@@ -118,7 +126,7 @@ class RollingNewsvendor(HistoryRule):
     """Newsvendor on a rolling forecast: order ``F_t + mu q - IP``; nothing to tune.
 
     mu q is the quantile of the errors of F in the training period, over the level of the 28 days
-    before (so that it follows the store's size), at the critical fractile ``p / (p + h)`` of
+    before (so that it follows the store's size), at the critical fractile ``p / (p + r h)`` of
     stockout and holding cost; by the reward of reconciliation these bear its weights.
 
     References
@@ -134,17 +142,27 @@ class RollingNewsvendor(HistoryRule):
         super()._prepare(parameters)
         history = parameters.history
         assert history is not None  # noqa: S101
-        fractiles = [_fractile(parameters, lane.store) for lane in parameters.lanes()]
-        lead_time = int(self._lead_times.max())
-        self._errors = error_quantiles(history, lead_time, self.forecast, np.array(fractiles))
+        self._errors = np.zeros((WEEK + 1, *history.mean.shape))
+        for sku, lane in enumerate(parameters.lanes()):
+            gaps = np.array(lane.store.review_gaps)
+            reviews = np.isin(WEEKDAYS, lane.store.review_days)
+            for gap in set(gaps[reviews].tolist()):
+                self._errors[gap, sku] = error_quantiles(
+                    history,
+                    sku,
+                    self._lead_time + gap,
+                    self.forecast,
+                    _fractile(parameters, lane.store, gap),
+                    np.flatnonzero(reviews & (gaps == gap)),
+                )
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
-        errors = self._by_world(self._errors)
+        errors = self._errors[chain.review_gap(), chain.lane_of]
         return self._coming(chain) + errors * self._recent(chain)[0] - position
 
 
-def _fractile(parameters: SupplyChainParameters, store: object) -> float:
-    under, over = float(getattr(store, "stockout_cost")), float(getattr(store, "holding_cost"))  # noqa: B009
+def _fractile(parameters: SupplyChainParameters, store: StoreParameters, gap: int) -> float:
+    under, over = store.stockout_cost, store.holding_cost * gap
     if parameters.objective == "reconciliation":
         weights = parameters.weights.store
         under, over = weights.stockout_penalty * under, weights.holding_cost * over
@@ -152,43 +170,47 @@ def _fractile(parameters: SupplyChainParameters, store: object) -> float:
 
 
 def error_quantiles(
-    history: StoreHistory, lead_time: int, forecast: Forecast, fractiles: Values
+    history: StoreHistory,
+    sku: int,
+    days: int,
+    forecast: Forecast,
+    fractile: float,
+    weekdays: ArrayLike = tuple(range(WEEK)),
 ) -> Values:
-    """Return quantiles of ``(D_t + ... + D_(t+L) - F_t) / mu_t`` over the training days.
+    """Return a quantile of ``(D_t + ... + D_(t+days-1) - F_t) / mu_t`` over the training days.
 
     Parameters
     ----------
     history : StoreHistory
         The demand of a file.
-    lead_time, forecast : int, str
-        L, and how F_t is made.
-    fractiles : ndarray
-        Of each SKU, shape (SKUs,).
+    sku : int
+        Index of the SKU.
+    days, forecast : int, str
+        How many days F_t is for, and how it is made.
+    fractile : float
+        Which quantile.
+    weekdays : array_like
+        Of the days t, Monday 0.
 
     Returns
     -------
     ndarray
-        Shape (SKUs, N).
+        Shape (N,).
     """
-    days = history.training
-    last = len(days) - lead_time - 1
-    if last <= KNOWN_DAYS:
+    own = history.training[:, sku]
+    at = np.arange(KNOWN_DAYS, len(own) - days + 1)
+    at = at[np.isin((history.table.first_day.weekday() + at) % WEEK, weekdays)]
+    if at.size < 2:
         raise InputError(f"{history.table.name}: the training period is too short for a forecast")
-    out = np.empty(history.mean.shape)
-    for k, fractile in enumerate(fractiles):
-        own = days[:, k]
-        total = np.concatenate([np.zeros((1, own.shape[1])), np.cumsum(own, axis=0)])
-        at = np.arange(KNOWN_DAYS, last + 1)
-        actual = total[at + lead_time + 1] - total[at]
-        level = np.maximum((total[at] - total[at - KNOWN_DAYS]) / KNOWN_DAYS, 1e-9)
-        if forecast == "average":
-            expected = (lead_time + 1) * (total[at] - total[at - WEEK]) / WEEK
-        else:
-            expected = sum(
-                own[at + j % WEEK - WEEK * m] / 4 for j in range(lead_time + 1) for m in range(1, 5)
-            )
-        out[k] = np.quantile((actual - expected) / level, fractile, axis=0)
-    return out
+    total = np.concatenate([np.zeros((1, own.shape[1])), np.cumsum(own, axis=0)])
+    actual = total[at + days] - total[at]
+    level = np.maximum((total[at] - total[at - KNOWN_DAYS]) / KNOWN_DAYS, 1e-9)
+    if forecast == "average":
+        expected = days * (total[at] - total[at - WEEK]) / WEEK
+    else:
+        expected = sum(own[at + j % WEEK - WEEK * m] / 4 for j in range(days) for m in range(1, 5))
+    quantile: Values = np.quantile((actual - expected) / level, fractile, axis=0)
+    return quantile
 
 
 def rolling_family(forecast: Forecast) -> Family:
@@ -211,7 +233,7 @@ def rolling_reorder_family(parameters: SupplyChainParameters) -> Family:
         reorder_days = np.maximum(order_up_to_days - gap_days, 0.0)
         return reference_team(store=RollingReorderPoint(reorder_days, order_up_to_days))
 
-    days = 1.0 + max(lane.store.lead_time for lane in parameters.lanes())
+    days = parameters.longest_review_gap + max(lane.store.lead_time for lane in parameters.lanes())
     shares = (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4)
     grid = {
         "order_up_to_days": tuple(float(f"{days * share:.3g}") for share in shares),

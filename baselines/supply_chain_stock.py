@@ -11,7 +11,8 @@ order decides what the store has for the days t .. t + L. Of the demand of those
 
 are mean and standard deviation (`baselines.coming_demand`), ``mu`` is the store's mean demand
 without season [units/day] and ``sigma`` the standard deviation of the demand of L + 1 average days.
-The quantity that a rule wants is met by the nearest one on offer.
+With days of review these windows reach to the day before the next order can arrive. The quantity
+that a rule wants is met by the nearest one on offer, after all limits that orders must fit.
 
 References
 ----------
@@ -124,8 +125,10 @@ class ConstantOrder(StoreRule):
         orders = chain.store_orders()
         actions = nearest_action(orders, self._owed)
         self._owed -= np.take_along_axis(orders, actions[..., None], axis=2)[..., 0]
-        # where the forecast is 0 nothing can be ordered: what was missed then is not made up for
-        self._owed = np.clip(self._owed, -orders.max(axis=2), orders.max(axis=2))
+        # where the forecast is 0 nothing can be ordered: what was missed then is not made up for,
+        # but what was due on days without review is
+        most = np.where(chain.may_order()[:, None], orders.max(axis=2), np.inf)
+        self._owed = np.clip(self._owed, -most, most)
         return actions
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:

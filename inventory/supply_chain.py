@@ -11,17 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inventory.batch import Outcome, Split, Trace, random_stream
-from inventory.demand_models import law_points
 from inventory.errors import InputError
 from inventory.store_history import KNOWN_DAYS
 from inventory.store_order_law import place_orders, weekday_of
 from inventory.store_past import Past
+from inventory.supply_chain_constants import constants_of
 from inventory.supply_chain_law import HUB, SITE, step_batch
 from inventory.supply_chain_observation import observe_batch
 from inventory.supply_chain_parameters import SupplyChainParameters
 from inventory.supply_chain_totals import day_reports, extra_totals, store_returns, world_totals
 from inventory.supply_chain_trace import check_room, check_trace, draw_trace
-from inventory.supply_chain_view import View
 
 Floats = NDArray[np.float64]
 MOST_NAMED = 10
@@ -88,12 +87,12 @@ class SupplyChainBatch:
         self.rng = rng if rng is not None else random_stream(0, split)
         self._next = parameters
         self._take_parameters()
-        self.agents = self._view.agents
+        self.agents = self._of.view.agents
         lane = parameters.lanes()[0]
         self._counts = (len(lane.store.grid), len(lane.warehouse.order_units), SUPPLIER_ACTIONS)
         per_agent = (*([self._counts[0]] * self.num_stores), *self._counts[1:])
         self.num_actions: tuple[int, ...] = per_agent
-        self.observation_size = self._view.size(self._view.names)
+        self.observation_size = self._of.view.size(self._of.view.names)
         self.observation_low = -1.0 if parameters.observation == "full" else 0.0
         if parameters.backlog:
             self.observation_low = -np.inf
@@ -103,40 +102,12 @@ class SupplyChainBatch:
     @property
     def observation_names(self) -> dict[str, tuple[str, ...]]:
         """Entries of one agent's observation, by tier."""
-        return self._view.names
+        return self._of.view.names
 
     def _take_parameters(self) -> None:
         """Let the parameters that were given last hold from now on."""
         self.parameters = p = self._next
-        lanes = p.lanes()
-        self._lanes = p.lane_constants()
-        self._store_grid = np.array([lane.store.grid for lane in lanes])
-        self._warehouse_grid = np.array([lane.warehouse.order_units for lane in lanes])
-        self._capacity = np.array([lane.warehouse.capacity for lane in lanes])
-        self._hub_on_hand = np.array([lane.warehouse.initial_on_hand for lane in lanes])
-        self._mean, self._initial = p.mean_demand(), p.initial_on_hand()
-        self._store_slots = max(lane.store.lead_time for lane in lanes)
-        self._warehouse_slots = max(lane.supplier.lead_time for lane in lanes)
-        self._gaps = np.array([lane.store.review_gaps for lane in lanes])
-        slots = max(p.supplier_lead_time(lane) for lane in lanes)
-        self._slots = (max(1, self._store_slots), slots)
-        self._view = View(
-            num_stores=p.num_stores,
-            full=p.observation == "full",
-            store_slots=self._store_slots,
-            warehouse_slots=self._warehouse_slots,
-            past=p.observation == "full" and p.demand_data is not None,
-            longest_gap=int(self._gaps.max()),
-            time=self.observe_step,
-        )
-        self._points = self._chances = np.empty((len(lanes), p.horizon, p.num_stores, 0))
-        if self.expected_reward:
-            self._points, self._chances = law_points(
-                [sku.demand_model for sku in p.sku], *p.demand_moments()
-            )
-        angle = 2.0 * np.pi * np.arange(p.horizon + 1)
-        periods = np.array([sku.seasonality_period for sku in p.sku])[:, None]
-        self._season = np.stack([np.sin(angle / periods), np.cos(angle / periods)], axis=-1)
+        self._of = constants_of(p, expected_reward=self.expected_reward, time=self.observe_step)
 
     def _empty_trace(self) -> Trace:
         p = self.parameters
@@ -188,19 +159,19 @@ class SupplyChainBatch:
         self._works[1:] = trace["supplier_ok"].T
         self.lane_of = lane_of = trace["sku"].astype(np.int64)
         self.sites, self.hubs = np.zeros((w, n), SITE), np.zeros(w, HUB)
-        self.sites["on_hand"] = self._initial[lane_of]
-        self.sites["forecast"] = self._mean[lane_of]
-        self.sites["forecast_std"] = self._lanes["demand_std"][lane_of][:, None]
+        self.sites["on_hand"] = self._of.initial[lane_of]
+        self.sites["forecast"] = self._of.mean[lane_of]
+        self.sites["forecast_std"] = self._of.lanes["demand_std"][lane_of][:, None]
         self.sites["service"] = self.hubs["service"] = self.hubs["fulfillment"] = 1.0
-        self.hubs["on_hand"] = self._hub_on_hand[lane_of]
-        self.pipelines = np.zeros((w, n, self._slots[0]))
-        self.inbound = np.zeros((w, self._slots[1]))
+        self.hubs["on_hand"] = self._of.warehouse_on_hand[lane_of]
+        self.pipelines = np.zeros((w, n, self._of.slots[0]))
+        self.inbound = np.zeros((w, self._of.slots[1]))
         self._window = np.zeros((w, n, p.forecast_window))
         self.rewards = np.zeros((w, n + 2))
         self.day = 0
         self._known, self._start = np.empty((0, w, n)), np.ones(w, np.int64)
         if p.demand_data is not None:
-            usual = np.broadcast_to(self._mean[lane_of][:, None], (w, KNOWN_DAYS, n))
+            usual = np.broadcast_to(self._of.mean[lane_of][:, None], (w, KNOWN_DAYS, n))
             past = np.asarray(trace.get("past", usual), np.float64)
             self._known = np.concatenate([past.swapaxes(0, 1), self._demand])
             self._start = np.asarray(trace.get("start", self._start), np.int64)
@@ -210,7 +181,7 @@ class SupplyChainBatch:
         """Take up what is known of the demand of a file."""
         self.past: Past | None = None
         if self.parameters.demand_data is not None:
-            self.past = Past(self._known, self._start, self._mean[self.lane_of])
+            self.past = Past(self._known, self._start, self._of.mean[self.lane_of])
             self._forecast(self.past)
 
     def _forecast(self, past: Past) -> None:
@@ -238,19 +209,19 @@ class SupplyChainBatch:
         if actions.shape != rewards.shape:
             raise ValueError(f"actions have shape {actions.shape}, not {rewards.shape}")
         wrong = step_batch(
-            self._lanes,
+            self._of.lanes,
             self.lane_of,
             self.sites,
             self.hubs,
             self.pipelines,
             self.inbound,
             self._window,
-            self._store_grid,
-            self._warehouse_grid,
+            self._of.store_grid,
+            self._of.warehouse_grid,
             self._demand[self.day],
             self._works[self.day],
-            self._points[:, self.day],
-            self._chances[:, self.day],
+            self._of.points[:, self.day],
+            self._of.chances[:, self.day],
             self._start,
             self.day,
             actions,
@@ -273,19 +244,19 @@ class SupplyChainBatch:
 
     def observation(self) -> NDArray[np.float32]:
         """Return what all agents see, shape (num_worlds, observation_size); see `by_tier`."""
-        past = self.past if self._view.full else None
-        lanes, lane_of, capacity = self._lanes, self.lane_of, self._capacity
-        mean, season = self._mean, self._season[:, self.day]
-        added = []
+        known, view, lane_of = self._of, self._of.view, self.lane_of
+        lanes, capacity, mean = known.lanes, known.capacity, known.mean
+        season, added = known.season[:, self.day], []
+        past = self.past if view.full else None
         if past is not None:  # every world has a level and a calendar of its own
             lanes, lane_of, capacity = lanes[lane_of], np.arange(self.num_worlds), capacity[lane_of]
             mean, season = past.level, past.calendar(self.day)[:, 2:]
-            added.append(past.entries(self.day, self._view.ahead))
-        if self._view.reviews:
+            added.append(past.entries(self.day, view.ahead))
+        if view.reviews:
             added.append(self._reviews())
-        out = self._view.room(self.num_worlds)
+        out = view.room(self.num_worlds)
         observe_batch(
-            self._view.full,
+            view.full,
             lanes,
             lane_of,
             self.sites,
@@ -294,41 +265,47 @@ class SupplyChainBatch:
             self.inbound,
             capacity,
             mean,
-            self._store_slots,
-            self._warehouse_slots,
+            view.store_slots,
+            view.warehouse_slots,
             season,
             out,
         )
-        return self._view.complete(out, added, self.day / self.parameters.horizon)
+        return view.complete(out, added, self.day / self.parameters.horizon)
 
     def by_tier(self, observation: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Return each tier's part: shapes (num_worlds, N, size), (num_worlds, size) twice."""
-        return self._view.by_tier(observation)
+        return self._of.view.by_tier(observation)
 
     def store_orders(self) -> Floats:
         """Return what each action of each store would order now, shape (worlds, N, actions)."""
-        grid = self._store_grid[self.lane_of][:, None, :]
-        units = self._lanes["orders_in_units"][self.lane_of][:, None, None]
+        grid = self._of.store_grid[self.lane_of][:, None, :]
+        units = self._of.lanes["orders_in_units"][self.lane_of][:, None, None]
         orders: Floats = np.where(units, grid, grid * self.sites["forecast"][:, :, None])
-        if self._lanes["limited"].any():
+        if self._of.lanes["limited"].any():
             where = (self.sites, self.pipelines, self._start, self.day)
-            place_orders(self._lanes, self.lane_of, *where, orders)
+            place_orders(self._of.lanes, self.lane_of, *where, orders)
         return orders
 
     def review_gap(self) -> NDArray[np.int64]:
         """Return the days from today to the next day of review after it, shape (num_worlds,)."""
-        gaps: NDArray[np.int64] = self._gaps[self.lane_of, weekday_of(self._start, self.day)]
+        weekday = weekday_of(self._start, self.day)
+        gaps: NDArray[np.int64] = self._of.review_gaps[self.lane_of, weekday]
         return gaps
+
+    def may_order(self) -> NDArray[np.bool_]:
+        """Return whether today is a day of review, shape (num_worlds,)."""
+        days: NDArray[np.int64] = self._of.lanes["review_days"][self.lane_of]
+        today: NDArray[np.bool_] = (days >> weekday_of(self._start, self.day)) % 2 == 1
+        return today
 
     def _reviews(self) -> Floats:
         """Return what stores see of their days of review, shape (num_worlds, N, 2)."""
-        today = self._lanes["review_days"][self.lane_of] >> weekday_of(self._start, self.day) & 1
-        seen = np.stack([today, self.review_gap() / 7.0], axis=1)
+        seen = np.stack([self.may_order(), self.review_gap() / 7.0], axis=1)
         return np.broadcast_to(seen[:, None], (self.num_worlds, self.num_stores, 2))
 
     def warehouse_orders(self) -> Floats:
         """Return what each action of the warehouse would order, shape (num_worlds, actions)."""
-        orders: Floats = self._warehouse_grid[self.lane_of]
+        orders: Floats = self._of.warehouse_grid[self.lane_of]
         return orders
 
     def action_masks(self) -> NDArray[np.bool_]:
@@ -337,7 +314,7 @@ class SupplyChainBatch:
 
     def reports(self) -> dict[str, dict[str, NDArray[Any]]]:
         """Return the last day's reconciliation, by agent and name, each of shape (num_worlds,)."""
-        return day_reports(self.agents, self.sites, self.hubs, self._lanes[self.lane_of])
+        return day_reports(self.agents, self.sites, self.hubs, self._of.lanes[self.lane_of])
 
     def episode_totals(self) -> dict[str, Floats]:
         """Return sums and means over the current episode, each of shape (num_worlds,).
@@ -351,7 +328,7 @@ class SupplyChainBatch:
             "return": self.sites["total_return"].mean(axis=1),
             "length": np.full(self.num_worlds, float(self.day)),
             **world_totals(self.sites, self.hubs, days),
-            **extra_totals(self.sites, self._lanes, days),
+            **extra_totals(self.sites, self._of.lanes, days),
             **each,
         }
 

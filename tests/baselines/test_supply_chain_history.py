@@ -32,20 +32,21 @@ def test_forecasts_are_of_the_days_until_the_next_order_can_arrive(weekly):
     batch.reset()
     for day in range(12):
         ahead = batch.past.demand[KNOWN_DAYS + day :][:2, :, 0].sum(axis=0)
-        np.testing.assert_allclose(rules.coming(batch.past, day, 1, "weekday")[:, 0], ahead)
-        average = rules.coming(batch.past, day, 1, "average")[:, 0]
+        np.testing.assert_allclose(
+            rules.coming(batch.past, day, np.full(50, 2), "weekday")[:, 0], ahead
+        )
+        average = rules.coming(batch.past, day, np.full(50, 2), "average")[:, 0]
         np.testing.assert_allclose(average, 2 * WEEK.mean())
 
 
 def test_errors_of_forecasts_are_those_of_the_training_days(weekly):
-    half = np.array([0.5])
-    weekday = rules.error_quantiles(weekly.history, 1, "weekday", half)
-    average = rules.error_quantiles(weekly.history, 1, "average", np.array([0.99]))
-    np.testing.assert_allclose(weekday[0, 0], 0, atol=1e-12)
-    assert average[0, 0] == pytest.approx((90 - 60) / 30)  # Fridays and Saturdays
-    assert abs(weekday[0, 1]) < 0.2
-    high = rules.error_quantiles(weekly.history, 1, "weekday", np.array([0.99]))
-    assert 0.3 < high[0, 1] < 0.8
+    weekday = rules.error_quantiles(weekly.history, 0, 2, "weekday", 0.5)
+    average = rules.error_quantiles(weekly.history, 0, 2, "average", 0.99)
+    np.testing.assert_allclose(weekday[0], 0, atol=1e-12)
+    assert average[0] == pytest.approx((90 - 60) / 30)  # Fridays and Saturdays
+    assert abs(weekday[1]) < 0.2
+    high = rules.error_quantiles(weekly.history, 0, 2, "weekday", 0.99)
+    assert 0.3 < high[1] < 0.8
 
 
 def test_the_newsvendor_on_weekdays_orders_what_is_needed(weekly):
