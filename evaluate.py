@@ -37,6 +37,13 @@ from inventory.scenarios import SCENARIOS
     help="Names, separated by commas, or default, tuned, all, none [default; tuned ones too with "
     "--report].",
 )
+@click.option(
+    "--actual-orders",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With demand of a file: your own orders of these days, in a file of the same shape, or "
+    "the long demand file itself with a column orders; played as one more policy.",
+)
 @click.option("--stochastic", is_flag=True, help="Sample the agent's actions.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option(
@@ -48,6 +55,7 @@ from inventory.scenarios import SCENARIOS
 def main(
     scenario: str | None,
     baselines: str | None,
+    actual_orders: Path | None,
     as_json: bool,
     csv_file: Path | None,
     report: bool,
@@ -65,7 +73,15 @@ def main(
     if names and not textbook:
         raise InputError(f"{names[0]!r}: names are those of instances, after --textbook")
     if textbook:
-        if any(given.values()) or scenario or baselines or stochastic or csv_file or report:
+        if (
+            any(given.values())
+            or scenario
+            or baselines
+            or stochastic
+            or csv_file
+            or report
+            or actual_orders
+        ):
             raise InputError("--textbook goes with --episodes, --seed and --json alone")
         sys.exit(not check_all(names, episodes=episodes, seed=seed, as_json=as_json))
     entry = entry_of(scenario, **given)
@@ -79,6 +95,7 @@ def main(
         episodes=episodes,
         seed=seed,
         stochastic=stochastic,
+        actual_orders=actual_orders,
     )
     if len(entry.folders) == 1:
         write_evaluation(entry.folders[0], contest.results, scenario)

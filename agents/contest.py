@@ -11,6 +11,7 @@ from agents import console, run_folder
 from agents.cast import load_agent, measure_of
 from agents.config import RunConfig, resolve
 from agents.entries import Entry, enter
+from baselines.actual_orders import ActualOrders
 from baselines.policy import Policy
 from baselines.registry import make_baselines, make_random
 from baselines.supply_chain_rules import reference_team
@@ -22,6 +23,7 @@ from evaluation.seeds import over_seeds
 from evaluation.table import show
 from evaluation.tiers import TierResults, episode_table, tier_results, tier_table
 from inventory.errors import InputError, choose, validated
+from inventory.past_orders import PastOrders, read_past_orders
 from inventory.scenarios import SCENARIOS
 from inventory.tier_totals import tier_of_total
 
@@ -110,6 +112,7 @@ def compete(
     episodes: int = 2000,
     seed: int = 1,
     stochastic: bool = False,
+    actual_orders: Path | None = None,
 ) -> tuple[dict[str, Policy], Comparison]:
     """Play policies and baselines on the same fresh traces.
 
@@ -126,6 +129,8 @@ def compete(
         Number and seed of the traces, from the stream ``"evaluation"``.
     stochastic : bool
         Sample the agents' actions.
+    actual_orders : Path, optional
+        A file of the orders that were placed in the evaluation period, to play them too.
 
     Returns
     -------
@@ -133,6 +138,7 @@ def compete(
         All policies by name, and what they earned.
     """
     contenders = dict(policies)
+    past = None if actual_orders is None else _past_orders(run, actual_orders)
     names = [name.strip() for name in baselines.split(",")]
     s = run.settings
     total = measure_of(run)
@@ -141,6 +147,8 @@ def compete(
         baselines_made = make_baselines(s.problem, run.parameters, names, seed=seed, measure=total)
         baselines_made.setdefault("random", make_random(s.problem, seed, total))
         contenders |= {n: _in_the_place_of(agent, p, total) for n, p in baselines_made.items()}
+        if past is not None:
+            contenders["actual_orders"] = reference_team(store=ActualOrders(past))
         measure = yardstick(s.problem, run.parameters, total)
         if measure.policy is not None:
             contenders["optimum"] = measure.policy
@@ -155,7 +163,29 @@ def compete(
             observe_step=s.observation.step,
             measure=total,
         )
+    if past is not None:
+        told = (*comparison.notes, _about(past, run.parameters))
+        comparison = replace(comparison, notes=told)
     return contenders, comparison
+
+
+def _past_orders(run: RunConfig, file: Path) -> PastOrders:
+    history = getattr(run.parameters, "history", None)
+    if history is None or measure_of(run) != "return":
+        raise InputError("--actual-orders: belongs to stores that learn on a demand file")
+    return read_past_orders(file, history)
+
+
+def _about(past: PastOrders, parameters: Any) -> str:
+    """Return what a reader of the row of past orders must know."""
+    mended = "".join(f" ({told})" for told in past.table.mended)
+    return (
+        f"actual_orders: those of {past.table.name}{mended}, day by day; of what can be ordered "
+        "the nearest, the rest with the next order. What stores really held when a window began is "
+        f"not known: as for all policies {parameters.demand_data.initial_days:g} days of their "
+        "mean demand, and nothing under way. So it tells how good the orders were, not what the "
+        "past did cost."
+    )
 
 
 def _in_the_place_of(agent: Policy | None, baseline: Policy, total: str) -> Policy:
