@@ -28,7 +28,8 @@ from inventory.batch import Trace
 from inventory.errors import FrozenModel, InputError
 from inventory.problems import Problem
 
-Totals = dict[str, NDArray[np.float64]]
+Values = NDArray[np.float64]
+Totals = dict[str, Values]
 
 COVARIATES = {
     "cash": (
@@ -59,6 +60,8 @@ class PolicyResult:
         Where the return is another total, the usual one is ``store_return``.
     gap : float or None
         ``(reference - return) / (reference - return of random)``.
+    gap_ci95 : tuple of float, or None
+        Its 95% interval, paired with random play, and in hindsight with the reference too.
     worst : float
         Mean return of the worst twentieth of the episodes (conditional value at risk).
     paired : dict
@@ -74,10 +77,11 @@ class PolicyResult:
     std: float
     metrics: dict[str, float]
     gap: float | None
+    gap_ci95: tuple[float, float] | None
     worst: float
     paired: dict[str, Estimate]
     better: dict[str, float]
-    returns: NDArray[np.float64] = field(repr=False, compare=False)
+    returns: Values = field(repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `Comparison.to_json` says of a policy."""
@@ -86,6 +90,7 @@ class PolicyResult:
             "return_se": self.estimate.se,
             "return_ci95": list(self.estimate.ci95),
             "gap": self.gap,
+            "gap_ci95": None if self.gap_ci95 is None else list(self.gap_ci95),
             **self.metrics,
             "return_mean_plain": self.plain.mean,
             "return_se_plain": self.plain.se,
@@ -256,13 +261,18 @@ def _results(
     returns = {name: values["return"] for name, values in totals.items()}
     estimates = {name: estimator(values) for name, values in returns.items()}
     worst = estimates["random"].mean
+    gaps = {
+        name: None if reference is None else gap(reference.value, estimates[name].mean, worst)
+        for name in returns
+    }
     return {
         name: PolicyResult(
             estimate=estimates[name],
             plain=plain_mean(values),
             std=float(values.std(ddof=1)),
             metrics=mean_metrics(totals[name]),
-            gap=gap(reference.value, estimates[name].mean, worst) if reference else None,
+            gap=gaps[name],
+            gap_ci95=gap_interval(reference, gaps[name], values, returns["random"], estimator),
             worst=worst_mean(values),
             better={o: share_better(values, r) for o, r in returns.items() if o != name},
             returns=values,
@@ -288,6 +298,36 @@ def gap(reference: float, value: float, random: float) -> float | None:
     if room == 0 or not math.isfinite(room):
         return None
     return (reference - value) / room
+
+
+def gap_interval(
+    reference: Reference | None,
+    share: float | None,
+    returns: Values,
+    random: Values,
+    estimator: Estimator,
+) -> tuple[float, float] | None:
+    """Return the 95% interval of a gap, a ratio of means, linearised.
+
+    Parameters
+    ----------
+    reference, share : Reference, float
+        What was measured against, and the gap; without either the result is None.
+    returns, random : ndarray
+        Of the policy and of random play, shape (episodes,).
+    estimator : callable
+        From values of shape (episodes,) to their mean.
+
+    References
+    ----------
+    Cochran (1977), Sampling Techniques, 3rd ed., chapter 6.
+    """
+    if reference is None or share is None:
+        return None
+    best = reference.value if reference.values is None else reference.values
+    room = reference.value - estimator(random).mean
+    half = estimator((best - returns) - share * (best - random)).half_width / abs(room)
+    return share - half, share + half
 
 
 def mean_metrics(totals: Totals) -> dict[str, float]:

@@ -25,6 +25,8 @@ COLUMNS = (
     "return_ci95_high",
     "return_worst_5_percent",
     "gap",
+    "gap_ci95_low",
+    "gap_ci95_high",
     "compared",
     "difference",
     "difference_ci95_low",
@@ -158,11 +160,14 @@ class Results:
 
 def _numbers(result: PolicyResult) -> dict[str, Any]:
     low, high = result.estimate.ci95
+    least, most = result.gap_ci95 or (None, None)
     return {
         "return_mean": result.estimate.mean,
         "return_ci95_low": low,
         "return_ci95_high": high,
         "return_worst_5_percent": result.worst,
         "gap": result.gap,
+        "gap_ci95_low": least,
+        "gap_ci95_high": most,
         **result.metrics,
     }

@@ -100,7 +100,7 @@ def hindsight_reference(parameters: CashParameters, trace: Trace) -> Reference:
         f"What a clairvoyant who never lacks cash earns on average over the {values.size} episodes "
         "of the trace; no policy earns more on the same trace."
     )
-    return Reference("hindsight", float(values.mean()), note)
+    return Reference("hindsight", float(values.mean()), note, values)
 
 
 @numba.njit(cache=True)

@@ -185,7 +185,8 @@ def hindsight_reference(parameters: SupplyChainParameters, found: Hindsight) -> 
     note += ". No policy earns more on the same traces."
     if parameters.objective == "cost" and any(lane.store.fixed_cost > 0 for lane in lanes):
         note += " The fixed cost of orders is left out of it."
-    return Reference("hindsight", found.mean, note)
+    solved_all = not np.isnan(found.lost).any()
+    return Reference("hindsight", found.mean, note, found.values if solved_all else None)
 
 
 def _first_stock(p: SupplyChainParameters) -> Floats:

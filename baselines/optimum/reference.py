@@ -1,7 +1,10 @@
 """What a policy is measured against."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 NAMES = {"optimum": "optimum", "upper_bound": "upper bound", "hindsight": "hindsight bound"}
 """What a reference is called, by its kind."""
@@ -21,11 +24,14 @@ class Reference:
         Expected return of an episode.
     note : str
         One or two sentences: what was approximated, and how fine.
+    values : ndarray or None
+        In hindsight, what was to be earned in every single episode, where all of them were solved.
     """
 
     kind: Literal["optimum", "upper_bound", "hindsight"]
     value: float
     note: str
+    values: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:

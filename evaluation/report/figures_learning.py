@@ -17,11 +17,14 @@ def draw_learning(material: Material, *, wide: bool) -> Any:
     """Draw the scores on validation traces while the agents learned; None without any.
 
     Where a reference was known the second panel shows the gap to it: validation traces are others
-    than those of the comparison, so that returns on the two do not compare, and gaps do.
+    than those of the comparison, so that returns on the two do not compare, and gaps do. Phases,
+    in which different tiers learn, whose returns do not compare either, have a panel each.
     """
     curves = [curve for curve in material.curves if curve.steps.size]
     if not curves:
         return None
+    if len(curves) > 1 and material.results.seeds is None:
+        return _phases(material, curves, wide=wide)
     gaps = all(np.isfinite(curve.gaps).all() for curve in curves)
     figure = new_figure(WIDE if wide else NARROW, 3.0 if wide else 5.2)
     first, second = figure.subplots(1, 2) if wide else figure.subplots(2, 1)
@@ -35,10 +38,7 @@ def draw_learning(material: Material, *, wide: bool) -> Any:
         values, lines = [curve.returns for curve in curves], []
         second.set_title("The same, second half in full")
     _curves(second, material, curves, values)
-    later = [v[c.steps >= c.steps.max() / 2] for c, v in zip(curves, values, strict=True)]
-    low, high = min(*map(np.min, later), *lines, np.inf), max(*map(np.max, later), *lines, -np.inf)
-    room = max(high - low, 1e-6 * max(abs(high), 1.0))
-    second.set_ylim(low - 0.08 * room, high + 0.12 * room)
+    _second_half(second, curves, values, lines)
     handles = dict(zip(*reversed(first.get_legend_handles_labels()), strict=True))
     handles |= dict(zip(*reversed(second.get_legend_handles_labels()), strict=True))
     figure.legend(
@@ -47,10 +47,32 @@ def draw_learning(material: Material, *, wide: bool) -> Any:
     return figure
 
 
+def _phases(material: Material, curves: list[Curve], *, wide: bool) -> Any:
+    """Draw a panel per phase, each on an axis of its own."""
+    rows, columns = (1, len(curves)) if wide else (len(curves), 1)
+    figure = new_figure(WIDE if wide else NARROW, 2.8 if wide else 2.2 * rows)
+    panels = figure.subplots(rows, columns).flat
+    for number, (axes, curve) in enumerate(zip(panels, curves, strict=True)):
+        _curves(axes, material, [curve], [curve.returns], first=number)
+        _second_half(axes, [curve], [curve.returns], [])
+        axes.set_title(curve.label)
+        axes.locator_params(axis="x", nbins=3)
+    figure.supylabel("mean return on validation traces", fontsize=8.5)
+    return figure
+
+
+def _second_half(axes: Any, curves: list[Curve], values: list[Floats], lines: list[float]) -> None:
+    """Let the second half of the curves, and the lines, fill the height."""
+    later = [v[c.steps >= c.steps.max() / 2] for c, v in zip(curves, values, strict=True)]
+    low, high = min(*map(np.min, later), *lines, np.inf), max(*map(np.max, later), *lines, -np.inf)
+    room = max(high - low, 1e-3 * max(abs(high), 1.0))
+    axes.set_ylim(low - 0.08 * room, high + 0.12 * room)
+
+
 def _goals(axes: Any, material: Material) -> list[float]:
     """Draw the reference and the best rival as gaps, and return where they lie."""
     c, rival = material.comparison, material.rival
-    word = "optimum" if c.reference is None or c.reference.kind == "optimum" else "upper bound"
+    word = "optimum" if c.reference is None else c.reference.name
     axes.axhline(0.0, color=INK, linewidth=1, linestyle="--", label=word)
     if rival is None or c.policies[rival].gap is None:
         return [0.0]
@@ -60,12 +82,14 @@ def _goals(axes: Any, material: Material) -> list[float]:
     return [0.0, value]
 
 
-def _curves(axes: Any, material: Material, curves: list[Curve], values: list[Floats]) -> None:
-    """Draw a line per run; of several seeds also what they come to together."""
+def _curves(
+    axes: Any, material: Material, curves: list[Curve], values: list[Floats], first: int = 0
+) -> None:
+    """Draw a line per run, `first` choosing the shades; of seeds also what they are together."""
     seeds = material.results.seeds is not None
     many = seeds and len(curves) > 1
     shades = [AGENT, *RIVALS]
-    for number, (curve, own) in enumerate(zip(curves, values, strict=True)):
+    for number, (curve, own) in enumerate(zip(curves, values, strict=True), first):
         label = "seeds" if seeds else curve.label
         axes.plot(
             curve.steps,
@@ -74,7 +98,7 @@ def _curves(axes: Any, material: Material, curves: list[Curve], values: list[Flo
             alpha=0.4 if many else 1.0,
             linewidth=1.0 if many else 1.6,
             marker="o" if curve.steps.size == 1 else None,
-            label=label if number == 0 or not seeds else None,
+            label=label if number == first or not seeds else None,
         )
     if many:
         _together(axes, curves, values)

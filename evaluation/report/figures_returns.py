@@ -122,13 +122,10 @@ def draw_gap(material: Material, *, wide: bool) -> Any:
         return None
     figure = new_figure(WIDE if wide else NARROW, 1.0 + 0.3 * len(names))
     axes = figure.subplots()
-    room = (c.reference.value - policies["random"].estimate.mean) / 100.0
     for row, name in enumerate(names):
-        middle, half = 100.0 * float(policies[name].gap or 0.0), policies[name].estimate.half_width
-        colour = material.colours[name]
-        axes.plot(
-            [middle - half / room, middle + half / room], [row, row], color=colour, linewidth=2
-        )
+        middle, colour = 100.0 * float(policies[name].gap or 0.0), material.colours[name]
+        low, high = policies[name].gap_ci95 or (0.0, 0.0)
+        axes.plot([100.0 * low, 100.0 * high], [row, row], color=colour, linewidth=2)
         axes.plot(middle, row, "o", color=colour, markersize=5)
         axes.annotate(
             f"{round(middle, 2) + 0.0:.2f}%", (middle, row), (0, 6), textcoords="offset points",

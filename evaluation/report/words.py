@@ -97,8 +97,8 @@ class Words:
             tiles.append((f"better than {rival}", share, "of the episodes, ties half"))
         gap = seeds.gap if seeds else policies[self._m.agent].gap
         if gap is not None and self._c.reference is not None:
-            word = "optimum" if self._c.reference.kind == "optimum" else "upper bound"
-            tiles.append((f"gap to the {word}", f"{100 * gap:.2f}%", "random play: 100%"))
+            name = f"gap to the {self._c.reference.name}"
+            tiles.append((name, f"{100 * gap:.2f}%", "random play: 100%"))
         worst = seeds.worst if seeds else policies[self._m.agent].worst
         tiles.append(("worst 5% of episodes", number(worst, 1), "their mean return (CVaR)"))
         return tiles
@@ -207,7 +207,7 @@ class Words:
             "parts": "Means per episode; the parts of a return add up to it. Random play's "
             "bars are cut where they are far off the others'.",
             "episode": f"The median episode of {self._m.agent} among the first {kept}, and {rival} "
-            "on the same prices and demand.",
+            "on the same trace.",
             "policy": f"What would be done: {where}. Dots: where the policy's own episodes went.",
         }[figure]
 

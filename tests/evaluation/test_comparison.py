@@ -10,8 +10,9 @@ from rich.console import Console
 from baselines.cash_rules import BaseStock, BuyBuyConvert
 from baselines.optimum.reference import Reference
 from baselines.policy import RandomPolicy
-from evaluation.comparison import Comparison, compare, gap, mean_metrics
+from evaluation.comparison import Comparison, compare, gap, gap_interval, mean_metrics
 from evaluation.rollout import rollout
+from evaluation.statistics import plain_mean
 from evaluation.table import show
 from inventory.cash_parameters import CashParameters
 from inventory.errors import InputError
@@ -47,7 +48,7 @@ def test_json_has_the_agreed_keys(comparison):
     assert told["reference"] == {"kind": "optimum", "value": -1944.9, "note": "Exact."}
     assert list(told["policies"]) == ["buy_buy_convert", "checkpoint", "random"]
     assert set(told["policies"]["checkpoint"]) == {
-        *("return_mean", "return_se", "return_ci95", "gap", "return_mean_plain"),
+        *("return_mean", "return_se", "return_ci95", "gap", "gap_ci95", "return_mean_plain"),
         *("return_se_plain", "return_std", "return_worst_5_percent", "paired", "length"),
         *("final_cash", "units_sold"),
         *("unmet_demand", "fill_rate", "invalid_actions"),
@@ -68,6 +69,29 @@ def test_the_gap_follows_from_the_printed_numbers(comparison):
         assert policy["gap"] == (-1944.9 - policy["return_mean"]) / (-1944.9 - random)
     assert told["random"]["gap"] == 1
     assert abs(told["checkpoint"]["gap"]) < 0.005
+
+
+@pytest.mark.parametrize("in_hindsight", [False, True])
+def test_the_interval_of_a_gap_covers_it(in_hindsight):
+    rng, hits, widths = np.random.default_rng(5), 0, []
+    for _ in range(400):
+        best = 10.0 + 3.0 * rng.standard_normal(200)  # what the trace gives, good days and bad ones
+        returns, random = best - rng.exponential(1.0, 200), best - rng.exponential(4.0, 200)
+        values = best if in_hindsight else None
+        value = float(best.mean()) if in_hindsight else 10.0
+        reference = Reference("hindsight" if in_hindsight else "optimum", value, "", values)
+        share = gap(value, returns.mean(), random.mean())
+        low, high = gap_interval(reference, share, returns, random, plain_mean)
+        hits += low <= 0.25 <= high
+        widths.append(high - low)
+    assert 0.92 <= hits / 400 <= 0.98
+    assert (np.mean(widths) < 0.1) == in_hindsight  # good and bad days fall out of the pairs
+
+
+def test_random_play_has_all_of_the_gap_for_certain(comparison):
+    assert comparison.policies["random"].gap_ci95 == (1.0, 1.0)
+    low, high = comparison.policies["checkpoint"].gap_ci95
+    assert low < comparison.policies["checkpoint"].gap < high < 0.01
 
 
 def test_differences_are_paired_and_agree_with_the_means(comparison):
