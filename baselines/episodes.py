@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policy import Policy
+from baselines.policy import Policy, is_blind
 from inventory.batch import Batch, Trace
 
 
@@ -31,7 +31,8 @@ def run_episodes(
     totals: dict[str, NDArray[np.float64]] = {}
     memory: Any = None
     while not ended.all():
-        actions, memory = policy.predict(batch.observation(), memory, start, deterministic)
+        seen = None if is_blind(policy) else batch.observation()
+        actions, memory = policy.predict(seen, memory, start, deterministic)
         outcome = batch.step(np.asarray(actions))
         start = outcome.terminated | outcome.truncated
         if start.any():

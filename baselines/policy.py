@@ -30,6 +30,8 @@ class Policy(Protocol):
 class Rule(ABC):
     """A policy that needs nothing but the state of its batch: no observation and no memory."""
 
+    blind = True
+
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
         self._batch = batch
@@ -41,7 +43,7 @@ class Rule(ABC):
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = True,
     ) -> tuple[Actions, None]:
-        """Return the `actions` of this moment."""
+        """Return the `actions` of this moment; `observation` may be None."""
         return self.actions(), None
 
     @abstractmethod
@@ -69,3 +71,8 @@ class RandomPolicy(Rule):
     def actions(self) -> Actions:
         """Return uniformly drawn actions."""
         return random_actions(self._batch, self._rng)
+
+
+def is_blind(policy: Policy) -> bool:
+    """Whether a policy does without observations, so that nobody need make them."""
+    return bool(getattr(policy, "blind", False))

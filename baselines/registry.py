@@ -1,78 +1,29 @@
-"""The baselines by name, and what a tuned one may choose from."""
+"""The baselines by name."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
+from baselines import cash_families as cash
+from baselines import level_families as levels
 from baselines import supply_chain_families as chain
 from baselines import supply_chain_history as history
-from baselines.cash_rules import BaseStock, BuyBuyConvert
+from baselines.cash_rules import BuyBuyConvert
 from baselines.policy import Policy, RandomPolicy
 from baselines.supply_chain_rules import RandomTier, reference_team
 from baselines.supply_chain_stock import Newsvendor
-from baselines.tuning import Family, tune
+from baselines.tuned_rules import TunedRule, Tuner, tune_rule
 from inventory.cash_parameters import CashParameters
 from inventory.errors import choose
 from inventory.problems import PROBLEMS
-from inventory.supply_chain_parameters import SupplyChainParameters
 from inventory.tier_totals import tier_of_total
 
-GROUPS = ("default", "tuned", "all", "none")
+GROUPS = ("default", "tuned", "free", "all", "none")
 """Names that stand for several baselines."""
 
 Maker = Callable[[Any, int], Policy]
-
-
-def cycle_family(parameters: CashParameters) -> Family:
-    """Return the buy-buy-convert rules of all lots and numbers of last steps without purchase."""
-    stops = [m for m in (*range(16), 20, 25, 30, 40) if m <= parameters.max_steps]
-    return Family(
-        BuyBuyConvert,
-        {
-            "buy_lot": tuple(dict.fromkeys(parameters.buy_lots)),
-            "convert_lot": tuple(dict.fromkeys(parameters.convert_lots)),
-            "stop_before_end": tuple(stops),
-        },
-    )
-
-
-def base_stock_family(parameters: CashParameters) -> Family:
-    """Return the base-stock rules with levels from a part of a step's demand to no limit."""
-    p = parameters
-    law = p.demand_law("tuning")
-    demand = float(law.draw(np.random.default_rng(0), 100, p.max_steps + 1).mean())
-    cover = np.array([0.01, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, np.inf])  # steps of demand
-    product = [demand * c if demand else 0.0 for c in cover]
-    product += [min(p.convert_lots), max(p.convert_lots)]
-    raw = [p.raw_per_product * level for level in product]
-    rate = [np.inf, *(share * demand for share in (1.2, 1.0, 0.9, 0.8, 0.6))]
-    return Family(
-        BaseStock,
-        {
-            "product_level": _levels(product),
-            "raw_level": _levels(raw),
-            "stop_before_end": tuple(m for m in (0.0, 1.0, 2.0, 4.0) if m <= p.max_steps),
-            "run_out_rate": tuple(float(f"{x:.3g}") for x in rate),
-        },
-        refined=("product_level", "raw_level", "stop_before_end", "run_out_rate"),
-        integer=("stop_before_end",),
-    )
-
-
-def _levels(values: Iterable[float]) -> tuple[float, ...]:
-    return tuple(sorted({float(f"{value:.3g}") for value in values}))
-
-
-def _tuned(
-    family: Callable[[SupplyChainParameters], Family], measure: str = "return"
-) -> Callable[[Any, int], Policy]:
-    """Return the maker of a team of the supply chain, tuned for a total of the episode."""
-
-    def make(parameters: SupplyChainParameters, seed: int) -> Policy:
-        return chain.tune_team(parameters, family(parameters), seed=seed, measure=measure).policy
-
-    return make
+Baseline = Maker | TunedRule
+"""From the parameters and a seed to the policy, or what has to be tuned first."""
 
 
 def _random(measure: str) -> Maker:
@@ -83,51 +34,57 @@ def _reference(*_: Any) -> Policy:
     return reference_team()
 
 
-BASELINES: dict[str, dict[str, Maker]] = {
+BASELINES: dict[str, dict[str, Baseline]] = {
     "cash": {
         "random": lambda _, seed: RandomPolicy(seed),
         "buy_buy_convert": lambda *_: BuyBuyConvert(),
-        "tuned_cycle": lambda p, seed: tune(PROBLEMS["cash"], p, cycle_family(p), seed=seed).policy,
-        "tuned_base_stock": lambda p, seed: (
-            tune(PROBLEMS["cash"], p, base_stock_family(p), seed=seed).policy
-        ),
+        "tuned_cycle": TunedRule(cash.cycle_family),
+        "tuned_base_stock": TunedRule(cash.base_stock_family),
     },
     "stores": {
         "random": _random("return"),
         "reference_rules": _reference,
         "newsvendor": lambda *_: reference_team(store=Newsvendor()),
-        "tuned_constant": _tuned(chain.constant_order_family),
-        "tuned_periodic": _tuned(chain.periodic_family),
-        "tuned_reorder_point": _tuned(chain.reorder_point_family),
-        "tuned_base_stock": _tuned(chain.base_stock_family),
-        "tuned_seasonal": _tuned(chain.seasonal_family),
-        "tuned_capped": _tuned(chain.capped_family),
+        "tuned_constant": TunedRule(chain.constant_order_family),
+        "tuned_periodic": TunedRule(chain.periodic_family),
+        "tuned_reorder_point": TunedRule(chain.reorder_point_family),
+        "tuned_r_q": TunedRule(chain.reorder_quantity_family),
+        "tuned_base_stock": TunedRule(chain.base_stock_family),
+        "tuned_seasonal": TunedRule(chain.seasonal_family),
+        "tuned_capped": TunedRule(chain.capped_family),
     },
 }
-"""By problem and name: from the parameters and a seed to the policy."""
+"""By problem and name."""
 
-HISTORY_BASELINES: dict[str, Maker] = {
+LEVEL_BASELINES: dict[str, Baseline] = {
+    "tuned_level": TunedRule(levels.level_family),
+    "tuned_capped_level": TunedRule(levels.capped_level_family),
+    "tuned_reorder_level": TunedRule(levels.reorder_level_family),
+}
+"""Baselines that there are besides where stores order whole units."""
+
+HISTORY_BASELINES: dict[str, Baseline] = {
     "random": _random("return"),
     "newsvendor_average": lambda *_: reference_team(store=history.RollingNewsvendor("average")),
     "newsvendor_weekday": lambda *_: reference_team(store=history.RollingNewsvendor("weekday")),
-    "tuned_reorder_point": _tuned(history.rolling_reorder_family),
-    "tuned_base_stock": _tuned(lambda _: history.rolling_family("average")),
-    "tuned_weekday": _tuned(lambda _: history.rolling_family("weekday")),
+    "tuned_reorder_point": TunedRule(history.rolling_reorder_family),
+    "tuned_base_stock": TunedRule(lambda _: history.rolling_family("average")),
+    "tuned_weekday": TunedRule(lambda _: history.rolling_family("weekday")),
 }
 """Baselines of the stores where demand comes from a file, so that nobody knows its law."""
 
-OTHER_MEASURES: dict[str, dict[str, Maker]] = {
+OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
     "warehouse_return": {
         "random": _random("warehouse_return"),
         "reference_rules": _reference,
-        "tuned_base_stock": _tuned(chain.warehouse_base_stock_family, "warehouse_return"),
-        "tuned_echelon": _tuned(chain.echelon_family, "warehouse_return"),
+        "tuned_base_stock": TunedRule(chain.warehouse_base_stock_family, "warehouse_return"),
+        "tuned_echelon": TunedRule(chain.echelon_family, "warehouse_return"),
     },
     "supplier_return": {"random": _random("supplier_return"), "reference_rules": _reference},
     "system_return": {
         "random": _random("system_return"),
         "reference_rules": _reference,
-        "tuned_system": _tuned(chain.system_family, "system_return"),
+        "tuned_system": TunedRule(chain.system_family, "system_return"),
     },
 }
 """Baselines of the supply chain where another total counts than the return of the stores."""
@@ -151,6 +108,7 @@ def make_baselines(
     *,
     seed: int = 0,
     measure: str = "return",
+    tuner: Tuner = tune_rule,
 ) -> dict[str, Policy]:
     """Return the baselines asked for, in the order of `BASELINES`.
 
@@ -163,36 +121,77 @@ def make_baselines(
     names : iterable of str
         Names of baselines, or of groups: ``"default"`` (cash: random and the simple rule, and
         the tuned rules too where demand comes from a file or several lots are on offer; stores:
-        `USUAL`), ``"tuned"``, ``"all"``, ``"none"``.
+        `USUAL`), ``"tuned"``, ``"free"`` (stores whose rules may order any quantity), ``"all"``,
+        ``"none"``.
     seed : int
-        Seed of the random policy and of the tuning traces.
+        Seed of the random policy. Tuning has a fixed one of its own, so that every comparison
+        holds an agent against the same rules.
     measure : str
         The total of an episode that counts.
+    tuner : callable
+        What tunes the rules.
 
     Raises
     ------
     InputError
         If a name is unknown.
     """
-    makers = BASELINES[choose("problem", problem_name, BASELINES)]
-    if measure != "return":
-        makers = OTHER_MEASURES[choose("measure", measure, OTHER_MEASURES)]
-    elif problem_name == "stores" and parameters.demand_data is not None:
-        makers = HISTORY_BASELINES
+    known = baselines_of(problem_name, parameters, measure)
     wanted: set[str] = set()
     for name in names:
-        choose("baseline", name, [*makers, *GROUPS])
-        wanted |= _members(name, makers, parameters) if name in GROUPS else {name}
-    return {name: make(parameters, seed) for name, make in makers.items() if name in wanted}
+        choose("baseline", name, [*known, *GROUPS])
+        wanted |= _members(name, known, parameters) if name in GROUPS else {name}
+    problem = PROBLEMS[problem_name]
+    return {
+        name: tuner(problem, parameters, name, one).policy
+        if isinstance(one, TunedRule)
+        else one(parameters, seed)
+        for name, one in known.items()
+        if name in wanted
+    }
 
 
-def _members(group: str, makers: Iterable[str], parameters: Any) -> set[str]:
-    tuned = {name for name in makers if name.startswith("tuned_")}
-    simple = set(makers) - tuned
+def baselines_of(
+    problem_name: str, parameters: Any, measure: str = "return"
+) -> Mapping[str, Baseline]:
+    """Return all baselines of a problem by name.
+
+    Raises
+    ------
+    InputError
+        If the problem or the measure is unknown.
+    """
+    own = BASELINES[choose("problem", problem_name, BASELINES)]
+    if measure != "return":
+        return OTHER_MEASURES[choose("measure", measure, OTHER_MEASURES)]
+    if problem_name != "stores":
+        return own
+    if parameters.demand_data is not None:
+        own = HISTORY_BASELINES
+    elif levels.in_units(parameters):
+        own = {**own, **LEVEL_BASELINES}
+    bound = ("random", "reference_rules")
+    return {**own, **{f"{n}_free": _freely(one) for n, one in own.items() if n not in bound}}
+
+
+def _freely(baseline: Baseline) -> Baseline:
+    """Return the same baseline with stores that order any quantity."""
+    if isinstance(baseline, TunedRule):
+        family = baseline.family
+        return replace(baseline, family=lambda p: chain.free_family(family(p)))
+    return lambda parameters, seed: chain.freely(baseline(parameters, seed))
+
+
+def _members(group: str, known: Iterable[str], parameters: Any) -> set[str]:
+    free = {name for name in known if name.endswith("_free")}
+    tuned = {name for name in known if name.startswith("tuned_")} - free
+    simple = set(known) - tuned - free
     default = simple | tuned if _needs_tuning(parameters) else simple
-    if USUAL & tuned and makers is not HISTORY_BASELINES:
+    if set(known) >= USUAL:
         default = USUAL
-    return {"default": default, "tuned": tuned, "all": simple | tuned, "none": set()}[group]
+    everything = simple | tuned | free
+    groups = {"default": default, "tuned": tuned, "free": free, "all": everything}
+    return groups.get(group, set())
 
 
 def _needs_tuning(parameters: Any) -> bool:

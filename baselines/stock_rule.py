@@ -4,7 +4,9 @@ A parameter of a rule is one number, or one number per world, so that tuning can
 candidates in one batch.
 """
 
+import copy
 from abc import abstractmethod
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,10 +73,30 @@ class StockRule(Rule):
 
 
 class StoreRule(StockRule):
-    """A rule that all stores of all worlds follow, each with its own demand."""
+    """A rule that all stores of all worlds follow, each with its own demand.
+
+    Attributes
+    ----------
+    free : bool
+        Whether it orders any quantity, on offer or not.
+    """
+
+    free = False
+
+    def freely(self) -> Self:
+        """Return the same rule, ordering exactly what it wants in place of the nearest on offer."""
+        rule = copy.copy(self)
+        rule.free = True
+        return rule
+
+    def __repr__(self) -> str:
+        return super().__repr__() + (", in any quantity" if self.free else "")
 
     def _choose(self, chain: SupplyChainBatch) -> Actions:
         wanted = self._wanted(chain, store_positions(chain.sites, chain.pipelines))
+        if self.free:
+            chain.order_units(wanted)
+            return np.zeros(wanted.shape, np.int64)
         return nearest_action(chain.store_orders(), wanted)
 
     @abstractmethod

@@ -1,8 +1,11 @@
 """The supply chain's rules with parameters to tune, each within a team on the reference rules."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from baselines.stock_rule import Values
+from baselines.policy import Policy
+from baselines.stock_rule import StoreRule, Values
 from baselines.supply_chain_rules import reference_team
 from baselines.supply_chain_stock import (
     CappedBaseStock,
@@ -10,12 +13,12 @@ from baselines.supply_chain_stock import (
     ForecastBaseStock,
     PeriodicReview,
     ReorderPoint,
+    ReorderQuantity,
     SeasonalBaseStock,
 )
 from baselines.team import TeamPolicy
-from baselines.tuning import Family, Tuned, tune
+from baselines.tuning import Family, Search
 from baselines.warehouse_rules import EchelonBaseStock, WarehouseBaseStock, WarehouseRule
-from inventory.problems import PROBLEMS
 from inventory.supply_chain_parameters import SupplyChainParameters
 
 WORK = 3_000_000
@@ -23,27 +26,30 @@ WORK = 3_000_000
 EPISODES = 20, 500
 """Fewest and most episodes that the finalists are scored on."""
 FINALISTS = 16
+ROUNDS = 3
 
 SAFETY_FACTORS = (-3.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
 SAFETY_DAYS = (-1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
-def tune_team(
-    parameters: SupplyChainParameters, family: Family, *, seed: int = 0, measure: str = "return"
-) -> Tuned:
-    """Tune a rule of the supply chain, with as many episodes as a few seconds allow."""
+def search_of(parameters: SupplyChainParameters) -> Search:
+    """Return how much to search: as many episodes as a few seconds allow."""
     store_days = parameters.horizon * parameters.num_stores
     episodes = min(max(WORK // (FINALISTS * store_days), EPISODES[0]), EPISODES[1])
-    return tune(
-        PROBLEMS["stores"],
-        parameters,
-        family,
-        seed=seed,
-        episodes=episodes,
-        rounds=3,
-        measure=measure,
-        work=WORK,
-    )
+    return Search(episodes, ROUNDS, WORK)
+
+
+def freely(team: Policy) -> TeamPolicy:
+    """Return a team of rules with stores that order any quantity, on offer or not."""
+    store = team.players["store"] if isinstance(team, TeamPolicy) else team
+    if not isinstance(team, TeamPolicy) or not isinstance(store, StoreRule):
+        raise TypeError(f"{type(store).__name__} is no rule of the stores")
+    return TeamPolicy({**team.players, "store": store.freely()}, team.joint)
+
+
+def free_family(family: Family) -> Family:
+    """Return the same rules, ordering any quantity."""
+    return replace(family, make=lambda **values: freely(family.make(**values)))
 
 
 def longest_lead_time(parameters: SupplyChainParameters) -> int:
@@ -66,6 +72,17 @@ def reorder_point_family(parameters: SupplyChainParameters) -> Family:
         return reference_team(store=ReorderPoint(reorder_days, order_up_to_days))
 
     grid = {"order_up_to_days": _covers(parameters), "gap_days": (0.0, 0.15, 0.3, 0.6, 1.2)}
+    return Family(make, grid, refined=tuple(grid))
+
+
+def reorder_quantity_family(parameters: SupplyChainParameters) -> Family:
+    """Return the (r, Q) policies."""
+
+    def make(reorder_days: Values, quantity_days: Values) -> TeamPolicy:
+        return reference_team(store=ReorderQuantity(reorder_days, quantity_days))
+
+    batches = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
+    grid = {"reorder_days": _covers(parameters), "quantity_days": batches}
     return Family(make, grid, refined=tuple(grid))
 
 

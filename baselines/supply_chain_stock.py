@@ -64,6 +64,41 @@ class ReorderPoint(StoreRule):
         return np.where(below, up_to * mean - position, 0.0)
 
 
+class ReorderQuantity(StoreRule):
+    """(r, Q) policy: if ``IP <= r mu``, order ``n Q mu``, n the least whole number that passes it.
+
+    After the order ``r mu < IP <= (r + Q) mu``. Where demand comes unit by unit and stock is
+    reviewed all the time, n is 1.
+
+    Parameters
+    ----------
+    reorder_days : array_like
+        r, the reorder point [days of mean demand mu].
+    quantity_days : array_like
+        Q, the batch size [days of mean demand mu], above 0.
+
+    References
+    ----------
+    Zheng (1992), On properties of stochastic inventory systems, Management Science 38(1); Zipkin
+    (2000), chapter 6; Snyder and Shen (2019), chapter 5; with n batches, Veinott (1965), The
+    optimal inventory policy for batch ordering, Operations Research 13(3).
+    """
+
+    at_least_zero = ("reorder_days",)
+
+    def __init__(self, reorder_days: ArrayLike, quantity_days: ArrayLike) -> None:
+        super().__init__(reorder_days=reorder_days, quantity_days=quantity_days)
+        if (self.values["quantity_days"] <= 0).any():
+            raise InputError(f"quantity_days = {self.values['quantity_days']}: must be above 0")
+
+    def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
+        mean = self._by_world(self._mean)
+        batch = self._columns["quantity_days"] * mean
+        missing = self._columns["reorder_days"] * mean - position
+        batches = np.floor(missing / np.where(batch > 0.0, batch, 1.0)) + 1.0
+        return np.where(missing >= 0.0, batches * batch, 0.0)
+
+
 class PeriodicReview(StoreRule):
     """(R, S) policy: on every R-th day order ``S mu - IP``, on the others nothing.
 
@@ -119,9 +154,11 @@ class ConstantOrder(StoreRule):
         self._owed = np.zeros((self._chain.num_worlds, self._chain.num_stores))
 
     def _choose(self, chain: SupplyChainBatch) -> Actions:
+        if self.free:
+            return super()._choose(chain)
         if chain.day == 0:
             self._owed[:] = 0.0
-        self._owed += self._columns["order_days"] * self._by_world(self._mean)
+        self._owed += self._wanted(chain, self._owed)
         orders = chain.store_orders()
         actions = nearest_action(orders, self._owed)
         self._owed -= np.take_along_axis(orders, actions[..., None], axis=2)[..., 0]
@@ -132,7 +169,8 @@ class ConstantOrder(StoreRule):
         return actions
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
-        return self._owed
+        usual: Values = self._columns["order_days"] * self._by_world(self._mean)
+        return np.broadcast_to(usual, position.shape)
 
 
 class ForecastBaseStock(StoreRule):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policy import Actions, Policy
+from baselines.policy import Actions, Policy, is_blind
 from inventory.batch import Batch
 from inventory.supply_chain import SupplyChainBatch
 from inventory.supply_chain_view import Tier
@@ -67,6 +67,11 @@ class TeamPolicy:
         shown = [p for p in self.players.values() if type(p).__repr__ is not object.__repr__]
         return ", ".join(map(repr, shown)) or "TeamPolicy()"
 
+    @property
+    def blind(self) -> bool:
+        """Whether no player looks at its observation."""
+        return all(map(is_blind, self.players.values()))
+
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
         self._batch = chain_of(batch)
@@ -83,16 +88,17 @@ class TeamPolicy:
         deterministic: bool = True,
     ) -> tuple[Actions, Any]:
         """Return actions of shape (num_worlds, N + 2) and the players' hidden states by name."""
-        worlds, n = len(observation), self._batch.num_stores
+        worlds, n = self._batch.num_worlds, self._batch.num_stores
         actions = np.zeros((worlds, n + 2), np.int64)
         memory = dict(state or {})
-        tiers = self._batch.by_tier(observation)
+        tiers = None if observation is None else self._batch.by_tier(observation)
         for name, policy in self._playing.items():
             columns = columns_of(name, n)
-            rows = rows_of(tiers, name, columns, joint=name in self.joint)
-            start = episode_start
-            if start is not None and len(rows) != len(start):
-                start = np.repeat(start, len(columns))
+            rows, start = None, episode_start
+            if tiers is not None and not is_blind(policy):
+                rows = rows_of(tiers, name, columns, joint=name in self.joint)
+                if start is not None and len(rows) != len(start):
+                    start = np.repeat(start, len(columns))
             chosen, memory[name] = policy.predict(rows, memory.get(name), start, deterministic)
             actions[:, columns] = np.asarray(chosen).reshape(worlds, len(columns))
         return actions, memory

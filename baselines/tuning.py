@@ -5,6 +5,7 @@ traces (common random numbers). Candidates and traces are stacked as the worlds 
 """
 
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -24,10 +25,13 @@ ELITES = 8
 """Candidates around which a round searches."""
 FINALISTS = 16, 256
 """Fewest and most candidates that are scored on all traces in the end."""
-SEARCH_WORK = 15_000_000
-"""Steps that one round may simulate, by default; it decides on how many traces it scores."""
 BATCH_VALUES = 3_000_000
 """Numbers in the traces of one batch (memory: 8 bytes each, twice)."""
+TUNING_SEED = 0
+"""Seed of the traces of tuning, whatever the seed of a comparison: rules are tuned once."""
+
+Progress = Callable[[float], None]
+"""Called with the share of the work that is done, up to 1."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,40 @@ class Family:
     refined: tuple[str, ...] = ()
     integer: tuple[str, ...] = ()
 
+    def admits(self, values: Mapping[str, float]) -> bool:
+        """Whether these are values that a search may come to."""
+        return list(values) == list(self.grid) and all(
+            self._admits(name, value) for name, value in values.items()
+        )
+
+    def _admits(self, name: str, value: float) -> bool:
+        known = np.array(self.grid[name])
+        if value in known or name not in self.refined:
+            return bool(value in known)
+        within = known[np.isfinite(known)]
+        whole = name not in self.integer or value == round(value)
+        return bool(within.min() < value < within.max()) and whole
+
+
+@dataclass(frozen=True)
+class Search:
+    """How much to search.
+
+    Attributes
+    ----------
+    episodes : int
+        Number of traces that the finalists are scored on.
+    rounds : int
+        Rounds of refinement; each halves the distance between the values.
+    work : int
+        Steps that one round may simulate, of all agents together; it decides on how many of the
+        traces candidates are scored on before they are finalists.
+    """
+
+    episodes: int = 1000
+    rounds: int = 4
+    work: int = 15_000_000
+
 
 @dataclass(frozen=True)
 class Tuned:
@@ -62,28 +100,32 @@ class Tuned:
         The rule with its tuned parameters.
     values : dict
         The tuned parameters by name.
-    score : float
-        Mean return, or other total, on the tuning traces; as the largest of many it is optimistic.
+    score, se : float
+        Mean return, or other total, on the tuning traces, and its standard error; as the largest
+        of many it is optimistic.
     candidates : int
         Number of candidates that were tried.
+    evaluations : int
+        How often one was scored; finalists were twice.
     """
 
     policy: Policy
     values: dict[str, float]
     score: float
+    se: float
     candidates: int
+    evaluations: int
 
 
 def tune(
     problem: Problem,
     parameters: FrozenModel,
     family: Family,
+    search: Search = Search(),
     *,
-    seed: int = 0,
-    episodes: int = 1000,
-    rounds: int = 4,
+    seed: int = TUNING_SEED,
     measure: str = "return",
-    work: int = SEARCH_WORK,
+    progress: Progress | None = None,
 ) -> Tuned:
     """Find the parameters of a rule with the highest mean return, or other total.
 
@@ -93,35 +135,47 @@ def tune(
         What is to be controlled.
     family : Family
         The rule and where to look for its parameters.
-    seed, episodes : int
-        Seed and number of the traces, from the stream ``"tuning"``.
-    rounds : int
-        Rounds of refinement; each halves the distance between the values.
+    search : Search
+        How much to search.
+    seed : int
+        Seed of the traces, from the stream ``"tuning"``.
     measure : str
         Which total of an episode to make large.
-    work : int
-        Steps that one round may simulate, of all agents together.
+    progress : callable, optional
+        Called with the share that is done.
     """
     if not all(family.grid.values()):
         raise InputError("every parameter to tune needs at least one value")
-    trace = problem.traces(parameters, "tuning", seed, episodes)
+    tell = progress or (lambda _: None)
+    trace = problem.traces(parameters, "tuning", seed, search.episodes)
     levels = {name: np.unique(values) for name, values in family.grid.items()}
     candidates = np.array(list(itertools.product(*family.grid.values())), np.float64)
     tried: dict[tuple[float, ...], float] = {}
-    some = _traces_to_use(trace, len(candidates), work)
+    some = _traces_to_use(trace, len(candidates), search.work)
     score = partial(_scores, problem, parameters, family, measure)
-    for _ in range(1 + rounds * bool(family.refined)):
-        scores = score(candidates, some)
+    rounds = 1 + search.rounds * bool(family.refined)
+    for done in range(rounds):
+        scores, _ = score(candidates, some)
         tried.update(zip(map(tuple, candidates.tolist()), scores.tolist(), strict=True))
         levels = _refine(family, levels)
         candidates = _neighbours(family, levels, _best(tried, ELITES), tried)
+        tell((done + 1) / (rounds + 1))
         if not len(candidates):
             break
-    affordable = work // (episodes * _steps(trace))
+    affordable = search.work // (search.episodes * _steps(trace))
     finalists = _best(tried, int(np.clip(affordable, *FINALISTS)), alike=4)
-    scores = score(finalists, trace)
-    winner = dict(zip(family.grid, finalists[np.argmax(scores)].tolist(), strict=True))
-    return Tuned(family.make(**winner), winner, float(scores.max()), len(tried))
+    scores, errors = score(finalists, trace)
+    tell(1.0)
+    best = int(np.argmax(scores))
+    winner = dict(zip(family.grid, finalists[best].tolist(), strict=True))
+    return Tuned(
+        family.make(**winner),
+        winner,
+        float(scores[best]),
+        float(errors[best]),
+        len(tried),
+        len(tried) + len(finalists),
+    )
 
 
 def _traces_to_use(trace: Trace, candidates: int, work: int) -> Trace:
@@ -142,11 +196,11 @@ def _scores(
     measure: str,
     candidates: Values,
     trace: Trace,
-) -> Values:
-    """Return the mean of `measure` of every candidate on `trace`, shape (candidates,)."""
+) -> tuple[Values, Values]:
+    """Return mean of `measure` and standard error of every candidate on `trace`."""
     episodes = len(next(iter(trace.values())))
     room = max(1, BATCH_VALUES // sum(values.size for values in trace.values()))
-    scores = np.empty(len(candidates))
+    scores, errors = np.empty(len(candidates)), np.zeros(len(candidates))
     for first in range(0, len(candidates), room):
         part = candidates[first : first + room]
         tiled = {
@@ -157,9 +211,11 @@ def _scores(
         worlds = np.repeat(part, episodes, axis=0).T
         policy = family.make(**dict(zip(family.grid, worlds, strict=True)))
         policy.bind(batch)
-        returns = run_episodes(batch, policy, tiled)[measure]
-        scores[first : first + room] = returns.reshape(len(part), episodes).mean(axis=1)
-    return scores
+        returns = run_episodes(batch, policy, tiled)[measure].reshape(len(part), episodes)
+        scores[first : first + room] = returns.mean(axis=1)
+        if episodes > 1:
+            errors[first : first + room] = returns.std(axis=1, ddof=1) / math.sqrt(episodes)
+    return scores, errors
 
 
 def _best(tried: Mapping[tuple[float, ...], float], count: int, alike: int = 1) -> Values:

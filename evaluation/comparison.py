@@ -205,7 +205,8 @@ def compare(
         )
     target = reference(trace) if callable(reference) else reference
     estimator, variates, notes = _estimator(problem, parameters, trace)
-    notes += tuple(f"{n}: {p!r}" for n, p in policies.items() if n.startswith("tuned_"))
+    told = (n for n in policies if n.startswith("tuned_") or n.endswith("_free"))
+    notes += tuple(f"{name}: {policies[name]!r}" for name in told)
     results = _results({n: _headed(t, measure) for n, t in totals.items()}, target, estimator)
     notes = (*money_notes(parameters, results), *notes) if measure == "return" else notes
     return Comparison(problem.name, episodes, seed, measure, target, results, variates, notes)

@@ -169,6 +169,7 @@ class SupplyChainBatch:
         self._window = np.zeros((w, n, p.forecast_window))
         self.rewards = np.zeros((w, n + 2))
         self.day = 0
+        self._ordered: Floats | None = None
         self._known, self._start = np.empty((0, w, n)), np.ones(w, np.int64)
         if p.demand_data is not None:
             usual = np.broadcast_to(self._of.mean[lane_of][:, None], (w, KNOWN_DAYS, n))
@@ -208,23 +209,28 @@ class SupplyChainBatch:
         rewards = np.empty((self.num_worlds, self.num_stores + 2))
         if actions.shape != rewards.shape:
             raise ValueError(f"actions have shape {actions.shape}, not {rewards.shape}")
+        known, lane_of, taken = self._of, self.lane_of, actions
+        if self._ordered is not None:
+            known, lane_of = known.ordering(self._ordered, lane_of), np.arange(self.num_worlds)
+            taken = actions.copy()
+            taken[:, : self.num_stores] = np.arange(self.num_stores)
         wrong = step_batch(
-            self._of.lanes,
-            self.lane_of,
+            known.lanes,
+            lane_of,
             self.sites,
             self.hubs,
             self.pipelines,
             self.inbound,
             self._window,
-            self._of.store_grid,
-            self._of.warehouse_grid,
+            known.store_grid,
+            known.warehouse_grid,
             self._demand[self.day],
             self._works[self.day],
-            self._of.points[:, self.day],
-            self._of.chances[:, self.day],
+            known.points[:, self.day],
+            known.chances[:, self.day],
             self._start,
             self.day,
-            actions,
+            taken,
             rewards,
         )
         if wrong >= 0:
@@ -234,6 +240,7 @@ class SupplyChainBatch:
                 f"{self._counts[2]} for the supplier, from 0"
             )
         self.day += 1
+        self._ordered = None
         if self.past is not None:
             self._forecast(self.past)
             if self.split == "training":  # in days of the store's demand, whatever its size
@@ -241,6 +248,25 @@ class SupplyChainBatch:
         self.rewards = rewards
         over = np.full(self.num_worlds, self.day >= self.parameters.horizon)
         return Outcome(self.rewards, np.zeros(self.num_worlds, np.bool_), over)
+
+    def order_units(self, quantities: Floats) -> None:
+        """Let the stores order these quantities on the day to come, whatever their actions say.
+
+        For comparison: what rules would earn if any quantity were on offer.
+
+        Parameters
+        ----------
+        quantities : ndarray
+            Shape (num_worlds, N) [units], finite; below 0 as 0.
+
+        Raises
+        ------
+        ValueError
+            If they are not.
+        """
+        if quantities.shape != self.sites.shape or not np.isfinite(quantities).all():
+            raise ValueError(f"quantities must be finite, of shape {self.sites.shape}")
+        self._ordered = np.maximum(quantities, 0.0)
 
     def observation(self) -> NDArray[np.float32]:
         """Return what all agents see, shape (num_worlds, observation_size); see `by_tier`."""

@@ -1,6 +1,6 @@
 """What the batch of the supply chain reads of its parameters, as arrays over the SKUs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,29 @@ class Constants:
     chances: Floats
     slots: tuple[int, int]
     view: View
+
+    def ordering(self, quantities: Floats, lane_of: NDArray[np.int64]) -> "Constants":
+        """Return constants with a lane per world whose i-th action orders store i's quantity.
+
+        The law of motion stays the same: quantities are a grid that has all stores' orders on it.
+
+        Parameters
+        ----------
+        quantities : ndarray
+            Shape (worlds, N) [units].
+        lane_of : ndarray
+            Each world's lane, shape (worlds,).
+        """
+        lanes = self.lanes[lane_of]
+        lanes["orders_in_units"] = True
+        return replace(
+            self,
+            lanes=lanes,
+            store_grid=quantities,
+            warehouse_grid=self.warehouse_grid[lane_of],
+            points=self.points[lane_of],
+            chances=self.chances[lane_of],
+        )
 
 
 def constants_of(p: SupplyChainParameters, *, expected_reward: bool, time: bool) -> Constants:

@@ -17,10 +17,11 @@ from baselines.supply_chain_stock import (
     Newsvendor,
     PeriodicReview,
     ReorderPoint,
+    ReorderQuantity,
     SeasonalBaseStock,
 )
 from baselines.team import TeamPolicy
-from baselines.tuning import Family, tune
+from baselines.tuning import Family, Search, Tuned, tune
 from baselines.warehouse_rules import EchelonBaseStock, WarehouseBaseStock
 from baselines.yardstick import yardstick
 from evaluation.rollout import rollout
@@ -57,6 +58,7 @@ WORLDS = {
 def teams() -> dict[str, TeamPolicy]:
     stores = [
         ReorderPoint(4.0, 5.0),
+        ReorderQuantity(4.0, 0.7),
         PeriodicReview(2, 6.0),
         ConstantOrder(0.9),
         ForecastBaseStock(3.0, 4.0),
@@ -66,6 +68,7 @@ def teams() -> dict[str, TeamPolicy]:
         Newsvendor(),
     ]
     players = [{"store": rule} for rule in stores]
+    players += [{"store": rule.freely()} for rule in stores]
     players += [{"warehouse": WarehouseBaseStock(15.0)}, {"warehouse": EchelonBaseStock(18.0)}]
     return {repr(next(iter(p.values()))): reference_team(**p) for p in players}
 
@@ -120,6 +123,9 @@ def test_rules_look_at_the_whole_inventory_position():
         (ReorderPoint(3.0, 5.0), 150),
         (ReorderPoint(2.0, 5.0), 0),
         (ReorderPoint(9.0, 5.0), 150),  # s is at most S
+        (ReorderQuantity(2.0, 0.9), 45),
+        (ReorderQuantity(3.0, 0.9), 90),  # two batches to pass it
+        (ReorderQuantity(1.9, 0.9), 0),
         (PeriodicReview(7, 5.0), 150),
         (ConstantOrder(1.5), 75),
         (ForecastBaseStock(4.0, 0.0), 100),
@@ -205,6 +211,8 @@ def test_bad_parameters_and_other_problems_are_refused():
         CappedBaseStock(1.0, cap_days=-1)
     with pytest.raises(InputError, match="safety_factor"):
         SeasonalBaseStock(np.nan)
+    with pytest.raises(InputError, match="quantity_days"):
+        ReorderQuantity(1.0, 0.0)
     with pytest.raises(InputError, match="review_period = 0"):
         PeriodicReview(0, 5.0)
     with pytest.raises(InputError, match=r"not \(4,\)"):
@@ -226,6 +234,10 @@ def test_one_value_per_world_equals_one_batch_per_value():
 # ---- what is earned ----
 
 
+def tuned_family(p: SupplyChainParameters, family: Family, measure: str = "return") -> Tuned:
+    return tune(STORES, p, family, families.search_of(p), measure=measure)
+
+
 @pytest.mark.parametrize(
     ("family", "goal"),
     [
@@ -233,11 +245,12 @@ def test_one_value_per_world_equals_one_batch_per_value():
         (families.base_stock_family, 244.0),
         (families.seasonal_family, 252.9),
         (families.capped_family, 252.6),
+        (families.reorder_quantity_family, 244.2),
     ],
 )
 def test_tuned_rules_are_no_straw_men(family, goal):
     p = SupplyChainParameters()
-    tuned = families.tune_team(p, family(p))
+    tuned = tuned_family(p, family(p))
     trace = STORES.traces(p, "evaluation", 1, 10_000)
     assert rollout(STORES, p, tuned.policy, trace)["return"].mean() > goal - 0.5
 
@@ -259,7 +272,7 @@ def test_a_capped_base_stock_beats_the_base_stock_where_sales_are_lost(monkeypat
         warehouse={"initial_on_hand": float("inf")},
     )
     seasonal, capped = (
-        families.tune_team(p, family(p)).score / 200
+        tuned_family(p, family(p)).score / 200
         for family in (families.seasonal_family, families.capped_family)
     )
     assert seasonal == pytest.approx(-5.20, abs=0.05)
@@ -268,7 +281,7 @@ def test_a_capped_base_stock_beats_the_base_stock_where_sales_are_lost(monkeypat
 
 def test_the_warehouse_is_tuned_for_its_own_return():
     p = SupplyChainParameters()
-    tuned = families.tune_team(p, families.echelon_family(p), measure="warehouse_return")
+    tuned = tuned_family(p, families.echelon_family(p), measure="warehouse_return")
     rules = rollout(STORES, p, reference_team(), STORES.traces(p, "tuning", 0, 500))
     assert tuned.score > rules["warehouse_return"].mean() + 5
 
@@ -279,7 +292,7 @@ def test_tuning_keeps_several_products_apart():
     def make(safety_factor):
         return reference_team(store=SeasonalBaseStock(safety_factor))
 
-    tuned = tune(STORES, p, Family(make, {"safety_factor": (0.0, 3.0)}), episodes=7)
+    tuned = tune(STORES, p, Family(make, {"safety_factor": (0.0, 3.0)}), Search(episodes=7))
     trace = STORES.traces(p, "tuning", 0, 7)
     scores = [rollout(STORES, p, make(z), trace)["return"].mean() for z in (0.0, 3.0)]
     assert tuned.score == pytest.approx(max(scores))
@@ -292,13 +305,31 @@ def test_baselines_of_the_stores_by_name():
     p = SupplyChainParameters(horizon=3)
     usual = ["random", "reference_rules", "newsvendor", "tuned_reorder_point", "tuned_seasonal"]
     assert list(make_baselines("stores", p, ["default"])) == usual
-    every = make_baselines("stores", p, ["all"])
-    assert "SeasonalBaseStock(" in repr(every["tuned_seasonal"])
-    assert len(every) == 9
     system = make_baselines("stores", p, ["default"], measure="system_return")
     assert list(system) == ["random", "reference_rules", "tuned_system"]
     with pytest.raises(InputError, match="unknown measure"):
         make_baselines("stores", p, ["all"], measure="retrn")
+
+
+def test_groups_of_the_stores():
+    tuned = []
+
+    def note(problem, parameters, name, rule):
+        tuned.append(name)
+        return Tuned(reference_team(), {}, 0.0, 0.0, 1, 1)
+
+    def names(group, **parameters):
+        tuned.clear()
+        made = make_baselines("stores", SupplyChainParameters(**parameters), [group], tuner=note)
+        assert tuned == [name for name in made if name.startswith("tuned_")]
+        return set(made)
+
+    assert {"tuned_seasonal", "tuned_r_q"} <= names("tuned")
+    assert {"tuned_seasonal_free", "newsvendor_free"} <= names("free")
+    assert not names("free") & (names("tuned") | names("default"))
+    assert names("free") | names("tuned") | names("default") == names("all")
+    assert "tuned_capped_level" not in names("all")
+    assert "tuned_capped_level" in names("tuned", store={"order_units": [0, 1, 2]})
 
 
 @pytest.mark.parametrize(("measure", "column"), [("warehouse_return", 3), ("supplier_return", 4)])
@@ -316,6 +347,6 @@ def test_no_tuned_rule_passes_the_upper_bound():
     measure = yardstick("stores", p)
     assert measure.reference is not None
     trace = STORES.traces(p, "evaluation", 1, 2000)
-    policy = families.tune_team(p, families.seasonal_family(p)).policy
+    policy = tuned_family(p, families.seasonal_family(p)).policy
     bound = measure.reference(trace).value
     assert bound - 3 < rollout(STORES, p, policy, trace)["return"].mean() < bound

@@ -5,9 +5,10 @@ import time
 import numpy as np
 import pytest
 
+from baselines.cash_families import base_stock_family, cycle_family
 from baselines.cash_rules import BaseStock, BuyBuyConvert
-from baselines.registry import base_stock_family, cycle_family, make_baselines
-from baselines.tuning import Family, tune
+from baselines.registry import make_baselines
+from baselines.tuning import Family, Search, tune
 from inventory.cash import CashBatch
 from inventory.cash_parameters import CashParameters
 from inventory.errors import InputError
@@ -43,7 +44,7 @@ def test_tuned_rules_come_near_the_optimum_with_lots():
 def test_the_score_is_what_the_rule_earns_on_the_tuning_traces():
     parameters = CashParameters(objective="profit", max_steps=20, **LOTS)
     family = Family(BaseStock, {"product_level": (5.0, 20.0), "raw_level": (10.0, 40.0)})
-    tuned = tune(CASH, parameters, family, seed=3, episodes=50)
+    tuned = tune(CASH, parameters, family, Search(50), seed=3)
     trace = CASH.traces(parameters, "tuning", 3, 50)
     batch = CashBatch(parameters, 50)
     best = -np.inf
@@ -62,16 +63,16 @@ def test_the_score_is_what_the_rule_earns_on_the_tuning_traces():
 def test_refinement_finds_a_level_between_those_of_the_grid():
     parameters = CashParameters(objective="profit", demand_mean=5, **LOTS)
     grid = {"product_level": (0.0, 100.0), "raw_level": (0.0, 200.0)}
-    coarse = tune(CASH, parameters, Family(BaseStock, grid), episodes=100)
+    coarse = tune(CASH, parameters, Family(BaseStock, grid), Search(100))
     names = ("product_level", "raw_level")
-    fine = tune(CASH, parameters, Family(BaseStock, grid, refined=names), episodes=100)
+    fine = tune(CASH, parameters, Family(BaseStock, grid, refined=names), Search(100))
     assert fine.score > coarse.score + 10
 
 
 def test_tuning_twice_gives_the_same(demand_file):
     parameters = real(demand_file)
     family = base_stock_family(parameters)
-    first, second = (tune(CASH, parameters, family, episodes=50) for _ in range(2))
+    first, second = (tune(CASH, parameters, family, Search(50)) for _ in range(2))
     assert (first.values, first.score) == (second.values, second.score)
 
 
@@ -111,7 +112,7 @@ def test_several_lots_bring_the_tuned_rules():
 
 def test_zero_demand_can_be_tuned_too():
     parameters = CashParameters(demand_mean=0, demand_std=0, objective="profit", max_steps=5)
-    assert tune(CASH, parameters, base_stock_family(parameters), episodes=10).score <= 0
+    assert tune(CASH, parameters, base_stock_family(parameters), Search(10)).score <= 0
 
 
 def test_unknown_names_are_refused_with_the_nearest():

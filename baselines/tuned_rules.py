@@ -1,0 +1,96 @@
+"""A rule that is tuned before it plays: what is tuned, for what, and what the result depends on."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import inventory
+from baselines.supply_chain_families import search_of
+from baselines.tuning import TUNING_SEED, Family, Progress, Search, Tuned, tune
+from inventory.problems import Problem
+
+
+@dataclass(frozen=True)
+class TunedRule:
+    """A family of rules, and which total of an episode to tune it for.
+
+    Attributes
+    ----------
+    family : callable
+        From the problem's parameters to the family.
+    measure : str
+        Name of the total.
+    """
+
+    family: Callable[[Any], Family]
+    measure: str = "return"
+
+
+class Tuner(Protocol):
+    """What tunes a rule, or knows its parameters from before."""
+
+    def __call__(self, problem: Problem, parameters: Any, name: str, rule: TunedRule) -> Tuned:
+        """Return the tuned rule that has this name among the baselines."""
+
+
+def tune_rule(
+    problem: Problem,
+    parameters: Any,
+    name: str,
+    rule: TunedRule,
+    *,
+    seed: int = TUNING_SEED,
+    progress: Progress | None = None,
+) -> Tuned:
+    """Tune a rule afresh; `name` is what it is called."""
+    del name
+    return tune(
+        problem,
+        parameters,
+        rule.family(parameters),
+        _search(problem, parameters),
+        seed=seed,
+        measure=rule.measure,
+        progress=progress,
+    )
+
+
+def _search(problem: Problem, parameters: Any) -> Search:
+    return search_of(parameters) if problem.name == "stores" else Search()
+
+
+def fingerprint(
+    problem: Problem, parameters: Any, name: str, rule: TunedRule, *, seed: int = TUNING_SEED
+) -> str:
+    """Return a digest of all that tuning depends on, 64 hexadecimal digits.
+
+    These are the parameters of the problem, the family with its grid, the search, the very traces
+    (and so the seed, and the demand of a file), and the code of the simulator and the rules.
+    """
+    family, search = rule.family(parameters), _search(problem, parameters)
+    told = {
+        "problem": problem.name,
+        "parameters": parameters.model_dump(),
+        "rule": name,
+        "measure": rule.measure,
+        "family": (dict(family.grid), family.refined, family.integer),
+        "search": asdict(search),
+        "seed": seed,
+    }
+    digest = hashlib.sha256(repr(told).encode() + _code())
+    for values in problem.traces(parameters, "tuning", seed, search.episodes).values():
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+@cache
+def _code() -> bytes:
+    """Return a digest of the source of the simulator and of the rules."""
+    digest = hashlib.sha256()
+    for room in (Path(str(inventory.__file__)).parent, Path(__file__).parent):
+        for path in sorted(room.rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.digest()
