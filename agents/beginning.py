@@ -1,6 +1,8 @@
 """How a run's folder begins and ends: claimed, complete before training, marked when finished."""
 
 import json
+import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -10,12 +12,18 @@ from typing import Any
 
 from agents import lock, run_folder
 from agents.config import RunConfig
+from agents.writing import told_in_one_line
 from inventory.errors import InputError
+from inventory.files import read_bytes
 
 START = "start"
 """Where the models lie that a run begins with; it is laid out as a run folder."""
 
 VERSIONS = "versions.json"
+MAX_VERSIONS_BYTES = 1_000_000
+
+_BEFORE = re.compile(rf"{START}|{run_folder.PLAYERS}|phase_[1-4]\.yaml|\..*\.tmp")
+"""What is written before the configuration."""
 
 
 @contextmanager
@@ -32,7 +40,8 @@ def claim(config: RunConfig, folder: Path | None) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If `folder` exists and is not empty, cannot be made, or another process trains in it.
+        If `folder` exists and is not empty, cannot be made, or another process trains in it. What
+        a run left that was stopped before it was complete counts for nothing.
     """
     s = config.settings
     if folder is None:
@@ -48,18 +57,41 @@ def claim(config: RunConfig, folder: Path | None) -> Iterator[Path]:
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
     with lock.hold(folder):
         _check_empty(folder)  # two processes may have found it empty
+        with told_in_one_line(folder):
+            _clear_remains(folder)
         yield folder
 
 
 def _check_empty(folder: Path) -> None:
     if not folder.exists():
         return
-    if not folder.is_dir() or any(path.name != lock.NAME for path in folder.iterdir()):
+    if not folder.is_dir() or not (has_remains(folder) or _names(folder) <= {lock.NAME}):
         raise InputError(f"--run-dir {folder}: exists and is not an empty folder; choose another")
 
 
+def has_remains(folder: Path) -> bool:
+    """Return whether all that a folder holds is of a run that was stopped before it was complete.
+
+    Such a run has locked the folder, and it has no configuration yet.
+    """
+    names = _names(folder)
+    return lock.NAME in names and all(_BEFORE.fullmatch(name) for name in names - {lock.NAME})
+
+
+def _clear_remains(folder: Path) -> None:
+    for name in _names(folder) - {lock.NAME}:
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
 def begin(config: RunConfig, folder: Path, copies: Mapping[str, Path]) -> None:
-    """Write what a run begins with, its configuration last: a folder that has one is complete.
+    """Write what a run begins with: the players it copies, then its configuration.
+
+    A folder that has a configuration is complete; without copies, it is the first thing written.
 
     Parameters
     ----------
@@ -72,16 +104,13 @@ def begin(config: RunConfig, folder: Path, copies: Mapping[str, Path]) -> None:
 
     Raises
     ------
-    InputError
+    OSError
         If the folder cannot be written.
     """
-    try:
-        for target, source in copies.items():
-            run_folder.copy_player(source, folder / target)
-        write_versions(folder)
-        run_folder.write_whole(folder / run_folder.CONFIG, config.to_yaml().encode())
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
+    for target, source in copies.items():
+        run_folder.copy_player(source, folder / target)
+    run_folder.write_whole(folder / run_folder.CONFIG, config.to_yaml().encode())
+    write_versions(folder)
 
 
 def start_copies(start: Path | None) -> dict[str, Path]:
@@ -107,8 +136,8 @@ def write_versions(folder: Path, **facts: Any) -> None:
 def read_versions(folder: Path) -> dict[str, Any]:
     """Return what `write_versions` wrote, or nothing where it cannot be read."""
     try:
-        content = json.loads((folder / VERSIONS).read_bytes())
-    except (OSError, ValueError):
+        content = json.loads(read_bytes(folder / VERSIONS, MAX_VERSIONS_BYTES))
+    except (ValueError, RecursionError):  # InputError is one
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -124,10 +153,21 @@ def is_begun(folder: Path) -> bool:
     return (folder / run_folder.CONFIG).is_file()
 
 
-def clear(folder: Path) -> None:
-    """Remove the folder of a run that was stopped before it was complete."""
-    if folder.is_dir():
-        shutil.rmtree(folder)
+def refuse_links(folder: Path) -> None:
+    """Make sure that nothing in a run's folder leads out of it, before anything is written there.
+
+    Raises
+    ------
+    InputError
+        Naming the first symbolic link.
+    """
+    for home, folders, files in os.walk(folder):
+        for name in sorted([*folders, *files]):
+            if Path(home, name).is_symlink():
+                raise InputError(
+                    f"{Path(home, name)}: is a symbolic link; put a copy of what it leads to in "
+                    "its place"
+                )
 
 
 def other_versions(folder: Path) -> list[str]:

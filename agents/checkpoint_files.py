@@ -1,5 +1,6 @@
 """The checkpoints of a run on disk: written whole or not at all, and checked when they are read."""
 
+import errno
 import hashlib
 import json
 import os
@@ -61,8 +62,10 @@ def write(run: Path, steps: int, state: Mapping[str, Any], files: Mapping[str, b
         If it cannot be written; nothing of it is left then, and those before stay as they were.
     """
     home = run / FOLDER
+    if home.is_symlink():
+        raise NotADirectoryError(errno.ENOTDIR, "is a symbolic link", str(home))
     home.mkdir(exist_ok=True)
-    for left in home.glob(".*"):  # by a process that was killed while it wrote
+    for left in home.glob(".*.tmp"):  # by a process that was killed while it wrote
         shutil.rmtree(left, ignore_errors=True)
     temporary = home / f".{steps}.tmp"
     temporary.mkdir()

@@ -1,5 +1,6 @@
 """One process at a time in a run folder."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -23,19 +24,32 @@ def hold(folder: Path) -> Iterator[None]:
         If another process holds it, or the folder cannot be written.
     """
     try:
-        file = (folder / NAME).open("a+")
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        number = os.open(folder / NAME, flags, 0o666)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise InputError(
-                f"{folder}: process {file.read().strip()} is training in it; wait for its end, "
-                "or stop it"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        raise InputError(f"{folder}: cannot be locked: {_why(error)}") from None
+    try:
+        _take(number, folder)
         yield
+    finally:
+        os.close(number)
+
+
+def _take(number: int, folder: Path) -> None:
+    """Lock the open file and write this process's number into it."""
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(number, 0)
+        os.write(number, str(os.getpid()).encode())
+    except BlockingIOError:
+        holder = os.read(number, 20).decode(errors="replace").strip()
+        raise InputError(
+            f"{folder}: process {holder} is training in it; wait for its end, or stop it"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be locked: {_why(error)}") from None
+
+
+def _why(error: OSError) -> str:
+    linked = error.errno == errno.ELOOP
+    return f"its {NAME} is a symbolic link; remove it" if linked else str(error.strerror)

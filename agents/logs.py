@@ -1,5 +1,6 @@
 """The logs of a learner: ``progress.csv`` and TensorBoard, and taking them up where they stood."""
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -48,17 +49,25 @@ def open_log(home: Path, rows: bytes = b"", events: Mapping[str, int] | None = N
     """
     sizes, text = events or {}, rows.decode()
     for path in home.glob(_EVENTS):
-        if path.name not in sizes:
+        if path.name not in sizes or path.is_symlink():
             path.unlink()
         elif path.stat().st_size > sizes[path.name]:
-            with path.open("r+b") as file:
-                file.truncate(sizes[path.name])
+            _cut(path, sizes[path.name])
+    (home / ROWS).unlink(missing_ok=True)  # a link must not be written through
     table: Any = CSVOutputFormat(str(home / ROWS))
     if text:
         table.file.write(text)
         table.file.flush()
         table.keys = text.partition("\n")[0].split(",")
     return Logger(str(home), [table, TensorBoardOutputFormat(str(home))])
+
+
+def _cut(path: Path, size: int) -> None:
+    number = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+    try:
+        os.ftruncate(number, size)
+    finally:
+        os.close(number)
 
 
 def log_state(log: Logger) -> dict[str, Any]:

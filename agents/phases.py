@@ -13,6 +13,7 @@ from typing import Any
 from agents import beginning, console, lock, run_folder
 from agents.config import RunConfig, from_dict, read_yaml, resolve
 from agents.training import Trained, go_on, train
+from agents.writing import told_in_one_line
 from inventory.errors import InputError
 
 LEARNS = {1: "store", 2: "warehouse", 3: "supplier", 4: "all"}
@@ -97,7 +98,7 @@ def train_phases(
         raise InputError("--phases 4: fine-tunes models; name a run that has them with --from")
     settings = configs[0].settings.model_copy(update={"phases": phases})
     own = replace(configs[0], settings=settings)
-    with beginning.claim(own, folder) as root:
+    with beginning.claim(own, folder) as root, told_in_one_line(root):
         for phase, config in zip(phases, configs, strict=True):
             run_folder.write_whole(_plan(root, phase), config.to_yaml().encode())
         beginning.begin(own, root, beginning.start_copies(start))
@@ -140,7 +141,6 @@ def _train_phase(root: Path, phase: int, start: Path | None, *, quiet: bool) -> 
     if beginning.is_begun(folder):
         with lock.hold(folder):
             return go_on(run_folder.read_config(folder), folder, quiet=quiet)
-    beginning.clear(folder)
     config = from_dict(read_yaml(_plan(root, phase)))
     return train(config, folder, start=start, quiet=quiet)
 

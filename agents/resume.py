@@ -1,15 +1,14 @@
 """Going on with a run that was stopped or killed, to the same bits: ``train.py --resume``."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from agents import beginning, lock, run_folder
-from agents.checkpoint_files import found
-from agents.config import RunConfig
+from agents.lengthen import lengthen, lengthen_phases
 from agents.phases import go_through
 from agents.training import Trained, go_on
+from agents.writing import told_in_one_line
 from inventory.errors import InputError
 
 
@@ -44,7 +43,8 @@ def resume(
     folder : Path
         The run's folder.
     timesteps : int, optional
-        Train to so many steps, at least those that the run was to have.
+        Train to so many steps, at least those that the run was to have; in a run of phases, whose
+        phases must all be finished, the last one.
     quiet : bool
         Show no progress.
 
@@ -58,38 +58,31 @@ def resume(
     InputError
         If it is no run, another process trains in it, or `timesteps` cannot be.
     """
-    if not folder.is_dir():
-        raise InputError(f"--resume {folder}: no such folder")
-    if not beginning.is_begun(folder):
-        raise InputError(
-            f"--resume {folder}: not a run folder, or stopped before it began: it holds no "
-            f"{run_folder.CONFIG}; train anew"
-        )
-    with lock.hold(folder):
+    _check_begun(folder)
+    with lock.hold(folder), told_in_one_line(folder):
+        beginning.refuse_links(folder)
         config = run_folder.read_config(folder)
         if config.settings.phases:
             if timesteps is not None:
-                raise InputError("--timesteps: a run of phases is as long as it is; leave it out")
+                lengthen_phases(folder, timesteps)
             return folder, go_through(folder, quiet=quiet)
-        if timesteps is not None and beginning.is_finished(folder) and not found(folder):
-            raise InputError(f"{folder}: holds no checkpoint to go on from; use --from {folder}")
-        longer = _longer(config, folder, timesteps)
-        if longer is None and beginning.is_finished(folder):
+        longer = lengthen(config, folder, timesteps)
+        if not longer and beginning.is_finished(folder):
             return folder, []
         return folder, [go_on(longer or config, folder, quiet=quiet)]
 
 
-def _longer(config: RunConfig, folder: Path, timesteps: int | None) -> RunConfig | None:
-    """Return the run with more steps, also in its folder; None if it keeps what it has."""
-    before = config.settings.timesteps
-    if timesteps is None or timesteps == before:
-        return None
-    if timesteps < before:
-        raise InputError(f"--timesteps {timesteps}: the run has {before:,}; it can only be longer")
-    settings = config.settings.model_copy(update={"timesteps": timesteps})
-    longer = replace(config, settings=settings)
-    facts = beginning.read_versions(folder)
-    run_folder.write_whole(folder / run_folder.CONFIG, longer.to_yaml().encode())
-    if "weights" in facts:
-        beginning.write_versions(folder, **{**facts, "finished": False})
-    return longer
+def _check_begun(folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError(f"--resume {folder}: no such folder; train anew")
+    if beginning.is_begun(folder):
+        return
+    if beginning.has_remains(folder):
+        raise InputError(
+            f"--resume {folder}: was stopped before it began; use the command that began it once "
+            f"more, with --run-dir {folder}"
+        )
+    raise InputError(
+        f"--resume {folder}: not a run folder, it holds no {run_folder.CONFIG}; name one, or train "
+        "anew"
+    )

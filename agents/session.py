@@ -268,15 +268,16 @@ class Session:
         weights = next(iter(hashes.values())) if self._single else hashes
         return {"weights": weights, "steps": self.steps, "finished": self.finished}
 
-    def keep_last_good(self) -> bool:
-        """Write the models of the last checkpoint as the run's last ones, if there is one."""
+    def keep_last_good(self) -> str:
+        """Write the models of the last checkpoint as the last ones; return what the run keeps."""
+        best = any((part.home / run_folder.BEST).is_file() for part in self._parts)
         saved, _ = checkpoint_files.newest(self._folder, type(self._config.parameters))
         if saved is None:
-            return any((part.home / run_folder.BEST).is_file() for part in self._parts)
+            return "the best model" if best else "no model yet"
         for part, state in zip(self._parts, saved.state["parts"], strict=True):
             part.put_back(state)
         self.save(run_folder.FINAL)
-        return True
+        return "the best and the last good model" if best else "the last good model"
 
     def close(self) -> None:
         """Close the logs, as far as the disk allows."""

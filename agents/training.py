@@ -15,7 +15,8 @@ from agents.examiner import Examiner
 from agents.logs import silent_writers
 from agents.memory import check_memory
 from agents.session import Session
-from inventory.errors import InputError, NumericalError
+from agents.writing import told_in_one_line
+from inventory.errors import NumericalError
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def train(
     examiner, cast = _prepare(config, start, quiet=quiet)
     own = cast.learners[0].config if len(cast.learners) == 1 else config
     copies = {f"{run_folder.PLAYERS}/{name}": path for name, path in cast.frozen.items()}
-    with beginning.claim(own, folder) as folder:
+    with beginning.claim(own, folder) as folder, told_in_one_line(folder):
         beginning.begin(own, folder, {**beginning.start_copies(start), **copies})
         return _run(Session(config, folder, cast, examiner, quiet=quiet), folder, config)
 
@@ -105,7 +106,8 @@ def go_on(config: RunConfig, folder: Path, *, quiet: bool = True) -> Trained:
     examiner, cast = _prepare(config, beginning.start_of(folder), quiet=quiet)
     for change in beginning.other_versions(folder):
         console.screen.print(f"begun with {change}: the weights may differ in their last bits")
-    return _run(Session(config, folder, cast, examiner, quiet=quiet), folder, config)
+    with told_in_one_line(folder):
+        return _run(Session(config, folder, cast, examiner, quiet=quiet), folder, config)
 
 
 def _prepare(config: RunConfig, start: Path | None, *, quiet: bool) -> tuple[Examiner, Cast]:
@@ -132,19 +134,10 @@ def _run(session: Session, folder: Path, config: RunConfig) -> Trained:
             if session.finished:
                 session.save_checkpoint()
             beginning.write_versions(folder, **session.facts())
-    except OSError as error:
-        raise _unwritable(folder, error) from None
     except NumericalError as error:
-        kept = "the best and the last good model" if session.keep_last_good() else "no model yet"
+        kept = session.keep_last_good()
         beginning.write_versions(folder, finished=False, failed=str(error))
         raise NumericalError(f"{error}; {folder} keeps {kept}") from None
     finally:
         session.close()
     return Trained(folder, session.best.best, session.steps, session.seconds, session.status)
-
-
-def _unwritable(folder: Path, error: OSError) -> InputError:
-    return InputError(
-        f"{folder}: cannot be written: {error.strerror or error}; its last checkpoint is whole, "
-        f"so mend that, then: python train.py --resume {folder}"
-    )

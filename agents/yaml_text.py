@@ -87,7 +87,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def _refuse(self, told: str) -> NoReturn:
-        line: int = self.get_mark().line + 1  # type: ignore[no-untyped-call]
+        line: int = self.get_mark().line + 1
         raise InputError(f"line {line}: {told}")
 
 

@@ -159,11 +159,20 @@ def test_phases_go_on_within_one_and_between_two(tmp_path, die_at):
         resume(killed)
     shutil.rmtree(killed / "phase_3", ignore_errors=True)
     (killed / "phase_3").mkdir()  # begun, but not complete
+    with pytest.raises(InputError, match=r"is not finished; --resume .* without it first"):
+        resume(killed, timesteps=960)
     _, done = resume(killed)
     assert [trained.folder.name for trained in done][-1] == "phase_4"
     for phase in numbers:
         same(tmp_path / "whole" / f"phase_{phase}", killed / f"phase_{phase}")
     assert resume(killed) == (killed, [])
+    for folder in (killed, tmp_path / "whole"):
+        _, (longer,) = resume(folder, timesteps=960)
+        assert longer.folder.name == "phase_4"
+        assert longer.steps >= 960
+    same(tmp_path / "whole" / "phase_4", killed / "phase_4")
+    with pytest.raises(InputError, match="can only be longer"):
+        resume(killed, timesteps=480)
 
 
 def test_a_run_from_another_needs_that_other_no_more(tmp_path, die_at):

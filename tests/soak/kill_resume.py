@@ -2,11 +2,13 @@
 
 ``python -m tests.soak.kill_resume 50`` kills 50 times per kind of run with SIGKILL, resumes each
 time, and holds the weights of every run that came to its end against those of an undisturbed one.
+All that is said to training is said through its command line.
 """
 
 import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
 
-import json
+import contextlib
+import io
 import os
 import random
 import shutil
@@ -14,12 +16,11 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agents.config import RunConfig, resolve
-from agents.resume import resume
-from agents.training import train
+from tests.soak.command import carry_out, in_child, weights
 
 COMMON = ("evaluation.every=700", "evaluation.episodes=5", "max_steps=20", "net_arch=[16]")
 OFF_POLICY = ("timesteps=3200", "n_envs=16", "learning_starts=300", "buffer_size=2000")
@@ -42,40 +43,39 @@ RUNS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"algo": "dqn", "stores": 2, "policy": "joint"},
         (*STORES, "learning_starts=100"),
     ),
+    "phases": (
+        {"algo": "ppo", "stores": 2, "phases": "1-4"},
+        (*STORES, "n_steps=8", "batch_size=48", "timesteps=600"),
+    ),
 }
 
 
-def weights(folder: Path) -> Any:
-    """Return the digests of a finished run's weights."""
-    facts = json.loads((folder / "versions.json").read_text())
-    return facts["weights"]
+def arguments(name: str) -> list[str]:
+    """Return the command line of a kind of run, all but its folder."""
+    flags, settings = RUNS[name]
+    options = [(f"--{key}", str(value)) for key, value in {"algo": name, **flags}.items()]
+    options += [("--set", setting) for setting in settings]
+    return ["--quiet", *(part for option in options for part in option)]
 
 
-def in_child(config: RunConfig, folder: Path) -> int:
-    """Begin the run in a process of its own, or go on with it; return the process's number."""
-    child = os.fork()
-    if child:
-        return child
-    status = 1
-    try:
-        if (folder / "config.yaml").exists():
-            resume(folder)
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-            train(config, folder)
-        status = 0
-    finally:
-        os._exit(status)
+def train(name: str, folder: Path) -> int:
+    """Begin a run in a process of its own, or go on with it; return the process's number.
+
+    A run that was killed before it began is begun anew, in what is left of its folder.
+    """
+    begun = (folder / "config.yaml").is_file()
+    if begun:
+        return in_child("--resume", folder, "--quiet", log=folder.with_suffix(".log"))
+    return in_child(*arguments(name), "--run-dir", folder, log=folder.with_suffix(".log"))
 
 
-def ended(child: int, seconds: float) -> bool:
-    """Kill a process after some seconds; return whether it had come to its end before."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+def ended(child: int, folder: Path, due: Callable[[], bool]) -> bool:
+    """Kill a process when it is due; return whether it had come to its end before."""
+    while not due():
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             if status:
-                raise SystemExit(f"training failed with status {status}")
+                raise SystemExit(f"training failed: {folder.with_suffix('.log').read_text()}")
             return True
         time.sleep(0.002)
     os.kill(child, signal.SIGKILL)
@@ -83,23 +83,32 @@ def ended(child: int, seconds: float) -> bool:
     return False
 
 
+def moment(folder: Path, longest: float, rng: random.Random) -> Callable[[], bool]:
+    """Return whether it is time to kill: at any moment, or just when a phase is over."""
+    at_once = time.monotonic() + rng.uniform(0, longest)
+    before = len(weights(folder)) + 1
+    if rng.random() < 0.5 or "phase" not in folder.name:
+        return lambda: time.monotonic() > at_once
+    return lambda: len(weights(folder)) > before or time.monotonic() > at_once + longest
+
+
 def soak(name: str, kills: int, work: Path, rng: random.Random) -> tuple[int, int]:
     """Kill runs of a kind `kills` times; return how many were finished, and how many well."""
-    flags, settings = RUNS[name]
-    config = resolve({"algo": name, **flags}, assignments=settings)
-    train(config, work / "warm")
-    begun = time.monotonic()
-    train(config, work / "whole")
+    for folder in (work / "warm", work / "whole"):  # in this process: no child compiles then
+        begun = time.monotonic()
+        with contextlib.redirect_stderr(io.StringIO()) as told:
+            if carry_out(*arguments(name), "--run-dir", folder):
+                raise SystemExit(told.getvalue())
     longest = time.monotonic() - begun
     expected = weights(work / "whole")
-    folder, killed, finished, well = work / "killed", 0, 0, 0
+    folder, killed, finished, well = work / f"killed {name}", 0, 0, 0
     while killed < kills or folder.exists():
-        patience = rng.uniform(0, longest) if killed < kills else 1e9
-        if not ended(in_child(config, folder), patience):
+        due = moment(folder, longest, rng) if killed < kills else lambda: False
+        if not ended(train(name, folder), folder, due):
             killed += 1
             continue
         finished += 1
-        well += weights(folder) == expected
+        well += bool(expected) and weights(folder) == expected
         shutil.rmtree(folder)
     return finished, well
 
@@ -108,9 +117,11 @@ def main(kills: int, names: list[str]) -> int:
     """Run the soak and print a line per kind of run."""
     worst = 0
     for name in names or list(RUNS):
+        begun = time.monotonic()
         with tempfile.TemporaryDirectory() as work:
             finished, well = soak(name, kills, Path(work), random.Random(kills))  # noqa: S311
-        print(f"{name}: {kills} kills, {well} of {finished} runs ended with the same weights")
+        told = f"{well} of {finished} runs ended with the same weights"
+        print(f"{name}: {kills} kills, {told}, {time.monotonic() - begun:.0f} s", flush=True)
         worst = max(worst, finished - well)
     return worst
 

@@ -1,0 +1,183 @@
+"""What lies in a run's folder: links out of it, remains of a beginning, a disk that fails."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+import train
+from agents import beginning, checkpoint_files, lock, logs, run_folder
+from agents.config import resolve
+from agents.training import train as train_run
+from inventory.errors import InputError
+from tests.soak import break_disk
+from tests.soak.faults import Disk, failing
+
+SMALL = (
+    *("timesteps=80", "n_envs=4", "max_steps=5", "n_steps=5", "batch_size=20", "net_arch=[4]"),
+    *("evaluation.every=40", "evaluation.episodes=2", "demand_std=0", "checkpoint.every=40"),
+)
+COMMAND = ("--quiet", "--algo", "ppo", *(part for text in SMALL for part in ("--set", text)))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    return train_run(resolve({"algo": "ppo"}, assignments=SMALL), folder).folder
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "run")
+
+
+def refused(done):
+    assert done.status == 2, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_no_link_in_a_run_folder_is_followed_in_writing(finished, run_command, tmp_path):
+    """Each file and folder in turn lies elsewhere, and a link leads there."""
+    every = sorted(path.relative_to(finished) for path in finished.rglob("*"))
+    assert len(every) > 12
+    for number, name in enumerate(every):
+        run, precious = tmp_path / f"run {number}", tmp_path / f"precious {number}"
+        shutil.copytree(finished, run)
+        (run / name).rename(precious)
+        (run / name).symlink_to(precious)
+        before = contents(precious)
+        told = refused(run_command(train.main, "--resume", run, "--timesteps", 160, "--quiet"))
+        assert "symbolic link" in told
+        assert contents(precious) == before, name
+
+
+def contents(path):
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    return {file: file.read_bytes() for file in files}
+
+
+def test_a_lock_or_a_log_that_is_a_link_is_not_written_through(tmp_path, run_command):
+    precious = tmp_path / "precious"
+    precious.write_text("a" * 1000)
+    run = tmp_path / "new"
+    run.mkdir()
+    (run / lock.NAME).symlink_to(precious)
+    assert "symbolic link; remove it" in refused(
+        run_command(train.main, *COMMAND, "--run-dir", run)
+    )
+    event = "events.out.tfevents.1"
+    for name in (logs.ROWS, event):
+        (run / name).symlink_to(precious)
+    logs.open_log(run, b"a,b\n", {event: 10}).close()
+    (run / checkpoint_files.FOLDER).symlink_to(tmp_path)
+    (tmp_path / ".other").mkdir()
+    with pytest.raises(NotADirectoryError):
+        checkpoint_files.write(run, 5, {}, {})
+    assert (tmp_path / ".other").is_dir()
+    assert precious.read_text() == "a" * 1000
+
+
+@pytest.mark.parametrize("left", [["start", "players"], ["phase_1.yaml"], [".config.yaml.7.tmp"]])
+def test_a_run_that_was_stopped_before_it_began_begins_anew(left, run_command, tmp_path):
+    run = tmp_path / "run"
+    for name in (".lock", *left):
+        place = run / name if "." in name else run / name / "config.yaml"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("")
+    told = refused(run_command(train.main, "--resume", run))
+    assert f"use the command that began it once more, with --run-dir {run}" in told
+    done = run_command(train.main, *COMMAND, "--run-dir", run)
+    assert done.status == 0, done.stderr
+    assert not any((run / name).exists() for name in left)
+
+
+@pytest.mark.parametrize(
+    "kept", [["notes.txt"], [".lock", "notes.txt"], ["start"], [".lock", "a.tmp"]]
+)
+def test_a_folder_with_anything_else_in_it_is_left_alone(kept, run_command, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in kept:
+        (run / name).write_text("")
+    told = refused(run_command(train.main, *COMMAND, "--run-dir", run))
+    assert "exists and is not an empty folder; choose another" in told
+    assert sorted(path.name for path in run.iterdir()) == sorted(kept)
+
+
+def test_the_configuration_is_the_first_file_of_a_run(tmp_path):
+    disk = Disk(tmp_path / "run")
+    with failing(disk):
+        train_run(resolve({"algo": "ppo"}, assignments=SMALL), disk.folder)
+    written = [call for call in disk.calls if call.startswith(("open", "rename", "replace"))]
+    assert written[0] == "open .lock"
+    assert re.fullmatch(r"open \.config\.yaml\.\d+\.tmp", written[1])
+
+
+def test_a_run_that_is_killed_while_it_is_made_longer_is_not_finished(
+    run, monkeypatch, run_command
+):
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_folder, "write_whole", after_one(run_folder.write_whole, die))
+        done = run_command(train.main, "--resume", run, "--timesteps", 160, "--quiet")
+        assert done.status == 130
+    assert not beginning.is_finished(run)
+    done = run_command(train.main, "--resume", run, "--timesteps", 160, "--quiet")
+    assert "trained 160 steps" in done.stderr
+
+
+def after_one(real, then):
+    calls = []
+
+    def called(*arguments):
+        calls.append(arguments)
+        return real(*arguments) if len(calls) == 1 else then()
+
+    return called
+
+
+def test_a_length_that_cannot_be_leaves_the_run_as_it_is(run, run_command):
+    before = (run / "config.yaml").read_bytes()
+    told = refused(run_command(train.main, "--resume", run, "--timesteps", 10**13))
+    assert "timesteps = 10000000000000" in told
+    assert (run / "config.yaml").read_bytes() == before
+    assert beginning.is_finished(run)
+
+
+@pytest.mark.parametrize("made", ["[" * 100_000, "9" * 5000, "[]", "\x00"])
+def test_versions_that_are_no_versions_are_none(made, run):
+    (run / beginning.VERSIONS).write_text(made)
+    assert beginning.read_versions(run) == {}
+
+
+def test_versions_that_are_a_pipe_are_not_waited_for(run):
+    (run / beginning.VERSIONS).unlink()
+    os.mkfifo(run / beginning.VERSIONS)
+    assert beginning.read_versions(run) == {}
+
+
+def test_a_folder_that_is_gone_is_not_said_to_hold_a_checkpoint(tmp_path, monkeypatch):
+    write = checkpoint_files.write
+
+    def write_and_remove(*arguments):
+        write(*arguments)
+        shutil.rmtree(tmp_path / "run")
+
+    monkeypatch.setattr(checkpoint_files, "write", write_and_remove)
+    with pytest.raises(InputError, match="the folder is gone, so train anew"):
+        train_run(resolve({"algo": "ppo"}, assignments=SMALL), tmp_path / "run")
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_a_disk_that_fails_at_any_call_costs_no_more_than_that(lasting, tmp_path):
+    """A sample of the calls; ``python -m tests.soak.break_disk`` takes them all."""
+    calls, expected = break_disk.undisturbed("ppo", tmp_path / "whole")
+    for at in range(3 + lasting, len(calls), len(calls) // 5):
+        error = break_disk.ERRORS[at % len(break_disk.ERRORS)]
+        told = break_disk.attempt("ppo", Disk(tmp_path / "run", at, error, lasting), expected)
+        assert not told, (calls[at - 1], told)
