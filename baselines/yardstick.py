@@ -12,6 +12,7 @@ from baselines.optimum.chain_bound import ChainBound, chain_bound
 from baselines.optimum.chain_hindsight import STORE_DAYS, chain_hindsight, hindsight_reference
 from baselines.optimum.reference import Reference
 from baselines.policy import Policy
+from baselines.serial_chain import serial_chain
 from baselines.supply_chain_rules import reference_team
 from inventory.batch import Trace
 from inventory.errors import InputError, choose
@@ -49,7 +50,8 @@ def yardstick(problem: str, parameters: Any, measure: str = "return") -> Yardsti
     the long-run average of a single store that loses sales, its supply without limit. What the
     stores earn has two upper bounds, and the lower one counts: that of single stores, who know the
     law of demand, and that in hindsight, which knows the warehouse's shortages and needs no law.
-    What other tiers earn has none.
+    What other tiers earn has none, but that all agents together have an optimum where the chain
+    is a serial system.
     """
     if choose("problem", problem, ["cash", "stores"]) == "stores":
         return _supply_chain_yardstick(parameters, measure)
@@ -66,13 +68,24 @@ def yardstick(problem: str, parameters: Any, measure: str = "return") -> Yardsti
 
 def _supply_chain_yardstick(parameters: SupplyChainParameters, measure: str) -> Yardstick:
     """Return the long-run optimum of a single store, or upper bounds on what the stores earn."""
+    if measure == "system_return":
+        return _of_serial_system(parameters)
     if measure != "return":
         return Yardstick(None, None)
     optimum = None if parameters.demand_data is not None else average_optimum(parameters)
     if optimum is not None:
         reference = average_reference(parameters, optimum)
-        return Yardstick(lambda _: reference, reference_team(store=optimum.rule))
+        rule = None if parameters.limited else reference_team(store=optimum.rule)
+        return Yardstick(lambda _: reference, rule)
     return Yardstick(partial(_least_bound, parameters, chain_bound(parameters)), None)
+
+
+def _of_serial_system(parameters: SupplyChainParameters) -> Yardstick:
+    """Return the optimum of all agents together, where the chain is a serial system."""
+    serial = None if parameters.demand_data is not None else serial_chain(parameters)
+    if serial is None or (reference := serial.reference(parameters)) is None:
+        return Yardstick(None, None)
+    return Yardstick(lambda _: reference, serial.team(*serial.solved().levels))
 
 
 def _least_bound(p: SupplyChainParameters, bound: ChainBound | None, trace: Trace) -> Reference:

@@ -1,0 +1,116 @@
+"""A warehouse with a single store whose customers wait: the chain as a serial system.
+
+The warehouse's echelon is stage 2 of `baselines.optimum.serial`, the store stage 1, reviewed daily
+and charged in the evening. The simulator charges what is on hand: units on their way to the store,
+whose cost is the same whatever is done, are free in it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from baselines.average_cost import NEGLIGIBLE, WARMUP_DAYS
+from baselines.optimum.reference import Reference
+from baselines.optimum.serial import EchelonLevels, SerialSystem, echelon_cost, solve_serial
+from baselines.stock_levels import StockLevels
+from baselines.supply_chain_rules import reference_team
+from baselines.team import TeamPolicy
+from baselines.warehouse_rules import EchelonBaseStock
+from inventory.errors import InputError
+from inventory.supply_chain_parameters import SupplyChainParameters
+from inventory.supply_chain_sites import Lane
+
+
+@dataclass(frozen=True)
+class SerialChain:
+    """A chain that is a serial system.
+
+    Attributes
+    ----------
+    system : SerialSystem
+        Its two stages.
+    """
+
+    system: SerialSystem
+
+    def solved(self) -> EchelonLevels:
+        """Return the best levels and what they cost, units under way left out [money/day]."""
+        return self._on_hand(solve_serial(self.system))
+
+    def cost_of(self, *levels: float) -> EchelonLevels:
+        """Return what levels of the store and of the warehouse's echelon cost, as `solved`."""
+        return self._on_hand(echelon_cost(self.system, levels))
+
+    def _on_hand(self, found: EchelonLevels) -> EchelonLevels:
+        return EchelonLevels(found.levels, found.cost - self.system.under_way)
+
+    def team(self, store: float, echelon: float) -> TeamPolicy:
+        """Return the base-stock policies of all agents with these levels [units]."""
+        return reference_team(
+            store=StockLevels(store), warehouse=EchelonBaseStock(echelon / self.system.mean)
+        )
+
+    def reference(self, parameters: SupplyChainParameters) -> Reference | None:
+        """Return what all agents' returns add up to at best, or None for a short episode.
+
+        Every day costs the least average, on average, at least, if the echelon's stock of a day is
+        counted with the store's of a lead time later. What a policy can spare by knowing the last
+        day is the cost of the echelon's stock in the lead time before it, which has to be
+        negligible; and the first days must not count.
+        """
+        best, days = self.solved(), parameters.horizon - parameters.warmup_days
+        spared = self.system.holding_costs[1] * self.system.lead_times[0] * best.levels[1]
+        total = best.cost * days
+        if parameters.warmup_days < WARMUP_DAYS or spared > NEGLIGIBLE * total:
+            return None
+        note = (
+            f"Long-run average optimum of the serial system, {best.cost:.4f} a day, times the "
+            f"{days} days that count; echelon base-stock levels {best.levels[0]:g} and "
+            f"{best.levels[1]:g}. A policy that knew the last day could spend about {spared:.2g} "
+            "less."
+        )
+        return Reference("optimum", -total, note)
+
+
+def serial_chain(parameters: SupplyChainParameters) -> SerialChain | None:
+    """Return the serial system that the parameters describe, if they describe one.
+
+    One store with one SKU, whose customers wait for it, and Poisson demand of one law on every day;
+    money as the objective, without a fixed cost; a supplier that never fails and can ship all that
+    is ordered; holding that costs more at the store than at the warehouse; and every whole number
+    of units up to the largest demand that is met on offer to both.
+    """
+    p = parameters
+    if p.num_stores != 1 or len(p.sku) != 1 or p.objective != "cost" or not p.backlog:
+        return None
+    (lane,), (means, stds) = p.lanes(), p.demand_moments()
+    steady = np.ptp(means) == 0.0 and np.ptp(stds) == 0.0
+    if not steady or lane.sku.demand_model != "poisson" or not _unhindered(lane):
+        return None
+    try:
+        system = SerialSystem(
+            (lane.store.holding_cost, lane.warehouse.holding_cost),
+            (lane.store.lead_time, p.supplier_lead_time(lane)),
+            lane.store.stockout_cost,
+            "poisson",
+            float(means.flat[0]),
+        )
+    except InputError:
+        return None
+    return SerialChain(system) if _on_offer(lane, system.mean) else None
+
+
+def _unhindered(lane: Lane) -> bool:
+    """Whether nothing but lead times stands in the way of an order."""
+    capacity = lane.supplier.production_capacity >= max(lane.warehouse.order_units)
+    free = lane.store.fixed_cost == 0.0 and not lane.store.limited
+    short = np.isfinite(lane.warehouse.initial_on_hand)
+    return bool(capacity and free and short and lane.supplier.reliability == 1.0)
+
+
+def _on_offer(lane: Lane, mean: float) -> bool:
+    """Whether all orders that follow a day's demand can be placed."""
+    largest = int(mean + 6.0 * np.sqrt(mean)) + 1
+    grids: tuple[Any, ...] = (lane.store.order_units or (), lane.warehouse.order_units)
+    return all(set(range(largest + 1)) <= set(grid) for grid in grids)
