@@ -180,9 +180,9 @@ def _about(past: PastOrders, parameters: Any) -> str:
     """Return what a reader of the row of past orders must know."""
     mended = "".join(f" ({told})" for told in past.table.mended)
     return (
-        f"actual_orders: those of {past.table.name}{mended}, day by day; of what can be ordered "
-        "the nearest, the rest with the next order. What stores really held when a window began is "
-        f"not known: as for all policies {parameters.demand_data.initial_days:g} days of their "
+        f"actual_orders: those of {past.table.name}{mended}, day by day, whatever "
+        "quantities are on offer. What stores really held when a window began is not known: as for "
+        f"all policies {parameters.demand_data.initial_days:g} days of their "
         "mean demand, and nothing under way. So it tells how good the orders were, not what the "
         "past did cost."
     )

@@ -67,9 +67,11 @@ HISTORY_BASELINES: dict[str, Baseline] = {
     "random": _random("return"),
     "newsvendor_average": lambda *_: reference_team(store=history.RollingNewsvendor("average")),
     "newsvendor_weekday": lambda *_: reference_team(store=history.RollingNewsvendor("weekday")),
+    "newsvendor_smoothing": lambda *_: reference_team(store=history.RollingNewsvendor("smoothing")),
     "tuned_reorder_point": TunedRule(history.rolling_reorder_family),
     "tuned_base_stock": TunedRule(lambda _: history.rolling_family("average")),
     "tuned_weekday": TunedRule(lambda _: history.rolling_family("weekday")),
+    "tuned_smoothing": TunedRule(lambda _: history.rolling_family("smoothing")),
 }
 """Baselines of the stores where demand comes from a file, so that nobody knows its law."""
 

@@ -2,51 +2,35 @@ r"""Stock rules for demand of a file, whose law nobody knows: they forecast from
 
 All act on the inventory position IP. On the morning of day t, with the store's lead time L and r
 days to the next day of review (1 where the store may order on every day), an order decides what
-the store has for the L + r days t .. t + r + L - 1, and F_t is the forecast of their demand:
-
-* ``"average"``: L + r times the mean of the last 7 days;
-* ``"weekday"``: for each day the mean of the last four same weekdays (seasonal naive).
+the store has for the L + r days t .. t + r + L - 1, and F_t is the forecast of their demand (see
+`baselines.rolling_forecast`).
 
 ``mu_t`` is the mean of the last 28 days [units/day], ``sigma_t`` their deviation. Levels that are
 tuned, and errors of forecasts, come from training days.
 """
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from baselines.rolling_forecast import WEEK, ForecastName, forecast_errors, make_forecast
 from baselines.stock_rule import StoreRule, Values
 from baselines.supply_chain_rules import reference_team
 from baselines.team import TeamPolicy
 from baselines.tuning import Family
 from inventory.errors import InputError
-from inventory.store_history import KNOWN_DAYS, StoreHistory
+from inventory.store_history import KNOWN_DAYS
 from inventory.store_order_law import WEEKDAYS
-from inventory.store_past import Past
 from inventory.supply_chain import SupplyChainBatch
 from inventory.supply_chain_parameters import SupplyChainParameters
 from inventory.supply_chain_sites import StoreParameters
-
-Forecast = Literal["average", "weekday"]
-WEEK = 7
-
-
-def coming(past: Past, day: int, days: NDArray[np.int64], forecast: Forecast) -> Values:
-    """Return the forecast of the demand of `days` days, by world, shape (worlds, N) [units]."""
-    if forecast == "average":
-        return days[:, None] * past.recent(day, WEEK)[0]
-    ahead = np.arange(days.max())[:, None] < days
-    total: Values = (past.same_weekday(day, len(ahead)) * ahead[..., None]).sum(axis=0)
-    return total
 
 
 class HistoryRule(StoreRule):
     """What rules have in common that forecast from the days before."""
 
-    def __init__(self, forecast: Forecast, **values: ArrayLike) -> None:
+    def __init__(self, forecast: ForecastName, **values: ArrayLike) -> None:
         super().__init__(**values)
-        self.forecast: Forecast = forecast
+        self.forecast: ForecastName = forecast
 
     def __repr__(self) -> str:
         told = super().__repr__().partition("(")[2]
@@ -56,6 +40,8 @@ class HistoryRule(StoreRule):
         if parameters.history is None:
             raise InputError(f"{type(self).__name__} needs demand of a file; set demand_data")
         self._lead_time = max(lane.store.lead_time for lane in parameters.lanes())
+        days = self._lead_time + parameters.longest_review_gap
+        self._forecast = make_forecast(self.forecast, parameters.history, days)
 
     def _days(self, chain: SupplyChainBatch) -> NDArray[np.int64]:
         """Return L + r, shape (worlds,)."""
@@ -63,7 +49,7 @@ class HistoryRule(StoreRule):
 
     def _coming(self, chain: SupplyChainBatch) -> Values:
         assert chain.past is not None  # noqa: S101  (see _prepare)
-        return coming(chain.past, chain.day, self._days(chain), self.forecast)
+        return self._forecast(chain.past, chain.day, self._days(chain), chain.lane_of)
 
     def _recent(self, chain: SupplyChainBatch) -> tuple[Values, Values]:
         assert chain.past is not None  # noqa: S101
@@ -75,7 +61,7 @@ class RollingBaseStock(HistoryRule):
 
     Parameters
     ----------
-    forecast : {"average", "weekday"}
+    forecast : {"average", "weekday", "smoothing"}
         How F_t is made.
     cover, safety_factor : array_like
         k [forecasts] and z [standard deviations].
@@ -88,7 +74,7 @@ class RollingBaseStock(HistoryRule):
 
     at_least_zero = ("cover",)
 
-    def __init__(self, forecast: Forecast, cover: ArrayLike, safety_factor: ArrayLike) -> None:
+    def __init__(self, forecast: ForecastName, cover: ArrayLike, safety_factor: ArrayLike) -> None:
         super().__init__(forecast, cover=cover, safety_factor=safety_factor)
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
@@ -135,7 +121,7 @@ class RollingNewsvendor(HistoryRule):
     Journal of Production Economics 140(2) (quantiles of forecast errors).
     """
 
-    def __init__(self, forecast: Forecast) -> None:
+    def __init__(self, forecast: ForecastName) -> None:
         super().__init__(forecast)
 
     def _prepare(self, parameters: SupplyChainParameters) -> None:
@@ -147,14 +133,11 @@ class RollingNewsvendor(HistoryRule):
             gaps = np.array(lane.store.review_gaps)
             reviews = np.isin(WEEKDAYS, lane.store.review_days)
             for gap in set(gaps[reviews].tolist()):
-                self._errors[gap, sku] = error_quantiles(
-                    history,
-                    sku,
-                    self._lead_time + gap,
-                    self.forecast,
-                    _fractile(parameters, lane.store, gap),
-                    np.flatnonzero(reviews & (gaps == gap)),
-                )
+                days = self._lead_time + gap
+                errors, weekdays = forecast_errors(history, sku, days, self._forecast)
+                some = errors[np.isin(weekdays, np.flatnonzero(reviews & (gaps == gap)))]
+                fractile = _fractile(parameters, lane.store, gap)
+                self._errors[gap, sku] = np.quantile(some, fractile, axis=0)
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
         errors = self._errors[chain.review_gap(), chain.lane_of]
@@ -169,51 +152,7 @@ def _fractile(parameters: SupplyChainParameters, store: StoreParameters, gap: in
     return under / max(under + over, 1e-300)
 
 
-def error_quantiles(
-    history: StoreHistory,
-    sku: int,
-    days: int,
-    forecast: Forecast,
-    fractile: float,
-    weekdays: ArrayLike = tuple(range(WEEK)),
-) -> Values:
-    """Return a quantile of ``(D_t + ... + D_(t+days-1) - F_t) / mu_t`` over the training days.
-
-    Parameters
-    ----------
-    history : StoreHistory
-        The demand of a file.
-    sku : int
-        Index of the SKU.
-    days, forecast : int, str
-        How many days F_t is for, and how it is made.
-    fractile : float
-        Which quantile.
-    weekdays : array_like
-        Of the days t, Monday 0.
-
-    Returns
-    -------
-    ndarray
-        Shape (N,).
-    """
-    own = history.training[:, sku]
-    at = np.arange(KNOWN_DAYS, len(own) - days + 1)
-    at = at[np.isin((history.table.first_day.weekday() + at) % WEEK, weekdays)]
-    if at.size < 2:
-        raise InputError(f"{history.table.name}: the training period is too short for a forecast")
-    total = np.concatenate([np.zeros((1, own.shape[1])), np.cumsum(own, axis=0)])
-    actual = total[at + days] - total[at]
-    level = np.maximum((total[at] - total[at - KNOWN_DAYS]) / KNOWN_DAYS, 1e-9)
-    if forecast == "average":
-        expected = days * (total[at] - total[at - WEEK]) / WEEK
-    else:
-        expected = sum(own[at + j % WEEK - WEEK * m] / 4 for j in range(days) for m in range(1, 5))
-    quantile: Values = np.quantile((actual - expected) / level, fractile, axis=0)
-    return quantile
-
-
-def rolling_family(forecast: Forecast) -> Family:
+def rolling_family(forecast: ForecastName) -> Family:
     """Return the base-stock policies on a rolling forecast."""
 
     def make(cover: Values, safety_factor: Values) -> TeamPolicy:

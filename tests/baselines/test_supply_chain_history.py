@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 
 from baselines import supply_chain_families
-from baselines import supply_chain_history as rules
 from baselines.registry import HISTORY_BASELINES, make_baselines
+from baselines.rolling_forecast import forecast_errors, make_forecast
+from baselines.supply_chain_history import RollingNewsvendor
 from inventory.errors import InputError, validated
 from inventory.problems import PROBLEMS
-from inventory.store_history import KNOWN_DAYS
+from inventory.store_history import KNOWN_DAYS, StoreDemand, store_history
+from inventory.store_past import Past
 from inventory.supply_chain import SupplyChainBatch
 from inventory.supply_chain_parameters import SupplyChainParameters
 
@@ -30,23 +32,64 @@ def weekly(tmp_path):
 def test_forecasts_are_of_the_days_until_the_next_order_can_arrive(weekly):
     batch = SupplyChainBatch(weekly, 50, split="evaluation")
     batch.reset()
+    days, sku = np.full(50, 2), np.zeros(50, np.int64)
+    forecast = {
+        name: make_forecast(name, weekly.history, 2) for name in ("average", "weekday", "smoothing")
+    }
     for day in range(12):
         ahead = batch.past.demand[KNOWN_DAYS + day :][:2, :, 0].sum(axis=0)
-        np.testing.assert_allclose(
-            rules.coming(batch.past, day, np.full(50, 2), "weekday")[:, 0], ahead
-        )
-        average = rules.coming(batch.past, day, np.full(50, 2), "average")[:, 0]
-        np.testing.assert_allclose(average, 2 * WEEK.mean())
+        for name in ("weekday", "smoothing"):
+            told = forecast[name](batch.past, day, days, sku)
+            np.testing.assert_allclose(told[:, 0], ahead)
+        average = forecast["average"](batch.past, day, days, sku)
+        np.testing.assert_allclose(average[:, 0], 2 * WEEK.mean())
+
+
+@pytest.mark.parametrize("name", ["average", "weekday", "smoothing"])
+def test_forecasts_know_nothing_of_the_days_to_come(weekly, name):
+    batch = SupplyChainBatch(weekly, 20, split="evaluation")
+    batch.reset()
+    past, days, sku = batch.past, np.full(20, 2), np.zeros(20, np.int64)
+    forecast = make_forecast(name, weekly.history, 2)
+    changed = past.demand.copy()
+    changed[KNOWN_DAYS + 5 :] += 1000
+    other = Past(changed, past.start, batch.parameters.mean_demand()[0])
+    np.testing.assert_array_equal(forecast(other, 5, days, sku), forecast(past, 5, days, sku))
+    assert (forecast(other, 12, days, sku) > forecast(past, 12, days, sku)).all()
+
+
+def test_smoothing_forgets_as_fast_as_the_level_moves(tmp_path):
+    rng = np.random.default_rng(1)
+    usual = WEEK[np.arange(DAYS.size) % 7]
+    moving = np.exp(np.cumsum(rng.normal(0, 0.15, DAYS.size)))
+    steady = rng.gamma(4, 0.25, DAYS.size)
+    chosen = {}
+    for name, factor in (("moving", moving), ("steady", steady)):
+        path = tmp_path / f"{name}.csv"
+        rows = [f"{day},{x}" for day, x in zip(DAYS, usual * factor, strict=True)]
+        path.write_text("\n".join(["date,shop", *rows]))
+        history = store_history(StoreDemand(file=path, decimal="."))
+        chosen[name] = make_forecast("smoothing", history, 2)
+        error = {
+            other: np.square(
+                forecast_errors(history, 0, 2, make_forecast(other, history, 2))[0]
+            ).mean()
+            for other in ("average", "weekday", "smoothing")
+        }
+        assert error["smoothing"] == min(error.values())
+    assert chosen["moving"].discount < chosen["steady"].discount
 
 
 def test_errors_of_forecasts_are_those_of_the_training_days(weekly):
-    weekday = rules.error_quantiles(weekly.history, 0, 2, "weekday", 0.5)
-    average = rules.error_quantiles(weekly.history, 0, 2, "average", 0.99)
-    np.testing.assert_allclose(weekday[0], 0, atol=1e-12)
-    assert average[0] == pytest.approx((90 - 60) / 30)  # Fridays and Saturdays
-    assert abs(weekday[1]) < 0.2
-    high = rules.error_quantiles(weekly.history, 0, 2, "weekday", 0.99)
-    assert 0.3 < high[1] < 0.8
+    def quantile(name, q):
+        forecast = make_forecast(name, weekly.history, 2)
+        return np.quantile(forecast_errors(weekly.history, 0, 2, forecast)[0], q, axis=0)
+
+    np.testing.assert_allclose(quantile("weekday", 0.5)[0], 0, atol=1e-12)
+    assert quantile("average", 0.99)[0] == pytest.approx((90 - 60) / 30)  # Fridays and Saturdays
+    assert abs(quantile("weekday", 0.5)[1]) < 0.2
+    assert 0.3 < quantile("weekday", 0.99)[1] < 0.8
+    assert quantile("smoothing", 0.99)[1] < quantile("weekday", 0.99)[1]
 
 
 def test_the_newsvendor_on_weekdays_orders_what_is_needed(weekly):
@@ -80,4 +123,4 @@ def test_rivals_of_a_file_are_tuned_on_its_training_days(weekly, monkeypatch):
 def test_a_rule_for_files_needs_a_file():
     batch = SupplyChainBatch(validated(SupplyChainParameters, {}), 2)
     with pytest.raises(InputError, match="needs demand of a file; set demand_data"):
-        rules.RollingNewsvendor("average").bind(batch)
+        RollingNewsvendor("average").bind(batch)

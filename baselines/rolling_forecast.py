@@ -1,0 +1,136 @@
+r"""Forecasts of demand of a file from the days before, for the L + r days that an order is for.
+
+* ``"average"``: L + r times the mean of the last 7 days;
+* ``"weekday"``: for each day the mean of the last four same weekdays (seasonal naive);
+* ``"smoothing"``: each weekday's factor c times a level that forgets, ``F_t = a_t sum_j c_(t+j)``
+  with ``a_t = sum_k w^k D_(t-k) / sum_k w^k c_(t-k)`` over the last 28 days.
+
+Factors and the discount w come from training days.
+
+References
+----------
+Brown (1963), Smoothing, Forecasting and Prediction of Discrete Time Series, chapters 9 and 12:
+discounted least squares, here of ``D = a c`` with weights ``w^k / c``; Hyndman and Athanasopoulos
+(2021), Forecasting: Principles and Practice, 3rd ed., sections 5.2 and 8.1.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inventory.errors import InputError
+from inventory.store_history import KNOWN_DAYS, StoreHistory
+from inventory.store_past import Past
+
+Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
+ForecastName = Literal["average", "weekday", "smoothing"]
+Forecast = Callable[[Past, int, Whole, Whole], Floats]
+"""From what is known, the day t, the number of days and the SKU of each world to F_t [units],
+shape (worlds, N)."""
+
+WEEK = 7
+DISCOUNTS = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.5)
+
+
+def make_forecast(name: ForecastName, history: StoreHistory, days: int) -> Forecast:
+    """Return a forecast; `days` is how many days it is mostly for."""
+    if name == "smoothing":
+        return _best_smoothing(history, days)
+    return {"average": _average, "weekday": _weekday}[name]
+
+
+def _average(past: Past, day: int, days: Whole, sku: Whole) -> Floats:
+    del sku
+    return days[:, None] * past.recent(day, WEEK)[0]
+
+
+def _weekday(past: Past, day: int, days: Whole, sku: Whole) -> Floats:
+    del sku
+    ahead = np.arange(days.max())[:, None] < days
+    total: Floats = (past.same_weekday(day, len(ahead)) * ahead[..., None]).sum(axis=0)
+    return total
+
+
+class Smoothing:
+    """Weekday factors and a level that forgets.
+
+    Parameters
+    ----------
+    factors : ndarray
+        Each weekday's demand over that of all days, shape (SKUs, 7, N), Monday first.
+    discount : float
+        w, what a day counts beside the one after it.
+    """
+
+    def __init__(self, factors: Floats, discount: float) -> None:
+        self.factors, self.discount = factors, discount
+
+    def __call__(self, past: Past, day: int, days: Whole, sku: Whole) -> Floats:
+        """Return F_t."""
+        back = np.arange(1, KNOWN_DAYS + 1)
+        weight = (self.discount**back)[:, None, None]
+        known = (weight * past.demand[day + KNOWN_DAYS - back]).sum(axis=0)
+        usual = (weight * self._factors(past, day - back, sku)).sum(axis=0)
+        ahead = np.arange(days.max())
+        coming = self._factors(past, day + ahead, sku) * (ahead[:, None] < days)[..., None]
+        forecast: Floats = known / np.maximum(usual, 1e-9) * coming.sum(axis=0)
+        return forecast
+
+    def _factors(self, past: Past, days: NDArray[np.integer], sku: Whole) -> Floats:
+        weekdays = (past.start + days[:, None] - 1) % WEEK  # ordinal 1 was a Monday
+        factors: Floats = self.factors[sku, weekdays]
+        return factors
+
+
+def _best_smoothing(history: StoreHistory, days: int) -> Smoothing:
+    """Return the smoothing with the least squared errors on training days."""
+    factors = _weekday_factors(history)
+    scores = []
+    for discount in DISCOUNTS:
+        one = Smoothing(factors, discount)
+        errors = [forecast_errors(history, k, days, one)[0] for k in range(len(factors))]
+        scores.append(sum(float(np.square(error).sum()) for error in errors))
+    return Smoothing(factors, DISCOUNTS[int(np.argmin(scores))])
+
+
+def _weekday_factors(history: StoreHistory) -> Floats:
+    training = history.training
+    weekday = (history.table.first_day.weekday() + np.arange(len(training))) % WEEK
+    mean = np.maximum(training.mean(axis=0), 1e-9)
+    usual = [training[weekday == w].mean(axis=0) for w in range(WEEK)]
+    factors: Floats = np.stack(usual, axis=1) / mean[:, None]
+    return factors
+
+
+def forecast_errors(
+    history: StoreHistory, sku: int, days: int, forecast: Forecast
+) -> tuple[Floats, Whole]:
+    """Return ``(D_t + ... + D_(t+days-1) - F_t) / mu_t`` for every training day t with a past.
+
+    mu_t is the mean of the 28 days before.
+
+    Returns
+    -------
+    errors, weekdays : ndarray
+        Shape (training days, N), and the days' weekdays, Monday 0.
+
+    Raises
+    ------
+    InputError
+        If the training period is too short.
+    """
+    own = history.training[:, sku]
+    at = np.arange(KNOWN_DAYS, len(own) - days + 1)
+    if at.size < 2:
+        raise InputError(f"{history.table.name}: the training period is too short for a forecast")
+    windows = own[at + np.arange(-KNOWN_DAYS, days)[:, None]]
+    start = at + history.table.first_day.toordinal()
+    past = Past(windows, start, history.mean[sku])
+    ahead, which = np.full(at.size, days), np.full(at.size, sku)
+    expected = forecast(past, 0, ahead, which)
+    level = np.maximum(past.recent(0, KNOWN_DAYS)[0], 1e-9)
+    errors: Floats = (windows[KNOWN_DAYS:].sum(axis=0) - expected) / level
+    return errors, (start - 1) % WEEK
