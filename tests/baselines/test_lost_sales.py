@@ -9,6 +9,7 @@ from baselines.optimum.lost_sales import (
     base_stock_cost,
     best_base_stock,
     best_capped_base_stock,
+    reorder_cost,
     solve_lost_sales,
 )
 from baselines.optimum.lost_sales_problem import LostSales, order_limits, poisson
@@ -155,6 +156,12 @@ def test_no_base_stock_undercuts_the_optimum(store, level, cap):
     bound = solve_lost_sales(store).cost.lower
     assert base_stock_cost(store, level).upper >= bound
     assert base_stock_cost(store, level, cap).upper >= bound
+
+
+@given(stores(), st.integers(0, 8), st.integers(1, 6))
+def test_no_reorder_point_undercuts_the_optimum(store, point, more):
+    bound = solve_lost_sales(store).cost.lower
+    assert reorder_cost(store, point, point + more).upper >= bound
 
 
 @given(stores())
