@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from baselines.optimum.reference import Reference
 from baselines.policy import Policy
 from baselines.registry import make_random
-from evaluation.money import money_notes
+from evaluation.money import Money, money_of
 from evaluation.rollout import Progress, rollout
 from evaluation.statistics import (
     Estimate,
@@ -121,6 +121,8 @@ class Comparison:
         The control variates that the means use; empty for plain means.
     notes : tuple of str
         What a reader of the intervals must know besides.
+    money : Money or None
+        What agents save against rules, where returns are money and demand is that of a file.
     """
 
     problem: str
@@ -131,6 +133,7 @@ class Comparison:
     policies: dict[str, PolicyResult]
     control_variates: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    money: Money | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as strictly valid JSON values: no NaN, no infinity, but null."""
@@ -145,6 +148,7 @@ class Comparison:
             "policies": {name: result.to_json() for name, result in self.policies.items()},
             "control_variates": list(self.control_variates),
             "notes": list(self.notes),
+            **({} if self.money is None else {"money": self.money.to_json()}),
         }
         return {name: _finite(value) for name, value in values.items()}
 
@@ -208,8 +212,12 @@ def compare(
     told = (n for n in policies if n.startswith("tuned_") or n.endswith("_free"))
     notes += tuple(f"{name}: {policies[name]!r}" for name in told)
     results = _results({n: _headed(t, measure) for n, t in totals.items()}, target, estimator)
-    notes = (*money_notes(parameters, results), *notes) if measure == "return" else notes
-    return Comparison(problem.name, episodes, seed, measure, target, results, variates, notes)
+    money = money_of(parameters, results, estimator) if measure == "return" else None
+    if money is not None:
+        notes = (*map(money.told, money.rivals), *notes)
+    return Comparison(
+        problem.name, episodes, seed, measure, target, results, variates, notes, money
+    )
 
 
 def _headed(totals: Totals, measure: str) -> Totals:

@@ -36,12 +36,14 @@ class Words:
     @property
     def headline(self) -> str:
         """The result in a sentence or two."""
+        money = self._c.money
+        if money is not None and money.rivals:
+            who = self._who(len(money.agents))
+            first, *others = money.rivals
+            return " ".join([money.told(first, who), *(money.told(o, "It") for o in others)])
         value, (low, high) = self._earned()
-        who = "The agent"
         seeds = self._m.results.seeds
-        if seeds is not None:
-            failed = f" ({len(seeds.failed)} failed)" if seeds.failed else ""
-            who = f"The recipe, over {len(seeds.seeds)} seeds{failed},"
+        who = self._who(len(seeds.seeds) if seeds else 1)
         bounds = f"95% interval {self._n(low)} to {self._n(high)}"
         told = f"{who} earns {self._n(value)} per episode ({bounds})."
         rival = self._m.rival
@@ -54,6 +56,13 @@ class Words:
         clear = "" if low > 0 or high < 0 else ", so it may be chance"
         amount = number(abs(mean), digits)
         return f"{told} That is {amount} {word} than {rival}, the {tuned} ({bounds}{clear})."
+
+    def _who(self, number_of_seeds: int) -> str:
+        seeds = self._m.results.seeds
+        if seeds is None:
+            return "The agent"
+        failed = f" ({len(seeds.failed)} failed)" if seeds.failed else ""
+        return f"The recipe, over {number_of_seeds} seeds{failed},"
 
     def _earned(self) -> tuple[float, tuple[float, float]]:
         seeds = self._m.results.seeds
@@ -88,6 +97,9 @@ class Words:
         rival, seeds, policies = self._m.rival, self._m.results.seeds, self._c.policies
         name = "interquartile mean" if seeds else "mean return"
         tiles = [(name, self._n(value), f"95% CI {self._n(low)} to {self._n(high)}")]
+        if self._c.money is not None:
+            remark = f"fill rate {100 * self._c.money.fill_rate:.1f}%"
+            tiles.insert(0, ("cost per store and day", f"{self._c.money.cost:,.2f}", remark))
         if rival is not None:
             mean, low, high, digits = self._difference(rival)
             how = "over seeds" if seeds else "paired"

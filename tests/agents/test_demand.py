@@ -53,8 +53,13 @@ def test_a_run_on_a_file_is_held_against_rivals_on_later_days(run_command, tmp_p
     assert {"checkpoint", "tuned_weekday", "tuned_base_stock"} <= set(told["policies"])
     own = told["policies"]["checkpoint"]
     assert own["cost_per_day"] == pytest.approx(-own["return_mean"] / 10)
-    assert told["notes"][0].startswith("Money per store and day: checkpoint ")
-    assert "room for no more than 18 that share no day" in told["notes"][1]
+    assert told["money"]["cost_per_day"] == pytest.approx(own["cost_per_day"])
+    rivals = told["money"]["rivals"]
+    tuned = min(
+        (n for n in rivals if n.startswith("tuned")), key=lambda n: rivals[n]["cost_per_day"]
+    )
+    assert f"than {tuned}, the best tuned rule (95% interval of the saving" in told["notes"][0]
+    assert any("room for no more than 18 that share no day" in note for note in told["notes"])
     done = run_command(evaluate.main, "--checkpoint", run, "--episodes", 20, "--json")
     assert done.status == 0, done.stderr
     assert json.loads(done.stdout)["episodes"] == 20
@@ -63,7 +68,7 @@ def test_a_run_on_a_file_is_held_against_rivals_on_later_days(run_command, tmp_p
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--split", "2021-01-01"), "--split: is about a demand file; name one with --demand"),
+        (("--split", "2021-01-01"), "--split: is about a file of days; name one with --demand"),
         (("--demand", "sales.csv", "--stores", "3"), "--stores: the demand file says which"),
         (("--demand", "sales.csv", "--problem", "cash"), "--demand belongs to --problem stores"),
         (("--demand", "none.csv"), "no such file"),
