@@ -12,7 +12,7 @@ from baselines.optimum import chain_hindsight as module
 from baselines.optimum.chain_hindsight import chain_hindsight, hindsight_reference
 from baselines.policy import RandomPolicy
 from baselines.supply_chain_rules import reference_team
-from baselines.supply_chain_stock import Newsvendor
+from baselines.supply_chain_stock import Newsvendor, ReorderPoint
 from inventory.problems import PROBLEMS
 from inventory.supply_chain import SupplyChainBatch
 from inventory.supply_chain_parameters import SupplyChainParameters
@@ -161,7 +161,9 @@ def test_no_policy_beats_it_on_any_trace(p, seed):
     found = chain_hindsight(p, trace)
     assert np.isfinite(found.lost).all()
     assert (found.lost >= 0).all()
-    for policy in (RandomPolicy(seed), reference_team(), reference_team(store=Newsvendor())):
+    stores = (Newsvendor(), Newsvendor().freely(), ReorderPoint(2, 4).freely())
+    teams = (reference_team(store=store) for store in stores)
+    for policy in (RandomPolicy(seed), reference_team(), *teams):
         margin = 1e-6 * (1.0 + np.abs(found.unhindered) + found.lost)
         assert (played(policy, p, trace) <= found.values + margin).all()
 

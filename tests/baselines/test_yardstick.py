@@ -93,8 +93,8 @@ def test_no_rule_beats_the_bound(p, seed, safety, days):
     bound = yardstick("stores", p).reference(trace).value
     for store in (
         Newsvendor(),
-        CappedBaseStock(safety, cap_days=days),
-        ReorderPoint(days, 2 * days),
+        CappedBaseStock(safety, cap_days=days).freely(),
+        ReorderPoint(days, 2 * days).freely(),
     ):
         earned = rollout(STORES, p, reference_team(store=store), trace)["return"]
         error = earned.std() / np.sqrt(200)
