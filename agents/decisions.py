@@ -57,8 +57,8 @@ def decide(
     list of dict
         ``date``, ``store``, ``sku``, ``quantity`` [units], ``days_of_cover`` (stock, orders under
         way and this one over the mean demand expected in the coming week, None if that is 0),
-        ``stockout_chance`` before the next order can arrive (the errors that forecasts had on
-        training days, on this state),
+        ``stockout_chance`` before the order of the next day of review can arrive (the errors that
+        forecasts had on training days, on this state),
         ``baseline`` and ``baseline_quantity``, and ``unusual``: what the policy never saw the like
         of in training, empty if nothing.
     """
@@ -76,7 +76,7 @@ def decide(
     name, rule = _rule(run, baseline)
     theirs = _orders(batch, rule)
     names = batch.observation_names["store"]
-    seen = _seen(run, policy)
+    seen, gaps = _seen(run, policy), batch.review_gap()
     views = batch.by_tier(batch.observation())["store"]
     out = []
     for row, (sku, store) in enumerate(now.places):
@@ -91,7 +91,9 @@ def decide(
                 "quantity": round(order, 2),
                 "days_of_cover": _cover(batch, at, order),
                 "stockout_chance": _stockout(
-                    _past(batch), known, (sku, *at), (now.on_hand[row], due[row]), order
+                    *(_past(batch), known, (sku, *at), int(gaps[rows[row]])),
+                    (now.on_hand[row], due[row]),
+                    order,
                 ),
                 "baseline": name,
                 "baseline_quantity": round(float(theirs[at]), 2),
@@ -240,6 +242,7 @@ def _stockout(
     past: Past,
     known: StoreHistory,
     place: tuple[int, int, int],
+    gap: int,
     stock: tuple[float, Floats],
     order: float,
 ) -> float:
@@ -253,6 +256,8 @@ def _stockout(
         The training days.
     place : tuple of int
         SKU, world and store.
+    gap : int
+        Days to the next day of review.
     stock : tuple
         On hand [units], and what arrives in 1, 2 ... mornings, shape (lead time,) [units].
     order : float
@@ -260,21 +265,20 @@ def _stockout(
     """
     sku, world, store = place
     on_hand, due = stock
-    lead_time = len(due)
-    expected = past.same_weekday(0, lead_time + 1)[:, world, store]
+    count = len(due) + gap
+    expected = past.same_weekday(0, count)[:, world, store]
     days = known.training[:, sku, store]
-    first = np.arange(KNOWN_DAYS, len(days) - lead_time)
-    ahead = first[:, None] + np.arange(lead_time + 1)
-    weeks = 1 + np.arange(lead_time + 1) // 7
-    usual = np.mean(
-        [days[ahead - 7 * (weeks + m)] for m in range(4 - int(weeks.max()) + 1)], axis=0
-    )
+    first = np.arange(KNOWN_DAYS, len(days) - count + 1)
+    ahead = first[:, None] + np.arange(count)
+    weeks = 1 + np.arange(count) // 7
+    before = range(max(1, 4 - int(weeks.max()) + 1))
+    usual = np.mean([days[ahead - 7 * (weeks + m)] for m in before], axis=0)
     demand = expected * days[ahead] / np.maximum(usual, 1e-9 + 0.05 * known.mean[sku, store])
-    arriving = np.append(due, 0.0)
-    arriving[lead_time - 1 if lead_time else 0] += order
-    left = np.full(len(first), on_hand + (arriving[0] if not lead_time else 0.0))
-    short = np.zeros(len(first), np.bool_)
-    for j in range(lead_time + 1):
+    arriving = np.concatenate([[on_hand], due, np.zeros(gap)])
+    arriving[len(due)] += order
+    left, short = np.zeros(len(first)), np.zeros(len(first), np.bool_)
+    for j in range(count):
+        left += arriving[j]
         short |= demand[:, j] > left
-        left = np.maximum(left - demand[:, j], 0.0) + arriving[j]
+        left = np.maximum(left - demand[:, j], 0.0)
     return round(float(short.mean()), 3)

@@ -131,12 +131,18 @@ def average_reference(parameters: SupplyChainParameters, optimum: AverageOptimum
 
     The average times the days that count is called the optimum of an episode only if that forgets
     its start before they begin (`WARMUP_DAYS`) and is so long that knowing its last day is worth
-    next to nothing (`NEGLIGIBLE`). Of all other episodes it is made an upper bound.
+    next to nothing (`NEGLIGIBLE`). Of all other episodes it is made an upper bound, and of a store
+    with limits to its orders too, which only take choices away.
     """
     days = parameters.horizon - parameters.warmup_days
     total = optimum.cost * days
     told = f"Long-run average optimum, {optimum.cost:.4f} a day, times the {days} days that count"
     long = optimum.spared <= NEGLIGIBLE * total and parameters.warmup_days >= WARMUP_DAYS
+    if parameters.limited:
+        note = (
+            f"{told}, less {optimum.spared:.2g}: what a store without limits to its orders spends."
+        )
+        return Reference("upper_bound", optimum.spared - total, note)
     if long:
         note = (
             f"{told}. A policy that knew the last day could spend up to {optimum.spared:.2g} less. "
@@ -166,14 +172,14 @@ def solved_rules(parameters: SupplyChainParameters) -> list[Solved]:
         _solved_backlog,
         _solved_newsvendor,
     ]
-    if _one_free_store(parameters):
+    if _one_free_store(parameters) and not parameters.limited:
         for solver in solvers:
             found = solver(parameters)
             if found is not None:
                 return found
     raise InputError(
         "parameters: no textbook instance that is solved here: one store and SKU, objective=cost, "
-        "warehouse.initial_on_hand=.inf, the same demand on every day"
+        "warehouse.initial_on_hand=.inf, the same demand and orders without limits on every day"
     )
 
 

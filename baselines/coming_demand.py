@@ -123,7 +123,7 @@ def _largest_orders(lane: Lane, mean: Values, base: Values, window: int) -> Valu
     first = np.maximum(days - window, 0)
     forecast = (past[days] - past[first]) / np.maximum(days - first, 1)[:, None]
     forecast[0] = base
-    largest: Values = top * forecast
+    largest: Values = top * forecast * review_gaps(lane, len(mean))[:, None]
     return largest
 
 

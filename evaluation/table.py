@@ -24,6 +24,11 @@ HEADINGS = {
     "holding_cost": "holding cost",
     "on_hand": "on hand",
     "cost_per_day": "cost /day",
+    "holding_cost_per_day": "holding /day",
+    "stockout_cost_per_day": "stockout /day",
+    "ordering_cost_per_day": "ordering /day",
+    "ordering_cost": "ordering cost",
+    "owed": "units owed",
     "invalid_actions": "invalid actions",
     "store_return": "store return",
     "warehouse_return": "warehouse return",
@@ -39,9 +44,19 @@ NOT_SHOWN = {"stores": ("units_sold", "unmet_demand")}
 
 DISPENSABLE = {
     "cash": ("fill_rate", "units_sold", "unmet_demand", "final_cash"),
-    "stores": ("supplier_return", "on_hand", "holding_cost", "warehouse_return", "service_level"),
+    "stores": (
+        *("supplier_return", "on_hand", "holding_cost", "warehouse_return", "service_level"),
+        *("stockout_cost_per_day", "ordering_cost", "holding_cost_per_day", "owed"),
+        "ordering_cost_per_day",
+    ),
 }
 """Metrics left out, in this order, while a problem's table is wider than the terminal."""
+
+MONEY = ("cost_per_day", "holding_cost_per_day", "stockout_cost_per_day", "ordering_cost_per_day")
+"""What is spent per store and day, and its parts."""
+
+SAID_PER_DAY = ("holding_cost", "ordering_cost")
+"""Metrics of the whole episode that are left out where those are shown."""
 
 MEANINGS = {
     "return": "sum of a store's rewards, mean over the stores of a world",
@@ -66,6 +81,7 @@ def comparison_table(
     """
     known = {m for r in comparison.policies.values() for m in r.metrics}
     known -= set(NOT_SHOWN.get(comparison.problem, ()))
+    known -= set(SAID_PER_DAY if "cost_per_day" in known else ())
     metrics = [m for m in HEADINGS if m in known]
     table = _table(comparison, width, metrics, seeds)
     for name in DISPENSABLE.get(comparison.problem, ()):
@@ -134,7 +150,8 @@ def _cells(result: PolicyResult, digits: int, metrics: list[str]) -> list[str]:
     shown.append(number(result.worst, min(digits, 1)))
     for name in metrics:
         value = result.metrics[name]
-        shown.append(f"{100 * value:.1f}" if name in SHARES else number(value, 1))
+        digits = 2 if name in MONEY and abs(value) < 10 else 1
+        shown.append(f"{100 * value:.1f}" if name in SHARES else number(value, digits))
     return [*shown, "" if result.gap is None else f"{100 * result.gap:.2f}"]
 
 
@@ -230,5 +247,7 @@ def captions(comparison: Comparison) -> list[str]:
     if comparison.problem == "stores":
         told[-1] = f"{told[-1]} An episode is a world: what its stores share is in the CI."
         told.insert(0, f"Return: {MEANINGS[comparison.measure]}.")
+        if any("cost_per_day" in result.metrics for result in comparison.policies.values()):
+            told.insert(1, "Costs /day: money per store and day, all of it and its parts.")
     told += comparison.notes
     return [caption for caption in told if caption]

@@ -41,6 +41,23 @@ def inventory_position(s: Any, pipeline: Floats) -> float:
 
 
 @numba.njit(cache=True)
+def days_to_review(c: Any, weekday: int) -> int:
+    """Return how many days after a weekday the next day of review is."""
+    gap = 1
+    while not (c.review_days >> (weekday + gap) % 7) & 1:
+        gap += 1
+    return gap
+
+
+@numba.njit(cache=True)
+def asked_for(c: Any, choice: float, forecast: float, weekday: int) -> float:
+    """Return the units that a choice asks for: units, or so much of the demand until a review."""
+    if c.orders_in_units:
+        return choice
+    return choice * forecast * (days_to_review(c, weekday) if c.limited else 1)
+
+
+@numba.njit(cache=True)
 def nearest_order(c: Any, asked: float) -> float:
     """Return the quantity nearest to what is asked of those the supply accepts, ties to the larger.
 
@@ -88,22 +105,31 @@ def order_placed(c: Any, asked: float, s: Any, pipeline: Floats, weekday: int) -
 
 
 @numba.njit(cache=True)
-def place_orders(
+def orders_on_offer(
     lanes: Any,
     lane_of: NDArray[np.int64],
     sites: Any,
     pipelines: Floats,
     start: NDArray[np.int64],
     day: int,
-    orders: Floats,
-) -> None:
-    """Turn quantities asked for, shape (worlds, N, choices), into those that would be ordered."""
+    grid: Floats,
+) -> Floats:
+    """Return what every choice of `grid`, shape (lanes, choices), would order at every store.
+
+    Returns
+    -------
+    ndarray
+        Shape (worlds, N, choices) [units].
+    """
+    orders = np.empty((*sites.shape, grid.shape[1]))
     for w in range(sites.shape[0]):
-        c, weekday = lanes[lane_of[w]], weekday_of(start[w], day)
+        c, choices, weekday = lanes[lane_of[w]], grid[lane_of[w]], weekday_of(start[w], day)
         for i in range(sites.shape[1]):
-            for a in range(orders.shape[2]):
-                asked = orders[w, i, a]
-                orders[w, i, a] = order_placed(c, asked, sites[w, i], pipelines[w, i], weekday)
+            s = sites[w, i]
+            for a in range(choices.size):
+                asked = asked_for(c, choices[a], s.forecast, weekday)
+                orders[w, i, a] = order_placed(c, asked, s, pipelines[w, i], weekday)
+    return orders
 
 
 def review_gaps(review_days: tuple[int, ...]) -> tuple[int, ...]:

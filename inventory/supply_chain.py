@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inventory.batch import Outcome, Split, Trace, random_stream
 from inventory.errors import InputError
 from inventory.store_history import KNOWN_DAYS
-from inventory.store_order_law import place_orders, weekday_of
+from inventory.store_order_law import orders_on_offer, weekday_of
 from inventory.store_past import Past
 from inventory.supply_chain_constants import constants_of
 from inventory.supply_chain_law import HUB, SITE, step_batch
@@ -304,12 +304,8 @@ class SupplyChainBatch:
 
     def store_orders(self) -> Floats:
         """Return what each action of each store would order now, shape (worlds, N, actions)."""
-        grid = self._of.store_grid[self.lane_of][:, None, :]
-        units = self._of.lanes["orders_in_units"][self.lane_of][:, None, None]
-        orders: Floats = np.where(units, grid, grid * self.sites["forecast"][:, :, None])
-        if self._of.lanes["limited"].any():
-            where = (self.sites, self.pipelines, self._start, self.day)
-            place_orders(self._of.lanes, self.lane_of, *where, orders)
+        where = (self.sites, self.pipelines, self._start, self.day)
+        orders: Floats = orders_on_offer(self._of.lanes, self.lane_of, *where, self._of.store_grid)
         return orders
 
     def review_gap(self) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ from inventory.reconciliation import (
     supplier_reward,
     warehouse_reward,
 )
-from inventory.store_order_law import order_placed, weekday_of
+from inventory.store_order_law import asked_for, order_placed, weekday_of
 
 Floats = NDArray[np.float64]
 
@@ -271,7 +271,7 @@ def _ship_to_stores(
     claims = 0.0
     for i in range(sites.size):
         s = sites[i]
-        asked = grid[actions[i]] * (1.0 if c.orders_in_units else s.forecast)
+        asked = asked_for(c, grid[actions[i]], s.forecast, weekday)
         s.order = order_placed(c, asked, s, pipelines[i], weekday)
         s.backorders += s.order
         claims += s.backorders

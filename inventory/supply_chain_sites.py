@@ -33,7 +33,8 @@ class StoreParameters(FrozenModel):
     `minimum_order` [units] (rounded up to a multiple), and within the `shelf_capacity` [units] of
     the inventory position. What is asked for becomes the nearest quantity that fits, ties to the
     larger (`inventory.store_order_law`). Weekdays are ``mon`` to ``sun`` or 0 to 6, those of the
-    date on demand of a file; episodes of other demand begin on a Monday.
+    date on demand of a file; episodes of other demand begin on a Monday. `order_multiples` are of
+    the forecast demand until the next day of review.
     """
 
     model_config = ConfigDict(ser_json_inf_nan="constants")

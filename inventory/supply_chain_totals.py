@@ -103,15 +103,22 @@ def extra_totals(sites: Any, lanes: Any, days: int) -> dict[str, Floats]:
     Returns
     -------
     dict
-        ``cost_per_day``, the money spent, mean per store and day, where that is the objective;
+        ``cost_per_day``, the money spent, mean per store and day, where that is the objective, and
+        its parts ``holding_cost_per_day``, ``stockout_cost_per_day`` and, where orders have one,
+        ``ordering_cost_per_day``;
         ``ordering_cost``, the fixed costs of all orders, mean per store, where there are any;
         ``owed``, units that wait in the evening, mean per store and day, where demand is
         backlogged.
     """
     totals: dict[str, Floats] = {}
+    per_order = bool((lanes["fixed_cost"] > 0.0).any())
     if lanes["cost"].all():
         totals["cost_per_day"] = -sites["total_return"].mean(axis=1) / days
-    if (lanes["fixed_cost"] > 0.0).any():
+        parts = {"holding_cost": "holding_cost", "stockout_cost": "stockout_penalty"}
+        parts |= {"ordering_cost": "ordering_cost"} if per_order else {}
+        for name, total in parts.items():
+            totals[f"{name}_per_day"] = sites[f"total_{total}"].mean(axis=1) / days
+    if per_order:
         totals["ordering_cost"] = sites["total_ordering_cost"].mean(axis=1)
     if lanes["backlog"].any():
         totals["owed"] = sites["total_owed_days"].mean(axis=1) / days

@@ -1,10 +1,11 @@
 r"""What a store can earn at most: an upper bound on the expected total reward of an episode.
 
 The bound is the value of an easier problem: the store's warehouse is never short, and the store may
-order any quantity. Whatever a policy of the whole chain ships to the store on day t, this store
-could have ordered on day t itself, and what a policy knows of other stores and of the supplier says
-nothing of this store's coming demand. So no policy gives the store more, and as rewards add up, the
-sum of the bounds of all stores bounds what they earn together.
+order any quantity on any day. (Days of review, packs, a minimum and a shelf's capacity only take
+orders away: the bound holds with them too.) Whatever a policy of the whole chain ships to the store
+on day t, this store could have ordered on day t itself, and what a policy knows of other stores and
+of the supplier says nothing of this store's coming demand. So no policy gives the store more, and
+as rewards add up, the sum of the bounds of all stores bounds what they earn together.
 
 With x units on hand after the morning's receipts and z that arrive tomorrow (lead time 2),
 

@@ -137,6 +137,17 @@ def test_weekdays_are_those_of_the_dates(demand_file):
     assert len({start % 7 for start in trace["start"].tolist()}) > 2
 
 
+def test_multiples_are_of_the_demand_until_the_next_review():
+    batch = one_world(store={"review_days": ["mon", "thu"], "order_multiples": [0, 1, 2]})
+    offered = []
+    for _ in range(5):
+        offered.append(batch.store_orders()[0, 0].tolist())
+        batch.step(np.ones((1, 3), np.int64))
+        batch.sites["forecast"] = 50.0
+    assert offered == [[0, 150, 300], [0] * 3, [0] * 3, [0, 200, 400], [0] * 3]
+    assert batch.sites["total_ordered"].item() == 150 + 200
+
+
 def test_skus_may_have_limits_of_their_own():
     skus = [{"store": {"order_multiple": 12}}, {"store": {"review_days": ["tue"]}}]
     batch = SupplyChainBatch(make(sku=skus, store={"order_units": [0, 20]}, stores=1), 2)
