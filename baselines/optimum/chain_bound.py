@@ -1,8 +1,9 @@
 """What the stores of a chain can expect to earn at most: the bounds of single stores together.
 
-`baselines.optimum.store_bound` says why no policy of the chain gives a store more; rewards add up,
-so the mean of the stores' bounds bounds their mean. Fixed costs of orders, which only take away,
-are left out, and so are all limits of what may be ordered.
+`baselines.optimum.store_bound`, and for customers that wait `baselines.optimum.backlog_bound`, say
+why no policy of the chain gives a store more; rewards add up, so the mean of the stores' bounds
+bounds their mean. Fixed costs of orders, which only take away, are left out, and so are all limits
+of what may be ordered.
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.optimum.backlog_bound import backlog_bound
 from baselines.optimum.demand_strata import demand_strata
 from baselines.optimum.reference import Reference
 from baselines.optimum.store_bound import StoreBound, store_bound
@@ -21,6 +23,9 @@ Floats = NDArray[np.float64]
 
 MAX_STORE_DAYS = 1100
 """Most days of different stores that a bound is computed for: three stores, a year."""
+
+PROGRAMME = "Dynamic programming of each store on its own"
+DAY_BY_DAY = "Every day of each store at its best, as customers wait"
 
 
 @dataclass(frozen=True)
@@ -33,20 +38,22 @@ class ChainBound:
         The bound, and by how much at most it is above the exact value, shape (SKUs,).
     unit : float
         Distance of the finest grid's nodes [units].
+    method : str
+        How it was found.
     """
 
     value: Floats
     tolerance: Floats
     unit: float
+    method: str
 
     def reference(self, trace: Trace) -> Reference:
         """Return the mean bound of the SKUs in a trace."""
         skus = trace["sku"]
         note = (
-            "Dynamic programming of each store on its own, its warehouse never short and its "
-            f"orders of any size; stocks by {self.unit:.3g} units or more, which puts it up to "
-            f"{self.tolerance[skus].mean():.2g} too high. No policy of the chain gives its stores "
-            "more."
+            f"{self.method}, its warehouse never short and its orders of any size; stocks by "
+            f"{self.unit:.3g} units or more, which puts it up to {self.tolerance[skus].mean():.2g} "
+            "too high. No policy of the chain gives its stores more."
         )
         return Reference("upper_bound", float(self.value[skus].mean()), note)
 
@@ -54,12 +61,12 @@ class ChainBound:
 def chain_bound(parameters: SupplyChainParameters) -> ChainBound | None:
     """Return the bound of a chain, or None where it is unknown.
 
-    It is where demand comes from a file, so that nobody knows its law, where customers wait, and
-    where there are too many days of different stores.
+    It is where demand comes from a file, so that nobody knows its law, and where there are too many
+    days of different stores.
     """
     p = parameters
     kinds = len(set(p.stores)) * len(p.sku)
-    if p.demand_data is not None or p.backlog or kinds * p.horizon > MAX_STORE_DAYS:
+    if p.demand_data is not None or kinds * p.horizon > MAX_STORE_DAYS:
         return None
     shares = {p.stores.index(site): n / p.num_stores for site, n in Counter(p.stores).items()}
     bounds = [{i: _of_store(p, k, i) for i in shares} for k in range(len(p.sku))]
@@ -67,13 +74,15 @@ def chain_bound(parameters: SupplyChainParameters) -> ChainBound | None:
         np.array([sum(shares[i] * b.value for i, b in own.items()) for own in bounds]),
         np.array([sum(shares[i] * b.tolerance for i, b in own.items()) for own in bounds]),
         min(b.unit for own in bounds for b in own.values()),
+        DAY_BY_DAY if p.backlog else PROGRAMME,
     )
 
 
 def _of_store(p: SupplyChainParameters, sku: int, store: int) -> StoreBound:
     """Return the bound of one store with one SKU."""
     lane, (means, stds) = p.lanes()[sku], p.demand_moments()
-    return store_bound(
+    solve = backlog_bound if lane.store.unmet_demand == "backlog" else store_bound
+    return solve(
         demand_strata(lane.sku.demand_model, means[sku, :, store], stds[sku, :, store]),
         p.lane_constants()[sku : sku + 1],
         lead_time=lane.store.lead_time,

@@ -6,10 +6,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from baselines.optimum.backlog import best_reorder_policy, newsvendor
+from baselines.optimum.backlog_bound import _value, backlog_bound
+from baselines.optimum.chain_bound import chain_bound
+from baselines.optimum.demand_strata import demand_strata
 from baselines.optimum.lost_sales_problem import poisson
+from baselines.optimum.store_day import cost_weights
+from baselines.stock_levels import StockLevels
+from baselines.supply_chain_rules import reference_team
+from evaluation.rollout import rollout
 from inventory.errors import InputError
+from inventory.problems import PROBLEMS
+from inventory.supply_chain_parameters import SupplyChainParameters
 
 
 def average_cost(law, s, up_to, holding_cost, stockout_cost, fixed_cost):
@@ -61,6 +71,66 @@ def test_no_other_s_and_level_is_cheaper(weights, stockout_cost, fixed_cost):
 def test_without_fixed_cost_it_is_the_newsvendor():
     best = best_reorder_policy(poisson(6), holding_cost=1, stockout_cost=4, fixed_cost=0)
     assert (best.reorder_point, best.order_up_to_level) == (7, 8)
+
+
+# ---- the bound of a store whose customers wait ----
+
+
+@settings(max_examples=15)
+@given(
+    st.sampled_from(["normal", "gamma", "poisson"]),
+    st.integers(0, 3),
+    st.floats(0, 60),
+    st.floats(0.1, 5),
+    st.booleans(),
+)
+def test_four_times_finer_grids_stay_below_the_bound(model, lead_time, first, stockout, cost):
+    law = demand_strata(model, [8.0, 10.0, 6.0, 9.0, 12.0], 4.0)
+    weights = SupplyChainParameters(objective="cost" if cost else "reconciliation").lane_constants()
+    weights["stockout_cost"] = stockout
+    weights["backlog"] = True
+    bound = backlog_bound(law, weights, lead_time=lead_time, initial_on_hand=first)
+    finer = _value(law, weights, lead_time, first, 0, bound.unit / 4)
+    assert bound.value - 2 * bound.tolerance - 0.01 <= finer <= bound.value + 1e-9
+
+
+@pytest.mark.parametrize("lead_time", [0, 1, 3])
+def test_the_bound_is_the_newsvendor_of_every_day(lead_time):
+    """On the first days there is no stock, later the best level of lead time and day counts."""
+    days, units = 8, np.arange(120)
+    bound = backlog_bound(
+        demand_strata("poisson", [5.0] * days, 0.0),
+        cost_weights(1, 9),
+        lead_time=lead_time,
+        initial_on_hand=0,
+    )
+
+    def cost(level, mean):
+        left = level - units
+        return stats.poisson(mean).pmf(units) @ (np.maximum(left, 0) + 9 * np.maximum(-left, 0))
+
+    exact = sum(cost(0, 5 * (t + 1)) for t in range(lead_time))
+    exact += (days - lead_time) * min(cost(y, 5 * (lead_time + 1)) for y in range(60))
+    assert bound.value - bound.tolerance - 1e-9 <= -exact <= bound.value + 1e-9
+    assert bound.tolerance < 1e-9  # whole demand lies on nodes
+
+
+def test_the_bound_of_the_reward_of_reconciliation_is_nearly_reached():
+    p = SupplyChainParameters(
+        stores=[{"initial_on_hand": 150}],
+        sku={"seasonality_amplitude": 0},
+        store={"unmet_demand": "backlog"},
+        warehouse={"initial_on_hand": np.inf},
+    )
+    bound = chain_bound(p)
+    trace = PROBLEMS["stores"].traces(p, "evaluation", 1, 2000)
+    played = [
+        rollout(PROBLEMS["stores"], p, reference_team(store=StockLevels(level).freely()), trace)
+        for level in (210, 220, 230)
+    ]
+    best = max(totals["return"].mean() for totals in played)
+    assert bound.value[0] - 2 < best < bound.value[0] + 1
+    assert "as customers wait" in bound.reference(trace).note
 
 
 def test_bad_input_is_named():

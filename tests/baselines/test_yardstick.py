@@ -33,7 +33,15 @@ def reference_of(p, episodes=50):
         ({"scenario": "high_variability"}, "upper_bound"),
         ({"warehouse": SHORT, "stores": [{"initial_on_hand": 50}]}, "hindsight"),
         ({"horizon": 2000}, "hindsight"),
-        ({"store": {"unmet_demand": "backlog"}}, "hindsight"),
+        ({"store": {"unmet_demand": "backlog"}}, "upper_bound"),
+        (
+            {
+                "warehouse": SHORT,
+                "stores": [{"initial_on_hand": 50}],
+                "store": {"unmet_demand": "backlog"},
+            },
+            "hindsight",
+        ),
     ],
 )
 def test_which_bound_it_is(parameters, kind):
