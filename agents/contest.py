@@ -11,11 +11,13 @@ from agents import console, run_folder
 from agents.cast import load_agent, measure_of
 from agents.config import RunConfig, resolve
 from agents.entries import Entry, enter
+from agents.tunings import FILE, TunedFile
 from baselines.actual_orders import ActualOrders
 from baselines.policy import Policy
 from baselines.registry import make_baselines, make_random
 from baselines.supply_chain_rules import reference_team
 from baselines.team import TeamPolicy
+from baselines.tuned_rules import Tuner, tune_rule
 from baselines.yardstick import yardstick
 from evaluation.comparison import Comparison, compare
 from evaluation.results import Results
@@ -90,7 +92,8 @@ class Contest:
 
 def hold(entry: Entry, scenario: str | None = None, **options: Any) -> Contest:
     """Play the agents of an entry against baselines; `options` are those of `compete`."""
-    policies, comparison = compete(entry.run, entry.policies, **options)
+    tuner = TunedFile(entry.folders[0] / FILE if len(entry.folders) == 1 else None)
+    policies, comparison = compete(entry.run, entry.policies, tuner=tuner, **options)
     seeds = over_seeds(comparison, entry.seeds) if entry.seeds else None
     tiers = None
     if len(entry.folders) == 1:
@@ -113,6 +116,7 @@ def compete(
     seed: int = 1,
     stochastic: bool = False,
     actual_orders: Path | None = None,
+    tuner: Tuner = tune_rule,
 ) -> tuple[dict[str, Policy], Comparison]:
     """Play policies and baselines on the same fresh traces.
 
@@ -131,6 +135,8 @@ def compete(
         Sample the agents' actions.
     actual_orders : Path, optional
         A file of the orders that were placed in the evaluation period, to play them too.
+    tuner : callable
+        What tunes the rules, or knows them from before.
 
     Returns
     -------
@@ -144,7 +150,9 @@ def compete(
     total = measure_of(run)
     agent = next(iter(policies.values()), None)
     with console.screen.status("solving for the reference, tuning baselines, playing episodes"):
-        baselines_made = make_baselines(s.problem, run.parameters, names, seed=seed, measure=total)
+        baselines_made = make_baselines(
+            s.problem, run.parameters, names, seed=seed, measure=total, tuner=tuner
+        )
         baselines_made.setdefault("random", make_random(s.problem, seed, total))
         contenders |= {n: _in_the_place_of(agent, p, total) for n, p in baselines_made.items()}
         if past is not None:
@@ -242,7 +250,7 @@ def show_supply_chain(folder: Path) -> None:
     step = run.settings.observation.step
     screen.print(episode_table(run.problem, run.parameters, agent, seed=1, observe_step=step))
     screen.print()
-    comparison = hold_against(run, {"checkpoint": agent})
+    comparison = hold_against(run, {"checkpoint": agent}, tuner=TunedFile(folder / FILE))
     show(comparison, screen)
     tiers = tiers_by_phase(folder)
     if tiers is not None:

@@ -5,6 +5,7 @@ objective. Costs are long-run averages per day; of what an episode costs they sa
 `average_reference` says.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,9 +14,11 @@ import numpy as np
 from baselines.optimum import backlog
 from baselines.optimum.lost_sales import (
     LostSalesOptimum,
+    base_stock_cost,
     best_base_stock,
     best_capped_base_stock,
     best_reorder_point,
+    reorder_cost,
     solve_lost_sales,
     spared,
 )
@@ -183,6 +186,38 @@ def solved_rules(parameters: SupplyChainParameters) -> list[Solved]:
     )
 
 
+def average_cost(parameters: SupplyChainParameters, rule: StockLevels) -> float | None:
+    """Return the exact average cost of a rule in whole units, None where it is not known.
+
+    Parameters
+    ----------
+    parameters : SupplyChainParameters
+        A store with Poisson demand that is lost, or that waits without lead time.
+    rule : StockLevels
+        A base-stock policy, with a cap where sales are lost, or an (s, S) policy.
+    """
+    store = _lost_sales(parameters) if _one_free_store(parameters) else None
+    level, point, cap = (float(rule.values[n]) for n in ("level", "reorder_point", "cap"))
+    if store is None:
+        return None
+    if parameters.backlog:
+        if store.lead_time > 0 or math.isfinite(cap):
+            return None
+        s = int(min(point, level - 1))
+        return backlog.reorder_cost(store.law, s, int(level), **_costs(store))
+    if point < level - 1:
+        return reorder_cost(store, int(point), int(level)).value
+    return base_stock_cost(store, int(level), int(cap) if math.isfinite(cap) else None).value
+
+
+def _costs(store: LostSales) -> dict[str, float]:
+    return {
+        "holding_cost": store.holding_cost,
+        "stockout_cost": store.stockout_cost,
+        "fixed_cost": store.fixed_cost,
+    }
+
+
 def _solved_lost_sales(parameters: SupplyChainParameters) -> list[Solved] | None:
     store = lost_sales_store(parameters)
     if store is None:
@@ -207,11 +242,7 @@ def _solved_backlog(parameters: SupplyChainParameters) -> list[Solved] | None:
     store = _lost_sales(parameters)  # the same numbers; what is unmet waits
     if store is None or not parameters.backlog or store.lead_time != 0:
         return None
-    costs = {
-        "holding_cost": store.holding_cost,
-        "stockout_cost": store.stockout_cost,
-        "fixed_cost": store.fixed_cost,
-    }
+    costs = _costs(store)
     best = backlog.best_reorder_policy(store.law, **costs)
     level, cost = backlog.best_base_stock(store.law, **costs)
     s, up_to = best.reorder_point, best.order_up_to_level

@@ -152,6 +152,32 @@ def best_base_stock(
     return level, renewals.cost(level - 1, level)
 
 
+def reorder_cost(
+    pmf: ArrayLike,
+    reorder_point: int,
+    level: int,
+    *,
+    holding_cost: float,
+    stockout_cost: float,
+    fixed_cost: float,
+) -> float:
+    """Return the average cost of an (s, S) policy, s below S.
+
+    Parameters
+    ----------
+    pmf, holding_cost, stockout_cost, fixed_cost
+        As of `best_reorder_policy`.
+    reorder_point, level : int
+        s and S [units].
+    """
+    if not reorder_point < level:
+        raise InputError(f"reorder_point = {reorder_point!r}: must be below {level}")
+    checked_costs(holding_cost=holding_cost, stockout_cost=stockout_cost, least=1e-9)
+    checked_costs(fixed_cost=fixed_cost)
+    renewals = _Renewals(checked_law(pmf), holding_cost, stockout_cost, fixed_cost)
+    return renewals.cost(reorder_point, level)
+
+
 class _Renewals:
     """Average costs of (s, S) policies, by renewals at S.
 

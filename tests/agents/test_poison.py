@@ -8,8 +8,10 @@ import pytest
 
 import evaluate
 import train
+import tune
 from agents.config import resolve
 from agents.training import train as train_run
+from baselines.tuning import Search
 from tests.agents.bombs import bombs, poisonings, put
 
 SMALL = ("evaluation.every=80", "evaluation.episodes=2", "net_arch=[4]", "n_envs=4")
@@ -36,6 +38,7 @@ READERS = {
         *("--quiet", "--run-dir", new),
     ),
     "resume": lambda run, _: (train.main, "--resume", run, "--timesteps", 120, "--quiet"),
+    "tune": lambda run, _: (tune.main, "--checkpoint", run, "--baseline", "base_stock"),
 }
 """Every command that reads a run folder: its arguments, given the folder and one to write to."""
 
@@ -44,6 +47,7 @@ EVERY = os.environ.get("POISON") == "every"
 
 NOT_READ = {"evaluate": "checkpoints|start|tfevents|csv|lock", "resume": r"^(best_)?(model|norm)"}
 NOT_READ |= {"from": NOT_READ["evaluate"], "evaluate the last": NOT_READ["evaluate"]}
+NOT_READ |= {"tune": "checkpoints|start|tfevents|csv|lock|normalizer"}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,11 @@ def runs(tmp_path_factory):
     train_run(resolve(stores, assignments=CHAIN), home / "stores")
     hub = resolve({**stores, "learn": "warehouse"}, assignments=CHAIN)
     train_run(hub, home / "chain", start=home / "stores")
-    return home
+    with pytest.MonkeyPatch.context() as little:
+        little.setattr("baselines.tuned_rules._search", lambda *_: Search(8, 0, 1000))
+        for run in ("cash", "chain"):
+            tune.main(["--checkpoint", str(home / run)], standalone_mode=False)
+        yield home
 
 
 @pytest.mark.parametrize("reader", READERS)

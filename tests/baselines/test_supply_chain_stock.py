@@ -316,7 +316,7 @@ def test_groups_of_the_stores():
 
     def note(problem, parameters, name, rule):
         tuned.append(name)
-        return Tuned(reference_team(), {}, 0.0, 0.0, 1, 1)
+        return Tuned(reference_team(), {}, 0.0, 0.0, 1, 1, 1)
 
     def names(group, **parameters):
         tuned.clear()

@@ -1,0 +1,84 @@
+"""Tune rules by simulation, with nothing to learn: ``python tune.py --problem stores``."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from agents import console, run_folder, tuned_textbook
+from agents.config import resolve
+from agents.tuning_lines import tune_named
+from agents.tunings import FILE, TunedFile
+from baselines.tuning import TUNING_SEED
+from inventory.errors import InputError
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--checkpoint",
+    is_flag=False,
+    flag_value=run_folder.NEWEST,
+    metavar="[RUN]",
+    help="A run folder, for its problem; what is found is kept there, for evaluate.py too.",
+)
+@click.option("--problem", help="With no checkpoint: cash or stores [cash].")
+@click.option("--config", type=click.Path(path_type=Path), help="With no checkpoint: a YAML file.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
+@click.option("--stores", type=int, metavar="N", help="The supply chain with so many stores.")
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    metavar="NAME",
+    help="With or without tuned_; several, or with commas; all, free (any quantity) [all].",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=TUNING_SEED,
+    show_default=True,
+    help="Of the tuning traces; evaluate.py takes the default.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option("--textbook", is_flag=True, help="Instances with exact costs: NAMES, or all.")
+@click.argument("names", nargs=-1)
+def main(
+    baselines: tuple[str, ...],
+    seed: int,
+    as_json: bool,
+    textbook: bool,
+    names: tuple[str, ...],
+    checkpoint: str | None,
+    problem: str | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    stores: int | None,
+) -> None:
+    """Search each rule's parameters on traces of their own, the same for all candidates.
+
+    With --textbook: exit status 1 where a tuned rule costs more than the best of its kind.
+    """
+    given = problem or config or assignments or stores is not None
+    if names and not textbook:
+        raise InputError(f"{names[0]!r}: names are those of instances, after --textbook")
+    if textbook:
+        if checkpoint or given or baselines or seed != TUNING_SEED:
+            raise InputError("--textbook goes with --json alone")
+        sys.exit(not tuned_textbook.check_all(names, as_json=as_json))
+    if checkpoint:
+        if given:
+            raise InputError("--checkpoint brings its problem; leave the other options out")
+        folder, _ = run_folder.find(checkpoint)
+        run = run_folder.read_config(folder)
+        file = TunedFile(run_folder.root_of(folder, checkpoint) / FILE, seed)
+    else:
+        run = resolve(
+            {"problem": problem, "stores": stores}, config=config, assignments=assignments
+        )
+        file = TunedFile(None, seed)
+    names = tuple(name.strip() for text in baselines for name in text.split(",")) or ("all",)
+    tune_named(run, names, file, as_json=as_json)
+
+
+if __name__ == "__main__":
+    console.run(main)
