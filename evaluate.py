@@ -97,14 +97,14 @@ def main(
         stochastic=stochastic,
         actual_orders=actual_orders,
     )
-    if len(entry.folders) == 1:
-        write_evaluation(entry.folders[0], contest.results, scenario)
-    if csv_file is not None:
-        run_folder.write_whole(csv_file, contest.results.to_csv().encode())
     if as_json:
         print(contest.results.text())
     else:
         contest.results.show()
+    if len(entry.folders) == 1:
+        write_evaluation(entry.folders[0], contest.results, scenario)
+    if csv_file is not None:
+        run_folder.write_whole(csv_file, contest.results.to_csv().encode())
     if report:
         page = write_report(entry, contest, scenario, stochastic=stochastic)
         console.screen.print(f"report: {page}", soft_wrap=True)

@@ -25,6 +25,10 @@ MAX_VERSIONS_BYTES = 1_000_000
 _BEFORE = re.compile(rf"{START}|{run_folder.PLAYERS}|phase_[1-4]\.yaml|\..*\.tmp")
 """What is written before the configuration."""
 
+_HALF_WRITTEN = re.compile(
+    r"\.(config\.yaml|versions\.json|phase_\d\.yaml|\w*model\.zip|\w*normalizer\.npz)\.\d+\.tmp"
+)
+
 
 @contextmanager
 def claim(config: RunConfig, folder: Path | None) -> Iterator[Path]:
@@ -168,6 +172,16 @@ def refuse_links(folder: Path) -> None:
                     f"{Path(home, name)}: is a symbolic link; put a copy of what it leads to in "
                     "its place"
                 )
+
+
+def clear_temporary(folder: Path) -> None:
+    """Remove the files that a process was writing to a run's folder when it was killed.
+
+    Not those that evaluation writes, which may be at work.
+    """
+    for home, _, files in os.walk(folder):
+        for name in filter(_HALF_WRITTEN.fullmatch, files):
+            Path(home, name).unlink()
 
 
 def other_versions(folder: Path) -> list[str]:

@@ -24,8 +24,10 @@ def run(command: click.Command) -> NoReturn:
         status = command.main(standalone_mode=False)
     except click.ClickException as error:
         _fail(error.format_message())
-    except (InputError, OSError) as error:
+    except InputError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}; mend that and try again")
     except MemoryError as error:
         _fail(f"not enough memory: {error}; reduce n_envs, evaluation.episodes or the network")
     except NumericalError as error:

@@ -27,7 +27,7 @@ def hold(folder: Path) -> Iterator[None]:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         number = os.open(folder / NAME, flags, 0o666)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be locked: {_why(error)}") from None
+        raise InputError(f"{folder}: cannot be written: {_why(error)}") from None
     try:
         _take(number, folder)
         yield
@@ -47,9 +47,10 @@ def _take(number: int, folder: Path) -> None:
             f"{folder}: process {holder} is training in it; wait for its end, or stop it"
         ) from None
     except OSError as error:
-        raise InputError(f"{folder}: cannot be locked: {_why(error)}") from None
+        raise InputError(f"{folder}: cannot be written: {_why(error)}") from None
 
 
 def _why(error: OSError) -> str:
     linked = error.errno == errno.ELOOP
-    return f"its {NAME} is a symbolic link; remove it" if linked else str(error.strerror)
+    told = f"its {NAME} is a symbolic link; remove it"
+    return told if linked else f"{error.strerror}; mend that, or train in another folder"

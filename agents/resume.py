@@ -61,6 +61,7 @@ def resume(
     _check_begun(folder)
     with lock.hold(folder), told_in_one_line(folder):
         beginning.refuse_links(folder)
+        beginning.clear_temporary(folder)
         config = run_folder.read_config(folder)
         if config.settings.phases:
             if timesteps is not None:

@@ -1,16 +1,20 @@
 """What lies in a run's folder: links out of it, remains of a beginning, a disk that fails."""
 
+import json
 import os
 import re
 import shutil
+from contextlib import suppress
 
+import numpy as np
 import pytest
 
+import evaluate
 import train
 from agents import beginning, checkpoint_files, lock, logs, run_folder
 from agents.config import resolve
 from agents.training import train as train_run
-from inventory.errors import InputError
+from inventory.errors import FrozenModel, InputError
 from tests.soak import break_disk
 from tests.soak.faults import Disk, failing
 
@@ -116,6 +120,16 @@ def test_the_configuration_is_the_first_file_of_a_run(tmp_path):
     assert re.fullmatch(r"open \.config\.yaml\.\d+\.tmp", written[1])
 
 
+def test_what_was_half_written_goes_when_the_run_goes_on(run, run_command):
+    left = [run / ".config.yaml.7.tmp", run / "players" / "store" / ".best_model.zip.7.tmp"]
+    kept = [run / ".evaluation.json.7.tmp", run / "my.tmp"]
+    left[1].parent.mkdir(parents=True)
+    for path in left + kept:
+        path.write_text("")
+    assert run_command(train.main, "--resume", run).status == 0
+    assert [path.exists() for path in left + kept] == [False, False, True, True]
+
+
 def test_a_run_that_is_killed_while_it_is_made_longer_is_not_finished(
     run, monkeypatch, run_command
 ):
@@ -149,6 +163,16 @@ def test_a_length_that_cannot_be_leaves_the_run_as_it_is(run, run_command):
     assert beginning.is_finished(run)
 
 
+def test_results_are_told_before_a_folder_that_cannot_be_written_is(run, run_command):
+    disk = Disk(run, at=1, lasting=True)
+    with failing(disk):
+        told = ("--checkpoint", run, "--episodes", 5, "--baselines", "none", "--json")
+        done = run_command(evaluate.main, *told)
+    assert "evaluation.json" in refused(done)
+    assert "No space left on device; mend that and try again" in done.stderr
+    assert json.loads(done.stdout)
+
+
 @pytest.mark.parametrize("made", ["[" * 100_000, "9" * 5000, "[]", "\x00"])
 def test_versions_that_are_no_versions_are_none(made, run):
     (run / beginning.VERSIONS).write_text(made)
@@ -173,11 +197,53 @@ def test_a_folder_that_is_gone_is_not_said_to_hold_a_checkpoint(tmp_path, monkey
         train_run(resolve({"algo": "ppo"}, assignments=SMALL), tmp_path / "run")
 
 
+def broken_at_each_call(folder, write):
+    """Carry out `write` with a disk that fails at each of its calls; return how many there are."""
+    disk = Disk(folder)
+    with failing(disk):
+        write()
+    for at in range(1, len(disk.calls) + 1):
+        for lasting in (False, True):
+            with failing(Disk(folder, at, lasting=lasting)), suppress(OSError):
+                write()
+            yield disk.calls[at - 1]
+
+
+def test_a_file_is_the_old_one_or_the_new_one(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    count = 0
+    for call in broken_at_each_call(tmp_path, lambda: run_folder.write_whole(path, b"new" * 9999)):
+        assert path.read_bytes() in (b"old", b"new" * 9999), call
+        path.write_bytes(b"old")
+        count += 1
+    assert count > 10
+
+
+def test_a_checkpoint_is_whole_or_not_there(tmp_path):
+    """And with it, one that was there before is whole."""
+    state, files = {"a": np.arange(5)}, {"file": b"content"}
+    checkpoint_files.write(tmp_path, 1, state, files)
+    last = tmp_path / checkpoint_files.FOLDER / "2"
+    shutil.rmtree(last, ignore_errors=True)
+    count = 0
+    for call in broken_at_each_call(
+        tmp_path, lambda: checkpoint_files.write(tmp_path, 2, state, files)
+    ):
+        saved, wrong = checkpoint_files.newest(tmp_path, FrozenModel)
+        assert saved is not None, call
+        assert saved.steps == (2 if last.exists() else 1), call
+        assert not wrong, (call, wrong)
+        shutil.rmtree(last, ignore_errors=True)
+        count += 1
+    assert count > 30
+
+
 @pytest.mark.parametrize("lasting", [False, True])
 def test_a_disk_that_fails_at_any_call_costs_no_more_than_that(lasting, tmp_path):
     """A sample of the calls; ``python -m tests.soak.break_disk`` takes them all."""
     calls, expected = break_disk.undisturbed("ppo", tmp_path / "whole")
-    for at in range(3 + lasting, len(calls), len(calls) // 5):
+    for at in range(3 + lasting, len(calls), len(calls) // 4):
         error = break_disk.ERRORS[at % len(break_disk.ERRORS)]
         told = break_disk.attempt("ppo", Disk(tmp_path / "run", at, error, lasting), expected)
         assert not told, (calls[at - 1], told)
