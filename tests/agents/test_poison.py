@@ -4,8 +4,10 @@ import os
 import re
 import shutil
 
+import numpy as np
 import pytest
 
+import decide
 import evaluate
 import train
 import tune
@@ -39,6 +41,10 @@ READERS = {
     ),
     "resume": lambda run, _: (train.main, "--resume", run, "--timesteps", 120, "--quiet"),
     "tune": lambda run, _: (tune.main, "--checkpoint", run, "--baseline", "base_stock"),
+    "decide": lambda run, new: (
+        *(decide.main, "--checkpoint", run, "--state", new.with_name("stock.csv")),
+        *("--baseline", "newsvendor_weekday"),
+    ),
 }
 """Every command that reads a run folder: its arguments, given the folder and one to write to."""
 
@@ -47,13 +53,23 @@ EVERY = os.environ.get("POISON") == "every"
 
 NOT_READ = {"evaluate": "checkpoints|start|tfevents|csv|lock", "resume": r"^(best_)?(model|norm)"}
 NOT_READ |= {"from": NOT_READ["evaluate"], "evaluate the last": NOT_READ["evaluate"]}
+NOT_READ |= {"decide": NOT_READ["evaluate"] + "|^model|^norm|tuned"}
 NOT_READ |= {"tune": "checkpoints|start|tfevents|csv|lock|normalizer"}
+
+
+PAIRS = [(run, reader) for run in ("cash", "chain") for reader in READERS if reader != "decide"]
+PAIRS += [("shops", "decide")]
+DAYS = np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]")
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A run of the cash problem, and one of the supply chain with a frozen player."""
+    """A run of the cash problem, one of the supply chain with a frozen player, one on a file."""
     home = tmp_path_factory.mktemp("runs")
+    sales = "".join(f"{day},{n % 7 + 1},{n % 5 + 2}\n" for n, day in enumerate(DAYS))
+    (home / "sales.csv").write_text(f"date,north,south\n{sales}")
+    shops = {"algo": "ppo", "demand": home / "sales.csv", "split": "2024-02-20"}
+    train_run(resolve(shops, assignments=CHAIN), home / "shops")
     train_run(resolve({"algo": "ppo"}, assignments=CASH), home / "cash")
     stores = {"algo": "ppo", "stores": 2}
     train_run(resolve(stores, assignments=CHAIN), home / "stores")
@@ -66,10 +82,10 @@ def runs(tmp_path_factory):
         yield home
 
 
-@pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("run", ["cash", "chain"])
+@pytest.mark.parametrize(("run", "reader"), PAIRS)
 def test_no_bomb_explodes(run, reader, runs, run_command, tmp_path):
     mark, copy = tmp_path / "exploded", tmp_path / "run"
+    (tmp_path / "stock.csv").write_text("store,on_hand,due_1\nnorth,5,0\nsouth,2,1\n")
     tried = 0
     for name, path, content in poisonings(runs / run, mark, 1000 if EVERY else 3):
         if not EVERY and re.search(NOT_READ[reader], name):
