@@ -21,8 +21,8 @@ from baselines.tuning import Family, Search
 from baselines.warehouse_rules import EchelonBaseStock, WarehouseBaseStock, WarehouseRule
 from inventory.supply_chain_parameters import SupplyChainParameters
 
-WORK = 3_000_000
-"""Store-days that one round of tuning may simulate."""
+WORK = 1_000_000
+"""Store-days that one round of tuning may simulate; the scoring of the finalists three times so."""
 EPISODES = 20, 500
 """Fewest and most episodes that the finalists are scored on."""
 FINALISTS = 16
@@ -35,7 +35,7 @@ SAFETY_DAYS = (-1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 def search_of(parameters: SupplyChainParameters) -> Search:
     """Return how much to search: as many episodes as a few seconds allow."""
     store_days = parameters.horizon * parameters.num_stores
-    episodes = min(max(WORK // (FINALISTS * store_days), EPISODES[0]), EPISODES[1])
+    episodes = min(max(3 * WORK // (FINALISTS * store_days), EPISODES[0]), EPISODES[1])
     return Search(episodes, ROUNDS, WORK)
 
 

@@ -256,7 +256,7 @@ def test_tuned_rules_are_no_straw_men(family, goal):
 
 
 def test_a_capped_base_stock_beats_the_base_stock_where_sales_are_lost(monkeypatch):
-    monkeypatch.setattr(families, "WORK", 700_000)
+    monkeypatch.setattr(families, "WORK", 300_000)
     p = SupplyChainParameters(
         stores=[{"initial_on_hand": 20}],
         horizon=220,

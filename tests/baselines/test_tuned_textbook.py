@@ -14,7 +14,7 @@ from inventory.supply_chain_parameters import SupplyChainParameters
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(families, "WORK", 600_000)
+    monkeypatch.setattr(families, "WORK", 300_000)
 
 
 @pytest.mark.parametrize("name", ["lost_sales_p4_L2", "lost_sales_p19_L1", "reorder_point"])
