@@ -41,6 +41,8 @@ def write_report(
     stem = "_".join(part for part in parts if part)
     page, files = build(_material(entry, contest, scenario, stochastic=stochastic))
     pictures = folder / stem
+    if pictures.is_symlink():
+        raise InputError(f"{pictures}: is a symbolic link; remove it")
     pictures.mkdir(exist_ok=True)
     for name, content in files.items():
         run_folder.write_whole(pictures / name, content)

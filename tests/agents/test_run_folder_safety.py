@@ -84,6 +84,24 @@ def test_a_lock_or_a_log_that_is_a_link_is_not_written_through(tmp_path, run_com
     assert precious.read_text() == "a" * 1000
 
 
+def test_no_result_goes_through_a_link(run, run_command, tmp_path, monkeypatch):
+    monkeypatch.setattr("agents.reporting.build", lambda _: ("page", {"a.png": b"picture"}))
+    precious, elsewhere = tmp_path / "precious", tmp_path / "elsewhere"
+    precious.write_text("a")
+    elsewhere.mkdir()
+    for name in ("evaluation.json", "report.html"):
+        (run / name).symlink_to(precious)
+    (run / "report").symlink_to(elsewhere)
+    told = ("--checkpoint", run, "--episodes", 5, "--baselines", "none", "--report", "--json")
+    assert "is a symbolic link" in refused(run_command(evaluate.main, *told))
+    (run / "report").unlink()
+    done = run_command(evaluate.main, *told)
+    assert done.status == 0, done.stderr
+    assert precious.read_text() == "a"
+    assert not list(elsewhere.iterdir())
+    assert (run / "report.html").read_text() == "page"
+
+
 @pytest.mark.parametrize("left", [["start", "players"], ["phase_1.yaml"], [".config.yaml.7.tmp"]])
 def test_a_run_that_was_stopped_before_it_began_begins_anew(left, run_command, tmp_path):
     run = tmp_path / "run"
