@@ -50,11 +50,9 @@ def days_to_review(c: Any, weekday: int) -> int:
 
 
 @numba.njit(cache=True)
-def asked_for(c: Any, choice: float, forecast: float, weekday: int) -> float:
-    """Return the units that a choice asks for: units, or so much of the demand until a review."""
-    if c.orders_in_units:
-        return choice
-    return choice * forecast * (days_to_review(c, weekday) if c.limited else 1)
+def asked_for(c: Any, choice: float, forecast: float) -> float:
+    """Return the units that a choice asks for: units, or so many times the forecast of a day."""
+    return choice * (1.0 if c.orders_in_units else forecast)
 
 
 @numba.njit(cache=True)
@@ -73,26 +71,27 @@ def nearest_order(c: Any, asked: float) -> float:
 
 @numba.njit(cache=True)
 def order_placed(c: Any, asked: float, s: Any, pipeline: Floats, weekday: int) -> float:
-    """Return what a store orders that asks for `asked` units.
+    """Return what a store with limits orders that asks for `asked` units.
 
-    Nothing on a day without review. On others it is `nearest_order`, or the largest quantity
-    accepted that leaves its inventory position within the capacity of its shelf.
+    Nothing on a day without review. On others it is the `nearest_order`, or the largest quantity
+    accepted that leaves its inventory position within the capacity of its shelf. Multiples of a
+    day's forecast are of all days until the next review.
 
     Parameters
     ----------
     c, s : records
         `inventory.supply_chain_law.LANE` and `SITE`.
     asked : float
-        Units, at least 0.
+        As `asked_for`, at least 0 [units].
     pipeline : ndarray
         What is under way to the store [units].
     weekday : int
         Monday 0.
     """
-    if not c.limited:
-        return asked
     if not (c.review_days >> weekday) & 1:
         return 0.0
+    if not c.orders_in_units:
+        asked *= days_to_review(c, weekday)
     order = nearest_order(c, asked)
     if np.isinf(c.shelf_capacity):
         return order
@@ -127,8 +126,10 @@ def orders_on_offer(
         for i in range(sites.shape[1]):
             s = sites[w, i]
             for a in range(choices.size):
-                asked = asked_for(c, choices[a], s.forecast, weekday)
-                orders[w, i, a] = order_placed(c, asked, s, pipelines[w, i], weekday)
+                order = asked_for(c, choices[a], s.forecast)
+                if c.limited:
+                    order = order_placed(c, order, s, pipelines[w, i], weekday)
+                orders[w, i, a] = order
     return orders
 
 

@@ -271,8 +271,9 @@ def _ship_to_stores(
     claims = 0.0
     for i in range(sites.size):
         s = sites[i]
-        asked = asked_for(c, grid[actions[i]], s.forecast, weekday)
-        s.order = order_placed(c, asked, s, pipelines[i], weekday)
+        s.order = asked_for(c, grid[actions[i]], s.forecast)
+        if c.limited:
+            s.order = order_placed(c, s.order, s, pipelines[i], weekday)
         s.backorders += s.order
         claims += s.backorders
     share = allocate(hub.on_hand, claims)

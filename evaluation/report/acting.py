@@ -154,8 +154,8 @@ def _levels(seen: Floats, least: float, *, whole: bool = False) -> Floats:
 
 
 def _played_until(material: Material, day: int, worlds: int) -> Any:
-    """Return worlds that are all in the agent's shown episode, so many days old."""
-    c = material.comparison
+    """Return worlds that are all in the agent's shown episode, at its first review from `day`."""
+    c, horizon = material.comparison, material.parameters.horizon
     trace = material.problem.traces(material.parameters, "evaluation", c.seed, c.episodes)
     at = material.episode
     batch: Any = material.problem.make_batch(
@@ -165,7 +165,7 @@ def _played_until(material: Material, day: int, worlds: int) -> Any:
     policy.bind(batch)
     batch.reset({n: np.repeat(values[at : at + 1], worlds, axis=0) for n, values in trace.items()})
     memory, start = None, np.ones(worlds, np.bool_)
-    for _ in range(day):
+    while batch.day < day or not (batch.may_order().any() or batch.day + 1 == horizon):
         actions, memory = policy.predict(batch.observation(), memory, start, True)
         batch.step(np.asarray(actions))
         start = np.zeros(worlds, np.bool_)
