@@ -273,8 +273,9 @@ def test_another_problem_is_refused():
 
 def test_demand_from_a_file_is_refused(tmp_path):
     file = tmp_path / "days.csv"
-    file.write_text("date,units\n2020-01-01,1\n2020-01-02,1\n")
-    source = DemandFile(file=file, column="units", split="2020-01-02")
+    days = np.arange("2020-01-01", "2020-07-01", dtype="datetime64[D]")
+    file.write_text("\n".join(["date,units", *(f"{day},1" for day in days)]))
+    source = DemandFile(file=file, column="units", split="2020-04-01")
     with pytest.raises(InputError, match="hindsight"):
         solve_cash(CashParameters(demand_data=source))
 
