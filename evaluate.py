@@ -8,6 +8,8 @@ import click
 
 from agents import console, run_folder
 from agents.contest import entry_of, hold, write_evaluation
+from agents.demand_told import tell_demand
+from agents.options import file_options
 from agents.reporting import write_report
 from agents.textbook import check_all
 from inventory.errors import InputError
@@ -29,6 +31,7 @@ from inventory.scenarios import SCENARIOS
 @click.option("--config", type=click.Path(path_type=Path), help="With no checkpoint: a YAML file.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
 @click.option("--stores", type=int, metavar="N", help="The supply chain with so many stores.")
+@file_options
 @click.option("--scenario", metavar="NAME", help=f"Of the supply chain: {', '.join(SCENARIOS)}.")
 @click.option("--episodes", type=click.IntRange(2, 1_000_000), default=2000, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
@@ -85,6 +88,8 @@ def main(
             raise InputError("--textbook goes with --episodes, --seed and --json alone")
         sys.exit(not check_all(names, episodes=episodes, seed=seed, as_json=as_json))
     entry = entry_of(scenario, **given)
+    if not (entry.folders or as_json):
+        tell_demand(entry.run)
     if report and not entry.folders:
         raise InputError("--report is written into a run folder; name one with --checkpoint")
     usual = "default,tuned" if report else "default"

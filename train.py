@@ -9,6 +9,7 @@ from agents import console, run_folder
 from agents.config import RunConfig, resolve
 from agents.contest import show_supply_chain
 from agents.demand_told import tell_demand
+from agents.options import file_options
 from agents.phases import parse_phases, resolve_phases, train_phases
 from agents.resume import refuse_options, resume
 from agents.training import Trained, train
@@ -18,22 +19,7 @@ from agents.training import Trained, train
 @click.option("--algo", help="dqn, qrdqn, ppo, a2c, trpo, maskable_ppo, recurrent_ppo [dqn]")
 @click.option("--problem", help="The problem to learn [cash].")
 @click.option("--stores", type=int, help="The supply chain, with so many stores.")
-@click.option(
-    "--demand",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The stores of a file of daily demand: CSV or Parquet, a column per store, or long.",
-)
-@click.option(
-    "--prices",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The cash problem on days of a file: columns date, raw_price, product_price, demand.",
-)
-@click.option("--split", metavar="DATE", help="First day of the file that evaluation alone sees.")
-@click.option("--validation", metavar="DATE", help="First day that selects the best model.")
-@click.option("--fill", help="Put in missing days and values: zero or interpolate [refuse them].")
-@click.option("--augment", help="Training days made anew: none, bootstrap, parametric [bootstrap].")
+@file_options
 @click.option("--learn", help="In the supply chain: store, warehouse, supplier or all [store].")
 @click.option("--policy", help="One model for the stores: shared, joint, or independent [shared].")
 @click.option("--phases", "phases", metavar="1-4", help="Learn tier by tier, as stages of one run.")

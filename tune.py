@@ -2,11 +2,13 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from agents import console, run_folder, tuned_textbook
 from agents.config import resolve
+from agents.options import file_options
 from agents.tuning_lines import tune_named
 from agents.tunings import FILE, TunedFile
 from baselines.tuning import TUNING_SEED
@@ -25,6 +27,7 @@ from inventory.errors import InputError
 @click.option("--config", type=click.Path(path_type=Path), help="With no checkpoint: a YAML file.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
 @click.option("--stores", type=int, metavar="N", help="The supply chain with so many stores.")
+@file_options
 @click.option(
     "--baseline",
     "baselines",
@@ -53,12 +56,13 @@ def main(
     config: Path | None,
     assignments: tuple[str, ...],
     stores: int | None,
+    **days: Any,
 ) -> None:
     """Search each rule's parameters on traces of their own, the same for all candidates.
 
     With --textbook: exit status 1 where a tuned rule costs more than the best of its kind.
     """
-    given = problem or config or assignments or stores is not None
+    given = problem or config or assignments or stores is not None or any(days.values())
     if names and not textbook:
         raise InputError(f"{names[0]!r}: names are those of instances, after --textbook")
     if textbook:
@@ -72,9 +76,8 @@ def main(
         run = run_folder.read_config(folder)
         file = TunedFile(run_folder.root_of(folder, checkpoint) / FILE, seed)
     else:
-        run = resolve(
-            {"problem": problem, "stores": stores}, config=config, assignments=assignments
-        )
+        flags = {"problem": problem, "stores": stores, **days}
+        run = resolve(flags, config=config, assignments=assignments)
         file = TunedFile(None, seed)
     names = tuple(name.strip() for text in baselines for name in text.split(",")) or ("all",)
     tune_named(run, names, file, as_json=as_json)

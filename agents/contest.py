@@ -55,8 +55,11 @@ def entry_of(
     config: Path | None,
     assignments: tuple[str, ...],
     stores: int | None,
+    **days: Any,
 ) -> Entry:
     """Return whom a command's options name: the agents of checkpoints, or none, on a problem.
+
+    `days` are the options of `agents.options.file_options`.
 
     Raises
     ------
@@ -64,10 +67,10 @@ def entry_of(
         If they contradict each other, or as `resolve` and `agents.entries.enter`.
     """
     if checkpoints:
-        if config is not None or assignments or stores is not None:
-            raise InputError(
-                "--config, --set and --stores change nothing about a checkpoint; leave them out"
-            )
+        given = {"config": config, "set": assignments, "stores": stores, **days}
+        for name, value in given.items():
+            if value not in (None, ()):
+                raise InputError(f"--{name} changes nothing about a checkpoint; leave it out")
         entry = enter(checkpoints)
         own = entry.run.settings.problem
         if problem not in (None, own):
@@ -77,7 +80,7 @@ def entry_of(
     else:
         if scenario is not None and problem is None and config is None:
             problem = "stores"
-        flags = {"problem": problem, "stores": stores}
+        flags = {"problem": problem, "stores": stores, **days}
         entry = Entry(resolve(flags, config=config, assignments=assignments))
     return entry if scenario is None else replace(entry, run=in_scenario(entry.run, scenario))
 
@@ -92,7 +95,7 @@ class Contest:
 
 def hold(entry: Entry, scenario: str | None = None, **options: Any) -> Contest:
     """Play the agents of an entry against baselines; `options` are those of `compete`."""
-    tuner = TunedFile(entry.folders[0] / FILE if len(entry.folders) == 1 else None)
+    tuner = TunedFile(entry.folders[0] / FILE if entry.folders else None)
     policies, comparison = compete(entry.run, entry.policies, tuner=tuner, **options)
     seeds = over_seeds(comparison, entry.seeds) if entry.seeds else None
     tiers = None

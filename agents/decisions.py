@@ -12,6 +12,7 @@ from agents.cast import load_agent
 from agents.config import RunConfig
 from agents.stock_database import Database
 from agents.stock_state import StockState, read_state
+from agents.tunings import FILE, TunedFile
 from baselines.policy import Policy
 from baselines.registry import HISTORY_BASELINES, make_baselines
 from evaluation.rollout import rollout
@@ -62,7 +63,7 @@ def decide(
         ``baseline`` and ``baseline_quantity``, and ``unusual``: what the policy never saw the like
         of in training, empty if nothing.
     """
-    run, policy = _load(checkpoint)
+    home, run, policy = _load(checkpoint)
     known: StoreHistory = run.parameters.history
     lead_time = run.parameters.lanes()[0].store.lead_time
     if isinstance(state, Database):
@@ -73,7 +74,7 @@ def decide(
     due = now.due(day, lead_time)
     batch, rows = _batch(run, now, due, (recent, day))
     asked = _orders(batch, policy)
-    name, rule = _rule(run, baseline)
+    name, rule = _rule(run, baseline, TunedFile(home / FILE))
     theirs = _orders(batch, rule)
     names = batch.observation_names["store"]
     seen, gaps = _seen(run, policy), batch.review_gap()
@@ -103,14 +104,15 @@ def decide(
     return out
 
 
-def _load(checkpoint: str) -> tuple[RunConfig, Policy]:
+def _load(checkpoint: str) -> tuple[Path, RunConfig, Policy]:
+    """Return the run's folder, its configuration and its policy."""
     folder, name = run_folder.find(checkpoint)
     run, policy = load_agent(folder, name)
     if run.settings.problem != "stores" or run.parameters.demand_data is None:
         raise InputError(
             f"{folder}: was not trained on stores with demand of a file; train one with --demand"
         )
-    return run, policy
+    return run_folder.root_of(folder, checkpoint), run, policy
 
 
 def _recent(
@@ -186,12 +188,13 @@ def _orders(batch: SupplyChainBatch, policy: Policy) -> Floats:
     return orders
 
 
-def _rule(run: RunConfig, name: str | None) -> tuple[str, Policy]:
+def _rule(run: RunConfig, name: str | None, tuner: TunedFile) -> tuple[str, Policy]:
     """Return the rule asked for, or the one that does best on the selection period."""
     names = [rule for rule in HISTORY_BASELINES if rule != "random"]
     if name is not None:
         choose("baseline", name, names)
-    made = make_baselines("stores", run.parameters, names if name is None else [name])
+    asked = names if name is None else [name]
+    made = make_baselines("stores", run.parameters, asked, tuner=tuner)
     if len(made) == 1:
         return next(iter(made.items()))
     trace = run.problem.traces(run.parameters, "validation", 0, SELECTION_EPISODES)

@@ -38,7 +38,7 @@ class Line:
             "mean": self.tuned.score,
             "se": self.tuned.se,
             "candidates": self.tuned.candidates,
-            "evaluations": self.tuned.evaluations,
+            "played": self.tuned.played,
             "episodes": self.tuned.episodes,
             "seconds": self.seconds,
         }
@@ -98,11 +98,11 @@ def table(run: RunConfig, lines: list[Line]) -> Table:
         caption="Mean: of the best candidate on the traces it was chosen on, a little optimistic; "
         "± its standard error.",
     )
-    for heading in ("rule", "mean", "candidates", "evaluations/s"):
+    for heading in ("rule", "mean", "candidates", "episodes/s"):
         shown.add_column(heading, justify="left" if heading == "rule" else "right", no_wrap=True)
     for line in lines:
         t = line.tuned
-        speed = "known" if line.seconds is None else f"{t.evaluations / line.seconds:,.0f}"
+        speed = "known" if line.seconds is None else f"{t.played / line.seconds:,.0f}"
         shown.add_row(
             line.name,
             f"{t.score:,.3f} ± {t.se:.3f}",

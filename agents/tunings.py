@@ -34,7 +34,7 @@ class _Kept(FrozenModel):
     score: float
     se: Annotated[float, Field(ge=0)]
     candidates: Count
-    evaluations: Count
+    played: Count
     episodes: Count
     seed: Annotated[int, Field(ge=0)]
 
@@ -49,7 +49,7 @@ class _Kept(FrozenModel):
             self.score,
             self.se,
             candidates=self.candidates,
-            evaluations=self.evaluations,
+            played=self.played,
             episodes=self.episodes,
         )
 
@@ -136,7 +136,7 @@ def _kept(mark: str, name: str, tuned: Tuned, seed: int) -> _Kept:
         score=tuned.score,
         se=tuned.se,
         candidates=tuned.candidates,
-        evaluations=tuned.evaluations,
+        played=tuned.played,
         episodes=tuned.episodes,
         seed=seed,
     )

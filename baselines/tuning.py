@@ -110,8 +110,8 @@ class Tuned:
         of many it is optimistic.
     candidates : int
         Number of candidates that were tried.
-    evaluations : int
-        How often one was scored; finalists were twice.
+    played : int
+        Number of episodes that were played to score them.
     episodes : int
         Number of the traces.
     """
@@ -121,7 +121,7 @@ class Tuned:
     score: float
     se: float
     candidates: int
-    evaluations: int
+    played: int
     episodes: int
 
 
@@ -162,8 +162,10 @@ def tune(
     some = _traces_to_use(trace, len(candidates), search.work)
     score = partial(_scores, problem, parameters, family, measure)
     rounds = 1 + search.rounds * bool(family.refined)
+    played = 0
     for done in range(rounds):
         scores, _ = score(candidates, some)
+        played += len(candidates) * len(some["demand"])
         tried.update(zip(map(tuple, candidates.tolist()), scores.tolist(), strict=True))
         levels = _refine(family, levels)
         candidates = _neighbours(family, levels, _best(tried, ELITES), tried)
@@ -182,7 +184,7 @@ def tune(
         float(scores[best]),
         float(errors[best]),
         candidates=len(tried),
-        evaluations=len(tried) + len(finalists),
+        played=played + len(finalists) * search.episodes,
         episodes=search.episodes,
     )
 

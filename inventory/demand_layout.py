@@ -115,8 +115,8 @@ def _long_columns(
         return None
     if not is_long:
         raise InputError(
-            f"{sheet.name}: a long file needs columns of stores or SKUs and of {quantities[0]}; name "
-            f"them with store=, sku= and demand=; it has {short(list(sheet.columns))}"
+            f"{sheet.name}: a long file needs columns of stores or SKUs and of {quantities[0]}; "
+            f"name them with store=, sku= and demand=; it has {short(list(sheet.columns))}"
         )
     return found
 

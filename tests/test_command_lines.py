@@ -169,6 +169,18 @@ def test_training_on_real_demand(run_command, tmp_path):
     assert "checkpoint" in json.loads(done.stdout)["policies"]
 
 
+def test_rules_alone_on_a_file_of_ones_own(run_command):
+    days = ("--demand", ROOT / "data" / "bakery_3stores.csv", "--split", "2018-07-01")
+    rules = ("--baselines", "newsvendor_weekday", "--episodes", 20)
+    done = run_command(evaluate.main, *days, *rules)
+    assert done.status == 0, done.stderr
+    assert "evaluation 2018-07-01" in done.stderr
+    assert "hindsight bound" in done.stdout
+    done = run_command(evaluate.main, "--checkpoint", "runs/any", *days)
+    assert (done.status, done.stdout) == (2, "")
+    assert done.stderr == "error: --demand changes nothing about a checkpoint; leave it out\n"
+
+
 def test_training_on_real_prices(run_command, tmp_path):
     start = dt.date(2020, 1, 1)
     rows = [f"{start + dt.timedelta(days=i)},{5 + i % 3},{20 - i % 5},{i % 9}" for i in range(300)]
@@ -284,7 +296,7 @@ def test_evaluation_refuses_what_is_no_checkpoint(make, message, run_command, tm
         (("--problem", "cash", "--scenario", "spike"), "--scenario has no meaning for cash"),
         (("--problem", "cash", "--stores", "2"), "--stores belongs to --problem stores"),
         (("--stores", "0"), "parameters.stores = 0"),
-        (("--checkpoint", "--stores", "2"), "change nothing about a checkpoint"),
+        (("--checkpoint", "--stores", "2"), "changes nothing about a checkpoint"),
         (("--problem", "stores", "--set", "store.lead_tim=4"), "did you mean 'lead_time'?"),
         (("--problem", "stores", "--baselines", "tuned_cycle"), "unknown baseline"),
     ],

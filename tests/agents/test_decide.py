@@ -58,6 +58,16 @@ def test_every_store_gets_an_order_a_chance_and_a_rival(run_command, run, state)
     assert told[0]["days_of_cover"] == pytest.approx(cover, rel=0.15)
 
 
+def test_a_rule_is_tuned_once(run_command, run, state):
+    asked = ("--checkpoint", run, "--state", state, "--baseline", "tuned_weekday")
+    first = run_command(decide.main, *asked)
+    assert first.status == 0, first.stderr
+    kept = (run / "tuned.json").read_bytes()
+    assert json.loads(kept)["rules"][0]["rule"] == "tuned_weekday"
+    assert run_command(decide.main, *asked).stdout == first.stdout
+    assert (run / "tuned.json").read_bytes() == kept
+
+
 def test_chance_and_flag_follow_the_stock(run, tmp_path):
     told = {}
     for stock in (0, 60, 100_000):
