@@ -1,32 +1,11 @@
 """Compiled parts of the stock rules: inventory positions, and the order on offer nearest to one."""
 
-from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory.store_order_law import inventory_position
-
 Floats = NDArray[np.float64]
-
-
-@numba.njit(cache=True)
-def store_positions(sites: Any, pipelines: Floats) -> Floats:
-    """Return every store's `inventory_position`, shape (worlds, N) [units].
-
-    Parameters
-    ----------
-    sites : ndarray
-        Records `inventory.supply_chain_law.SITE`, shape (worlds, N).
-    pipelines : ndarray
-        Shape (worlds, N, slots) [units].
-    """
-    positions = np.empty(sites.shape)
-    for w in range(sites.shape[0]):
-        for i in range(sites.shape[1]):
-            positions[w, i] = inventory_position(sites[w, i], pipelines[w, i])
-    return positions
 
 
 @numba.njit(cache=True)

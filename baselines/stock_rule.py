@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from baselines.policy import Actions, Rule
-from baselines.stock_kernels import nearest_action, store_positions
+from baselines.stock_kernels import nearest_action
 from baselines.team import chain_of
 from inventory.batch import Batch
 from inventory.errors import InputError
+from inventory.store_order_law import store_positions
 from inventory.supply_chain import SupplyChainBatch
 from inventory.supply_chain_parameters import SupplyChainParameters
 

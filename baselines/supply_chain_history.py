@@ -3,7 +3,7 @@ r"""Stock rules for demand of a file, whose law nobody knows: they forecast from
 All act on the inventory position IP. On the morning of day t, with the store's lead time L and r
 days to the next day of review (1 where the store may order on every day), an order decides what
 the store has for the L + r days t .. t + r + L - 1, and F_t is the forecast of their demand (see
-`baselines.rolling_forecast`).
+`inventory.rolling_forecast`).
 
 ``mu_t`` is the mean of the last 28 days [units/day], ``sigma_t`` their deviation. Levels that are
 tuned, and errors of forecasts, come from training days.
@@ -12,12 +12,12 @@ tuned, and errors of forecasts, come from training days.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from baselines.rolling_forecast import WEEK, ForecastName, forecast_errors, make_forecast
 from baselines.stock_rule import StoreRule, Values
 from baselines.supply_chain_rules import reference_team
 from baselines.team import TeamPolicy
 from baselines.tuning import Family
 from inventory.errors import InputError
+from inventory.rolling_forecast import WEEK, ForecastName, forecast_errors, make_forecast
 from inventory.store_history import KNOWN_DAYS
 from inventory.store_order_law import WEEKDAYS
 from inventory.supply_chain import SupplyChainBatch

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from baselines.policy import Actions
-from baselines.stock_kernels import nearest_action, store_positions
+from baselines.stock_kernels import nearest_action
 from baselines.stock_rule import StockRule, Values
+from inventory.store_order_law import store_positions
 from inventory.supply_chain import SupplyChainBatch
 
 

@@ -41,6 +41,24 @@ def inventory_position(s: Any, pipeline: Floats) -> float:
 
 
 @numba.njit(cache=True)
+def store_positions(sites: Any, pipelines: Floats) -> Floats:
+    """Return every store's `inventory_position`, shape (worlds, N) [units].
+
+    Parameters
+    ----------
+    sites : ndarray
+        Records `inventory.supply_chain_law.SITE`, shape (worlds, N).
+    pipelines : ndarray
+        Shape (worlds, N, slots) [units].
+    """
+    positions = np.empty(sites.shape)
+    for w in range(sites.shape[0]):
+        for i in range(sites.shape[1]):
+            positions[w, i] = inventory_position(sites[w, i], pipelines[w, i])
+    return positions
+
+
+@numba.njit(cache=True)
 def days_to_review(c: Any, weekday: int) -> int:
     """Return how many days after a weekday the next day of review is."""
     gap = 1

@@ -94,7 +94,7 @@ class SupplyChainBatch:
         self.num_actions: tuple[int, ...] = per_agent
         self.observation_size = self._of.view.size(self._of.view.names)
         self.observation_low = -1.0 if parameters.observation == "full" else 0.0
-        if parameters.backlog:
+        if parameters.backlog or self._of.forecast is not None:
             self.observation_low = -np.inf
         self.day = 0
         self._begin(self._empty_trace())
@@ -278,6 +278,9 @@ class SupplyChainBatch:
             lanes, lane_of, capacity = lanes[lane_of], np.arange(self.num_worlds), capacity[lane_of]
             mean, season = past.level, past.calendar(self.day)[:, 2:]
             added.append(past.entries(self.day, view.ahead))
+        if past is not None and known.forecast is not None:
+            which = (self.lane_of, self.review_gap(), self.sites, self.pipelines)
+            added.append(known.forecast.entries(past, self.day, *which))
         if view.reviews:
             added.append(self._reviews())
         out = view.room(self.num_worlds)

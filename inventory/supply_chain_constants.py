@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inventory.demand_models import law_points
+from inventory.rolling_forecast import smoothing
+from inventory.store_forecast import SeenForecast
 from inventory.supply_chain_parameters import SupplyChainParameters
 from inventory.supply_chain_view import View
 
@@ -37,6 +39,8 @@ class Constants:
         Slots of the pipelines to a store and to the warehouse.
     view : View
         What agents see.
+    forecast : SeenForecast or None
+        How stores forecast the demand of a file, where they see that.
     """
 
     lanes: NDArray[np.void]
@@ -52,6 +56,7 @@ class Constants:
     chances: Floats
     slots: tuple[int, int]
     view: View
+    forecast: SeenForecast | None
 
     def ordering(self, quantities: Floats, lane_of: NDArray[np.int64]) -> "Constants":
         """Return constants with a lane per world whose i-th action orders store i's quantity.
@@ -99,7 +104,15 @@ def constants_of(p: SupplyChainParameters, *, expected_reward: bool, time: bool)
         chances=chances,
         slots=(max(1, view.store_slots), slots),
         view=view,
+        forecast=_forecast(p, view),
     )
+
+
+def _forecast(p: SupplyChainParameters, view: View) -> SeenForecast | None:
+    if p.history is None or not view.past:
+        return None
+    days = view.store_slots + view.longest_gap
+    return SeenForecast(smoothing(p.history, days), view.store_slots)
 
 
 def _view(p: SupplyChainParameters, *, time: bool) -> View:

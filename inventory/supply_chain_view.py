@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from inventory.store_forecast import FORECAST_ENTRIES
 from inventory.store_past import entry_names
 from inventory.supply_chain_observation import COMPACT, full_names
 
@@ -29,7 +30,8 @@ class View:
     store_slots, warehouse_slots : int
         Mornings to come that the full one shows one by one.
     past : bool
-        Whether stores see the demand of a file (`inventory.store_past`).
+        Whether stores see the demand of a file (`inventory.store_past`) and a forecast of it
+        (`inventory.store_forecast`).
     longest_gap : int
         Most days from one day of review to the next; if it is not 1, stores see in the full
         observation whether they may order today, and when the next time.
@@ -58,7 +60,7 @@ class View:
     @cached_property
     def added(self) -> tuple[str, ...]:
         """Entries of a store that are appended to those."""
-        known = entry_names(self.ahead) if self.past else ()
+        known = (*entry_names(self.ahead), *FORECAST_ENTRIES) if self.past else ()
         return (*known, *(REVIEW_ENTRIES if self.reviews else ()))
 
     @property

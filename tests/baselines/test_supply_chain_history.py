@@ -3,10 +3,10 @@ import pytest
 
 from baselines import supply_chain_families
 from baselines.registry import HISTORY_BASELINES, make_baselines
-from baselines.rolling_forecast import forecast_errors, make_forecast
 from baselines.supply_chain_history import RollingNewsvendor
 from inventory.errors import InputError, validated
 from inventory.problems import PROBLEMS
+from inventory.rolling_forecast import forecast_errors, make_forecast
 from inventory.store_history import KNOWN_DAYS, StoreDemand, store_history
 from inventory.store_past import Past
 from inventory.supply_chain import SupplyChainBatch

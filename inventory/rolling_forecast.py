@@ -15,6 +15,7 @@ discounted least squares, here of ``D = a c`` with weights ``w^k / c``; Hyndman 
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -38,7 +39,7 @@ DISCOUNTS = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.5)
 def make_forecast(name: ForecastName, history: StoreHistory, days: int) -> Forecast:
     """Return a forecast; `days` is how many days it is mostly for."""
     if name == "smoothing":
-        return _best_smoothing(history, days)
+        return smoothing(history, days)
     return {"average": _average, "weekday": _weekday}[name]
 
 
@@ -52,6 +53,21 @@ def _weekday(past: Past, day: int, days: Whole, sku: Whole) -> Floats:
     ahead = np.arange(days.max())[:, None] < days
     total: Floats = (past.same_weekday(day, len(ahead)) * ahead[..., None]).sum(axis=0)
     return total
+
+
+@lru_cache(maxsize=4)
+def smoothing(history: StoreHistory, days: int) -> "Smoothing":
+    """Return the smoothing with the least squared errors on training days, found once.
+
+    `days` is how many days it is mostly for.
+    """
+    factors = _weekday_factors(history)
+    scores = []
+    for discount in DISCOUNTS:
+        one = Smoothing(factors, discount)
+        errors = [forecast_errors(history, k, days, one)[0] for k in range(len(factors))]
+        scores.append(sum(float(np.square(error).sum()) for error in errors))
+    return Smoothing(factors, DISCOUNTS[int(np.argmin(scores))])
 
 
 class Smoothing:
@@ -70,30 +86,30 @@ class Smoothing:
 
     def __call__(self, past: Past, day: int, days: Whole, sku: Whole) -> Floats:
         """Return F_t."""
-        back = np.arange(1, KNOWN_DAYS + 1)
-        weight = (self.discount**back)[:, None, None]
-        known = (weight * past.demand[day + KNOWN_DAYS - back]).sum(axis=0)
-        usual = (weight * self._factors(past, day - back, sku)).sum(axis=0)
         ahead = np.arange(days.max())
         coming = self._factors(past, day + ahead, sku) * (ahead[:, None] < days)[..., None]
-        forecast: Floats = known / np.maximum(usual, 1e-9) * coming.sum(axis=0)
+        forecast: Floats = self.fit(past, day, sku)[0] * coming.sum(axis=0)
         return forecast
+
+    def fit(self, past: Past, day: int, sku: Whole) -> tuple[Floats, Floats]:
+        """Return a_t, and the deviation of the days it is from around it.
+
+        Returns
+        -------
+        level, deviation : ndarray
+            Shape (worlds, N) each [units/day].
+        """
+        back = np.arange(1, KNOWN_DAYS + 1)
+        weight = (self.discount**back)[:, None, None]
+        demand, factors = past.demand[day + KNOWN_DAYS - back], self._factors(past, day - back, sku)
+        known, usual = (weight * demand).sum(axis=0), (weight * factors).sum(axis=0)
+        level: Floats = known / np.maximum(usual, 1e-9)
+        return level, (demand - level * factors).std(axis=0)
 
     def _factors(self, past: Past, days: NDArray[np.integer], sku: Whole) -> Floats:
         weekdays = (past.start + days[:, None] - 1) % WEEK  # ordinal 1 was a Monday
         factors: Floats = self.factors[sku, weekdays]
         return factors
-
-
-def _best_smoothing(history: StoreHistory, days: int) -> Smoothing:
-    """Return the smoothing with the least squared errors on training days."""
-    factors = _weekday_factors(history)
-    scores = []
-    for discount in DISCOUNTS:
-        one = Smoothing(factors, discount)
-        errors = [forecast_errors(history, k, days, one)[0] for k in range(len(factors))]
-        scores.append(sum(float(np.square(error).sum()) for error in errors))
-    return Smoothing(factors, DISCOUNTS[int(np.argmin(scores))])
 
 
 def _weekday_factors(history: StoreHistory) -> Floats:
