@@ -1,6 +1,5 @@
 """Compiled parts of the stock rules: inventory positions, and the order on offer nearest to one."""
 
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
