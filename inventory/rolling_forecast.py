@@ -15,6 +15,7 @@ discounted least squares, here of ``D = a c`` with weights ``w^k / c``; Hyndman 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -62,12 +63,21 @@ def smoothing(history: StoreHistory, days: int) -> "Smoothing":
     `days` is how many days it is mostly for.
     """
     factors = _weekday_factors(history)
-    scores = []
-    for discount in DISCOUNTS:
-        one = Smoothing(factors, discount)
-        errors = [forecast_errors(history, k, days, one)[0] for k in range(len(factors))]
-        scores.append(sum(float(np.square(error).sum()) for error in errors))
+    skus = range(len(factors))
+    scores = sum(_squared_errors(history, k, days, factors) for k in skus)
     return Smoothing(factors, DISCOUNTS[int(np.argmin(scores))])
+
+
+def _squared_errors(history: StoreHistory, sku: int, days: int, factors: Floats) -> Floats:
+    """Return the sum of squares of `forecast_errors` for each of `DISCOUNTS`, at once."""
+    windows = _training_windows(history, sku, days)
+    weekdays = (windows.start + np.arange(-KNOWN_DAYS, days)[:, None] - 1) % WEEK
+    usual = factors[sku, weekdays]
+    weights = np.array(DISCOUNTS)[:, None] ** np.arange(KNOWN_DAYS, 0, -1)
+    known, base = (np.tensordot(weights, x[:KNOWN_DAYS], 1) for x in (windows.demand, usual))
+    expected = known / np.maximum(base, 1e-9) * usual[KNOWN_DAYS:].sum(axis=0)
+    errors: Floats = windows.relative_errors(expected)
+    return np.asarray(np.square(errors).sum(axis=(1, 2)))
 
 
 class Smoothing:
@@ -86,10 +96,15 @@ class Smoothing:
 
     def __call__(self, past: Past, day: int, days: Whole, sku: Whole) -> Floats:
         """Return F_t."""
-        ahead = np.arange(days.max())
-        coming = self._factors(past, day + ahead, sku) * (ahead[:, None] < days)[..., None]
-        forecast: Floats = self.fit(past, day, sku)[0] * coming.sum(axis=0)
+        forecast: Floats = self.fit(past, day, sku)[0] * self.coming(past, day, days, sku)
         return forecast
+
+    def coming(self, past: Past, day: int, days: Whole, sku: Whole) -> Floats:
+        """Return the sum of the factors of the coming days, shape (worlds, N)."""
+        ahead = np.arange(days.max())
+        counted = self._factors(past, day + ahead, sku) * (ahead[:, None] < days)[..., None]
+        total: Floats = counted.sum(axis=0)
+        return total
 
     def fit(self, past: Past, day: int, sku: Whole) -> tuple[Floats, Floats]:
         """Return a_t, and the deviation of the days it is from around it.
@@ -138,15 +153,39 @@ def forecast_errors(
     InputError
         If the training period is too short.
     """
+    windows = _training_windows(history, sku, days)
+    count = windows.start.size
+    past = Past(windows.demand, windows.start, history.mean[sku])
+    expected = forecast(past, 0, np.full(count, days), np.full(count, sku))
+    return windows.relative_errors(expected), (windows.start - 1) % WEEK
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Days of training around every day that has a past.
+
+    Attributes
+    ----------
+    demand : ndarray
+        The `KNOWN_DAYS` days before and the days from then on, shape (days, windows, N).
+    start : ndarray
+        Ordinal of the day between the two, shape (windows,).
+    """
+
+    demand: Floats
+    start: Whole
+
+    def relative_errors(self, expected: Floats) -> Floats:
+        """Return what came less what was expected, over the mean of the days known."""
+        mean = np.maximum(self.demand[:KNOWN_DAYS].mean(axis=0), 1e-9)
+        errors: Floats = (self.demand[KNOWN_DAYS:].sum(axis=0) - expected) / mean
+        return errors
+
+
+def _training_windows(history: StoreHistory, sku: int, days: int) -> _Windows:
     own = history.training[:, sku]
     at = np.arange(KNOWN_DAYS, len(own) - days + 1)
     if at.size < 2:
         raise InputError(f"{history.table.name}: the training period is too short for a forecast")
-    windows = own[at + np.arange(-KNOWN_DAYS, days)[:, None]]
-    start = at + history.table.first_day.toordinal()
-    past = Past(windows, start, history.mean[sku])
-    ahead, which = np.full(at.size, days), np.full(at.size, sku)
-    expected = forecast(past, 0, ahead, which)
-    level = np.maximum(past.recent(0, KNOWN_DAYS)[0], 1e-9)
-    errors: Floats = (windows[KNOWN_DAYS:].sum(axis=0) - expected) / level
-    return errors, (start - 1) % WEEK
+    around = own[at + np.arange(-KNOWN_DAYS, days)[:, None]]
+    return _Windows(around, at + history.table.first_day.toordinal())

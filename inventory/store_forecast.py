@@ -54,8 +54,8 @@ class SeenForecast:
         sites, pipelines : ndarray
             As in `inventory.supply_chain_law.step_batch`.
         """
-        coming = self.smoothing(past, day, self.lead_time + gap, sku)
         level, deviation = self.smoothing.fit(past, day, sku)
+        coming = level * self.smoothing.coming(past, day, self.lead_time + gap, sku)
         missing = coming - store_positions(sites, pipelines)
         shares = np.clip(missing / sites["forecast"], -MOST, MOST)
         own = (x / past.level for x in (coming, deviation, level, missing))

@@ -1,6 +1,7 @@
 """Parameters of the supply chain, validated; defaults of the warehouse grow with its stores."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -148,9 +149,14 @@ class SupplyChainParameters(FrozenModel):
         """Steps of an episode: one per day."""
         return self.horizon
 
-    def lanes(self) -> list[Lane]:
+    def lanes(self) -> tuple[Lane, ...]:
         """Return every SKU with its own parameters in full."""
-        return [
+        return self.lanes_in_full
+
+    @cached_property
+    def lanes_in_full(self) -> tuple[Lane, ...]:
+        """What `lanes` returns, made once: a file may hold thousands of SKUs."""
+        return tuple(
             Lane(
                 sku=sku,
                 store=_merged(self.store, sku.store, f"sku.{k}.store"),
@@ -158,7 +164,7 @@ class SupplyChainParameters(FrozenModel):
                 supplier=_merged(self.supplier, sku.supplier, f"sku.{k}.supplier"),
             )
             for k, sku in enumerate(self.sku)
-        ]
+        )
 
     def supplier_lead_time(self, lane: Lane) -> int:
         """Return the days from a warehouse's order to its arrival, scenario included."""
