@@ -15,7 +15,14 @@ from agents.stock_database import Database
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--checkpoint", default="newest", metavar="RUN", help="A run folder [the newest].")
+@click.option(
+    "--checkpoint",
+    default=run_folder.NEWEST,
+    is_flag=False,
+    flag_value=run_folder.NEWEST,
+    metavar="[RUN]",
+    help="A run folder [the newest].",
+)
 @click.option(
     "--state",
     type=click.Path(path_type=Path),
