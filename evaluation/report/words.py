@@ -128,7 +128,8 @@ class Words:
     def _metrics(self) -> list[str]:
         known = {m for r in self._c.policies.values() for m in r.metrics}
         known -= set(NOT_SHOWN.get(self._c.problem, ()))
-        return [m for m in HEADINGS if m in known]
+        told = {m for m in known for r in self._c.policies.values() if r.metrics.get(m)}
+        return [m for m in HEADINGS if m in told]  # what is 0 for all tells nothing
 
     @property
     def rows(self) -> list[dict[str, Any]]:
