@@ -62,13 +62,3 @@ worlds_of_any_kind = st.fixed_dictionaries(
         ),
     }
 )
-
-
-def least_mean(returns):
-    """Return the mean less 4 standard errors; -inf where all returns but a few are alike.
-
-    What happens seldom, and may not have happened at all, has no standard error to be told by.
-    """
-    if np.isclose(returns, np.median(returns)).mean() > 0.8:
-        return -np.inf
-    return returns.mean() - 4 * returns.std() / np.sqrt(returns.size)

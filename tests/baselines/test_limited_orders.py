@@ -24,7 +24,7 @@ from inventory.errors import InputError
 from inventory.problems import PROBLEMS
 from inventory.store_order_law import WEEKDAYS
 from inventory.supply_chain import SupplyChainBatch
-from tests.supply_chain_worlds import least_mean, make
+from tests.supply_chain_worlds import make
 
 STORES = PROBLEMS["stores"]
 TWICE = {"review_days": ["mon", "thu"]}
@@ -130,7 +130,7 @@ def test_no_rule_beats_the_bound_for_all_its_freedom(store, seed, safety, cost):
     assert bound.kind != "optimum"
     for rule in (Newsvendor(), SeasonalBaseStock(safety), ReorderPoint(8, 8).freely()):
         returns = rollout(STORES, p, reference_team(store=rule), trace)["return"]
-        assert least_mean(returns) <= bound.value + 1e-6
+        assert returns.mean() - 4 * returns.std() / 10 <= bound.value + 1e-6
 
 
 @pytest.mark.parametrize("store", [{"review_days": ["mon"]}, {"order_multiple": 5}])

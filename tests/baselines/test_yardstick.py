@@ -1,5 +1,6 @@
 """What the stores are measured against: which bound it is, and that no rule beats it."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,6 @@ from evaluation.rollout import rollout
 from inventory.problems import PROBLEMS
 from inventory.supply_chain_parameters import SupplyChainParameters
 from tests.baselines.test_hindsight_chain import chains
-from tests.supply_chain_worlds import least_mean
 
 STORES = PROBLEMS["stores"]
 SHORT = {"initial_on_hand": 300, "order_units": [0, 50, 100, 150]}
@@ -97,12 +97,19 @@ def test_skus_count_as_often_as_they_are_played():
 @settings(max_examples=25)
 @given(chains(), st.integers(0, 1000), st.floats(-1, 3), st.floats(0, 8))
 def test_no_rule_beats_the_bound(p, seed, safety, days):
-    trace = STORES.traces(p, "evaluation", seed, 200)
-    bound = yardstick("stores", p).reference(trace).value
     for store in (
         Newsvendor(),
         CappedBaseStock(safety, cap_days=days).freely(),
         ReorderPoint(days, 2 * days).freely(),
     ):
-        earned = rollout(STORES, p, reference_team(store=store), trace)["return"]
-        assert least_mean(earned) <= bound + 1e-6 * (1 + abs(bound))
+        earned, bound = earned_and_bound(p, store, seed, 200)
+        if np.isclose(earned, np.median(earned)).mean() > 0.8:  # what counts is seldom: play on
+            earned, bound = earned_and_bound(p, store, seed, 20_000)
+        error = earned.std() / np.sqrt(earned.size)
+        assert earned.mean() <= bound + 4.5 * error + 1e-6 * (1 + abs(bound))
+
+
+def earned_and_bound(p, store, seed, episodes):
+    trace = STORES.traces(p, "evaluation", seed, episodes)
+    bound = yardstick("stores", p).reference(trace).value
+    return rollout(STORES, p, reference_team(store=store), trace)["return"], bound
