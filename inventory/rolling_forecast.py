@@ -19,11 +19,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from inventory.errors import InputError
 from inventory.store_history import KNOWN_DAYS, StoreHistory
+from inventory.store_order_law import weekday_of
 from inventory.store_past import Past
 
 Floats = NDArray[np.float64]
@@ -93,6 +95,7 @@ class Smoothing:
 
     def __init__(self, factors: Floats, discount: float) -> None:
         self.factors, self.discount = factors, discount
+        self._weights = discount ** np.arange(1, KNOWN_DAYS + 1)
 
     def __call__(self, past: Past, day: int, days: Whole, sku: Whole) -> Floats:
         """Return F_t."""
@@ -101,9 +104,7 @@ class Smoothing:
 
     def coming(self, past: Past, day: int, days: Whole, sku: Whole) -> Floats:
         """Return the sum of the factors of the coming days, shape (worlds, N)."""
-        ahead = np.arange(days.max())
-        counted = self._factors(past, day + ahead, sku) * (ahead[:, None] < days)[..., None]
-        total: Floats = counted.sum(axis=0)
+        total: Floats = coming_factors(self.factors, past.start, day, days, sku)
         return total
 
     def fit(self, past: Past, day: int, sku: Whole) -> tuple[Floats, Floats]:
@@ -114,17 +115,72 @@ class Smoothing:
         level, deviation : ndarray
             Shape (worlds, N) each [units/day].
         """
-        back = np.arange(1, KNOWN_DAYS + 1)
-        weight = (self.discount**back)[:, None, None]
-        demand, factors = past.demand[day + KNOWN_DAYS - back], self._factors(past, day - back, sku)
-        known, usual = (weight * demand).sum(axis=0), (weight * factors).sum(axis=0)
-        level: Floats = known / np.maximum(usual, 1e-9)
-        return level, (demand - level * factors).std(axis=0)
+        row = KNOWN_DAYS + day
+        fitted: tuple[Floats, Floats] = smoothed_level(
+            self.factors, self._weights, past.demand, row, past.start + day, sku
+        )
+        return fitted
 
-    def _factors(self, past: Past, days: NDArray[np.integer], sku: Whole) -> Floats:
-        weekdays = (past.start + days[:, None] - 1) % WEEK  # ordinal 1 was a Monday
-        factors: Floats = self.factors[sku, weekdays]
-        return factors
+
+@numba.njit(cache=True)
+def coming_factors(factors: Floats, start: Whole, day: int, days: Whole, sku: Whole) -> Floats:
+    """Return the sum of the weekday factors of `days` days from `day` on, shape (worlds, N).
+
+    Parameters
+    ----------
+    factors : ndarray
+        Shape (SKUs, 7, N), Monday first.
+    start, days, sku : ndarray
+        Each world's first day (an ordinal), number of days and SKU, shape (worlds,).
+    day : int
+        Day of the episode.
+    """
+    total = np.zeros((days.size, factors.shape[2]))
+    for w in range(days.size):
+        for j in range(days[w]):
+            total[w] += factors[sku[w], weekday_of(start[w], day + j)]
+    return total
+
+
+@numba.njit(cache=True)
+def smoothed_level(
+    factors: Floats, weights: Floats, demand: Floats, row: int, today: Whole, sku: Whole
+) -> tuple[Floats, Floats]:
+    """Return the level a_t, and the deviation of the days it is from around it.
+
+    Parameters
+    ----------
+    factors, sku
+        As in `coming_factors`.
+    weights : ndarray
+        What the days before count, the last one first.
+    demand : ndarray
+        Shape (days, worlds, N) [units/day]; `row` is today's, which is not known.
+    today : ndarray
+        Its ordinal, shape (worlds,).
+
+    Returns
+    -------
+    level, deviation : ndarray
+        Shape (worlds, N) each [units/day].
+    """
+    back, shape = weights.size, demand.shape[1:]
+    level, deviation = np.empty(shape), np.empty(shape)
+    errors, usual = np.empty(back), np.empty(back)
+    for w in range(shape[0]):
+        first = weekday_of(today[w], -1)
+        for i in range(shape[1]):
+            known, base, weekday = 0.0, 0.0, first
+            for k in range(back):
+                usual[k] = factors[sku[w], weekday, i]
+                weekday = weekday - 1 if weekday else 6
+                known += weights[k] * demand[row - 1 - k, w, i]
+                base += weights[k] * usual[k]
+            level[w, i] = known / max(base, 1e-9)
+            for k in range(back):
+                errors[k] = demand[row - 1 - k, w, i] - level[w, i] * usual[k]
+            deviation[w, i] = errors.std()
+    return level, deviation
 
 
 def _weekday_factors(history: StoreHistory) -> Floats:

@@ -43,7 +43,7 @@ class SeenForecast:
     def entries(
         self, past: Past, day: int, sku: Whole, gap: Whole, sites: Any, pipelines: Floats
     ) -> Floats:
-        """Return `FORECAST_ENTRIES`, shape (worlds, N, entries).
+        """Return `FORECAST_ENTRIES`, shape (entries, worlds, N).
 
         Parameters
         ----------
@@ -57,6 +57,7 @@ class SeenForecast:
         level, deviation = self.smoothing.fit(past, day, sku)
         coming = level * self.smoothing.coming(past, day, self.lead_time + gap, sku)
         missing = coming - store_positions(sites, pipelines)
-        shares = np.clip(missing / sites["forecast"], -MOST, MOST)
-        own = (x / past.level for x in (coming, deviation, level, missing))
-        return np.stack([*own, shares], axis=-1)
+        entries = np.empty((len(FORECAST_ENTRIES), *level.shape))
+        np.divide((coming, deviation, level, missing), past.level, out=entries[:4])
+        np.clip(missing / sites["forecast"], -MOST, MOST, out=entries[4])
+        return entries

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +15,70 @@ WEEKS = 4
 YEAR = 365.25
 LEAST_LEVEL = 0.1
 """A store's level is at least this share of its mean in the training period."""
+
+
+@numba.njit(cache=True)
+def moments_of_days(demand: Floats, first: int, last: int) -> tuple[Floats, Floats]:
+    """Return mean and deviation over the rows `first` to `last` - 1, shape (worlds, N) each.
+
+    Parameters
+    ----------
+    demand : ndarray
+        Shape (days, worlds, N) [units/day].
+    first, last : int
+        At least one row.
+    """
+    days, shape = last - first, demand.shape[1:]
+    mean, deviation = np.zeros(shape), np.zeros(shape)
+    for t in range(first, last):
+        for w in range(shape[0]):
+            for i in range(shape[1]):
+                mean[w, i] += demand[t, w, i] / days
+    for t in range(first, last):
+        for w in range(shape[0]):
+            for i in range(shape[1]):
+                deviation[w, i] += (demand[t, w, i] - mean[w, i]) ** 2 / days
+    return mean, np.sqrt(deviation)
+
+
+@numba.njit(cache=True)
+def weekday_means(demand: Floats, row: int, ahead: int, weeks: int) -> Floats:
+    """Return for each of `ahead` days from `row` on the mean of the `weeks` same weekdays before.
+
+    Beyond a week these are the weekdays of the first one, so only rows before `row` are read.
+
+    Returns
+    -------
+    ndarray
+        Shape (ahead, worlds, N) [units/day].
+    """
+    means = np.zeros((ahead, *demand.shape[1:]))
+    for j in range(ahead):
+        for m in range(1, weeks + 1):
+            before = demand[row + j % 7 - 7 * m]
+            for w in range(before.shape[0]):
+                for i in range(before.shape[1]):
+                    means[j, w, i] += before[w, i] / weeks
+    return means
+
+
+@numba.njit(cache=True)
+def calendar_entries(start: NDArray[np.int64], day: int) -> Floats:
+    """Return sine and cosine of the weekday and of the day of the year, shape (4, worlds).
+
+    Parameters
+    ----------
+    start : ndarray
+        Ordinal of each world's first day, shape (worlds,).
+    day : int
+        Day of the episode.
+    """
+    seen = np.empty((4, start.size))
+    for w in range(start.size):
+        turns = 2.0 * np.pi * (start[w] + day)
+        seen[0, w], seen[1, w] = np.sin(turns / 7), np.cos(turns / 7)
+        seen[2, w], seen[3, w] = np.sin(turns / YEAR), np.cos(turns / YEAR)
+    return seen
 
 
 class Past:
@@ -39,14 +104,12 @@ class Past:
     def __init__(self, demand: Floats, start: NDArray[Any], usual: Floats) -> None:
         self.demand, self.start = demand, start
         self.level: Floats = np.maximum(demand[:KNOWN_DAYS].mean(axis=0), LEAST_LEVEL * usual)
-        same = [demand[7 * (WEEKS - m) : len(demand) - 7 * m] for m in range(1, WEEKS + 1)]
-        rest = len(demand) - 7 * WEEKS
-        self._weekday = np.mean([days[:rest] for days in same], axis=0)
 
     def recent(self, day: int, days: int) -> tuple[Floats, Floats]:
         """Return mean and deviation of the last `days` days' demand, shape (worlds, N) each."""
-        last = self.demand[max(0, KNOWN_DAYS + day - days) : KNOWN_DAYS + day]
-        return last.mean(axis=0), last.std(axis=0)
+        row = KNOWN_DAYS + day
+        moments: tuple[Floats, Floats] = moments_of_days(self.demand, max(0, row - days), row)
+        return moments
 
     def same_weekday(self, day: int, ahead: int) -> Floats:
         """Return the mean of the last `WEEKS` same weekdays for each of `ahead` days from `day`.
@@ -56,36 +119,28 @@ class Past:
         ndarray
             Shape (ahead, worlds, N); only days before `day` are in it.
         """
-        days: Floats = self._weekday[self._known(day, ahead, len(self._weekday))]
-        return days
+        means: Floats = weekday_means(self.demand, KNOWN_DAYS + day, ahead, WEEKS)
+        return means
 
     def last_week(self, day: int, ahead: int) -> Floats:
         """Return the demand of the last same weekday, as `same_weekday`."""
-        at = self._known(day, ahead, len(self.demand) - KNOWN_DAYS)
-        week: Floats = self.demand[at + KNOWN_DAYS - 7]
+        week: Floats = weekday_means(self.demand, KNOWN_DAYS + day, ahead, 1)
         return week
 
-    @staticmethod
-    def _known(day: int, ahead: int, days: int) -> NDArray[np.intp]:
-        """Return the days from `day` on; beyond a week, or the episode, earlier same weekdays."""
-        at = day + np.arange(ahead) % 7
-        return np.where(at < days, at, at - 7 * (1 + (at - days) // 7)).clip(0)
-
     def calendar(self, day: int) -> Floats:
-        """Return sine and cosine of the weekday and of the day of the year, shape (worlds, 4)."""
-        ordinal = self.start + day
-        week, year = 2 * np.pi * ordinal / 7, 2 * np.pi * ordinal / YEAR
-        return np.stack([np.sin(week), np.cos(week), np.sin(year), np.cos(year)], axis=1)
+        """Return sine and cosine of the weekday and of the day of the year, shape (4, worlds)."""
+        seen: Floats = calendar_entries(self.start, day)
+        return seen
 
     def entries(self, day: int, ahead: int) -> Floats:
-        """Return what a store sees besides: see `entry_names`; shape (worlds, N, entries)."""
-        level = self.level
-        mean, std = self.recent(day, 7)
-        week = np.broadcast_to(self.calendar(day)[:, None, :2], (*level.shape, 2))
-        means = np.moveaxis(self.same_weekday(day, ahead) / level, 0, -1)
-        lasts = np.moveaxis(self.last_week(day, ahead) / level, 0, -1)
-        recent = np.stack([mean / level, std / level], axis=-1)
-        return np.concatenate([week, recent, means, lasts], axis=-1)
+        """Return what a store sees besides: see `entry_names`; shape (entries, worlds, N)."""
+        entries = np.empty((4 + 2 * ahead, *self.level.shape))
+        entries[:2] = self.calendar(day)[:2, :, None]
+        entries[2:4] = self.recent(day, 7)
+        entries[4 : 4 + ahead] = self.same_weekday(day, ahead)
+        entries[4 + ahead :] = self.last_week(day, ahead)
+        entries[2:] /= self.level
+        return entries
 
 
 def entry_names(ahead: int) -> tuple[str, ...]:

@@ -270,36 +270,37 @@ class SupplyChainBatch:
 
     def observation(self) -> NDArray[np.float32]:
         """Return what all agents see, shape (num_worlds, observation_size); see `by_tier`."""
-        known, view, lane_of = self._of, self._of.view, self.lane_of
-        lanes, capacity, mean = known.lanes, known.capacity, known.mean
-        season, added = known.season[:, self.day], []
-        past = self.past if view.full else None
-        if past is not None:  # every world has a level and a calendar of its own
-            lanes, lane_of, capacity = lanes[lane_of], np.arange(self.num_worlds), capacity[lane_of]
-            mean, season = past.level, past.calendar(self.day)[:, 2:]
-            added.append(past.entries(self.day, view.ahead))
-        if past is not None and known.forecast is not None:
+        known, view = self._of, self._of.view
+        mean, season = known.mean[self.lane_of], known.season[self.lane_of, self.day]
+        added = []
+        if view.past and self.past is not None:  # every world has a level and calendar of its own
+            mean, season = self.past.level, self.past.calendar(self.day)[2:].T
+            added.append(self.past.entries(self.day, view.ahead))
+        if known.forecast is not None and self.past is not None:
             which = (self.lane_of, self.review_gap(), self.sites, self.pipelines)
-            added.append(known.forecast.entries(past, self.day, *which))
+            added.append(known.forecast.entries(self.past, self.day, *which))
         if view.reviews:
             added.append(self._reviews())
-        out = view.room(self.num_worlds)
+        rows = view.room(self.num_worlds)
+        tiers = view.by_tier(rows)
         observe_batch(
             view.full,
-            lanes,
-            lane_of,
+            known.lanes,
+            self.lane_of,
             self.sites,
             self.hubs,
             self.pipelines,
             self.inbound,
-            capacity,
+            known.capacity,
             mean,
-            view.store_slots,
-            view.warehouse_slots,
+            (view.store_slots, view.warehouse_slots),
             season,
-            out,
+            tiers["store"],
+            tiers["warehouse"],
+            tiers["supplier"],
         )
-        return view.complete(out, added, self.day / self.parameters.horizon)
+        view.complete(rows, added, self.day / self.parameters.horizon)
+        return rows
 
     def by_tier(self, observation: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Return each tier's part: shapes (num_worlds, N, size), (num_worlds, size) twice."""
@@ -324,9 +325,9 @@ class SupplyChainBatch:
         return today
 
     def _reviews(self) -> Floats:
-        """Return what stores see of their days of review, shape (num_worlds, N, 2)."""
-        seen = np.stack([self.may_order(), self.review_gap() / 7.0], axis=1)
-        return np.broadcast_to(seen[:, None], (self.num_worlds, self.num_stores, 2))
+        """Return what stores see of their days of review, shape (2, num_worlds, N)."""
+        seen = np.stack([self.may_order(), self.review_gap() / 7.0])
+        return np.broadcast_to(seen[..., None], (2, self.num_worlds, self.num_stores))
 
     def warehouse_orders(self) -> Floats:
         """Return what each action of the warehouse would order, shape (num_worlds, actions)."""

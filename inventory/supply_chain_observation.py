@@ -1,6 +1,6 @@
 """What the agents of the supply chain see: the compact observation, and the full one.
 
-A row holds all agents of a world: the stores one after another, the warehouse, the supplier.
+Where the entries stand in a row of all agents is told by `inventory.supply_chain_view`.
 """
 
 from typing import Any
@@ -79,35 +79,36 @@ def full_names(store_slots: int, warehouse_slots: int) -> dict[str, tuple[str, .
 
 
 @numba.njit(cache=True)
-def _compact_world(c: Any, sites: Any, hub: Any, inbound: Floats, capacity: float, row: Any) -> Any:
+def _compact_world(
+    c: Any, sites: Any, hub: Any, inbound: Floats, capacity: float, store: Any, rest: Any
+) -> None:
     n = sites.size
     size = n / 3.0
     share = 1.0 if np.isinf(hub.on_hand) else hub.on_hand / capacity
     demand, lowest, total = 0.0, np.inf, 0.0
     for i in range(n):
         s = sites[i]
-        at = 7 * i
         level = s.on_hand - s.owed
-        row[at] = level / 1000.0
-        row[at + 1] = s.forecast / 200.0
-        row[at + 2] = s.forecast_std / 50.0
-        row[at + 3] = (level / s.forecast if s.forecast > 0.0 else 0.0) / 10.0
-        row[at + 4] = s.sales < s.demand
-        row[at + 5] = share
-        row[at + 6] = s.service
+        store[i, 0] = level / 1000.0
+        store[i, 1] = s.forecast / 200.0
+        store[i, 2] = s.forecast_std / 50.0
+        store[i, 3] = (level / s.forecast if s.forecast > 0.0 else 0.0) / 10.0
+        store[i, 4] = s.sales < s.demand
+        store[i, 5] = share
+        store[i, 6] = s.service
         demand += s.demand
         lowest = min(lowest, level)
         total += level
-    at = 7 * n
-    row[at] = demand / (500.0 * size)
-    row[at + 1] = 1.0 if np.isinf(hub.on_hand) else hub.on_hand / (5000.0 * size)
-    row[at + 2] = (inbound.sum() + hub.on_desk) / (2000.0 * size)
-    row[at + 3] = lowest / 1000.0
-    row[at + 4] = total / n / 1000.0
-    row[at + 5] = hub.service
-    row[at + 6] = hub.on_desk / 2000.0
-    row[at + 7] = 1.0  # nothing is committed before the supplier decides
-    row[at + 8] = c.supplier_lead_time / 10.0
+    warehouse, supplier = rest
+    warehouse[0] = demand / (500.0 * size)
+    warehouse[1] = 1.0 if np.isinf(hub.on_hand) else hub.on_hand / (5000.0 * size)
+    warehouse[2] = (inbound.sum() + hub.on_desk) / (2000.0 * size)
+    warehouse[3] = lowest / 1000.0
+    warehouse[4] = total / n / 1000.0
+    warehouse[5] = hub.service
+    supplier[0] = hub.on_desk / 2000.0
+    supplier[1] = 1.0  # nothing is committed before the supplier decides
+    supplier[2] = c.supplier_lead_time / 10.0
 
 
 @numba.njit(cache=True)
@@ -118,51 +119,51 @@ def _full_world(
     pipelines: Floats,
     inbound: Floats,
     mean: Floats,
-    store_slots: int,
-    warehouse_slots: int,
+    slots: tuple[int, int],
     season: tuple[float, float],
-    row: Any,
+    store: Any,
+    rest: Any,
 ) -> None:
     n, whole = sites.size, max(mean.sum(), 1e-9)
-    warehouse = min(hub.on_hand / whole, MOST_COVER)
-    position, backorders, demand, expected, at = 0.0, 0.0, 0.0, 0.0, 0
+    on_hand = min(hub.on_hand / whole, MOST_COVER)
+    position, backorders, demand, expected = 0.0, 0.0, 0.0, 0.0
     for i in range(n):
         s = sites[i]
         unit = mean[i] if mean[i] > 0.0 else 1.0
         level = s.on_hand - s.owed
-        row[at] = level / unit
-        for k in range(store_slots):
-            row[at + 1 + k] = pipelines[i, k] / unit
-        at += 1 + store_slots
-        row[at] = s.backorders / unit
-        row[at + 1] = s.forecast / unit
-        row[at + 2] = s.forecast_std / unit
-        row[at + 3] = c.demand_std / unit
-        row[at + 4], row[at + 5] = season
-        row[at + 6] = warehouse
-        at += 7
+        store[i, 0] = level / unit
+        for k in range(slots[0]):
+            store[i, 1 + k] = pipelines[i, k] / unit
+        at = 1 + slots[0]
+        store[i, at] = s.backorders / unit
+        store[i, at + 1] = s.forecast / unit
+        store[i, at + 2] = s.forecast_std / unit
+        store[i, at + 3] = c.demand_std / unit
+        store[i, at + 4], store[i, at + 5] = season
+        store[i, at + 6] = on_hand
         position += level + pipelines[i].sum() + s.backorders
         backorders += s.backorders
         demand += s.demand
         expected += s.forecast
-    row[at] = warehouse
-    for k in range(warehouse_slots):
-        row[at + 1 + k] = inbound[k] / whole
-    for k in range(warehouse_slots, inbound.size):
-        row[at + warehouse_slots] += inbound[k] / whole
-    at += 1 + warehouse_slots
-    row[at] = hub.on_desk / whole
-    row[at + 1] = position / whole
-    row[at + 2] = backorders / whole
-    row[at + 3] = demand / whole
-    row[at + 4] = expected / whole
-    row[at + 5] = hub.service
-    row[at + 6], row[at + 7] = season
-    row[at + 8] = hub.on_desk / whole
-    row[at + 9] = 1.0
-    row[at + 10] = c.supplier_lead_time / 10.0
-    row[at + 11] = warehouse
-    row[at + 12] = inbound.sum() / whole
+    warehouse, supplier = rest
+    warehouse[0] = on_hand
+    for k in range(slots[1]):
+        warehouse[1 + k] = inbound[k] / whole
+    for k in range(slots[1], inbound.size):
+        warehouse[slots[1]] += inbound[k] / whole
+    at = 1 + slots[1]
+    warehouse[at] = hub.on_desk / whole
+    warehouse[at + 1] = position / whole
+    warehouse[at + 2] = backorders / whole
+    warehouse[at + 3] = demand / whole
+    warehouse[at + 4] = expected / whole
+    warehouse[at + 5] = hub.service
+    warehouse[at + 6], warehouse[at + 7] = season
+    supplier[0] = hub.on_desk / whole
+    supplier[1] = 1.0
+    supplier[2] = c.supplier_lead_time / 10.0
+    supplier[3] = on_hand
+    supplier[4] = inbound.sum() / whole
 
 
 @numba.njit(cache=True)
@@ -176,12 +177,13 @@ def observe_batch(
     inbound: Floats,
     capacity: Floats,
     mean: Floats,
-    store_slots: int,
-    warehouse_slots: int,
+    slots: tuple[int, int],
     season: Floats,
-    out: NDArray[np.float32],
+    stores: NDArray[np.float32],
+    warehouses: NDArray[np.float32],
+    suppliers: NDArray[np.float32],
 ) -> None:
-    """Write the observation of all agents of every world into `out`, one row per world.
+    """Write the observation of all agents of every world.
 
     Parameters
     ----------
@@ -189,16 +191,19 @@ def observe_batch(
         Which of the two observations.
     lanes, lane_of, sites, hubs, pipelines, inbound
         As in `inventory.supply_chain_law.step_batch`.
-    capacity, mean, season : ndarray
-        Per lane: capacity of the warehouse, shape (K,); mean demand, shape (K, N); sine and cosine
-        of the day, shape (K, 2).
-    store_slots, warehouse_slots : int
-        Mornings to come that are shown one by one.
-    out : ndarray
-        Shape (worlds, entries of all agents).
+    capacity : ndarray
+        Of the warehouse, per lane, shape (K,).
+    mean, season : ndarray
+        Per world: mean demand, shape (worlds, N); sine and cosine of the day, shape (worlds, 2).
+    slots : tuple of int
+        Mornings to come that stores and the warehouse see one by one.
+    stores, warehouses, suppliers : ndarray
+        Shape (worlds, N, entries), (worlds, entries) twice, of zeros. What does not stand in
+        `COMPACT` or `full_names` is left alone.
     """
     for w in range(hubs.size):
         k = lane_of[w]
+        store, rest = stores[w], (warehouses[w], suppliers[w])
         if full:
             _full_world(
                 lanes[k],
@@ -206,11 +211,11 @@ def observe_batch(
                 hubs[w],
                 pipelines[w],
                 inbound[w],
-                mean[k],
-                store_slots,
-                warehouse_slots,
-                (season[k, 0], season[k, 1]),
-                out[w],
+                mean[w],
+                slots,
+                (season[w, 0], season[w, 1]),
+                store,
+                rest,
             )
         else:
-            _compact_world(lanes[k], sites[w], hubs[w], inbound[w], capacity[k], out[w])
+            _compact_world(lanes[k], sites[w], hubs[w], inbound[w], capacity[k], store, rest)

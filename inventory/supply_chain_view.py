@@ -89,38 +89,37 @@ class View:
         return sum(len(names[tier]) * (self.num_stores if tier == "store" else 1) for tier in TIERS)
 
     def room(self, num_worlds: int) -> NDArray[np.float32]:
-        """Return rows of zeros for the plain entries."""
-        return np.zeros((num_worlds, self.size(self.plain)), np.float32)
+        """Return rows of zeros."""
+        return np.zeros((num_worlds, self.size(self.names)), np.float32)
 
     def complete(
-        self, plain: NDArray[np.float32], added: Sequence[NDArray[Any]], share: float
-    ) -> NDArray[np.float32]:
-        """Return whole rows.
+        self, rows: NDArray[np.float32], added: Sequence[NDArray[Any]], share: float
+    ) -> None:
+        """Write into rows what `inventory.supply_chain_observation` does not.
 
         Parameters
         ----------
-        plain : ndarray
-            Rows as `room` gives them, filled.
+        rows : ndarray
+            As `room` gives them.
         added : sequence of ndarray
-            What stores see besides, shape (worlds, N, entries) each.
+            What stores see besides, in the order of `added`, shape (entries, worlds, N) each.
         share : float
             Of the episode that has passed.
         """
-        rows = plain
-        if added:
-            w, n, size = len(rows), self.num_stores, len(self.plain["store"])
-            stores = rows[:, : n * size].reshape(w, n, size)
-            parts = [stores, *(part.astype(np.float32) for part in added)]
-            both = np.concatenate(parts, axis=2).reshape(w, -1)
-            rows = np.concatenate([both, rows[:, n * size :]], axis=1)
+        tiers = self.by_tier(rows)
+        at = len(self.plain["store"])
+        for part in added:
+            tiers["store"][..., at : at + len(part)] = np.moveaxis(part, 0, -1)
+            at += len(part)
         if self.time:
-            sizes = [len(self.names[tier]) - 1 for tier in TIERS]
-            ends = np.cumsum([*([sizes[0]] * self.num_stores), *sizes[1:]])
-            rows = np.insert(rows, ends, np.float32(share), axis=1)
-        return rows
+            for part in tiers.values():
+                part[..., -1] = share
 
     def by_tier(self, observation: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Return each tier's part: shapes (worlds, N, size), (worlds, size) twice."""
+        """Return each tier's part of rows, shapes (worlds, N, size) and twice (worlds, size).
+
+        They are views: what is written into them is written into the rows.
+        """
         sizes = [len(self.names[tier]) for tier in TIERS]
         stores = observation[:, : self.num_stores * sizes[0]]
         rest = observation[:, self.num_stores * sizes[0] :]

@@ -139,9 +139,17 @@ def test_what_is_known_is_what_was_before():
     np.testing.assert_allclose(mean, demand[KNOWN_DAYS - 2 : KNOWN_DAYS + 5].mean(axis=0))
     np.testing.assert_allclose(std, demand[KNOWN_DAYS - 2 : KNOWN_DAYS + 5].std(axis=0))
     monday = dt.date.fromordinal(737793).weekday()
-    week, year = whole.calendar(4)[2][:2], whole.calendar(4)[2][2:]
+    week, year = whole.calendar(4)[:2, 2], whole.calendar(4)[2:, 2]
     assert np.arctan2(*week) % (2 * np.pi) == pytest.approx(2 * np.pi * ((monday + 5) % 7) / 7)
     np.testing.assert_allclose([week @ week, year @ year], 1)
+
+
+def test_what_is_known_does_not_hang_on_when_the_episode_ends():
+    demand = np.random.default_rng(1).uniform(1, 9, (KNOWN_DAYS + 30, 4, 2))
+    start, usual = np.full(4, 737791), np.ones((4, 2))
+    short, long = (Past(demand[: KNOWN_DAYS + days], start, usual) for days in (10, 30))
+    for day in range(11):
+        np.testing.assert_array_equal(short.entries(day, 7), long.entries(day, 7))
 
 
 def test_the_view_is_the_same_for_a_store_of_any_size(write):
