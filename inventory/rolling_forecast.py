@@ -95,7 +95,7 @@ class Smoothing:
 
     def __init__(self, factors: Floats, discount: float) -> None:
         self.factors, self.discount = factors, discount
-        self._weights = discount ** np.arange(1, KNOWN_DAYS + 1)
+        self._weights: Floats = np.power(discount, np.arange(1.0, KNOWN_DAYS + 1))
 
     def __call__(self, past: Past, day: int, days: Whole, sku: Whole) -> Floats:
         """Return F_t."""
