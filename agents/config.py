@@ -13,6 +13,7 @@ from agents.flags import nested_flags
 from agents.hyperparameters import Hyperparameters
 from agents.settings import RunSettings, TeamSettings
 from agents.yaml_text import parse_yaml
+from inventory.batch import LAW_UNKNOWN
 from inventory.errors import FrozenModel, InputError, choose, nearest, short, validated
 from inventory.files import read_bytes
 from inventory.problems import PROBLEMS, Problem
@@ -165,22 +166,27 @@ def from_dict(tree: Mapping[str, Any]) -> RunConfig:
         if not isinstance(values, Mapping):
             raise InputError(f"{name} = {short(values)}: must be a mapping of names to values")
         parts[name] = validated(model, values, name)
-    settings = validated(RunSettings, rest)
+    settings = _settled(validated(RunSettings, rest), parts["parameters"])
     run = RunConfig(settings, **parts)
     for _, stage in run.stages():
         run.parameters.check_stage(stage)
     if settings.team != TeamSettings() and settings.problem != "stores":
         raise InputError(f"team (--learn, --policy) has no meaning for {settings.problem}")
-    if settings.reward.expected and getattr(run.parameters, "demand_data", None) is not None:
-        raise InputError(
-            "reward.expected needs the law of demand, which a demand file does not give; "
-            "set reward.expected=false"
-        )
+    if settings.reward.expected and not run.parameters.law_is_known:
+        raise InputError(LAW_UNKNOWN)
     if settings.reward.standardize and not algorithm.off_policy:
         raise InputError(f"reward.standardize needs a replay buffer; {settings.algo} has none")
     if settings.reward.standardize and parts["hyperparameters"].n_steps > 1:
         raise InputError("reward.standardize works with one-step returns; set n_steps=1")
     return run
+
+
+def _settled(settings: RunSettings, parameters: Any) -> RunSettings:
+    """Put what it comes to in the place of ``reward.expected=auto``."""
+    if settings.reward.expected != "auto":
+        return settings
+    reward = settings.reward.model_copy(update={"expected": parameters.law_is_known})
+    return settings.model_copy(update={"reward": reward})
 
 
 def _take_recipes(tree: dict[str, Any]) -> dict[str, Any]:

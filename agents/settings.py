@@ -22,15 +22,16 @@ class RewardSettings(FrozenModel):
 
     ``auto`` takes shift and scale from play on training traces, once, before training; by
     `calibration` it is random play, or stores that follow the newsvendor rule. `expected` trains on
-    the reward's expectation over the law of demand, `standardize` standardises within each
-    minibatch (off-policy), `normalize` divides by a running deviation.
+    the reward's expectation over the law of demand (``auto``: where training has one),
+    `standardize` standardises within each minibatch (off-policy), `normalize` divides by a running
+    deviation.
     """
 
     shift: float | Literal["auto"] = 0.0
     scale: Annotated[float, Field(gt=0)] | Literal["auto"] = 1.0
     calibration: Literal["random", "newsvendor"] = "random"
     normalize: Literal["none", "running"] = "none"
-    expected: bool = False
+    expected: bool | Literal["auto"] = False
     standardize: bool = False
 
 

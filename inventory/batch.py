@@ -19,6 +19,12 @@ Split = Literal["training", "validation", "tuning", "evaluation"]
 SPLITS: tuple[Split, ...] = ("training", "validation", "tuning", "evaluation")
 
 
+LAW_UNKNOWN = (
+    "reward.expected needs the law of demand, which days of a file do not give unless training "
+    "resamples them (stores with --augment bootstrap); set reward.expected=false"
+)
+
+
 def random_stream(seed: int, split: Split) -> np.random.Generator:
     """Return the generator of one use of one seed; streams of different uses never overlap.
 

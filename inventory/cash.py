@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory.batch import Outcome, Split, Trace, random_stream
+from inventory.batch import LAW_UNKNOWN, Outcome, Split, Trace, random_stream
 from inventory.cash_kernels import observe_batch, report_batch, step_batch, valid_actions
 from inventory.cash_parameters import CashParameters
 from inventory.cash_rows import (
@@ -60,11 +60,8 @@ class CashBatch:
         observe_step: bool = False,
         expected_reward: bool = False,
     ) -> None:
-        if expected_reward and parameters.demand_data is not None:
-            raise InputError(
-                "expected_reward needs the law of demand, which a demand file does not give; "
-                "set reward.expected=false"
-            )
+        if expected_reward and not parameters.law_is_known:
+            raise InputError(LAW_UNKNOWN)
         self.parameters = parameters
         self.num_worlds = num_worlds
         self.num_actions = parameters.num_actions

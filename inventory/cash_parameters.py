@@ -86,6 +86,11 @@ class CashParameters(FrozenModel):
             if getattr(stage, name) != getattr(self, name):
                 raise InputError(f"{name} cannot change between the stages of a run")
 
+    @property
+    def law_is_known(self) -> bool:
+        """Whether rewards can be expected over the law of the step's demand."""
+        return self.demand_data is None
+
     def demand_law(self, split: Split = "training") -> DemandLaw:
         """Return where demand comes from: the normal law, or the days of `demand_data`."""
         if self.demand_data is not None:

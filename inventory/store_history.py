@@ -7,7 +7,7 @@ days of one period alone. All scales come from training days.
 
 import datetime as dt
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ from inventory.demand_files import DemandTable, read_demand
 from inventory.demand_periods import period_days
 from inventory.demand_source import DemandSource
 from inventory.errors import InputError
-from inventory.store_resampling import Drawn, bootstrap, parametric, real_days
+from inventory.store_resampling import TrainingDays
 
 Floats = NDArray[np.float64]
 KNOWN_DAYS = 28
@@ -29,9 +29,8 @@ KNOWN_DAYS = 28
 class StoreDemand(DemandSource):
     """Dated demand of stores, and SKUs, in a file.
 
-    `augment` lets training draw episodes that never were, made from training days alone:
-    ``bootstrap`` puts fortnights of nearby weeks together, ``parametric`` draws from a law fitted
-    to level, weekday and spread. In the first morning stores hold `initial_days` of their mean
+    `augment` lets training draw episodes that never were, made from training days alone
+    (`inventory.store_resampling`). In the first morning stores hold `initial_days` of their mean
     demand.
     """
 
@@ -63,6 +62,11 @@ class StoreHistory:
         """Demand of the training days, shape (days, SKUs, stores)."""
         days = period_days(self.table, self.source, "training")
         return self.table.demand[days.start : days.stop]
+
+    @cached_property
+    def resampled(self) -> TrainingDays:
+        """The training days, taken apart to be put together anew."""
+        return TrainingDays(self.training)
 
     def starts(self, split: Split, horizon: int) -> range:
         """Return the days of the file on which an episode may start.
@@ -96,10 +100,28 @@ class StoreHistory:
         starts = self.starts(split, horizon)
         start = rng.integers(starts.start, starts.stop, sku.size)
         days = start[:, None] + np.arange(-KNOWN_DAYS, horizon)
-        augment = self.source.augment if split == "training" else "none"
-        make: Drawn = {"bootstrap": bootstrap, "parametric": parametric}.get(augment, real_days)
-        demand = make(rng, self.table.demand if augment == "none" else self.training, days, sku)
+        if split == "training" and self.source.augment == "bootstrap":
+            demand = self.resampled.bootstrap(rng, days, sku)
+        elif split == "training" and self.source.augment == "parametric":
+            demand = self.resampled.parametric(rng, days, sku)
+        else:
+            demand = self.table.demand[days, sku[:, None]]
         return demand, start + self.table.first_day.toordinal()
+
+    def law(self, ordinals: NDArray[np.int64], sku: NDArray[np.int64]) -> Floats:
+        """Return equally likely values of the demand of training days under ``bootstrap``.
+
+        Parameters
+        ----------
+        ordinals, sku : ndarray
+            A day and an SKU each, shape (worlds,).
+
+        Returns
+        -------
+        ndarray
+            Shape (worlds, stores, J) [units].
+        """
+        return self.resampled.law(ordinals - self.table.first_day.toordinal(), sku)
 
 
 def store_history(source: StoreDemand) -> StoreHistory:

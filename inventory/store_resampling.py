@@ -1,104 +1,196 @@
-"""Episodes made of training days: as they were, resampled, or drawn from a fitted law."""
+"""More experience than history holds: training days taken apart and put together anew.
 
-from functools import lru_cache
-from typing import Protocol
+A day's demand is taken for what is usual on it, times a remainder:
+
+* *usual* is the level around the day, a moving mean of `LEVEL_DAYS` days, times its weekday's
+  factor;
+* the *remainder* is demand over what is usual.
+
+``bootstrap`` draws remainders of other days, ``parametric`` draws from a law that is fitted to
+them. Both keep level, season and weekdays where they were.
+
+References
+----------
+Bergmeir, Hyndman and Benitez (2016), Bagging exponential smoothing methods using STL decomposition
+and Box-Cox transformation, International Journal of Forecasting 32(2): blocks of what remains of a
+series without trend and season are drawn, and put back.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inventory.block_length import block_length
+
 Floats = NDArray[np.float64]
 Days = NDArray[np.integer]
 
-BLOCK = 14
-"""Days that the bootstrap keeps together; whole weeks, so that weekdays stay what they are."""
+WEEK = 7
+LEVEL_DAYS = 57
+"""Days whose mean is the level of the middle one."""
 
-REACH = 6
-"""Weeks from which the bootstrap takes a block, before and after its place."""
+LEAST_USUAL = 1 / 3
+"""Days whose usual demand is below this share of a lane's mean tell nothing of its remainders."""
 
-SMOOTHING = 57
-"""Days whose mean is the level of the middle one, in the fitted law."""
-
-
-class Drawn(Protocol):
-    """Demand of episodes, shape (episodes, days, stores)."""
-
-    def __call__(self, rng: np.random.Generator, demand: Floats, days: Days, sku: Days) -> Floats:
-        """Return demand of `days` (rows of days of `demand`) for each SKU in `sku`."""
+MOST_POINTS = 128
+"""Remainders that stand for the law of a weekday, at most."""
 
 
-def real_days(rng: np.random.Generator, demand: Floats, days: Days, sku: Days) -> Floats:
-    """Return the days as they were."""
-    del rng
-    drawn: Floats = demand[days, sku[:, None]]
-    return drawn
+@dataclass(frozen=True, eq=False)
+class TrainingDays:
+    """The demand of consecutive days, to draw episodes from.
 
-
-def bootstrap(rng: np.random.Generator, demand: Floats, days: Days, sku: Days) -> Floats:
-    """Return blocks of `BLOCK` days, each from a few weeks before or after, in place of the days.
-
-    The local block bootstrap (Paparoditis and Politis 2002, Local block bootstrap, Comptes Rendus
-    Mathematique 335(11)): level and season stay as they were at the time, and stores keep what
-    they have in common.
+    Attributes
+    ----------
+    demand : ndarray
+        Shape (days, SKUs, stores) [units/day].
     """
-    blocks = -(-days.shape[1] // BLOCK)
-    shift = 7 * rng.integers(-REACH, REACH + 1, (len(days), blocks))
-    moved = days + np.repeat(shift, BLOCK, axis=1)[:, : days.shape[1]]
-    # what would leave the period goes the other way: weekdays stay, and so does the period
-    moved = np.where((moved < 0) | (moved >= len(demand)), 2 * days - moved, moved)
-    moved = np.where((moved < 0) | (moved >= len(demand)), days, moved)
-    return real_days(rng, demand, moved, sku)
+
+    demand: Floats
+
+    def real(self, days: Days, sku: Days) -> Floats:
+        """Return the days as they were, shape (episodes, days, stores).
+
+        Parameters
+        ----------
+        days : ndarray
+            Days of the period, from 0, shape (episodes, days).
+        sku : ndarray
+            Of each episode, shape (episodes,).
+        """
+        drawn: Floats = self.demand[days, sku[:, None]]
+        return drawn
+
+    def bootstrap(self, rng: np.random.Generator, days: Days, sku: Days) -> Floats:
+        """Return the days with remainders of other days of the period, as `real`.
+
+        Remainders are drawn in blocks of `block` days from all weeks, each for the weekday that it
+        is from, and stores keep those that they had on the same day.
+        """
+        count = -(-days.shape[1] // self.block)
+        first = days[:, :1] + self.block * np.arange(count)
+        weekday = first % WEEK
+        weeks = (len(self.demand) - self.block - weekday) // WEEK + 1
+        source = weekday + WEEK * rng.integers(0, weeks)
+        taken = (source[..., None] + np.arange(self.block)).reshape(len(days), -1)
+        lane = sku[:, None]
+        made: Floats = self.usual[days, lane] * self.remainders[taken[:, : days.shape[1]], lane]
+        return made
+
+    def parametric(self, rng: np.random.Generator, days: Days, sku: Days) -> Floats:
+        """Return independent days with a fitted law of the remainders, as `real`.
+
+        Negative binomial where demand comes in whole units, and gamma otherwise.
+        """
+        m = self.usual[days, sku[:, None]]
+        some = np.maximum(m, 1e-9)
+        shape = 1.0 / np.maximum(np.broadcast_to(self.spread[sku[:, None]], m.shape), 1e-6)
+        drawn = rng.gamma(shape, some / shape)  # of variance spread * m^2
+        if self.whole_units:
+            drawn = rng.poisson(drawn).astype(np.float64)
+        return np.where(m > 0, drawn, 0.0)
+
+    def law(self, days: Days, sku: Days) -> Floats:
+        """Return equally likely values that stand for a day's demand under `bootstrap`.
+
+        Where blocks are longer than a day, that is its law without what the days before it tell.
+
+        Parameters
+        ----------
+        days, sku : ndarray
+            Shape (episodes,) each.
+
+        Returns
+        -------
+        ndarray
+            Shape (episodes, stores, J) [units].
+        """
+        values: Floats = self.usual[days, sku][..., None] * self._points[days % WEEK, sku]
+        return values
+
+    @cached_property
+    def whole_units(self) -> bool:
+        """Whether demand comes in whole units."""
+        return bool((self.demand == np.round(self.demand)).all())
+
+    @cached_property
+    def usual(self) -> Floats:
+        """What is usual on each day, as `demand`; 0 before the first and after the last sale."""
+        demand = self.demand
+        sold, before = self._sold, np.zeros((1, *demand.shape[1:]))
+        total, days = (np.concatenate([before, np.cumsum(x, axis=0)]) for x in (demand, sold))
+        at, half = np.arange(len(demand)), LEVEL_DAYS // 2
+        low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, len(demand))
+        level = sold * (total[high] - total[low]) / np.maximum(days[high] - days[low], 1)
+        usual: Floats = level.copy()
+        for weekday in range(min(WEEK, len(demand))):
+            whole = level[weekday::WEEK].sum(axis=0)
+            factor = demand[weekday::WEEK].sum(axis=0) / np.maximum(whole, 1e-12)
+            usual[weekday::WEEK] *= np.where(whole > 0, factor, 1.0)
+        return usual
+
+    @cached_property
+    def _sold(self) -> NDArray[np.bool_]:
+        """Whether a day lies between the first and the last sale of its lane, as `demand`."""
+        begun = np.cumsum(self.demand, axis=0) > 0
+        goes_on = np.cumsum(self.demand[::-1], axis=0)[::-1] > 0
+        sold: NDArray[np.bool_] = begun & goes_on
+        return sold
+
+    @cached_property
+    def spread(self) -> Floats:
+        """Squared variation of each lane around `usual`, shape (SKUs, stores).
+
+        ``E[(D - m)^2 - m] / E[m^2]`` for whole units, without ``- m`` else.
+        """
+        demand, mean = self.demand, self.usual
+        beyond = ((demand - mean) ** 2 - (mean if self.whole_units else 0.0)).mean(axis=0)
+        spread: Floats = np.maximum(beyond, 0.0) / np.maximum((mean**2).mean(axis=0), 1e-12)
+        return spread
+
+    @cached_property
+    def remainders(self) -> Floats:
+        """Remainders of all days, as `demand`.
+
+        Days that tell nothing (`LEAST_USUAL`) have those of other days of the same weekday, in
+        turns, and 1 where there are none.
+        """
+        usual = self.usual
+        least = LEAST_USUAL * usual.sum(axis=0) / np.maximum(self._sold.sum(axis=0), 1)
+        told = (usual >= least) & (usual > 0)
+        remainders: Floats = np.where(told, self.demand / np.maximum(usual, 1e-12), 1.0)
+        for weekday in range(min(WEEK, len(usual))):
+            own, known = remainders[weekday::WEEK], told[weekday::WEEK]
+            first_known = np.argsort(~known, axis=0, kind="stable")
+            turns = np.arange(len(own))[:, None, None] % np.maximum(known.sum(axis=0), 1)
+            others = np.take_along_axis(own, np.take_along_axis(first_known, turns, 0), 0)
+            remainders[weekday::WEEK] = np.where(known, own, others)
+        return remainders
+
+    @cached_property
+    def block(self) -> int:
+        """Days whose remainders are drawn together, as far as these hang together."""
+        found = block_length(self.remainders.reshape(len(self.demand), -1))
+        return max(1, min(found, len(self.demand) // WEEK))
+
+    @cached_property
+    def _points(self) -> Floats:
+        """Remainders in rising order by weekday, shape (7, SKUs, stores, J)."""
+        weeks = len(self.remainders) // WEEK
+        whole = self.remainders[: WEEK * weeks].reshape(weeks, WEEK, *self.demand.shape[1:])
+        rising = np.sort(whole, axis=0)
+        if weeks > MOST_POINTS:
+            rising = _strata_means(rising, MOST_POINTS)
+        return np.ascontiguousarray(np.moveaxis(rising, 0, -1))
 
 
-def parametric(rng: np.random.Generator, demand: Floats, days: Days, sku: Days) -> Floats:
-    """Draw from a law fitted to the demand: independent days, each with its level and weekday.
-
-    Negative binomial where demand comes in whole units, and gamma otherwise.
-    """
-    mean, spread = _fitted(_Held(demand))
-    m = mean[days, sku[:, None]]
-    v = np.broadcast_to(spread[sku[:, None]], m.shape)
-    some = np.maximum(m, 1e-9)
-    if (demand == np.round(demand)).all():
-        shape = 1.0 / np.maximum(v, 1e-6)  # variance = mean + v mean^2
-        rate = rng.gamma(shape, some / shape)
-        return np.where(m > 0, rng.poisson(rate), 0).astype(np.float64)
-    shape = 1.0 / np.maximum(v, 1e-6)  # variance = v mean^2
-    return np.where(m > 0, rng.gamma(shape, some / shape), 0.0)
-
-
-class _Held:
-    """An array as a key: the same one is fitted once."""
-
-    def __init__(self, values: Floats) -> None:
-        self.values = values
-        base = values.__array_interface__["data"][0]
-        self._key = (base, values.shape)
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held) and self._key == other._key
-
-
-@lru_cache(maxsize=2)
-def _fitted(held: _Held) -> tuple[Floats, Floats]:
-    """Return the mean of every day, as `demand`, and each lane's squared variation beyond it.
-
-    The mean is the level around the day, a moving mean of `SMOOTHING` days, times the weekday's
-    factor. The variation is ``E[(D - m)^2 - m] / E[m^2]`` for whole units, without ``- m`` else.
-    """
-    demand = held.values
-    total = np.concatenate([np.zeros((1, *demand.shape[1:])), np.cumsum(demand, axis=0)])
-    at, half = np.arange(len(demand)), SMOOTHING // 2
-    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, len(demand))
-    level = (total[high] - total[low]) / (high - low)[:, None, None]
-    mean = level.copy()
-    for weekday in range(min(7, len(demand))):
-        usual = level[weekday::7].sum(axis=0)
-        factor = demand[weekday::7].sum(axis=0) / np.maximum(usual, 1e-12)
-        mean[weekday::7] *= np.where(usual > 0, factor, 1.0)
-    counted = bool((demand == np.round(demand)).all())
-    beyond = ((demand - mean) ** 2 - (mean if counted else 0.0)).mean(axis=0)
-    spread = np.maximum(beyond, 0.0) / np.maximum((mean**2).mean(axis=0), 1e-12)
-    return mean, spread
+def _strata_means(rising: Floats, strata: int) -> Floats:
+    """Return the means of strata of equal probability along the first axis."""
+    total = np.concatenate([np.zeros((1, *rising.shape[1:])), np.cumsum(rising, axis=0)])
+    ends = np.linspace(0, len(rising), strata + 1)
+    low = np.minimum(ends.astype(np.intp), len(rising) - 1)
+    part = (ends - low).reshape(-1, *[1] * (rising.ndim - 1))
+    means: Floats = np.diff(total[low] + part * rising[low], axis=0) * strata / len(rising)
+    return means

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory.batch import Outcome, Split, Trace, random_stream
+from inventory.batch import LAW_UNKNOWN, Outcome, Split, Trace, random_stream
 from inventory.errors import InputError
 from inventory.store_history import KNOWN_DAYS
 from inventory.store_order_law import orders_on_offer, weekday_of
 from inventory.store_past import Past
-from inventory.supply_chain_constants import constants_of
+from inventory.supply_chain_constants import Constants, constants_of
 from inventory.supply_chain_law import HUB, SITE, step_batch
 from inventory.supply_chain_observation import observe_batch
 from inventory.supply_chain_parameters import SupplyChainParameters
@@ -23,6 +23,7 @@ from inventory.supply_chain_totals import day_reports, extra_totals, store_retur
 from inventory.supply_chain_trace import check_room, check_trace, draw_trace
 
 Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
 MOST_NAMED = 10
 """Stores that have a total of their own."""
 
@@ -76,11 +77,8 @@ class SupplyChainBatch:
         expected_reward: bool = False,
     ) -> None:
         check_room(num_worlds, parameters)
-        if expected_reward and parameters.demand_data is not None:
-            raise InputError(
-                "expected_reward needs the law of demand, which a demand file does not give; "
-                "set reward.expected=false"
-            )
+        if expected_reward and not parameters.law_is_known:
+            raise InputError(LAW_UNKNOWN)
         self.num_worlds, self.num_stores = num_worlds, parameters.num_stores
         self.observe_step, self.expected_reward = observe_step, expected_reward
         self.split: Split = split
@@ -226,8 +224,7 @@ class SupplyChainBatch:
             known.warehouse_grid,
             self._demand[self.day],
             self._works[self.day],
-            known.points[:, self.day],
-            known.chances[:, self.day],
+            *self._law(known, lane_of),
             self._start,
             self.day,
             taken,
@@ -248,6 +245,14 @@ class SupplyChainBatch:
         self.rewards = rewards
         over = np.full(self.num_worlds, self.day >= self.parameters.horizon)
         return Outcome(self.rewards, np.zeros(self.num_worlds, np.bool_), over)
+
+    def _law(self, known: Constants, lane_of: Whole) -> tuple[Floats, Floats, Whole]:
+        """Return values of the day's demand, their chances, and which of them a world has."""
+        history = self.parameters.history
+        if history is None or not self.expected_reward:
+            return known.points[:, self.day], known.chances[:, self.day], lane_of
+        points = history.law(self._start + self.day, self.lane_of)
+        return points, np.empty((*points.shape[:2], 0)), np.arange(self.num_worlds)
 
     def order_units(self, quantities: Floats) -> None:
         """Let the stores order these quantities on the day to come, whatever their actions say.

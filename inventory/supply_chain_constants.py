@@ -34,7 +34,8 @@ class Constants:
     season : ndarray
         Sine and cosine of every day, shape (K, T + 1, 2).
     points, chances : ndarray
-        The law of every day's demand, shape (K, T, N, J); J is 0 where nobody asks.
+        The law of every day's demand, shape (K, T, N, J); J is 0 where nobody asks, and where
+        demand is of a file (`StoreHistory.law`).
     slots : tuple of int
         Slots of the pipelines to a store and to the warehouse.
     view : View
@@ -86,7 +87,7 @@ def constants_of(p: SupplyChainParameters, *, expected_reward: bool, time: bool)
     """Return the constants of parameters; `time` shows agents the share of time passed."""
     lanes = p.lanes()
     points = chances = np.empty((len(lanes), p.horizon, p.num_stores, 0))
-    if expected_reward:
+    if expected_reward and p.demand_data is None:
         points, chances = law_points([sku.demand_model for sku in p.sku], *p.demand_moments())
     view = _view(p, time=time)
     slots = max(p.supplier_lead_time(lane) for lane in lanes)

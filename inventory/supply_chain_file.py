@@ -37,6 +37,11 @@ def with_file(values: dict[str, Any]) -> dict[str, Any]:
     if len(sites) != len(names):
         raise ValueError(f"stores: {history.table.name} has {len(names)}, not {len(sites)}")
     sku = values.get("sku", {})
+    if is_list(sku) and len(sku) > 1:
+        raise ValueError(
+            f"sku has {len(sku)} entries: {history.table.name} says which products there are, and "
+            "one entry holds for all of them"
+        )
     own = sku[0] if is_list(sku) and sku else sku
     own = own.model_dump() if isinstance(own, SkuParameters) else own
     kept = ("store", "warehouse", "supplier")

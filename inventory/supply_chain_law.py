@@ -364,12 +364,17 @@ def step_batch(
     works: NDArray[np.bool_],
     points: Floats,
     chances: Floats,
+    law_of: NDArray[np.int64],
     start: NDArray[np.int64],
     day: int,
     actions: NDArray[np.integer[Any]],
     rewards: Floats,
 ) -> int:
-    """Move all worlds by one day; return -1, or the first world with an action out of range."""
+    """Move all worlds by one day; return -1, or the first world with an action out of range.
+
+    `lane_of` says which of `lanes` and of the grids a world has, `law_of` which of `points` and
+    `chances`; all else is as in `step_world`, with an axis of worlds before.
+    """
     n = sites.shape[1]
     for w in range(hubs.size):
         for a in range(n + 2):
@@ -389,8 +394,8 @@ def step_batch(
             warehouse_grid[k],
             demand[w],
             works[w],
-            points[k],
-            chances[k],
+            points[law_of[w]],
+            chances[law_of[w]],
             day,
             weekday_of(start[w], day),
             actions[w],

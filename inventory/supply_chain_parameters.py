@@ -181,6 +181,11 @@ class SupplyChainParameters(FrozenModel):
         return values
 
     @property
+    def law_is_known(self) -> bool:
+        """Whether rewards can be expected over the law of the day's demand in training."""
+        return self.demand_data is None or self.demand_data.augment == "bootstrap"
+
+    @property
     def history(self) -> StoreHistory | None:
         """The demand of the file, where there is one."""
         return store_history(self.demand_data) if self.demand_data else None

@@ -235,7 +235,7 @@ def test_ctrl_c_saves_what_was_learned(tmp_path):
         (("--problem", "stores", "--config", BAKERY), "about the cash problem, not stores"),
         (("--config", BAKERY, "--algo", "dqn", "--set", "demand_data.column=shop"), "'shop'"),
         (("--config", BAKERY, "--algo", "dqn", "--set", "demand_data.split=2030-01-01"), "split"),
-        (("--config", BAKERY, "--algo", "dqn", "--set", "reward.expected=true"), "demand file"),
+        (("--config", BAKERY, "--algo", "dqn", "--set", "reward.expected=true"), "needs the law"),
     ],
 )
 def test_training_refuses_bad_input_in_one_line(arguments, message, run_command, tmp_path):

@@ -75,7 +75,10 @@ def test_a_run_on_a_file_is_held_against_rivals_on_later_days(run_command, tmp_p
         (("--demand", "sales.csv", "--fill", "much"), "fill = 'much'"),
         (("--demand", "sales.csv", "--split", "soon"), "split = 'soon'"),
         (("--demand", "sales.csv", "--split", "2031-01-01"), "must lie after 2020-01-01"),
-        (("--demand", "sales.csv", "--set", "reward.expected=true"), "set reward.expected=false"),
+        (
+            ("--demand", "sales.csv", "--augment", "none", "--set", "reward.expected=true"),
+            "set reward.expected=false",
+        ),
         (("--demand", "gap.csv"), "gap.csv row 3: days must follow one another"),
     ],
 )

@@ -143,7 +143,7 @@ def test_expected_reward_is_the_mean_over_the_law_of_demand():
 
 
 def test_expected_reward_needs_a_law(bakery):
-    with pytest.raises(InputError, match="expected_reward needs the law"):
+    with pytest.raises(InputError, match=r"reward\.expected needs the law"):
         CashBatch(validated(CashParameters, {"demand_data": bakery}), 1, expected_reward=True)
 
 

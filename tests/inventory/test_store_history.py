@@ -119,6 +119,35 @@ def test_augmented_days_are_like_those_of_training(write, augment, unit):
         np.testing.assert_array_equal(one, two)
 
 
+def test_expected_rewards_are_the_mean_of_realised_ones(write):
+    """On the first day every world is in the same state, and only its demand is drawn."""
+    rng = np.random.default_rng(0)
+    p = write(rng.negative_binomial(20, 1 / 3, (DAYS.size, 1, 2)), augment="bootstrap")
+    episodes, ordinal = 20_000, p.history.table.first_day.toordinal()
+    days = np.broadcast_to(100 + np.arange(-KNOWN_DAYS, p.horizon), (episodes, KNOWN_DAYS + 14))
+    zero = np.zeros(episodes, np.int64)
+    values = p.history.resampled.bootstrap(np.random.default_rng(0), days, zero)
+    trace = {
+        "demand": values[:, KNOWN_DAYS:],
+        "supplier_ok": np.ones((episodes, p.horizon), np.bool_),
+        "sku": zero,
+        "past": np.broadcast_to(values[0, :KNOWN_DAYS], values[:, :KNOWN_DAYS].shape),
+        "start": np.full(episodes, ordinal + 100),
+    }
+    realised = SupplyChainBatch(p, episodes)
+    expected = SupplyChainBatch(p, 1, expected_reward=True)
+    realised.reset(trace)
+    expected.reset({name: values[:1] for name, values in trace.items()})
+    for batch in (realised, expected):
+        batch.sites["on_hand"] = [30.0, 55.0]
+    act = np.array([[1, 2, 0, 0]])
+    mean = realised.step(np.repeat(act, episodes, axis=0)).reward
+    one = expected.step(act).reward[0]
+    errors = mean[:, :2].std(axis=0) / np.sqrt(episodes)
+    assert (errors > 0).all()
+    np.testing.assert_allclose(one[:2], mean[:, :2].mean(axis=0), atol=float(5 * errors.max()))
+
+
 def test_what_is_known_is_what_was_before():
     horizon, rng = 20, np.random.default_rng(0)
     demand = rng.uniform(1, 9, (KNOWN_DAYS + horizon, 3, 2))
@@ -197,6 +226,7 @@ def test_traces_from_outside_are_checked(numbered):
     [
         ({"stores": 3}, "stores = 3: sales.csv has 2; leave it out"),
         ({"stores": [{}]}, "stores: sales.csv has 2, not 1"),
+        ({"sku": [{}, {}]}, "sku has 2 entries: sales.csv says which products there are"),
         ({"scenario": "spike"}, "scenario = spike: demand of a file is as it was"),
         ({"demand_data": {}}, "demand_data.file is missing"),
         ({"demand_data": {"file": "x.csv"}}, "demand_data.file .*no such file"),
@@ -224,7 +254,7 @@ def test_periods_without_demand_or_room_are_told(write):
     p = validated(SupplyChainParameters, {**write(demand).model_dump(), "horizon": 200})
     with pytest.raises(InputError, match="evaluation period has 181 days, an episode needs 200"):
         draw_trace(p, np.random.default_rng(0), 1, "evaluation")
-    with pytest.raises(InputError, match="needs the law of demand, which a demand file"):
+    with pytest.raises(InputError, match="needs the law of demand, which days of a file"):
         SupplyChainBatch(p, 1, expected_reward=True)
     demand[:CUT] = 0
     with pytest.raises(InputError, match="no demand at all up to 2020-09-30"):
