@@ -78,7 +78,7 @@ def read_demand(
     InputError
         One line with the row and what to do about it.
     """
-    fields = DemandSource.model_fields.keys() - {"split", "validation"}
+    fields = DemandSource.model_fields.keys() - {"split", "validation", "until"}
     reading = DemandSource.model_construct(**{name: getattr(source, name) for name in fields})
     try:
         status = source.file.stat()

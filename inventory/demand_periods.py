@@ -18,18 +18,26 @@ def period_days(table: DemandTable, source: DemandSource, split: Split) -> range
     """Return the days of the file that may be used for `split`; tuning uses training days.
 
     Training comes before `source.validation`, selection of the best model from there to
-    `source.split`, evaluation after it; no day is in two of them.
+    `source.split`, evaluation from there to `source.until`; no day is in two of them.
 
     Raises
     ------
     InputError
         If a date leaves a period without days.
     """
-    cut = _place(table, source.split, round(table.days * (1 - EVALUATION_SHARE)))
-    if not 0 < cut < table.days:
+    end = _place(table, source.until, table.days)
+    if not 1 < end <= table.days:
         raise InputError(
-            f"split = {source.split}: must lie after {table.first_day} and not after "
-            f"{table.last_day}, the days of {table.name}"
+            f"until = {source.until}: must lie after {table.first_day + dt.timedelta(days=1)} and "
+            f"at most a day after {table.last_day}, the last day of {table.name}"
+        )
+    cut = _place(table, source.split, round(end * (1 - EVALUATION_SHARE)))
+    if not 0 < cut < end:
+        last = table.first_day + dt.timedelta(days=end - 1)
+        whose = f"the days of {table.name}" + (" before until" if source.until else "")
+        raise InputError(
+            f"split = {source.split}: must lie after {table.first_day} and not after {last}, "
+            f"{whose}"
         )
     start = _place(table, source.validation, round(cut * (1 - VALIDATION_SHARE)))
     if not 0 < start < cut:
@@ -39,7 +47,7 @@ def period_days(table: DemandTable, source: DemandSource, split: Split) -> range
             f"split {day}"
         )
     if split == "evaluation":
-        return range(cut, table.days)
+        return range(cut, end)
     return range(start, cut) if split == "validation" else range(start)
 
 

@@ -38,3 +38,4 @@ class DemandSource(FrozenModel):
     fill: Literal["zero", "interpolate"] | None = None
     split: dt.date | None = Field(None, description="first day of the evaluation period")
     validation: dt.date | None = Field(None, description="first day of the selection period")
+    until: dt.date | None = Field(None, description="first day after the evaluation period")
