@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -21,6 +22,7 @@ STORES = (
     *("n_envs=12", "horizon=8", "evaluation.every=300", "evaluation.episodes=5"),
     *("evaluation.pictures=1", "parameters.observation=full", "net_arch=[8]", "team.turns=3"),
 )
+BAKERY = Path(__file__).parents[2] / "data" / "bakery_3stores.csv"
 CLOCK = ("time/fps", "time/time_elapsed", "evaluation/seconds")
 """What a log says of the clock is never the same twice."""
 
@@ -123,6 +125,20 @@ def test_every_algorithm_goes_on_to_the_same_bits(algo, tmp_path, die_at):
 )
 def test_the_stores_go_on_to_the_same_bits(algo, policy, tmp_path, die_at):
     config = stores_run(algo, "checkpoint.every=350", policy=policy)
+    train(config, tmp_path / "whole")
+    die_at(2)
+    with pytest.raises(Killed):
+        train(config, tmp_path / "killed")
+    resume(tmp_path / "killed")
+    same(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.parametrize("augment", ["bootstrap", "parametric"])
+def test_stores_of_a_file_go_on_to_the_same_bits(augment, tmp_path, die_at):
+    flags = {"algo": "ppo", "demand": BAKERY, "augment": augment}
+    settings = (*STORES, "n_steps=8", "batch_size=64", "timesteps=960", "checkpoint.every=350")
+    config = resolve(flags, assignments=settings)
+    assert config.settings.reward.expected == (augment == "bootstrap")
     train(config, tmp_path / "whole")
     die_at(2)
     with pytest.raises(Killed):

@@ -221,6 +221,31 @@ def test_the_description_tells_what_was_read(read):
     assert len(period_days(table, DemandSource(file=__file__), "evaluation")) == 35
 
 
+def test_an_evaluation_may_end_before_the_file_does(read):
+    table = read(wide([[i, i] for i in range(140)]))
+    dates = {
+        name: START + dt.timedelta(days=days) for name, days in (("split", 80), ("until", 110))
+    }
+    whole, cut = (
+        DemandSource(file=__file__, split=dates["split"]),
+        DemandSource(file=__file__, **dates),
+    )
+    assert period_days(table, cut, "evaluation") == range(80, 110)
+    for split in ("training", "validation", "tuning"):
+        assert period_days(table, cut, split) == period_days(table, whole, split)
+    by_share = DemandSource(file=__file__, until=dates["until"])
+    assert period_days(table, by_share, "evaluation") == range(82, 110)
+    for days, message in ((0, "until = 2021-03-01: must lie after"), (141, "at most a day after")):
+        source = DemandSource(file=__file__, until=START + dt.timedelta(days=days))
+        with pytest.raises(InputError, match=message):
+            period_days(table, source, "evaluation")
+    late = DemandSource(file=__file__, split=dates["until"], until=dates["split"])
+    with pytest.raises(
+        InputError, match=r"not after 2021-05-19, the days of sales.csv before until"
+    ):
+        period_days(table, late, "evaluation")
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

@@ -4,7 +4,7 @@ import click
 import pytest
 
 from evaluation.money import Money, Saving
-from studies.store_history import table
+from studies.store_history import over_periods, table
 
 
 def test_the_table_has_a_row_per_policy_and_one_for_the_seeds_together():
@@ -23,5 +23,21 @@ def test_the_table_has_a_row_per_policy_and_one_for_the_seeds_together():
         "",
         "a note",
     ]
+    alone = Money(("seed_0",), 9.0, 0.995, {"tuned_base_stock": saving})
+    told = table(SimpleNamespace(policies=policies, money=alone, notes=()))
+    assert not any("mean of" in line for line in told)
     with pytest.raises(click.UsageError, match="objective=cost"):
         table(SimpleNamespace(policies=policies, money=None, notes=()))
+
+
+def test_savings_over_periods_count_money_and_add_variances():
+    one = {"rule": Saving(10.0, 0.2, (0.1, 0.3), 0.99)}  # 8 against 10, give or take 1
+    two = {"rule": Saving(20.0, 0.3, (0.225, 0.375), 0.99)}  # 14 against 20, give or take 1.5
+    lines = over_periods(
+        {"2020-01-01": Money((), 8.0, 0.99, one), "2020-07-01": Money((), 14.0, 0.99, two)}
+    )
+    half = (1**2 + 1.5**2) ** 0.5 / 30
+    saved = 1 - 22 / 30
+    assert lines[2] == "| agents | 8.00 | 14.00 | 11.00 |  |"
+    told = f"{saved:+.1%} [{saved - half:+.1%}, {saved + half:+.1%}]"
+    assert lines[3] == f"| rule | 10.00 | 20.00 | 15.00 | {told} |"
