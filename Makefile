@@ -41,6 +41,7 @@ format: $(VENV)/.test ## format the code and mend what can be mended
 
 bench: $(VENV)/.run ## measure speed: ratios against a peer or a null in the same run
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.many_skus
 
 study: $(VENV)/.run ## does longer exploration help? final gap over the length of the epsilon schedule
 	$(BIN)/python -m studies.exploration

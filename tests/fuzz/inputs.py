@@ -15,11 +15,14 @@ from pathlib import Path
 from unittest import mock
 
 import click
+import numpy as np
 import yaml
 from hypothesis import strategies as st
 
+import decide
 import evaluate
 import train
+import tune
 from agents import console
 from agents.algorithms import ALGORITHMS
 from agents.cast import assemble
@@ -133,7 +136,7 @@ class Attempt:
     files: dict[str, bytes] = field(default_factory=dict)
 
 
-commands = st.sampled_from(["train", "evaluate"])
+commands = st.sampled_from(["train", "evaluate", "tune"])
 texts = st.sampled_from(ODD) | st.text(max_size=12) | trees.map(lambda t: _dumped(t).decode())
 keys = st.lists(words, min_size=1, max_size=4).map(".".join)
 settings = st.builds("{}={}".format, keys, texts) | st.text(max_size=12) | st.sampled_from(ODD)
@@ -144,6 +147,7 @@ configs = (
     | st.sampled_from(sorted(FILES)).flatmap(lambda name: spoilt(FILES[name]))
 )
 flags = st.sampled_from(["--algo", "--problem", "--recipe", "--seed", "--stores", "--config"])
+decide_flags = st.sampled_from(["--state", "--history", "--date", "--baseline", "--checkpoint"])
 plain = texts.map(passed)
 
 
@@ -186,6 +190,32 @@ with_demand = st.builds(
 )
 
 
+STOCK = b"store,on_hand,due_1,due_2021-03-02\nnorth,10,5,\nsouth,7.5,,3\n"
+states = (
+    spoilt(STOCK)
+    | st.lists(st.lists(cells, max_size=5).map(",".join), max_size=4).map(
+        lambda rows: _bytes("\n".join(["store,on_hand,due_1,d1", *rows]))
+    )
+    | st.binary(max_size=60)
+)
+
+
+def with_state(run: Path) -> st.SearchStrategy[Attempt]:
+    """Return attempts to decide by a run on a demand file, in a spoilt state or with odd options.
+
+    The rule that needs no tuning is named, so that every one of them is quick.
+    """
+    usual = ("--checkpoint", str(run), "--state", "{home}/stock.csv")
+    quick = ("--baseline", "newsvendor_average")
+    spoilt_state = states.map(lambda state: Attempt("decide", usual + quick, {"stock.csv": state}))
+    odd = st.builds(
+        lambda f, v: Attempt("decide", (*usual, *quick, f, v), {"stock.csv": STOCK}),
+        decide_flags,
+        plain,
+    )
+    return spoilt_state | odd
+
+
 def with_run(run: Path) -> st.SearchStrategy[Attempt]:
     """Return attempts with a run folder one file of which is spoilt."""
     files = {
@@ -207,9 +237,10 @@ def with_run(run: Path) -> st.SearchStrategy[Attempt]:
     return st.builds(build, readers, change)
 
 
-def attempts(run: Path) -> st.SearchStrategy[Attempt]:
-    """Return all kinds of attempts."""
-    return with_flags | with_settings | with_config | with_demand | with_run(run)
+def attempts(run: Path, stores: Path) -> st.SearchStrategy[Attempt]:
+    """Return all kinds of attempts, with a run of each of the two kinds there are."""
+    plain_ones = with_flags | with_settings | with_config | with_demand
+    return plain_ones | with_run(run) | with_state(stores)
 
 
 def example_run(folder: Path) -> Path:
@@ -227,6 +258,20 @@ def example_run(folder: Path) -> Path:
     more = ("evaluation.every=40", "evaluation.episodes=2", "demand_std=0")
     running = ("observation.normalize=running",)
     return train_run(resolve({"algo": "ppo"}, assignments=(*small, *more, *running)), folder).folder
+
+
+def example_stores(folder: Path) -> Path:
+    """Train the small run on a demand file that decides; the file lies beside it."""
+    from agents.training import train as train_run
+
+    days = np.arange("2020-01-01", "2021-03-01", dtype="datetime64[D]")
+    rows = [f"{day},{3 + k % 7},{k % 5}" for k, day in enumerate(days)]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    (folder.parent / "sales.csv").write_text("\n".join(["date,north,south", *rows]))
+    small = ("timesteps=40", "n_envs=4", "horizon=5", "n_steps=5", "batch_size=20", "net_arch=[4]")
+    more = ("evaluation.every=40", "evaluation.episodes=2", "evaluation.pictures=0")
+    flags = {"algo": "ppo", "demand": folder.parent / "sales.csv"}
+    return train_run(resolve(flags, assignments=(*small, *more)), folder).folder
 
 
 @dataclass(frozen=True)
@@ -265,12 +310,14 @@ def carry_out(attempt: Attempt, home: Path) -> Outcome:
         (home / name).write_bytes(content)
     given = {path for path in home.rglob("*") if path.is_file()}
     arguments = [part.replace("{home}", str(home)) for part in attempt.arguments]
-    command = {"train": train.main, "evaluate": evaluate.main}[attempt.command]
+    mains = {"train": train, "evaluate": evaluate, "tune": tune, "decide": decide}
+    command = mains[attempt.command].main
     out, err, trace, status = io.StringIO(), io.StringIO(), "", -1
     with (
         mock.patch.object(sys, "argv", ["script", *arguments]),
         mock.patch.object(train, "train", _begin),
         mock.patch.object(evaluate, "hold", _accept),
+        mock.patch.object(tune, "tune_named", _accept),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         contextlib.chdir(home),

@@ -19,6 +19,7 @@ def main(count: int) -> int:
     totals: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as folder:
         run, home = inputs.example_run(Path(folder) / "run"), Path(folder) / "home"
+        stores = inputs.example_stores(Path(folder) / "stores" / "run")
         home.mkdir()
         begun, slowest = time.perf_counter(), 0.0
         base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -31,7 +32,7 @@ def main(count: int) -> int:
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(inputs.attempts(run))
+        @given(inputs.attempts(run, stores))
         def attempt(tried: inputs.Attempt) -> None:
             nonlocal slowest
             before = time.perf_counter()
