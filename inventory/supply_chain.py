@@ -287,22 +287,16 @@ class SupplyChainBatch:
         if view.reviews:
             added.append(self._reviews())
         rows = view.room(self.num_worlds)
-        tiers = view.by_tier(rows)
         observe_batch(
             view.full,
             known.lanes,
             self.lane_of,
-            self.sites,
-            self.hubs,
-            self.pipelines,
-            self.inbound,
+            (self.sites, self.hubs, self.pipelines, self.inbound),
             known.capacity,
             mean,
-            (view.store_slots, view.warehouse_slots),
             season,
-            tiers["store"],
-            tiers["warehouse"],
-            tiers["supplier"],
+            (view.store_slots, view.warehouse_slots),
+            tuple(view.by_tier(rows).values()),
         )
         view.complete(rows, added, self.day / self.parameters.horizon)
         return rows

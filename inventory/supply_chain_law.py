@@ -370,11 +370,7 @@ def step_batch(
     actions: NDArray[np.integer[Any]],
     rewards: Floats,
 ) -> int:
-    """Move all worlds by one day; return -1, or the first world with an action out of range.
-
-    `lane_of` says which of `lanes` and of the grids a world has, `law_of` which of `points` and
-    `chances`; all else is as in `step_world`, with an axis of worlds before.
-    """
+    """Move all worlds by one day; return -1, or the first world with an action out of range."""
     n = sites.shape[1]
     for w in range(hubs.size):
         for a in range(n + 2):

@@ -171,17 +171,12 @@ def observe_batch(
     full: bool,
     lanes: Any,
     lane_of: NDArray[np.int64],
-    sites: Any,
-    hubs: Any,
-    pipelines: Floats,
-    inbound: Floats,
+    state: tuple[Any, ...],
     capacity: Floats,
     mean: Floats,
-    slots: tuple[int, int],
     season: Floats,
-    stores: NDArray[np.float32],
-    warehouses: NDArray[np.float32],
-    suppliers: NDArray[np.float32],
+    slots: tuple[int, int],
+    rows: tuple[NDArray[np.float32], ...],
 ) -> None:
     """Write the observation of all agents of every world.
 
@@ -189,18 +184,22 @@ def observe_batch(
     ----------
     full : bool
         Which of the two observations.
-    lanes, lane_of, sites, hubs, pipelines, inbound
+    lanes, lane_of
         As in `inventory.supply_chain_law.step_batch`.
+    state : tuple
+        Sites, hubs, pipelines and inbound, as there.
     capacity : ndarray
         Of the warehouse, per lane, shape (K,).
     mean, season : ndarray
         Per world: mean demand, shape (worlds, N); sine and cosine of the day, shape (worlds, 2).
     slots : tuple of int
         Mornings to come that stores and the warehouse see one by one.
-    stores, warehouses, suppliers : ndarray
-        Shape (worlds, N, entries), (worlds, entries) twice, of zeros. What does not stand in
-        `COMPACT` or `full_names` is left alone.
+    rows : tuple of ndarray
+        What stores, warehouses and suppliers see, shape (worlds, N, entries), (worlds, entries)
+        twice, of zeros. What does not stand in `COMPACT` or `full_names` is left alone.
     """
+    sites, hubs, pipelines, inbound = state
+    stores, warehouses, suppliers = rows
     for w in range(hubs.size):
         k = lane_of[w]
         store, rest = stores[w], (warehouses[w], suppliers[w])
