@@ -14,6 +14,9 @@ _AGENT = 40
 _POINTS = 1000
 """Values per store and day that expected rewards are prepared from."""
 
+_RESAMPLED = 8
+"""Arrays of the size of all training days that resampling them takes, at most at once."""
+
 
 def check_memory(config: RunConfig) -> None:
     """Refuse a run that would need more than `MAX_BYTES`, in any stage of its curriculum.
@@ -45,7 +48,10 @@ def estimate(settings: Any, parameters: Any, h: hp.Hyperparameters) -> dict[str,
         "a minibatch (batch_size, n_envs, net_arch)": 3.0 * _FLOAT * max(batch, worlds) * widths,
         "traces (n_envs, evaluation.episodes, length of an episode)": _traces(settings, parameters),
     }
-    if settings.problem == "stores" and settings.reward.expected:
+    if settings.problem == "stores" and parameters.history is not None:
+        values = parameters.history.training.size
+        needs["training days taken apart (the demand file)"] = 1.0 * _DOUBLE * _RESAMPLED * values
+    elif settings.problem == "stores" and settings.reward.expected:
         days = len(parameters.sku) * parameters.horizon * parameters.num_stores
         needs["expected rewards (reward.expected, stores, horizon)"] = (
             3.0 * _DOUBLE * _POINTS * days

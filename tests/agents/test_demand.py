@@ -8,6 +8,8 @@ import pytest
 
 import evaluate
 import train
+from agents.config import resolve
+from agents.memory import estimate
 from baselines import supply_chain_families
 
 DAYS = np.arange("2020-01-01", "2021-07-01", dtype="datetime64[D]")
@@ -89,3 +91,18 @@ def test_what_is_wrong_is_told_in_one_line(run_command, tmp_path, options, messa
     assert (done.status, done.stderr.count("\n")) == (2, 1)
     assert message in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_memory_of_a_run_on_a_file_grows_with_its_days_not_with_the_horizon(tmp_path):
+    file = write(tmp_path / "sales.csv", 0)
+    needs = []
+    for horizon in (10, 100):
+        flags = {"algo": "ppo", "demand": file, "split": "2021-01-01"}
+        run = resolve(
+            flags, assignments=(f"horizon={horizon}", "demand_data.validation=2020-09-01")
+        )
+        assert run.settings.reward.expected
+        needs.append(estimate(run.settings, run.parameters, run.hyperparameters))
+    own = "training days taken apart (the demand file)"
+    assert needs[0][own] == needs[1][own] == 8 * 8 * 244 * 2  # days until September, two stores
+    assert not any("expected rewards" in name for name in needs[0])
