@@ -120,8 +120,19 @@ class StoreHistory:
         -------
         ndarray
             Shape (worlds, stores, J) [units].
+
+        Raises
+        ------
+        InputError
+            If a day is none of training.
         """
-        return self.resampled.law(ordinals - self.table.first_day.toordinal(), sku)
+        days = ordinals - self.table.first_day.toordinal()
+        if days.min() < 0 or days.max() >= len(self.resampled.demand):
+            raise InputError(
+                f"{self.table.name}: expected rewards are of training days, and the trace's start "
+                "leads to others; set reward.expected=false"
+            )
+        return self.resampled.law(days, sku)
 
 
 def store_history(source: StoreDemand) -> StoreHistory:

@@ -50,24 +50,25 @@ class TrainingDays:
 
     demand: Floats
 
-    def real(self, days: Days, sku: Days) -> Floats:
-        """Return the days as they were, shape (episodes, days, stores).
+    def bootstrap(self, rng: np.random.Generator, days: Days, sku: Days) -> Floats:
+        """Return the days with remainders of other days of the period.
+
+        Remainders are drawn in blocks of `block` days from all weeks, each for the weekday that it
+        is from, and stores keep those that they had on the same day.
 
         Parameters
         ----------
+        rng : numpy.random.Generator
+            Where the randomness comes from.
         days : ndarray
             Days of the period, from 0, shape (episodes, days).
         sku : ndarray
             Of each episode, shape (episodes,).
-        """
-        drawn: Floats = self.demand[days, sku[:, None]]
-        return drawn
 
-    def bootstrap(self, rng: np.random.Generator, days: Days, sku: Days) -> Floats:
-        """Return the days with remainders of other days of the period, as `real`.
-
-        Remainders are drawn in blocks of `block` days from all weeks, each for the weekday that it
-        is from, and stores keep those that they had on the same day.
+        Returns
+        -------
+        ndarray
+            Shape (episodes, days, stores) [units/day].
         """
         count = -(-days.shape[1] // self.block)
         first = days[:, :1] + self.block * np.arange(count)
@@ -80,7 +81,7 @@ class TrainingDays:
         return made
 
     def parametric(self, rng: np.random.Generator, days: Days, sku: Days) -> Floats:
-        """Return independent days with a fitted law of the remainders, as `real`.
+        """Return independent days with a fitted law of the remainders, as `bootstrap`.
 
         Negative binomial where demand comes in whole units, and gamma otherwise.
         """

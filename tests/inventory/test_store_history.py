@@ -148,6 +148,18 @@ def test_expected_rewards_are_the_mean_of_realised_ones(write):
     np.testing.assert_allclose(one[:2], mean[:, :2].mean(axis=0), atol=float(5 * errors.max()))
 
 
+def test_expected_rewards_are_of_training_days_only(write):
+    p = write(np.ones((DAYS.size, 1, 2)), augment="bootstrap")
+    for trace in (
+        PROBLEMS["stores"].traces(p, "evaluation", 1, 3),
+        {"demand": np.ones((3, 14, 2)), "supplier_ok": np.ones((3, 14), bool)},
+    ):
+        batch = SupplyChainBatch(p, 3, expected_reward=True)
+        batch.reset(trace)
+        with pytest.raises(InputError, match="expected rewards are of training days"):
+            batch.step(np.zeros((3, 4), np.int64))
+
+
 def test_what_is_known_is_what_was_before():
     horizon, rng = 20, np.random.default_rng(0)
     demand = rng.uniform(1, 9, (KNOWN_DAYS + horizon, 3, 2))
