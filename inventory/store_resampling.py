@@ -32,7 +32,7 @@ LEVEL_DAYS = 57
 """Days whose mean is the level of the middle one."""
 
 LEAST_USUAL = 1 / 3
-"""Days whose usual demand is below this share of a lane's mean tell nothing of its remainders."""
+"""Days with less than this share of what is usual on their weekday tell nothing of remainders."""
 
 MOST_POINTS = 128
 """Remainders that stand for the law of a weekday, at most."""
@@ -158,15 +158,17 @@ class TrainingDays:
         Days that tell nothing (`LEAST_USUAL`) have those of other days of the same weekday, in
         turns, and 1 where there are none.
         """
-        usual = self.usual
-        least = LEAST_USUAL * usual.sum(axis=0) / np.maximum(self._sold.sum(axis=0), 1)
-        told = (usual >= least) & (usual > 0)
-        remainders: Floats = np.where(told, self.demand / np.maximum(usual, 1e-12), 1.0)
+        usual, sold = self.usual, self._sold
+        remainders: Floats = np.where(usual > 0, self.demand / np.maximum(usual, 1e-12), 1.0)
         for weekday in range(min(WEEK, len(usual))):
-            own, known = remainders[weekday::WEEK], told[weekday::WEEK]
+            own, level = remainders[weekday::WEEK], usual[weekday::WEEK]
+            mean = level.sum(axis=0) / np.maximum(sold[weekday::WEEK].sum(axis=0), 1)
+            known = (level >= LEAST_USUAL * mean) & (level > 0)
             first_known = np.argsort(~known, axis=0, kind="stable")
             turns = np.arange(len(own))[:, None, None] % np.maximum(known.sum(axis=0), 1)
-            others = np.take_along_axis(own, np.take_along_axis(first_known, turns, 0), 0)
+            others = np.take_along_axis(
+                np.where(known, own, 1.0), np.take_along_axis(first_known, turns, 0), 0
+            )
             remainders[weekday::WEEK] = np.where(known, own, others)
         return remainders
 

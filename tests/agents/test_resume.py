@@ -64,6 +64,21 @@ def die_at(monkeypatch):
     return arm
 
 
+@pytest.fixture
+def goes_on(tmp_path, die_at):
+    """Return what holds a run that was killed at its second checkpoint against a whole one."""
+
+    def hold(config):
+        train(config, tmp_path / "whole")
+        die_at(2)
+        with pytest.raises(Killed):
+            train(config, tmp_path / "killed")
+        resume(tmp_path / "killed")
+        same(tmp_path / "whole", tmp_path / "killed")
+
+    return hold
+
+
 def weights(folder):
     facts = json.loads((folder / "versions.json").read_text())
     assert facts["finished"]
@@ -109,42 +124,27 @@ def same(one, other):
 @pytest.mark.parametrize(
     "algo", ["dqn", "qrdqn", "ppo", "a2c", "trpo", "maskable_ppo", "recurrent_ppo"]
 )
-def test_every_algorithm_goes_on_to_the_same_bits(algo, tmp_path, die_at):
+def test_every_algorithm_goes_on_to_the_same_bits(algo, goes_on):
     config = cash_run(algo, "checkpoint.every=400")
-    train(config, tmp_path / "whole")
-    die_at(2)
-    with pytest.raises(Killed):
-        train(config, tmp_path / "killed")
-    resume(tmp_path / "killed")
-    same(tmp_path / "whole", tmp_path / "killed")
+    goes_on(config)
 
 
 @pytest.mark.parametrize(
     ("algo", "policy"),
     [("dqn", "joint"), ("dqn", "shared"), ("maskable_ppo", "joint")],
 )
-def test_the_stores_go_on_to_the_same_bits(algo, policy, tmp_path, die_at):
+def test_the_stores_go_on_to_the_same_bits(algo, policy, goes_on):
     config = stores_run(algo, "checkpoint.every=350", policy=policy)
-    train(config, tmp_path / "whole")
-    die_at(2)
-    with pytest.raises(Killed):
-        train(config, tmp_path / "killed")
-    resume(tmp_path / "killed")
-    same(tmp_path / "whole", tmp_path / "killed")
+    goes_on(config)
 
 
 @pytest.mark.parametrize("augment", ["bootstrap", "parametric"])
-def test_stores_of_a_file_go_on_to_the_same_bits(augment, tmp_path, die_at):
+def test_stores_of_a_file_go_on_to_the_same_bits(augment, goes_on):
     flags = {"algo": "ppo", "demand": BAKERY, "augment": augment}
     settings = (*STORES, "n_steps=8", "batch_size=64", "timesteps=960", "checkpoint.every=350")
     config = resolve(flags, assignments=settings)
     assert config.settings.reward.expected == (augment == "bootstrap")
-    train(config, tmp_path / "whole")
-    die_at(2)
-    with pytest.raises(Killed):
-        train(config, tmp_path / "killed")
-    resume(tmp_path / "killed")
-    same(tmp_path / "whole", tmp_path / "killed")
+    goes_on(config)
 
 
 def test_learners_in_turns_go_on_where_one_of_them_was(tmp_path, die_at):

@@ -84,6 +84,13 @@ def test_a_product_that_came_later_varies_as_it_does_since_then():
     assert (drawn(TrainingDays(late), at=100) == 0).all()
 
 
+def test_a_weekday_with_little_demand_varies_too():
+    quiet = np.where(np.arange(DAYS) % WEEK == 6, 0.1, 1.0)
+    training = TrainingDays((100 * quiet)[:, None, None] * remainders(0))
+    spread = training.remainders.reshape(-1, WEEK, 2).std(axis=0)
+    np.testing.assert_allclose(spread, 0.2, rtol=0.3)
+
+
 def test_what_hangs_together_stays_together():
     training = TrainingDays((100 * USUAL)[:, None, None] * remainders(0, memory=0.6))
     assert 5 <= training.block <= 28
