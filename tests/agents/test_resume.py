@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 
 from agents import checkpoint_files, lock, run_folder
 from agents.config import resolve
@@ -42,6 +43,15 @@ def stores_run(algo, *more, **flags):
     steps = "timesteps=1200" if algo == "dqn" else "timesteps=960"
     settings = (*STORES, *own, steps, *more)
     return resolve({"algo": algo, "stores": 3, **flags}, assignments=settings)
+
+
+@pytest.fixture(autouse=True)
+def event_files_in_order(monkeypatch):
+    """Number event files with three digits: those of one second are read in the order of names.
+
+    A run that goes on is another process; here all share one counter, and 98 comes after 100.
+    """
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(100))
 
 
 @pytest.fixture
