@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
-from agents import console, run_folder
-from agents.decisions import decide
-from agents.stock_database import Database
+from agents import run_folder
+from commands.orders import decide
+from commands.stock_database import Database
+from common import console
+from common.files import write_whole
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -71,7 +73,7 @@ def main(
     if output is None:
         print(text, end="")
     else:
-        run_folder.write_whole(output, text.encode())
+        write_whole(output, text.encode())
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:

@@ -6,14 +6,20 @@ from typing import Any
 
 import click
 
-from agents import console, run_folder
-from agents.contest import entry_of, hold, write_evaluation
-from agents.demand_told import tell_demand
-from agents.options import file_options
-from agents.reporting import write_report
-from agents.textbook import check_all
-from inventory.errors import InputError
-from inventory.scenarios import SCENARIOS
+from agents import run_folder
+from commands.evaluate import (
+    checkpoints_from_options,
+    evaluate_policies,
+    print_demand_summary,
+    write_evaluation,
+)
+from commands.options import file_options
+from commands.report import write_report
+from commands.textbook import check_all
+from common import console
+from common.errors import InputError
+from common.files import write_whole
+from envs.supply_chain.sites import SCENARIOS
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -87,13 +93,13 @@ def main(
         ):
             raise InputError("--textbook goes with --episodes, --seed and --json alone")
         sys.exit(not check_all(names, episodes=episodes, seed=seed, as_json=as_json))
-    entry = entry_of(scenario, **given)
+    entry = checkpoints_from_options(scenario, **given)
     if not (entry.folders or as_json):
-        tell_demand(entry.run)
+        print_demand_summary(entry.run)
     if report and not entry.folders:
         raise InputError("--report is written into a run folder; name one with --checkpoint")
     usual = "default,tuned" if report else "default"
-    contest = hold(
+    contest = evaluate_policies(
         entry,
         scenario,
         baselines=usual if baselines is None else baselines,
@@ -109,7 +115,7 @@ def main(
     if len(entry.folders) == 1:
         write_evaluation(entry.folders[0], contest.results, scenario)
     if csv_file is not None:
-        run_folder.write_whole(csv_file, contest.results.to_csv().encode())
+        write_whole(csv_file, contest.results.to_csv().encode())
     if report:
         page = write_report(entry, contest, scenario, stochastic=stochastic)
         console.screen.print(f"report: {page}", soft_wrap=True)

@@ -5,14 +5,14 @@ from typing import Any
 
 import click
 
-from agents import console, run_folder
+from agents import run_folder
 from agents.config import RunConfig, resolve
-from agents.contest import show_supply_chain
-from agents.demand_told import tell_demand
-from agents.options import file_options
-from agents.phases import parse_phases, resolve_phases, train_phases
-from agents.resume import refuse_options, resume
-from agents.training import Trained, train
+from commands.evaluate import print_demand_summary, show_supply_chain
+from commands.options import file_options
+from common import console
+from training.phases import parse_phases, resolve_phases, train_phases
+from training.resume import refuse_options, resume
+from training.trainer import Trained, train
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -100,7 +100,7 @@ def main(
 
 def _describe(config: RunConfig, *, quiet: bool) -> None:
     if not quiet:
-        tell_demand(config)
+        print_demand_summary(config)
 
 
 def _resume(folder: Path, options: dict[str, Any], *, quiet: bool) -> int:

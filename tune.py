@@ -6,13 +6,15 @@ from typing import Any
 
 import click
 
-from agents import console, run_folder, tuned_textbook
+from agents import run_folder
 from agents.config import resolve
-from agents.options import file_options
-from agents.tuning_lines import tune_named
-from agents.tunings import FILE, TunedFile
+from agents.tuned_file import TUNED_FILE, TunedFile
 from baselines.tuning import TUNING_SEED
-from inventory.errors import InputError
+from commands.options import file_options
+from commands.textbook import check_all_tuned
+from commands.tune import tune_named
+from common import console
+from common.errors import InputError
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -68,13 +70,13 @@ def main(
     if textbook:
         if checkpoint or given or baselines or seed != TUNING_SEED:
             raise InputError("--textbook goes with --json alone")
-        sys.exit(not tuned_textbook.check_all(names, as_json=as_json))
+        sys.exit(not check_all_tuned(names, as_json=as_json))
     if checkpoint:
         if given:
             raise InputError("--checkpoint brings its problem; leave the other options out")
         folder, _ = run_folder.find(checkpoint)
         run = run_folder.read_config(folder)
-        file = TunedFile(run_folder.root_of(folder, checkpoint) / FILE, seed)
+        file = TunedFile(run_folder.root_of(folder, checkpoint) / TUNED_FILE, seed)
     else:
         flags = {"problem": problem, "stores": stores, **days}
         run = resolve(flags, config=config, assignments=assignments)

@@ -14,8 +14,8 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents import hyperparameters as hp
-from inventory.errors import InputError
-from wrappers.replay import StandardizedReplayBuffer
+from common.errors import InputError
+from wrappers.replay_buffer import StandardizedReplayBuffer
 
 
 class PerWorldExploration:

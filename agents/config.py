@@ -9,14 +9,73 @@ from typing import Any
 import yaml
 
 from agents.algorithms import ALGORITHMS
-from agents.flags import nested_flags
 from agents.hyperparameters import Hyperparameters
 from agents.settings import RunSettings, TeamSettings
-from agents.yaml_text import parse_yaml
-from inventory.batch import LAW_UNKNOWN
-from inventory.errors import FrozenModel, InputError, choose, nearest, short, validated
-from inventory.files import read_bytes
-from inventory.problems import PROBLEMS, Problem
+from common.errors import FrozenModel, InputError, choose, nearest, short, validated
+from common.files import read_bytes
+from common.safe_yaml import parse_yaml
+from envs.batch import LAW_UNKNOWN
+from envs.problems import PROBLEMS, Problem
+
+
+def nested_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the flags that were given, each where it belongs in the tree of a configuration.
+
+    Raises
+    ------
+    InputError
+        If some have no meaning together.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    if "checkpoint_every" in given:
+        given["checkpoint"] = {"every": given.pop("checkpoint_every")}
+    stores = given.pop("stores", None)
+    _demand_flags(given)
+    team = {name: given.pop(name) for name in ("learn", "policy") if name in given}
+    if stores is not None:
+        if "demand_data" in given.get("parameters", {}):
+            raise InputError("--stores: the demand file says which stores there are; leave it out")
+        if given.setdefault("problem", "stores") != "stores":
+            raise InputError(f"--stores belongs to --problem stores, not {given['problem']}")
+        given["parameters"] = {"stores": stores}
+    if team:
+        given.setdefault("problem", "stores")
+        given["team"] = team
+    return given
+
+
+PERIODS = "split", "validation", "fill"
+"""Flags about the days of a file."""
+MARKET = {"column": "demand", "raw_price": "raw_price", "product_price": "product_price"}
+"""Columns of a file of prices and demand."""
+
+
+def _demand_flags(given: dict[str, Any]) -> None:
+    """Put the flags of a file of days where they belong, and choose the recipe for one."""
+    options: dict[str, Any] = {n: given.pop(n) for n in (*PERIODS, "augment") if n in given}
+    files = {name: given.pop(name) for name in ("demand", "prices") if name in given}
+    if not files:
+        if options:
+            raise InputError(
+                f"--{next(iter(options))}: is about a file of days; name one with --demand or "
+                "--prices"
+            )
+        return
+    if len(files) > 1:
+        raise InputError("--demand is for stores and --prices for the cash problem; give one")
+    ((flag, file),) = files.items()
+    problem, recipe = ("stores", "demand") if flag == "demand" else ("cash", "history")
+    if given.setdefault("problem", problem) != problem:
+        raise InputError(f"--{flag} belongs to --problem {problem}, not {given['problem']}")
+    given.setdefault("recipe", recipe)
+    if flag == "demand":
+        options.setdefault("augment", "bootstrap")  # does best on the bakery's selection period
+    elif "augment" in options:
+        raise InputError("--augment makes days of stores; --prices plays its days as they were")
+    else:
+        options |= MARKET
+    given["parameters"] = {"demand_data": {"file": str(Path(file).resolve()), **options}}
+
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 MAX_FILE_BYTES = 1_000_000
@@ -115,7 +174,7 @@ def resolve(
     """
     given = nested_flags(flags)
     own = read_yaml(config) if config else {}
-    own.pop("textbook", None)  # what a textbook says of the instance: see agents.textbook
+    own.pop("textbook", None)  # what a textbook says of the instance: see commands.textbook
     _relative_to(own, config)
     problem = choose("problem", str(given.get("problem", own.get("problem", "cash"))), PROBLEMS)
     if "problem" in given and own.get("problem", problem) != problem:
@@ -166,7 +225,7 @@ def from_dict(tree: Mapping[str, Any]) -> RunConfig:
         if not isinstance(values, Mapping):
             raise InputError(f"{name} = {short(values)}: must be a mapping of names to values")
         parts[name] = validated(model, values, name)
-    settings = _settled(validated(RunSettings, rest), parts["parameters"])
+    settings = _resolve_automatic(validated(RunSettings, rest), parts["parameters"])
     run = RunConfig(settings, **parts)
     for _, stage in run.stages():
         run.parameters.check_stage(stage)
@@ -181,7 +240,7 @@ def from_dict(tree: Mapping[str, Any]) -> RunConfig:
     return run
 
 
-def _settled(settings: RunSettings, parameters: Any) -> RunSettings:
+def _resolve_automatic(settings: RunSettings, parameters: Any) -> RunSettings:
     """Put what it comes to in the place of ``reward.expected=auto``."""
     if settings.reward.expected != "auto":
         return settings

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from inventory.errors import FrozenModel
+from common.errors import FrozenModel
 
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
@@ -31,7 +31,7 @@ class OnPolicy(Hyperparameters):
     """Shared by the on-policy algorithms; `n_steps` counts steps of each world per rollout.
 
     `initial_order` is where the orders of an untrained policy of the supply chain lie: all equally
-    likely, or near the mean demand (`agents.first_orders`).
+    likely, or near the mean demand (`agents.initialization`).
     """
 
     n_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 50

@@ -5,7 +5,7 @@ from typing import Any
 
 from agents import hyperparameters as hp
 from agents.config import RunConfig
-from inventory.errors import InputError
+from common.errors import InputError
 
 GIB = 1 << 30
 MAX_BYTES = 4 * GIB

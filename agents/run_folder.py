@@ -1,23 +1,24 @@
-"""A run's folder: what is in it, written whole or not at all, and read without unpickling."""
+"""The folder of a run: every name in it, its lock, and how files get there."""
 
-import hashlib
+import errno
+import fcntl
 import importlib.metadata
-import io
+import json
 import os
 import platform
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import VecEnv
-
+from agents import checkpoints
 from agents.config import RunConfig, from_dict, read_yaml
 from agents.memory import check_memory
-from agents.tensors import read_tensors, size_of
-from inventory.errors import InputError, short
-from inventory.files import MAX_ARCHIVE_BYTES, check_regular, read_bytes
-from wrappers.normalize import running_statistics
+from common.errors import InputError
+from common.files import MAX_ARCHIVE_BYTES, check_regular, read_bytes, write_whole
 
 RUNS = Path("runs")
 NEWEST = "newest"
@@ -31,45 +32,10 @@ STATISTICS = {FINAL: "normalizer.npz", BEST: "best_normalizer.npz"}
 PACKAGES = ("stable-baselines3", "sb3-contrib", "gymnasium", "torch", "numpy", "numba")
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, flush it, then rename it to `path`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.unlink(missing_ok=True)
-        with temporary.open("xb") as file:  # never through a link that lies there
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def versions(**more: Any) -> dict[str, Any]:
     """Return what the result depends on besides the configuration."""
     packages = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": platform.python_version(), "machine": platform.machine(), **packages, **more}
-
-
-def weights_hash(model: BaseAlgorithm) -> str:
-    """Return a digest of all weights, equal only for equal bits."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.policy.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def save_model(model: BaseAlgorithm, env: VecEnv, folder: Path, name: ModelFile) -> None:
-    """Write the model, as a normal SB3 file, and the running statistics that belong to it."""
-    statistics = running_statistics(env)
-    if statistics:
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **statistics)
-        write_whole(folder / STATISTICS[name], buffer.getvalue())
-    buffer = io.BytesIO()
-    model.save(buffer)
-    write_whole(folder / name, buffer.getvalue())
 
 
 def players(folder: Path) -> dict[str, Path]:
@@ -177,20 +143,259 @@ def read_config(folder: Path) -> RunConfig:
         raise InputError(f"{folder / CONFIG}: {told}") from None
 
 
-def load_weights(model: BaseAlgorithm, path: Path) -> None:
-    """Load the tensors of an SB3 file into a model built afresh; nothing is unpickled.
+LOCK = ".lock"
+
+
+@contextmanager
+def hold_lock(folder: Path) -> Iterator[None]:
+    """Keep every other process out of a run folder while this one trains in it.
+
+    The lock goes with the process, however it ends; the file that carries it stays.
 
     Raises
     ------
     InputError
-        If the file is damaged or belongs to another model.
+        If another process holds it, or the folder cannot be written.
     """
-    own = model.policy.state_dict()
     try:
-        weights = read_tensors(path, "policy.pth", size_of(own), model.device)
-        model.policy.load_state_dict(weights)
-    except Exception as error:  # tensors of another model can fail anywhere in torch
-        told = str(error).removeprefix(f"{path}: ")
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        number = os.open(folder / LOCK, flags, 0o666)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {_why(error)}") from None
+    try:
+        _take(number, folder)
+        yield
+    finally:
+        os.close(number)
+
+
+def _take(number: int, folder: Path) -> None:
+    """Lock the open file and write this process's number into it."""
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(number, 0)
+        os.write(number, str(os.getpid()).encode())
+    except BlockingIOError:
+        holder = os.read(number, 20).decode(errors="replace").strip()
         raise InputError(
-            f"{path}: not a model of this run: {short(told, 200)}; copy it again or train again"
+            f"{folder}: process {holder} is training in it; wait for its end, or stop it"
         ) from None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {_why(error)}") from None
+
+
+def _why(error: OSError) -> str:
+    linked = error.errno == errno.ELOOP
+    told = f"its {LOCK} is a symbolic link; remove it"
+    return told if linked else f"{error.strerror}; mend that, or train in another folder"
+
+
+@contextmanager
+def report_write_errors(folder: Path) -> Iterator[None]:
+    """Turn what the disk raises while a run is written into one line.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder, or that of one of its phases.
+
+    Raises
+    ------
+    InputError
+        In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        run = _whole_run(folder)
+        why = error.strerror or str(error)
+        raise InputError(f"{folder}: cannot be written: {why}; {_remedy(folder, run)}") from None
+
+
+def _remedy(folder: Path, run: Path) -> str:
+    """Return what is left of a run, and what to do."""
+    if not run.is_dir():
+        return "the folder is gone, so train anew"
+    if not (run / CONFIG).is_file():
+        return "mend that, then train again with the same command"
+    onward = f"mend that, then: python train.py --resume {run}"
+    if checkpoints.found(folder):
+        return f"its last checkpoint is whole, so {onward}"
+    return onward
+
+
+def _whole_run(folder: Path) -> Path:
+    """Return the run that a folder is a phase of, or the folder itself."""
+    phase = folder.name.startswith("phase_") and (folder.parent / CONFIG).is_file()
+    return folder.parent if phase else folder
+
+
+START = "start"
+"""Where the models lie that a run begins with; it is laid out as a run folder."""
+
+VERSIONS = "versions.json"
+MAX_VERSIONS_BYTES = 1_000_000
+
+_BEFORE = re.compile(rf"{START}|{PLAYERS}|phase_[1-4]\.yaml|\..*\.tmp")
+"""What is written before the configuration."""
+
+_HALF_WRITTEN = re.compile(
+    r"\.(config\.yaml|versions\.json|phase_\d\.yaml|\w*model\.zip|\w*normalizer\.npz)\.\d+\.tmp"
+)
+
+
+@contextmanager
+def claim(config: RunConfig, folder: Path | None) -> Iterator[Path]:
+    """Make the folder of a new run and keep other processes out of it.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Names the folder if there is no `folder`: by problem, algorithm, seed and time.
+    folder : Path, optional
+        An empty or new folder.
+
+    Raises
+    ------
+    InputError
+        If `folder` exists and is not empty, cannot be made, or another process trains in it. What
+        a run left that was stopped before it was complete counts for nothing.
+    """
+    s = config.settings
+    if folder is None:
+        stem = f"{s.problem}__{s.algo}__{s.seed}__{time.strftime('%Y%m%d-%H%M%S')}"
+        folder, count = RUNS / stem, 1
+        while folder.exists():  # two runs may begin within a second
+            count += 1
+            folder = RUNS / f"{stem}-{count}"
+    _check_empty(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
+    with hold_lock(folder):
+        _check_empty(folder)  # two processes may have found it empty
+        with report_write_errors(folder):
+            _clear_remains(folder)
+        yield folder
+
+
+def _check_empty(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir() or not (has_remains(folder) or _names(folder) <= {LOCK}):
+        raise InputError(f"--run-dir {folder}: exists and is not an empty folder; choose another")
+
+
+def has_remains(folder: Path) -> bool:
+    """Return whether all that a folder holds is of a run that was stopped before it was complete.
+
+    Such a run has locked the folder, and it has no configuration yet.
+    """
+    names = _names(folder)
+    return LOCK in names and all(_BEFORE.fullmatch(name) for name in names - {LOCK})
+
+
+def _clear_remains(folder: Path) -> None:
+    for name in _names(folder) - {LOCK}:
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def write_start(config: RunConfig, folder: Path, copies: Mapping[str, Path]) -> None:
+    """Write what a run begins with: the players it copies, then its configuration.
+
+    A folder that has a configuration is complete; without copies, it is the first thing written.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    folder : Path
+        As `claim` gives it.
+    copies : mapping
+        Folders of players to copy, by where they go.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    for target, source in copies.items():
+        copy_player(source, folder / target)
+    write_whole(folder / CONFIG, config.to_yaml().encode())
+    write_versions(folder)
+
+
+def start_models(start: Path | None) -> dict[str, Path]:
+    """Return where the models go that a run begins with, so that it needs no other folder."""
+    sources = players(start) if start is not None else {}
+    return {f"{START}/{PLAYERS}/{name}" if name else START: path for name, path in sources.items()}
+
+
+def start_of(folder: Path) -> Path | None:
+    """Return the models that a run began with, if it did not begin with fresh ones alone."""
+    return folder / START if (folder / START).is_dir() else None
+
+
+def write_versions(folder: Path, **facts: Any) -> None:
+    """Write what the result depends on besides the configuration, and what came of it."""
+    text = json.dumps(versions(**facts), indent=2)
+    write_whole(folder / VERSIONS, text.encode())
+
+
+def read_versions(folder: Path) -> dict[str, Any]:
+    """Return what `write_versions` wrote, or nothing where it cannot be read."""
+    try:
+        content = json.loads(read_bytes(folder / VERSIONS, MAX_VERSIONS_BYTES))
+    except (ValueError, RecursionError):  # InputError is one
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether a run was trained to its end."""
+    facts = read_versions(folder)
+    return bool(facts.get("finished", "weights" in facts))
+
+
+def is_begun(folder: Path) -> bool:
+    """Return whether a run's folder is complete enough to train in it."""
+    return (folder / CONFIG).is_file()
+
+
+def refuse_links(folder: Path) -> None:
+    """Make sure that nothing in a run's folder leads out of it, before anything is written there.
+
+    Raises
+    ------
+    InputError
+        Naming the first symbolic link.
+    """
+    for home, folders, files in os.walk(folder):
+        for name in sorted([*folders, *files]):
+            if Path(home, name).is_symlink():
+                raise InputError(
+                    f"{Path(home, name)}: is a symbolic link; put a copy of what it leads to in "
+                    "its place"
+                )
+
+
+def clear_temporary(folder: Path) -> None:
+    """Remove the files that a process was writing to a run's folder when it was killed.
+
+    Not those that evaluation writes, which may be at work.
+    """
+    for home, _, files in os.walk(folder):
+        for name in filter(_HALF_WRITTEN.fullmatch, files):
+            Path(home, name).unlink()
+
+
+def other_versions(folder: Path) -> list[str]:
+    """Return what a run was begun with that is another version now."""
+    now, then = versions(), read_versions(folder)
+    return [f"{k} {then[k]}, now {v}" for k, v in now.items() if k in then and then[k] != v]

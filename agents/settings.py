@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from inventory.errors import FrozenModel
+from common.errors import FrozenModel
 
 MAX_EPISODES = 1_000_000
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baselines.optimum import backlog
-from baselines.optimum.lost_sales import (
+from baselines.rules.stock_rule import SolvedOrders, StockLevels, StoreRule
+from baselines.solvers.reference import Reference
+from baselines.solvers.store import reorder_point
+from baselines.solvers.store.lost_sales import (
     LostSalesOptimum,
     base_stock_cost,
     best_base_stock,
@@ -22,12 +24,9 @@ from baselines.optimum.lost_sales import (
     solve_lost_sales,
     spared,
 )
-from baselines.optimum.lost_sales_problem import LostSales, poisson
-from baselines.optimum.reference import Reference
-from baselines.stock_levels import SolvedOrders, StockLevels
-from baselines.stock_rule import StoreRule
-from inventory.errors import InputError
-from inventory.supply_chain_parameters import SupplyChainParameters
+from baselines.solvers.store.lost_sales_problem import LostSales, poisson
+from common.errors import InputError
+from envs.supply_chain.parameters import SupplyChainParameters
 
 WARMUP_DAYS = 100
 """Days after which an episode has forgotten its start."""
@@ -204,7 +203,7 @@ def average_cost(parameters: SupplyChainParameters, rule: StockLevels) -> float 
         if store.lead_time > 0 or math.isfinite(cap):
             return None
         s = int(min(point, level - 1))
-        return backlog.reorder_cost(store.law, s, int(level), **_costs(store))
+        return reorder_point.reorder_cost(store.law, s, int(level), **_costs(store))
     if point < level - 1:
         return reorder_cost(store, int(point), int(level)).value
     return base_stock_cost(store, int(level), int(cap) if math.isfinite(cap) else None).value
@@ -243,8 +242,8 @@ def _solved_backlog(parameters: SupplyChainParameters) -> list[Solved] | None:
     if store is None or not parameters.backlog or store.lead_time != 0:
         return None
     costs = _costs(store)
-    best = backlog.best_reorder_policy(store.law, **costs)
-    level, cost = backlog.best_base_stock(store.law, **costs)
+    best = reorder_point.best_reorder_policy(store.law, **costs)
+    level, cost = reorder_point.best_base_stock(store.law, **costs)
     s, up_to = best.reorder_point, best.order_up_to_level
     return [
         Solved(f"(s, S) = ({s}, {up_to})", StockLevels(up_to, s), best.cost),
@@ -259,7 +258,7 @@ def _solved_newsvendor(parameters: SupplyChainParameters) -> list[Solved] | None
         return None
     if parameters.horizon > 1 or lane.store.lead_time > 0 or lane.store.fixed_cost > 0:
         return None
-    best = backlog.newsvendor(
+    best = reorder_point.newsvendor(
         mean,
         lane.sku.demand_std,
         holding_cost=lane.store.holding_cost,

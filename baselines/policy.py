@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory.batch import Batch, random_actions
+from envs.batch import Batch, random_actions
 
 Actions = NDArray[np.integer[Any]]
 

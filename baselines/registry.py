@@ -4,19 +4,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from baselines import cash_families as cash
-from baselines import level_families as levels
-from baselines import supply_chain_families as chain
-from baselines import supply_chain_history as history
-from baselines.cash_rules import BuyBuyConvert
 from baselines.policy import Policy, RandomPolicy
-from baselines.supply_chain_rules import RandomTier, reference_team
-from baselines.supply_chain_stock import Newsvendor
+from baselines.rules import cash
+from baselines.rules import families as chain
+from baselines.rules import families as levels
+from baselines.rules import forecast as history
+from baselines.rules.cash import BuyBuyConvert
+from baselines.rules.reference import RandomTier, reference_team
+from baselines.rules.store import Newsvendor
 from baselines.tuned_rules import TunedRule, Tuner, tune_rule
-from inventory.cash_parameters import CashParameters
-from inventory.errors import choose
-from inventory.problems import PROBLEMS
-from inventory.tier_totals import tier_of_total
+from common.errors import choose
+from envs.cash.parameters import CashParameters
+from envs.problems import PROBLEMS
+from envs.supply_chain.metrics import tier_of_total
 
 GROUPS = ("default", "tuned", "free", "all", "none")
 """Names that stand for several baselines."""
@@ -173,15 +173,15 @@ def baselines_of(
     elif levels.in_units(parameters):
         own = {**own, **LEVEL_BASELINES}
     bound = ("random", "reference_rules")
-    return {**own, **{f"{n}_free": _freely(one) for n, one in own.items() if n not in bound}}
+    return {**own, **{f"{n}_free": _free_baseline(one) for n, one in own.items() if n not in bound}}
 
 
-def _freely(baseline: Baseline) -> Baseline:
+def _free_baseline(baseline: Baseline) -> Baseline:
     """Return the same baseline with stores that order any quantity."""
     if isinstance(baseline, TunedRule):
         family = baseline.family
         return replace(baseline, family=lambda p: chain.free_family(family(p)))
-    return lambda parameters, seed: chain.freely(baseline(parameters, seed))
+    return lambda parameters, seed: chain.with_free_orders(baseline(parameters, seed))
 
 
 def _members(group: str, known: Iterable[str], parameters: Any) -> set[str]:

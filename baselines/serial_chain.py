@@ -1,9 +1,4 @@
-"""A warehouse with a single store whose customers wait: the chain as a serial system.
-
-The warehouse's echelon is stage 2 of `baselines.optimum.serial`, the store stage 1, reviewed daily
-and charged in the evening. The simulator charges what is on hand: units on their way to the store,
-whose cost is the same whatever is done, are free in it.
-"""
+"""A warehouse with a single store whose customers wait: the chain as a serial system."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +6,20 @@ from typing import Any
 import numpy as np
 
 from baselines.average_cost import NEGLIGIBLE, WARMUP_DAYS
-from baselines.optimum.reference import Reference
-from baselines.optimum.serial import EchelonLevels, SerialSystem, echelon_cost, solve_serial
-from baselines.stock_levels import StockLevels
-from baselines.supply_chain_rules import reference_team
-from baselines.team import TeamPolicy
-from baselines.warehouse_rules import EchelonBaseStock
-from inventory.errors import InputError
-from inventory.supply_chain_parameters import SupplyChainParameters
-from inventory.supply_chain_sites import Lane
+from baselines.multi_agent import TeamPolicy
+from baselines.rules.reference import reference_team
+from baselines.rules.stock_rule import StockLevels
+from baselines.rules.warehouse import EchelonBaseStock
+from baselines.solvers.reference import Reference
+from baselines.solvers.store.clark_scarf import (
+    EchelonLevels,
+    SerialSystem,
+    echelon_cost,
+    solve_serial,
+)
+from common.errors import InputError
+from envs.supply_chain.parameters import SupplyChainParameters
+from envs.supply_chain.sites import Lane
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-import inventory
-from baselines.supply_chain_families import search_of
+from baselines.rules.families import search_of
 from baselines.tuning import TUNING_SEED, Family, Progress, Search, Tuned, tune
-from inventory.problems import Problem
+from envs.problems import Problem
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,8 @@ def fingerprint(
 def _code() -> bytes:
     """Return a digest of the source of the simulator and of the rules."""
     digest = hashlib.sha256()
-    for room in (Path(str(inventory.__file__)).parent, Path(__file__).parent):
-        for path in sorted(room.rglob("*.py")):
+    root = Path(__file__).parent.parent
+    for room in ("common", "demand", "envs", "baselines"):
+        for path in sorted((root / room).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.digest()

@@ -18,11 +18,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.episodes import run_episodes
 from baselines.policy import Policy
-from inventory.batch import Trace
-from inventory.errors import FrozenModel, InputError
-from inventory.problems import Problem
+from baselines.rollout import run_episodes
+from common.errors import FrozenModel, InputError
+from envs.batch import Trace
+from envs.problems import Problem
 
 Values = NDArray[np.float64]
 

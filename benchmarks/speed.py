@@ -5,7 +5,6 @@ whose speed drifts does not favour one of them.
 """
 
 import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
-
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,28 +13,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
-
 import numpy as np
 import torch
-from gymnasium import Env, spaces
+from gymnasium import Env
+from gymnasium import spaces
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
-
-from agents.callbacks import BatchedBootstrap
+from training.callbacks import BatchedBootstrap
 from agents.config import resolve
-from agents.training import train
+from training.trainer import train
 from benchmarks.plain_python import PlainCashEnv
-from envs import CashInventoryEnv
-from inventory.cash import CashBatch
-from inventory.cash_parameters import CashParameters
-from inventory.problems import PROBLEMS
-from inventory.supply_chain import SupplyChainBatch
-from inventory.supply_chain_parameters import SupplyChainParameters
-from wrappers.normalize import FixedNormalization, FixedRewardScale
+from envs.cash.env import CashInventoryEnv
+from envs.cash.batch import CashBatch
+from envs.cash.parameters import CashParameters
+from envs.problems import PROBLEMS
+from envs.supply_chain.batch import SupplyChainBatch
+from envs.supply_chain.parameters import SupplyChainParameters
+from wrappers.normalize import FixedNormalization
+from wrappers.normalize import FixedRewardScale
 from wrappers.vec_env import BatchVecEnv
 
 ROUNDS = 5
@@ -149,7 +148,7 @@ def whole_run(algo: str, steps: int, every: int | str) -> tuple[int, float]:
     config = resolve({"problem": "cash", "algo": algo}, assignments=settings)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         if not every:
-            stack.enter_context(mock.patch("agents.checkpoint_files.write"))  # the last one too
+            stack.enter_context(mock.patch("agents.checkpoints.write"))  # the last one too
         begun = time.perf_counter()
         done = train(config, Path(folder))
         return done.steps, time.perf_counter() - begun

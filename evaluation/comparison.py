@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.optimum.reference import Reference
 from baselines.policy import Policy
 from baselines.registry import make_random
-from evaluation.money import Money, money_of
-from evaluation.rollout import Progress, rollout
+from baselines.rollout import Progress, rollout
+from baselines.solvers.reference import Reference
+from common.errors import FrozenModel, InputError
+from envs.batch import Trace
+from envs.problems import Problem
+from evaluation.savings import Savings, savings_of
 from evaluation.statistics import (
     Estimate,
     Estimator,
@@ -24,9 +27,6 @@ from evaluation.statistics import (
     window_mean,
     worst_mean,
 )
-from inventory.batch import Trace
-from inventory.errors import FrozenModel, InputError
-from inventory.problems import Problem
 
 Values = NDArray[np.float64]
 Totals = dict[str, Values]
@@ -133,7 +133,7 @@ class Comparison:
     policies: dict[str, PolicyResult]
     control_variates: tuple[str, ...]
     notes: tuple[str, ...] = ()
-    money: Money | None = None
+    money: Savings | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as strictly valid JSON values: no NaN, no infinity, but null."""
@@ -179,7 +179,7 @@ def compare(
     episodes, seed : int
         Number and seed of the traces.
     deterministic, observe_step : bool
-        As in `evaluation.rollout.rollout`, for all policies.
+        As in `baselines.rollout.rollout`, for all policies.
     measure : str
         Which total of an episode is its return: ``"return"``, or that of another tier of the
         supply chain, ``"warehouse_return"``, ``"supplier_return"`` or ``"system_return"``.
@@ -205,14 +205,14 @@ def compare(
             trace,
             deterministic=deterministic,
             observe_step=observe_step,
-            progress=_part(progress, len(totals), len(contenders)),
+            progress=_partial_progress(progress, len(totals), len(contenders)),
         )
     target = reference(trace) if callable(reference) else reference
     estimator, variates, notes = _estimator(problem, parameters, trace)
     told = (n for n in policies if n.startswith("tuned_") or n.endswith("_free"))
     notes += tuple(f"{name}: {policies[name]!r}" for name in told)
-    results = _results({n: _headed(t, measure) for n, t in totals.items()}, target, estimator)
-    money = money_of(parameters, results, estimator) if measure == "return" else None
+    results = _results({n: _with_return(t, measure) for n, t in totals.items()}, target, estimator)
+    money = savings_of(parameters, results, estimator) if measure == "return" else None
     if money is not None:
         notes = (*map(money.told, money.rivals), *notes)
     return Comparison(
@@ -220,7 +220,7 @@ def compare(
     )
 
 
-def _headed(totals: Totals, measure: str) -> Totals:
+def _with_return(totals: Totals, measure: str) -> Totals:
     """Return the totals with `measure` as the return, and the usual return as one of the others."""
     if measure == "return":
         return totals
@@ -228,7 +228,7 @@ def _headed(totals: Totals, measure: str) -> Totals:
     return {"return": totals[measure], "store_return": totals["return"], **rest}
 
 
-def _part(progress: Progress | None, done: int, of: int) -> Progress | None:
+def _partial_progress(progress: Progress | None, done: int, of: int) -> Progress | None:
     """Turn the share of one policy's episodes into the share of all."""
     return progress and (lambda share: progress((done + share) / of))
 
@@ -238,7 +238,7 @@ def _estimator(
 ) -> tuple[Estimator, tuple[str, ...], tuple[str, ...]]:
     """Return how to estimate a mean on these traces, its control variates and notes."""
     if getattr(parameters, "demand_data", None) is not None:
-        return _history(parameters, trace)
+        return _history_estimator(parameters, trace)
     covariates = problem.covariates(parameters, trace)
     usable = usable_covariates(covariates, len(covariates))
     names = COVARIATES.get(problem.name, ())
@@ -246,7 +246,9 @@ def _estimator(
     return partial(regression_mean, covariates=covariates), known, ()
 
 
-def _history(parameters: Any, trace: Trace) -> tuple[Estimator, tuple[str, ...], tuple[str, ...]]:
+def _history_estimator(
+    parameters: Any, trace: Trace
+) -> tuple[Estimator, tuple[str, ...], tuple[str, ...]]:
     """Return how to estimate a mean from windows of a history, and what to say of it."""
     demand = trace["demand"]
     days, length = len(parameters.demand_law("evaluation")), demand.shape[1]

@@ -7,7 +7,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from baselines.optimum.reference import NAMES
+from baselines.solvers.reference import NAMES
 from evaluation.comparison import Comparison, PolicyResult
 from evaluation.seeds import Interval, SeedStatistics
 from evaluation.statistics import Estimate

@@ -11,13 +11,12 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from baselines.episodes import run_episodes
 from baselines.policy import Policy
-from evaluation.rollout import rollout
+from baselines.rollout import rollout, run_episodes
+from common.errors import FrozenModel
+from envs.problems import Problem
+from envs.supply_chain.metrics import TOTALS
 from evaluation.statistics import Estimate, plain_mean
-from inventory.errors import FrozenModel
-from inventory.problems import Problem
-from inventory.tier_totals import TOTALS
 
 LABELS = {"store": "stores (mean)", "all": "all agents (sum)"}
 MEASURES = {LABELS.get(tier, tier): total for tier, total in TOTALS.items()}

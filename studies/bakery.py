@@ -5,21 +5,19 @@ which were tuned on the training days.
 """
 
 import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
-
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
 import click
 from rich.console import Console
 from rich.progress import track
-
-from agents.config import CONFIGS, resolve
-from agents.cast import load_agent
+from agents.config import CONFIGS
+from agents.config import resolve
+from training.learners import load_agent
 from agents.run_folder import BEST
-from agents.training import train
+from training.trainer import train
 from baselines.policy import Policy
 from baselines.registry import make_baselines
-from baselines.yardstick import yardstick
+from baselines.references import find_reference
 from evaluation.comparison import compare
 from evaluation.statistics import Estimate
 from studies.experiment import EVALUATION_SEED
@@ -49,7 +47,7 @@ def main(seeds: int, algos: tuple[str, ...], assignments: tuple[str, ...]) -> No
         run.problem,
         run.parameters,
         {**policies, **rules},
-        yardstick(run.problem.name, run.parameters).reference,
+        find_reference(run.problem.name, run.parameters).reference,
         episodes=EPISODES,
         seed=EVALUATION_SEED,
         observe_step=run.settings.observation.step,

@@ -7,13 +7,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from agents.cast import load_agent
 from agents.config import resolve
 from agents.run_folder import BEST, FINAL
-from agents.training import train
 from baselines.policy import Policy
-from baselines.yardstick import yardstick
+from baselines.references import find_reference
 from evaluation.comparison import compare
+from training.learners import load_agent
+from training.trainer import train
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 EPISODES = 5000
@@ -60,7 +60,7 @@ def experiment(
     run = resolve(flags, assignments=assignments, config=config)
     with TemporaryDirectory() as scratch:
         trained = train(run, Path(scratch))
-        measure = yardstick(run.problem.name, run.parameters)
+        measure = find_reference(run.problem.name, run.parameters)
         agents: dict[str, Policy] = {
             name: load_agent(trained.folder, name)[1] for name in (BEST, FINAL)
         }

@@ -5,17 +5,17 @@ gap to the exact optimum that is left at the end.
 """
 
 import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
-
 import click
 import matplotlib as mpl
 import numpy as np
 from rich.console import Console
 from rich.progress import track
-
-from studies.experiment import DOCS, EPISODES, experiment
+from studies.experiment import DOCS
+from studies.experiment import EPISODES
+from studies.experiment import experiment
+from matplotlib import pyplot as plt
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt
 
 SHARES = (0.02, 0.1, 0.3, 0.6, 1.0)
 

@@ -6,27 +6,27 @@ several times as narrow as that of the cost alone. Gaps are shares of the optimu
 """
 
 import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
-
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
 import click
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
-
-from agents import textbook
-from agents.cast import load_agent
-from agents.config import RunConfig, resolve
+from training.learners import load_agent
+from agents.config import RunConfig
+from agents.config import resolve
 from agents.run_folder import BEST
-from agents.training import train
-from baselines.average_cost import Solved, solved_rules
+from training.trainer import train
+from baselines.average_cost import Solved
+from baselines.average_cost import solved_rules
 from baselines.policy import Policy
-from baselines.supply_chain_rules import reference_team
-from evaluation.rollout import rollout
-from evaluation.statistics import Estimate, plain_mean
-from inventory.batch import Trace
+from baselines.rules.reference import reference_team
+from baselines.rollout import rollout
+from evaluation.statistics import Estimate
+from evaluation.statistics import plain_mean
+from envs.batch import Trace
+from commands import textbook
 
 EPISODES = 1000
 EVALUATION_SEED = 1

@@ -7,25 +7,23 @@ earlier periods than the one that they are reported on.
 """
 
 import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
-
 import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
 import click
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
-
-from agents.cast import load_agent
+from training.learners import load_agent
 from agents.config import resolve
 from agents.run_folder import BEST
-from agents.training import train
+from training.trainer import train
 from baselines.policy import Policy
 from baselines.registry import make_baselines
-from baselines.yardstick import yardstick
-from evaluation.comparison import Comparison, compare
-from evaluation.money import Money
+from baselines.references import find_reference
+from evaluation.comparison import Comparison
+from evaluation.comparison import compare
+from evaluation.savings import Savings
 from studies.experiment import EVALUATION_SEED
 
 BAKERY = Path(__file__).resolve().parent.parent / "data" / "bakery_3stores.csv"
@@ -78,14 +76,14 @@ def _compared(
         run.problem,
         run.parameters,
         {**policies, **rules},
-        yardstick("stores", run.parameters).reference,
+        find_reference("stores", run.parameters).reference,
         episodes=EPISODES,
         seed=EVALUATION_SEED,
         observe_step=run.settings.observation.step,
     )
 
 
-def _money(comparison: Comparison) -> Money:
+def _money(comparison: Comparison) -> Savings:
     if comparison.money is None:
         raise click.UsageError("returns must be money: objective=cost")
     return comparison.money
@@ -112,7 +110,7 @@ def table(comparison: Comparison) -> list[str]:
     return [*lines, "", *comparison.notes]
 
 
-def over_periods(moneys: dict[str, Money]) -> list[str]:
+def over_periods(moneys: dict[str, Savings]) -> list[str]:
     """Return costs by period, and what the agents save on average over the periods.
 
     Periods share no evaluation day, so the variances of their savings are added up; all counts are

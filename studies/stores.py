@@ -5,28 +5,27 @@ their own.
 """
 
 import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
-
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
 import click
 import matplotlib as mpl
 from rich.console import Console
 from rich.progress import track
-
-from agents.cast import load_agent
+from training.learners import load_agent
 from agents.config import resolve
 from agents.run_folder import BEST
-from agents.training import train
+from training.trainer import train
 from baselines.policy import Policy
 from baselines.registry import make_baselines
-from baselines.yardstick import yardstick
-from evaluation.comparison import Comparison, compare
+from baselines.references import find_reference
+from evaluation.comparison import Comparison
+from evaluation.comparison import compare
 from evaluation.statistics import Estimate
-from studies.experiment import DOCS, EVALUATION_SEED
+from studies.experiment import DOCS
+from studies.experiment import EVALUATION_SEED
+from matplotlib import pyplot as plt
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt
 
 EPISODES = 2000
 RULES = "reference_rules"
@@ -69,7 +68,7 @@ def main(
         run.problem,
         run.parameters,
         {**policies, **make_baselines("stores", run.parameters, groups, seed=EVALUATION_SEED)},
-        yardstick("stores", run.parameters).reference,
+        find_reference("stores", run.parameters).reference,
         episodes=EPISODES,
         seed=EVALUATION_SEED,
         observe_step=run.settings.observation.step,

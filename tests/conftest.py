@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from agents import console
+from common import console
 from tests.golden_cases import golden_cases
 
 settings.register_profile("project", derandomize=True, deadline=None, max_examples=40)
@@ -57,3 +57,10 @@ def demand_file(tmp_path_factory):
     rows = [f"{day},{units}" for day, units in zip(days, demand, strict=True)]
     path.write_text("\n".join(["date,shop", *rows]))
     return {"file": path, "column": "shop", "split": "2021-01-01"}
+
+
+@pytest.fixture
+def bakery():
+    """The shipped demand file, as a configuration names it."""
+    file = Path(__file__).parents[1] / "data" / "bakery_3stores.csv"
+    return {"file": file, "column": "store_37", "split": "2018-07-01"}

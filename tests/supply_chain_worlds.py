@@ -3,10 +3,10 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from inventory.batch import random_actions
-from inventory.errors import validated
-from inventory.supply_chain import SupplyChainBatch
-from inventory.supply_chain_parameters import SupplyChainParameters
+from common.errors import validated
+from envs.batch import random_actions
+from envs.supply_chain.batch import SupplyChainBatch
+from envs.supply_chain.parameters import SupplyChainParameters
 
 AGENTS = 5
 """Of three stores."""

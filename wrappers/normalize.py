@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from inventory.errors import InputError
-from inventory.files import read_arrays
+from common.errors import InputError
+from common.files import read_arrays
 
 MAX_BYTES = 64 << 20
 """Of a file of running statistics."""

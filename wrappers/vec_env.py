@@ -11,7 +11,8 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
-from inventory.batch import Batch, Split, random_stream
+from common.random_streams import Split, random_stream
+from envs.batch import Batch
 
 _NO_INFO: dict[str, Any] = {}
 

@@ -4,16 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.report.material import Curve, Material
+from evaluation.report.contents import Curve, ReportContents
+from evaluation.report.episodes import Floats
 from evaluation.report.theme import AGENT, INK, NARROW, RIVALS, SOFT, WIDE, new_figure, spoken
-from evaluation.report.watching import Floats
 from evaluation.seeds import stratified_bootstrap
 
 MOST_POINTS = 120
 """Points of the curve over seeds, at most."""
 
 
-def draw_learning(material: Material, *, wide: bool) -> Any:
+def draw_learning(material: ReportContents, *, wide: bool) -> Any:
     """Draw the scores on validation traces while the agents learned; None without any.
 
     Where a reference was known the second panel shows the gap to it: validation traces are others
@@ -47,7 +47,7 @@ def draw_learning(material: Material, *, wide: bool) -> Any:
     return figure
 
 
-def _phases(material: Material, curves: list[Curve], *, wide: bool) -> Any:
+def _phases(material: ReportContents, curves: list[Curve], *, wide: bool) -> Any:
     """Draw a panel per phase, each on an axis of its own."""
     rows, columns = (1, len(curves)) if wide else (len(curves), 1)
     figure = new_figure(WIDE if wide else NARROW, 2.8 if wide else 2.2 * rows)
@@ -69,7 +69,7 @@ def _second_half(axes: Any, curves: list[Curve], values: list[Floats], lines: li
     axes.set_ylim(low - 0.08 * room, high + 0.12 * room)
 
 
-def _goals(axes: Any, material: Material) -> list[float]:
+def _goals(axes: Any, material: ReportContents) -> list[float]:
     """Draw the reference and the best rival as gaps, and return where they lie."""
     c, rival = material.comparison, material.rival
     word = "optimum" if c.reference is None else c.reference.name
@@ -83,7 +83,7 @@ def _goals(axes: Any, material: Material) -> list[float]:
 
 
 def _curves(
-    axes: Any, material: Material, curves: list[Curve], values: list[Floats], first: int = 0
+    axes: Any, material: ReportContents, curves: list[Curve], values: list[Floats], first: int = 0
 ) -> None:
     """Draw a line per run, `first` choosing the shades; of seeds also what they are together."""
     seeds = material.results.seeds is not None

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from matplotlib.patches import Patch
 
-from evaluation.report.acting import ActionMap, action_names, cash_actions, chain_orders
-from evaluation.report.material import Material
+from evaluation.report.action_map import ActionMap, action_names, cash_actions, chain_orders
+from evaluation.report.contents import ReportContents
+from evaluation.report.episodes import Floats
 from evaluation.report.theme import INK, NARROW, SOFT, WIDE, new_figure
-from evaluation.report.watching import Floats
 
 MOST_LINES = 4
 """Stores that have a line each; of more, the median and the range are drawn."""
@@ -17,7 +17,7 @@ MOST_LINES = 4
 DASHES = ("-", "--", ":", "-.")
 
 
-def draw_episode(material: Material, *, wide: bool) -> Any:
+def draw_episode(material: ReportContents, *, wide: bool) -> Any:
     """Draw one episode, the agent's on the left and the best rival's on the right."""
     names = [n for n in (material.agent, material.rival) if n is not None]
     panels = PANELS[material.problem.name]
@@ -132,7 +132,7 @@ PANELS: dict[str, list[tuple[str, Callable[..., None]]]] = {
 """By problem, the panels of an episode: title and what draws it."""
 
 
-def draw_policy(material: Material, *, wide: bool) -> Any:
+def draw_policy(material: ReportContents, *, wide: bool) -> Any:
     """Draw what the agent, the best rival and the optimum do, over the state."""
     optimum = "optimum" if "optimum" in material.policies else None
     names = [n for n in (material.agent, material.rival, optimum) if n is not None]

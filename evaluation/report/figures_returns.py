@@ -4,16 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.report.material import Material
+from evaluation.report.contents import ReportContents
+from evaluation.report.episodes import Floats
 from evaluation.report.theme import INK, NARROW, SOFT, WIDE, new_figure, spoken
-from evaluation.report.watching import Floats
 from evaluation.statistics import worst_mean
 
 FAR = 3.0
 """A policy is off the scale if its mean lies so many widths of all others away from them."""
 
 
-def draw_returns(material: Material, *, wide: bool) -> Any:
+def draw_returns(material: ReportContents, *, wide: bool) -> Any:
     """Draw the distribution of every policy's returns, and of the agent's paired differences."""
     names = [*material.agents, *(n for n in material.policies if n not in material.agents)]
     rivals = [n for n in names if n not in material.agents]
@@ -41,7 +41,7 @@ def _scale(returns: dict[str, Floats]) -> tuple[float, float]:
     return low - 0.06 * room, high + 0.04 * room
 
 
-def _violins(axes: Any, material: Material, names: list[str]) -> None:
+def _violins(axes: Any, material: ReportContents, names: list[str]) -> None:
     returns = {name: material.comparison.policies[name].returns for name in names}
     low, high = _scale(returns)
     grid = np.linspace(low, high, 240)
@@ -84,7 +84,7 @@ def _density(values: Floats, grid: Floats) -> Floats:
     return density
 
 
-def _differences(axes: Any, material: Material, rivals: list[str]) -> None:
+def _differences(axes: Any, material: ReportContents, rivals: list[str]) -> None:
     """Draw how often the agent's episodes beat a rival's by how much: one curve per rival."""
     policies = material.comparison.policies
     agent = policies[material.agent].returns
@@ -113,7 +113,7 @@ def _differences(axes: Any, material: Material, rivals: list[str]) -> None:
     axes.set_title("Left of zero the rival wins")
 
 
-def draw_gap(material: Material, *, wide: bool) -> Any:
+def draw_gap(material: ReportContents, *, wide: bool) -> Any:
     """Draw every policy's gap to the reference with its interval; None without a reference."""
     c, policies = material.comparison, material.comparison.policies
     names = [*material.agents, *(n for n in material.policies if n not in material.agents)]
@@ -141,7 +141,7 @@ def draw_gap(material: Material, *, wide: bool) -> Any:
     return figure
 
 
-def draw_parts(material: Material, *, wide: bool) -> Any:
+def draw_parts(material: ReportContents, *, wide: bool) -> Any:
     """Draw what the return is made of: a panel per part, a bar per policy."""
     watched, names = material.watched, material.shown
     found = [
@@ -183,7 +183,7 @@ def _bars(axes: Any, values: list[float], usual: list[float], colours: list[str]
     axes.set_xlim(low - (0.55 * room if low < 0 else 0), high + (0.55 * room if high > 0 else 0))
     digits = 3 if 0.0 < most < FAR else 1
     for row, value in enumerate(values):
-        told = _told(value, digits)
+        told = _component_label(value, digits)
         if cut[row]:
             axes.text(drawn[row] / 2, row, f"{told} (cut)", va="center", ha="center", fontsize=7.5)
             continue
@@ -201,6 +201,6 @@ def _bars(axes: Any, values: list[float], usual: list[float], colours: list[str]
         spine.set_visible(False)
 
 
-def _told(value: float, digits: int) -> str:
+def _component_label(value: float, digits: int) -> str:
     """Return a number in few figures, zero without a sign."""
     return f"{round(value, digits) + 0.0:,.{digits if abs(value) < 1000 else 0}f}"

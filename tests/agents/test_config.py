@@ -5,7 +5,7 @@ import yaml
 
 from agents.algorithms import ALGORITHMS
 from agents.config import CONFIGS, from_dict, read_yaml, resolve
-from inventory.errors import InputError
+from common.errors import InputError
 
 FILES = sorted(CONFIGS.glob("*.yaml"))
 

@@ -9,8 +9,8 @@ import pytest
 
 import evaluate
 import train
-from agents.yaml_text import MAX_DEPTH, parse_yaml
-from inventory.errors import InputError
+from common.errors import InputError
+from common.safe_yaml import MAX_DEPTH, parse_yaml
 
 ROOT = Path(__file__).parents[2]
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))
@@ -69,7 +69,7 @@ def test_yaml_that_is_refused(text, message):
 
 
 def test_what_is_left_of_a_text_that_is_too_long_is_not_looked_at(monkeypatch):
-    monkeypatch.setattr("agents.yaml_text.MAX_VALUES", 1000)
+    monkeypatch.setattr("common.safe_yaml.MAX_VALUES", 1000)
     long = "a: [" + "1,\n" * 2000
     for text in (long + "]", long + "] nor is: this: YAML", long):
         with pytest.raises(InputError, match="more than 1,000 values"):

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from agents import run_folder
-from agents.cast import load_agent
 from agents.config import resolve
-from agents.training import train
-from inventory.errors import InputError
-from inventory.files import open_archive, parse_array, read_arrays
+from common.errors import InputError
+from common.files import open_archive, parse_array, read_arrays
 from tests.agents.bombs import with_member
+from training.learners import load_agent
+from training.trainer import train
 
 SMALL = ("timesteps=40", "n_envs=4", "max_steps=5", "n_steps=5", "batch_size=20", "net_arch=[4]")
 MORE = ("evaluation.every=40", "evaluation.episodes=2", "demand_std=0")

@@ -11,12 +11,15 @@ import pytest
 
 import evaluate
 import train
-from agents import beginning, checkpoint_files, lock, logs, run_folder
+from agents import checkpoints, run_folder
+from agents import checkpoints as checkpoint_files
 from agents.config import resolve
-from agents.training import train as train_run
-from inventory.errors import FrozenModel, InputError
+from common.errors import FrozenModel, InputError
+from common.files import write_whole
 from tests.soak import break_disk
 from tests.soak.faults import Disk, failing
+from training import logger
+from training.trainer import train as train_run
 
 SMALL = (
     *("timesteps=80", "n_envs=4", "max_steps=5", "n_steps=5", "batch_size=20", "net_arch=[4]"),
@@ -68,24 +71,24 @@ def test_a_lock_or_a_log_that_is_a_link_is_not_written_through(tmp_path, run_com
     precious.write_text("a" * 1000)
     run = tmp_path / "new"
     run.mkdir()
-    (run / lock.NAME).symlink_to(precious)
+    (run / run_folder.LOCK).symlink_to(precious)
     assert "symbolic link; remove it" in refused(
         run_command(train.main, *COMMAND, "--run-dir", run)
     )
     event = "events.out.tfevents.1"
-    for name in (logs.ROWS, event):
+    for name in (logger.ROWS, event):
         (run / name).symlink_to(precious)
-    logs.open_log(run, b"a,b\n", {event: 10}).close()
-    (run / checkpoint_files.FOLDER).symlink_to(tmp_path)
+    logger.open_log(run, b"a,b\n", {event: 10}).close()
+    (run / checkpoints.FOLDER).symlink_to(tmp_path)
     (tmp_path / ".other").mkdir()
     with pytest.raises(NotADirectoryError):
-        checkpoint_files.write(run, 5, {}, {})
+        checkpoints.write(run, 5, {}, {})
     assert (tmp_path / ".other").is_dir()
     assert precious.read_text() == "a" * 1000
 
 
 def test_no_result_goes_through_a_link(run, run_command, tmp_path, monkeypatch):
-    monkeypatch.setattr("agents.reporting.build", lambda _: ("page", {"a.png": b"picture"}))
+    monkeypatch.setattr("commands.report.build", lambda _: ("page", {"a.png": b"picture"}))
     precious, elsewhere = tmp_path / "precious", tmp_path / "elsewhere"
     precious.write_text("a")
     elsewhere.mkdir()
@@ -155,10 +158,10 @@ def test_a_run_that_is_killed_while_it_is_made_longer_is_not_finished(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_folder, "write_whole", after_one(run_folder.write_whole, die))
+        patch.setattr(run_folder, "write_whole", after_one(write_whole, die))
         done = run_command(train.main, "--resume", run, "--timesteps", 160, "--quiet")
         assert done.status == 130
-    assert not beginning.is_finished(run)
+    assert not run_folder.is_finished(run)
     done = run_command(train.main, "--resume", run, "--timesteps", 160, "--quiet")
     assert "trained 160 steps" in done.stderr
 
@@ -178,7 +181,7 @@ def test_a_length_that_cannot_be_leaves_the_run_as_it_is(run, run_command):
     told = refused(run_command(train.main, "--resume", run, "--timesteps", 10**13))
     assert "timesteps = 10000000000000" in told
     assert (run / "config.yaml").read_bytes() == before
-    assert beginning.is_finished(run)
+    assert run_folder.is_finished(run)
 
 
 def test_results_are_told_before_a_folder_that_cannot_be_written_is(run, run_command):
@@ -193,18 +196,18 @@ def test_results_are_told_before_a_folder_that_cannot_be_written_is(run, run_com
 
 @pytest.mark.parametrize("made", ["[" * 100_000, "9" * 5000, "[]", "\x00"])
 def test_versions_that_are_no_versions_are_none(made, run):
-    (run / beginning.VERSIONS).write_text(made)
-    assert beginning.read_versions(run) == {}
+    (run / run_folder.VERSIONS).write_text(made)
+    assert run_folder.read_versions(run) == {}
 
 
 def test_versions_that_are_a_pipe_are_not_waited_for(run):
-    (run / beginning.VERSIONS).unlink()
-    os.mkfifo(run / beginning.VERSIONS)
-    assert beginning.read_versions(run) == {}
+    (run / run_folder.VERSIONS).unlink()
+    os.mkfifo(run / run_folder.VERSIONS)
+    assert run_folder.read_versions(run) == {}
 
 
 def test_a_folder_that_is_gone_is_not_said_to_hold_a_checkpoint(tmp_path, monkeypatch):
-    write = checkpoint_files.write
+    write = checkpoints.write
 
     def write_and_remove(*arguments):
         write(*arguments)
@@ -231,7 +234,7 @@ def test_a_file_is_the_old_one_or_the_new_one(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"old")
     count = 0
-    for call in broken_at_each_call(tmp_path, lambda: run_folder.write_whole(path, b"new" * 9999)):
+    for call in broken_at_each_call(tmp_path, lambda: write_whole(path, b"new" * 9999)):
         assert path.read_bytes() in (b"old", b"new" * 9999), call
         path.write_bytes(b"old")
         count += 1
@@ -241,14 +244,12 @@ def test_a_file_is_the_old_one_or_the_new_one(tmp_path):
 def test_a_checkpoint_is_whole_or_not_there(tmp_path):
     """And with it, one that was there before is whole."""
     state, files = {"a": np.arange(5)}, {"file": b"content"}
-    checkpoint_files.write(tmp_path, 1, state, files)
-    last = tmp_path / checkpoint_files.FOLDER / "2"
+    checkpoints.write(tmp_path, 1, state, files)
+    last = tmp_path / checkpoints.FOLDER / "2"
     shutil.rmtree(last, ignore_errors=True)
     count = 0
-    for call in broken_at_each_call(
-        tmp_path, lambda: checkpoint_files.write(tmp_path, 2, state, files)
-    ):
-        saved, wrong = checkpoint_files.newest(tmp_path, FrozenModel)
+    for call in broken_at_each_call(tmp_path, lambda: checkpoints.write(tmp_path, 2, state, files)):
+        saved, wrong = checkpoints.newest(tmp_path, FrozenModel)
         assert saved is not None, call
         assert saved.steps == (2 if last.exists() else 1), call
         assert not wrong, (call, wrong)

@@ -5,14 +5,13 @@ import time
 import numpy as np
 import pytest
 
-from baselines.cash_families import base_stock_family, cycle_family
-from baselines.cash_rules import BaseStock, BuyBuyConvert
 from baselines.registry import make_baselines
+from baselines.rules.cash import BaseStock, BuyBuyConvert, base_stock_family, cycle_family
 from baselines.tuning import Family, Search, tune
-from inventory.cash import CashBatch
-from inventory.cash_parameters import CashParameters
-from inventory.errors import InputError
-from inventory.problems import PROBLEMS
+from common.errors import InputError
+from envs.cash.batch import CashBatch
+from envs.cash.parameters import CashParameters
+from envs.problems import PROBLEMS
 
 CASH = PROBLEMS["cash"]
 LOTS = {"buy_lots": [1, 5, 20], "convert_lots": [1, 5, 10]}

@@ -1,7 +1,7 @@
 from benchmarks import many_skus
-from inventory.demand_files import read_demand
-from inventory.errors import validated
-from inventory.store_history import StoreDemand
+from common.errors import validated
+from demand.history import StoreDemand
+from demand.reader import read_demand
 
 
 def test_the_file_is_one_that_training_reads(tmp_path):

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from baselines.cash_rules import BaseStock, BuyBuyConvert
-from baselines.optimum.reference import Reference
 from baselines.policy import RandomPolicy
+from baselines.rollout import rollout
+from baselines.rules.cash import BaseStock, BuyBuyConvert
+from baselines.solvers.reference import Reference
+from common.errors import InputError
+from envs.cash.parameters import CashParameters
+from envs.problems import PROBLEMS
 from evaluation.comparison import Comparison, compare, gap, gap_interval, mean_metrics
-from evaluation.rollout import rollout
 from evaluation.statistics import plain_mean
 from evaluation.table import show
-from inventory.cash_parameters import CashParameters
-from inventory.errors import InputError
-from inventory.problems import PROBLEMS
 
 CASH = PROBLEMS["cash"]
 OPTIMUM = Reference("optimum", -1944.9, "Exact.")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from baselines.supply_chain_rules import reference_team
-from baselines.supply_chain_stock import Newsvendor
+from baselines.rules.reference import reference_team
+from baselines.rules.store import Newsvendor
+from envs.problems import PROBLEMS
 from evaluation.comparison import compare
 from evaluation.table import comparison_table
-from inventory.problems import PROBLEMS
 from tests.supply_chain_worlds import make
 
 COSTS = {"holding_cost": 0.2, "stockout_cost": 5.0, "fixed_cost": 30.0}

@@ -11,14 +11,14 @@ import pytest
 from rich.console import Console
 from scipy.stats import trim_mean
 
-from baselines.cash_rules import BuyBuyConvert
-from baselines.optimum.reference import Reference
+from baselines.rules.cash import BuyBuyConvert
+from baselines.solvers.reference import Reference
+from envs.cash.parameters import CashParameters
+from envs.problems import PROBLEMS
 from evaluation.comparison import compare
-from evaluation.results import Results
+from evaluation.output import Results
 from evaluation.seeds import Seed, interquartile_mean, over_seeds, stratified_bootstrap
 from evaluation.statistics import share_better, worst_mean
-from inventory.cash_parameters import CashParameters
-from inventory.problems import PROBLEMS
 
 OPTIMUM = Reference("optimum", -1944.9, "Exact.")
 

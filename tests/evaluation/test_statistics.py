@@ -6,17 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from baselines.cash_rules import BuyBuyConvert
 from baselines.policy import RandomPolicy
-from evaluation.rollout import rollout
-from evaluation.statistics import (
-    plain_mean,
-    regression_mean,
-    usable_covariates,
-    window_mean,
-)
-from inventory.cash_parameters import CashParameters
-from inventory.problems import PROBLEMS
+from baselines.rollout import rollout
+from baselines.rules.cash import BuyBuyConvert
+from envs.cash.parameters import CashParameters
+from envs.problems import PROBLEMS
+from evaluation.statistics import plain_mean, regression_mean, usable_covariates, window_mean
 
 CASH = PROBLEMS["cash"]
 

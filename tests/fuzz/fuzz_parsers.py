@@ -9,8 +9,8 @@ import sys
 
 INSTRUMENTED = [
     *("yaml", "csv", "zipfile", "agents", "numpy.lib._format_impl"),
-    *("inventory.files", "inventory.errors", "inventory.demand_files", "inventory.demand_sheet"),
-    *("inventory.demand_cells", "inventory.demand_dates", "inventory.demand_numbers"),
+    *("common.files", "common.errors", "demand.reader", "demand.reader"),
+    *("demand.layout", "demand.formats", "demand.formats"),
 ]
 """Modules that are searched for new branches; none that compiles its functions."""
 

@@ -23,13 +23,13 @@ import decide
 import evaluate
 import train
 import tune
-from agents import console
 from agents.algorithms import ALGORITHMS
-from agents.cast import assemble
 from agents.config import CONFIGS, resolve
 from agents.memory import check_memory
 from agents.settings import RunSettings
-from inventory.problems import PROBLEMS
+from common import console
+from envs.problems import PROBLEMS
+from training.learners import build_learners
 
 FILES = {path.name: path.read_bytes() for path in CONFIGS.glob("*.yaml")}
 NAMES = sorted(
@@ -245,7 +245,7 @@ def attempts(run: Path, stores: Path) -> st.SearchStrategy[Attempt]:
 
 def example_run(folder: Path) -> Path:
     """Train the small run that is spoilt again and again."""
-    from agents.training import train as train_run
+    from training.trainer import train as train_run
 
     small = (
         "timesteps=40",
@@ -262,7 +262,7 @@ def example_run(folder: Path) -> Path:
 
 def example_stores(folder: Path) -> Path:
     """Train the small run on a demand file that decides; the file lies beside it."""
-    from agents.training import train as train_run
+    from training.trainer import train as train_run
 
     days = np.arange("2020-01-01", "2021-03-01", dtype="datetime64[D]")
     rows = [f"{day},{3 + k % 7},{k % 5}" for k, day in enumerate(days)]
@@ -295,7 +295,7 @@ def _begin(config, folder=None, *, start=None, quiet=True):
     check_memory(config)
     config.problem.make_batch(config.parameters, 2)
     if start is not None:
-        assemble(config, start)
+        build_learners(config, start)
     raise click.exceptions.Exit(0)
 
 
@@ -316,7 +316,7 @@ def carry_out(attempt: Attempt, home: Path) -> Outcome:
     with (
         mock.patch.object(sys, "argv", ["script", *arguments]),
         mock.patch.object(train, "train", _begin),
-        mock.patch.object(evaluate, "hold", _accept),
+        mock.patch.object(evaluate, "evaluate_policies", _accept),
         mock.patch.object(tune, "tune_named", _accept),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),

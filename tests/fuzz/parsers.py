@@ -4,10 +4,10 @@ import tempfile
 from pathlib import Path
 
 from agents.config import from_dict, read_yaml, resolve
-from agents.tensors import read_tensors
-from inventory.errors import InputError, validated
-from inventory.files import parse_array, read_arrays
-from inventory.market_history import DemandFile, demand_period
+from agents.weights import read_tensors
+from common.errors import InputError, validated
+from common.files import parse_array, read_arrays
+from envs.cash.price_history import DemandFile, demand_period
 
 HOME = Path(tempfile.mkdtemp())
 FILE = HOME / "input"

@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from inventory import cash, supply_chain_trace
-from inventory.cash import CashBatch, CashParameters
-from inventory.errors import InputError, validated
-from inventory.supply_chain import SupplyChainBatch
-from inventory.supply_chain_parameters import SupplyChainParameters
+from common.errors import InputError, validated
+from envs.cash import batch as cash
+from envs.cash.batch import CashBatch
+from envs.cash.parameters import CashParameters
+from envs.supply_chain import trace as supply_chain_trace
+from envs.supply_chain.batch import SupplyChainBatch
+from envs.supply_chain.parameters import SupplyChainParameters
 
 CASH = CashParameters(max_steps=3)
 CHAIN = validated(SupplyChainParameters, {"stores": 2, "horizon": 3})

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import train
-from agents import console
+from common import console
 
 
 def in_child(*arguments: object, log: Path) -> int:

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import click
 import pytest
 
-from evaluation.money import Money, Saving
+from evaluation.savings import Saving, Savings
 from studies.store_history import over_periods, table
 
 
@@ -13,7 +13,7 @@ def test_the_table_has_a_row_per_policy_and_one_for_the_seeds_together():
         for name, cost in (("seed_0", 9.0), ("seed_1", 8.0), ("tuned_base_stock", 10.0))
     }
     saving = Saving(10.0, 0.15, (-0.012, 0.312), 0.995)
-    money = Money(("seed_0", "seed_1"), 8.5, 0.995, {"tuned_base_stock": saving})
+    money = Savings(("seed_0", "seed_1"), 8.5, 0.995, {"tuned_base_stock": saving})
     told = table(SimpleNamespace(policies=policies, money=money, notes=("a note",)))
     assert told[2:] == [
         "| seed_0 | 9.00 | 99.5% |  |",
@@ -23,7 +23,7 @@ def test_the_table_has_a_row_per_policy_and_one_for_the_seeds_together():
         "",
         "a note",
     ]
-    alone = Money(("seed_0",), 9.0, 0.995, {"tuned_base_stock": saving})
+    alone = Savings(("seed_0",), 9.0, 0.995, {"tuned_base_stock": saving})
     told = table(SimpleNamespace(policies=policies, money=alone, notes=()))
     assert not any("mean of" in line for line in told)
     with pytest.raises(click.UsageError, match="objective=cost"):
@@ -34,7 +34,7 @@ def test_savings_over_periods_count_money_and_add_variances():
     one = {"rule": Saving(10.0, 0.2, (0.1, 0.3), 0.99)}  # 8 against 10, give or take 1
     two = {"rule": Saving(20.0, 0.3, (0.225, 0.375), 0.99)}  # 14 against 20, give or take 1.5
     lines = over_periods(
-        {"2020-01-01": Money((), 8.0, 0.99, one), "2020-07-01": Money((), 14.0, 0.99, two)}
+        {"2020-01-01": Savings((), 8.0, 0.99, one), "2020-07-01": Savings((), 14.0, 0.99, two)}
     )
     half = (1**2 + 1.5**2) ** 0.5 / 30
     saved = 1 - 22 / 30

@@ -6,11 +6,11 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecNormalize
 
-from baselines.cash_rules import BuyBuyConvert
-from inventory.cash import CashBatch
-from inventory.cash_parameters import CashParameters
-from inventory.errors import InputError
-from inventory.problems import PROBLEMS
+from baselines.rules.cash import BuyBuyConvert
+from common.errors import InputError
+from envs.cash.batch import CashBatch
+from envs.cash.parameters import CashParameters
+from envs.problems import PROBLEMS
 from wrappers.curriculum import CurriculumCallback, Stage
 from wrappers.normalize import (
     FixedNormalization,
@@ -19,7 +19,7 @@ from wrappers.normalize import (
     load_running_statistics,
     running_statistics,
 )
-from wrappers.replay import StandardizedReplayBuffer
+from wrappers.replay_buffer import StandardizedReplayBuffer
 from wrappers.vec_env import BatchVecEnv
 
 SCALE = PROBLEMS["cash"].observation_scale

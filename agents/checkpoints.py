@@ -1,0 +1,158 @@
+"""The checkpoints of a run on disk: written whole or not at all, and checked when they are read."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from agents.serialization import Arrays, deserialize, serialize
+from common.errors import InputError, short
+from common.files import read_arrays, read_bytes
+
+FOLDER = "checkpoints"
+KEPT = 2
+"""So many are kept: the newest, and the one before in case the newest gets damaged."""
+
+MAX_BYTES = 4 << 30
+"""Of one file; the largest is the replay buffer's."""
+
+SUMS = "sha256.json"
+STATE = "state.json"
+ARRAYS = "arrays.npz"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint as read.
+
+    Attributes
+    ----------
+    steps : int
+        Environment steps of all learners up to it.
+    state : dict
+        Nested values.
+    files : dict of bytes
+        Files kept beside them, by name.
+    """
+
+    steps: int
+    state: dict[str, Any]
+    files: dict[str, bytes]
+
+
+def found(run: Path) -> list[int]:
+    """Return the steps of a run's checkpoints, in rising order."""
+    return sorted(int(path.name) for path in (run / FOLDER).glob("*") if path.name.isdecimal())
+
+
+def write(run: Path, steps: int, state: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+    """Write a checkpoint under a temporary name, flush it, rename it, and drop older ones.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; nothing of it is left then, and those before stay as they were.
+    """
+    home = run / FOLDER
+    if home.is_symlink():
+        raise NotADirectoryError(errno.ENOTDIR, "is a symbolic link", str(home))
+    home.mkdir(exist_ok=True)
+    for left in home.glob(".*.tmp"):  # by a process that was killed while it wrote
+        shutil.rmtree(left, ignore_errors=True)
+    temporary = home / f".{steps}.tmp"
+    temporary.mkdir()
+    try:
+        _fill(temporary, state, files)
+        temporary.rename(home / str(steps))
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    _flush(home)
+    for old in found(run)[:-KEPT]:
+        shutil.rmtree(home / str(old), ignore_errors=True)
+
+
+def _fill(folder: Path, state: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+    arrays: Arrays = {}
+    contents = {STATE: json.dumps(serialize(state, arrays)).encode(), **files}
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    for name, content in contents.items():
+        _put(folder / name, content)
+    with (folder / ARRAYS).open("w+b") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+        file.seek(0)
+        sums[ARRAYS] = hashlib.file_digest(file, "sha256").hexdigest()
+    _put(folder / SUMS, json.dumps(sums, indent=2).encode())
+    for name in (*sums, SUMS):  # all at once: the disk then waits once
+        _flush(folder / name)
+    _flush(folder)
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _flush(path: Path) -> None:
+    """Have a file or a folder on the disk, whatever happens to the machine."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def newest(run: Path, parameters: type[BaseModel]) -> tuple[Checkpoint | None, list[str]]:
+    """Return the newest checkpoint that is whole, and what is wrong with newer ones.
+
+    Parameters
+    ----------
+    run : Path
+        The run's folder.
+    parameters : type
+        That of the problem's parameters.
+    """
+    wrong: list[str] = []
+    for steps in reversed(found(run)):
+        try:
+            return _read(run / FOLDER / str(steps), steps, parameters), wrong
+        except InputError as error:
+            wrong.append(str(error))
+    return None, wrong
+
+
+def _read(folder: Path, steps: int, parameters: type[BaseModel]) -> Checkpoint:
+    """Read a checkpoint and hold every file against its checksum."""
+    try:
+        sums = json.loads(read_bytes(folder / SUMS, MAX_BYTES))
+        contents = {name: _content(folder, name) for name in sums}
+        for name, content in contents.items():
+            if hashlib.sha256(content).hexdigest() != sums[name]:
+                raise InputError(f"{folder / name}: damaged, its checksum does not fit")
+        arrays = read_arrays(folder / ARRAYS, limit=len(contents.pop(ARRAYS)))
+        state = deserialize(json.loads(contents.pop(STATE)), arrays, parameters)
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from None
+    except Exception as error:  # a damaged file can fail anywhere in json, zipfile and numpy
+        raise InputError(f"{folder}: damaged, cannot be read ({type(error).__name__})") from None
+    return Checkpoint(steps, state, contents)
+
+
+def _content(folder: Path, name: str) -> bytes:
+    """Return the content of a file that lies in the checkpoint itself."""
+    if Path(name).name != name:
+        raise InputError(f"{short(name)} is not the name of a file in it")
+    return read_bytes(folder / name, MAX_BYTES)
+
+
+def forget_after(run: Path, steps: int) -> None:
+    """Drop the checkpoints after a number of steps, which are damaged or of no use."""
+    for later in found(run):
+        if later > steps:
+            shutil.rmtree(run / FOLDER / str(later), ignore_errors=True)

@@ -1,0 +1,68 @@
+"""A trained model as a policy for evaluation, beside the baselines."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+
+from agents.config import RunConfig
+from envs.batch import Batch
+from wrappers.normalize import FixedNormalization, encode
+
+
+def observe(config: RunConfig, env: VecEnv) -> VecEnv:
+    """Wrap `env` in the normalisation of observations that the run asks for."""
+    s = config.settings.observation
+    if s.normalize == "fixed":
+        scale = s.scale or config.problem.observation_scale
+        if not scale:
+            return env
+        missing = (env.observation_space.shape or (0,))[0] - len(scale)
+        return FixedNormalization(env, (*scale, *[1.0] * (missing == 1)))
+    return env
+
+
+def reward_and_running(config: RunConfig, env: VecEnv) -> VecEnv:
+    """Add running normalisation where the run asks for it; outermost, as its statistics travel."""
+    observation = config.settings.observation.normalize == "running"
+    reward = config.settings.reward.normalize == "running"
+    if not (observation or reward):
+        return env
+    gamma = config.hyperparameters.gamma
+    return VecNormalize(env, norm_obs=observation, norm_reward=reward, gamma=gamma)
+
+
+class AgentPolicy:
+    """A model under the contract of every policy, fed with raw observations of a batch.
+
+    Parameters
+    ----------
+    model : BaseAlgorithm
+        The trained model.
+    env : VecEnv
+        An environment wrapped as in training; its normalisation is applied, not its worlds.
+    masks : bool
+        Whether the model takes action masks.
+    """
+
+    def __init__(self, model: BaseAlgorithm, env: VecEnv, *, masks: bool) -> None:
+        self._model, self._env, self._masks = model, env, masks
+
+    def bind(self, batch: Batch) -> None:
+        """Act on `batch` from now on."""
+        self._batch = batch
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Any, Any]:
+        """Return the model's actions, shape (num_worlds,), and its hidden state."""
+        masks = {"action_masks": self._batch.action_masks()} if self._masks else {}
+        return self._model.predict(
+            encode(self._env, observation), state, episode_start, deterministic, **masks
+        )

@@ -1,0 +1,146 @@
+"""Tuned rules kept in a run folder, so that they are tuned once."""
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from baselines.tuned_rules import TunedRule, fingerprint, tune_rule
+from baselines.tuning import TUNING_SEED, Family, Progress, Tuned
+from common.console import screen
+from common.errors import FrozenModel, InputError
+from common.files import read_bytes, write_whole
+from envs.problems import Problem
+
+TUNED_FILE = "tuned.json"
+MAX_BYTES = 1_000_000
+MOST_KEPT = 100
+"""Rules in a file; the oldest go."""
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Kept(FrozenModel):
+    """A tuned rule as it is written."""
+
+    model_config = ConfigDict(strict=True)
+
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    rule: Annotated[str, Field(max_length=100)]
+    values: dict[str, float | Literal["inf"]]
+    score: float
+    se: Annotated[float, Field(ge=0)]
+    candidates: Count
+    played: Count
+    episodes: Count
+    seed: Annotated[int, Field(ge=0)]
+
+    def tuned(self, family: Family) -> Tuned | None:
+        """Return the rule, or None if no search of the family comes to these values."""
+        values = {name: float(value) for name, value in self.values.items()}
+        if not family.admits(values):
+            return None
+        return Tuned(
+            family.make(**values),
+            values,
+            self.score,
+            self.se,
+            candidates=self.candidates,
+            played=self.played,
+            episodes=self.episodes,
+        )
+
+
+class _File(FrozenModel):
+    """What a file holds, the newest rule first."""
+
+    model_config = ConfigDict(strict=True)
+
+    rules: list[_Kept]
+
+
+class TunedFile:
+    """Tunes rules, and remembers them in a file.
+
+    A rule is taken from the file only if nothing changed that tuning depends on (see
+    `baselines.tuned_rules.fingerprint`), and is the same then, bit for bit, as one tuned afresh. A
+    file that cannot be read or holds what no search gives is written anew.
+
+    Parameters
+    ----------
+    path : Path or None
+        The file; None to remember nothing.
+    seed : int
+        Seed of the tuning traces.
+    """
+
+    def __init__(self, path: Path | None, seed: int = TUNING_SEED) -> None:
+        self._path, self._seed = path, seed
+
+    def __call__(self, problem: Problem, parameters: Any, name: str, rule: TunedRule) -> Tuned:
+        """Return a tuned rule from the file, or tune it and write it there."""
+        known = self.recall(problem, parameters, name, rule)
+        return known or self.tune(problem, parameters, name, rule)
+
+    def recall(self, problem: Problem, parameters: Any, name: str, rule: TunedRule) -> Tuned | None:
+        """Return a tuned rule from the file, if it is there."""
+        kept = self._read()
+        if not kept:
+            return None
+        mark = fingerprint(problem, parameters, name, rule, seed=self._seed)
+        family = rule.family(parameters)
+        found = (one.tuned(family) for one in kept if one.fingerprint == mark)
+        return next((tuned for tuned in found if tuned is not None), None)
+
+    def tune(
+        self,
+        problem: Problem,
+        parameters: Any,
+        name: str,
+        rule: TunedRule,
+        progress: Progress | None = None,
+    ) -> Tuned:
+        """Tune a rule afresh and write it to the file."""
+        tuned = tune_rule(problem, parameters, name, rule, seed=self._seed, progress=progress)
+        if self._path is not None:
+            mark = fingerprint(problem, parameters, name, rule, seed=self._seed)
+            self._write(_kept(mark, name, tuned, self._seed))
+        return tuned
+
+    def _read(self) -> list[_Kept]:
+        if self._path is None or not (self._path.is_symlink() or self._path.exists()):
+            return []
+        try:
+            return _File.model_validate_json(read_bytes(self._path, MAX_BYTES)).rules
+        except (InputError, ValidationError) as error:
+            told = str(error) if isinstance(error, InputError) else f"{self._path}: damaged"
+            screen.print(f"{told}; rules are tuned anew", soft_wrap=True, markup=False)
+            return []
+
+    def _write(self, new: _Kept) -> None:
+        assert self._path is not None  # noqa: S101  (see tune)
+        others = [one for one in self._read() if one.fingerprint != new.fingerprint]
+        held = _File(rules=[new, *others[: MOST_KEPT - 1]])
+        text = json.dumps(held.model_dump(), indent=1, allow_nan=False)
+        write_whole(self._path, f"{text}\n".encode())
+
+
+def _kept(mark: str, name: str, tuned: Tuned, seed: int) -> _Kept:
+    return _Kept(
+        fingerprint=mark,
+        rule=name,
+        values=json_values(tuned),
+        score=tuned.score,
+        se=tuned.se,
+        candidates=tuned.candidates,
+        played=tuned.played,
+        episodes=tuned.episodes,
+        seed=seed,
+    )
+
+
+def json_values(tuned: Tuned) -> dict[str, float | Literal["inf"]]:
+    """Return the parameters as JSON has them, which knows no infinity."""
+    return {name: "inf" if math.isinf(value) else value for name, value in tuned.values.items()}

@@ -1,0 +1,104 @@
+"""What each problem's policies are measured against: the exact optimum, or a bound."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+from baselines.average_cost import average_optimum, average_reference
+from baselines.policy import Policy
+from baselines.rules.reference import reference_team
+from baselines.serial_chain import serial_chain
+from baselines.solvers.cash.dynamic_program import solve_cash
+from baselines.solvers.cash.hindsight import hindsight_reference as cash_in_hindsight
+from baselines.solvers.reference import Reference
+from baselines.solvers.store.chain_bound import ChainBound, chain_bound
+from baselines.solvers.store.hindsight import STORE_DAYS, chain_hindsight, hindsight_reference
+from common.errors import InputError, choose
+from envs.batch import Trace
+from envs.supply_chain.parameters import SupplyChainParameters
+
+FEW_EPISODES = 30
+"""Episodes in hindsight that are solved to find out whether that bound would be the lower one."""
+STANDARD_ERRORS = 3.0
+"""By so many the bound of those few must be off to be passed over wrongly."""
+
+
+@dataclass(frozen=True)
+class ReferenceSource:
+    """A reference value and, where it is known, the policy that reaches it.
+
+    Attributes
+    ----------
+    reference : callable or None
+        From the traces of a comparison to the reference; an exact optimum ignores them.
+    policy : Policy or None
+        The optimal policy.
+    """
+
+    reference: Callable[[Trace], Reference] | None
+    policy: Policy | None
+
+
+@lru_cache(maxsize=8)
+def find_reference(problem: str, parameters: Any, measure: str = "return") -> ReferenceSource:
+    """Return what policies of a problem are measured against, by a total of the episode.
+
+    For the cash problem this is the exact optimum. Where demand comes from a file, so that nobody
+    knows its law, and where the problem is too large to solve, it is the optimum in hindsight on
+    the very traces that are played, an upper bound. Of the supply chain no optimum is known but
+    the long-run average of a single store that loses sales, its supply without limit. What the
+    stores earn has two upper bounds, and the lower one counts: that of single stores, who know the
+    law of demand, and that in hindsight, which knows the warehouse's shortages and needs no law.
+    What other tiers earn has none, but that all agents together have an optimum where the chain
+    is a serial system.
+    """
+    if choose("problem", problem, ["cash", "stores"]) == "stores":
+        return _supply_chain_reference(parameters, measure)
+    hindsight = ReferenceSource(partial(cash_in_hindsight, parameters), None)
+    if parameters.demand_data is not None:
+        return hindsight
+    try:
+        solved = solve_cash(parameters)
+    except InputError:
+        return hindsight
+    exact = solved.reference.kind == "optimum"
+    return ReferenceSource(lambda _: solved.reference, solved.policy() if exact else None)
+
+
+def _supply_chain_reference(parameters: SupplyChainParameters, measure: str) -> ReferenceSource:
+    """Return the long-run optimum of a single store, or upper bounds on what the stores earn."""
+    if measure == "system_return":
+        return _of_serial_system(parameters)
+    if measure != "return":
+        return ReferenceSource(None, None)
+    optimum = None if parameters.demand_data is not None else average_optimum(parameters)
+    if optimum is not None:
+        reference = average_reference(parameters, optimum)
+        rule = None if parameters.limited else reference_team(store=optimum.rule)
+        return ReferenceSource(lambda _: reference, rule)
+    return ReferenceSource(partial(_least_bound, parameters, chain_bound(parameters)), None)
+
+
+def _of_serial_system(parameters: SupplyChainParameters) -> ReferenceSource:
+    """Return the optimum of all agents together, where the chain is a serial system."""
+    serial = None if parameters.demand_data is not None else serial_chain(parameters)
+    if serial is None or (reference := serial.reference(parameters)) is None:
+        return ReferenceSource(None, None)
+    return ReferenceSource(lambda _: reference, serial.team(*serial.solved().levels))
+
+
+def _least_bound(p: SupplyChainParameters, bound: ChainBound | None, trace: Trace) -> Reference:
+    """Return the bound of single stores, or that in hindsight if it is less or the only one.
+
+    Programmes of hindsight are solved only if a few of them promise less.
+    """
+    if bound is None:
+        return hindsight_reference(p, chain_hindsight(p, trace))
+    reference = bound.reference(trace)
+    room = min(FEW_EPISODES * p.num_stores * p.horizon, STORE_DAYS)
+    few = chain_hindsight(p, trace, store_days=room)
+    if few.mean - STANDARD_ERRORS * few.se >= reference.value:
+        return reference
+    found = hindsight_reference(p, chain_hindsight(p, trace))
+    return found if found.value < reference.value else reference

@@ -1,0 +1,112 @@
+"""Roll-outs of a policy on given traces: what tuning and evaluation both stand on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.policy import Policy, is_blind
+from common.errors import FrozenModel
+from envs.batch import Batch, Trace
+from envs.problems import Problem
+
+
+def run_episodes(
+    batch: Batch, policy: Policy, trace: Trace, *, deterministic: bool = True
+) -> dict[str, NDArray[np.float64]]:
+    """Play one episode per world, on `trace`, with a policy that is bound to `batch`.
+
+    Returns
+    -------
+    dict
+        `Batch.episode_totals` of every world at the moment its episode first ended, each of shape
+        (num_worlds,).
+
+    Notes
+    -----
+    A world that ends before the others starts anew on a drawn trace, as the contract of a batch
+    asks; nothing of what happens in it from then on is counted.
+    """
+    batch.reset(trace)
+    ended = np.zeros(batch.num_worlds, np.bool_)
+    start = np.ones(batch.num_worlds, np.bool_)
+    totals: dict[str, NDArray[np.float64]] = {}
+    memory: Any = None
+    while not ended.all():
+        seen = None if is_blind(policy) else batch.observation()
+        actions, memory = policy.predict(seen, memory, start, deterministic)
+        outcome = batch.step(np.asarray(actions))
+        start = outcome.terminated | outcome.truncated
+        if start.any():
+            _record(totals, batch.episode_totals(), start & ~ended)
+            ended |= start
+            if not ended.all():
+                batch.restart(np.flatnonzero(start))
+    return totals
+
+
+def _record(
+    totals: dict[str, NDArray[np.float64]],
+    now: dict[str, NDArray[np.float64]],
+    worlds: NDArray[np.bool_],
+) -> None:
+    """Keep the totals of the worlds whose episode has just ended for the first time."""
+    for name, values in now.items():
+        totals.setdefault(name, np.empty_like(values))[worlds] = values[worlds]
+
+
+CHUNK = 10_000
+"""Most worlds in one batch, so that memory stays bounded."""
+
+Progress = Callable[[float], None]
+"""Called with the share of the work that is done, up to 1."""
+
+
+def rollout(
+    problem: Problem,
+    parameters: FrozenModel,
+    policy: Policy,
+    trace: Trace,
+    *,
+    deterministic: bool = True,
+    observe_step: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, NDArray[np.float64]]:
+    """Play one episode per row of `trace`, on realised rewards.
+
+    Parameters
+    ----------
+    problem, parameters : Problem, FrozenModel
+        The problem to play.
+    policy : Policy
+        Bound once, to a batch that serves all chunks of the trace.
+    trace : dict
+        The episodes' randomness; first axis = episode.
+    deterministic : bool
+        Passed to the policy: its best action in place of a drawn one.
+    observe_step : bool
+        Show the policy the share of the episode that has passed.
+    progress : callable, optional
+        Called with the share that is done.
+
+    Returns
+    -------
+    dict
+        The totals of each episode by name (`Batch.episode_totals`), each of shape (episodes,), as
+        they stood when it ended.
+    """
+    episodes = len(next(iter(trace.values())))
+    chunks = -(-episodes // CHUNK)
+    size = -(-episodes // chunks)
+    batch = problem.make_batch(parameters, size, split="evaluation", observe_step=observe_step)
+    policy.bind(batch)
+    parts: list[dict[str, NDArray[np.float64]]] = []
+    for chunk in range(chunks):
+        # the last chunk repeats its last episode until the batch is full; the copies are cut off
+        rows = np.minimum(np.arange(chunk * size, (chunk + 1) * size), episodes - 1)
+        some = {name: values[rows] for name, values in trace.items()}
+        parts.append(run_episodes(batch, policy, some, deterministic=deterministic))
+        if progress is not None:
+            progress((chunk + 1) / chunks)
+    return {name: np.concatenate([p[name] for p in parts])[:episodes] for name in parts[0]}

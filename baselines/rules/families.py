@@ -1,0 +1,237 @@
+"""The supply chain's rules with the parameters that tuning may vary."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from baselines.multi_agent import TeamPolicy
+from baselines.policy import Policy
+from baselines.rules.reference import reference_team
+from baselines.rules.stock_rule import StockLevels, StoreRule, Values
+from baselines.rules.store import (
+    CappedBaseStock,
+    ConstantOrder,
+    ForecastBaseStock,
+    PeriodicReview,
+    ReorderPoint,
+    ReorderQuantity,
+    SeasonalBaseStock,
+)
+from baselines.rules.warehouse import EchelonBaseStock, WarehouseBaseStock, WarehouseRule
+from baselines.tuning import Family, Search
+from envs.supply_chain.parameters import SupplyChainParameters
+
+WORK = 1_000_000
+"""Store-days that one round of tuning may simulate; the scoring of the finalists three times so."""
+EPISODES = 20, 500
+"""Fewest and most episodes that the finalists are scored on."""
+FINALISTS = 16
+ROUNDS = 3
+
+SAFETY_FACTORS = (-3.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
+SAFETY_DAYS = (-1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+def search_of(parameters: SupplyChainParameters) -> Search:
+    """Return how much to search: as many episodes as a few seconds allow."""
+    store_days = parameters.horizon * parameters.num_stores
+    episodes = min(max(3 * WORK // (FINALISTS * store_days), EPISODES[0]), EPISODES[1])
+    return Search(episodes, ROUNDS, WORK)
+
+
+def with_free_orders(team: Policy) -> TeamPolicy:
+    """Return a team of rules with stores that order any quantity, on offer or not."""
+    store = team.players["store"] if isinstance(team, TeamPolicy) else team
+    if not isinstance(team, TeamPolicy) or not isinstance(store, StoreRule):
+        raise TypeError(f"{type(store).__name__} is no rule of the stores")
+    return TeamPolicy({**team.players, "store": store.freely()}, team.joint)
+
+
+def free_family(family: Family) -> Family:
+    """Return the same rules, ordering any quantity."""
+    return replace(family, make=lambda **values: with_free_orders(family.make(**values)))
+
+
+def longest_lead_time(parameters: SupplyChainParameters) -> int:
+    """Return the largest of the SKUs' lead times from the warehouse to the stores [days]."""
+    return max(lane.store.lead_time for lane in parameters.lanes())
+
+
+def _covers(parameters: SupplyChainParameters) -> tuple[float, ...]:
+    """Return days of demand that an inventory position may reasonably cover."""
+    days = float(longest_lead_time(parameters) + parameters.longest_review_gap)
+    shares = (0, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 3, 4, 5)
+    return tuple(float(f"{days * share:.3g}") for share in shares)
+
+
+def reorder_point_family(parameters: SupplyChainParameters) -> Family:
+    """Return the (s, S) policies, by S and the distance S - s."""
+
+    def make(order_up_to_days: Values, gap_days: Values) -> TeamPolicy:
+        reorder_days = np.maximum(order_up_to_days - gap_days, 0.0)
+        return reference_team(store=ReorderPoint(reorder_days, order_up_to_days))
+
+    grid = {"order_up_to_days": _covers(parameters), "gap_days": (0.0, 0.15, 0.3, 0.6, 1.2)}
+    return Family(make, grid, refined=tuple(grid))
+
+
+def reorder_quantity_family(parameters: SupplyChainParameters) -> Family:
+    """Return the (r, Q) policies."""
+
+    def make(reorder_days: Values, quantity_days: Values) -> TeamPolicy:
+        return reference_team(store=ReorderQuantity(reorder_days, quantity_days))
+
+    batches = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
+    grid = {"reorder_days": _covers(parameters), "quantity_days": batches}
+    return Family(make, grid, refined=tuple(grid))
+
+
+def periodic_family(parameters: SupplyChainParameters) -> Family:
+    """Return the (R, S) policies."""
+
+    def make(review_period: Values, order_up_to_days: Values) -> TeamPolicy:
+        return reference_team(store=PeriodicReview(review_period, order_up_to_days))
+
+    periods = tuple(float(r) for r in (1, 2, 3, 7) if r <= parameters.horizon)
+    grid = {"review_period": periods, "order_up_to_days": _covers(parameters)}
+    return Family(make, grid, refined=("order_up_to_days",))
+
+
+def constant_order_family(parameters: SupplyChainParameters) -> Family:
+    """Return the constant orders of up to one and a half times the mean demand."""
+    del parameters
+
+    def make(order_days: Values) -> TeamPolicy:
+        return reference_team(store=ConstantOrder(order_days))
+
+    return Family(
+        make, {"order_days": (0.0, 0.5, 0.8, 0.9, 1.0, 1.1, 1.5)}, refined=("order_days",)
+    )
+
+
+def base_stock_family(parameters: SupplyChainParameters) -> Family:
+    """Return the base-stock policies on the store's forecast."""
+
+    def make(forecast_days: Values, safety_factor: Values) -> TeamPolicy:
+        return reference_team(store=ForecastBaseStock(forecast_days, safety_factor))
+
+    grid = {"forecast_days": _covers(parameters), "safety_factor": (*SAFETY_FACTORS, 25.0)}
+    return Family(make, grid, refined=("forecast_days", "safety_factor"))
+
+
+def seasonal_family(parameters: SupplyChainParameters) -> Family:
+    """Return the base-stock policies on the known law of demand."""
+    del parameters
+
+    def make(safety_factor: Values, safety_days: Values) -> TeamPolicy:
+        return reference_team(store=SeasonalBaseStock(safety_factor, safety_days))
+
+    grid = {"safety_factor": SAFETY_FACTORS, "safety_days": SAFETY_DAYS}
+    return Family(make, grid, refined=("safety_factor", "safety_days"))
+
+
+def capped_family(parameters: SupplyChainParameters) -> Family:
+    """Return the base-stock policies on the known law of demand with a cap on the order."""
+    del parameters
+
+    def make(safety_factor: Values, cap_days: Values) -> TeamPolicy:
+        return reference_team(store=CappedBaseStock(safety_factor, cap_days=cap_days))
+
+    caps = (0.75, 1.0, 1.25, 1.5, 2.0, 3.0, float("inf"))
+    grid = {"safety_factor": SAFETY_FACTORS, "cap_days": caps}
+    return Family(make, grid, refined=tuple(grid))
+
+
+def warehouse_family(parameters: SupplyChainParameters, rule: type[WarehouseRule]) -> Family:
+    """Return the base-stock policies of the warehouse, on installation or on echelon stock."""
+
+    def make(level_days: Values) -> TeamPolicy:
+        return reference_team(warehouse=rule(level_days))
+
+    return Family(make, {"level_days": _warehouse_covers(parameters)}, refined=("level_days",))
+
+
+def _warehouse_covers(parameters: SupplyChainParameters) -> tuple[float, ...]:
+    lead_time = max(parameters.supplier_lead_time(lane) for lane in parameters.lanes())
+    days = lead_time + longest_lead_time(parameters) + 1.0
+    shares = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5, 8)
+    return tuple(float(f"{days * share:.3g}") for share in shares)
+
+
+def system_family(parameters: SupplyChainParameters) -> Family:
+    """Return seasonal base-stock policies of the stores with a base-stock warehouse."""
+
+    def make(safety_factor: Values, safety_days: Values, level_days: Values) -> TeamPolicy:
+        return reference_team(
+            store=SeasonalBaseStock(safety_factor, safety_days),
+            warehouse=WarehouseBaseStock(level_days),
+        )
+
+    grid = {
+        "safety_factor": SAFETY_FACTORS,
+        "safety_days": (0.0, 0.5, 1.0),
+        "level_days": _warehouse_covers(parameters),
+    }
+    return Family(make, grid, refined=tuple(grid))
+
+
+def warehouse_base_stock_family(parameters: SupplyChainParameters) -> Family:
+    """Return the base-stock policies of the warehouse on its installation stock."""
+    return warehouse_family(parameters, WarehouseBaseStock)
+
+
+def echelon_family(parameters: SupplyChainParameters) -> Family:
+    """Return the base-stock policies of the warehouse on its echelon stock."""
+    return warehouse_family(parameters, EchelonBaseStock)
+
+
+def in_units(parameters: SupplyChainParameters) -> bool:
+    """Whether all stores choose among quantities in units, not among multiples of a forecast."""
+    return all(lane.store.order_units is not None for lane in parameters.lanes())
+
+
+def _unit_levels(parameters: SupplyChainParameters) -> tuple[float, ...]:
+    """Return order-up-to levels from one unit to twice the usual demand of a lead time, and more.
+
+    Whole numbers [units], about a tenth of the largest apart.
+    """
+    mean = float(parameters.mean_demand().max())
+    most = 2.0 * (longest_lead_time(parameters) + 1.0) * mean + 10.0
+    return tuple(dict.fromkeys(float(round(most * k / 10.0)) for k in range(1, 11)))
+
+
+def _caps(parameters: SupplyChainParameters) -> tuple[float, ...]:
+    """Return largest orders from half of the mean demand on [units]."""
+    mean = float(parameters.mean_demand().max())
+    shares = (0.5, 1.0, 1.25, 1.5, 2.0, 3.0)
+    return tuple(dict.fromkeys(float(max(1, round(mean * share))) for share in shares))
+
+
+def level_family(parameters: SupplyChainParameters) -> Family:
+    """Return the base-stock policies, by their level in units."""
+
+    def make(level: Values) -> TeamPolicy:
+        return reference_team(store=StockLevels(level))
+
+    return Family(make, {"level": _unit_levels(parameters)}, ("level",), ("level",))
+
+
+def capped_level_family(parameters: SupplyChainParameters) -> Family:
+    """Return the capped base-stock policies, by level and largest order in units."""
+
+    def make(level: Values, cap: Values) -> TeamPolicy:
+        return reference_team(store=StockLevels(level, cap=cap))
+
+    grid = {"level": _unit_levels(parameters), "cap": _caps(parameters)}
+    return Family(make, grid, tuple(grid), tuple(grid))
+
+
+def reorder_level_family(parameters: SupplyChainParameters) -> Family:
+    """Return the (s, S) policies in units, by S and the distance S - s."""
+
+    def make(level: Values, gap: Values) -> TeamPolicy:
+        return reference_team(store=StockLevels(level, np.maximum(level - gap, 0.0)))
+
+    gaps = tuple(dict.fromkeys((1.0, *_caps(parameters))))
+    grid = {"level": _unit_levels(parameters), "gap": gaps}
+    return Family(make, grid, tuple(grid), tuple(grid))

@@ -1,0 +1,181 @@
+r"""Stock rules for demand of a file, whose law nobody knows: they forecast from the days before.
+
+All act on the inventory position IP. On the morning of day t, with the store's lead time L and r
+days to the next day of review (1 where the store may order on every day), an order decides what
+the store has for the L + r days t .. t + r + L - 1, and F_t is the forecast of their demand (see
+`demand.forecast`).
+
+``mu_t`` is the mean of the last 28 days [units/day], ``sigma_t`` their deviation. Levels that are
+tuned, and errors of forecasts, come from training days.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from baselines.multi_agent import TeamPolicy
+from baselines.rules.reference import reference_team
+from baselines.rules.stock_rule import StoreRule, Values
+from baselines.tuning import Family
+from common.errors import InputError
+from demand.calendar import WEEKDAYS
+from demand.forecast import WEEK, ForecastName, forecast_errors, make_forecast
+from demand.history import KNOWN_DAYS
+from envs.supply_chain.batch import SupplyChainBatch
+from envs.supply_chain.parameters import SupplyChainParameters
+from envs.supply_chain.sites import StoreParameters
+
+
+class HistoryRule(StoreRule):
+    """What rules have in common that forecast from the days before."""
+
+    def __init__(self, forecast: ForecastName, **values: ArrayLike) -> None:
+        super().__init__(**values)
+        self.forecast: ForecastName = forecast
+
+    def __repr__(self) -> str:
+        told = super().__repr__().partition("(")[2]
+        return f"{type(self).__name__}({self.forecast!r}{', ' if told != ')' else ''}{told}"
+
+    def _prepare(self, parameters: SupplyChainParameters) -> None:
+        if parameters.history is None:
+            raise InputError(f"{type(self).__name__} needs demand of a file; set demand_data")
+        self._lead_time = max(lane.store.lead_time for lane in parameters.lanes())
+        days = self._lead_time + parameters.longest_review_gap
+        self._forecast = make_forecast(self.forecast, parameters.history, days)
+
+    def _days(self, chain: SupplyChainBatch) -> NDArray[np.int64]:
+        """Return L + r, shape (worlds,)."""
+        return self._lead_time + chain.review_gap()
+
+    def _coming(self, chain: SupplyChainBatch) -> Values:
+        assert chain.past is not None  # noqa: S101  (see _prepare)
+        return self._forecast(chain.past, chain.day, self._days(chain), chain.lane_of)
+
+    def _recent(self, chain: SupplyChainBatch) -> tuple[Values, Values]:
+        assert chain.past is not None  # noqa: S101
+        return chain.past.recent(chain.day, KNOWN_DAYS)
+
+
+class RollingBaseStock(HistoryRule):
+    """Base-stock policy on a rolling forecast: order ``k F_t + z sqrt(L + r) sigma_t - IP``.
+
+    Parameters
+    ----------
+    forecast : {"average", "weekday", "smoothing"}
+        How F_t is made.
+    cover, safety_factor : array_like
+        k [forecasts] and z [standard deviations].
+
+    References
+    ----------
+    Chen, Drezner, Ryan and Simchi-Levi (2000), Quantifying the bullwhip effect in a simple supply
+    chain, Management Science 46(3); Snyder and Shen (2019), chapter 4.
+    """
+
+    at_least_zero = ("cover",)
+
+    def __init__(self, forecast: ForecastName, cover: ArrayLike, safety_factor: ArrayLike) -> None:
+        super().__init__(forecast, cover=cover, safety_factor=safety_factor)
+
+    def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
+        spread = np.sqrt(self._days(chain))[:, None] * self._recent(chain)[1]
+        level = self._columns["cover"] * self._coming(chain)
+        wanted: Values = level + self._columns["safety_factor"] * spread - position
+        return wanted
+
+
+class RollingReorderPoint(HistoryRule):
+    """(s, S) policy on the inventory position, in days of mu_t, the mean of the last 28 days.
+
+    Parameters
+    ----------
+    reorder_days, order_up_to_days : array_like
+        s and S; s is at most S.
+
+    References
+    ----------
+    Scarf (1960), The optimality of (S, s) policies in the dynamic inventory problem.
+    """
+
+    at_least_zero = ("reorder_days", "order_up_to_days")
+
+    def __init__(self, reorder_days: ArrayLike, order_up_to_days: ArrayLike) -> None:
+        super().__init__("average", reorder_days=reorder_days, order_up_to_days=order_up_to_days)
+
+    def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
+        mean, up_to = self._recent(chain)[0], self._columns["order_up_to_days"]
+        below = position < np.minimum(self._columns["reorder_days"], up_to) * mean
+        return np.where(below, up_to * mean - position, 0.0)
+
+
+class RollingNewsvendor(HistoryRule):
+    """Newsvendor on a rolling forecast: order ``F_t + mu q - IP``; nothing to tune.
+
+    mu q is the quantile of the errors of F in the training period, over the level of the 28 days
+    before (so that it follows the store's size), at the critical fractile ``p / (p + r h)`` of
+    stockout and holding cost; by the reward of reconciliation these bear its weights.
+
+    References
+    ----------
+    Beutel and Minner (2012), Safety stock planning under causal demand forecasting, International
+    Journal of Production Economics 140(2) (quantiles of forecast errors).
+    """
+
+    def __init__(self, forecast: ForecastName) -> None:
+        super().__init__(forecast)
+
+    def _prepare(self, parameters: SupplyChainParameters) -> None:
+        super()._prepare(parameters)
+        history = parameters.history
+        assert history is not None  # noqa: S101
+        self._errors = np.zeros((WEEK + 1, *history.mean.shape))
+        for sku, lane in enumerate(parameters.lanes()):
+            gaps = np.array(lane.store.review_gaps)
+            reviews = np.isin(WEEKDAYS, lane.store.review_days)
+            for gap in set(gaps[reviews].tolist()):
+                days = self._lead_time + gap
+                errors, weekdays = forecast_errors(history, sku, days, self._forecast)
+                some = errors[np.isin(weekdays, np.flatnonzero(reviews & (gaps == gap)))]
+                fractile = _fractile(parameters, lane.store, gap)
+                self._errors[gap, sku] = np.quantile(some, fractile, axis=0)
+
+    def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
+        errors = self._errors[chain.review_gap(), chain.lane_of]
+        return self._coming(chain) + errors * self._recent(chain)[0] - position
+
+
+def _fractile(parameters: SupplyChainParameters, store: StoreParameters, gap: int) -> float:
+    under, over = store.stockout_cost, store.holding_cost * gap
+    if parameters.objective == "reconciliation":
+        weights = parameters.weights.store
+        under, over = weights.stockout_penalty * under, weights.holding_cost * over
+    return under / max(under + over, 1e-300)
+
+
+def rolling_family(forecast: ForecastName) -> Family:
+    """Return the base-stock policies on a rolling forecast."""
+
+    def make(cover: Values, safety_factor: Values) -> TeamPolicy:
+        return reference_team(store=RollingBaseStock(forecast, cover, safety_factor))
+
+    grid = {
+        "cover": (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0),
+        "safety_factor": (-1.0, -0.5, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0),
+    }
+    return Family(make, grid, refined=("cover", "safety_factor"))
+
+
+def rolling_reorder_family(parameters: SupplyChainParameters) -> Family:
+    """Return the (s, S) policies in days of recent demand, by S and the distance S - s."""
+
+    def make(order_up_to_days: Values, gap_days: Values) -> TeamPolicy:
+        reorder_days = np.maximum(order_up_to_days - gap_days, 0.0)
+        return reference_team(store=RollingReorderPoint(reorder_days, order_up_to_days))
+
+    days = parameters.longest_review_gap + max(lane.store.lead_time for lane in parameters.lanes())
+    shares = (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4)
+    grid = {
+        "order_up_to_days": tuple(float(f"{days * share:.3g}") for share in shares),
+        "gap_days": (0.0, 0.15, 0.3, 0.6, 1.2, 2.4),
+    }
+    return Family(make, grid, refined=tuple(grid))

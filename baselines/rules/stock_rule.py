@@ -1,0 +1,186 @@
+"""What the stock rules of the supply chain share, and rules in units, as textbooks have them."""
+
+import copy
+from abc import abstractmethod
+from typing import Self
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from baselines.multi_agent import chain_of
+from baselines.policy import Actions, Rule
+from baselines.solvers.store.lost_sales import LostSalesOptimum
+from common.errors import InputError
+from envs.batch import Batch
+from envs.supply_chain.batch import SupplyChainBatch
+from envs.supply_chain.order_limits import store_positions
+from envs.supply_chain.parameters import SupplyChainParameters
+
+Floats = NDArray[np.float64]
+
+
+@numba.njit(cache=True)
+def nearest_action(orders: Floats, wanted: Floats) -> NDArray[np.int64]:
+    """Return the action whose quantity is nearest to what is wanted, ties to the larger quantity.
+
+    Parameters
+    ----------
+    orders : ndarray
+        Quantity of each action, shape (rows, N, actions) [units].
+    wanted : ndarray
+        Shape (rows, N) [units]; below 0 as 0.
+
+    Returns
+    -------
+    ndarray
+        Shape (rows, N); of actions with equal quantities the first.
+    """
+    chosen = np.zeros(wanted.shape, np.int64)
+    for w in range(wanted.shape[0]):
+        for i in range(wanted.shape[1]):
+            target = max(wanted[w, i], 0.0)
+            best = orders[w, i, 0]
+            for a in range(1, orders.shape[2]):
+                order = orders[w, i, a]
+                nearer, near = abs(order - target), abs(best - target)
+                if nearer < near or (nearer == near and order > best):
+                    chosen[w, i], best = a, order
+    return chosen
+
+
+Values = NDArray[np.float64]
+
+
+class StockRule(Rule):
+    """What all rules share: parameters by name, checked, and binding.
+
+    Parameters
+    ----------
+    **values : array_like
+        The rule's parameters: one number each, or one per world.
+    """
+
+    at_least_zero: tuple[str, ...] = ()
+    """Parameters that must not be negative."""
+
+    def __init__(self, **values: ArrayLike) -> None:
+        self.values = {name: np.asarray(value, np.float64) for name, value in values.items()}
+        for name, value in self.values.items():
+            if np.isnan(value).any():
+                raise InputError(f"{name} = {value}: must be a number")
+            if name in self.at_least_zero and (value < 0).any():
+                raise InputError(f"{name} = {value}: must be at least 0")
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value:g}" for name, value in self.values.items())
+        return f"{type(self).__name__}({values})"
+
+    def bind(self, batch: Batch) -> None:
+        """Act on `batch` from now on."""
+        self._chain = chain = chain_of(batch)
+        for name, value in self.values.items():
+            if value.shape not in ((), (chain.num_worlds,)):
+                raise InputError(f"{name} has shape {value.shape}, not ({chain.num_worlds},)")
+        self._columns = {name: value.reshape(-1, 1) for name, value in self.values.items()}
+        self._mean = chain.parameters.mean_demand()
+        self._prepare(chain.parameters)
+
+    def _prepare(self, parameters: SupplyChainParameters) -> None:
+        """Compute what the rule needs of the parameters, once."""
+
+    def _by_world(self, of_lane: Values) -> Values:
+        """Return rows of lanes, shape (SKUs, N), as rows of worlds; one row if they are equal."""
+        return of_lane if len(of_lane) == 1 else of_lane[self._chain.lane_of]
+
+    def actions(self) -> Actions:
+        """Return one action per agent of the tier, read from the state of the batch."""
+        return self._choose(self._chain).reshape(-1)
+
+    @abstractmethod
+    def _choose(self, chain: SupplyChainBatch) -> Actions:
+        """Return the actions, one row per world."""
+
+
+class StoreRule(StockRule):
+    """A rule that all stores of all worlds follow, each with its own demand.
+
+    Attributes
+    ----------
+    free : bool
+        Whether it orders any quantity, on offer or not.
+    """
+
+    free = False
+
+    def freely(self) -> Self:
+        """Return the same rule, ordering exactly what it wants in place of the nearest on offer."""
+        rule = copy.copy(self)
+        rule.free = True
+        return rule
+
+    def __repr__(self) -> str:
+        return super().__repr__() + (", in any quantity" if self.free else "")
+
+    def _choose(self, chain: SupplyChainBatch) -> Actions:
+        wanted = self._wanted(chain, store_positions(chain.sites, chain.pipelines))
+        if self.free:
+            chain.order_units(wanted)
+            return np.zeros(wanted.shape, np.int64)
+        return nearest_action(chain.store_orders(), wanted)
+
+    @abstractmethod
+    def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
+        """Return the quantity to order [units], shape of `position`, (worlds, N)."""
+
+
+class StockLevels(StoreRule):
+    """Order ``min(S - IP, r)`` where the inventory position IP is at or below s.
+
+    Base-stock policy with s and r without end, capped base-stock policy with r, (s, S) policy with
+    s.
+
+    Parameters
+    ----------
+    level : array_like
+        S, of every day of the episode [units].
+    reorder_point, cap : array_like
+        s and r [units].
+
+    References
+    ----------
+    Zipkin (2008), Old and new methods for lost-sales inventory systems, Operations Research 56(5);
+    Xin (2021), Understanding the performance of capped base-stock policies in lost-sales inventory
+    models, Operations Research 69(1).
+    """
+
+    at_least_zero = ("level", "cap")
+
+    def __init__(
+        self, level: ArrayLike, reorder_point: ArrayLike = np.inf, cap: ArrayLike = np.inf
+    ) -> None:
+        super().__init__(level=level, reorder_point=reorder_point, cap=cap)
+
+    def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
+        order = np.minimum(self._columns["level"] - position, self._columns["cap"])
+        return np.where(position <= self._columns["reorder_point"], order, 0.0)
+
+
+class SolvedOrders(StoreRule):
+    """Order as the exact solution of a store with lost sales says.
+
+    Parameters
+    ----------
+    solved : LostSalesOptimum
+        Of the batch's one store.
+    """
+
+    def __init__(self, solved: LostSalesOptimum) -> None:
+        super().__init__()
+        self._solved = solved
+
+    def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
+        ahead = max(self._solved.limits.size - 2, 0)
+        on_hand = np.rint(chain.sites["on_hand"][:, 0]).astype(np.int64)
+        under_way = np.rint(chain.pipelines[:, 0, :ahead]).astype(np.int64)
+        return self._solved.order(on_hand, under_way)[:, None].astype(np.float64)

@@ -1,0 +1,1 @@
+"""The exact optimum of the cash problem, and its optimum in hindsight."""

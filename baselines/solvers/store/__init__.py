@@ -1,0 +1,1 @@
+"""Optima and bounds of stores, alone and in the supply chain."""

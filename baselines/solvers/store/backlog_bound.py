@@ -1,0 +1,176 @@
+r"""What a store whose customers wait can earn at most: every day judged on its own.
+
+What a store has on hand less what it owes before the demand of day t is ``y - S``: all that was
+shipped to it up to day t - L has arrived and nothing since (its lead time L), so that y, its
+inventory position of then without what the warehouse owes it, was known on that day, and S is the
+demand of the L days ``t - L .. t - 1``, independent of all that was known. So on average no policy
+earns more on day t than
+
+``max over y of E[reward_t(y - S, D_t)]``,
+
+whatever the warehouse does and whatever may be ordered; the sum over the days bounds the episode
+(that of a myopic policy). As stock cannot be sent back, y is no less than what the demand up to
+day t - L - 1 leaves of the initial stock, whatever is done: the largest value is taken over such y
+alone, and averaged over that demand, which is independent of S too. On the first L days nothing can
+reach the store, and y is its initial stock.
+
+**What is approximated.** S lies on a grid of unit u, its law split between neighbouring nodes; the
+units of whole demand are nodes. The best y may lie between two nodes, but no higher than where the
+lines through the nodes on either side meet, which is what counts. Halving u at least halves what is
+amiss, so that
+
+``bound = V_(u/2) + |V_(u/2) - V_u|``
+
+is above the exact value; the second term is its tolerance. Fixed costs of orders are left out.
+
+References
+----------
+Veinott (1965), Optimal policy for a multi-product, dynamic, nonstationary inventory problem,
+Management Science 12(3); Zipkin (2000), Foundations of Inventory Management, section 9.4.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import fftconvolve
+
+from baselines.solvers.store.bound import StoreBound
+from baselines.solvers.store.daily_reward import Floats, expected_rewards
+from baselines.solvers.store.demand_points import DemandPoints
+
+WHOLE = 1e-6
+"""Mean distance to whole numbers of demand that is whole but for its lumped tail [units]."""
+NODES_PER_STD = 50
+"""Coarse nodes per standard deviation of the demand of lead time and day, on the calmest day."""
+MAX_NODES = 10_000
+"""Most coarse nodes from no stock to the largest demand or the initial stock."""
+
+
+def backlog_bound(
+    demand: DemandPoints,
+    weights: NDArray[np.void],
+    *,
+    lead_time: int,
+    initial_on_hand: float,
+    warmup_days: int = 0,
+) -> StoreBound:
+    """Return the most that a store can expect to earn in an episode.
+
+    Parameters
+    ----------
+    demand : Strata
+        Independent laws of demand of the days 0 .. T - 1, shape (T, J).
+    weights : ndarray
+        As `baselines.solvers.store.daily_reward.expected_rewards` takes them, shape (1,).
+    lead_time : int
+        Days from order to arrival, which is before the demand of that day.
+    initial_on_hand : float
+        Units on the first morning; nothing is under way.
+    warmup_days : int
+        Rewards of the first days are 0.
+
+    Examples
+    --------
+    A single day of N(50, 8^2), with a cost of 0.18 per unit left and 0.70 per unit short, is the
+    newsvendor's, who spends 1.9976:
+
+    >>> from baselines.solvers.store.demand_points import demand_points
+    >>> from baselines.solvers.store.daily_reward import cost_weights
+    >>> law = demand_points("normal", [50.0], [8.0])
+    >>> bound = backlog_bound(law, cost_weights(0.18, 0.70), lead_time=0, initial_on_hand=0.0)
+    >>> round(bound.value, 2)
+    -2.0
+    """
+    unit = _coarse_unit(demand, lead_time, initial_on_hand)
+    coarse, fine = (
+        _value(demand, weights, lead_time, initial_on_hand, warmup_days, u)
+        for u in (unit, unit / 2)
+    )
+    tolerance = abs(fine - coarse)
+    return StoreBound(fine + tolerance, tolerance, unit / 2)
+
+
+def _coarse_unit(demand: DemandPoints, lead_time: int, initial_on_hand: float) -> float:
+    """Return a unit that suits the calmest day but gives not too many nodes."""
+    mean = (demand.chances * demand.points).sum(axis=1, keepdims=True)
+    std = np.sqrt((demand.chances * (demand.points - mean) ** 2).sum(axis=1))
+    calm = float(std.min()) * math.sqrt(lead_time + 1.0) / NODES_PER_STD
+    largest = float(np.where(demand.chances > 0.0, demand.points, 0.0).max())
+    unit = max(calm, max(largest * (lead_time + 1.0), initial_on_hand) / MAX_NODES, 1e-9)
+    fractions = np.abs(demand.points - np.round(demand.points))
+    whole = float((demand.chances * fractions).sum(axis=1).max()) < WHOLE
+    return 1.0 / math.ceil(1.0 / unit) if whole and unit < 1.0 else unit
+
+
+def _value(
+    demand: DemandPoints,
+    weights: NDArray[np.void],
+    lead_time: int,
+    initial_on_hand: float,
+    warmup_days: int,
+    unit: float,
+) -> float:
+    """Return the value on the grid of one unit."""
+    laws = [_on_grid(p, c, unit) for p, c in zip(demand.points, demand.chances, strict=True)]
+    start = math.floor(initial_on_hand / unit)
+    gone = np.ones(1)  # law of the demand that the initial stock has met when an order is placed
+    total = 0.0
+    for t, (law, points, chances) in enumerate(zip(laws, *demand, strict=True)):
+        before = _sum_law(laws[max(0, t - lead_time) : t])
+        most = max(start, before.size + law.size)
+        nodes = np.arange(1 - before.size, most + 1, dtype=np.float64)
+        level = initial_on_hand + unit * (nodes - start)
+        if t >= warmup_days:
+            earned = expected_rewards(weights, level, points, chances)
+            by_position = fftconvolve(earned, before, mode="valid")  # from 0 or just above it on
+            total += _best(by_position, start, gone if t >= lead_time else None)
+        if t >= lead_time:
+            gone = fftconvolve(gone, laws[t - lead_time])[: start + 1]
+    return total
+
+
+def _best(by_position: Floats, start: int, gone: Floats | None) -> float:
+    """Return the largest reward over positions, none below what is left; at `start` if fixed."""
+    if gone is None:
+        return float(by_position[start])
+    best = np.maximum.accumulate(by_position[::-1])[::-1]
+    left = best[start - np.arange(gone.size)]
+    return float(gone @ left + (1.0 - gone.sum()) * best[0]) + _above_nodes(by_position)
+
+
+def _above_nodes(values: Floats) -> float:
+    """Return by how much a concave function may be above the largest of its values on nodes."""
+    top = int(values.argmax())
+    most = 0.0
+    for way in (-1, 1):
+        places = top + way * np.array([-1, 0, 1, 2])
+        if places.min() >= 0 and places.max() < values.size:
+            behind, here, next_to, beyond = values[places]
+            rising, falling = here - behind, next_to - beyond
+            if falling > here - next_to:
+                most = max(most, rising * (falling - here + next_to) / (rising + falling))
+    return float(most)
+
+
+def _on_grid(points: Floats, chances: Floats, unit: float) -> Floats:
+    """Return probabilities of 0, u, 2u, ..., each value split between its neighbours."""
+    some = chances > 0.0
+    low = np.floor(points[some] / unit).astype(np.int64)
+    share = points[some] / unit - low
+    law = np.zeros(int(low.max()) + 2)
+    np.add.at(law, low, chances[some] * (1.0 - share))
+    np.add.at(law, low + 1, chances[some] * share)
+    return law
+
+
+def _sum_law(laws: list[Floats]) -> Floats:
+    """Return the probabilities of the sum of independent demands."""
+    size = sum(law.size - 1 for law in laws) + 1
+    spectrum: Any = 1.0 + 0.0j
+    for law in laws:
+        spectrum = spectrum * np.fft.rfft(law, 2 * size)
+    if not laws:
+        return np.ones(1)
+    return np.maximum(0.0, np.fft.irfft(spectrum, 2 * size)[:size])

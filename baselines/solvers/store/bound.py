@@ -1,0 +1,187 @@
+r"""What a store can earn at most: an upper bound on the expected total reward of an episode.
+
+The bound is the value of an easier problem: the store's warehouse is never short, and the store may
+order any quantity on any day. (Days of review, packs, a minimum and a shelf's capacity only take
+orders away: the bound holds with them too.) Whatever a policy of the whole chain ships to the store
+on day t, this store could have ordered on day t itself, and what a policy knows of other stores and
+of the supplier says nothing of this store's coming demand. So no policy gives the store more, and
+as rewards add up, the sum of the bounds of all stores bounds what they earn together.
+
+With x units on hand after the morning's receipts and z that arrive tomorrow (lead time 2),
+
+``V_t(x, z) = max over q >= 0 of E[reward_t(x, D_t)] + E V_(t+1)((x - D_t)+ + z, q)``
+
+and V = 0 after the last day (Zipkin 2008, Old and new methods for lost-sales inventory systems,
+Operations Research 56(5), on a finite horizon). A store with a longer lead time may do no better
+than one with lead time 2 that waits with its orders, so that its bound holds.
+
+**No order is cut off.** No unit is needed on day t beyond the largest demand of that day, so that
+a sum of orders never needs to exceed the largest demands of the days that it is for: any further
+unit may be ordered a day later for the same day, and costs no more.
+
+**What is approximated.** Stocks and orders lie on a grid of unit u, and V is linear between nodes:
+as ``(x - D)+ + z`` is off the grid by x alone, the expectation of that is exact (`leftover_law`).
+V is concave, for a store that may also refuse to sell has a concave programme, and gains nothing
+from refusing where the unit kept is worth no more later. So the grid's value V_u is too low, and
+rises to V as u falls: ``V_u <= V_(u/2) <= V``. Its error falls with u^2, or with u where demand
+hardly varies; what V_(u/2) lacks is then a third of ``V_(u/2) - V_u``, or all of it. Hence
+
+``bound = V_(u/2) + |V_(u/2) - V_u|``,
+
+and the second term is its tolerance: by at most that much it is above the exact value. (In days of
+warm-up, which earn nothing, V need not be concave; the tolerance is as small there.) Demand is cut
+into strata, which errs upwards by less than 0.001 a month with the defaults.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.solvers.store.bound_kernels import (
+    leftover_law,
+    order_at_once,
+    order_for_later,
+    order_for_tomorrow,
+)
+from baselines.solvers.store.daily_reward import STORE_WEIGHTS, Floats, expected_rewards
+from baselines.solvers.store.demand_points import DemandPoints
+from common.errors import InputError
+
+Ints = NDArray[np.int64]
+
+SOLVED_LEAD_TIME = 2
+"""Longer lead times have the bound of this one."""
+UNITS_PER_STD = 8.0
+"""Coarse nodes per standard deviation of the calmest day's demand."""
+MAX_ORDER_NODES = 120
+MAX_STOCK_NODES = 1000
+"""Most nodes of the coarse grid up to the largest order and up to the initial stock."""
+
+
+@dataclass(frozen=True)
+class StoreBound:
+    """An upper bound on a store's expected total reward.
+
+    Attributes
+    ----------
+    value : float
+        No policy earns more.
+    tolerance : float
+        By so much `value` is above the value on the finest grid; the exact one lies between.
+    unit : float
+        Distance of the finest grid's nodes [units].
+    """
+
+    value: float
+    tolerance: float
+    unit: float
+
+
+def store_bound(
+    demand: DemandPoints,
+    weights: NDArray[np.void],
+    *,
+    lead_time: int,
+    initial_on_hand: float,
+    warmup_days: int = 0,
+    unit: float | None = None,
+) -> StoreBound:
+    """Return the most that a store can expect to earn in an episode.
+
+    Parameters
+    ----------
+    demand : Strata
+        Independent laws of demand of the days 0 .. T - 1, shape (T, J); see `demand_strata`.
+        Values and probabilities of any discrete law will do.
+    weights : ndarray or record
+        What `envs.supply_chain.reward.store_reward` reads (`STORE_WEIGHTS`).
+    lead_time : int
+        Days from order to arrival, which is before the demand of that day.
+    initial_on_hand : float
+        Units on the first morning; nothing is under way.
+    warmup_days : int
+        Rewards of the first days are 0.
+    unit : float, optional
+        Distance of the coarse grid's nodes [units].
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range.
+    """
+    if lead_time < 0 or not 0.0 <= initial_on_hand < math.inf:
+        raise InputError(
+            f"lead_time = {lead_time!r}, initial_on_hand = {initial_on_hand!r}: must be 0 or more"
+        )
+    record = np.atleast_1d(weights)
+    missing = set(STORE_WEIGHTS.names or ()) - set(record.dtype.names or ())
+    if missing:
+        raise InputError(f"weights: lack the fields {', '.join(sorted(missing))}")
+    lead_time = min(lead_time, SOLVED_LEAD_TIME)
+    coarse = _default_unit(demand, initial_on_hand) if unit is None else unit
+    if not 0.0 < coarse < math.inf:
+        raise InputError(f"unit = {unit!r}: must be greater than 0")
+    low, high = (
+        _solve(demand, record, lead_time, initial_on_hand, warmup_days, u)
+        for u in (coarse, 0.5 * coarse)
+    )
+    return StoreBound(high + abs(high - low), abs(high - low), 0.5 * coarse)
+
+
+def _largest(demand: DemandPoints) -> Floats:
+    """Return the largest demand of every day, shape (T,)."""
+    possible = np.where(demand.chances > 0.0, demand.points, 0.0)
+    return np.asarray(possible.max(axis=1), np.float64)
+
+
+def _order_caps(demand: DemandPoints, lead_time: int, unit: float) -> tuple[Ints, Ints]:
+    """Return the largest useful order of every day and inventory position after it, (T,) each.
+
+    They count in grid units, every day's demand rounded up, as the grid may see it.
+    """
+    nodes = np.ceil(_largest(demand) / unit - 1e-9).astype(np.int64)
+    padded = np.concatenate([nodes, np.zeros(lead_time, np.int64)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, lead_time + 1)
+    return padded[lead_time:], windows.sum(axis=1)
+
+
+def _default_unit(demand: DemandPoints, initial_on_hand: float) -> float:
+    """Return a unit that suits the calmest day, but gives not too many nodes."""
+    mean = (demand.chances * demand.points).sum(axis=1, keepdims=True)
+    std = np.sqrt((demand.chances * (demand.points - mean) ** 2).sum(axis=1))
+    order = max(float(_largest(demand).max()), 1e-9)
+    least = max(order / MAX_ORDER_NODES, initial_on_hand / MAX_STOCK_NODES)
+    return max(float(std.min()) / UNITS_PER_STD, least)
+
+
+def _solve(
+    demand: DemandPoints,
+    weights: NDArray[np.void],
+    lead_time: int,
+    initial_on_hand: float,
+    warmup_days: int,
+    unit: float,
+) -> float:
+    """Return the value on the grid of one unit."""
+    orders, positions = _order_caps(demand, lead_time, unit)
+    top = max(math.ceil(initial_on_hand / unit), int(positions.max())) + 1
+    stock = unit * np.arange(top + 1, dtype=np.float64)
+    value: Any = np.zeros((top + 1, 1))
+    for t in range(demand.points.shape[0] - 1, -1, -1):
+        points, chances = demand.points[t], demand.chances[t]
+        earned = np.zeros(top + 1)
+        if t >= warmup_days:
+            earned = expected_rewards(weights, stock, points, chances)
+        law, empty = leftover_law(unit, top + 1, points, chances)
+        cap = int(positions[t])
+        if lead_time == 0:
+            value = order_at_once(earned, law, empty, value, cap)
+        elif lead_time == 1:
+            value = order_for_tomorrow(earned, law, empty, value, cap)
+        else:
+            slots = int(orders[t - 1]) + 1 if t > 0 else 1
+            value = order_for_later(earned, law, empty, value, cap, slots)
+    return float(np.interp(initial_on_hand, stock, value[:, 0]))

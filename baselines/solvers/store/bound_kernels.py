@@ -1,0 +1,124 @@
+"""The compiled loops of a store's dynamic programme (see `baselines.solvers.store.bound`).
+
+Values are arrays over (units on hand, units that arrive tomorrow), both in grid units; with a lead
+time below 2 nothing is known to arrive tomorrow and the second axis has length 1.
+"""
+
+import numba
+import numpy as np
+
+from baselines.solvers.store.daily_reward import Floats
+
+_NEGLIGIBLE = 1e-12
+
+
+@numba.njit(cache=True)
+def leftover_law(unit: float, nodes: int, points: Floats, chances: Floats) -> tuple[Floats, Floats]:
+    r"""Return the weights of the nodes after demand, exact for what is linear between nodes.
+
+    With ``rho(y) = E[(y - D)+]``, the hat function of a node m places below the stock before demand
+    has the expectation ``(rho((m + 1) u) - 2 rho(m u) + rho((m - 1) u)) / u``.
+
+    Returns
+    -------
+    weights : ndarray
+        Shape (nodes,), entry m for the node m places below the stock, except node 0.
+    empty : ndarray
+        Shape (nodes,), weight of node 0 by the stock before demand.
+    """
+    rho = np.zeros(nodes + 2)  # at -u, 0, ..., nodes * u
+    for j in range(points.size):
+        for i in range(1, nodes + 2):
+            rho[i] += chances[j] * max(0.0, (i - 1) * unit - points[j])
+    weights, empty = np.empty(nodes), np.empty(nodes)
+    for m in range(nodes):
+        weights[m] = max(0.0, (rho[m + 2] - 2.0 * rho[m + 1] + rho[m]) / unit)
+        empty[m] = max(0.0, 1.0 - (rho[m + 1] - rho[m]) / unit)
+    weights[weights < _NEGLIGIBLE], empty[empty < _NEGLIGIBLE] = 0.0, 0.0
+    return weights, empty
+
+
+@numba.njit(cache=True)
+def order_at_once(
+    earned: Floats, law: Floats, empty: Floats, value: Floats, position_cap: int
+) -> Floats:
+    """Return V of a day with lead time 0: the order serves the demand of the day.
+
+    Parameters
+    ----------
+    earned : ndarray
+        Expected reward of the day by the stock before demand.
+    law, empty : ndarray
+        As from `leftover_law`.
+    value : ndarray
+        V of the next day.
+    position_cap : int
+        Largest inventory position that an order may lead to.
+    """
+    before = np.empty((earned.size, 1))
+    best = -np.inf
+    for x in range(earned.size - 1, -1, -1):
+        here = earned[x] + empty[x] * value[0, 0]
+        for m in range(x):
+            here += law[m] * value[x - m, 0]
+        best = max(best, here) if x <= position_cap else -np.inf
+        before[x, 0] = max(best, here)
+    return before
+
+
+@numba.njit(cache=True)
+def order_for_tomorrow(
+    earned: Floats, law: Floats, empty: Floats, value: Floats, position_cap: int
+) -> Floats:
+    """Return V of a day with lead time 1: the order is all that arrives tomorrow.
+
+    By inventory position after the order; parameters as in `order_at_once`.
+    """
+    best: Floats = np.full(earned.size, -np.inf)
+    for position in range(earned.size):
+        sure = 0.0  # from the demands that leave something of the first x units
+        for x in range(position + 1):
+            then = value[position - x, 0]
+            if position == x or position <= position_cap:
+                best[x] = max(best[x], sure + empty[x] * then)
+            sure += law[x] * then
+    before = np.empty((earned.size, 1))
+    before[:, 0] = earned + best
+    return before
+
+
+@numba.njit(cache=True)
+def order_for_later(
+    earned: Floats, law: Floats, empty: Floats, value: Floats, position_cap: int, slots: int
+) -> Floats:
+    """Return V of a day with lead time 2, shape (stock, slots).
+
+    With s the units on hand and arriving tomorrow, and V of the next day for every order,
+    ``E V((x - D)+ + s - x) = sum over m < x of law_m V(s - m) + empty_x V(s - x)``: the sums for
+    all x grow term by term. Parameters as in `order_at_once`; the second axis of `value` is as long
+    as orders go.
+    """
+    before = np.zeros((earned.size, slots))
+    last = np.flatnonzero(empty)[-1]
+    for position in range(earned.size):
+        orders = max(0, min(value.shape[1] - 1, position_cap - position)) + 1
+        sure = np.zeros(orders)
+        for x in range(min(position, last) + 1):
+            then = value[position - x, :orders]
+            if position - x < slots:
+                before[x, position - x] = earned[x] + _largest_sum(sure, empty[x], then)
+            if law[x] > 0.0:
+                for k in range(orders):
+                    sure[k] += law[x] * then[k]
+        for x in range(max(last + 1, position - slots + 1), position + 1):
+            before[x, position - x] = earned[x] + sure.max()  # stock outlasts any demand
+    return before
+
+
+@numba.njit(cache=True, fastmath={"nnan", "nsz"})
+def _largest_sum(sure: Floats, chance: float, then: Floats) -> float:
+    """Return the largest entry of ``sure + chance * then``."""
+    best = sure[0] + chance * then[0]
+    for k in range(1, sure.size):
+        best = max(best, sure[k] + chance * then[k])
+    return float(best)

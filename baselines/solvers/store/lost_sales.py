@@ -1,0 +1,286 @@
+"""The least average cost of a store with lost sales and a lead time, and of simple policies.
+
+A store of integer demand D with unlimited supply. Every day, with x units on hand after the
+morning's receipts and orders ``z_1, ..., z_(L-1)`` under way, it orders q, which arrives on the
+morning L days later; unmet demand is lost. With c(x) the expected cost of the day, the least
+average cost g and the relative values v solve
+
+``g + v(x, z) = min over q of c(x) + K 1{q > 0} + E v((x - D)+ + z_1, z_2, ..., z_(L-1), q)``
+
+(for L = 1 the order q takes the place of z_1, for L = 0 it joins x at once). Value iteration
+bounds g at every sweep T from both sides: ``min(Tv - v) <= g <= max(Tv - v)`` (Odoni 1969, On
+finding the maximal gain for Markov decision processes; MacQueen 1966).
+
+The state space is finite without loss (`order_limits`). The instances of Zipkin (2008), Old and
+new methods for lost-sales inventory systems, Operations Research 56(5), have Poisson(5) demand:
+
+>>> from baselines.solvers.store.lost_sales_problem import poisson
+>>> store = LostSales(poisson(5), lead_time=1, holding_cost=1, stockout_cost=4)
+>>> round(solve_lost_sales(store).cost.value, 4)
+4.0407
+>>> level, cost = best_base_stock(store)
+>>> level, round(cost.value, 4)
+(12, 4.1628)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from baselines.solvers.store.lost_sales_kernels import (
+    Lattice,
+    count_pipelines,
+    iterate,
+    make_lattice,
+    order_rule,
+    reorder_rule,
+    spared_at_the_end,
+)
+from baselines.solvers.store.lost_sales_problem import Ints, LostSales, order_limits
+from common.errors import InputError
+
+MAX_STATES = 4_000_000
+"""Stock levels times pipelines of the largest problem that is solved."""
+MAX_SWEEPS = 20_000
+"""Where they do not suffice, as where demand does not vary, the bounds stay wider apart."""
+
+
+class AverageCost(NamedTuple):
+    """A long-run average cost between proven bounds [money/day]."""
+
+    lower: float
+    upper: float
+
+    @property
+    def value(self) -> float:
+        """The middle of the bounds."""
+        return 0.5 * (self.lower + self.upper)
+
+
+@dataclass(frozen=True, eq=False)
+class LostSalesOptimum:
+    """The solved store.
+
+    Attributes
+    ----------
+    cost : AverageCost
+        Of the best policy.
+    limits : ndarray
+        As `order_limits` returns them; ``limits[0]`` is the largest order that can be of use.
+    """
+
+    cost: AverageCost
+    limits: Ints
+    _lattice: Lattice
+    _orders: Ints
+
+    @property
+    def largest_order(self) -> int:
+        """The largest order of the best policy, in any state [units]."""
+        return int(self._orders.max())
+
+    def order(self, on_hand: Ints, pipelines: Ints) -> Ints:
+        """Return the best orders.
+
+        Parameters
+        ----------
+        on_hand : ndarray
+            Units on hand after the morning's receipts, shape (n,).
+        pipelines : ndarray
+            Orders under way, next to arrive first, shape (n, max(L - 1, 0)).
+
+        Returns
+        -------
+        ndarray
+            Shape (n,). It is 0 beyond the limits, where the best policy never goes.
+        """
+        at = self._lattice.find(pipelines)
+        inside = (at >= 0) & (on_hand + pipelines.sum(axis=1) <= self.limits[-1])
+        found = self._orders[at * inside, on_hand * inside]
+        return np.where(inside, found, 0)
+
+
+def solve_lost_sales(
+    store: LostSales, *, tolerance: float = 1e-6, slack: int = 0
+) -> LostSalesOptimum:
+    """Return the least average cost of a store, and the policy that attains it.
+
+    Parameters
+    ----------
+    store : LostSales
+        The problem.
+    tolerance : float
+        Largest distance of the bounds of the cost [money/day].
+    slack : int
+        Units added to the limits of orders, which can be of no use: a check of the limits.
+
+    Raises
+    ------
+    InputError
+        If there are too many states.
+    """
+    limits = order_limits(store) + slack
+    lattice = _affordable(limits)
+    orders = _free(lattice)
+    cost = _average(store, lattice, orders, tolerance)
+    return LostSalesOptimum(cost, limits, lattice, orders)
+
+
+def base_stock_cost(
+    store: LostSales, level: int, cap: int | None = None, *, tolerance: float = 1e-6
+) -> AverageCost:
+    """Return the average cost of ordering ``min(level - inventory position, cap)``.
+
+    Parameters
+    ----------
+    store : LostSales
+        The problem.
+    level : int
+        Base-stock level S [units].
+    cap : int, optional
+        Largest order r [units]; none in the plain base-stock policy.
+    tolerance : float
+        Largest distance of the bounds of the cost [money/day].
+    """
+    most = level if cap is None else min(cap, level)
+    if most < 0:
+        raise InputError(f"level = {level!r}, cap = {cap!r}: must be 0 or more")
+    limits = np.minimum(most * np.arange(1, store.lead_time + 2), level)
+    limits[-1] = level
+    lattice = _affordable(limits)
+    return _average(store, lattice, order_rule(lattice, level, most), tolerance)
+
+
+def best_base_stock(store: LostSales) -> tuple[int, AverageCost]:
+    """Return the best base-stock level and its cost, which is convex in the level.
+
+    References
+    ----------
+    Janakiraman and Roundy (2004), Lost-sales problems with stochastic lead times: convexity
+    results for base-stock policies, Operations Research 52(5).
+    """
+    return _descend(partial(base_stock_cost, store), int(order_limits(store)[-1]))
+
+
+def best_capped_base_stock(store: LostSales) -> tuple[int, int, AverageCost]:
+    """Return the best (level, cap) and its cost: every useful cap, levels downhill for each."""
+    limits = order_limits(store)
+    level, cost = best_base_stock(store)
+    best = level, int(limits[-1]), cost
+    for cap in range(int(limits[0]), 0, -1):
+        found, cost = _descend(partial(base_stock_cost, store, cap=cap), best[0])
+        if cost.value < best[2].value:
+            best = found, cap, cost
+    return best
+
+
+def reorder_cost(
+    store: LostSales, reorder_point: int, level: int, *, tolerance: float = 1e-6
+) -> AverageCost:
+    """Return the average cost of ordering up to `level` at or below a point (an (s, S) policy).
+
+    Parameters
+    ----------
+    store : LostSales
+        The problem.
+    reorder_point, level : int
+        s and S, compared with the inventory position [units]; ``0 <= s < S``.
+    tolerance : float
+        Largest distance of the bounds of the cost [money/day].
+    """
+    if not 0 <= reorder_point < level:
+        raise InputError(f"reorder_point = {reorder_point!r}: must be 0 to {level - 1}")
+    lattice = _affordable(np.full(store.lead_time + 1, level))
+    return _average(store, lattice, reorder_rule(lattice, reorder_point, level), tolerance)
+
+
+def best_reorder_point(store: LostSales) -> tuple[int, int, AverageCost]:
+    """Return the best (s, S) policy among its neighbours, from the best base-stock level on.
+
+    Its cost need not have one lowest point only, so that no more is certain than that no policy
+    with s or S a unit more or less is cheaper.
+    """
+    level, _ = best_base_stock(store)
+    known: dict[tuple[int, int], AverageCost] = {}
+
+    def cost_of(point: int, up_to: int) -> float:
+        if not 0 <= point < up_to:
+            return np.inf
+        if (point, up_to) not in known:
+            known[point, up_to] = reorder_cost(store, point, up_to, tolerance=1e-5)
+        return known[point, up_to].value
+
+    best = level - 1, level
+    while True:
+        steps = [(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1)]
+        near = [(best[0] + i, best[1] + j) for i, j in steps]
+        found = min(near, key=lambda pair: cost_of(*pair))
+        if cost_of(*found) >= cost_of(*best):
+            return *best, known[best]
+        best = found
+
+
+def spared(store: LostSales, cost: float) -> float:
+    """Return by how much any number of days can cost less than as many average ones [money].
+
+    A store that knows its last day lets its stock run out, and the days may begin in a state
+    better than the usual one: with V_n(x) the least expected cost of n days from state x,
+    ``max over n of n g - min over x of V_n(x)``.
+
+    Parameters
+    ----------
+    store : LostSales
+        The problem.
+    cost : float
+        Its least average cost g [money/day].
+    """
+    lattice = _affordable(order_limits(store))
+    run: Any = spared_at_the_end
+    return float(run(*_arguments(store, lattice), _free(lattice), cost, 1e-7, MAX_SWEEPS))
+
+
+def _descend(cost_of: Callable[[int], AverageCost], start: int) -> tuple[int, AverageCost]:
+    """Walk downhill from `start` to a level neither of whose neighbours is cheaper."""
+    best, cost = start, cost_of(start)
+    for step in (-1, 1):
+        while best + step >= 0 and (tried := cost_of(best + step)).value < cost.value - 1e-5:
+            best, cost = best + step, tried
+    return best, cost
+
+
+def _affordable(limits: Ints) -> Lattice:
+    """Return the lattice of states within `limits`, or refuse it."""
+    if count_pipelines(limits) * (int(limits[-1]) + 1) > MAX_STATES:
+        raise InputError(
+            f"lead_time = {limits.size - 1} with stock up to {limits[-1]} has too many states; "
+            "shorten it, or lower demand, stockout_cost or fixed_cost"
+        )
+    return make_lattice(limits)
+
+
+def _average(store: LostSales, lattice: Lattice, orders: Ints, tolerance: float) -> AverageCost:
+    """Iterate values until the bounds of the average cost are `tolerance` apart."""
+    run: Any = iterate
+    lower, upper = run(*_arguments(store, lattice), orders, tolerance, MAX_SWEEPS)
+    return AverageCost(float(lower), float(upper))
+
+
+def _free(lattice: Lattice) -> Ints:
+    """Return orders yet to be found."""
+    return np.full(lattice.shape, -1, dtype=np.int64)
+
+
+def _arguments(store: LostSales, lattice: Lattice) -> tuple[Any, ...]:
+    """Return what the compiled loops are told of a store."""
+    return (
+        store.day_costs(lattice.shape[1]),
+        store.fixed_cost,
+        store.law,
+        lattice.totals,
+        lattice.arriving,
+        lattice.following,
+        lattice.lead_time == 0,
+    )

@@ -1,0 +1,258 @@
+"""States of a store with lost sales, and value iteration on them (see `lost_sales`).
+
+A state is a pipeline (the orders of the last L - 1 days, oldest first) and the units on hand.
+Arrays over states have shape (pipelines, units on hand); entries beyond the largest inventory
+position stand for nothing.
+"""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.solvers.store.daily_reward import Floats
+
+Ints = NDArray[np.int64]
+
+_DAMPING = 0.95
+"""Share of a sweep's change that is made: less than 1, so that no cycle goes on for ever."""
+
+
+class Lattice(NamedTuple):
+    """All pipelines within limits, and where orders lead from each.
+
+    Attributes
+    ----------
+    limits : ndarray
+        Largest sum of the newest k + 1 orders, shape (L + 1,); the last one includes stock.
+    pipelines, totals : ndarray
+        The orders under way, shape (n, max(L - 1, 0)), and their sums, shape (n,).
+    arriving, following : ndarray
+        Shape (n, orders): what arrives on the next morning, and the next pipeline; -1 where the
+        order is beyond a limit.
+    """
+
+    limits: Ints
+    pipelines: Ints
+    totals: Ints
+    arriving: Ints
+    following: Ints
+
+    @property
+    def lead_time(self) -> int:
+        """Days from order to arrival (L)."""
+        return int(self.limits.size) - 1
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of pipelines and of stock levels."""
+        return self.totals.size, int(self.limits[-1]) + 1
+
+    def find(self, pipelines: Ints) -> Ints:
+        """Return the indices of `pipelines`, shape (m, slots); -1 for those beyond the limits."""
+        radix = (int(self.limits[-1]) + 1) ** np.arange(self.pipelines.shape[1])
+        known = self.pipelines @ radix
+        order = np.argsort(known)
+        at = order[np.searchsorted(known, pipelines @ radix, sorter=order) % known.size]
+        same = (self.pipelines[at] == pipelines).all(axis=1)
+        return np.where(same, at, -1)
+
+
+def count_pipelines(limits: Ints) -> int:
+    """Return how many pipelines are within `limits`.
+
+    Examples
+    --------
+    >>> count_pipelines(np.array([7, 13, 18, 24, 29]))
+    924
+    """
+    ways = np.ones(1)  # by the sum of the orders
+    for limit in limits[: max(0, limits.size - 2)]:
+        ways = np.convolve(ways, np.ones(limit + 1))[: limit + 1]
+    return int(ways.sum())
+
+
+def make_lattice(limits: Ints) -> Lattice:
+    """Return all states within `limits`."""
+    slots = max(0, limits.size - 2)
+    pipelines = np.zeros((1, 0), np.int64)
+    for k in range(slots):  # one older order each time, so that the first limit is the newest's
+        older = np.arange(limits[k] + 1)
+        pairs = np.repeat(older, len(pipelines)), np.tile(pipelines, (older.size, 1))
+        grown = np.column_stack(pairs)
+        pipelines = grown[grown.sum(axis=1) <= limits[k]]
+    shape = len(pipelines), int(limits[0]) + 1
+    unknown = np.empty(shape, np.int64), np.empty(shape, np.int64)
+    return _with_orders(Lattice(limits, pipelines, pipelines.sum(axis=1), *unknown))
+
+
+def _with_orders(lattice: Lattice) -> Lattice:
+    """Fill in what arrives next and the next pipeline of every order."""
+    count, slots = lattice.pipelines.shape
+    for q in range(lattice.arriving.shape[1]):
+        lattice.arriving[:, q] = lattice.pipelines[:, 0] if slots else q * lattice.lead_time
+        fits = lattice.totals + q <= lattice.limits[slots]
+        moved = np.column_stack([lattice.pipelines[:, 1:], np.full(count, q)])
+        lattice.following[:, q] = (
+            np.where(fits, lattice.find(moved[:, -slots:]), -1) if slots else 0
+        )
+    return lattice
+
+
+def reorder_rule(lattice: Lattice, reorder_point: int, level: int) -> Ints:
+    """Return the orders of every state: up to `level` from positions at or below the point."""
+    position = lattice.totals[:, None] + np.arange(lattice.shape[1])
+    return np.asarray(np.where(position <= reorder_point, level - position, 0), np.int64)
+
+
+def order_rule(lattice: Lattice, level: int, cap: int) -> Ints:
+    """Return the orders ``min(level - inventory position, cap)`` of every state."""
+    position = lattice.totals[:, None] + np.arange(lattice.shape[1])
+    return np.asarray(np.clip(level - position, 0, cap), np.int64)
+
+
+@numba.njit(cache=True)
+def iterate(
+    day_cost: Floats,
+    fixed_cost: float,
+    pmf: Floats,
+    totals: Ints,
+    arriving: Ints,
+    following: Ints,
+    at_once: bool,
+    orders: Ints,
+    tolerance: float,
+    sweeps: int,
+) -> tuple[float, float]:
+    """Return bounds of the average cost by relative value iteration.
+
+    Parameters
+    ----------
+    day_cost : ndarray
+        Expected cost of a day by the units on hand before demand.
+    fixed_cost : float
+        Per order.
+    pmf : ndarray
+        Probabilities of demand.
+    totals, arriving, following : ndarray
+        As in `Lattice`.
+    at_once : bool
+        Whether an order serves the demand of its own day.
+    orders : ndarray
+        Order of every state; where it is -1 the best one is taken and written here.
+    tolerance, sweeps : float, int
+        Stop when the bounds are so close, or after so many sweeps.
+    """
+    free = orders[0, 0] < 0
+    value, change = np.zeros(orders.shape), np.zeros(orders.shape)
+    lower, upper = -np.inf, np.inf
+    for _ in range(sweeps):
+        low, high = _sweep(
+            day_cost,
+            fixed_cost,
+            pmf,
+            totals,
+            arriving,
+            following,
+            at_once,
+            free,
+            orders,
+            value,
+            change,
+        )
+        # every sweep's bounds hold: keep the tightest
+        lower, upper = max(lower, low), min(upper, high)
+        if high - low <= tolerance:
+            break
+        value += _DAMPING * (change - change[0, 0])
+    return lower, upper
+
+
+@numba.njit(cache=True)
+def spared_at_the_end(
+    day_cost: Floats,
+    fixed_cost: float,
+    pmf: Floats,
+    totals: Ints,
+    arriving: Ints,
+    following: Ints,
+    at_once: bool,
+    orders: Ints,
+    cost: float,
+    tolerance: float,
+    sweeps: int,
+) -> float:
+    """Return by how much any number of days can cost less than as many times `cost`.
+
+    All other parameters as of `iterate`.
+    """
+    value, change = np.zeros(orders.shape), np.zeros(orders.shape)
+    most = 0.0
+    for day in range(1, sweeps + 1):
+        low, high = _sweep(
+            day_cost,
+            fixed_cost,
+            pmf,
+            totals,
+            arriving,
+            following,
+            at_once,
+            True,
+            orders,
+            value,
+            change,
+        )
+        value += change
+        least = np.inf
+        for i in range(totals.size):
+            least = min(least, value[i, : day_cost.size - totals[i]].min())
+        most = max(most, day * cost - least)
+        if high - low <= tolerance:
+            break
+    return most
+
+
+@numba.njit(cache=True)
+def _sweep(
+    day_cost: Floats,
+    fixed_cost: float,
+    pmf: Floats,
+    totals: Ints,
+    arriving: Ints,
+    following: Ints,
+    at_once: bool,
+    free: bool,
+    orders: Ints,
+    value: Floats,
+    change: Floats,
+) -> tuple[float, float]:
+    """Fill in what a day more changes, and the best orders if these are free; return the bounds."""
+    low, high = np.inf, -np.inf
+    for i in range(totals.size):
+        for x in range(day_cost.size - totals[i]):
+            room = min(day_cost.size - 1 - totals[i] - x, arriving.shape[1] - 1)
+            first, last = (0, room) if free else (orders[i, x], orders[i, x])
+            best = np.inf
+            for q in range(first, last + 1):
+                to = following[i, q]
+                if to < 0:
+                    break
+                y = x + q if at_once else x
+                cost = day_cost[y] + (fixed_cost if q > 0 else 0.0)
+                cost += _expect(value[to], pmf, y, arriving[i, q])
+                if cost < best:
+                    best, orders[i, x] = cost, q
+            change[i, x] = best - value[i, x]
+            low, high = min(low, change[i, x]), max(high, change[i, x])
+    return low, high
+
+
+@numba.njit(cache=True)
+def _expect(value: Floats, pmf: Floats, y: int, arriving: int) -> float:
+    """Return the expected value of ``(y - D)+ + arriving`` units on hand."""
+    left, total = 1.0, 0.0
+    for d in range(min(y, pmf.size)):
+        total += pmf[d] * value[y - d + arriving]
+        left -= pmf[d]
+    return float(total + left * value[arriving])

@@ -1,0 +1,1 @@
+"""What the scripts do: options in, tables and files out."""

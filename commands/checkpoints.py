@@ -1,0 +1,165 @@
+"""Who is judged: one checkpoint, or several seeds of one recipe, with those that failed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from agents import run_folder
+from agents.config import RunConfig
+from baselines.multi_agent import TeamPolicy
+from baselines.policy import Policy
+from baselines.rules.reference import reference_rules
+from common.errors import InputError, short
+from evaluation.seeds import Seed
+from evaluation.table import CHECKPOINT
+from training.learners import calibrate, load_agent
+
+NOT_THE_RECIPE = ("seed", "device", "checkpoint")
+"""Settings in which the seeds of one recipe may differ."""
+
+
+@dataclass(frozen=True)
+class LoadedCheckpoints:
+    """Agents to judge.
+
+    Attributes
+    ----------
+    run : RunConfig
+        The problem, and what its agents observe.
+    policies : dict
+        Agents by the name of their row; none where rules are compared alone.
+    seeds : tuple of Seed
+        All seeds, where several runs were named.
+    folders : tuple of Path
+        The runs' folders, failed ones too.
+    """
+
+    run: RunConfig
+    policies: dict[str, Policy] = field(default_factory=dict)
+    seeds: tuple[Seed, ...] = ()
+    folders: tuple[Path, ...] = ()
+
+
+def load_checkpoints(checkpoints: tuple[str, ...]) -> LoadedCheckpoints:
+    """Load the agents that ``--checkpoint`` names, once or several times.
+
+    Raises
+    ------
+    InputError
+        If a single one cannot be loaded; if of several one does not exist or is no run, two are
+        of different recipes or of the same seed, or none can be loaded.
+    """
+    if len(checkpoints) == 1:
+        folder, name = run_folder.find(checkpoints[0])
+        run, agent = load_agent(folder, name)
+        return LoadedCheckpoints(
+            run, {CHECKPOINT: agent}, (), (run_folder.root_of(folder, checkpoints[0]),)
+        )
+    return _load_seeds(checkpoints)
+
+
+def _load_seeds(checkpoints: tuple[str, ...]) -> LoadedCheckpoints:
+    folders = tuple(_folder_of(checkpoint) for checkpoint in checkpoints)
+    configs: dict[str, RunConfig] = {}
+    loaded: dict[str, tuple[RunConfig, Policy]] = {}
+    seeds = []
+    for number, (checkpoint, root) in enumerate(zip(checkpoints, folders, strict=True)):
+        name, seed, failed = f"run_{number + 1}", None, None
+        try:
+            configs[checkpoint] = config = run_folder.read_config(root)
+            seed = config.settings.seed
+            name = f"seed_{seed}"
+            folder, file = run_folder.find(checkpoint)
+            failed = _failure(folder, root, config)
+            if failed is None:
+                loaded[name] = load_agent(folder, file)
+        except InputError as error:
+            failed = str(error)
+        seeds.append(Seed(name, str(root), seed, failed))
+    _check_same_recipe(configs)
+    _check_seeds(seeds)
+    if not loaded:
+        raise InputError(f"none of the {len(seeds)} seeds has a policy; {seeds[0].failed}")
+    run, _ = next(iter(loaded.values()))
+    return LoadedCheckpoints(
+        run, {name: agent for name, (_, agent) in loaded.items()}, tuple(seeds), folders
+    )
+
+
+def _folder_of(checkpoint: str) -> Path:
+    """Return the run folder of one of several checkpoints, which may have failed."""
+    if checkpoint == run_folder.NEWEST:
+        raise InputError("--checkpoint: name every run where there are several")
+    path = Path(checkpoint)
+    if not path.exists():
+        raise InputError(f"--checkpoint {checkpoint}: no such file or folder")
+    path = path.parent if path.is_file() else path
+    if not (path / run_folder.CONFIG).exists():
+        raise InputError(f"--checkpoint {checkpoint}: not a run folder, it holds no config.yaml")
+    return path
+
+
+def _failure(folder: Path, root: Path, config: RunConfig) -> str | None:
+    """Return why training did not reach its end, or None if it did."""
+    facts = run_folder.read_versions(folder)
+    if isinstance(facts.get("failed"), str):
+        return short(facts["failed"], 200).strip("'\"")
+    missing = len(config.settings.phases) - len(run_folder.phases(root))
+    if missing > 0:
+        return f"training broke off: {missing} of its phases left no model"
+    if not run_folder.is_finished(folder):
+        steps = facts.get("steps")
+        at = f" at step {steps:,}" if isinstance(steps, int) else ""
+        return f"training broke off{at}; train.py --resume {root} ends it"
+    return None
+
+
+def _check_seeds(seeds: list[Seed]) -> None:
+    seen: dict[int, str] = {}
+    for one in seeds:
+        if one.seed is not None and one.seed in seen:
+            raise InputError(f"{seen[one.seed]} and {one.run} have the same seed, {one.seed}")
+        if one.seed is not None:
+            seen[one.seed] = one.run
+
+
+def _check_same_recipe(runs: Mapping[str, RunConfig]) -> None:
+    """Make sure that runs differ in nothing but their seed."""
+    (first, own), *others = runs.items()
+    ours = _recipe(own)
+    for name, run in others:
+        theirs = _recipe(run)
+        for key in dict.fromkeys([*ours, *theirs]):
+            if ours.get(key) != theirs.get(key):
+                raise InputError(
+                    f"{first} and {name} are not seeds of one recipe: {key} = "
+                    f"{short(ours.get(key))} there, {short(theirs.get(key))} here"
+                )
+
+
+def _recipe(run: RunConfig) -> dict[str, Any]:
+    """Return what makes a recipe by dotted name; numbers that ``auto`` stood for as ``auto``."""
+    reward = run.settings.reward
+    auto = reward.model_copy(update={"shift": "auto", "scale": "auto"})
+    learned = run.settings.team.learn
+    others = TeamPolicy(reference_rules()) if run.settings.problem == "stores" else None
+    single = learned != "all" and run.settings.team.policy != "independent"
+    values = dict(_flat(run.to_dict()))
+    if single and (reward.shift, reward.scale) != (0.0, 1.0):
+        asked = replace(run, settings=run.settings.model_copy(update={"reward": auto}))
+        found = calibrate(asked, learned if others else "", others).settings.reward
+        for name in ("shift", "scale"):
+            if getattr(reward, name) == getattr(found, name):
+                values[f"reward.{name}"] = "auto"
+    return {
+        name: value for name, value in values.items() if name.split(".")[0] not in NOT_THE_RECIPE
+    }
+
+
+def _flat(values: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{within}{name}.")
+        else:
+            yield f"{within}{name}", value

@@ -1,0 +1,285 @@
+"""An agent compared with baselines and the reference: what the commands print."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from agents import run_folder
+from agents.config import RunConfig, resolve
+from agents.tuned_file import TUNED_FILE, TunedFile
+from baselines.multi_agent import TeamPolicy
+from baselines.policy import Policy
+from baselines.references import find_reference
+from baselines.registry import make_baselines, make_random
+from baselines.rules.past_orders import ActualOrders
+from baselines.rules.reference import reference_team
+from baselines.tuned_rules import Tuner, tune_rule
+from commands.checkpoints import LoadedCheckpoints, load_checkpoints
+from common import console
+from common.console import screen
+from common.errors import InputError, choose, validated
+from common.files import write_whole
+from demand.past_orders import PastOrders, read_past_orders
+from demand.reader import read_demand
+from demand.summary import describe_demand
+from envs.cash.price_history import DemandFile
+from envs.supply_chain.metrics import tier_of_total
+from envs.supply_chain.sites import SCENARIOS
+from evaluation.comparison import Comparison, compare
+from evaluation.output import Results
+from evaluation.seeds import over_seeds
+from evaluation.table import show
+from evaluation.tiers import TierResults, episode_table, tier_results, tier_table
+from training.learners import load_agent, objective_total
+
+
+def print_demand_summary(config: RunConfig) -> None:
+    """Print what the run's demand file is understood to be, if demand comes from one."""
+    source: Any = getattr(config.parameters, "demand_data", None)
+    if source is None:
+        return
+    market = isinstance(source, DemandFile)
+    table = read_demand(source.reading() if market else source)
+    what = "column" if market else "store"
+    screen.print(describe_demand(table, source, what), soft_wrap=True, markup=False)
+
+
+def in_scenario(run: RunConfig, scenario: str) -> RunConfig:
+    """Return the run in a scenario of the supply chain, and as long as the scenario needs.
+
+    Raises
+    ------
+    InputError
+        If the problem has no scenarios, or none of that name.
+    """
+    if run.settings.problem != "stores":
+        raise InputError(f"--scenario has no meaning for {run.settings.problem}")
+    by_name = {str(name): s for name, s in SCENARIOS.items()}
+    needed = by_name[choose("scenario", scenario, by_name)].horizon or 0
+    changed = {"scenario": scenario, "horizon": max(run.parameters.horizon, needed)}
+    parameters = validated(type(run.parameters), {**run.parameters.model_dump(), **changed})
+    return replace(run, parameters=parameters)
+
+
+def checkpoints_from_options(
+    scenario: str | None,
+    *,
+    checkpoints: tuple[str, ...],
+    problem: str | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    stores: int | None,
+    **days: Any,
+) -> LoadedCheckpoints:
+    """Return whom a command's options name: the agents of checkpoints, or none, on a problem.
+
+    `days` are the options of `commands.options.file_options`.
+
+    Raises
+    ------
+    InputError
+        If they contradict each other, or as `resolve` and `commands.checkpoints.load_checkpoints`.
+    """
+    if checkpoints:
+        given = {"config": config, "set": assignments, "stores": stores, **days}
+        for name, value in given.items():
+            if value not in (None, ()):
+                raise InputError(f"--{name} changes nothing about a checkpoint; leave it out")
+        entry = load_checkpoints(checkpoints)
+        own = entry.run.settings.problem
+        if problem not in (None, own):
+            raise InputError(
+                f"--checkpoint {checkpoints[0]} is about the {own} problem, not {problem}"
+            )
+    else:
+        if scenario is not None and problem is None and config is None:
+            problem = "stores"
+        flags = {"problem": problem, "stores": stores, **days}
+        entry = LoadedCheckpoints(resolve(flags, config=config, assignments=assignments))
+    return entry if scenario is None else replace(entry, run=in_scenario(entry.run, scenario))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All policies of a comparison, by name, and what it came to."""
+
+    policies: dict[str, Policy]
+    results: Results
+
+
+def evaluate_policies(
+    entry: LoadedCheckpoints, scenario: str | None = None, **options: Any
+) -> Evaluation:
+    """Play the agents of an entry against baselines; `options` are those of `compete`."""
+    tuner = TunedFile(entry.folders[0] / TUNED_FILE if entry.folders else None)
+    policies, comparison = play_against_baselines(entry.run, entry.policies, tuner=tuner, **options)
+    seeds = over_seeds(comparison, entry.seeds) if entry.seeds else None
+    tiers = None
+    if len(entry.folders) == 1:
+        counts = {name: options[name] for name in ("episodes", "seed") if name in options}
+        tiers = tiers_by_phase(entry.folders[0], scenario, **counts)
+    return Evaluation(policies, Results(comparison, seeds, tiers))
+
+
+def compare_with_baselines(
+    run: RunConfig, policies: Mapping[str, Policy], **options: Any
+) -> Comparison:
+    """Return the comparison alone; see `compete`."""
+    return play_against_baselines(run, policies, **options)[1]
+
+
+def play_against_baselines(
+    run: RunConfig,
+    policies: Mapping[str, Policy],
+    *,
+    baselines: str = "default",
+    episodes: int = 2000,
+    seed: int = 1,
+    stochastic: bool = False,
+    actual_orders: Path | None = None,
+    tuner: Tuner = tune_rule,
+) -> tuple[dict[str, Policy], Comparison]:
+    """Play policies and baselines on the same fresh traces.
+
+    Parameters
+    ----------
+    run : RunConfig
+        The problem, and what its agents observe.
+    policies : mapping
+        Policies by name; baselines of one tier of the supply chain take the other tiers from the
+        first of them.
+    baselines : str
+        Names or groups of baselines, separated by commas.
+    episodes, seed : int
+        Number and seed of the traces, from the stream ``"evaluation"``.
+    stochastic : bool
+        Sample the agents' actions.
+    actual_orders : Path, optional
+        A file of the orders that were placed in the evaluation period, to play them too.
+    tuner : callable
+        What tunes the rules, or knows them from before.
+
+    Returns
+    -------
+    dict, Comparison
+        All policies by name, and what they earned.
+    """
+    contenders = dict(policies)
+    past = None if actual_orders is None else _past_orders(run, actual_orders)
+    names = [name.strip() for name in baselines.split(",")]
+    s = run.settings
+    total = objective_total(run)
+    agent = next(iter(policies.values()), None)
+    with console.screen.status("solving for the reference, tuning baselines, playing episodes"):
+        baselines_made = make_baselines(
+            s.problem, run.parameters, names, seed=seed, measure=total, tuner=tuner
+        )
+        baselines_made.setdefault("random", make_random(s.problem, seed, total))
+        contenders |= {n: _with_other_tiers_of(agent, p, total) for n, p in baselines_made.items()}
+        if past is not None:
+            contenders["actual_orders"] = reference_team(store=ActualOrders(past))
+        measure = find_reference(s.problem, run.parameters, total)
+        if measure.policy is not None:
+            contenders["optimum"] = measure.policy
+        comparison = compare(
+            run.problem,
+            run.parameters,
+            contenders,
+            measure.reference,
+            episodes=episodes,
+            seed=seed,
+            deterministic=not stochastic,
+            observe_step=s.observation.step,
+            measure=total,
+        )
+    if past is not None:
+        told = (*comparison.notes, _past_orders_note(past, run.parameters))
+        comparison = replace(comparison, notes=told)
+    return contenders, comparison
+
+
+def _past_orders(run: RunConfig, file: Path) -> PastOrders:
+    history = getattr(run.parameters, "history", None)
+    if history is None or objective_total(run) != "return":
+        raise InputError("--actual-orders: belongs to stores that learn on a demand file")
+    return read_past_orders(file, history)
+
+
+def _past_orders_note(past: PastOrders, parameters: Any) -> str:
+    """Return what a reader of the row of past orders must know."""
+    mended = "".join(f" ({told})" for told in past.table.mended)
+    return (
+        f"actual_orders: those of {past.table.name}{mended}, day by day, whatever "
+        "quantities are on offer. What stores really held when a window began is not known: as for "
+        f"all policies {parameters.demand_data.initial_days:g} days of their "
+        "mean demand, and nothing under way. So it tells how good the orders were, not what the "
+        "past did cost."
+    )
+
+
+def _with_other_tiers_of(agent: Policy | None, baseline: Policy, total: str) -> Policy:
+    """Return a baseline of one tier of the supply chain, with the other tiers as the agent has."""
+    tier = tier_of_total(total)
+    if tier is None or not (isinstance(agent, TeamPolicy) and isinstance(baseline, TeamPolicy)):
+        return baseline
+    others = {name: p for name, p in agent.players.items() if not name.startswith(tier)}
+    return TeamPolicy({**others, tier: baseline.players[tier]}, agent.joint - {tier})
+
+
+def tiers_by_phase(
+    folder: Path, scenario: str | None = None, *, episodes: int = 2000, seed: int = 1
+) -> TierResults | None:
+    """Return what every tier earns before the first phase of a run and after each.
+
+    Parameters
+    ----------
+    folder : Path
+        A run folder; without phases the result is None.
+    scenario : str, optional
+        A scenario to play in place of the run's own.
+    episodes, seed : int
+        Number and seed of the traces, from the stream ``"evaluation"``.
+    """
+    stages: dict[str, Policy] = {"rules": reference_team()}
+    run: RunConfig | None = None
+    for path in run_folder.phases(folder):
+        run, stages[path.name.replace("_", " ")] = load_agent(path, run_folder.BEST)
+    if run is None:
+        return None
+    run = run if scenario is None else in_scenario(run, scenario)
+    return tier_results(
+        run.problem,
+        run.parameters,
+        stages,
+        episodes=episodes,
+        seed=seed,
+        observe_step=run.settings.observation.step,
+    )
+
+
+def write_evaluation(folder: Path, results: Results, scenario: str | None = None) -> None:
+    """Write ``evaluation.json`` of a run, or of a scenario."""
+    suffix = "" if scenario is None else f"_{scenario}"
+    write_whole(folder / f"evaluation{suffix}.json", results.text().encode())
+
+
+def show_supply_chain(folder: Path) -> None:
+    """Print what a trained run of the supply chain is worth: five episodes, then the tables."""
+    screen = Console()
+    path, name = run_folder.find(str(folder))
+    run, agent = load_agent(path, name)
+    step = run.settings.observation.step
+    screen.print(episode_table(run.problem, run.parameters, agent, seed=1, observe_step=step))
+    screen.print()
+    comparison = compare_with_baselines(
+        run, {"checkpoint": agent}, tuner=TunedFile(folder / TUNED_FILE)
+    )
+    show(comparison, screen)
+    tiers = tiers_by_phase(folder)
+    if tiers is not None:
+        screen.print()
+        screen.print(tier_table(tiers))
+    write_evaluation(folder, Results(comparison, None, tiers))

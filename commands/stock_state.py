@@ -1,0 +1,191 @@
+"""The present state of stores: stock, orders under way, recent demand; and how a file tells it."""
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import InputError, choose, short
+from demand.columns import Sheet
+from demand.history import KNOWN_DAYS, StoreHistory
+from demand.layout import OF_FILE, read_quantities
+from demand.reader import read_sheet
+
+Floats = NDArray[np.float64]
+WEEK = 7
+_DUE, _DAY = re.compile(r"due_(\d{1,3})"), re.compile(r"d(\d{1,2})")
+_DUE_ON = re.compile(r"due_(\d{4}-\d\d-\d\d)")
+
+
+@dataclass(frozen=True)
+class Outstanding:
+    """Orders that arrive on the same morning.
+
+    Attributes
+    ----------
+    told : str
+        What to call them in messages.
+    due : int or date
+        The morning, counted from the day that is decided on, or its date.
+    quantity : ndarray
+        Shape (rows of the state,) [units].
+    """
+
+    told: str
+    due: int | dt.date
+    quantity: Floats
+
+
+@dataclass(frozen=True)
+class StockState:
+    """What stores hold in the morning, before they order.
+
+    Attributes
+    ----------
+    places : list of tuple
+        SKU and store of every row, as indices of the history's.
+    on_hand : ndarray
+        Shape (rows,) [units], this morning's receipts included.
+    outstanding : tuple of Outstanding
+        What is under way.
+    recent : ndarray or None
+        Demand of the last `KNOWN_DAYS` days, the latest last, shape (rows, days), where it is told;
+        a week that is given stands for the weeks before it too.
+    day : date or None
+        The morning, where the source of the state says it.
+    """
+
+    places: list[tuple[int, int]]
+    on_hand: Floats
+    outstanding: tuple[Outstanding, ...]
+    recent: Floats | None = None
+    day: dt.date | None = None
+
+    def due(self, day: dt.date, lead_time: int) -> Floats:
+        """Return what arrives in 1, 2 ... mornings from `day`, shape (rows, lead time) [units].
+
+        Raises
+        ------
+        InputError
+            If something is due on that day or before, or later than orders take.
+        """
+        due = np.zeros((len(self.places), lead_time))
+        for order in self.outstanding:
+            due[:, _mornings(order, day, lead_time) - 1] += order.quantity
+        return due
+
+
+def _mornings(order: Outstanding, day: dt.date, lead_time: int) -> int:
+    dated = isinstance(order.due, dt.date)
+    mornings = (order.due - day).days if isinstance(order.due, dt.date) else order.due
+    if 1 <= mornings <= lead_time:
+        return mornings
+    if dated and mornings < 1:
+        raise InputError(
+            f"{order.told}: was due by {day}, the day that is decided on; count it into on_hand, "
+            "or give the day on which it will arrive"
+        )
+    until = f", {day + dt.timedelta(days=1)} to {day + dt.timedelta(days=lead_time)}"
+    raise InputError(
+        f"{order.told}: orders arrive in 1 to {lead_time} days here (store.lead_time)"
+        f"{until if dated else ''}"
+    )
+
+
+def read_state(path: Path, history: StoreHistory) -> StockState:
+    """Read a file with a row per store (and SKU).
+
+    Columns are ``store``, ``sku`` if there are several, ``on_hand``, ``due_1`` (arrives tomorrow),
+    ``due_2`` ... or ``due_2024-01-31`` ..., and ``d1`` (yesterday's demand), ``d2`` ... at least to
+    ``d7``, or none of these.
+
+    Raises
+    ------
+    InputError
+        One line with the row: a column, store or SKU that is missing or unknown, or no quantity.
+    """
+    sheet = read_sheet(path)
+    if not sheet.numbers.size:
+        raise InputError(f"{sheet.name}: holds a header and no stores; put in a row for each")
+    known = {"store": history.table.stores, "sku": history.table.skus}
+    stores = _indices(sheet, "store", known["store"])
+    skus = _indices(sheet, "sku", known["sku"])
+    places = list(zip(skus, stores, strict=True))
+    for row, place in enumerate(places):
+        if place in places[:row]:
+            first = sheet.numbers[places.index(place)]
+            raise InputError(f"{_row(sheet, row)}: stands in row {first} already; leave one out")
+    outstanding: list[Outstanding] = []
+    days: dict[int, Floats] = {}
+    for name in sheet.columns:
+        if name in ("store", "sku", "on_hand"):
+            continue
+        if (due := _due(name)) is not None:
+            outstanding.append(Outstanding(f"{sheet.name}: {name}", due, _column(sheet, name)))
+        elif match := _DAY.fullmatch(name):
+            days[int(match[1])] = _column(sheet, name)
+        else:
+            choose(f"column in {sheet.name}", name, ["store", "sku", "on_hand", "due_1", "d1"])
+    recent = _recent(sheet, days)
+    return StockState(places, _column(sheet, "on_hand"), tuple(outstanding), recent)
+
+
+def _due(name: str) -> int | dt.date | None:
+    """Return the morning that a column is about, None if it is about something else."""
+    if match := _DUE.fullmatch(name):
+        return int(match[1])
+    if match := _DUE_ON.fullmatch(name):
+        try:
+            return dt.date.fromisoformat(match[1])
+        except ValueError:
+            return None
+    return None
+
+
+def _recent(sheet: Sheet, days: dict[int, Floats]) -> Floats | None:
+    if not days:
+        return None
+    last = max(days)
+    missing = [f"d{day}" for day in range(1, max(last, WEEK) + 1) if day not in days]
+    if missing or last > KNOWN_DAYS:
+        raise InputError(
+            f"{sheet.name}: recent demand needs all of d1 to d{WEEK}, or more up to d{KNOWN_DAYS}; "
+            f"check {(missing or [f'd{last}'])[0]}"
+        )
+    back = np.arange(1, KNOWN_DAYS + 1)
+    back = np.where(back <= last, back, (back - 1) % WEEK + 1)
+    return np.stack([days[int(day)] for day in back[::-1]], axis=1)
+
+
+def _indices(sheet: Sheet, name: str, known: tuple[str, ...]) -> list[int]:
+    """Return the place of every row's store or SKU; without a column there must be one only."""
+    if name not in sheet.columns:
+        if known != (OF_FILE,) and len(known) > 1:
+            raise InputError(f"{sheet.name}: has no column {name}; add one")
+        return [0] * sheet.numbers.size
+    column = sheet.columns[name]
+    for row, at in enumerate(column.rows):
+        if column.values[at] not in known:
+            choose(f"{name} in {_row(sheet, row)},", column.values[at], known)
+    return [known.index(column.values[at]) for at in column.rows]
+
+
+def _column(sheet: Sheet, name: str) -> Floats:
+    choose(f"column in {sheet.name}", name, sheet.columns)
+    column = sheet.columns[name]
+    values: Floats = read_quantities(sheet, [name])[:, 0]
+    wrong = np.flatnonzero(np.isnan(values))
+    if wrong.size:
+        at = int(column.rows[wrong[0]])
+        text = column.values[at] if at >= 0 else ""
+        raise InputError(
+            f"{_row(sheet, int(wrong[0]))}: {name} = {short(text)}: must be a number of 0 or more"
+        )
+    return values
+
+
+def _row(sheet: Sheet, row: int) -> str:
+    return f"{sheet.name} row {sheet.numbers[row]}"

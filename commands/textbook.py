@@ -1,0 +1,338 @@
+"""Textbook instances: published optima beside those of the solvers, simulation and tuning."""
+
+import itertools
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+from rich.console import Console
+from rich.table import Table
+
+from agents.config import CONFIGS, RunConfig, read_yaml, resolve
+from baselines.average_cost import Solved, average_cost, solved_rules
+from baselines.multi_agent import TeamPolicy
+from baselines.policy import Policy
+from baselines.registry import make_baselines
+from baselines.rollout import rollout
+from baselines.rules.reference import reference_team
+from baselines.rules.stock_rule import StockLevels
+from common.console import screen
+from common.errors import FrozenModel, InputError, choose, validated
+from envs.batch import Trace
+from evaluation.statistics import Estimate, plain_mean
+
+FOLDER = CONFIGS / "textbook"
+STANDARD_ERRORS = 3.0
+"""How far a simulated mean may be from an exact one; by chance one in 370 is farther."""
+USUAL_DAYS = 1000
+"""Days of an episode that count; shorter ones are repeated up to as many days in all."""
+MOST_EPISODES = 500_000
+
+
+class Published(FrozenModel):
+    """What a textbook or paper says of an instance.
+
+    `cost` is money per day, printed with so many `decimals`; `policy` is the best policy as the
+    solver names it, where one was published.
+    """
+
+    source: Annotated[str, Field(min_length=1)]
+    cost: Annotated[float, Field(gt=0)]
+    decimals: Annotated[int, Field(ge=0, le=10)]
+    policy: str | None = None
+
+    def agrees(self, cost: float) -> bool:
+        """Whether `cost` may have been printed as the published one."""
+        return abs(cost - self.cost) <= 0.5 * 10.0**-self.decimals + 1e-6
+
+
+@dataclass(frozen=True)
+class Played:
+    """A policy with an exactly known cost, and what it cost in the simulator [money/day]."""
+
+    name: str
+    exact: float
+    simulated: Estimate
+
+    @property
+    def errors(self) -> float:
+        """Distance of the simulated mean from the exact one [standard errors]."""
+        distance = self.simulated.mean - self.exact
+        return (
+            distance / self.simulated.se
+            if self.simulated.se > 0
+            else math.copysign(math.inf if abs(distance) > 1e-9 else 0.0, distance)
+        )
+
+    @property
+    def agrees(self) -> bool:
+        """Whether they are within `STANDARD_ERRORS`."""
+        return abs(self.errors) <= STANDARD_ERRORS
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An instance with all that was found; `played` begins with the best policy."""
+
+    name: str
+    published: Published
+    played: tuple[Played, ...]
+
+    @property
+    def optimum_agrees(self) -> bool:
+        """Whether the solver finds what was published."""
+        best, told = self.played[0], self.published
+        return told.agrees(best.exact) and told.policy in (None, best.name)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the published figure, the solver and the simulator agree."""
+        return self.optimum_agrees and all(played.agrees for played in self.played)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {
+            "source": self.published.source,
+            "published": self.published.cost,
+            "solved": self.played[0].exact,
+            "solved_agrees": self.optimum_agrees,
+            "policies": {
+                p.name: {
+                    "exact": p.exact,
+                    "cost": p.simulated.mean,
+                    "cost_se": p.simulated.se,
+                    "cost_ci95": list(p.simulated.ci95),
+                    "agrees": p.agrees,
+                }
+                for p in self.played
+            },
+            "agrees": self.agrees,
+        }
+
+
+def names() -> list[str]:
+    """Return the names of all instances."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def path_of(name: str) -> Path:
+    """Return the file of an instance, or refuse its name."""
+    return FOLDER / f"{choose('textbook instance', name, names())}.yaml"
+
+
+def load(name: str) -> tuple[RunConfig, Published]:
+    """Return an instance as a run, and what was published of it.
+
+    Raises
+    ------
+    InputError
+        If there is no such instance, or its file is wrong.
+    """
+    path = path_of(name)
+    block = read_yaml(path).get("textbook")
+    if not isinstance(block, dict):
+        raise InputError(f"{path}: has no block textbook")
+    return resolve({}, config=path), validated(Published, block, "textbook")
+
+
+def traces(run: RunConfig, episodes: int, seed: int) -> Trace:
+    """Return fresh traces of an instance: more of them where episodes are short."""
+    days = run.parameters.horizon - run.parameters.warmup_days
+    count = max(episodes, min(-(-USUAL_DAYS // days) * episodes, MOST_EPISODES))
+    return run.problem.traces(run.parameters, "evaluation", seed, count)
+
+
+def cost_per_day(run: RunConfig, policy: Policy, trace: Trace) -> Estimate:
+    """Return what a policy spends on a day that counts; episodes are independent.
+
+    Parameters
+    ----------
+    run : RunConfig
+        An instance: one store, and money as the objective.
+    policy : Policy
+        Of all agents.
+    trace : dict
+        As from `traces`.
+    """
+    days = run.parameters.horizon - run.parameters.warmup_days
+    totals = rollout(run.problem, run.parameters, policy, trace)
+    return plain_mean(-totals["return"] / days)
+
+
+def check(name: str, *, episodes: int, seed: int) -> Checked:
+    """Solve an instance and play its policies, all on the same traces."""
+    run, published = load(name)
+    trace = traces(run, episodes, seed)
+
+    def play(solved: Solved) -> Played:
+        policy = reference_team(store=solved.rule)
+        return Played(solved.name, solved.cost, cost_per_day(run, policy, trace))
+
+    return Checked(name, published, tuple(play(s) for s in solved_rules(run.parameters)))
+
+
+def check_all(wanted: Sequence[str], *, episodes: int, seed: int, as_json: bool) -> bool:
+    """Check instances, all if none is named, and print what was found; return whether all agree."""
+    found = []
+    for name in wanted:
+        choose("textbook instance", name, names())
+    for name in wanted or names():
+        with screen.status(name):
+            found.append(check(name, episodes=episodes, seed=seed))
+    agree = all(one.agrees for one in found)
+    if as_json:
+        values = {
+            "episodes": episodes,
+            "seed": seed,
+            "instances": {one.name: one.to_json() for one in found},
+            "agrees": agree,
+        }
+        print(json.dumps(values, indent=2, allow_nan=False))
+    else:
+        Console().print(table(found))
+        for one in found:
+            if not one.agrees:
+                Console().print(f"{one.name}: does not agree", style="bold")
+    return agree
+
+
+def table(found: Sequence[Checked]) -> Table:
+    """Return a table of instances: a line for each, and below it one for each policy played."""
+    shown = Table(
+        box=None,
+        pad_edge=False,
+        caption_justify="left",
+        caption=(
+            "Cost per day. Exact: published (instance), solved (policy). Simulated: 95% interval."
+        ),
+    )
+    for heading in ("instance, policy", "exact", "simulated", "agrees"):
+        shown.add_column(heading, justify="left" if heading.startswith("instance") else "right")
+    for one in found:
+        told = one.published
+        shown.add_row(
+            one.name, f"{told.cost:.{told.decimals}f}", "", "yes" if one.optimum_agrees else "NO"
+        )
+        for p in one.played:
+            cost = f"{p.simulated.mean:.4f} ± {p.simulated.half_width:.4f}"
+            verdict = "yes" if p.agrees else f"NO, {p.errors:+.1f} se"
+            shown.add_row(f"  {p.name}", f"{p.exact:.4f}", cost, verdict)
+    return shown
+
+
+WORSE = 0.002
+"""Share of the least cost by which a tuned rule may cost more: about what its traces tell."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A tuned rule, what it costs, and the best of its kind, exactly [money/day]."""
+
+    instance: str
+    baseline: str
+    best: StockLevels
+    best_cost: float
+    tuned: StockLevels
+    tuned_cost: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether tuning found the best rule or one that costs hardly more."""
+        return self.tuned_cost <= (1.0 + WORSE) * self.best_cost
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {
+            "baseline": self.baseline,
+            "tuned": _numbers(self.tuned),
+            "tuned_cost": self.tuned_cost,
+            "best": _numbers(self.best),
+            "best_cost": self.best_cost,
+            "agrees": self.agrees,
+        }
+
+
+def kind_of(rule: StockLevels) -> str:
+    """Return the baseline whose family a rule belongs to."""
+    if math.isfinite(float(rule.values["cap"])):
+        return "tuned_capped_level"
+    point = math.isfinite(float(rule.values["reorder_point"]))
+    return "tuned_reorder_level" if point else "tuned_level"
+
+
+def instances() -> list[str]:
+    """Return the names of the instances whose rules are in whole units."""
+    return [name for name in names() if name != "newsvendor"]
+
+
+def compare_tuned(name: str) -> list[Compared]:
+    """Tune the rules of an instance and hold each against the best of its kind."""
+    parameters = load(name)[0].parameters
+    solved = [s for s in solved_rules(parameters) if isinstance(s.rule, StockLevels)]
+    kinds = {kind_of(s.rule): s for s in solved if isinstance(s.rule, StockLevels)}
+    found = []
+    for kind, policy in make_baselines("stores", parameters, kinds).items():
+        best = kinds[kind].rule
+        rule = policy.players["store"] if isinstance(policy, TeamPolicy) else None
+        assert isinstance(rule, StockLevels)  # noqa: S101  (that is what the families make)
+        assert isinstance(best, StockLevels)  # noqa: S101
+        cost = average_cost(parameters, rule)
+        assert cost is not None  # noqa: S101  (the instance was solved)
+        found.append(Compared(name, kind, best, kinds[kind].cost, rule, cost))
+    return found
+
+
+def check_all_tuned(wanted: Sequence[str], *, as_json: bool) -> bool:
+    """Compare the rules of instances, all if none is named, and print them.
+
+    Returns
+    -------
+    bool
+        Whether all agree.
+    """
+    for name in wanted:
+        choose("textbook instance", name, instances())
+    found: list[Compared] = []
+    for name in wanted or instances():
+        with screen.status(name):
+            found += compare_tuned(name)
+    if as_json:
+        told = [{"instance": one.instance, **one.to_json()} for one in found]
+        print(json.dumps(told, indent=2, allow_nan=False))
+    else:
+        Console().print(tuned_table(found))
+    return all(one.agrees for one in found)
+
+
+def tuned_table(found: Sequence[Compared]) -> Table:
+    """Return a table of instances, with a line for each rule."""
+    shown = Table(box=None, pad_edge=False, caption_justify="left")
+    shown.caption = f"Exact cost per day. Agrees: at most {WORSE:.1%} above the best of its kind."
+    for heading in ("instance, rule", "tuned", "cost", "best", "cost", "agrees"):
+        shown.add_column(heading, justify="right" if heading == "cost" else "left", no_wrap=True)
+    for instance, rules in itertools.groupby(found, lambda one: one.instance):
+        shown.add_row(instance)
+        for one in rules:
+            shown.add_row(
+                f"  {one.baseline}",
+                *(_parameter_text(one.tuned), f"{one.tuned_cost:.4f}"),
+                *(_parameter_text(one.best), f"{one.best_cost:.4f}"),
+                "yes" if one.agrees else f"NO, {one.tuned_cost / one.best_cost - 1.0:+.2%}",
+            )
+    return shown
+
+
+SYMBOLS = {"level": "S", "reorder_point": "s", "cap": "r"}
+
+
+def _numbers(rule: StockLevels) -> dict[str, float]:
+    values = {SYMBOLS[name]: float(value) for name, value in rule.values.items()}
+    return {symbol: value for symbol, value in values.items() if math.isfinite(value)}
+
+
+def _parameter_text(rule: StockLevels) -> str:
+    return " ".join(f"{symbol}={value:g}" for symbol, value in _numbers(rule).items())

@@ -1,0 +1,138 @@
+"""Rules tuned one after the other, and the table of what was found."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from agents.config import RunConfig
+from agents.tuned_file import TunedFile, json_values
+from baselines.registry import baselines_of
+from baselines.tuned_rules import TunedRule
+from baselines.tuning import Tuned
+from common.console import screen
+from common.errors import choose
+from training.learners import objective_total
+
+PREFIX, FREE = "tuned_", "_free"
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """A rule that was tuned, or was known; `seconds` is None then."""
+
+    name: str
+    tuned: Tuned
+    seconds: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the rule as JSON values; ``seconds`` is null where it came from a file."""
+        return {
+            "parameters": json_values(self.tuned),
+            "rule": repr(self.tuned.policy),
+            "mean": self.tuned.score,
+            "se": self.tuned.se,
+            "candidates": self.tuned.candidates,
+            "played": self.tuned.played,
+            "episodes": self.tuned.episodes,
+            "seconds": self.seconds,
+        }
+
+
+def select_rules(run: RunConfig, names: tuple[str, ...]) -> dict[str, TunedRule]:
+    """Return the rules to tune: those named, with or without ``tuned_``, or groups of them.
+
+    ``all`` are those that order what is on offer, ``free`` those that order any quantity.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown.
+    """
+    known = baselines_of(run.settings.problem, run.parameters, objective_total(run))
+    rules = {name: one for name, one in known.items() if isinstance(one, TunedRule)}
+    groups = {
+        "all": [name for name in rules if not name.endswith(FREE)],
+        "free": [name for name in rules if name.endswith(FREE)],
+    }
+    wanted: set[str] = set()
+    for name in names:
+        full = name if name in groups or name.startswith(PREFIX) else PREFIX + name
+        wanted.update(groups.get(full) or [choose("baseline", full, [*rules, *groups])])
+    return {name: one for name, one in rules.items() if name in wanted}
+
+
+def tune_rules(
+    run: RunConfig, rules: dict[str, TunedRule], file: TunedFile
+) -> Iterator[TuningResult]:
+    """Tune the rules that the file does not know, and yield each as it is done."""
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        for number, (name, rule) in enumerate(rules.items()):
+            bar.reset(task, description=f"{name} ({number + 1} of {len(rules)})")
+            begin = perf_counter()
+            tuned, seconds = file.recall(run.problem, run.parameters, name, rule), None
+            if tuned is None:
+
+                def tell(share: float) -> None:
+                    bar.update(task, completed=share)
+
+                tuned = file.tune(run.problem, run.parameters, name, rule, tell)
+                seconds = perf_counter() - begin
+            yield TuningResult(name, tuned, seconds)
+
+
+def table(run: RunConfig, lines: list[TuningResult]) -> Table:
+    """Return the rules with what they earn on the traces that they were tuned on."""
+    episodes = lines[0].tuned.episodes
+    shown = Table(
+        title=f"{run.settings.problem}: {objective_total(run)}, {episodes:,} tuning episodes",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        caption_justify="left",
+        caption="Mean: of the best candidate on the traces it was chosen on, a little optimistic; "
+        "± its standard error.",
+    )
+    for heading in ("rule", "mean", "candidates", "episodes/s"):
+        shown.add_column(heading, justify="left" if heading == "rule" else "right", no_wrap=True)
+    for line in lines:
+        t = line.tuned
+        speed = "known" if line.seconds is None else f"{t.played / line.seconds:,.0f}"
+        shown.add_row(
+            line.name,
+            f"{t.score:,.3f} ± {t.se:.3f}",
+            f"{t.candidates:,}",
+            speed,
+        )
+    return shown
+
+
+def tune_named(run: RunConfig, names: tuple[str, ...], file: TunedFile, *, as_json: bool) -> None:
+    """Tune the rules that are named and print them, after Ctrl-C those that are done."""
+    rules = select_rules(run, names)
+    lines: list[TuningResult] = []
+    try:
+        lines.extend(tune_rules(run, rules, file))
+    except KeyboardInterrupt:
+        _show(run, lines, as_json=as_json)
+        raise
+    _show(run, lines, as_json=as_json)
+
+
+def _show(run: RunConfig, lines: list[TuningResult], *, as_json: bool) -> None:
+    if as_json:
+        told = {line.name: line.to_json() for line in lines}
+        total = {"problem": run.settings.problem, "measure": objective_total(run), "rules": told}
+        print(json.dumps(total, indent=2, allow_nan=False))
+    elif lines:
+        out = Console(highlight=False)
+        out.print(table(run, lines))
+        for line in lines:
+            out.print(f"{line.name}: {line.tuned.policy!r}", soft_wrap=True, markup=False)

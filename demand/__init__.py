@@ -1,0 +1,1 @@
+"""Demand without an environment: files, laws, history, forecasts."""

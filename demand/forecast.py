@@ -1,0 +1,246 @@
+r"""Forecasts of demand of a file from the days before, for the L + r days that an order is for.
+
+* ``"average"``: L + r times the mean of the last 7 days;
+* ``"weekday"``: for each day the mean of the last four same weekdays (seasonal naive);
+* ``"smoothing"``: each weekday's factor c times a level that forgets, ``F_t = a_t sum_j c_(t+j)``
+  with ``a_t = sum_k w^k D_(t-k) / sum_k w^k c_(t-k)`` over the last 28 days.
+
+Factors and the discount w come from training days.
+
+References
+----------
+Brown (1963), Smoothing, Forecasting and Prediction of Discrete Time Series, chapters 9 and 12:
+discounted least squares, here of ``D = a c`` with weights ``w^k / c``; Hyndman and Athanasopoulos
+(2021), Forecasting: Principles and Practice, 3rd ed., sections 5.2 and 8.1.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import InputError
+from demand.calendar import weekday_of
+from demand.history import KNOWN_DAYS, KnownDemand, StoreHistory
+
+Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
+ForecastName = Literal["average", "weekday", "smoothing"]
+Forecast = Callable[[KnownDemand, int, Whole, Whole], Floats]
+"""From what is known, the day t, the number of days and the SKU of each world to F_t [units],
+shape (worlds, N)."""
+
+WEEK = 7
+DISCOUNTS = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.5)
+
+
+def make_forecast(name: ForecastName, history: StoreHistory, days: int) -> Forecast:
+    """Return a forecast; `days` is how many days it is mostly for."""
+    if name == "smoothing":
+        return smoothing(history, days)
+    return {"average": _average, "weekday": _weekday}[name]
+
+
+def _average(past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
+    del sku
+    return days[:, None] * past.recent(day, WEEK)[0]
+
+
+def _weekday(past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
+    del sku
+    ahead = np.arange(days.max())[:, None] < days
+    total: Floats = (past.same_weekday(day, len(ahead)) * ahead[..., None]).sum(axis=0)
+    return total
+
+
+@lru_cache(maxsize=4)
+def smoothing(history: StoreHistory, days: int) -> "Smoothing":
+    """Return the smoothing with the least squared errors on training days, found once.
+
+    `days` is how many days it is mostly for.
+    """
+    factors = _weekday_factors(history)
+    skus = range(len(factors))
+    scores = sum(_squared_errors(history, k, days, factors) for k in skus)
+    return Smoothing(factors, DISCOUNTS[int(np.argmin(scores))])
+
+
+def _squared_errors(history: StoreHistory, sku: int, days: int, factors: Floats) -> Floats:
+    """Return the sum of squares of `forecast_errors` for each of `DISCOUNTS`, at once."""
+    windows = _training_windows(history, sku, days)
+    weekdays = (windows.start + np.arange(-KNOWN_DAYS, days)[:, None] - 1) % WEEK
+    usual = factors[sku, weekdays]
+    weights = np.array(DISCOUNTS)[:, None] ** np.arange(KNOWN_DAYS, 0, -1)
+    known, base = (np.tensordot(weights, x[:KNOWN_DAYS], 1) for x in (windows.demand, usual))
+    expected = known / np.maximum(base, 1e-9) * usual[KNOWN_DAYS:].sum(axis=0)
+    errors: Floats = windows.relative_errors(expected)
+    return np.asarray(np.square(errors).sum(axis=(1, 2)))
+
+
+class Smoothing:
+    """Weekday factors and a level that forgets.
+
+    Parameters
+    ----------
+    factors : ndarray
+        Each weekday's demand over that of all days, shape (SKUs, 7, N), Monday first.
+    discount : float
+        w, what a day counts beside the one after it.
+    """
+
+    def __init__(self, factors: Floats, discount: float) -> None:
+        self.factors, self.discount = factors, discount
+        self._weights: Floats = np.power(discount, np.arange(1.0, KNOWN_DAYS + 1))
+
+    def __call__(self, past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
+        """Return F_t."""
+        forecast: Floats = self.fit(past, day, sku)[0] * self.coming(past, day, days, sku)
+        return forecast
+
+    def coming(self, past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
+        """Return the sum of the factors of the coming days, shape (worlds, N)."""
+        total: Floats = coming_factors(self.factors, past.start, day, days, sku)
+        return total
+
+    def fit(self, past: KnownDemand, day: int, sku: Whole) -> tuple[Floats, Floats]:
+        """Return a_t, and the deviation of the days it is from around it.
+
+        Returns
+        -------
+        level, deviation : ndarray
+            Shape (worlds, N) each [units/day].
+        """
+        row = KNOWN_DAYS + day
+        fitted: tuple[Floats, Floats] = smoothed_level(
+            self.factors, self._weights, past.demand, row, past.start + day, sku
+        )
+        return fitted
+
+
+@numba.njit(cache=True)
+def coming_factors(factors: Floats, start: Whole, day: int, days: Whole, sku: Whole) -> Floats:
+    """Return the sum of the weekday factors of `days` days from `day` on, shape (worlds, N).
+
+    Parameters
+    ----------
+    factors : ndarray
+        Shape (SKUs, 7, N), Monday first.
+    start, days, sku : ndarray
+        Each world's first day (an ordinal), number of days and SKU, shape (worlds,).
+    day : int
+        Day of the episode.
+    """
+    total = np.zeros((days.size, factors.shape[2]))
+    for w in range(days.size):
+        for j in range(days[w]):
+            total[w] += factors[sku[w], weekday_of(start[w], day + j)]
+    return total
+
+
+@numba.njit(cache=True)
+def smoothed_level(
+    factors: Floats, weights: Floats, demand: Floats, row: int, today: Whole, sku: Whole
+) -> tuple[Floats, Floats]:
+    """Return the level a_t, and the deviation of the days it is from around it.
+
+    Parameters
+    ----------
+    factors, sku
+        As in `coming_factors`.
+    weights : ndarray
+        What the days before count, the last one first.
+    demand : ndarray
+        Shape (days, worlds, N) [units/day]; `row` is today's, which is not known.
+    today : ndarray
+        Its ordinal, shape (worlds,).
+
+    Returns
+    -------
+    level, deviation : ndarray
+        Shape (worlds, N) each [units/day].
+    """
+    back, shape = weights.size, demand.shape[1:]
+    level, deviation = np.empty(shape), np.empty(shape)
+    errors, usual = np.empty(back), np.empty(back)
+    for w in range(shape[0]):
+        first = weekday_of(today[w], -1)
+        for i in range(shape[1]):
+            known, base, weekday = 0.0, 0.0, first
+            for k in range(back):
+                usual[k] = factors[sku[w], weekday, i]
+                weekday = weekday - 1 if weekday else 6
+                known += weights[k] * demand[row - 1 - k, w, i]
+                base += weights[k] * usual[k]
+            level[w, i] = known / max(base, 1e-9)
+            for k in range(back):
+                errors[k] = demand[row - 1 - k, w, i] - level[w, i] * usual[k]
+            deviation[w, i] = errors.std()
+    return level, deviation
+
+
+def _weekday_factors(history: StoreHistory) -> Floats:
+    training = history.training
+    weekday = (history.table.first_day.weekday() + np.arange(len(training))) % WEEK
+    mean = np.maximum(training.mean(axis=0), 1e-9)
+    usual = [training[weekday == w].mean(axis=0) for w in range(WEEK)]
+    factors: Floats = np.stack(usual, axis=1) / mean[:, None]
+    return factors
+
+
+def forecast_errors(
+    history: StoreHistory, sku: int, days: int, forecast: Forecast
+) -> tuple[Floats, Whole]:
+    """Return ``(D_t + ... + D_(t+days-1) - F_t) / mu_t`` for every training day t with a past.
+
+    mu_t is the mean of the 28 days before.
+
+    Returns
+    -------
+    errors, weekdays : ndarray
+        Shape (training days, N), and the days' weekdays, Monday 0.
+
+    Raises
+    ------
+    InputError
+        If the training period is too short.
+    """
+    windows = _training_windows(history, sku, days)
+    count = windows.start.size
+    past = KnownDemand(windows.demand, windows.start, history.mean[sku])
+    expected = forecast(past, 0, np.full(count, days), np.full(count, sku))
+    return windows.relative_errors(expected), (windows.start - 1) % WEEK
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Days of training around every day that has a past.
+
+    Attributes
+    ----------
+    demand : ndarray
+        The `KNOWN_DAYS` days before and the days from then on, shape (days, windows, N).
+    start : ndarray
+        Ordinal of the day between the two, shape (windows,).
+    """
+
+    demand: Floats
+    start: Whole
+
+    def relative_errors(self, expected: Floats) -> Floats:
+        """Return what came less what was expected, over the mean of the days known."""
+        mean = np.maximum(self.demand[:KNOWN_DAYS].mean(axis=0), 1e-9)
+        errors: Floats = (self.demand[KNOWN_DAYS:].sum(axis=0) - expected) / mean
+        return errors
+
+
+def _training_windows(history: StoreHistory, sku: int, days: int) -> _Windows:
+    own = history.training[:, sku]
+    at = np.arange(KNOWN_DAYS, len(own) - days + 1)
+    if at.size < 2:
+        raise InputError(f"{history.table.name}: the training period is too short for a forecast")
+    around = own[at + np.arange(-KNOWN_DAYS, days)[:, None]]
+    return _Windows(around, at + history.table.first_day.toordinal())

@@ -1,0 +1,72 @@
+"""The orders that stores placed in the past, from a file of the same shape as that of demand."""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import InputError, choose
+from demand.calendar import period_days
+from demand.history import StoreHistory
+from demand.layout import DEMAND_NAMES
+from demand.reader import DemandTable, read_demand
+
+Floats = NDArray[np.float64]
+ORDER_NAMES = ("orders", "order", "ordered", "order_quantity", "orders_placed", "bestellung")
+"""What the column of orders is called where demand stands beside it."""
+
+
+@dataclass(frozen=True, eq=False)
+class PastOrders:
+    """What stores ordered on every day of the evaluation period.
+
+    Attributes
+    ----------
+    table : DemandTable
+        The file, with units ordered in place of demand.
+    orders : ndarray
+        Shape (days, SKUs, stores) [units], stores and SKUs as in the demand file.
+    """
+
+    table: DemandTable
+    orders: Floats
+
+    def on(self, days: NDArray[np.int64], sku: NDArray[np.int64]) -> Floats:
+        """Return the orders of each world's day (an ordinal) and SKU, shape (worlds, stores)."""
+        placed: Floats = self.orders[days - self.table.first_day.toordinal(), sku]
+        return placed
+
+
+def read_past_orders(file: Path, history: StoreHistory) -> PastOrders:
+    """Read a file of orders; that of demand itself serves if it has a column of orders too.
+
+    Raises
+    ------
+    InputError
+        As `read_demand`, and if stores, SKUs or days of the evaluation period are missing.
+    """
+    known, source = history.table, history.source
+    same = file.resolve() == source.file.resolve()
+    usual = () if same else (source.demand or "", *DEMAND_NAMES)
+    changes = {"file": file, "demand": None, "layout": "long" if same else source.layout}
+    if not file.is_file():
+        raise InputError(f"--actual-orders {file}: no such file")
+    table = read_demand(source.model_copy(update=changes), quantities=(*ORDER_NAMES, *usual))
+    for kind, names, there in (
+        ("store", known.stores, table.stores),
+        ("SKU", known.skus, table.skus),
+    ):
+        for name in names:
+            choose(f"{kind} in {table.name}", name, there)
+    days = period_days(known, source, "evaluation")
+    first, last = (known.first_day + dt.timedelta(days=d) for d in (days.start, days.stop - 1))
+    if table.first_day > first or table.last_day < last:
+        raise InputError(
+            f"{table.name}: orders of {first} to {last} are needed, the evaluation period, and it "
+            f"has {table.first_day} to {table.last_day}"
+        )
+    skus = [table.skus.index(name) for name in known.skus]
+    stores = [table.stores.index(name) for name in known.stores]
+    return PastOrders(table, table.demand[:, skus][:, :, stores])

@@ -1,0 +1,93 @@
+"""What a demand file is understood to be, in words and a small table."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.random_streams import Split
+from demand.calendar import period_days
+from demand.reader import DemandTable
+from demand.source import DemandSource
+
+MOST_STORES = 12
+"""So many stores get a line of their own."""
+
+PERIODS: tuple[tuple[str, Split], ...] = (
+    ("training", "training"),
+    ("selection", "validation"),
+    ("evaluation", "evaluation"),
+)
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+DAYS_A_YEAR = 365.25
+
+
+def describe_demand(table: DemandTable, source: DemandSource, what: str = "store") -> str:
+    """Return what a file was understood to be.
+
+    Stores, SKUs, days, what was filled in, and for every store (its SKUs together) the share of
+    days without demand, mean and standard deviation [units/day], trend [percent of the mean per
+    year], and each weekday's mean over the mean of all days; then what the days are for. `what` is
+    what a column of `table` stands for.
+    """
+    skus = f", {_count(len(table.skus), 'SKU')}" if what == "store" else ""
+    lines = [
+        f"{table.name}: {_count(len(table.stores), what)}{skus}, "
+        f"{table.days:,} days from {table.first_day} to {table.last_day} ({table.kind})"
+    ]
+    lines += table.mended or ("no gaps, nothing filled in",)
+    lines += list(_stores(table))
+    for name, split in PERIODS:
+        days = period_days(table, source, split)
+        first = table.first_day + dt.timedelta(days=days.start)
+        last = table.first_day + dt.timedelta(days=days.stop - 1)
+        lines.append(f"{name:<10} {first} to {last}, {len(days):,} days")
+    return "\n".join(lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _stores(table: DemandTable) -> Iterator[str]:
+    names = [name[:16] for name in table.stores[:MOST_STORES]]
+    width = max(5, *(len(name) for name in names))
+    days = " ".join(f"{day:>4}" for day in WEEKDAYS)
+    yield f"{'':{width}} {'zeros':>6} {'mean':>9} {'std':>9} {'trend/year':>10}  {days}"
+    daily = table.demand.sum(axis=1)
+    zeros = (table.demand == 0).mean(axis=(0, 1))
+    for i, name in enumerate(names):
+        demand = daily[:, i]
+        mean = float(demand.mean())
+        week = " ".join(f"{x:4.2f}" for x in weekday_pattern(demand, table.first_day))
+        yield (
+            f"{name:{width}} {zeros[i]:6.1%} {mean:9,.1f} {demand.std():9,.1f} "
+            f"{trend_per_year(demand):+10.1%}  {week}"
+        )
+    if len(table.stores) > MOST_STORES:
+        yield f"and {len(table.stores) - MOST_STORES:,} more"
+
+
+def trend_per_year(demand: NDArray[np.float64]) -> float:
+    """Return the slope of the least-squares line over a year, as a share of the mean.
+
+    Examples
+    --------
+    >>> round(trend_per_year(100.0 + np.arange(-50, 51)), 4)
+    3.6525
+    """
+    days = np.arange(demand.size) - (demand.size - 1) / 2
+    mean = float(demand.mean())
+    if demand.size < 2 or mean == 0:
+        return 0.0
+    return float(days @ demand / (days @ days)) * DAYS_A_YEAR / mean
+
+
+def weekday_pattern(demand: NDArray[np.float64], first_day: dt.date) -> NDArray[np.float64]:
+    """Return the mean of each weekday over that of all days, Monday first; NaN without any."""
+    of_day = (np.arange(demand.size) + first_day.weekday()) % 7
+    totals, counts = np.bincount(of_day, demand, 7), np.bincount(of_day, minlength=7)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        pattern: NDArray[np.float64] = totals / counts / demand.mean()
+    return pattern

@@ -1,0 +1,94 @@
+"""What every simulator offers: a batch of independent worlds, driven by traces.
+
+The VecEnv, the Gymnasium faces, the roll-outs of evaluation and the tuning of baselines know a
+problem through this protocol alone, so a new problem brings its physics and nothing else.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Trace = dict[str, NDArray[Any]]
+"""All randomness of a batch of episodes, drawn before them; first axis = world."""
+
+
+LAW_UNKNOWN = (
+    "reward.expected needs the law of demand, which days of a file do not give unless training "
+    "resamples them (stores with --augment bootstrap); set reward.expected=false"
+)
+
+
+def random_actions(batch: "Batch", rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return uniformly random actions for every world, in the shape that `Batch.step` takes."""
+    counts = batch.num_actions
+    if isinstance(counts, int):
+        return rng.integers(0, counts, batch.num_worlds)
+    return rng.integers(0, np.array(counts), (batch.num_worlds, len(counts)))
+
+
+class Outcome(NamedTuple):
+    """What one step of the batch gave, one entry per world."""
+
+    reward: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+
+
+class Batch(Protocol):
+    """A batch of worlds of one problem.
+
+    A world that has ended keeps its last state until `restart` gives it a new episode; stepping it
+    before that is an error of the caller.
+    """
+
+    num_worlds: int
+    observation_size: int
+    rng: np.random.Generator
+
+    @property
+    def parameters(self) -> Any:
+        """Parameters of the present episodes."""
+
+    @property
+    def expected_reward(self) -> bool:
+        """Whether `step` returns expected instead of realised rewards (training only)."""
+
+    @property
+    def num_actions(self) -> int | tuple[int, ...]:
+        """Actions to choose from; a tuple where a world takes several decisions at once."""
+
+    @property
+    def observation_low(self) -> float:
+        """What no entry of an observation falls below."""
+
+    def reset(self, trace: Mapping[str, Any] | None = None) -> None:
+        """Start a new episode in every world, on `trace` (first axis = world) or a drawn one."""
+
+    def restart(self, worlds: NDArray[np.intp]) -> None:
+        """Start a new episode, on a drawn trace, in the worlds given by index."""
+
+    def change_parameters(self, parameters: Any) -> None:
+        """Use other parameters from each world's next episode on; the spaces stay the same."""
+
+    def step(self, actions: NDArray[np.integer[Any]]) -> Outcome:
+        """Move every world by one step; `actions` has shape (num_worlds,) or (num_worlds, k)."""
+
+    def observation(self) -> NDArray[np.float32]:
+        """Return a fresh array of shape (num_worlds, observation_size)."""
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return which actions are valid now, shape (num_worlds, num_actions)."""
+
+    def episode_totals(self) -> dict[str, NDArray[np.float64]]:
+        """Return sums over the current episode by name, each of shape (num_worlds,).
+
+        ``return`` is the undiscounted sum of realised rewards and ``length`` the steps so far.
+        """
+
+    def get_state(self) -> dict[str, Any]:
+        """Return everything that the future depends on, as arrays and plain values."""
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Put back what `get_state` returned."""

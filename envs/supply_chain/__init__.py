@@ -1,0 +1,1 @@
+"""The supply chain: a supplier, a warehouse and N stores."""

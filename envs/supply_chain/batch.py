@@ -1,0 +1,401 @@
+"""The supply chain: a supplier, a warehouse and N stores, as a batch of worlds with one SKU each.
+
+Parameters stand in `envs.supply_chain.parameters`, the law of motion in
+`envs.supply_chain.dynamics`, what the agents see in `envs.supply_chain.observation_kernels`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import InputError
+from common.random_streams import Split, random_stream
+from demand.calendar import weekday_of
+from demand.history import KNOWN_DAYS, KnownDemand
+from envs.batch import LAW_UNKNOWN, Outcome, Trace
+from envs.supply_chain.constants import Constants, constants_of
+from envs.supply_chain.dynamics import HUB, SITE, step_batch
+from envs.supply_chain.metrics import day_reports, extra_totals, store_returns, world_totals
+from envs.supply_chain.observation_kernels import observe_batch
+from envs.supply_chain.order_limits import orders_on_offer
+from envs.supply_chain.parameters import SupplyChainParameters
+from envs.supply_chain.trace import check_room, check_trace, draw_trace
+
+Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
+MOST_NAMED = 10
+"""Stores that have a total of their own."""
+
+SUPPLIER_ACTIONS = 3
+"""Ship the order in full, ship 80 % of it, ship in full a day later."""
+
+
+class SupplyChainBatch:
+    """A batch of worlds of the supply chain (implements `envs.batch.Batch`).
+
+    An action of a world is one number per agent: stores, warehouse, supplier. Worlds share a
+    calendar, since the only end is that of the horizon: they start and end together.
+
+    Parameters
+    ----------
+    parameters : SupplyChainParameters
+        Parameters of the episodes that start from now on.
+    num_worlds : int
+        Number of worlds.
+    rng : numpy.random.Generator, optional
+        Where traces are drawn from; by default the stream of `split` of seed 0.
+    split : {"training", "validation", "tuning", "evaluation"}
+        Which stream that is.
+    observe_step : bool
+        Append the share of the episode that has passed to the observation of every agent.
+    expected_reward : bool
+        Return rewards expected over the law of the day's demand, given the stock before it, in
+        place of the realised ones. Totals stay realised. For training only.
+
+    Attributes
+    ----------
+    sites, hubs : ndarray
+        Records `SITE` of shape (num_worlds, N) and `HUB` of shape (num_worlds,).
+    pipelines, inbound : ndarray
+        What is under way to the stores, shape (num_worlds, N, slots), and to the warehouse, shape
+        (num_worlds, slots); slot 0 arrives next morning.
+    day : int
+        Days that have passed.
+    rewards : ndarray
+        Of the last day, shape (num_worlds, N + 2).
+    """
+
+    def __init__(
+        self,
+        parameters: SupplyChainParameters,
+        num_worlds: int,
+        *,
+        rng: np.random.Generator | None = None,
+        split: Split = "training",
+        observe_step: bool = False,
+        expected_reward: bool = False,
+    ) -> None:
+        check_room(num_worlds, parameters)
+        if expected_reward and not parameters.law_is_known:
+            raise InputError(LAW_UNKNOWN)
+        self.num_worlds, self.num_stores = num_worlds, parameters.num_stores
+        self.observe_step, self.expected_reward = observe_step, expected_reward
+        self.split: Split = split
+        self.rng = rng if rng is not None else random_stream(0, split)
+        self._next = parameters
+        self._take_parameters()
+        self.agents = self._of.view.agents
+        lane = parameters.lanes()[0]
+        self._counts = (len(lane.store.grid), len(lane.warehouse.order_units), SUPPLIER_ACTIONS)
+        per_agent = (*([self._counts[0]] * self.num_stores), *self._counts[1:])
+        self.num_actions: tuple[int, ...] = per_agent
+        self.observation_size = self._of.view.size(self._of.view.names)
+        self.observation_low = -1.0 if parameters.observation == "full" else 0.0
+        if parameters.backlog or self._of.forecast is not None:
+            self.observation_low = -np.inf
+        self.day = 0
+        self._begin(self._empty_trace())
+
+    @property
+    def observation_names(self) -> dict[str, tuple[str, ...]]:
+        """Entries of one agent's observation, by tier."""
+        return self._of.view.names
+
+    def _take_parameters(self) -> None:
+        """Let the parameters that were given last hold from now on."""
+        self.parameters = p = self._next
+        self._of = constants_of(p, expected_reward=self.expected_reward, time=self.observe_step)
+
+    def _empty_trace(self) -> Trace:
+        p = self.parameters
+        return {  # of a file too: what was known before is the mean then
+            "demand": np.zeros((self.num_worlds, p.horizon, self.num_stores)),
+            "supplier_ok": np.ones((self.num_worlds, p.horizon), np.bool_),
+            "sku": np.arange(self.num_worlds) % len(p.sku),
+        }
+
+    def change_parameters(self, parameters: SupplyChainParameters) -> None:
+        """Use other parameters from the next episode on (curriculum).
+
+        Raises
+        ------
+        InputError
+            If the spaces would change.
+        """
+        self.parameters.check_stage(parameters)
+        self._next = parameters
+
+    def reset(self, trace: Mapping[str, Any] | None = None) -> None:
+        """Start a new episode in every world, on `trace` (first axis = world) or a drawn one."""
+        if self._next is not self.parameters:
+            self._take_parameters()
+        if trace is None:
+            self._begin(draw_trace(self.parameters, self.rng, self.num_worlds, self.split))
+            return
+        given = check_trace(trace, self.parameters)
+        if len(given["demand"]) != self.num_worlds:
+            raise InputError(f"trace holds {len(given['demand'])} episodes, not {self.num_worlds}")
+        self._begin(given)
+
+    def restart(self, worlds: NDArray[np.intp]) -> None:
+        """Start a new episode, on a drawn trace, in all worlds.
+
+        Raises
+        ------
+        ValueError
+            If `worlds` leaves one out: worlds share a calendar.
+        """
+        if len(worlds) != self.num_worlds:
+            raise ValueError(f"all {self.num_worlds} worlds start together, not {len(worlds)}")
+        self.reset()
+
+    def _begin(self, trace: Trace) -> None:
+        p, w, n = self.parameters, self.num_worlds, self.num_stores
+        self._demand = np.ascontiguousarray(trace["demand"].swapaxes(0, 1), np.float64)
+        self._works = np.ones((p.horizon + 1, w), np.bool_)  # nothing is on the desk on day 0
+        self._works[1:] = trace["supplier_ok"].T
+        self.lane_of = lane_of = trace["sku"].astype(np.int64)
+        self.sites, self.hubs = np.zeros((w, n), SITE), np.zeros(w, HUB)
+        self.sites["on_hand"] = self._of.initial[lane_of]
+        self.sites["forecast"] = self._of.mean[lane_of]
+        self.sites["forecast_std"] = self._of.lanes["demand_std"][lane_of][:, None]
+        self.sites["service"] = self.hubs["service"] = self.hubs["fulfillment"] = 1.0
+        self.hubs["on_hand"] = self._of.warehouse_on_hand[lane_of]
+        self.pipelines = np.zeros((w, n, self._of.slots[0]))
+        self.inbound = np.zeros((w, self._of.slots[1]))
+        self._window = np.zeros((w, n, p.forecast_window))
+        self.rewards = np.zeros((w, n + 2))
+        self.day = 0
+        self._ordered: Floats | None = None
+        self._known, self._start = np.empty((0, w, n)), np.ones(w, np.int64)
+        if p.demand_data is not None:
+            usual = np.broadcast_to(self._of.mean[lane_of][:, None], (w, KNOWN_DAYS, n))
+            past = np.asarray(trace.get("past", usual), np.float64)
+            self._known = np.concatenate([past.swapaxes(0, 1), self._demand])
+            self._start = np.asarray(trace.get("start", self._start), np.int64)
+        self._remember()
+
+    def _remember(self) -> None:
+        """Take up what is known of the demand of a file."""
+        self.past: KnownDemand | None = None
+        if self.parameters.demand_data is not None:
+            self.past = KnownDemand(self._known, self._start, self._of.mean[self.lane_of])
+            self._forecast(self.past)
+
+    def _forecast(self, past: KnownDemand) -> None:
+        """Let stores forecast from the last days, those before the episode included.
+
+        A forecast is at least a tenth of the store's own level: what is ordered is a multiple.
+        """
+        mean, std = past.recent(self.day, min(self.parameters.forecast_window, KNOWN_DAYS))
+        self.sites["forecast"] = np.maximum(mean, 0.1 * past.level)
+        self.sites["forecast_std"] = std
+
+    def step(self, actions: NDArray[np.integer[Any]]) -> Outcome:
+        """Move every world by one day; `actions` has shape (num_worlds, N + 2).
+
+        The outcome's reward has the same shape; no world ever terminates.
+
+        Raises
+        ------
+        ValueError
+            If an action is out of range, one is missing, or the horizon is over.
+        """
+        if self.day >= self.parameters.horizon:
+            raise ValueError(f"the horizon of {self.day} days is over: reset")
+        rewards = np.empty((self.num_worlds, self.num_stores + 2))
+        if actions.shape != rewards.shape:
+            raise ValueError(f"actions have shape {actions.shape}, not {rewards.shape}")
+        known, lane_of, taken = self._of, self.lane_of, actions
+        if self._ordered is not None:
+            known, lane_of = known.ordering(self._ordered, lane_of), np.arange(self.num_worlds)
+            taken = actions.copy()
+            taken[:, : self.num_stores] = np.arange(self.num_stores)
+        wrong = step_batch(
+            known.lanes,
+            lane_of,
+            self.sites,
+            self.hubs,
+            self.pipelines,
+            self.inbound,
+            self._window,
+            known.store_grid,
+            known.warehouse_grid,
+            self._demand[self.day],
+            self._works[self.day],
+            *self._law(known, lane_of),
+            self._start,
+            self.day,
+            taken,
+            rewards,
+        )
+        if wrong >= 0:
+            raise ValueError(
+                f"world {wrong} cannot take actions {actions[wrong].tolist()}: there are "
+                f"{self._counts[0]} for a store, {self._counts[1]} for the warehouse and "
+                f"{self._counts[2]} for the supplier, from 0"
+            )
+        self.day += 1
+        self._ordered = None
+        if self.past is not None:
+            self._forecast(self.past)
+            if self.split == "training":  # in days of the store's demand, whatever its size
+                rewards[:, : self.num_stores] /= self.past.level
+        self.rewards = rewards
+        over = np.full(self.num_worlds, self.day >= self.parameters.horizon)
+        return Outcome(self.rewards, np.zeros(self.num_worlds, np.bool_), over)
+
+    def _law(self, known: Constants, lane_of: Whole) -> tuple[Floats, Floats, Whole]:
+        """Return values of the day's demand, their chances, and which of them a world has."""
+        history = self.parameters.history
+        if history is None or not self.expected_reward:
+            return known.points[:, self.day], known.chances[:, self.day], lane_of
+        points = history.law(self._start + self.day, self.lane_of)
+        return points, np.empty((*points.shape[:2], 0)), np.arange(self.num_worlds)
+
+    def order_units(self, quantities: Floats) -> None:
+        """Let the stores order these quantities on the day to come, whatever their actions say.
+
+        For comparison: what rules would earn if any quantity were on offer.
+
+        Parameters
+        ----------
+        quantities : ndarray
+            Shape (num_worlds, N) [units], finite; below 0 as 0.
+
+        Raises
+        ------
+        ValueError
+            If they are not.
+        """
+        if quantities.shape != self.sites.shape or not np.isfinite(quantities).all():
+            raise ValueError(f"quantities must be finite, of shape {self.sites.shape}")
+        self._ordered = np.maximum(quantities, 0.0)
+
+    def observation(self) -> NDArray[np.float32]:
+        """Return what all agents see, shape (num_worlds, observation_size); see `by_tier`."""
+        known, view = self._of, self._of.view
+        mean, season = known.mean[self.lane_of], known.season[self.lane_of, self.day]
+        added = []
+        if view.past and self.past is not None:  # every world has a level and calendar of its own
+            mean, season = self.past.level, self.past.calendar(self.day)[2:].T
+            added.append(self.past.entries(self.day, view.ahead))
+        if known.forecast is not None and self.past is not None:
+            which = (self.lane_of, self.review_gap(), self.sites, self.pipelines)
+            added.append(known.forecast.entries(self.past, self.day, *which))
+        if view.reviews:
+            added.append(self._reviews())
+        rows = view.room(self.num_worlds)
+        observe_batch(
+            view.full,
+            known.lanes,
+            self.lane_of,
+            (self.sites, self.hubs, self.pipelines, self.inbound),
+            known.capacity,
+            mean,
+            season,
+            (view.store_slots, view.warehouse_slots),
+            tuple(view.by_tier(rows).values()),
+        )
+        view.complete(rows, added, self.day / self.parameters.horizon)
+        return rows
+
+    def by_tier(self, observation: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Return each tier's part: shapes (num_worlds, N, size), (num_worlds, size) twice."""
+        return self._of.view.by_tier(observation)
+
+    def store_orders(self) -> Floats:
+        """Return what each action of each store would order now, shape (worlds, N, actions)."""
+        where = (self.sites, self.pipelines, self._start, self.day)
+        orders: Floats = orders_on_offer(self._of.lanes, self.lane_of, *where, self._of.store_grid)
+        return orders
+
+    def review_gap(self) -> NDArray[np.int64]:
+        """Return the days from today to the next day of review after it, shape (num_worlds,)."""
+        weekday = weekday_of(self._start, self.day)
+        gaps: NDArray[np.int64] = self._of.review_gaps[self.lane_of, weekday]
+        return gaps
+
+    def may_order(self) -> NDArray[np.bool_]:
+        """Return whether today is a day of review, shape (num_worlds,)."""
+        days: NDArray[np.int64] = self._of.lanes["review_days"][self.lane_of]
+        today: NDArray[np.bool_] = (days >> weekday_of(self._start, self.day)) % 2 == 1
+        return today
+
+    def _reviews(self) -> Floats:
+        """Return what stores see of their days of review, shape (2, num_worlds, N)."""
+        seen = np.stack([self.may_order(), self.review_gap() / 7.0])
+        return np.broadcast_to(seen[..., None], (2, self.num_worlds, self.num_stores))
+
+    def warehouse_orders(self) -> Floats:
+        """Return what each action of the warehouse would order, shape (num_worlds, actions)."""
+        orders: Floats = self._of.warehouse_grid[self.lane_of]
+        return orders
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return that every action of every agent is valid, shape (num_worlds, sum of actions)."""
+        return np.ones((self.num_worlds, sum(self.num_actions)), np.bool_)
+
+    def reports(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Return the last day's reconciliation, by agent and name, each of shape (num_worlds,)."""
+        return day_reports(self.agents, self.sites, self.hubs, self._of.lanes[self.lane_of])
+
+    def episode_totals(self) -> dict[str, Floats]:
+        """Return sums and means over the current episode, each of shape (num_worlds,).
+
+        ``return`` is the mean of the stores' sums of rewards. The names are those of
+        `envs.supply_chain.metrics`; up to `MOST_NAMED` stores have their own too.
+        """
+        days = max(1, self.day - self.parameters.warmup_days)
+        each = store_returns(self.sites) if self.num_stores <= MOST_NAMED else {}
+        return {
+            "return": self.sites["total_return"].mean(axis=1),
+            "length": np.full(self.num_worlds, float(self.day)),
+            **world_totals(self.sites, self.hubs, days),
+            **extra_totals(self.sites, self._of.lanes, days),
+            **each,
+        }
+
+    def get_state(self) -> dict[str, Any]:
+        """Return everything that the future depends on; arrays are copies."""
+        arrays = {name: getattr(self, name).copy() for name in _STATE}
+        return {
+            "parameters": self.parameters,
+            "next_parameters": self._next,
+            "rng": self.rng.bit_generator.state,
+            "day": self.day,
+            **arrays,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Put back what `get_state` returned.
+
+        Raises
+        ------
+        ValueError
+            If an array is not of the shape that the parameters ask for, or out of range.
+        """
+        self._next = state["parameters"]
+        self._take_parameters()
+        self._begin(self._empty_trace())
+        for name in _STATE:  # the compiled law trusts its arrays
+            if state[name].shape != getattr(self, name).shape:
+                raise ValueError(f"{name} has shape {state[name].shape}")
+        if not 0 <= state["day"] <= self.parameters.horizon:
+            raise ValueError(f"day = {state['day']} is not within the horizon")
+        if not np.isin(state["lane_of"], np.arange(len(self.parameters.sku))).all():
+            raise ValueError("lane_of names no SKU")
+        self._next = state["next_parameters"]
+        self.rng.bit_generator.state = state["rng"]
+        self.day = state["day"]
+        for name in _STATE:
+            setattr(self, name, state[name].copy())
+        self._remember()
+
+
+_STATE = (
+    *("sites", "hubs", "pipelines", "inbound", "rewards", "lane_of"),
+    *("_window", "_demand", "_works", "_known", "_start"),
+)

@@ -1,0 +1,134 @@
+"""What the batch of the supply chain reads of its parameters, as arrays over the SKUs."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demand.forecast import smoothing
+from demand.laws import law_points
+from envs.supply_chain.observation import ForecastEntries, ObservationLayout
+from envs.supply_chain.parameters import SupplyChainParameters
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Constants:
+    """Parameters taken up for the episodes to come.
+
+    Attributes
+    ----------
+    lanes : ndarray
+        Records `envs.supply_chain.dynamics.LANE`, shape (K,).
+    store_grid, warehouse_grid : ndarray
+        What the actions stand for, shape (K, actions).
+    capacity, warehouse_on_hand : ndarray
+        Of the warehouse, shape (K,) [units].
+    mean, initial : ndarray
+        Mean demand and first stock of the stores, shape (K, N) [units/day], [units].
+    review_gaps : ndarray
+        By weekday the days to the next day of review, shape (K, 7).
+    season : ndarray
+        Sine and cosine of every day, shape (K, T + 1, 2).
+    points, chances : ndarray
+        The law of every day's demand, shape (K, T, N, J); J is 0 where nobody asks, and where
+        demand is of a file (`StoreHistory.law`).
+    slots : tuple of int
+        Slots of the pipelines to a store and to the warehouse.
+    view : View
+        What agents see.
+    forecast : SeenForecast or None
+        How stores forecast the demand of a file, where they see that.
+    """
+
+    lanes: NDArray[np.void]
+    store_grid: Floats
+    warehouse_grid: Floats
+    capacity: Floats
+    warehouse_on_hand: Floats
+    mean: Floats
+    initial: Floats
+    review_gaps: NDArray[np.int64]
+    season: Floats
+    points: Floats
+    chances: Floats
+    slots: tuple[int, int]
+    view: ObservationLayout
+    forecast: ForecastEntries | None
+
+    def ordering(self, quantities: Floats, lane_of: NDArray[np.int64]) -> "Constants":
+        """Return constants with a lane per world whose i-th action orders store i's quantity.
+
+        The law of motion stays the same: quantities are a grid that has all stores' orders on it.
+
+        Parameters
+        ----------
+        quantities : ndarray
+            Shape (worlds, N) [units].
+        lane_of : ndarray
+            Each world's lane, shape (worlds,).
+        """
+        lanes = self.lanes[lane_of]
+        lanes["orders_in_units"] = True
+        return replace(
+            self,
+            lanes=lanes,
+            store_grid=quantities,
+            warehouse_grid=self.warehouse_grid[lane_of],
+            points=self.points[lane_of],
+            chances=self.chances[lane_of],
+        )
+
+
+def constants_of(p: SupplyChainParameters, *, expected_reward: bool, time: bool) -> Constants:
+    """Return the constants of parameters; `time` shows agents the share of time passed."""
+    lanes = p.lanes()
+    points = chances = np.empty((len(lanes), p.horizon, p.num_stores, 0))
+    if expected_reward and p.demand_data is None:
+        points, chances = law_points([sku.demand_model for sku in p.sku], *p.demand_moments())
+    view = _view(p, time=time)
+    slots = max(p.supplier_lead_time(lane) for lane in lanes)
+    return Constants(
+        lanes=p.lane_constants(),
+        store_grid=np.array([lane.store.grid for lane in lanes]),
+        warehouse_grid=np.array([lane.warehouse.order_units for lane in lanes]),
+        capacity=np.array([lane.warehouse.capacity for lane in lanes]),
+        warehouse_on_hand=np.array([lane.warehouse.initial_on_hand for lane in lanes]),
+        mean=p.mean_demand(),
+        initial=p.initial_on_hand(),
+        review_gaps=np.array([lane.store.review_gaps for lane in lanes]),
+        season=_season(p),
+        points=points,
+        chances=chances,
+        slots=(max(1, view.store_slots), slots),
+        view=view,
+        forecast=_forecast(p, view),
+    )
+
+
+def _forecast(p: SupplyChainParameters, view: ObservationLayout) -> ForecastEntries | None:
+    if p.history is None or not view.past:
+        return None
+    days = view.store_slots + view.longest_gap
+    return ForecastEntries(smoothing(p.history, days), view.store_slots)
+
+
+def _view(p: SupplyChainParameters, *, time: bool) -> ObservationLayout:
+    lanes, full = p.lanes(), p.observation == "full"
+    return ObservationLayout(
+        num_stores=p.num_stores,
+        full=full,
+        store_slots=max(lane.store.lead_time for lane in lanes),
+        warehouse_slots=max(lane.supplier.lead_time for lane in lanes),
+        past=full and p.demand_data is not None,
+        longest_gap=p.longest_review_gap,
+        time=time,
+    )
+
+
+def _season(p: SupplyChainParameters) -> Any:
+    angle = 2.0 * np.pi * np.arange(p.horizon + 1)
+    periods = np.array([sku.seasonality_period for sku in p.sku])[:, None]
+    return np.stack([np.sin(angle / periods), np.cos(angle / periods)], axis=-1)

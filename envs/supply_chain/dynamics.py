@@ -1,0 +1,401 @@
+"""The law of motion of the supply chain: supplier, warehouse, N stores, one SKU per world.
+
+Written once, for one world and one day; `envs.supply_chain.batch` applies it to a batch. Order of
+events: `supply` (the supplier decides), `allocate` (stores claim, the warehouse ships), the
+warehouse orders, `meet_demand`, reconciliation, and the next morning's receipts.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from demand.calendar import weekday_of
+from envs.supply_chain.order_limits import asked_for, order_placed
+from envs.supply_chain.reward import (
+    WEIGHTS,
+    service_level,
+    store_reward,
+    supplier_reward,
+    warehouse_reward,
+)
+
+Floats = NDArray[np.float64]
+
+LANE = np.dtype(
+    [
+        *WEIGHTS,
+        ("holding_cost", "f8"),
+        ("stockout_cost", "f8"),
+        ("fixed_cost", "f8"),
+        ("excess_threshold", "f8"),
+        ("warehouse_unit_holding_cost", "f8"),
+        ("production_capacity", "f8"),
+        ("demand_std", "f8"),
+        *((name, "f8") for name in ("order_multiple", "least_order", "shelf_capacity")),
+        ("review_days", "i8"),
+        ("store_lead_time", "i8"),
+        ("supplier_lead_time", "i8"),
+        ("forecast_window", "i8"),
+        ("warmup_days", "i8"),
+        ("cost", "?"),
+        ("backlog", "?"),
+        ("orders_in_units", "?"),
+        ("limited", "?"),
+    ],
+    align=True,
+)
+"""Constants of a lane, that is of a SKU: worlds of several SKUs may share a batch.
+
+Bit k of `review_days` is set if stores order on weekday k; `limited` says whether what is asked for
+may differ from what is ordered at all (`envs.supply_chain.order_limits`).
+"""
+
+_TOTALS = (
+    "return",
+    "service_level",
+    "holding_cost",
+    "on_hand_days",
+    "orders",
+    "ordered",
+    "ordered_squared",
+)
+SITE = np.dtype(
+    [
+        (name, "f8")
+        for name in (
+            *("on_hand", "owed", "backorders", "order", "demand", "sales", "left", "service"),
+            *("forecast", "forecast_std"),
+            *(f"total_{name}" for name in _TOTALS),
+            *("total_demand", "total_demand_squared", "total_sales"),
+            *("total_stockout_penalty", "total_excess_inventory"),
+            *("total_owed_days", "total_ordering_cost"),
+        )
+    ]
+)
+"""A store: its state, its last day, and sums over the episode without its warm-up.
+
+`left` is what was on hand after the day's demand, `on_hand` includes the morning's receipts. `owed`
+are units that customers wait for, where unmet demand is backlogged; they are served before the
+day's demand, so that `on_hand` - `owed` is the inventory level, and `sales` are what was left for
+the demand of the day.
+"""
+
+HUB = np.dtype(
+    [
+        (name, "f8")
+        for name in (
+            *("on_hand", "left", "on_desk", "service", "stockouts", "fulfillment", "delayed"),
+            *(f"total_{name}" for name in _TOTALS),
+            *("total_demand", "total_demand_squared", "total_stockouts"),
+            *("supplier_return", "total_fulfillment", "total_delays"),
+        )
+    ]
+)
+"""The warehouse and the supplier of a world; `on_desk` is the order the supplier decides next."""
+
+
+@numba.njit(cache=True)
+def supply(order: float, decision: int, capacity: float, works: bool) -> tuple[float, bool]:
+    """Event 1: return the units that the supplier ships of `order` and whether a day later."""
+    share = 0.8 if decision == 1 else 1.0
+    return (min(share * order, capacity) if works else 0.0), decision == 2
+
+
+@numba.njit(cache=True)
+def allocate(on_hand: float, claims: float) -> float:
+    """Event 2: return the share of every claim that the warehouse ships."""
+    return 1.0 if claims <= on_hand else on_hand / claims
+
+
+@numba.njit(cache=True)
+def meet_demand(on_hand: float, demand: float) -> tuple[float, float]:
+    """Event 4: return units sold and units left; the rest of the demand is lost.
+
+    With a backlog, `on_hand` is the inventory level. Below 0 the units sold are that level too, so
+    that ``demand - sold`` is always what was lost or what is owed now.
+    """
+    sales = min(on_hand, demand)
+    return sales, on_hand - sales
+
+
+@numba.njit(cache=True)
+def receive(pipeline: Floats) -> float:
+    """Event 6: return what arrives this morning and move the pipeline on by a day."""
+    arriving = pipeline[0]
+    for k in range(pipeline.size - 1):
+        pipeline[k] = pipeline[k + 1]
+    pipeline[-1] = 0.0
+    return float(arriving)
+
+
+@numba.njit(cache=True)
+def expected_store_reward(
+    c: Any, on_hand: float, points: Floats, chances: Floats
+) -> tuple[float, float, float]:
+    """Return the reward, the service level and the chance of a stockout before demand is known.
+
+    Parameters
+    ----------
+    c : record
+        A `LANE`.
+    on_hand : float
+        Units before demand; less what is owed.
+    points : ndarray
+        Values that stand for the law of the day's demand.
+    chances : ndarray
+        Their probabilities times their number; empty where they are equally likely.
+    """
+    reward, service, stockout = 0.0, 0.0, 0.0
+    for j in range(points.size):
+        weight = chances[j] if chances.size else 1.0
+        sales, left = meet_demand(on_hand, points[j])
+        reward += weight * store_reward(c, left, sales, points[j])
+        service += weight * service_level(sales, points[j])
+        stockout += weight * (max(sales, 0.0) < points[j])
+    return reward / points.size, service / points.size, stockout / points.size
+
+
+@numba.njit(cache=True)
+def forecast(window: Floats, observed: int, default: float, default_std: float) -> Any:
+    """Return mean and standard deviation of the last `observed` days' demand.
+
+    With no day observed the mean, and with fewer than 2 the deviation, is the default.
+    """
+    if observed == 0:
+        return default, default_std
+    mean = window[:observed].mean()
+    if observed < 2:
+        return mean, default_std
+    return mean, np.sqrt(np.mean((window[:observed] - mean) ** 2))
+
+
+@numba.njit(cache=True)
+def _close_store_day(
+    c: Any,
+    s: Any,
+    window: Floats,
+    day: int,
+    demand: float,
+    points: Floats,
+    chances: Floats,
+    reward: Floats,
+    i: int,
+) -> tuple[float, float]:
+    """Events 4 and 5 of a store; return the service level and stockout that the hub is told."""
+    before = s.on_hand - s.owed
+    s.demand = demand
+    sold, s.left = meet_demand(before, demand)
+    short = demand - sold
+    s.sales, s.on_hand, s.owed = max(sold, 0.0), s.left, short if c.backlog else 0.0
+    s.service = service_level(s.sales, demand)
+    ordering = c.fixed_cost if s.order > 0.0 else 0.0
+    spent = ordering if c.cost else 0.0
+    realised = store_reward(c, s.on_hand, sold, demand) - spent
+    told = s.service, 1.0 if s.sales < demand else 0.0
+    reward[i] = realised
+    if points.size:
+        expected, service, stockout = expected_store_reward(c, before, points, chances)
+        reward[i], told = expected - spent, (service, stockout)
+    if day >= c.warmup_days:
+        s["total_return"] += realised
+        s.total_service_level += s.service
+        s.total_holding_cost += c.holding_cost * s.on_hand
+        s.total_on_hand_days += s.on_hand
+        s.total_orders += s.order > 0.0
+        s.total_ordered += s.order
+        s.total_ordered_squared += s.order * s.order
+        s.total_demand += demand
+        s.total_demand_squared += demand * demand
+        s.total_sales += s.sales
+        s.total_stockout_penalty += c.stockout_cost * short
+        s.total_excess_inventory += max(0.0, s.on_hand - c.excess_threshold)
+        s.total_owed_days += s.owed
+        s.total_ordering_cost += ordering
+    else:
+        reward[i] = 0.0
+    size = min(day + 1, c.forecast_window)
+    window[day % c.forecast_window] = demand
+    s.forecast, s.forecast_std = forecast(window, size, 0.0, c.demand_std)
+    return told
+
+
+@numba.njit(cache=True)
+def _close_hub_day(
+    c: Any, hub: Any, day: int, demand: float, told: tuple[float, float], rewards: Floats
+) -> None:
+    """Event 5 of the warehouse and of the supplier."""
+    n = rewards.size - 2
+    hub.left = hub.on_hand
+    finite = 0.0 if np.isinf(hub.left) else hub.left  # a warehouse that is never short is free
+    holding = c.warehouse_unit_holding_cost * finite
+    realised = warehouse_reward(c, hub.service, holding, hub.stockouts)
+    supplier = supplier_reward(c, hub.fulfillment, hub.delayed)
+    rewards[n] = warehouse_reward(c, told[0], holding, told[1])
+    rewards[n + 1] = supplier
+    if day < c.warmup_days:
+        rewards[n] = rewards[n + 1] = 0.0
+        return
+    hub["total_return"] += realised
+    hub.total_service_level += hub.service
+    hub.total_holding_cost += holding
+    hub.total_on_hand_days += finite
+    hub.total_orders += hub.on_desk > 0.0
+    hub.total_ordered += hub.on_desk
+    hub.total_ordered_squared += hub.on_desk * hub.on_desk
+    hub.total_demand += demand
+    hub.total_demand_squared += demand * demand
+    hub.total_stockouts += hub.stockouts
+    hub.supplier_return += supplier
+    hub.total_fulfillment += hub.fulfillment
+    hub.total_delays += hub.delayed
+
+
+@numba.njit(cache=True)
+def _supply_warehouse(c: Any, hub: Any, pipeline: Floats, decision: int, works: bool) -> None:
+    """Event 1 in the state: decide on the order on the desk."""
+    shipped, late = supply(hub.on_desk, decision, c.production_capacity, works)
+    hub.fulfillment = shipped / hub.on_desk if hub.on_desk > 0.0 else 1.0
+    hub.delayed = 1.0 if late and hub.on_desk > 0.0 else 0.0
+    # placed yesterday: one of its days of lead time has passed, and slot 0 arrives tomorrow
+    pipeline[c.supplier_lead_time - 2 + late] += shipped
+
+
+@numba.njit(cache=True)
+def _ship_to_stores(
+    c: Any, hub: Any, sites: Any, pipelines: Floats, grid: Floats, actions: Any, weekday: int
+) -> None:
+    """Event 2 in the state: orders, claims and shipments of all stores."""
+    claims = 0.0
+    for i in range(sites.size):
+        s = sites[i]
+        s.order = asked_for(c, grid[actions[i]], s.forecast)
+        if c.limited:
+            s.order = order_placed(c, s.order, s, pipelines[i], weekday)
+        s.backorders += s.order
+        claims += s.backorders
+    share = allocate(hub.on_hand, claims)
+    hub.on_hand = hub.on_hand - claims if share == 1.0 else 0.0
+    for i in range(sites.size):
+        s = sites[i]
+        shipped = share * s.backorders
+        s.backorders = s.backorders - shipped if share < 1.0 else 0.0
+        if c.store_lead_time == 0:
+            s.on_hand += shipped
+        else:
+            pipelines[i, c.store_lead_time - 1] += shipped
+
+
+@numba.njit(cache=True)
+def step_world(
+    c: Any,
+    sites: Any,
+    hub: Any,
+    pipelines: Floats,
+    inbound: Floats,
+    window: Floats,
+    store_grid: Floats,
+    warehouse_grid: Floats,
+    demand: Floats,
+    works: bool,
+    points: Floats,
+    chances: Floats,
+    day: int,
+    weekday: int,
+    actions: Any,
+    rewards: Floats,
+) -> None:
+    """Move one world by one day, in place.
+
+    Parameters
+    ----------
+    c, sites, hub : records
+        `LANE`; `SITE` of shape (N,); `HUB`.
+    pipelines, inbound : ndarray
+        What is under way to the stores, shape (N, slots), and to the warehouse, shape (slots,);
+        slot 0 arrives next.
+    window : ndarray
+        Demand of the last days, shape (N, forecast_window), in no order.
+    store_grid, warehouse_grid : ndarray
+        Quantities that the actions stand for.
+    demand, works : ndarray, bool
+        Demand of the day, shape (N,), and whether the supplier worked the day before.
+    points, chances : ndarray
+        Shape (N, J): if J > 0, rewards are expectations over these values of demand, as in
+        `expected_store_reward`.
+    day, weekday : int
+        From 0; Monday is 0.
+    actions, rewards : ndarray
+        Shape (N + 2,): stores, warehouse, supplier.
+    """
+    n = sites.size
+    _supply_warehouse(c, hub, inbound, actions[n + 1], works)
+    _ship_to_stores(c, hub, sites, pipelines, store_grid, actions, weekday)
+    hub.on_desk = warehouse_grid[actions[n]]
+    total, service, stockouts, told_service, told_stockouts = 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(n):
+        s = sites[i]
+        told = _close_store_day(c, s, window[i], day, demand[i], points[i], chances[i], rewards, i)
+        total += demand[i]
+        service += s.service
+        stockouts += s.sales < demand[i]
+        told_service += told[0]
+        told_stockouts += told[1]
+    hub.service, hub.stockouts = service / n, stockouts
+    _close_hub_day(c, hub, day, total, (told_service / n, told_stockouts), rewards)
+    for i in range(n):
+        if pipelines.shape[1]:
+            sites[i].on_hand += receive(pipelines[i])
+    hub.on_hand += receive(inbound)
+
+
+@numba.njit(cache=True)
+def step_batch(
+    lanes: Any,
+    lane_of: NDArray[np.int64],
+    sites: Any,
+    hubs: Any,
+    pipelines: Floats,
+    inbound: Floats,
+    window: Floats,
+    store_grid: Floats,
+    warehouse_grid: Floats,
+    demand: Floats,
+    works: NDArray[np.bool_],
+    points: Floats,
+    chances: Floats,
+    law_of: NDArray[np.int64],
+    start: NDArray[np.int64],
+    day: int,
+    actions: NDArray[np.integer[Any]],
+    rewards: Floats,
+) -> int:
+    """Move all worlds by one day; return -1, or the first world with an action out of range."""
+    n = sites.shape[1]
+    for w in range(hubs.size):
+        for a in range(n + 2):
+            levels = store_grid.shape[1] if a < n else warehouse_grid.shape[1]
+            if not 0 <= actions[w, a] < (3 if a == n + 1 else levels):
+                return w
+    for w in range(hubs.size):
+        k = lane_of[w]
+        step_world(
+            lanes[k],
+            sites[w],
+            hubs[w],
+            pipelines[w],
+            inbound[w],
+            window[w],
+            store_grid[k],
+            warehouse_grid[k],
+            demand[w],
+            works[w],
+            points[law_of[w]],
+            chances[law_of[w]],
+            day,
+            weekday_of(start[w], day),
+            actions[w],
+            rewards[w],
+        )
+    return -1

@@ -1,0 +1,184 @@
+"""The rows of the supply chain's observation: which entries each agent has, and where."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demand.forecast import Smoothing
+from demand.history import KnownDemand, entry_names
+from envs.supply_chain.observation_kernels import COMPACT, full_names
+from envs.supply_chain.order_limits import store_positions
+
+Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
+MAX_SHORTAGE = 10.0
+"""What is missing is shown as at most so many of the units of an order, either way."""
+
+FORECAST_ENTRIES = (
+    "forecast until the next order arrives",
+    "deviation around the smoothed level",
+    "smoothed level",
+    "forecast less inventory position",
+    "the same in shares of an order's unit",
+)
+"""Amounts are over the store's own level; an order's unit is the mean of the last days."""
+
+
+@dataclass(frozen=True)
+class ForecastEntries:
+    """A morning's forecast as entries of an observation.
+
+    Attributes
+    ----------
+    smoothing : Smoothing
+        The forecast.
+    lead_time : int
+        The stores' (L).
+    """
+
+    smoothing: Smoothing
+    lead_time: int
+
+    def entries(
+        self, past: KnownDemand, day: int, sku: Whole, gap: Whole, sites: Any, pipelines: Floats
+    ) -> Floats:
+        """Return `FORECAST_ENTRIES`, shape (entries, worlds, N).
+
+        Parameters
+        ----------
+        past, day
+            What is known of the demand, and the day of the episode.
+        sku, gap : ndarray
+            Each world's SKU, and its days to the next day of review, shape (worlds,).
+        sites, pipelines : ndarray
+            As in `envs.supply_chain.dynamics.step_batch`.
+        """
+        level, deviation = self.smoothing.fit(past, day, sku)
+        coming = level * self.smoothing.coming(past, day, self.lead_time + gap, sku)
+        missing = coming - store_positions(sites, pipelines)
+        entries = np.empty((len(FORECAST_ENTRIES), *level.shape))
+        np.divide((coming, deviation, level, missing), past.level, out=entries[:4])
+        np.clip(missing / sites["forecast"], -MAX_SHORTAGE, MAX_SHORTAGE, out=entries[4])
+        return entries
+
+
+Tier = Literal["store", "warehouse", "supplier"]
+TIERS: tuple[Tier, ...] = ("store", "warehouse", "supplier")
+REVIEW_ENTRIES = ("may order today", "weeks to the next review")
+
+
+@dataclass(frozen=True)
+class ObservationLayout:
+    """Entries of the observation of all agents of a world.
+
+    Attributes
+    ----------
+    num_stores : int
+        Number of stores (N).
+    full : bool
+        Whether the full observation is shown, not the compact one.
+    store_slots, warehouse_slots : int
+        Mornings to come that the full one shows one by one.
+    past : bool
+        Whether stores see the demand of a file (`demand.history`) and a forecast of it
+        (`envs.supply_chain.observation`).
+    longest_gap : int
+        Most days from one day of review to the next; if it is not 1, stores see in the full
+        observation whether they may order today, and when the next time.
+    time : bool
+        Whether the share of the episode that has passed is appended for every agent.
+    """
+
+    num_stores: int
+    full: bool
+    store_slots: int
+    warehouse_slots: int
+    past: bool
+    longest_gap: int
+    time: bool
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Agents in the order of their entries: stores, warehouse, supplier."""
+        return (*(f"store_{i + 1}" for i in range(self.num_stores)), "warehouse", "supplier")
+
+    @cached_property
+    def plain(self) -> dict[str, tuple[str, ...]]:
+        """Entries that `envs.supply_chain.observation_kernels` writes, by tier."""
+        return full_names(self.store_slots, self.warehouse_slots) if self.full else COMPACT
+
+    @cached_property
+    def added(self) -> tuple[str, ...]:
+        """Entries of a store that are appended to those."""
+        known = (*entry_names(self.ahead), *FORECAST_ENTRIES) if self.past else ()
+        return (*known, *(REVIEW_ENTRIES if self.reviews else ()))
+
+    @property
+    def reviews(self) -> bool:
+        """Whether stores see their days of review."""
+        return self.full and self.longest_gap > 1
+
+    @property
+    def ahead(self) -> int:
+        """Coming days whose demand in earlier weeks is shown: those that an order is for.
+
+        A day more, and no further than a week where only the days of review ask for it.
+        """
+        usual = self.store_slots + 2
+        return usual if self.longest_gap == 1 else max(usual, min(usual + self.longest_gap - 1, 7))
+
+    @cached_property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Entries of one agent's observation, by tier."""
+        time = ("time passed",) if self.time else ()
+        added = {"store": self.added}
+        return {tier: (*self.plain[tier], *added.get(tier, ()), *time) for tier in TIERS}
+
+    def size(self, names: dict[str, tuple[str, ...]]) -> int:
+        """Return the length of a row of all agents with entries `names`."""
+        return sum(len(names[tier]) * (self.num_stores if tier == "store" else 1) for tier in TIERS)
+
+    def room(self, num_worlds: int) -> NDArray[np.float32]:
+        """Return rows of zeros."""
+        return np.zeros((num_worlds, self.size(self.names)), np.float32)
+
+    def complete(
+        self, rows: NDArray[np.float32], added: Sequence[NDArray[Any]], share: float
+    ) -> None:
+        """Write into rows what `envs.supply_chain.observation_kernels` does not.
+
+        Parameters
+        ----------
+        rows : ndarray
+            As `room` gives them.
+        added : sequence of ndarray
+            What stores see besides, in the order of `added`, shape (entries, worlds, N) each.
+        share : float
+            Of the episode that has passed.
+        """
+        tiers = self.by_tier(rows)
+        at = len(self.plain["store"])
+        for part in added:
+            tiers["store"][..., at : at + len(part)] = np.moveaxis(part, 0, -1)
+            at += len(part)
+        if self.time:
+            for part in tiers.values():
+                part[..., -1] = share
+
+    def by_tier(self, observation: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Return each tier's part of rows, shapes (worlds, N, size) and twice (worlds, size).
+
+        They are views: what is written into them is written into the rows.
+        """
+        sizes = [len(self.names[tier]) for tier in TIERS]
+        stores = observation[:, : self.num_stores * sizes[0]]
+        rest = observation[:, self.num_stores * sizes[0] :]
+        return {
+            "store": stores.reshape(len(observation), self.num_stores, sizes[0]),
+            "warehouse": rest[:, : sizes[1]],
+            "supplier": rest[:, sizes[1] :],
+        }

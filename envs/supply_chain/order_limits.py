@@ -1,0 +1,153 @@
+"""What becomes of the order that a store asks for: the days, packs, minimum and room it must fit.
+
+Part of the one law of motion (`envs.supply_chain.dynamics`).
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from demand.calendar import weekday_of
+
+Floats = NDArray[np.float64]
+
+
+@numba.njit(cache=True)
+def inventory_position(s: Any, pipeline: Floats) -> float:
+    """Return on hand less what customers wait for, plus what is under way and owed to the store.
+
+    Parameters
+    ----------
+    s : record
+        An `envs.supply_chain.dynamics.SITE`.
+    pipeline : ndarray
+        What is under way to it [units].
+    """
+    under_way = 0.0
+    for k in range(pipeline.size):
+        under_way += pipeline[k]
+    return float(s.on_hand - s.owed + under_way + s.backorders)
+
+
+@numba.njit(cache=True)
+def store_positions(sites: Any, pipelines: Floats) -> Floats:
+    """Return every store's `inventory_position`, shape (worlds, N) [units].
+
+    Parameters
+    ----------
+    sites : ndarray
+        Records `envs.supply_chain.dynamics.SITE`, shape (worlds, N).
+    pipelines : ndarray
+        Shape (worlds, N, slots) [units].
+    """
+    positions = np.empty(sites.shape)
+    for w in range(sites.shape[0]):
+        for i in range(sites.shape[1]):
+            positions[w, i] = inventory_position(sites[w, i], pipelines[w, i])
+    return positions
+
+
+@numba.njit(cache=True)
+def days_to_review(c: Any, weekday: int) -> int:
+    """Return how many days after a weekday the next day of review is."""
+    gap = 1
+    while not (c.review_days >> (weekday + gap) % 7) & 1:
+        gap += 1
+    return gap
+
+
+@numba.njit(cache=True)
+def asked_for(c: Any, choice: float, forecast: float) -> float:
+    """Return the units that a choice asks for: units, or so many times the forecast of a day."""
+    return choice * (1.0 if c.orders_in_units else forecast)
+
+
+@numba.njit(cache=True)
+def nearest_order(c: Any, asked: float) -> float:
+    """Return the quantity nearest to what is asked of those the supply accepts, ties to the larger.
+
+    These are nothing, and from the minimum on all multiples of a pack (all quantities without one).
+    So less than half of the least order is none, and more than that is the least order.
+    """
+    unit, least = c.order_multiple, c.least_order
+    order = unit * np.floor(asked / unit + 0.5) if unit > 0.0 else asked
+    if order < least:
+        order = least if 2.0 * asked >= least else 0.0
+    return float(order)
+
+
+@numba.njit(cache=True)
+def order_placed(c: Any, asked: float, s: Any, pipeline: Floats, weekday: int) -> float:
+    """Return what a store with limits orders that asks for `asked` units.
+
+    Nothing on a day without review. On others it is the `nearest_order`, or the largest quantity
+    accepted that leaves its inventory position within the capacity of its shelf. Multiples of a
+    day's forecast are of all days until the next review.
+
+    Parameters
+    ----------
+    c, s : records
+        `envs.supply_chain.dynamics.LANE` and `SITE`.
+    asked : float
+        As `asked_for`, at least 0 [units].
+    pipeline : ndarray
+        What is under way to the store [units].
+    weekday : int
+        Monday 0.
+    """
+    if not (c.review_days >> weekday) & 1:
+        return 0.0
+    if not c.orders_in_units:
+        asked *= days_to_review(c, weekday)
+    order = nearest_order(c, asked)
+    if np.isinf(c.shelf_capacity):
+        return order
+    room = max(c.shelf_capacity - inventory_position(s, pipeline), 0.0)
+    if order > room:
+        unit = c.order_multiple
+        order = unit * np.floor(room / unit + 1e-9) if unit > 0.0 else room
+        order = order if order >= c.least_order else 0.0
+    return float(order)
+
+
+@numba.njit(cache=True)
+def orders_on_offer(
+    lanes: Any,
+    lane_of: NDArray[np.int64],
+    sites: Any,
+    pipelines: Floats,
+    start: NDArray[np.int64],
+    day: int,
+    grid: Floats,
+) -> Floats:
+    """Return what every choice of `grid`, shape (lanes, choices), would order at every store.
+
+    Returns
+    -------
+    ndarray
+        Shape (worlds, N, choices) [units].
+    """
+    orders = np.empty((*sites.shape, grid.shape[1]))
+    for w in range(sites.shape[0]):
+        c, choices, weekday = lanes[lane_of[w]], grid[lane_of[w]], weekday_of(start[w], day)
+        for i in range(sites.shape[1]):
+            s = sites[w, i]
+            for a in range(choices.size):
+                order = asked_for(c, choices[a], s.forecast)
+                if c.limited:
+                    order = order_placed(c, order, s, pipelines[w, i], weekday)
+                orders[w, i, a] = order
+    return orders
+
+
+def review_gaps(review_days: tuple[int, ...]) -> tuple[int, ...]:
+    """Return by weekday how many days later the next day of review is.
+
+    >>> review_gaps((0, 3))  # Monday and Thursday
+    (3, 2, 1, 4, 3, 2, 1)
+    """
+    return tuple(
+        next(gap for gap in range(1, 8) if (day + gap) % 7 in review_days) for day in range(7)
+    )

@@ -1,0 +1,370 @@
+"""Parameters of the supply chain, validated; defaults of the warehouse grow with its stores."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from common.errors import FrozenModel, InputError, validated
+from common.random_streams import Split
+from demand.calendar import WEEKDAYS
+from demand.history import StoreDemand, StoreHistory, store_history
+from demand.laws import check_law, seasonal_mean
+from envs.supply_chain.dynamics import LANE
+from envs.supply_chain.reward import RewardWeights
+from envs.supply_chain.sites import (
+    SCENARIOS,
+    Lane,
+    ScenarioName,
+    SkuParameters,
+    StoreParameters,
+    StoreSite,
+    SupplierParameters,
+    WarehouseParameters,
+)
+
+
+def with_file(values: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters with what a demand file says, and defaults that suit it.
+
+    Raises
+    ------
+    ValueError
+        If something is given that the file says.
+    """
+    given = values["demand_data"]
+    source = given if isinstance(given, StoreDemand) else None
+    if source is None:
+        source = validated(StoreDemand, given if isinstance(given, Mapping) else {}, "demand_data")
+    history = store_history(source)
+    names, base = history.table.stores, history.mean.mean(axis=0)
+    sites = values.get("stores", len(names))
+    if not is_list(sites):
+        if sites != len(names):
+            raise ValueError(
+                f"stores = {sites}: {history.table.name} has {len(names)}; leave it out"
+            )
+        sites = [
+            {"demand_multiplier": m / base.mean(), "initial_on_hand": source.initial_days * m}
+            for m in base.tolist()
+        ]
+    if len(sites) != len(names):
+        raise ValueError(f"stores: {history.table.name} has {len(names)}, not {len(sites)}")
+    sku = values.get("sku", {})
+    if is_list(sku) and len(sku) > 1:
+        raise ValueError(
+            f"sku has {len(sku)} entries: {history.table.name} says which products there are, and "
+            "one entry holds for all of them"
+        )
+    own = sku[0] if is_list(sku) and sku else sku
+    own = own.model_dump() if isinstance(own, SkuParameters) else own
+    kept = ("store", "warehouse", "supplier")
+    own = {name: own[name] for name in kept if isinstance(own, Mapping) and name in own}
+    skus = [
+        {**own, "base_demand": m, "demand_std": s, "demand_model": "empirical"}
+        for m, s in zip(
+            history.mean.mean(axis=1).tolist(), history.std.mean(axis=1).tolist(), strict=True
+        )
+    ]
+    filled = {**values, "demand_data": source, "stores": sites, "sku": skus}
+    defaults = {
+        "warehouse": {"initial_on_hand": np.inf},
+        "store": {"excess_threshold": float(f"{10 * history.mean.mean():.3g}")},
+    }
+    for name, default in defaults.items():
+        if isinstance(filled.get(name, {}), Mapping):
+            filled[name] = {**default, **filled.get(name, {})}
+    return filled
+
+
+def is_list(value: Any) -> bool:
+    """Return whether a value has one entry per store, or per product."""
+    return isinstance(value, list | tuple)
+
+
+MAX_STORES = 10_000
+MAX_STORE_DAYS = 20_000_000
+"""Products times stores times days, each of which has a law of demand of its own."""
+
+DEFAULT_SITES = ((1.0, 500.0), (1.2, 600.0), (1.5, 750.0))
+_SCALED = ("initial_on_hand", "capacity", "reorder_point", "order_up_to_level")
+
+
+class SupplyChainParameters(FrozenModel):
+    """Parameters of supplier, warehouse and N stores.
+
+    Defaults of the warehouse and of the supplier's production capacity are those of three stores,
+    times N/3. `stores` is a number, or a list of what differs between them; a number repeats the
+    three default stores. `sku` is one product or a list of products.
+
+    With `demand_data`, demand comes from a file: its stores and SKUs are those of the problem, each
+    with the mean of its training days for scale. By default the warehouse is never short then (the
+    file does not tell of one), stores begin with `StoreDemand.initial_days` of their demand, and
+    stock beyond 10 days of the mean demand is excess.
+    """
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
+    stores: tuple[StoreSite, ...]
+    horizon: Annotated[int, Field(ge=1, le=100_000)] = 30
+    warmup_days: Annotated[int, Field(ge=0, le=100_000)] = 0
+    forecast_window: Annotated[int, Field(ge=1, le=1000)] = 7
+    observation: Literal["compact", "full"] = "compact"
+    objective: Literal["reconciliation", "cost"] = "reconciliation"
+    scenario: ScenarioName = "normal"
+    sku: tuple[SkuParameters, ...] = (SkuParameters(),)
+    store: StoreParameters = StoreParameters()
+    warehouse: WarehouseParameters = WarehouseParameters()
+    supplier: SupplierParameters = SupplierParameters()
+    weights: RewardWeights = RewardWeights()
+    demand_data: StoreDemand | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: Any) -> Any:
+        """Put in the defaults that depend on the number of stores and on the scenario."""
+        if not isinstance(values, Mapping):
+            return values
+        filled = dict(values)
+        if filled.get("demand_data") is not None:
+            filled = with_file(filled)
+        filled.setdefault("stores", 3)
+        stores = filled["stores"]
+        count = stores if isinstance(stores, int) else len(stores) if is_list(stores) else 3
+        scale = min(max(count, 1), MAX_STORES) / 3
+        own = filled.get("warehouse", {})
+        if isinstance(own, Mapping):
+            fields = WarehouseParameters.model_fields
+            grid = tuple(units * scale for units in fields["order_units"].default)
+            scaled = {name: fields[name].default * scale for name in _SCALED}
+            filled["warehouse"] = {**scaled, "order_units": grid, **own}
+        own = filled.get("supplier", {})
+        if isinstance(own, Mapping):
+            capacity = SupplierParameters.model_fields["production_capacity"].default * scale
+            filled["supplier"] = {"production_capacity": capacity, **own}
+        for name, scenario in SCENARIOS.items():
+            if filled.get("scenario") == name and scenario.horizon is not None:
+                filled.setdefault("horizon", scenario.horizon)
+        return filled
+
+    @field_validator("stores", mode="before")
+    @classmethod
+    def _repeat(cls, value: Any) -> Any:
+        if is_list(value) and 1 <= len(value) <= MAX_STORES:
+            return value
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_STORES:
+            raise ValueError(f"must be a number from 1 to {MAX_STORES}, or a list of stores")
+        sites = [DEFAULT_SITES[i % len(DEFAULT_SITES)] for i in range(value)]
+        return [{"demand_multiplier": m, "initial_on_hand": x} for m, x in sites]
+
+    @field_validator("sku", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return value if is_list(value) else [value]
+
+    @model_validator(mode="after")
+    def _check(self) -> "SupplyChainParameters":
+        if not self.sku:
+            raise ValueError("sku must name at least one product")
+        if any((s.demand_model == "empirical") != bool(self.demand_data) for s in self.sku):
+            raise ValueError("demand_model = empirical and demand_data need one another")
+        if self.demand_data and self.scenario != "normal":
+            raise ValueError(f"scenario = {self.scenario}: demand of a file is as it was")
+        if self.warmup_days >= self.horizon:
+            raise ValueError(
+                f"warmup_days = {self.warmup_days}: must be less than the horizon, {self.horizon}"
+            )
+        if len(self.sku) * self.horizon * self.num_stores > MAX_STORE_DAYS:
+            raise ValueError(
+                f"{self.num_stores:,} stores, {self.horizon:,} days and {len(self.sku):,} products "
+                f"are too many together: at most {MAX_STORE_DAYS:,} as a product"
+            )
+        lanes = self.lanes()
+        sizes = {(len(lane.store.grid), len(lane.warehouse.order_units)) for lane in lanes}
+        if len(sizes) > 1:
+            raise ValueError("all SKUs need order grids of the same lengths")
+        means, stds = self.demand_moments()
+        for lane, mean, std in zip(lanes, means, stds, strict=True):
+            check_law(lane.sku.demand_model, mean, std)
+        return self
+
+    @property
+    def num_stores(self) -> int:
+        """Number of stores (N)."""
+        return len(self.stores)
+
+    @property
+    def max_steps(self) -> int:
+        """Steps of an episode: one per day."""
+        return self.horizon
+
+    def lanes(self) -> tuple[Lane, ...]:
+        """Return every SKU with its own parameters in full."""
+        return self.lanes_in_full
+
+    @cached_property
+    def lanes_in_full(self) -> tuple[Lane, ...]:
+        """What `lanes` returns, made once: a file may hold thousands of SKUs."""
+        return tuple(
+            Lane(
+                sku=sku,
+                store=_merged(self.store, sku.store, f"sku.{k}.store"),
+                warehouse=_merged(self.warehouse, sku.warehouse, f"sku.{k}.warehouse"),
+                supplier=_merged(self.supplier, sku.supplier, f"sku.{k}.supplier"),
+            )
+            for k, sku in enumerate(self.sku)
+        )
+
+    def supplier_lead_time(self, lane: Lane) -> int:
+        """Return the days from a warehouse's order to its arrival, scenario included."""
+        return lane.supplier.lead_time + SCENARIOS[self.scenario].extra_lead_time
+
+    @model_serializer(mode="wrap")
+    def _without_what_the_file_says(self, handler: SerializerFunctionWrapHandler) -> Any:
+        values = handler(self)
+        if self.demand_data is None:
+            values.pop("demand_data", None)
+        elif "sku" in values:
+            own = values["sku"][0]
+            values["sku"] = [{name: own[name] for name in ("store", "warehouse", "supplier")}]
+        return values
+
+    @property
+    def law_is_known(self) -> bool:
+        """Whether rewards can be expected over the law of the day's demand in training."""
+        return self.demand_data is None or self.demand_data.augment == "bootstrap"
+
+    @property
+    def history(self) -> StoreHistory | None:
+        """The demand of the file, where there is one."""
+        return store_history(self.demand_data) if self.demand_data else None
+
+    def demand_law(self, split: Split) -> range:
+        """Return the days of the file that `split` plays.
+
+        Raises
+        ------
+        InputError
+            If there is no file.
+        """
+        if self.history is None:
+            raise InputError("demand_law: demand comes from no file; set demand_data")
+        starts = self.history.starts(split, self.horizon)
+        return range(starts.start, starts.stop + self.horizon - 1)
+
+    def initial_on_hand(self) -> NDArray[np.float64]:
+        """Return the stores' stock in the first morning, shape (lanes, N) [units]."""
+        given = np.array([site.initial_on_hand for site in self.stores])
+        if self.history is None:
+            return np.tile(given, (len(self.sku), 1))
+        mean = self.history.mean  # stores say what they hold of an average SKU
+        share: NDArray[np.float64] = given * mean / mean.mean(axis=0)
+        return share
+
+    def mean_demand(self) -> NDArray[np.float64]:
+        """Return each store's demand without season, shape (lanes, N) [units/day]."""
+        if self.history is not None:
+            return self.history.mean.copy()
+        sizes = np.array([site.demand_multiplier for site in self.stores])
+        return np.stack([sku.base_demand * sizes for sku in self.sku])
+
+    def demand_moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean and standard deviation of each day's demand, shape (lanes, T, N) each."""
+        if self.history is not None:
+            shape = (len(self.sku), self.horizon, self.num_stores)
+            both = (self.history.mean, self.history.std)
+            return tuple(np.broadcast_to(x[:, None], shape).copy() for x in both)  # type: ignore[return-value]
+        scenario = SCENARIOS[self.scenario]
+        factor = scenario.demand_factor(self.horizon)[:, None]
+        means, stds = [], []
+        for sku, base in zip(self.sku, self.mean_demand(), strict=True):
+            amplitude = scenario.seasonality_amplitude
+            amplitude = sku.seasonality_amplitude if amplitude is None else amplitude
+            season = seasonal_mean(1.0, amplitude, sku.seasonality_period, self.horizon)
+            means.append(factor * season[:, None] * base)
+            stds.append(factor * sku.demand_std * scenario.std_factor * np.ones_like(means[-1]))
+        return np.stack(means), np.stack(stds)
+
+    @property
+    def backlog(self) -> bool:
+        """Whether customers of any SKU wait for what is not there."""
+        return any(lane.store.unmet_demand == "backlog" for lane in self.lanes())
+
+    @property
+    def limited(self) -> bool:
+        """Whether stores of any SKU may not order what they ask for."""
+        return any(lane.store.limited for lane in self.lanes())
+
+    @property
+    def longest_review_gap(self) -> int:
+        """Most days from one day of review to the next."""
+        return max(max(lane.store.review_gaps) for lane in self.lanes())
+
+    def lane_constants(self) -> NDArray[np.void]:
+        """Return what the law of motion reads, one `LANE` record per SKU."""
+        records = np.zeros(len(self.sku), LANE)
+        for record, lane in zip(records, self.lanes(), strict=True):
+            for tier in ("store", "warehouse", "supplier"):
+                for name, weight in getattr(self.weights, tier).model_dump().items():
+                    record[f"{tier}_{name}"] = weight
+            record["holding_cost"] = lane.store.holding_cost
+            record["stockout_cost"] = lane.store.stockout_cost
+            record["fixed_cost"] = lane.store.fixed_cost
+            record["backlog"] = lane.store.unmet_demand == "backlog"
+            record["excess_threshold"] = lane.store.excess_threshold
+            record["order_multiple"] = lane.store.order_multiple or 0.0
+            record["least_order"] = lane.store.least_order
+            record["shelf_capacity"] = lane.store.shelf_capacity
+            record["review_days"] = sum(1 << WEEKDAYS.index(d) for d in lane.store.review_days)
+            record["limited"] = lane.store.limited
+            record["warehouse_unit_holding_cost"] = lane.warehouse.holding_cost
+            record["production_capacity"] = lane.supplier.production_capacity
+            factor = SCENARIOS[self.scenario].std_factor
+            record["demand_std"] = lane.sku.demand_std * factor
+            record["store_lead_time"] = lane.store.lead_time
+            record["supplier_lead_time"] = self.supplier_lead_time(lane)
+            record["forecast_window"] = self.forecast_window
+            record["warmup_days"] = self.warmup_days
+            record["cost"] = self.objective == "cost"
+            record["orders_in_units"] = lane.store.order_units is not None
+        return records
+
+    def check_stage(self, stage: "SupplyChainParameters") -> None:
+        """Make sure that worlds of these parameters can go on with those of `stage`.
+
+        Raises
+        ------
+        InputError
+            If the number of stores or SKUs, the observation, or the actions differ.
+        """
+        same: dict[str, Callable[[SupplyChainParameters], Any]] = {
+            "the number of stores": lambda p: p.num_stores,
+            "the number of SKUs": lambda p: len(p.sku),
+            "observation": lambda p: p.observation,
+            "demand_data": lambda p: p.demand_data,
+            "unmet demand": lambda p: [lane.store.unmet_demand for lane in p.lanes()],
+            "the store's lead time": lambda p: [lane.store.lead_time for lane in p.lanes()],
+            "the longest time between reviews": lambda p: p.longest_review_gap,
+            "the supplier's lead time": lambda p: [lane.supplier.lead_time for lane in p.lanes()],
+            "the order grids": lambda p: [
+                (lane.store.grid, lane.store.order_units is None, lane.warehouse.order_units)
+                for lane in p.lanes()
+            ],
+        }
+        for name, of in same.items():
+            if of(self) != of(stage):
+                raise InputError(f"{name} cannot change between the stages of a run")
+
+
+def _merged(model: Any, own: Mapping[str, Any], where: str) -> Any:
+    return validated(type(model), {**model.model_dump(), **own}, where) if own else model

@@ -1,0 +1,215 @@
+"""What the supply chain is made of, validated: stores, warehouse, supplier, products, scenarios."""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from common.errors import FrozenModel, short
+from demand.calendar import WEEKDAYS
+from demand.laws import DemandModel
+from envs.supply_chain.order_limits import review_gaps
+
+ScenarioName = Literal[
+    "normal", "spike", "strong_seasonality", "supplier_delay", "high_variability"
+]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What a scenario changes.
+
+    Attributes
+    ----------
+    horizon : int or None
+        Days of an episode that it needs; the default where none is given.
+    spike_days, spike_factor : range, float
+        Days on which demand is multiplied.
+    seasonality_amplitude : float or None
+        In place of the SKU's own.
+    extra_lead_time : int
+        Days added to the supplier's lead time.
+    std_factor : float
+        Multiplies the demand's standard deviation.
+    """
+
+    horizon: int | None = None
+    spike_days: range = range(0)
+    spike_factor: float = 1.0
+    seasonality_amplitude: float | None = None
+    extra_lead_time: int = 0
+    std_factor: float = 1.0
+
+    def demand_factor(self, days: int) -> NDArray[np.float64]:
+        """Return what demand of each day is multiplied with, shape (days,)."""
+        factor = np.ones(days)
+        factor[[day for day in self.spike_days if day < days]] = self.spike_factor
+        return factor
+
+
+SCENARIOS: dict[ScenarioName, Scenario] = {
+    "normal": Scenario(),
+    "spike": Scenario(horizon=90, spike_days=range(30, 33), spike_factor=2.5),
+    "strong_seasonality": Scenario(seasonality_amplitude=0.5),
+    "supplier_delay": Scenario(extra_lead_time=7),
+    "high_variability": Scenario(std_factor=2.0),
+}
+
+Amount = Annotated[float, Field(ge=0, le=1e9)]
+Grid = Annotated[tuple[Amount, ...], Field(min_length=1, max_length=256)]
+
+DEFAULT_MULTIPLES = (0.0, 0.5, 1.0, 1.5)
+
+
+class StoreSite(FrozenModel):
+    """What differs between stores: size of the demand and stock in the first morning [units]."""
+
+    demand_multiplier: Annotated[float, Field(ge=0, le=1e6)] = 1.0
+    initial_on_hand: Amount = 500.0
+
+
+class StoreParameters(FrozenModel):
+    """What all stores share; costs in money per unit (and day), `fixed_cost` per order.
+
+    Unmet demand is lost, or waits (``backlog``): then `stockout_cost` is paid for every unit on
+    every day that it waits. `fixed_cost` counts where the objective is cost, and is reported in any
+    case.
+
+    Orders are placed on `review_days` only, in multiples of `order_multiple` [units], of at least
+    `minimum_order` [units] (rounded up to a multiple), and within the `shelf_capacity` [units] of
+    the inventory position. What is asked for becomes the nearest quantity that fits, ties to the
+    larger (`envs.supply_chain.order_limits`). Weekdays are ``mon`` to ``sun`` or 0 to 6, those of
+    the date on demand of a file; episodes of other demand begin on a Monday. `order_multiples` are
+    of the forecast demand until the next day of review.
+    """
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
+    lead_time: Annotated[int, Field(ge=0, le=60)] = 2
+    holding_cost: Amount = 0.1
+    stockout_cost: Amount = 10.0
+    fixed_cost: Amount = 0.0
+    unmet_demand: Literal["lost", "backlog"] = "lost"
+    excess_threshold: Amount = 500.0
+    order_multiples: Grid | None = None
+    order_units: Grid | None = None
+    reorder_point: Amount = 300.0
+    order_up_to_level: Amount = 700.0
+    review_days: tuple[str, ...] = WEEKDAYS
+    order_multiple: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    minimum_order: Amount = 0.0
+    shelf_capacity: Annotated[float, Field(gt=0, allow_inf_nan=True)] = math.inf
+
+    @field_validator("review_days", mode="before")
+    @classmethod
+    def _known_weekdays(cls, value: Any) -> tuple[str, ...]:
+        """Return weekdays by name, in the week's order, each once."""
+        given = value if isinstance(value, list | tuple) else [value]
+        days = {_weekday(day) for day in given}
+        if not days:
+            raise ValueError("must name at least one weekday, such as [mon, thu]")
+        return tuple(day for day in WEEKDAYS if day in days)
+
+    @model_validator(mode="after")
+    def _orders_can_be_placed(self) -> "StoreParameters":
+        least = self.least_order
+        if least > self.shelf_capacity:
+            raise ValueError(
+                f"shelf_capacity = {self.shelf_capacity:g}: nothing can be ordered, as the least "
+                f"order (minimum_order, order_multiple) is {least:g}; raise it or lower these"
+            )
+        if self.order_units is not None and 0 < 2 * max(self.order_units) < least:
+            raise ValueError(
+                f"order_units: the largest, {max(self.order_units):g}, is less than half of the "
+                f"least order (minimum_order, order_multiple), {least:g}: nothing can be ordered"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_grid(self) -> "StoreParameters":
+        if self.order_multiples is not None and self.order_units is not None:
+            raise ValueError("give order_multiples or order_units, not both")
+        return self
+
+    @property
+    def grid(self) -> tuple[float, ...]:
+        """What the actions order: units, or multiples of the forecast."""
+        return self.order_units or self.order_multiples or DEFAULT_MULTIPLES
+
+    @property
+    def least_order(self) -> float:
+        """The least positive quantity that can be ordered, 0 if any can [units]."""
+        pack = self.order_multiple or 0.0
+        if not pack:
+            return self.minimum_order
+        return pack * max(1, math.ceil(self.minimum_order / pack - 1e-9))
+
+    @property
+    def review_gaps(self) -> tuple[int, ...]:
+        """By weekday, how many days later the next day of review is."""
+        return review_gaps(tuple(WEEKDAYS.index(day) for day in self.review_days))
+
+    @property
+    def limited(self) -> bool:
+        """Whether what is ordered may differ from what is asked for."""
+        every_day = self.review_days == WEEKDAYS
+        return not every_day or self.least_order > 0 or math.isfinite(self.shelf_capacity)
+
+
+def _weekday(day: Any) -> str:
+    """Return a weekday's name from its name or number."""
+    if isinstance(day, int) and not isinstance(day, bool) and 0 <= day < len(WEEKDAYS):
+        return WEEKDAYS[day]
+    name = str(day).lower()
+    if name not in WEEKDAYS:
+        raise ValueError(f"weekdays are mon to sun, or 0 (Monday) to 6; check {short(day)}")
+    return name
+
+
+class WarehouseParameters(FrozenModel):
+    """The warehouse. An infinite `initial_on_hand` makes it a warehouse that is never short."""
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")  # or infinity is written as nothing
+
+    initial_on_hand: Annotated[float, Field(ge=0, allow_inf_nan=True)] = 5000.0
+    capacity: Annotated[float, Field(gt=0, le=1e9)] = 5000.0
+    holding_cost: Amount = 0.05
+    order_units: Grid = (0.0, 500.0, 1000.0, 1500.0)
+    reorder_point: Amount = 2000.0
+    order_up_to_level: Amount = 4000.0
+
+
+class SupplierParameters(FrozenModel):
+    """The supplier: `reliability` is the chance that it can ship the orders of a day."""
+
+    lead_time: Annotated[int, Field(ge=2, le=60)] = 7
+    production_capacity: Amount = 10_000.0
+    reliability: Annotated[float, Field(ge=0, le=1)] = 0.98
+
+
+class SkuParameters(FrozenModel):
+    """A product. `store`, `warehouse` and `supplier` hold what differs for it from the others."""
+
+    base_demand: Amount = 50.0
+    demand_std: Amount = 10.0
+    seasonality_amplitude: Annotated[float, Field(ge=0, le=10)] = 0.2
+    seasonality_period: Annotated[float, Field(gt=0, le=1e6)] = 30.0
+    demand_model: DemandModel = "normal"
+    store: dict[str, Any] = Field(default_factory=dict)
+    warehouse: dict[str, Any] = Field(default_factory=dict)
+    supplier: dict[str, Any] = Field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+
+class Lane(FrozenModel):
+    """One SKU with everything that holds for it."""
+
+    sku: SkuParameters
+    store: StoreParameters
+    warehouse: WarehouseParameters
+    supplier: SupplierParameters

@@ -1,0 +1,153 @@
+"""Traces of the supply chain: all randomness of a batch of episodes, and what is known before."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import InputError
+from common.random_streams import Split
+from demand.history import KNOWN_DAYS
+from demand.laws import draw_demand
+from envs.batch import Trace
+from envs.supply_chain.parameters import SupplyChainParameters
+
+Floats = NDArray[np.float64]
+MAX_VALUES_HELD = 200_000_000
+"""Numbers of traces that may be held at once, 8 bytes each."""
+
+
+def check_room(episodes: int, p: SupplyChainParameters) -> None:
+    """Refuse more randomness than may be held at once.
+
+    Raises
+    ------
+    InputError
+        If there are too many store-days in all.
+    """
+    if episodes * p.horizon * (p.num_stores + 1) > MAX_VALUES_HELD:
+        raise InputError(
+            f"{episodes:,} episodes of {p.horizon:,} days and {p.num_stores:,} stores are too many "
+            "to hold at once; reduce n_envs, episodes, horizon or stores"
+        )
+
+
+def draw_trace(
+    parameters: SupplyChainParameters,
+    rng: np.random.Generator,
+    episodes: int,
+    split: Split = "training",
+) -> Trace:
+    """Draw the randomness of `episodes` episodes; episode e is about SKU ``e % number of SKUs``.
+
+    Demand of a file is that of the period of `split`, and its SKUs are drawn, each as often.
+
+    Returns
+    -------
+    dict
+        ``demand``, shape (episodes, T, N) [units/day]; ``supplier_ok``, shape (episodes, T), bool;
+        ``sku``, shape (episodes,), index of the SKU. With demand of a file also ``past``, shape
+        (episodes, `KNOWN_DAYS`, N), the days known before [units/day], and ``start``, shape
+        (episodes,), the ordinal of the first day.
+    """
+    p = parameters
+    check_room(episodes, p)
+    if p.history is not None:
+        order = rng.permutation(len(p.sku))
+        drawn_skus = order[np.arange(episodes) % len(p.sku)]
+        days, start = p.history.draw(split, rng, drawn_skus, p.horizon)
+        reliable = p.sku[0].supplier.get("reliability", p.supplier.reliability)  # of all the same
+        return {
+            "demand": days[:, KNOWN_DAYS:],
+            "supplier_ok": rng.random((episodes, p.horizon)) < reliable,
+            "sku": drawn_skus,
+            "past": days[:, :KNOWN_DAYS],
+            "start": start,
+        }
+    lane_of = np.arange(episodes) % len(p.sku)
+    means, stds = p.demand_moments()
+    demand = np.empty((p.horizon, episodes, p.num_stores))  # day by day: as the batch reads it
+    for k, sku in enumerate(p.sku):
+        count = len(range(k, episodes, len(p.sku)))
+        mean, std = means[k][:, None, :], stds[k][:, None, :]
+        shape = (p.horizon, count, p.num_stores)
+        drawn = draw_demand(rng, sku.demand_model, mean, std, shape)
+        if len(p.sku) == 1:
+            demand = drawn
+        else:
+            demand[:, k :: len(p.sku)] = drawn
+    reliability = np.array([lane.supplier.reliability for lane in p.lanes()])[lane_of]
+    works = rng.random((p.horizon, episodes)) < reliability
+    return {"demand": demand.swapaxes(0, 1), "supplier_ok": works.T, "sku": lane_of}
+
+
+def check_trace(trace: Mapping[str, Any], parameters: SupplyChainParameters) -> Trace:
+    """Return a trace from outside as arrays with a leading axis of episodes.
+
+    A trace of a single episode, without that axis, is accepted too; so is one without ``sku``.
+
+    Raises
+    ------
+    InputError
+        If a part is missing, unknown, of a wrong shape, not finite or out of range.
+    """
+    p = parameters
+    if not isinstance(trace, Mapping):
+        raise InputError(f"trace must be a mapping of arrays, not {type(trace).__name__}")
+    if p.history is not None and "past" in trace:
+        return _check_past(trace, p)
+    wrong = sorted({"demand", "supplier_ok"} ^ (set(trace) - {"sku"}), key=str)
+    if wrong:
+        raise InputError(f"trace must have demand and supplier_ok; check {wrong[0]!r}")
+    try:
+        demand = np.asarray(trace["demand"], np.float64)
+        works = np.asarray(trace["supplier_ok"])
+        sku = np.asarray(trace["sku"]) if "sku" in trace else None
+    except (OverflowError, TypeError, ValueError):
+        raise InputError("trace must hold arrays of numbers") from None
+    single = demand.ndim != 3
+    lead = (1,) if single else (len(demand),)
+    sku = np.arange(lead[0]) % len(p.sku) if sku is None else sku
+    axes = () if single else lead
+    shapes = {
+        "demand": (demand, (*axes, p.horizon, p.num_stores)),
+        "supplier_ok": (works, (*axes, p.horizon)),
+        "sku": (sku.reshape(lead) if sku.size == 1 and single else sku, lead),
+    }
+    for name, (values, shape) in shapes.items():
+        if values.shape != shape:
+            raise InputError(f"trace {name!r} has shape {np.shape(trace[name])}, not {shape}")
+    if not np.isfinite(demand).all() or (demand < 0).any():
+        raise InputError("trace 'demand' must be finite and at least 0.0")
+    if works.dtype != np.bool_ and not np.isin(works, (0, 1)).all():
+        raise InputError("trace 'supplier_ok' must hold true and false")
+    if not np.isin(sku, np.arange(len(p.sku))).all():
+        raise InputError(f"trace 'sku' must hold indices from 0 to {len(p.sku) - 1}")
+    return {
+        "demand": demand.reshape(*lead, p.horizon, p.num_stores),
+        "supplier_ok": works.astype(np.bool_).reshape(*lead, p.horizon),
+        "sku": sku.astype(np.int64).reshape(lead),
+    }
+
+
+def _check_past(trace: Mapping[str, Any], p: SupplyChainParameters) -> Trace:
+    """Return a trace with the days known before it; a leading axis of episodes is needed."""
+    rest = check_trace({k: v for k, v in trace.items() if k not in ("past", "start")}, p)
+    episodes = len(rest["demand"])
+    try:
+        past = np.asarray(trace["past"], np.float64).reshape(episodes, KNOWN_DAYS, p.num_stores)
+        start = np.asarray(trace.get("start", 1), np.int64)
+        rest |= {"past": past, "start": np.broadcast_to(start.reshape(-1), (episodes,)).copy()}
+    except (OverflowError, TypeError, ValueError):
+        shape = (episodes, KNOWN_DAYS, p.num_stores)
+        raise InputError(f"trace 'past' must be numbers of shape {shape}, 'start' days") from None
+    if not np.isfinite(past).all() or (past < 0).any():
+        raise InputError("trace 'past' must be finite and at least 0.0")
+    return rest
+
+
+def trace_covariates(parameters: SupplyChainParameters, trace: Trace) -> Floats:
+    """Return no control variates: the mean reward is not near linear in the demand."""
+    del parameters
+    return np.empty((len(trace["demand"]), 0))

@@ -1,0 +1,131 @@
+"""What a report is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from baselines.policy import Policy
+from envs.problems import Problem
+from evaluation.comparison import Comparison
+from evaluation.output import Results
+from evaluation.report.episodes import WATCHED, EpisodeRecord, Floats, record_episodes
+from evaluation.report.theme import colours
+
+MOST_WATCHED = 2000
+"""Episodes that are played again, step by step; the parts of the return are means over them."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A run's scores on validation traces while it learned, each of shape (evaluations,).
+
+    `gaps` are NaN where nothing was known to measure against.
+    """
+
+    label: str
+    steps: Floats
+    returns: Floats
+    gaps: Floats
+
+
+@dataclass(frozen=True)
+class ReportContents:
+    """What a report is made of.
+
+    Attributes
+    ----------
+    title : str
+        Of the page.
+    problem, parameters : Problem, Any
+        What was played.
+    policies : mapping
+        All policies by name.
+    results : Results
+        What they earned.
+    curves : tuple of Curve
+        How the agents learned.
+    facts : mapping
+        Texts for the page's end by heading, such as the configuration.
+    observe_step, deterministic : bool
+        As in the comparison.
+    """
+
+    title: str
+    problem: Problem
+    parameters: Any
+    policies: Mapping[str, Policy]
+    results: Results
+    curves: tuple[Curve, ...]
+    facts: Mapping[str, str]
+    observe_step: bool
+    deterministic: bool
+
+    @property
+    def comparison(self) -> Comparison:
+        """The policies' numbers."""
+        return self.results.comparison
+
+    @property
+    def agents(self) -> list[str]:
+        """The names of the agents that have a policy."""
+        seeds = self.results.seeds
+        if seeds is None:
+            return [self.results.first]
+        return [seed.name for seed in seeds.seeds if seed.failed is None]
+
+    @property
+    def agent(self) -> str:
+        """The agent that is shown where only one can be: of several seeds the median one."""
+        ranked = sorted(self.agents, key=lambda n: self.comparison.policies[n].estimate.mean)
+        return ranked[(len(ranked) - 1) // 2]
+
+    @property
+    def rival(self) -> str | None:
+        """The best tuned rule, or the best rule where none was tuned."""
+        left = [n for n in self.policies if n not in (*self.agents, "random", "optimum")]
+        tuned = [name for name in left if name.startswith("tuned_")]
+        means = {name: self.comparison.policies[name].estimate.mean for name in tuned or left}
+        return max(means, key=means.__getitem__) if means else None
+
+    @property
+    def shown(self) -> list[str]:
+        """Policies with a row of their own, of several seeds only the one that stands for them."""
+        return [self.agent, *(name for name in self.policies if name not in self.agents)]
+
+    @property
+    def colours(self) -> dict[str, str]:
+        """The colour of every policy."""
+        return colours(self.policies, self.agents)
+
+    def label(self, name: str) -> str:
+        """Return what a policy is called in pictures."""
+        if name == self.agent and len(self.agents) > 1:
+            return f"{name} (median)".replace("_", " ")
+        return name.replace("_", " ")
+
+    @cached_property
+    def watched(self) -> dict[str, EpisodeRecord]:
+        """What every shown policy did, step by step."""
+        c = self.comparison
+        trace = self.problem.traces(self.parameters, "evaluation", c.seed, c.episodes)
+        trace = {name: values[:MOST_WATCHED] for name, values in trace.items()}
+        return {
+            name: record_episodes(
+                self.problem,
+                self.parameters,
+                self.policies[name],
+                trace,
+                observe_step=self.observe_step,
+                deterministic=self.deterministic,
+            )
+            for name in self.shown
+        }
+
+    @cached_property
+    def episode(self) -> int:
+        """The episode that is shown: the agent's median one among those whose steps are kept."""
+        returns = self.comparison.policies[self.agent].returns[:WATCHED]
+        return int(np.argsort(returns, kind="stable")[(len(returns) - 1) // 2])

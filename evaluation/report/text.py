@@ -1,0 +1,240 @@
+"""What the report says in words and numbers, all taken from the comparison."""
+
+from typing import Any
+
+from evaluation.comparison import PolicyResult
+from evaluation.report.contents import ReportContents
+from evaluation.report.episodes import WATCHED
+from evaluation.statistics import Estimate
+from evaluation.table import (
+    HEADINGS,
+    NOT_SHOWN,
+    REFERENCE_NAMES,
+    SHARES,
+    captions,
+    decimals,
+    number,
+    seed_captions,
+)
+
+
+class ReportText:
+    """Sentences, tiles and table rows of a report."""
+
+    def __init__(self, material: ReportContents) -> None:
+        self._m, self._c = material, material.comparison
+        self._digits = decimals(r.estimate for r in self._c.policies.values())
+
+    @property
+    def subtitle(self) -> str:
+        """What was played."""
+        return (
+            f"{self._c.problem}: {self._c.episodes:,} episodes that no training has seen, "
+            f"seed {self._c.seed}, the same for all policies"
+        )
+
+    @property
+    def headline(self) -> str:
+        """The result in a sentence or two."""
+        money = self._c.money
+        if money is not None and money.rivals:
+            who = self._who(len(money.agents))
+            first, *others = money.rivals
+            return " ".join([money.told(first, who), *(money.told(o, "It") for o in others)])
+        value, (low, high) = self._earned()
+        seeds = self._m.results.seeds
+        who = self._who(len(seeds.seeds) if seeds else 1)
+        bounds = f"95% interval {self._n(low)} to {self._n(high)}"
+        told = f"{who} earns {self._n(value)} per episode ({bounds})."
+        rival = self._m.rival
+        if rival is None:
+            return told
+        mean, low, high, digits = self._difference(rival)
+        word = "more" if mean > 0 else "less"
+        tuned = "best tuned rule" if rival.startswith("tuned_") else "best rule (none was tuned)"
+        bounds = f"95% interval {number(low, digits)} to {number(high, digits)}"
+        clear = "" if low > 0 or high < 0 else ", so it may be chance"
+        amount = number(abs(mean), digits)
+        return f"{told} That is {amount} {word} than {rival}, the {tuned} ({bounds}{clear})."
+
+    def _who(self, number_of_seeds: int) -> str:
+        seeds = self._m.results.seeds
+        if seeds is None:
+            return "The agent"
+        failed = f" ({len(seeds.failed)} failed)" if seeds.failed else ""
+        return f"The recipe, over {number_of_seeds} seeds{failed},"
+
+    def _earned(self) -> tuple[float, tuple[float, float]]:
+        seeds = self._m.results.seeds
+        if seeds is not None:
+            return seeds.iqm.value, seeds.iqm.ci95 or (seeds.iqm.value, seeds.iqm.value)
+        own = self._c.policies[self._m.agent].estimate
+        return own.mean, own.ci95
+
+    def _difference(self, rival: str) -> tuple[float, float, float, int]:
+        """Return the agent less a rival: mean, interval, and decimals worth showing."""
+        seeds = self._m.results.seeds
+        if seeds is not None:
+            told = seeds.rivals[rival].difference
+            low, high = told.ci95 or (told.value, told.value)
+            return told.value, low, high, self._digits
+        paired: Estimate = self._c.policies[self._m.agent].paired[rival]
+        return paired.mean, *paired.ci95, decimals([paired])
+
+    def _better(self, rival: str) -> float:
+        seeds = self._m.results.seeds
+        if seeds is not None:
+            return seeds.rivals[rival].better_episodes.value
+        return self._c.policies[self._m.agent].better[rival]
+
+    def _n(self, value: float) -> str:
+        return number(value, self._digits)
+
+    @property
+    def tiles(self) -> list[tuple[str, str, str]]:
+        """Name, value and remark of the numbers that matter most."""
+        value, (low, high) = self._earned()
+        rival, seeds, policies = self._m.rival, self._m.results.seeds, self._c.policies
+        name = "interquartile mean" if seeds else "mean return"
+        tiles = [(name, self._n(value), f"95% CI {self._n(low)} to {self._n(high)}")]
+        if self._c.money is not None:
+            remark = f"fill rate {100 * self._c.money.fill_rate:.1f}%"
+            tiles.insert(0, ("cost per store and day", f"{self._c.money.cost:,.2f}", remark))
+        if rival is not None:
+            mean, low, high, digits = self._difference(rival)
+            how = "over seeds" if seeds else "paired"
+            bounds = f"95% CI {number(low, digits)} to {number(high, digits)}, {how}"
+            tiles.append((f"minus {rival}", f"{mean:+,.{digits}f}", bounds))
+            share = f"{100 * self._better(rival):.1f}%"
+            tiles.append((f"better than {rival}", share, "of the episodes, ties half"))
+        gap = seeds.gap if seeds else policies[self._m.agent].gap
+        if gap is not None and self._c.reference is not None:
+            name = f"gap to the {self._c.reference.name}"
+            tiles.append((name, f"{100 * gap:.2f}%", "random play: 100%"))
+        worst = seeds.worst if seeds else policies[self._m.agent].worst
+        tiles.append(("worst 5% of episodes", number(worst, 1), "their mean return (CVaR)"))
+        return tiles
+
+    @property
+    def columns(self) -> list[str]:
+        """Headings of the table."""
+        gap = ["gap %"] if self._c.reference is not None else []
+        rest = [HEADINGS[m] for m in self._metrics]
+        first = "IQM" if self._m.results.seeds else self._m.results.first
+        return ["policy", "mean return", "95% CI", "worst 5%", *gap, f"{first} minus it",
+                "95% CI", "better in %", *rest]  # fmt: skip
+
+    @property
+    def _metrics(self) -> list[str]:
+        known = {m for r in self._c.policies.values() for m in r.metrics}
+        known -= set(NOT_SHOWN.get(self._c.problem, ()))
+        told = {m for m in known for r in self._c.policies.values() if r.metrics.get(m)}
+        return [m for m in HEADINGS if m in told]  # what is 0 for all tells nothing
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Rows of the table: name, whether the agent's, why it failed, cells of text and number."""
+        seeds = self._m.results.seeds
+        own = [s.name for s in seeds.seeds] if seeds else [self._m.agent]
+        rows = []
+        for name in own:
+            failed = (
+                next((s.failed for s in seeds.seeds if s.name == name), None) if seeds else None
+            )
+            cells = self._cells(name, against=False) if failed is None else []
+            rows.append({"name": name, "own": True, "failed": failed, "cells": cells})
+        if seeds is not None:
+            rows.append({"name": "interquartile mean", "own": True, "failed": None,
+                         "cells": self._seed_cells()})  # fmt: skip
+        others = [name for name in self._c.policies if name not in own]
+        rows += [
+            {"name": n, "own": False, "failed": None, "cells": self._cells(n, against=True)}
+            for n in others
+        ]
+        if self._c.reference is not None:
+            value = self._c.reference.value
+            blank = [("", None)] * (len(self.columns) - 5)
+            cells = [(self._n(value), value), ("", None), ("", None), ("0.00", 0.0), *blank]
+            name = REFERENCE_NAMES[self._c.reference.kind]
+            rows.append({"name": name, "own": False, "failed": None, "cells": cells})
+        return rows
+
+    def _cells(self, name: str, *, against: bool) -> list[tuple[str, float | None]]:
+        result: PolicyResult = self._c.policies[name]
+        own = result.estimate
+        cells: list[tuple[str, float | None]] = [
+            (self._n(own.mean), own.mean),
+            (f"± {self._n(own.half_width)}", own.half_width),
+            (number(result.worst, 1), result.worst),
+        ]
+        if self._c.reference is not None:
+            cells.append(("" if result.gap is None else f"{100 * result.gap:.2f}", result.gap))
+        if against:
+            mean, low, high, digits = self._difference(name)
+            better = self._better(name)
+            cells.append((number(mean, digits), mean))
+            cells.append((f"[{number(low, digits)}, {number(high, digits)}]", None))
+            cells.append((f"{100 * better:.1f}", better))
+        else:
+            cells += [("", None)] * 3
+        for metric in self._metrics:
+            value = result.metrics[metric]
+            cells.append((f"{100 * value:.1f}" if metric in SHARES else number(value, 1), value))
+        return cells
+
+    def _seed_cells(self) -> list[tuple[str, float | None]]:
+        seeds = self._m.results.seeds
+        if seeds is None:
+            return []
+        value, (low, high) = self._earned()
+        cells: list[tuple[str, float | None]] = [
+            (self._n(value), value),
+            (f"[{self._n(low)}, {self._n(high)}]", None),
+            (number(seeds.worst, 1), seeds.worst),
+        ]
+        if self._c.reference is not None:
+            cells.append(("" if seeds.gap is None else f"{100 * seeds.gap:.2f}", seeds.gap))
+        return [*cells, *[("", None)] * (len(self.columns) - 1 - len(cells))]
+
+    def caption(self, figure: str) -> str:
+        """Return what stands under a picture."""
+        agent, rival = self._m.label(self._m.agent), self._m.rival or "no rival"
+        kept = min(self._c.episodes, WATCHED)
+        where = "a store's order over its stock and what is under way to it, on the middle day of "
+        where += "the episode above"
+        if self._c.measure == "warehouse_return":
+            where = "the warehouse's order over its stock and what it has ordered, on the middle "
+            where += "day of the episode above"
+        if self._c.problem == "cash":
+            where = "the action over step and raw stock, with the prices, the demand, the product "
+            where += f"and the cash that {agent} usually has at that step"
+        return {
+            "returns": "How the returns of single episodes spread (rarer and worse ones than the "
+            "mean of the worst 5% lie outside), and the agent's return less each rival's on the "
+            "same episode, as the share of episodes at or below a value.",
+            "gap": "How much of the way from the best (0) to random play (100) is left. Negative "
+            "values are chance: nothing earns more on average than the best policy.",
+            "learning": "Scores of the model as it was, on the validation traces that choose the "
+            "best model. Those are other episodes than the comparison's, so that only gaps compare "
+            "with it; lines across are the comparison's.",
+            "parts": "Means per episode; the parts of a return add up to it. Random play's "
+            "bars are cut where they are far off the others'.",
+            "episode": f"The median episode of {self._m.agent} among the first {kept}, and {rival} "
+            "on the same trace.",
+            "policy": f"What would be done: {where}. Dots: where the policy's own episodes went.",
+        }[figure]
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what the intervals mean."""
+        seeds = self._m.results.seeds
+        general = [
+            "All policies play the same episodes; differences are paired on them, so they are "
+            "known better than the returns themselves.",
+            "A 95% interval covers the chance in the episodes that were drawn. It says nothing of "
+            "another training run (several seeds do) nor of a world unlike the simulated one.",
+            "Better in %: share of the episodes in which the agent earns more than the row's "
+            "policy, ties counted half.",
+        ]
+        told = seed_captions(seeds) if seeds else []
+        return [*general, *told, *captions(self._c)]

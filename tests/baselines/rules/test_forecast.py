@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+
+from baselines.registry import HISTORY_BASELINES, make_baselines
+from baselines.rules import families as supply_chain_families
+from baselines.rules.forecast import RollingNewsvendor
+from common.errors import InputError, validated
+from demand.forecast import forecast_errors, make_forecast
+from demand.history import KNOWN_DAYS, KnownDemand, StoreDemand, store_history
+from envs.problems import PROBLEMS
+from envs.supply_chain.batch import SupplyChainBatch
+from envs.supply_chain.parameters import SupplyChainParameters
+
+DAYS = np.arange("2020-01-01", "2021-07-01", dtype="datetime64[D]")
+WEEK = np.array([40, 10, 20, 30, 30, 60, 20])
+
+
+@pytest.fixture
+def weekly(tmp_path):
+    """Two stores, whose demand hangs on the weekday, one with chance."""
+    rng = np.random.default_rng(0)
+    usual = WEEK[np.arange(DAYS.size) % 7]
+    path = tmp_path / "sales.csv"
+    rows = [f"{day},{u},{x}" for day, u, x in zip(DAYS, usual, rng.poisson(2 * usual), strict=True)]
+    path.write_text("\n".join(["date,sure,chancy", *rows]))
+    given = {"demand_data": {"file": path, "split": "2021-01-01"}, "objective": "cost"}
+    grid = {"order_units": list(range(0, 400, 2)), "lead_time": 1}
+    return validated(SupplyChainParameters, {**given, "store": grid, "horizon": 14})
+
+
+def test_forecasts_are_of_the_days_until_the_next_order_can_arrive(weekly):
+    batch = SupplyChainBatch(weekly, 50, split="evaluation")
+    batch.reset()
+    days, sku = np.full(50, 2), np.zeros(50, np.int64)
+    forecast = {
+        name: make_forecast(name, weekly.history, 2) for name in ("average", "weekday", "smoothing")
+    }
+    for day in range(12):
+        ahead = batch.past.demand[KNOWN_DAYS + day :][:2, :, 0].sum(axis=0)
+        for name in ("weekday", "smoothing"):
+            told = forecast[name](batch.past, day, days, sku)
+            np.testing.assert_allclose(told[:, 0], ahead)
+        average = forecast["average"](batch.past, day, days, sku)
+        np.testing.assert_allclose(average[:, 0], 2 * WEEK.mean())
+
+
+@pytest.mark.parametrize("name", ["average", "weekday", "smoothing"])
+def test_forecasts_know_nothing_of_the_days_to_come(weekly, name):
+    batch = SupplyChainBatch(weekly, 20, split="evaluation")
+    batch.reset()
+    past, days, sku = batch.past, np.full(20, 2), np.zeros(20, np.int64)
+    forecast = make_forecast(name, weekly.history, 2)
+    changed = past.demand.copy()
+    changed[KNOWN_DAYS + 5 :] += 1000
+    other = KnownDemand(changed, past.start, batch.parameters.mean_demand()[0])
+    np.testing.assert_array_equal(forecast(other, 5, days, sku), forecast(past, 5, days, sku))
+    assert (forecast(other, 12, days, sku) > forecast(past, 12, days, sku)).all()
+
+
+def test_smoothing_forgets_as_fast_as_the_level_moves(tmp_path):
+    rng = np.random.default_rng(1)
+    usual = WEEK[np.arange(DAYS.size) % 7]
+    moving = np.exp(np.cumsum(rng.normal(0, 0.15, DAYS.size)))
+    steady = rng.gamma(4, 0.25, DAYS.size)
+    chosen = {}
+    for name, factor in (("moving", moving), ("steady", steady)):
+        path = tmp_path / f"{name}.csv"
+        rows = [f"{day},{x}" for day, x in zip(DAYS, usual * factor, strict=True)]
+        path.write_text("\n".join(["date,shop", *rows]))
+        history = store_history(StoreDemand(file=path, decimal="."))
+        chosen[name] = make_forecast("smoothing", history, 2)
+        error = {
+            other: np.square(
+                forecast_errors(history, 0, 2, make_forecast(other, history, 2))[0]
+            ).mean()
+            for other in ("average", "weekday", "smoothing")
+        }
+        assert error["smoothing"] == min(error.values())
+    assert chosen["moving"].discount < chosen["steady"].discount
+
+
+def test_errors_of_forecasts_are_those_of_the_training_days(weekly):
+    def quantile(name, q):
+        forecast = make_forecast(name, weekly.history, 2)
+        return np.quantile(forecast_errors(weekly.history, 0, 2, forecast)[0], q, axis=0)
+
+    np.testing.assert_allclose(quantile("weekday", 0.5)[0], 0, atol=1e-12)
+    assert quantile("average", 0.99)[0] == pytest.approx((90 - 60) / 30)  # Fridays and Saturdays
+    assert abs(quantile("weekday", 0.5)[1]) < 0.2
+    assert 0.3 < quantile("weekday", 0.99)[1] < 0.8
+    assert quantile("smoothing", 0.99)[1] < quantile("weekday", 0.99)[1]
+
+
+def test_the_newsvendor_on_weekdays_orders_what_is_needed(weekly):
+    batch = SupplyChainBatch(weekly, 200, split="evaluation")
+    costs = {}
+    for name in ("newsvendor_average", "newsvendor_weekday"):
+        policy = make_baselines("stores", weekly, [name])[name]
+        policy.bind(batch)
+        batch.reset(PROBLEMS["stores"].traces(weekly, "evaluation", 0, 200))
+        for _ in range(14):
+            batch.step(policy.predict(batch.observation())[0])
+        costs[name] = -batch.sites["total_return"].mean(axis=0)
+    assert (costs["newsvendor_weekday"] < costs["newsvendor_average"]).all()
+    # what lies overnight is the next day's demand, for it is ordered a day before
+    assert batch.sites["total_stockout_penalty"][:, 0].max() < 10  # a unit, for orders are even
+
+
+def test_rivals_of_a_file_are_tuned_on_its_training_days(weekly, monkeypatch):
+    monkeypatch.setattr(supply_chain_families, "WORK", 20_000)
+    monkeypatch.setattr(supply_chain_families, "EPISODES", (5, 10))
+    store = weekly.store.model_copy(update={"order_units": None})
+    weekly = weekly.model_copy(update={"store": store})
+    made = make_baselines("stores", weekly, ["default"], seed=1)
+    assert list(made) == list(HISTORY_BASELINES)
+    assert "RollingBaseStock('weekday', cover=" in repr(made["tuned_weekday"])
+    assert "RollingNewsvendor('average')" in repr(made["newsvendor_average"])
+    with pytest.raises(InputError, match="unknown baseline 'tuned_capped'"):
+        make_baselines("stores", weekly, ["tuned_capped"])
+
+
+def test_a_rule_for_files_needs_a_file():
+    batch = SupplyChainBatch(validated(SupplyChainParameters, {}), 2)
+    with pytest.raises(InputError, match="needs demand of a file; set demand_data"):
+        RollingNewsvendor("average").bind(batch)

@@ -1,0 +1,324 @@
+"""The commands as a user types them."""
+
+import datetime as dt
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import evaluate
+import train
+
+ROOT = Path(__file__).parents[2]
+BAKERY = ROOT / "configs" / "bakery.yaml"
+QUICK = ("--set", "evaluation.every=1000", "--set", "evaluation.episodes=20")
+TRAIN = ("--algo", "ppo", "--timesteps", 1600, "--quiet", *QUICK)
+
+
+def script(name, *arguments, cwd, **more):
+    command = [sys.executable, ROOT / name, *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **more,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run trained by the script, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("work")
+    process = script("train.py", "--algo", "dqn", "--timesteps", 2000, *QUICK, cwd=folder)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert out == ""
+    (run,) = (folder / "runs").iterdir()
+    assert re.fullmatch(r"cash__dqn__0__\d{8}-\d{6}", run.name)
+    assert f"next: python evaluate.py --checkpoint runs/{run.name}" in err
+    return folder, run
+
+
+def test_the_newest_run_is_evaluated_and_prints_one_json_object(trained):
+    folder, run = trained
+    process = script("evaluate.py", "--checkpoint", "--json", "--episodes", 200, cwd=folder)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    result = json.loads(out)
+    assert {"problem", "episodes", "seed", "reference", "policies"} <= set(result)
+    assert (result["problem"], result["episodes"], result["seed"]) == ("cash", 200, 1)
+    assert result["reference"]["kind"] == "optimum"
+    assert result["reference"]["value"] == pytest.approx(-1944.9, abs=0.1)
+    policies = result["policies"]
+    assert {"checkpoint", "random", "buy_buy_convert", "optimum"} <= set(policies)
+    random = policies["random"]["return_mean"]
+    for policy in policies.values():
+        span = result["reference"]["value"] - random
+        gap = (result["reference"]["value"] - policy["return_mean"]) / span
+        assert policy["gap"] == pytest.approx(gap, abs=1e-9)
+        low, high = policy["return_ci95"]
+        assert low < policy["return_mean"] < high
+    assert set(policies["checkpoint"]["paired"]) == set(policies) - {"checkpoint"}
+    assert json.loads((run / "evaluation.json").read_text()) == result
+
+
+def test_the_table_names_every_policy(trained, run_command):
+    _, run = trained
+    done = run_command(evaluate.main, "--checkpoint", run, "--episodes", 100)
+    assert done.status == 0
+    for name in ("checkpoint", "random", "buy_buy_convert", "optimum"):
+        assert name in done.stdout
+
+
+def test_the_file_of_a_model_is_a_checkpoint_too(trained, run_command):
+    _, run = trained
+    done = run_command(
+        evaluate.main, "--checkpoint", run / "model.zip", "--episodes", 50, "--json", "--stochastic"
+    )
+    assert done.status == 0
+    assert "checkpoint" in json.loads(done.stdout)["policies"]
+
+
+def test_baselines_alone(run_command):
+    done = run_command(evaluate.main, "--problem", "cash", "--episodes", 500, "--json")
+    policies = json.loads(done.stdout)["policies"]
+    assert policies["random"]["gap"] == pytest.approx(1)
+    assert abs(policies["optimum"]["gap"]) < 0.001
+    assert policies["buy_buy_convert"]["gap"] == pytest.approx(0.0009, abs=0.0005)
+
+
+def test_real_demand_is_judged_in_hindsight(run_command):
+    options = ("--episodes", 100, "--json", "--baselines", "random,buy_buy_convert")
+    done = run_command(evaluate.main, "--config", BAKERY, *options)
+    assert done.status == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["reference"]["kind"] == "hindsight"
+    assert all(p["gap"] > 0 for p in result["policies"].values())
+
+
+def test_the_supply_chain_is_held_against_tuned_rules(run_command):
+    options = ("--set", "horizon=10", "--set", "store.lead_time=4", "--episodes", 50, "--json")
+    done = run_command(evaluate.main, "--stores", 2, *options)
+    assert done.status == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["problem"], result["measure"]) == ("stores", "return")
+    policies = result["policies"]
+    assert {"random", "reference_rules", "tuned_reorder_point", "tuned_seasonal"} < set(policies)
+    bound = result["reference"]["value"]
+    assert all(p["return_mean"] < bound for p in policies.values())
+    assert any("SeasonalBaseStock" in note for note in result["notes"])
+
+
+def test_a_scenario_brings_the_days_that_it_needs(run_command):
+    options = ("--episodes", 20, "--json", "--baselines", "newsvendor,reference_rules")
+    for given, days in [((), 90), (("--set", "horizon=40"), 90), (("--set", "horizon=95"), 95)]:
+        done = run_command(evaluate.main, "--scenario", "spike", *given, *options)
+        assert done.status == 0, done.stderr
+        assert json.loads(done.stdout)["policies"]["newsvendor"]["length"] == days
+
+
+@pytest.mark.parametrize("tier", ["warehouse", "supplier", "all"])
+def test_the_other_tiers_of_the_supply_chain_have_a_table_too(tier, run_command):
+    options = ("--set", "horizon=5", "--episodes", 20, "--set", f"team.learn={tier}")
+    done = run_command(evaluate.main, "--problem", "stores", *options)
+    assert done.status == 0, done.stderr
+    assert "gap" not in done.stdout
+    assert f"Return: sum of the {'rewards of all agents' if tier == 'all' else tier}" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_of_the_supply_chain_fits(width, run_command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    options = ("--set", "horizon=5", "--episodes", 20, "--baselines", "newsvendor,reference_rules")
+    done = run_command(evaluate.main, "--problem", "stores", *options)
+    assert done.status == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= width
+    assert any(line.startswith("upper bound") and line.rstrip().endswith("0.00") for line in lines)
+    assert "fill" in done.stdout
+    assert ("supplier" in done.stdout) == (width == 120)
+
+
+def test_training_on_real_demand(run_command, tmp_path):
+    options = ("--algo", "dqn", "--config", BAKERY, "--timesteps", 3000, "--quiet", *QUICK)
+    small = ("--set", "learning_starts=500", "--set", "buffer_size=5000")
+    done = run_command(train.main, *options, *small, "--run-dir", tmp_path / "bakery")
+    assert done.status == 0, done.stderr
+    done = run_command(
+        evaluate.main,
+        "--checkpoint",
+        tmp_path / "bakery",
+        "--episodes",
+        50,
+        "--json",
+        "--baselines",
+        "none",
+    )
+    assert done.status == 0, done.stderr
+    assert "checkpoint" in json.loads(done.stdout)["policies"]
+
+
+def test_rules_alone_on_a_file_of_ones_own(run_command):
+    days = ("--demand", ROOT / "data" / "bakery_3stores.csv", "--split", "2018-07-01")
+    rules = ("--baselines", "newsvendor_weekday", "--episodes", 20)
+    done = run_command(evaluate.main, *days, *rules)
+    assert done.status == 0, done.stderr
+    assert "evaluation 2018-07-01" in done.stderr
+    assert "hindsight bound" in done.stdout
+    done = run_command(evaluate.main, "--checkpoint", "runs/any", *days)
+    assert (done.status, done.stdout) == (2, "")
+    assert done.stderr == "error: --demand changes nothing about a checkpoint; leave it out\n"
+
+
+def test_training_on_real_prices(run_command, tmp_path):
+    start = dt.date(2020, 1, 1)
+    rows = [f"{start + dt.timedelta(days=i)},{5 + i % 3},{20 - i % 5},{i % 9}" for i in range(300)]
+    file = tmp_path / "prices.csv"
+    file.write_text("\n".join(["date,raw_price,product_price,demand", *rows]))
+    options = ("--algo", "ppo", "--prices", file, "--timesteps", 2000, *QUICK)
+    done = run_command(train.main, *options, "--run-dir", tmp_path / "run")
+    assert done.status == 0, done.stderr
+    assert "3 columns, 300 days" in done.stderr
+    options = ("--episodes", 20, "--json", "--baselines", "none")
+    done = run_command(evaluate.main, "--checkpoint", tmp_path / "run", *options)
+    assert done.status == 0, done.stderr
+    found = json.loads(done.stdout)
+    best = found["reference"]["value"]
+    assert found["reference"]["kind"] == "hindsight"
+    assert all(policy["return_mean"] <= best for policy in found["policies"].values())
+
+
+def test_ctrl_c_saves_what_was_learned(tmp_path):
+    process = script(
+        "train.py", "--algo", "ppo", "--timesteps", 10**9, "--quiet", *QUICK, cwd=tmp_path
+    )
+    deadline = time.monotonic() + 90
+    while not list(tmp_path.glob("runs/*/best_model.zip")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted after" in err
+    (run,) = tmp_path.glob("runs/*")
+    assert f"saved in runs/{run.name}" in err
+    assert (run / "model.zip").is_file()
+    assert not list(run.glob(".*tmp"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--algo", "dpn"), "unknown algorithm 'dpn'; did you mean 'dqn'?"),
+        (("--problem", "cahs"), "unknown problem 'cahs'"),
+        (("--recipe", "refrence"), "unknown recipe 'refrence'; did you mean 'reference'?"),
+        (("--sed", "1"), "--seed"),
+        (("--timesteps", "many"), "'many' is not a valid integer"),
+        (("--timesteps", "0"), "timesteps = 0"),
+        (("--set", "holding_cots=1"), "did you mean 'holding_cost'?"),
+        (("--set", "holding_cost=-1"), "parameters.holding_cost = -1"),
+        (("--set", "buy_lots=[0]"), "parameters.buy_lots"),
+        (("--set", "observation.scale=[1, 2]"), "observation.scale has 2 entries"),
+        (("--n-envs", "65536", "--set", "max_steps=100000"), "GiB of memory"),
+        (("--device", "cuda:7"), "device = 'cuda:7': torch finds none here"),
+        (("--config", "absent.yaml"), "absent.yaml: no such file"),
+        (("--problem", "stores", "--config", BAKERY), "about the cash problem, not stores"),
+        (("--config", BAKERY, "--algo", "dqn", "--set", "demand_data.column=shop"), "'shop'"),
+        (("--config", BAKERY, "--algo", "dqn", "--set", "demand_data.split=2030-01-01"), "split"),
+        (("--config", BAKERY, "--algo", "dqn", "--set", "reward.expected=true"), "needs the law"),
+    ],
+)
+def test_training_refuses_bad_input_in_one_line(arguments, message, run_command, tmp_path):
+    done = run_command(train.main, *arguments)
+    assert done.status == 2
+    assert message in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda _: None, "no such file or folder"),
+        (lambda path: path.mkdir(), "not a run folder"),
+        (lambda path: path.write_text("hello"), "must be a run folder"),
+        (lambda path: (path.mkdir(), (path / "config.yaml").touch()), "holds no model"),
+        (
+            lambda path: (
+                path.mkdir(),
+                (path / "config.yaml").write_text("problem: shops\n"),
+                (path / "model.zip").touch(),
+            ),
+            "unknown problem 'shops'",
+        ),
+        (
+            lambda path: (
+                path.mkdir(),
+                (path / "config.yaml").write_text("algo: ppo\n"),
+                (path / "model.zip").write_bytes(b"x"),
+            ),
+            "not a model of this run",
+        ),
+    ],
+    ids=["absent", "empty", "a text", "no model", "other problem", "damaged"],
+)
+def test_evaluation_refuses_what_is_no_checkpoint(make, message, run_command, tmp_path):
+    make(tmp_path / "run")
+    before = sorted(tmp_path.rglob("*"))
+    done = run_command(evaluate.main, "--checkpoint", tmp_path / "run")
+    assert done.status == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--checkpoint",), "no run under runs/"),
+        (("--problem", "chain"), "unknown problem 'chain'"),
+        (("--baselines", ""), "unknown baseline ''"),
+        (("--baselines", "randm"), "did you mean 'random'?"),
+        (("--episodes", "1"), "--episodes"),
+        (("--scenario", "spik"), "unknown scenario 'spik'; did you mean 'spike'?"),
+        (("--problem", "cash", "--scenario", "spike"), "--scenario has no meaning for cash"),
+        (("--problem", "cash", "--stores", "2"), "--stores belongs to --problem stores"),
+        (("--stores", "0"), "parameters.stores = 0"),
+        (("--checkpoint", "--stores", "2"), "changes nothing about a checkpoint"),
+        (("--problem", "stores", "--set", "store.lead_tim=4"), "did you mean 'lead_time'?"),
+        (("--problem", "stores", "--baselines", "tuned_cycle"), "unknown baseline"),
+    ],
+)
+def test_evaluation_refuses_bad_input_in_one_line(arguments, message, run_command):
+    done = run_command(evaluate.main, *arguments)
+    assert done.status == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unwritable_place_is_one_line(run_command, tmp_path):
+    (tmp_path / "runs").write_text("a file, not a folder")
+    done = run_command(train.main, *TRAIN)
+    assert done.status == 2
+    assert "cannot be written" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_lists_every_option(run_command):
+    done = run_command(train.main, "--help")
+    assert done.status == 0
+    options = "algo problem recipe seed timesteps n-envs config set run-dir device quiet"
+    for option in options.split():
+        assert f"--{option}" in done.stdout

@@ -1,0 +1,227 @@
+"""Instances with published optima: what was printed, what is solved, what the simulator plays."""
+
+import json
+
+import numpy as np
+import pytest
+
+import evaluate
+from baselines.average_cost import average_optimum, solved_rules
+from baselines.references import find_reference
+from baselines.rollout import rollout
+from baselines.rules.reference import reference_team
+from baselines.solvers.store.lost_sales import (
+    best_reorder_point,
+    reorder_cost,
+    solve_lost_sales,
+    spared,
+)
+from baselines.solvers.store.lost_sales_problem import LostSales, order_limits, poisson
+from baselines.solvers.store.reorder_point import best_base_stock
+from commands import textbook
+from common.errors import InputError, validated
+
+PUBLISHED = {
+    "lost_sales_p4_L1": 4.0407,
+    "lost_sales_p4_L2": 4.3953,
+    "lost_sales_p4_L3": 4.5987,
+    "lost_sales_p4_L4": 4.7285,
+    "lost_sales_p19_L1": 6.6757,
+    "lost_sales_p19_L2": 7.6644,
+    "lost_sales_p19_L3": 8.3625,
+    "lost_sales_p19_L4": 8.8872,
+    "lost_sales_fixed_cost": 11.46,
+    "reorder_point": 8.03411,
+    "newsvendor": 1.9976,
+}
+NUMBERED = [pytest.param(name, cost, id=f"{name}={cost}") for name, cost in PUBLISHED.items()]
+
+
+@pytest.mark.parametrize(("name", "cost"), NUMBERED)
+def test_published_optimum(name, cost):
+    run, published = textbook.load(name)
+    best, *others = solved_rules(run.parameters)
+    assert published.cost == cost
+    assert best.cost == pytest.approx(cost, abs=0.51 * 10**-published.decimals)
+    assert published.policy in (None, best.name)
+    assert all(rule.cost > best.cost for rule in others)
+
+
+def test_every_instance_is_known_here():
+    assert textbook.names() == sorted(PUBLISHED)
+
+
+@pytest.mark.parametrize(
+    "name", ["lost_sales_p19_L2", "lost_sales_fixed_cost", "reorder_point", "newsvendor"]
+)
+def test_the_simulator_plays_what_is_solved(name):
+    found = textbook.check(name, episodes=150, seed=1)
+    assert found.agrees
+    for played in found.played:
+        assert played.simulated.half_width < 0.02 * played.exact
+
+
+def test_reorder_point_4_and_level_10_of_zheng_and_federgruen():
+    run, _ = textbook.load("reorder_point")
+    best, base_stock = solved_rules(run.parameters)
+    assert best.name == "(s, S) = (4, 10)"
+    assert base_stock.name == "base-stock S=8"  # P(D <= 7) < 0.8 <= P(D <= 8)
+    costs = {"holding_cost": 1, "stockout_cost": 4, "fixed_cost": 0}
+    assert base_stock.cost - best_base_stock(poisson(6), **costs)[1] == pytest.approx(
+        5 * (1 - np.exp(-6))
+    )
+
+
+def test_what_was_not_published_does_not_agree(tmp_path, monkeypatch, run_command):
+    text = (textbook.FOLDER / "newsvendor.yaml").read_text()
+    (tmp_path / "wrong.yaml").write_text(text.replace("cost: 1.9976", "cost: 1.9977"))
+    monkeypatch.setattr(textbook, "FOLDER", tmp_path)
+    done = run_command(evaluate.main, "--textbook", "--episodes", 10)
+    assert done.status == 1
+    assert "wrong: does not agree" in done.stdout
+
+
+def test_the_command_line(run_command):
+    done = run_command(evaluate.main, "--textbook", "newsvendor", "--json", "--episodes", 20)
+    assert done.status == 0
+    told = json.loads(done.stdout)
+    assert told["agrees"]
+    (found,) = told["instances"].values()
+    assert found["published"] == 1.9976
+    (played,) = found["policies"].values()
+    assert played["cost_ci95"][0] < played["cost"] < played["cost_ci95"][1]
+    done = run_command(evaluate.main, "--textbook", "newsvendor", "--episodes", 20)
+    assert "base-stock S=56.604" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--textbook", "newsvender"], "did you mean"),
+        (["newsvendor"], "after --textbook"),
+        (["--textbook", "--problem", "stores"], "goes with"),
+    ],
+)
+def test_what_the_command_line_refuses(run_command, arguments, told):
+    done = run_command(evaluate.main, *arguments)
+    assert done.status == 2
+    assert told in done.stderr.lower().replace("-- textbook", "--textbook")
+
+
+def test_an_instance_without_its_block_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "empty.yaml").write_text("problem: stores\n")
+    monkeypatch.setattr(textbook, "FOLDER", tmp_path)
+    with pytest.raises(InputError, match="no block textbook"):
+        textbook.load("empty")
+
+
+# ---- the long-run optimum as a yardstick ----
+
+
+def changed(name, **changes):
+    run, _ = textbook.load(name)
+    p = run.parameters
+    return run.problem, validated(type(p), {**p.model_dump(), **changes})
+
+
+def test_the_yardstick_of_a_long_episode_is_the_optimum():
+    problem, p = changed("lost_sales_p4_L2")
+    measure = find_reference(problem.name, p)
+    reference = measure.reference({})
+    assert reference.kind == "optimum"
+    assert reference.value == pytest.approx(-4395.3, abs=0.05)
+    assert "4.3953 a day" in reference.note
+    trace = problem.traces(p, "evaluation", 1, 100)
+    costs = rollout(problem, p, measure.policy, trace)["return"]
+    assert abs(costs.mean() - reference.value) < 3 * costs.std() / 10
+
+
+@pytest.mark.parametrize("changes", [{"warmup_days": 0}, {"horizon": 220}])
+def test_the_yardstick_of_other_episodes_is_a_bound(changes):
+    problem, p = changed("lost_sales_p4_L2", **changes)
+    measure = find_reference(problem.name, p)
+    reference = measure.reference({})
+    assert reference.kind == "upper_bound"
+    trace = problem.traces(p, "evaluation", 1, 200)
+    earned = rollout(problem, p, measure.policy, trace)["return"]
+    assert earned.mean() - 3 * earned.std() / np.sqrt(200) < reference.value
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        {"order_units": [0, 5, 10]},  # not every quantity is on offer
+        {"order_units": None},
+        {"unmet_demand": "backlog"},
+        {"lead_time": 11},
+    ],
+)
+def test_no_optimum_is_known_of_other_stores(store):
+    run, _ = textbook.load("lost_sales_p4_L2")
+    own = {**run.parameters.store.model_dump(), **store}
+    problem, p = changed("lost_sales_p4_L2", store=own)
+    assert average_optimum(p) is None
+    measure = find_reference(problem.name, p)
+    assert measure.policy is None
+    trace = problem.traces(p, "evaluation", 1, 2)
+    assert measure.reference(trace).kind == "hindsight"
+
+
+def test_a_store_with_seasons_is_no_instance():
+    run, _ = textbook.load("lost_sales_p4_L2")
+    sku = {**run.parameters.sku[0].model_dump(), "seasonality_amplitude": 0.3}
+    _, p = changed("lost_sales_p4_L2", sku=[{**sku, "seasonality_period": 30}])
+    assert average_optimum(p) is None
+    with pytest.raises(InputError, match="no textbook instance"):
+        solved_rules(p)
+
+
+def test_solved_orders_are_those_of_the_solution():
+    problem, p = changed("lost_sales_p19_L4")
+    rule = average_optimum(p).rule
+    batch = problem.make_batch(p, 2)
+    team = reference_team(store=rule)
+    team.bind(batch)
+    batch.sites["on_hand"][:, 0] = [4, 9]
+    batch.pipelines[:, 0] = [[5, 0, 8, 0], [2, 2, 2, 0]]
+    solved = solve_lost_sales(LostSales(poisson(5), 4, 1, 19))
+    expected = solved.order(np.array([4, 9]), np.array([[5, 0, 8], [2, 2, 2]]))
+    chosen, _ = team.predict(batch.observation())
+    assert chosen[:, 0].tolist() == expected.tolist()
+
+
+# ---- what the end of an episode is worth; (s, S) with lost sales ----
+
+
+def test_what_a_store_spares_by_knowing_its_last_day():
+    """Every horizon solved on its own, with a lead time of 1: a plain dynamic programme."""
+    store = LostSales([0.3, 0.3, 0.2, 0.2], 1, holding_cost=1, stockout_cost=5, fixed_cost=0)
+    cost, top = solve_lost_sales(store).cost.value, int(order_limits(store)[-1])
+    value, day = np.zeros(top + 1), store.day_costs(top + 1)
+    most = 0.0
+    for n in range(1, 200):
+        value = np.array(
+            [
+                day[x]
+                + min(
+                    sum(chance * value[max(x - d, 0) + q] for d, chance in enumerate(store.law))
+                    for q in range(top - x + 1)
+                )
+                for x in range(top + 1)
+            ]
+        )
+        most = max(most, n * cost - value.min())
+    assert spared(store, cost) == pytest.approx(most, abs=1e-4)
+
+
+def test_reorder_points_of_lost_sales():
+    """No order-up-to level pays without a fixed cost; with one, no neighbour is cheaper."""
+    plain = LostSales(poisson(5), 2, holding_cost=1, stockout_cost=4)
+    assert reorder_cost(plain, 15, 16).value == pytest.approx(4.6386, abs=1e-4)
+    store = LostSales(poisson(5), 2, holding_cost=1, stockout_cost=14, fixed_cost=5)
+    s, level, cost = best_reorder_point(store)
+    assert cost.value == pytest.approx(11.6181, abs=1e-3)
+    for i, j in [(-1, 0), (1, 0), (0, -1), (0, 1)]:
+        assert reorder_cost(store, s + i, level + j).value >= cost.value - 1e-4
+    with pytest.raises(InputError, match="reorder_point = 16"):
+        reorder_cost(store, 16, 16)

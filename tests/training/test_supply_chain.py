@@ -1,0 +1,180 @@
+"""Training in the supply chain: policies of the stores, tiers, phases."""
+
+import json
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from agents import run_folder
+from agents.config import resolve
+from baselines.rollout import run_episodes
+from common.errors import InputError
+from training.learners import load_agent
+from training.phases import parse_phases, resolve_phases, train_phases
+from training.trainer import train
+
+QUICK = (
+    "timesteps=600",
+    "n_envs=12",
+    "horizon=8",
+    "evaluation.every=300",
+    "evaluation.episodes=20",
+    "evaluation.pictures=0",
+    "parameters.observation=full",
+)
+ON_POLICY = ("n_steps=8", "batch_size=64", "n_epochs=2", "net_arch=[16]", "team.turns=2")
+
+
+def quick_run(*more, algo="ppo", **flags):
+    own = ("learning_starts=50",) if algo == "dqn" else ON_POLICY
+    return resolve({"algo": algo, "stores": 3, **flags}, assignments=(*QUICK, *own, *more))
+
+
+def returns(folder, name="best_model.zip", measure="return"):
+    config, policy = load_agent(folder, name)
+    step = config.settings.observation.step
+    batch = config.problem.make_batch(config.parameters, 30, observe_step=step)
+    policy.bind(batch)
+    trace = config.problem.traces(config.parameters, "evaluation", 1, 30)
+    return run_episodes(batch, policy, trace)[measure]
+
+
+def test_the_three_policies_of_the_stores_give_different_trajectories(tmp_path):
+    found = {}
+    for policy in ("shared", "joint", "independent"):
+        result = train(quick_run(policy=policy), tmp_path / policy)
+        found[policy] = returns(result.folder)
+        assert np.isfinite(found[policy]).all()
+    assert (found["shared"] != found["joint"]).any()
+    assert (found["shared"] != found["independent"]).any()
+    assert (found["joint"] != found["independent"]).any()
+    models = sorted((tmp_path / "independent" / "players").glob("*/model.zip"))
+    assert [path.parent.name for path in models] == ["store_1", "store_2", "store_3"]
+    hashes = json.loads((tmp_path / "independent" / "versions.json").read_text())["weights"]
+    assert len(set(hashes.values())) == 3
+
+
+@pytest.mark.parametrize("policy", ["shared", "joint"])
+def test_dqn_learns_the_stores(policy, tmp_path):
+    result = train(quick_run(algo="dqn", policy=policy), tmp_path / "run")
+    assert np.isfinite(returns(result.folder)).all()
+
+
+def test_dqn_is_refused_where_joint_actions_are_too_many(tmp_path):
+    config = quick_run(algo="dqn", policy="joint", stores=7)
+    with pytest.raises(InputError, match=r"16,384 combinations"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("policy", ["shared", "joint", "independent"])
+def test_the_same_seed_gives_the_same_weights(policy, tmp_path):
+    def weights(name, seed):
+        train(quick_run(policy=policy, seed=seed), tmp_path / name)
+        return json.loads((tmp_path / name / "versions.json").read_text())["weights"]
+
+    first = weights("first", 3)
+    assert first == weights("second", 3)
+    assert first != weights("third", 4)
+
+
+def test_a_tier_learns_while_a_frozen_checkpoint_plays_the_stores(tmp_path):
+    stores = train(quick_run(), tmp_path / "stores")
+    result = train(quick_run(learn="warehouse"), tmp_path / "warehouse", start=stores.folder)
+    players = run_folder.players(result.folder)
+    assert set(players) == {"store", "warehouse"}
+    copied = (players["store"] / "best_model.zip").read_bytes()
+    assert copied == (stores.folder / "best_model.zip").read_bytes()
+    assert np.isfinite(returns(result.folder, measure="warehouse_return")).all()
+
+
+def test_a_checkpoint_that_observes_otherwise_is_refused_with_the_remedy(tmp_path):
+    stores = train(quick_run("parameters.observation=compact"), tmp_path / "stores")
+    config = quick_run(learn="warehouse")
+    with pytest.raises(InputError, match=r"--set parameters\.observation=compact"):
+        train(config, tmp_path / "warehouse", start=stores.folder)
+
+
+def test_phases_build_upon_one_another(tmp_path):
+    phases = parse_phases("1-4")
+    flags = {"algo": "ppo", "stores": 2}
+    configs = resolve_phases(phases, flags, assignments=(*QUICK, *ON_POLICY))
+    assert configs[3].hyperparameters.learning_rate == 1e-4
+    folder, done = train_phases(phases, configs, tmp_path / "run")
+    assert [trained.folder.name for trained in done] == [f"phase_{k}" for k in phases]
+    assert set(run_folder.players(folder / "phase_2")) == {"store", "warehouse"}
+    everyone = run_folder.players(folder)
+    assert set(everyone) == {"store", "warehouse", "supplier"}
+    assert everyone["store"].parent.parent.name == "phase_4"
+    assert np.isfinite(returns(folder / "phase_4", measure="system_return")).all()
+    rows = (everyone["warehouse"] / "progress.csv").read_text()
+    assert "0.0001" in rows
+
+
+def test_what_is_logged_per_tier(tmp_path):
+    result = train(quick_run("evaluation.pictures=2"), tmp_path / "run")
+    events = EventAccumulator(str(result.folder))
+    events.Reload()
+    tags = set(events.Tags()["scalars"])
+    stores = (
+        *("reward", "service_level", "fill_rate", "holding_cost", "stockout_penalty"),
+        *("excess_inventory", "lost_sales", "on_hand", "order_rate", "bullwhip"),
+    )
+    assert {f"store/{name}" for name in stores} <= tags
+    assert {"warehouse/bullwhip", "warehouse/holding_cost", "supplier/fulfillment_rate"} <= tags
+    assert "evaluation/episode" in events.Tags()["images"]
+
+
+def test_curriculum_over_scenarios_and_horizons(tmp_path):
+    stages = (
+        "[{start: 0, parameters: {horizon: 5}}, "
+        "{start: 48, parameters: {horizon: 8, scenario: high_variability}}]"
+    )
+    result = train(quick_run(f"curriculum.stages={stages}"), tmp_path / "run")
+    assert "curriculum/stage" in (result.folder / "progress.csv").read_text()
+    events = EventAccumulator(str(result.folder))
+    events.Reload()
+    assert events.Scalars("curriculum/stage")[-1].value == 2
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("stores=1",),
+        ("stores=50",),
+        ("sku=[{}, {base_demand: 5, demand_std: 1}]",),
+        ("store.lead_time=0",),
+        ("sku.base_demand=0", "sku.demand_std=0"),
+        ("warehouse.initial_on_hand=0", "warehouse.order_units=[0]"),
+        ("warehouse.initial_on_hand=.inf",),
+    ],
+)
+def test_training_meets_no_nan_at_the_edges(more, tmp_path):
+    result = train(quick_run(*more), tmp_path / "run")
+    assert np.isfinite(returns(result.folder)).all()
+    assert result.best is not None
+    assert np.isfinite(result.best.value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"problem": "cash", "stores": 3}, "--stores belongs to --problem stores"),
+        ({"problem": "cash", "learn": "warehouse"}, "no meaning for cash"),
+        ({"stores": 0}, r"stores = 0: must be"),
+        ({"stores": 3, "learn": "shop"}, r"team\.learn = 'shop'"),
+        ({"stores": 3, "learn": "all"}, "name a run that has them with --from"),
+    ],
+)
+def test_bad_flags_are_one_line(flags, message, tmp_path):
+    with pytest.raises(InputError, match=message) as caught:
+        train(resolve({"algo": "ppo", **flags}), tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("text", ["", "0", "5", "4-1", "1-9", "one"])
+def test_bad_phases_are_one_line(text):
+    with pytest.raises(InputError, match="must be a phase from 1 to 4"):
+        parse_phases(text)

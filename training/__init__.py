@@ -1,0 +1,1 @@
+"""Learning: sessions, learners, evaluation while training, resuming."""

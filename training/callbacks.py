@@ -1,0 +1,308 @@
+"""What happens beside learning: metrics, selection of the best model, progress, pictures."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import HParam, Image
+
+from baselines.policy import Policy
+from common.console import screen
+from envs.batch import Trace
+from envs.problems import PROBLEMS
+from envs.supply_chain.render import History, chain_picture
+from wrappers.single_agent import ControlledAgents
+from wrappers.vec_env import base_env, batch_of
+
+WINDOW = 20
+"""Ends of episodes (of any number of worlds at once) that logged means look back on."""
+
+
+class BatchedBootstrap(BaseCallback):
+    """Bootstrap from time limits with one forward pass for all worlds that ended.
+
+    SB3 passes them one by one, which with a thousand worlds costs more than the simulation. The
+    result is the same: ``reward + gamma * value(terminal observation)``.
+    """
+
+    def _on_step(self) -> bool:
+        infos = self.locals["infos"]
+        ended = [i for i in np.flatnonzero(self.locals["dones"]) if infos[i]["TimeLimit.truncated"]]
+        if ended:
+            model: Any = self.model
+            terminal = np.stack([infos[i]["terminal_observation"] for i in ended])
+            with torch.no_grad():
+                values = model.policy.predict_values(model.policy.obs_to_tensor(terminal)[0])
+            self.locals["rewards"][ended] += model.gamma * values.cpu().numpy().ravel()
+            for i in ended:
+                infos[i]["TimeLimit.truncated"] = False
+        return True
+
+
+class Turn(BaseCallback):
+    """Pause at the first rollout that begins at or after a number of steps.
+
+    Schedules know the total that `learn` was called with, so a learner that takes turns is called
+    with all its steps each time and paused. The first step of the rollout is lost.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.until = 0
+        self._over = False
+
+    def _on_rollout_start(self) -> None:
+        self._over = self.num_timesteps >= self.until
+
+    def _on_step(self) -> bool:
+        return not self._over
+
+
+class EpisodeMetrics(BaseCallback):
+    """Log what the training episodes earned and moved, in the problem's own units."""
+
+    def __init__(self, settings: dict[str, Any], hyperparameters: dict[str, Any]) -> None:
+        super().__init__()
+        self._settings, self._hyperparameters = settings, hyperparameters
+        self._recent: deque[dict[str, Any]] = deque(maxlen=WINDOW)
+
+    def _on_training_start(self) -> None:
+        if self.num_timesteps and "configuration" not in self.logger.name_to_value:
+            return  # it stands in the log already
+        others = ("csv", "stdout", "json", "log")
+        text = "\n".join(f"    {key}: {value}" for key, value in self._settings.items())
+        self.logger.record("configuration", text, exclude=others)
+        metrics: dict[str, float] = {"evaluation/return": 0.0, "evaluation/gap": 1.0}
+        self.logger.record("hparams", HParam(self._hyperparameters, metrics), exclude=others)
+
+    def _on_step(self) -> bool:
+        finished = base_env(self.training_env).finished
+        if finished:
+            self._recent.append({name: float(v.mean()) for name, v in finished.items()})
+            for name in finished:
+                mean = float(np.mean([totals[name] for totals in self._recent]))
+                self.logger.record(f"episode/{name}", mean)
+            batch = batch_of(self.training_env)
+            if isinstance(batch, ControlledAgents):
+                for name, value in batch.finished_metrics.items():
+                    self.logger.record(name, value)
+        return True
+
+    def state(self) -> list[dict[str, float]]:
+        """Return the episodes that the logged means look back on."""
+        return list(self._recent)
+
+    def put_back(self, state: list[dict[str, float]]) -> None:
+        """Put back what `state` returned."""
+        self._recent.extend(state)
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a policy did on the validation traces: mean return, and its gap if there is one."""
+
+    value: float
+    gap: float | None
+
+
+class BestModel(BaseCallback):
+    """Evaluate on validation traces every so many steps and keep the best model.
+
+    Parameters
+    ----------
+    score : callable
+        Evaluates the present model.
+    save : callable
+        Saves the present model as the best.
+    every : int
+        Environment steps between evaluations.
+    stop_at_gap, stop_at_step : float, int, optional
+        Stop training at an evaluation with at most this gap, or once this step is reached.
+    """
+
+    def __init__(
+        self,
+        score: Callable[[], Score],
+        save: Callable[[], None],
+        every: int,
+        stop_at_gap: float | None = None,
+        stop_at_step: int | None = None,
+    ) -> None:
+        super().__init__()
+        self._score, self._save, self._every = score, save, every
+        self._target = -np.inf if stop_at_gap is None else stop_at_gap
+        self._last_step = np.inf if stop_at_step is None else stop_at_step
+        self._next = every
+        self.best: Score | None = None
+        self.last: Score | None = None
+        self._before = 0.0
+        self._begun = time.perf_counter()
+
+    def state(self) -> dict[str, Any]:
+        """Return the best and the last score, and the step of the next evaluation."""
+        scores = [None if s is None else (s.value, s.gap) for s in (self.best, self.last)]
+        return {"scores": scores, "next": self._next}
+
+    def put_back(self, state: dict[str, Any], seconds: float) -> None:
+        """Put back what `state` returned, `seconds` of training having passed before."""
+        self.best, self.last = (None if s is None else Score(*s) for s in state["scores"])
+        self._next, self._before = state["next"], seconds
+        self._begun = time.perf_counter() - seconds
+
+    def _on_training_start(self) -> None:
+        self._begun = time.perf_counter() - self._before
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps >= self._next:
+            self._next = (self.num_timesteps // self._every + 1) * self._every
+            score = self.evaluate()
+            if score.gap is not None and score.gap <= self._target:
+                return False
+        return self.num_timesteps < self._last_step
+
+    def evaluate(self, model: BaseAlgorithm | None = None) -> Score:
+        """Evaluate now, log it, and keep the model if it is the best so far.
+
+        Outside of training, `model` is the one whose log and count of steps are used.
+        """
+        if model is not None:
+            self.init_callback(model)
+            self.num_timesteps = model.num_timesteps
+        score = self.last = self._score()
+        if self.best is None or score.value > self.best.value:
+            self.best = score
+            self._save()
+        self.logger.record("evaluation/return", score.value)
+        if score.gap is not None:
+            self.logger.record("evaluation/gap", score.gap)
+        self.logger.record("evaluation/best_return", self.best.value)
+        self.logger.record("evaluation/seconds", time.perf_counter() - self._begun)
+        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
+        self.logger.dump(self.num_timesteps)
+        return score
+
+
+class ProgressBar(BaseCallback):
+    """A bar within 80 columns: steps, speed, time left, return, gap, stage of the curriculum.
+
+    `before` counts the steps of other learners of the same run.
+    """
+
+    def __init__(self, total: int, best: BestModel, stage: Callable[[], str]) -> None:
+        super().__init__()
+        self._best, self._stage = best, stage
+        self._progress = Progress(
+            BarColumn(bar_width=10),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[score]}"),
+            console=screen,
+        )
+        self._task = self._progress.add_task("", total=total, speed="", score="")
+        self._shown = self._begun = self._before = 0.0
+        self.before = 0
+
+    def since(self, seconds: float) -> None:
+        """Count `seconds` that were trained before."""
+        self._before = seconds
+
+    def _on_training_start(self) -> None:
+        self._begun = self._begun or time.perf_counter() - self._before
+        self._progress.start()
+
+    def _on_step(self) -> bool:
+        now = time.perf_counter()
+        if now - self._shown > 0.2:
+            self._show(now)
+        return True
+
+    def _show(self, now: float) -> None:
+        self._shown = now
+        steps = self.before + self.num_timesteps
+        speed = steps / max(now - self._begun, 1e-9)
+        rewards: Any = [info["r"] for info in self.model.ep_info_buffer or ()]
+        parts = [f"return {np.mean(rewards):,.1f}"] if rewards else []
+        last = self._best.last
+        if last is not None:
+            told = f"validated {last.value:,.1f}" if last.gap is None else f"gap {last.gap:.2%}"
+            parts.append(told)
+        self._progress.update(
+            self._task,
+            completed=steps,
+            speed=f"{speed:,.0f}/s",
+            score=" ".join([*parts, self._stage()]),
+        )
+
+    def close(self) -> None:
+        """Take the bar off the screen, also after an interruption."""
+        if self._begun:
+            self._show(time.perf_counter())
+        self._progress.stop()
+
+
+class EpisodePicture(BaseCallback):
+    """Draw an episode on a validation trace: on-hand, pipeline and lost sales per site.
+
+    Parameters
+    ----------
+    policy : Policy
+        The team as it stands.
+    parameters : SupplyChainParameters
+        The problem.
+    trace : dict
+        Validation traces, of which the first is played.
+    observe_step : bool
+        As in training.
+    steps : int
+        Steps from one picture to the next.
+
+    Attributes
+    ----------
+    next : int
+        Step of the next picture.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        parameters: object,
+        trace: Trace,
+        *,
+        observe_step: bool,
+        steps: int,
+    ) -> None:
+        super().__init__()
+        self._policy, self._parameters, self._observe_step = policy, parameters, observe_step
+        self._trace = {name: values[:1] for name, values in trace.items()}
+        self.next = self._steps = steps
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps >= self.next:
+            self.next += self._steps
+            self._draw()
+        return True
+
+    def _draw(self) -> None:
+        batch = PROBLEMS["stores"].make_batch(
+            self._parameters, 1, split="validation", observe_step=self._observe_step
+        )
+        batch.reset(self._trace)
+        self._policy.bind(batch)
+        history, memory, over = History(batch), None, False  # type: ignore[arg-type]
+        start = np.ones(1, np.bool_)
+        while not over:
+            actions, memory = self._policy.predict(batch.observation(), memory, start)
+            over = bool(batch.step(actions).truncated[0])
+            start = np.zeros(1, np.bool_)
+            history.record(batch)  # type: ignore[arg-type]
+        picture = Image(chain_picture(history), "HWC")
+        self.logger.record("evaluation/episode", picture, exclude=("csv", "stdout", "json", "log"))
+        self.logger.dump(self.num_timesteps)

@@ -1,0 +1,386 @@
+"""Who learns and who plays: the learners of a run, and the policies of all other agents.
+
+A problem with one kind of agent has a single learner, whose player's name is empty. In the supply
+chain every tier (or every store) is a player: it learns, or a rule or a trained model plays it.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from agents import run_folder
+from agents.algorithms import ALGORITHMS, build_model
+from agents.config import RunConfig
+from agents.initialization import initialize_orders
+from agents.sb3_policy import AgentPolicy, observe, reward_and_running
+from agents.weights import load_weights
+from baselines.multi_agent import TeamPolicy, tier_of
+from baselines.policy import Policy
+from baselines.rules.reference import reference_rules
+from baselines.rules.store import Newsvendor
+from common.errors import InputError
+from common.random_streams import random_stream
+from envs.batch import Batch, random_actions
+from envs.supply_chain.metrics import TOTALS
+from wrappers.normalize import FixedRewardScale, load_running_statistics
+from wrappers.single_agent import ControlledAgents, FlatJointPolicy, Layout
+from wrappers.vec_env import BatchVecEnv, batch_of
+
+CALIBRATION_WORLDS = 256
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A model that learns, and what belongs to it.
+
+    Attributes
+    ----------
+    player : str
+        Whom it plays; empty where there is one kind of agent only.
+    config : RunConfig
+        Its own configuration, with numbers in place of ``auto``.
+    env, model : VecEnv, BaseAlgorithm
+        What it learns from, and the model.
+    policy : Policy
+        The model as a policy.
+    """
+
+    player: str
+    config: RunConfig
+    env: VecEnv
+    model: BaseAlgorithm
+    policy: Policy
+
+
+@dataclass(frozen=True)
+class Learners:
+    """The learners, the policy that all players make up, and the frozen players' folders."""
+
+    learners: list[Learner]
+    policy: Policy
+    frozen: dict[str, Path]
+
+
+def objective_total(config: RunConfig) -> str:
+    """Return the name of the episode's total that the run makes large."""
+    return TOTALS[config.settings.team.learn] if _is_chain(config) else "return"
+
+
+def learning_players(config: RunConfig) -> list[str]:
+    """Return whom the run's models play."""
+    if not _is_chain(config):
+        return [""]
+    team = config.settings.team
+    stores = ["store"]
+    if team.policy == "independent":
+        stores = [f"store_{i + 1}" for i in range(config.parameters.num_stores)]
+    tiers = {"store": stores, "all": [*stores, "warehouse", "supplier"]}
+    return tiers.get(team.learn, [team.learn])
+
+
+def learning_batch(
+    config: RunConfig,
+    player: str,
+    others: TeamPolicy | None,
+    rows: int,
+    parameters: Any = None,
+    **options: Any,
+) -> Batch:
+    """Return the worlds that a player learns in, about `rows` rows of them.
+
+    Where the stores share a policy, each is a row; the number of worlds is chosen accordingly.
+    """
+    parameters = config.parameters if parameters is None else parameters
+    if not _is_chain(config):
+        return config.problem.make_batch(parameters, rows, **options)
+    layout = _layout(config, player)
+    per_world = parameters.num_stores if player == "store" and layout == "shared" else 1
+    skus = 1 if parameters.demand_data else len(parameters.sku)  # of a file they are drawn
+    worlds = max(1, round(rows / per_world / skus)) * skus
+    chain: Any = config.problem.make_batch(parameters, worlds, **options)
+    return ControlledAgents(chain, player, others or TeamPolicy(reference_rules()), layout)
+
+
+def _layout(config: RunConfig, player: str) -> Layout:
+    if player != "store" or config.settings.team.policy != "joint":
+        return "shared"
+    return "flat" if ALGORITHMS[config.settings.algo].off_policy else "joint"
+
+
+def calibrate(config: RunConfig, player: str = "", others: TeamPolicy | None = None) -> RunConfig:
+    """Replace ``auto`` in the reward settings by numbers.
+
+    The shift is minus the mean, the scale one over the deviation, of a step's reward on training
+    traces of the run's seed, days of warm-up left out: under uniformly random play, or with stores
+    that follow the newsvendor rule (``reward.calibration``).
+
+    Raises
+    ------
+    InputError
+        If the rule is asked for, and the player is not the stores.
+    """
+    reward = config.settings.reward
+    if "auto" not in (reward.shift, reward.scale):
+        return config
+    rng = random_stream(config.settings.seed, "training")
+    batch = learning_batch(
+        config, player, others, CALIBRATION_WORLDS, rng=rng, expected_reward=reward.expected
+    )
+    batch.reset()
+    rule = _newsvendor(batch, player) if reward.calibration == "newsvendor" else None
+    rewards = []
+    ended = np.zeros(batch.num_worlds, np.bool_)
+    while not ended.any():
+        outcome = batch.step(random_actions(batch, rng) if rule is None else rule())
+        ended = outcome.terminated | outcome.truncated
+        rewards.append(outcome.reward)
+    rewards = rewards[getattr(config.parameters, "warmup_days", 0) :] or rewards
+    spread = float(np.std(rewards))
+    shift = -float(np.mean(rewards)) if reward.shift == "auto" else reward.shift
+    scale = 1.0 / spread if spread > 0 and math.isfinite(spread) else 1.0
+    numbers = {"shift": _rounded(shift)}
+    numbers["scale"] = _rounded(scale) if reward.scale == "auto" else reward.scale
+    settings = config.settings.model_copy(update={"reward": reward.model_copy(update=numbers)})
+    return replace(config, settings=settings)
+
+
+def _newsvendor(batch: Batch, player: str) -> Callable[[], Any]:
+    """Return what gives the stores' actions by the newsvendor rule in the state of `batch`."""
+    if not isinstance(batch, ControlledAgents) or player != "store":
+        raise InputError("reward.calibration = newsvendor: is for the stores; take random")
+    rule, worlds = Newsvendor(), batch.num_worlds
+    rule.bind(batch.chain)
+    return lambda: rule.predict(None)[0].reshape((worlds, -1) if batch.layout == "joint" else -1)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def training_env(config: RunConfig, player: str = "", others: TeamPolicy | None = None) -> VecEnv:
+    """Return the batch that a player learns from, wrapped as its configuration says."""
+    s, stages = config.settings, config.stages()
+    batch = learning_batch(
+        config,
+        player,
+        others,
+        s.n_envs,
+        stages[0][1] if stages else config.parameters,
+        rng=random_stream(s.seed, "training"),
+        split="training",
+        observe_step=s.observation.step,
+        expected_reward=s.reward.expected,
+    )
+    env = observe(config, BatchVecEnv(batch, bootstrap_time_limit=not s.observation.step))
+    if (s.reward.shift, s.reward.scale) != (0.0, 1.0):
+        env = FixedRewardScale(env, float(s.reward.shift), float(s.reward.scale))
+    return reward_and_running(config, env)
+
+
+def build_learners(config: RunConfig, start: Path | None = None) -> Learners:
+    """Build the models that learn, and load all others.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    start : Path, optional
+        A run folder. Its models play, frozen, whoever does not learn; those who do learn begin
+        with its weights if it has a model for them.
+
+    Raises
+    ------
+    InputError
+        If a model of `start` does not fit the run.
+    """
+    names = learning_players(config)
+    sources = run_folder.players(start) if start is not None else {}
+    if config.settings.team.learn == "all" and not set(names) <= set(sources):
+        missing = sorted(set(names) - set(sources))
+        raise InputError(
+            f"learn = all: fine-tunes models, and there is none for {', '.join(missing)}; name a "
+            "run that has them with --from, or use --phases 1-4"
+        )
+    frozen = {name: path for name, path in sources.items() if name not in names}
+    if any(name.startswith("store_") for name in names):
+        frozen.pop("store", None)
+    if "store" in names:
+        frozen = {k: v for k, v in frozen.items() if not k.startswith("store_")}
+    if not _is_chain(config):
+        learner = _learner(config, "", None, sources.get(""))
+        return Learners([learner], learner.policy, {})
+    rules = {k: v for k, v in reference_rules().items() if k not in names}
+    if not any(name.startswith("store") for name in {*names, *frozen}):
+        rules["store"] = reference_rules()["store"]
+    players: dict[str, Policy] = {**rules, **_load_players(config, frozen)}
+    if any(name.startswith("store_") for name in {*names, *frozen}):
+        players.pop("store", None)
+    return _with_learners(config, names, players, sources, frozen)
+
+
+def _with_learners(
+    config: RunConfig,
+    names: list[str],
+    players: dict[str, Policy],
+    sources: Mapping[str, Path],
+    frozen: dict[str, Path],
+) -> Learners:
+    """Build the learners, each with a team of all others around it, learning or not."""
+    teams = {name: TeamPolicy({}) for name in names}
+    learners = [
+        _learner(_learner_config(config, name, sources), name, teams[name], sources.get(name))
+        for name in names
+    ]
+    joint = _joint(config, names) | _joint_of(frozen)
+    everyone = {**players, **{learner.player: learner.policy for learner in learners}}
+    for name, team in teams.items():
+        team.players = {other: p for other, p in everyone.items() if other != name}
+        team.joint = joint
+    return Learners(learners, TeamPolicy(everyone, joint), frozen)
+
+
+def _learner_config(config: RunConfig, player: str, sources: Mapping[str, Path]) -> RunConfig:
+    """Return a learner's own configuration: that of the run, or what it had learned with.
+
+    Where all tiers are tuned together, each keeps its network and its scale of rewards and takes
+    the learning rate, the steps and the seed of the run.
+    """
+    s = config.settings
+    if s.team.learn != "all":
+        return config
+    former = run_folder.read_config(sources[player])
+    kept = former.settings.model_copy(
+        update={
+            "seed": s.seed,
+            "timesteps": s.timesteps,
+            "n_envs": s.n_envs,
+            "team": former.settings.team,
+        }
+    )
+    rate = {
+        "learning_rate": config.hyperparameters.learning_rate,
+        "learning_rate_final": config.hyperparameters.learning_rate_final,
+    }
+    tuned = former.hyperparameters.model_copy(update=rate)
+    return replace(config, settings=kept, hyperparameters=tuned)
+
+
+def _learner(
+    config: RunConfig, player: str, others: TeamPolicy | None, source: Path | None
+) -> Learner:
+    rules = TeamPolicy(reference_rules()) if others is not None else None
+    config = calibrate(config, player, rules)
+    s = config.settings
+    env = training_env(config, player, others)
+    model = build_model(
+        s.algo,
+        config.hyperparameters,
+        env,
+        seed=s.seed,
+        device=s.device,
+        standardize_rewards=s.reward.standardize,
+    )
+    if getattr(config.hyperparameters, "initial_order", "none") == "mean":
+        initialize_orders(model, batch_of(env))
+    if source is not None:
+        name = run_folder.best_of(source)
+        load_running_statistics(env, source / run_folder.STATISTICS[name], frozen=False)
+        load_weights(model, source / name)
+    return Learner(player, config, env, model, _policy(config, player, model, env))
+
+
+def _policy(config: RunConfig, player: str, model: BaseAlgorithm, env: VecEnv) -> Policy:
+    # in the supply chain every action is valid, and a player's rows are not the batch's worlds
+    masks = ALGORITHMS[config.settings.algo].masks and not _is_chain(config)
+    policy: Policy = AgentPolicy(model, env, masks=masks)
+    if _is_chain(config) and _layout(config, player) == "flat":
+        actions = len(config.parameters.lanes()[0].store.grid)
+        policy = FlatJointPolicy(policy, (actions,) * config.parameters.num_stores)
+    return policy
+
+
+def load_agent(folder: Path, name: run_folder.ModelFile) -> tuple[RunConfig, Policy]:
+    """Rebuild a run's models from their configurations and load their tensors.
+
+    Returns
+    -------
+    RunConfig, Policy
+        The run's configuration, and its policy for all agents.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, damaged or of another run.
+    """
+    config = run_folder.read_config(folder)
+    if not _is_chain(config):
+        return config, _load(folder, name, config, "")
+    sources = run_folder.players(folder)
+    players: dict[str, Policy] = {**reference_rules(), **_load_players(config, sources, name)}
+    if any(player.startswith("store_") for player in sources):
+        players.pop("store")
+    return config, TeamPolicy(players, _joint_of(sources))
+
+
+def _load_players(
+    config: RunConfig, sources: Mapping[str, Path], name: run_folder.ModelFile | None = None
+) -> dict[str, Policy]:
+    """Return the trained models of players, which must see what the run's agents see."""
+    loaded: dict[str, Policy] = {}
+    for player, path in sources.items():
+        own = run_folder.read_config(path)
+        _check_same_view(config, own, player, path)
+        own = replace(own, parameters=config.parameters)
+        file = name if name is not None and (path / name).is_file() else run_folder.best_of(path)
+        loaded[player] = _load(path, file, own, player)
+    return loaded
+
+
+def _check_same_view(config: RunConfig, own: RunConfig, player: str, path: Path) -> None:
+    ours, theirs = config.settings.observation.step, own.settings.observation.step
+    seen = own.parameters.observation
+    if config.parameters.observation != seen or ours != theirs:
+        raise InputError(
+            f"{path}: its model for {player} sees another observation than this run; add "
+            f"--set parameters.observation={seen} --set observation.step={str(theirs).lower()}"
+        )
+
+
+def _load(folder: Path, name: run_folder.ModelFile, config: RunConfig, player: str) -> Policy:
+    s = config.settings
+    batch = learning_batch(config, player, None, s.n_envs, observe_step=s.observation.step)
+    env = reward_and_running(config, observe(config, BatchVecEnv(batch)))
+    load_running_statistics(env, folder / run_folder.STATISTICS[name])
+    model = build_model(s.algo, config.hyperparameters, env, seed=s.seed)  # wherever it was trained
+    load_weights(model, folder / name)
+    return _policy(config, player, model, env)
+
+
+def _joint(config: RunConfig, learning: list[str]) -> frozenset[str]:
+    joint = config.settings.team.policy == "joint" and "store" in learning
+    return frozenset({"store"} if joint else ())
+
+
+def _joint_of(sources: Mapping[str, Path]) -> frozenset[str]:
+    path = sources.get("store")
+    joint = path is not None and run_folder.read_config(path).settings.team.policy == "joint"
+    return frozenset({"store"} if joint else ())
+
+
+def _is_chain(config: RunConfig) -> bool:
+    return config.settings.problem == "stores"
+
+
+def player_config(learner: Learner) -> RunConfig:
+    """Return a learner's configuration as that of a run with this one player."""
+    if not learner.player:
+        return learner.config
+    team = learner.config.settings.team.model_copy(update={"learn": tier_of(learner.player)})
+    settings = learner.config.settings.model_copy(update={"team": team})
+    return replace(learner.config, settings=settings)

@@ -1,0 +1,98 @@
+"""The logs of a learner: ``progress.csv`` and TensorBoard, and taking them up where they stood."""
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.logger import (
+    CSVOutputFormat,
+    HParam,
+    Image,
+    Logger,
+    TensorBoardOutputFormat,
+)
+
+ROWS = "progress.csv"
+_EVENTS = "events.out.tfevents.*"
+
+
+@contextmanager
+def silent_writers() -> Iterator[None]:
+    """Keep TensorBoard's writing threads from printing what the next write raises anyway."""
+    former = threading.excepthook
+
+    def hook(what: threading.ExceptHookArgs) -> None:
+        if not isinstance(what.exc_value, OSError):
+            former(what)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = former
+
+
+def open_log(home: Path, rows: bytes = b"", events: Mapping[str, int] | None = None) -> Logger:
+    """Open a learner's logs, cut back to what they held at a checkpoint.
+
+    Parameters
+    ----------
+    home : Path
+        The learner's folder.
+    rows : bytes
+        ``progress.csv`` as it was.
+    events : mapping, optional
+        Sizes of TensorBoard's files as they were [bytes]; all others go.
+    """
+    sizes, text = events or {}, rows.decode()
+    for path in home.glob(_EVENTS):
+        if path.name not in sizes or path.is_symlink():
+            path.unlink()
+        elif path.stat().st_size > sizes[path.name]:
+            _cut(path, sizes[path.name])
+    (home / ROWS).unlink(missing_ok=True)  # a link must not be written through
+    table: Any = CSVOutputFormat(str(home / ROWS))
+    if text:
+        table.file.write(text)
+        table.file.flush()
+        table.keys = text.partition("\n")[0].split(",")
+    return Logger(str(home), [table, TensorBoardOutputFormat(str(home))])
+
+
+def _cut(path: Path, size: int) -> None:
+    number = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+    try:
+        os.ftruncate(number, size)
+    finally:
+        os.close(number)
+
+
+def log_state(log: Logger) -> dict[str, Any]:
+    """Return what the log holds but has not written, and how far its event files reach."""
+    for output in log.output_formats:
+        if isinstance(output, TensorBoardOutputFormat):
+            output.writer.flush()
+    home = Path(str(log.dir))
+    values = {k: v for k, v in log.name_to_value.items() if not isinstance(v, HParam | Image)}
+    return {
+        "values": values,
+        "counts": dict(log.name_to_count),
+        "excluded": {name: log.name_to_excluded[name] for name in values},
+        "events": {path.name: path.stat().st_size for path in home.glob(_EVENTS)},
+    }
+
+
+def load_log_state(log: Logger, state: Mapping[str, Any]) -> None:
+    """Let the log hold again what it had not written."""
+    log.name_to_value.update(state["values"])
+    log.name_to_count.update(state["counts"])
+    log.name_to_excluded.update(state["excluded"])
+
+
+def rows_of(log: Logger) -> bytes:
+    """Return ``progress.csv`` as it stands."""
+    path = Path(str(log.dir)) / ROWS
+    return path.read_bytes() if path.is_file() else b""

@@ -1,0 +1,152 @@
+"""The hierarchy learns tier by tier: phases 1 to 4 as the stages of one run folder.
+
+1. the stores learn, warehouse and supplier follow their rules; 2. the warehouse learns, the stores
+are frozen; 3. the supplier learns, the others are frozen; 4. all are tuned together, in turns.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from agents import run_folder
+from agents.config import RunConfig, from_dict, read_yaml, resolve
+from agents.run_folder import report_write_errors
+from common import console
+from common.errors import InputError
+from common.files import write_whole
+from training.trainer import Trained, go_on, train
+
+LEARNS = {1: "store", 2: "warehouse", 3: "supplier", 4: "all"}
+
+
+def parse_phases(text: str) -> tuple[int, ...]:
+    """Return the phases that a text such as ``1-4``, ``2`` or ``2-3`` names.
+
+    Raises
+    ------
+    InputError
+        If it names none, or others than 1 to 4.
+
+    Examples
+    --------
+    >>> parse_phases("1-4")
+    (1, 2, 3, 4)
+    """
+    match = re.fullmatch(r"\s*([1-4])\s*(?:-\s*([1-4])\s*)?", text)
+    phases = tuple(range(int(match[1]), int(match[2] or match[1]) + 1)) if match else ()
+    if not phases:
+        raise InputError(f"--phases {text}: must be a phase from 1 to 4, or a range such as 1-4")
+    return phases
+
+
+def resolve_phases(
+    phases: tuple[int, ...],
+    flags: Mapping[str, Any],
+    *,
+    config: Path | None = None,
+    assignments: tuple[str, ...] = (),
+) -> list[RunConfig]:
+    """Return the configuration of every phase; flags and ``--set`` hold for all of them.
+
+    Raises
+    ------
+    InputError
+        One line for the first thing wrong in any phase.
+    """
+    if flags.get("learn") is not None:
+        raise InputError("--learn: the phases say who learns; use --learn or --phases")
+    if any(assignment.startswith("team.learn=") for assignment in assignments):
+        raise InputError("--set team.learn: the phases say who learns; leave it out")
+    return [
+        resolve({**flags, "learn": LEARNS[phase]}, config=config, assignments=assignments)
+        for phase in phases
+    ]
+
+
+def train_phases(
+    phases: tuple[int, ...],
+    configs: list[RunConfig],
+    folder: Path | None = None,
+    *,
+    start: Path | None = None,
+    quiet: bool = True,
+) -> tuple[Path, list[Trained]]:
+    """Train phase after phase, each from the models of the former.
+
+    Parameters
+    ----------
+    phases, configs : tuple of int, list of RunConfig
+        As `resolve_phases` gives them.
+    folder : Path, optional
+        An empty or new folder; the phases lie in it as ``phase_1`` and so on.
+    start : Path, optional
+        A run whose models the first phase begins with.
+    quiet : bool
+        Show no progress.
+
+    Returns
+    -------
+    Path, list of Trained
+        The folder, and what every phase that was begun left behind.
+
+    Raises
+    ------
+    InputError
+        If a phase cannot begin; the phases before it are complete then.
+    """
+    if phases[0] == 4 and start is None:
+        raise InputError("--phases 4: fine-tunes models; name a run that has them with --from")
+    settings = configs[0].settings.model_copy(update={"phases": phases})
+    own = replace(configs[0], settings=settings)
+    with run_folder.claim(own, folder) as root, report_write_errors(root):
+        for phase, config in zip(phases, configs, strict=True):
+            write_whole(_plan(root, phase), config.to_yaml().encode())
+        run_folder.write_start(own, root, run_folder.start_models(start))
+        return root, go_through(root, quiet=quiet)
+
+
+def go_through(root: Path, *, quiet: bool = True) -> list[Trained]:
+    """Train the phases of a run that are not finished, each from the models of the former.
+
+    The caller holds the folder's lock.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of a run of phases.
+    quiet : bool
+        Show no progress.
+
+    Returns
+    -------
+    list of Trained
+        What every phase left behind that was not finished.
+    """
+    start = run_folder.start_of(root)
+    done: list[Trained] = []
+    for phase in run_folder.read_config(root).settings.phases:
+        folder = root / f"phase_{phase}"
+        if not run_folder.is_finished(folder):
+            if not quiet:
+                console.screen.print(f"phase {phase}: learn {LEARNS[phase]}")
+            done.append(_train_phase(root, phase, start, quiet=quiet))
+            if done[-1].interrupted:
+                break
+        start = folder
+    return done
+
+
+def _train_phase(root: Path, phase: int, start: Path | None, *, quiet: bool) -> Trained:
+    folder = root / f"phase_{phase}"
+    if run_folder.is_begun(folder):
+        with run_folder.hold_lock(folder):
+            return go_on(run_folder.read_config(folder), folder, quiet=quiet)
+    config = from_dict(read_yaml(_plan(root, phase)))
+    return train(config, folder, start=start, quiet=quiet)
+
+
+def _plan(root: Path, phase: int) -> Path:
+    """Return where the configuration of a phase stands before it begins."""
+    return root / f"phase_{phase}.yaml"

@@ -1,0 +1,286 @@
+"""The learning of a run: who takes part in it, where it stands, and how it goes on."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+
+from agents import checkpoints, run_folder
+from agents.checkpoints import Checkpoint
+from agents.config import RunConfig
+from agents.hyperparameters import OnPolicy
+from agents.weights import save_model, weights_hash
+from common.errors import InputError, NumericalError
+from common.files import write_whole
+from training.callbacks import BestModel, EpisodePicture, ProgressBar, Turn
+from training.evaluator import Evaluator
+from training.learner_session import LearnerSession, log_interval
+from training.learner_state import generators_state, load_generators_state
+from training.learners import Learner, Learners, player_config
+from training.logger import open_log, rows_of
+from training.stopping import CheckpointSchedule, RolloutBoundary, Stopped, StopSignals
+
+KEPT_FILES = (run_folder.BEST, run_folder.STATISTICS[run_folder.BEST])
+
+
+class TrainingSession:
+    """One run's learning, from wherever it stands to its end.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    folder : Path
+        Its folder, which `agents.run_folder.write_start` has made complete.
+    cast : Cast
+        Who learns and who plays.
+    examiner : Examiner
+        Scores policies on validation traces.
+    quiet : bool
+        Show no progress.
+
+    Attributes
+    ----------
+    best : BestModel
+        The best model so far.
+    seconds : float
+        Time that learning took, interruptions left out.
+    status : int
+        Exit status of the signal that stopped it, or 0.
+    """
+
+    def __init__(
+        self, config: RunConfig, folder: Path, cast: Learners, examiner: Evaluator, *, quiet: bool
+    ) -> None:
+        self._config, self._folder, self._cast, self._quiet = config, folder, cast, quiet
+        self._single = len(cast.learners) == 1
+        self._parts = [LearnerSession(x, self._home(x)) for x in cast.learners]
+        s = config.settings
+        self.best = BestModel(
+            lambda: examiner.score(cast.policy),
+            lambda: self.save(run_folder.BEST),
+            s.evaluation.every,
+            s.stop.gap,
+            s.stop.step,
+        )
+        self._picture: EpisodePicture | None = None
+        if self._single and s.problem == "stores" and s.evaluation.pictures:
+            self._picture = EpisodePicture(
+                cast.policy,
+                config.parameters,
+                examiner.trace,
+                observe_step=s.observation.step,
+                steps=max(1, s.timesteps // s.evaluation.pictures),
+            )
+        self._position = (0, 0)
+        self._before, self._begun = 0.0, time.perf_counter()
+        self._pace, self._signals = CheckpointSchedule(s.checkpoint.every), StopSignals()
+        self.seconds, self.status = 0.0, 0
+
+    def _home(self, learner: Learner) -> Path:
+        """Return where a learner's files go, with its configuration in it."""
+        if self._single:
+            return self._folder
+        home = self._folder / run_folder.PLAYERS / learner.player
+        home.mkdir(parents=True, exist_ok=True)
+        text = player_config(learner).to_yaml()
+        write_whole(home / run_folder.CONFIG, text.encode())
+        return home
+
+    @property
+    def steps(self) -> int:
+        """Environment steps of all learners so far."""
+        return sum(learner.model.num_timesteps for learner in self._cast.learners)
+
+    def save(self, name: run_folder.ModelFile) -> None:
+        """Write the models as they are, unless they hold NaN."""
+        for part in self._parts:
+            part.guard.check_weights()
+        for part in self._parts:
+            save_model(part.learner.model, part.learner.env, part.home, name)
+
+    def save_checkpoint(self) -> None:
+        """Write a checkpoint, unless there is one of this moment."""
+        if self.steps in checkpoints.found(self._folder):
+            return
+        for part in self._parts:
+            part.guard.check_weights()
+        files: dict[str, bytes] = {}
+        for number, part in enumerate(self._parts):
+            files[f"{number}_progress.csv"] = rows_of(part.learner.model.logger)
+            kept = [name for name in KEPT_FILES if (part.home / name).is_file()]
+            files |= {f"{number}_{name}": (part.home / name).read_bytes() for name in kept}
+        state = {
+            "position": self._position,
+            "seconds": self._before + time.perf_counter() - self._begun,
+            "best": self.best.state(),
+            "picture": self._picture.next if self._picture else None,
+            "generators": generators_state(),
+            "parts": [part.state() for part in self._parts],
+        }
+        checkpoints.write(self._folder, self.steps, state, files)
+
+    def open(self, saved: Checkpoint | None) -> None:
+        """Take up the run where a checkpoint left it, or begin.
+
+        Raises
+        ------
+        InputError
+            If the checkpoint is of another run.
+        """
+        checkpoints.forget_after(self._folder, saved.steps if saved else -1)
+        try:
+            for number, part in enumerate(self._parts):
+                self._open_part(number, part, saved)
+            if saved is not None:
+                self._put_back(saved.state)
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            told = " ".join(str(error).split())[:100]
+            raise InputError(f"{self._folder}: its checkpoint is of another run: {told}") from None
+
+    def _open_part(self, number: int, part: LearnerSession, saved: Checkpoint | None) -> None:
+        model, files = part.learner.model, saved.files if saved else {}
+        events = saved.state["parts"][number]["log"]["events"] if saved else {}
+        model.set_logger(open_log(part.home, files.get(f"{number}_progress.csv", b""), events))
+        if saved is None:
+            return
+        for name in KEPT_FILES:
+            content = files.get(f"{number}_{name}")
+            if content is None:
+                (part.home / name).unlink(missing_ok=True)
+            else:
+                write_whole(part.home / name, content)
+        part.put_back(saved.state["parts"][number])
+
+    def _put_back(self, state: dict[str, Any]) -> None:
+        self._before = float(state["seconds"])
+        self.best.put_back(state["best"], self._before)
+        if self._picture is not None:
+            self._picture.next = state["picture"]
+        turn, learner = state["position"]
+        self._position = (turn, learner) if turn < self._turns else (self._reopened(), 0)
+        load_generators_state(state["generators"])
+
+    @property
+    def _turns(self) -> int:
+        return 1 if self._single else self._config.settings.team.turns
+
+    def _until(self, turn: int) -> int:
+        """Return the step of a learner that ends its turn."""
+        share = max(1, self._config.settings.timesteps // len(self._parts))
+        return share * (turn + 1) // self._turns
+
+    def _reopened(self) -> int:
+        """Return the first turn that is left when a finished run is made longer."""
+        passed = min(part.learner.model.num_timesteps for part in self._parts)
+        left = [turn for turn in range(self._turns) if self._until(turn) > passed]
+        return left[0] if left else self._turns
+
+    def learn(self) -> None:
+        """Let the learners take turns to the end, or until a signal comes.
+
+        Raises
+        ------
+        NumericalError
+            If a number is not finite; the models and checkpoints saved before stay.
+        """
+        bar = None
+        if not self._quiet:
+            bar = ProgressBar(self._config.settings.timesteps, self.best, self._told)
+            bar.since(self._before)
+        self._begun = time.perf_counter()
+        self._pace.begin(self.steps)
+        try:
+            with self._signals, np.errstate(over="ignore", invalid="ignore"):  # guards look
+                self._take_turns(bar)
+                self._position = (self._turns, 0)
+        except (Stopped, KeyboardInterrupt):
+            pass
+        finally:
+            self.status = self._signals.status
+            self.seconds = self._before + time.perf_counter() - self._begun
+            if bar:
+                bar.close()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all turns are over."""
+        return self._position[0] >= self._turns
+
+    def _take_turns(self, bar: ProgressBar | None) -> None:
+        ending = Turn()
+        boundary = RolloutBoundary(
+            self.save_checkpoint, lambda: self.steps, self._pace, self._signals
+        )
+        beside: list[BaseCallback] = [self.best, *([self._picture] if self._picture else [])]
+        ends = [*(beside if self._single else []), *([bar] if bar else [])]
+        ends += [] if self._single else [ending]
+        first = self._position
+        for turn in range(first[0], self._turns):
+            for number, part in enumerate(self._parts):
+                if (turn, number) < first:
+                    continue
+                self._position = (turn, number)
+                if bar:
+                    bar.before = self.steps - part.learner.model.num_timesteps
+                ending.until = self._until(turn)
+                self._learn_part(part, [*part.callbacks(), *ends, boundary])
+            self._score()
+
+    def _score(self) -> None:
+        self.best.evaluate(self._parts[0].learner.model)
+
+    def _learn_part(self, part: LearnerSession, callbacks: list[BaseCallback]) -> None:
+        model: Any = part.learner.model
+        share = self._until(self._turns - 1)
+        interval = log_interval(part.learner.config)
+        if isinstance(part.learner.config.hyperparameters, OnPolicy):
+            model.log_every, interval = interval, 1
+        try:
+            model.learn(
+                share - model.num_timesteps,
+                callback=callbacks,
+                log_interval=interval,
+                reset_num_timesteps=model._last_obs is None,
+            )
+        except NumericalError:
+            raise
+        except (ArithmeticError, RuntimeError, ValueError) as error:
+            part.guard.explain(error)
+            raise
+
+    def _told(self) -> str:
+        """Return what the progress bar says of the stage of training."""
+        turn, number = self._position
+        part, turn = self._parts[number], min(turn + 1, self._turns)
+        whose = "" if self._single else f"turn {turn}/{self._turns} {part.learner.player}"
+        stages = part.curriculum
+        of = f"stage {stages.stage + 1}/{len(stages.stages)}" if stages else ""
+        return " ".join(text for text in (whose, of) if text)
+
+    def facts(self) -> dict[str, Any]:
+        """Return digests of the weights, the steps, and whether training has come to its end."""
+        hashes = {part.learner.player: weights_hash(part.learner.model) for part in self._parts}
+        weights = next(iter(hashes.values())) if self._single else hashes
+        return {"weights": weights, "steps": self.steps, "finished": self.finished}
+
+    def keep_last_good(self) -> str:
+        """Write the models of the last checkpoint as the last ones; return what the run keeps."""
+        best = any((part.home / run_folder.BEST).is_file() for part in self._parts)
+        saved, _ = checkpoints.newest(self._folder, type(self._config.parameters))
+        if saved is None:
+            return "the best model" if best else "no model yet"
+        for part, state in zip(self._parts, saved.state["parts"], strict=True):
+            part.put_back(state)
+        self.save(run_folder.FINAL)
+        return "the best and the last good model" if best else "the last good model"
+
+    def close(self) -> None:
+        """Close the logs, as far as the disk allows."""
+        for part in self._parts:
+            with suppress(OSError):
+                getattr(part.learner.model, "_logger", Logger(None, [])).close()

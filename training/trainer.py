@@ -1,0 +1,144 @@
+"""Training: a configuration in, a run folder out."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from agents import checkpoints, run_folder
+from agents.algorithms import check_device
+from agents.config import RunConfig
+from agents.memory import check_memory
+from agents.run_folder import report_write_errors
+from common import console
+from common.errors import NumericalError
+from training.callbacks import Score
+from training.evaluator import Evaluator
+from training.learners import Learners, build_learners
+from training.logger import silent_writers
+from training.session import TrainingSession
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training left behind.
+
+    Attributes
+    ----------
+    folder : Path
+        The run's folder.
+    best : Score or None
+        The best model's, on validation traces.
+    steps, seconds : int, float
+        Environment steps, and the time they took without interruptions.
+    status : int
+        Exit status of the signal that ended it, 0 without one.
+    """
+
+    folder: Path
+    best: Score | None
+    steps: int
+    seconds: float
+    status: int
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended it."""
+        return self.status != 0
+
+
+def train(
+    config: RunConfig,
+    folder: Path | None = None,
+    *,
+    start: Path | None = None,
+    quiet: bool = True,
+) -> Trained:
+    """Train a run to its end, or until Ctrl-C, and write its folder.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The resolved run.
+    folder : Path, optional
+        An empty or new folder; by default one under ``runs/``, named by problem, algorithm, seed
+        and time.
+    start : Path, optional
+        A run folder whose models are begun with, or play those who do not learn.
+    quiet : bool
+        Show no progress.
+
+    Raises
+    ------
+    InputError
+        If the configuration does not fit together or the folder cannot be used; nothing has been
+        written then. Also if the folder cannot be written under way.
+    NumericalError
+        If a number is not finite.
+    """
+    examiner, cast = _prepare(config, start, quiet=quiet)
+    own = cast.learners[0].config if len(cast.learners) == 1 else config
+    copies = {f"{run_folder.PLAYERS}/{name}": path for name, path in cast.frozen.items()}
+    with run_folder.claim(own, folder) as folder, report_write_errors(folder):
+        run_folder.write_start(own, folder, {**run_folder.start_models(start), **copies})
+        return _run(TrainingSession(config, folder, cast, examiner, quiet=quiet), folder, config)
+
+
+def go_on(config: RunConfig, folder: Path, *, quiet: bool = True) -> Trained:
+    """Train a run of a folder on, from its last good checkpoint, or anew if it has none.
+
+    The caller holds the folder's lock.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The folder's own, possibly with more steps.
+    folder : Path
+        A folder that `train` has begun.
+    quiet : bool
+        Show no progress.
+
+    Raises
+    ------
+    InputError, NumericalError
+        As `train`.
+    """
+    examiner, cast = _prepare(config, run_folder.start_of(folder), quiet=quiet)
+    for change in run_folder.other_versions(folder):
+        console.screen.print(f"begun with {change}: the weights may differ in their last bits")
+    with report_write_errors(folder):
+        return _run(TrainingSession(config, folder, cast, examiner, quiet=quiet), folder, config)
+
+
+def _prepare(config: RunConfig, start: Path | None, *, quiet: bool) -> tuple[Evaluator, Learners]:
+    check_device(config.settings.device)
+    check_memory(config)
+    torch.set_num_threads(1)
+    torch.distributions.Distribution.set_default_validate_args(False)
+    status = console.screen.status("preparing (the first time, compiling takes a moment)")
+    with nullcontext() if quiet else status:
+        return Evaluator(config), build_learners(config, start)
+
+
+def _run(session: TrainingSession, folder: Path, config: RunConfig) -> Trained:
+    """Learn to the end, and write what came of it."""
+    saved, wrong = checkpoints.newest(folder, type(config.parameters))
+    for line in wrong:
+        onward = "starting anew" if saved is None else f"going on from {saved.steps}"
+        console.screen.print(f"{line}; {onward}", soft_wrap=True)
+    try:
+        with silent_writers():
+            session.open(saved)
+            session.learn()
+            session.save(run_folder.FINAL)
+            if session.finished:
+                session.save_checkpoint()
+            run_folder.write_versions(folder, **session.facts())
+    except NumericalError as error:
+        kept = session.keep_last_good()
+        run_folder.write_versions(folder, finished=False, failed=str(error))
+        raise NumericalError(f"{error}; {folder} keeps {kept}") from None
+    finally:
+        session.close()
+    return Trained(folder, session.best.best, session.steps, session.seconds, session.status)
