@@ -4,7 +4,7 @@ The file is generated; it is read once, and then ``train.py`` learns on it and o
 problem in turns, each with its own default recipe, without the evaluations of selection.
 """
 
-import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
 import re
 import resource
 import subprocess

@@ -4,7 +4,7 @@ Every figure is a median over rounds in which the things compared take turns, so
 whose speed drifts does not favour one of them.
 """
 
-import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
 import tempfile
 import time
 from collections.abc import Callable

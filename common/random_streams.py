@@ -8,11 +8,12 @@ from the `numpy.random.Generator` that is passed in: its state is the whole stat
 import math
 from typing import Any, Literal
 
-import numba
 import numpy as np
 from numba import types
 from numba.extending import overload
 from numpy.typing import NDArray
+
+from common.compiled import compiled
 
 LAYERS = 128
 TAIL = 3.442619855899
@@ -66,7 +67,7 @@ def _compile_draw(rng: Any, words: Any) -> Any:  # noqa: ARG001
     return sfc64
 
 
-@numba.njit(cache=True)
+@compiled
 def _fill(
     rng: Any, words: Any, out: NDArray[np.float64], mean: float, std: float, low: float
 ) -> Any:
@@ -91,7 +92,7 @@ def _fill(
     return words
 
 
-@numba.njit(cache=True)
+@compiled
 def _beyond(rng: Any, words: Any, i: Any, u: float) -> tuple[float, bool, Any]:
     """Settle what does not surely lie below the curve: return x, whether to take it, the words."""
     if i > 0:

@@ -3,8 +3,7 @@
 import datetime as dt
 from typing import Any
 
-import numba
-
+from common.compiled import compiled
 from common.errors import InputError
 from common.random_streams import Split
 from demand.reader import DemandTable
@@ -61,7 +60,7 @@ def _place(table: DemandTable, day: dt.date | None, otherwise: int) -> int:
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-@numba.njit(cache=True)
+@compiled
 def weekday_of(start: Any, day: int) -> Any:
     """Return the weekday, Monday 0, of day `day` of episodes whose first has ordinal `start`.
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from common.compiled import compiled
 from common.errors import InputError
 from demand.calendar import weekday_of
 from demand.history import KNOWN_DAYS, KnownDemand, StoreHistory
@@ -121,7 +121,7 @@ class Smoothing:
         return fitted
 
 
-@numba.njit(cache=True)
+@compiled
 def coming_factors(factors: Floats, start: Whole, day: int, days: Whole, sku: Whole) -> Floats:
     """Return the sum of the weekday factors of `days` days from `day` on, shape (worlds, N).
 
@@ -141,7 +141,7 @@ def coming_factors(factors: Floats, start: Whole, day: int, days: Whole, sku: Wh
     return total
 
 
-@numba.njit(cache=True)
+@compiled
 def smoothed_level(
     factors: Floats, weights: Floats, demand: Floats, row: int, today: Whole, sku: Whole
 ) -> tuple[Floats, Floats]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from common.compiled import compiled
 from common.errors import InputError
 from common.random_streams import Split
 from demand.bootstrap import TrainingDays
@@ -162,7 +162,7 @@ LEAST_LEVEL = 0.1
 """A store's level is at least this share of its mean in the training period."""
 
 
-@numba.njit(cache=True)
+@compiled
 def moments_of_days(demand: Floats, first: int, last: int) -> tuple[Floats, Floats]:
     """Return mean and deviation over the rows `first` to `last` - 1, shape (worlds, N) each.
 
@@ -186,7 +186,7 @@ def moments_of_days(demand: Floats, first: int, last: int) -> tuple[Floats, Floa
     return mean, np.sqrt(deviation)
 
 
-@numba.njit(cache=True)
+@compiled
 def weekday_means(demand: Floats, row: int, ahead: int, weeks: int) -> Floats:
     """Return for each of `ahead` days from `row` on the mean of the `weeks` same weekdays before.
 
@@ -207,7 +207,7 @@ def weekday_means(demand: Floats, row: int, ahead: int, weeks: int) -> Floats:
     return means
 
 
-@numba.njit(cache=True)
+@compiled
 def calendar_entries(start: NDArray[np.int64], day: int) -> Floats:
     """Return sine and cosine of the weekday and of the day of the year, shape (4, worlds).
 

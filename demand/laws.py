@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from common.compiled import compiled
 from common.errors import InputError
 from common.random_streams import normal
 
@@ -60,14 +60,14 @@ class NormalDemand:
         return float(expected_sales(math.inf, self.mean, self.std))
 
 
-@numba.njit(cache=True)
+@compiled
 def _loss(z: float) -> float:
     """Return the standard normal loss function ``L(z) = phi(z) - z * (1 - Phi(z))``."""
     density = math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
     return density - z * 0.5 * math.erfc(z / math.sqrt(2.0))
 
 
-@numba.njit(cache=True)
+@compiled
 def expected_sales(on_hand: float, mean: float, std: float) -> float:
     """Return ``E[min(on_hand, D)]`` for ``D = max(0, N(mean, std))``.
 

@@ -4,7 +4,7 @@ Five seeds each; the gap to the exact optimum on fresh traces, the steps and sec
 1%, and the learning curves.
 """
 
-import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
 import click
 import matplotlib as mpl
 import numpy as np

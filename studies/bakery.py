@@ -4,7 +4,7 @@ Every agent plays the same windows of the evaluation days of ``configs/bakery.ya
 which were tuned on the training days.
 """
 
-import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
 from pathlib import Path
 from tempfile import TemporaryDirectory
 import click

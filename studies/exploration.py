@@ -4,7 +4,7 @@ DQN's default recipe, with epsilon falling over several shares of training, five
 gap to the exact optimum that is left at the end.
 """
 
-import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
 import click
 import matplotlib as mpl
 import numpy as np

@@ -5,7 +5,7 @@ So its own cost is told as that optimum plus the mean difference on these traces
 several times as narrow as that of the cost alone. Gaps are shares of the optimum.
 """
 
-import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
 from pathlib import Path
 from tempfile import TemporaryDirectory
 import click

@@ -6,7 +6,7 @@ recipe is cut off at a budget, its schedules unchanged, so that end is the cut-o
 known; runs that do not get there are reported as such. Seconds include the evaluations.
 """
 
-import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
 import click
 import numpy as np
 from rich.console import Console

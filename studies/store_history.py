@@ -6,7 +6,7 @@ several splits each evaluation ends where the next one begins, so that recipes c
 earlier periods than the one that they are reported on.
 """
 
-import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
 import math
 from pathlib import Path
 from tempfile import TemporaryDirectory

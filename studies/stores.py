@@ -4,7 +4,7 @@ Every agent's best model plays the same fresh traces as the rules, which were tu
 their own.
 """
 
-import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
 from pathlib import Path
 from tempfile import TemporaryDirectory
 import click

@@ -4,13 +4,13 @@ import copy
 from abc import abstractmethod
 from typing import Self
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from baselines.multi_agent import chain_of
 from baselines.policy import Actions, Rule
 from baselines.solvers.store.lost_sales import LostSalesOptimum
+from common.compiled import compiled
 from common.errors import InputError
 from envs.batch import Batch
 from envs.supply_chain.batch import SupplyChainBatch
@@ -20,7 +20,7 @@ from envs.supply_chain.parameters import SupplyChainParameters
 Floats = NDArray[np.float64]
 
 
-@numba.njit(cache=True)
+@compiled
 def nearest_action(orders: Floats, wanted: Floats) -> NDArray[np.int64]:
     """Return the action whose quantity is nearest to what is wanted, ties to the larger quantity.
 

@@ -6,8 +6,9 @@
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from common.compiled import compiled
 
 MIN_PRICE = 0.1
 
@@ -27,7 +28,7 @@ CONSTANTS = np.dtype(
 """A world's own constants: worlds of different parameters may share a batch."""
 
 
-@numba.njit(cache=True)
+@compiled
 def act(
     raw: float,
     product: float,
@@ -49,7 +50,7 @@ def act(
     return raw + done * (buy - needed), product + done * make, cash - done * cost, invalid
 
 
-@numba.njit(cache=True)
+@compiled
 def sell(
     product: float, cash: float, product_price: float, demand: float
 ) -> tuple[float, float, float]:
@@ -58,7 +59,7 @@ def sell(
     return sold, product - sold, cash + sold * product_price
 
 
-@numba.njit(cache=True)
+@compiled
 def step_reward(
     c: Any,
     made: float,
@@ -82,7 +83,7 @@ def step_reward(
     return float(bonus + revenue - c.stockout_penalty * (demand - sold) - holding)
 
 
-@numba.njit(cache=True)
+@compiled
 def move_price(price: float, change: float) -> float:
     """Event 5, a price moves and stays at or above 0.1."""
     return max(MIN_PRICE, price + change)

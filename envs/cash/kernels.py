@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from common.compiled import compiled
 from demand.laws import expected_sales
 from envs.cash.dynamics import act, move_price, sell, step_reward
 
@@ -63,7 +63,7 @@ class _Constants(NamedTuple):
     profit: bool
 
 
-@numba.njit(cache=True)
+@compiled
 def _held(c: Any) -> _Constants:
     return _Constants(
         c.demand_mean,
@@ -78,7 +78,7 @@ def _held(c: Any) -> _Constants:
     )
 
 
-@numba.njit(cache=True)
+@compiled
 def step_batch(
     constants: NDArray[np.void],
     rows: Floats,
@@ -143,7 +143,7 @@ def step_batch(
     return -1
 
 
-@numba.njit(cache=True)
+@compiled
 def _count_refused(
     step: Floats, max_steps: Floats, actions: NDArray[np.integer[Any]], num_actions: int
 ) -> int:
@@ -153,7 +153,7 @@ def _count_refused(
     return refused
 
 
-@numba.njit(cache=True)
+@compiled
 def _first_refused(
     step: Floats, max_steps: Floats, actions: NDArray[np.integer[Any]], num_actions: int
 ) -> int:
@@ -163,7 +163,7 @@ def _first_refused(
     return -1
 
 
-@numba.njit(cache=True)
+@compiled
 def _now(trace: Floats, step: Floats, ahead: int) -> Floats:
     """Return every world's entry of `trace`, shape (steps, worlds), at its own step."""
     apart = 0
@@ -178,7 +178,7 @@ def _now(trace: Floats, step: Floats, ahead: int) -> Floats:
     return out
 
 
-@numba.njit(cache=True)
+@compiled
 def _trade(
     c: _Constants,
     raw: Floats,
@@ -217,13 +217,13 @@ def _trade(
         total[i] += worth
 
 
-@numba.njit(cache=True)
+@compiled
 def _penalty(c: _Constants, cash: float) -> float:
     """Return the penalty of bankruptcy."""
     return c.bankruptcy_penalty if cash <= 0.0 and not c.profit else 0.0
 
 
-@numba.njit(cache=True)
+@compiled
 def _expect(c: _Constants, rows: Floats, spent: Floats, made: Floats, reward: Floats) -> None:
     """Put the law of demand in place of the demand that came, right after `_trade`."""
     demand = expected_sales(np.inf, c.demand_mean, c.demand_std)
@@ -236,7 +236,7 @@ def _expect(c: _Constants, rows: Floats, spent: Floats, made: Floats, reward: Fl
         reward[i] = worth - _penalty(c, rows[CASH, i])
 
 
-@numba.njit(cache=True)
+@compiled
 def _add_up(
     sold: Floats,
     demand: Floats,
@@ -254,14 +254,14 @@ def _add_up(
         invalid_actions[i] += invalid[i]
 
 
-@numba.njit(cache=True)
+@compiled
 def _move(price: Floats, change: Floats) -> None:
     """Move a price in every world."""
     for i in range(change.size):
         price[i] = move_price(price[i], change[i])
 
 
-@numba.njit(cache=True)
+@compiled
 def _end(
     cash: Floats,
     step: Floats,
@@ -276,7 +276,7 @@ def _end(
         truncated[i] = step[i] >= max_steps[i]
 
 
-@numba.njit(cache=True)
+@compiled
 def observe_batch(rows: Floats, out: NDArray[np.float32]) -> None:
     """Write the observation of every world into `out`, shape (worlds, 6 or 7)."""
     raw, product, cash, demand = rows[RAW], rows[PRODUCT], rows[CASH], rows[DEMAND]
@@ -289,7 +289,7 @@ def observe_batch(rows: Floats, out: NDArray[np.float32]) -> None:
             out[i, 6] = rows[STEP, i] / rows[MAX_STEPS, i]
 
 
-@numba.njit(cache=True)
+@compiled
 def report_batch(rows: Floats, out: NDArray[np.void]) -> None:
     """Write what every world tells of its last step into `out`, shape (worlds,); 0 before it."""
     for i in range(out.size):
@@ -303,7 +303,7 @@ def report_batch(rows: Floats, out: NDArray[np.void]) -> None:
         report.product_inventory_after_sale = rows[PRODUCT, i]
 
 
-@numba.njit(cache=True)
+@compiled
 def valid_actions(
     constants: NDArray[np.void], rows: Floats, lots: Floats, out: NDArray[np.bool_]
 ) -> None:

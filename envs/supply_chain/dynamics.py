@@ -7,10 +7,10 @@ warehouse orders, `meet_demand`, reconciliation, and the next morning's receipts
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from common.compiled import compiled
 from demand.calendar import weekday_of
 from envs.supply_chain.order_limits import asked_for, order_placed
 from envs.supply_chain.reward import (
@@ -96,20 +96,20 @@ HUB = np.dtype(
 """The warehouse and the supplier of a world; `on_desk` is the order the supplier decides next."""
 
 
-@numba.njit(cache=True)
+@compiled
 def supply(order: float, decision: int, capacity: float, works: bool) -> tuple[float, bool]:
     """Event 1: return the units that the supplier ships of `order` and whether a day later."""
     share = 0.8 if decision == 1 else 1.0
     return (min(share * order, capacity) if works else 0.0), decision == 2
 
 
-@numba.njit(cache=True)
+@compiled
 def allocate(on_hand: float, claims: float) -> float:
     """Event 2: return the share of every claim that the warehouse ships."""
     return 1.0 if claims <= on_hand else on_hand / claims
 
 
-@numba.njit(cache=True)
+@compiled
 def meet_demand(on_hand: float, demand: float) -> tuple[float, float]:
     """Event 4: return units sold and units left; the rest of the demand is lost.
 
@@ -120,7 +120,7 @@ def meet_demand(on_hand: float, demand: float) -> tuple[float, float]:
     return sales, on_hand - sales
 
 
-@numba.njit(cache=True)
+@compiled
 def receive(pipeline: Floats) -> float:
     """Event 6: return what arrives this morning and move the pipeline on by a day."""
     arriving = pipeline[0]
@@ -130,7 +130,7 @@ def receive(pipeline: Floats) -> float:
     return float(arriving)
 
 
-@numba.njit(cache=True)
+@compiled
 def expected_store_reward(
     c: Any, on_hand: float, points: Floats, chances: Floats
 ) -> tuple[float, float, float]:
@@ -157,7 +157,7 @@ def expected_store_reward(
     return reward / points.size, service / points.size, stockout / points.size
 
 
-@numba.njit(cache=True)
+@compiled
 def forecast(window: Floats, observed: int, default: float, default_std: float) -> Any:
     """Return mean and standard deviation of the last `observed` days' demand.
 
@@ -171,7 +171,7 @@ def forecast(window: Floats, observed: int, default: float, default_std: float) 
     return mean, np.sqrt(np.mean((window[:observed] - mean) ** 2))
 
 
-@numba.njit(cache=True)
+@compiled
 def _close_store_day(
     c: Any,
     s: Any,
@@ -221,7 +221,7 @@ def _close_store_day(
     return told
 
 
-@numba.njit(cache=True)
+@compiled
 def _close_hub_day(
     c: Any, hub: Any, day: int, demand: float, told: tuple[float, float], rewards: Floats
 ) -> None:
@@ -252,7 +252,7 @@ def _close_hub_day(
     hub.total_delays += hub.delayed
 
 
-@numba.njit(cache=True)
+@compiled
 def _supply_warehouse(c: Any, hub: Any, pipeline: Floats, decision: int, works: bool) -> None:
     """Event 1 in the state: decide on the order on the desk."""
     shipped, late = supply(hub.on_desk, decision, c.production_capacity, works)
@@ -262,7 +262,7 @@ def _supply_warehouse(c: Any, hub: Any, pipeline: Floats, decision: int, works: 
     pipeline[c.supplier_lead_time - 2 + late] += shipped
 
 
-@numba.njit(cache=True)
+@compiled
 def _ship_to_stores(
     c: Any, hub: Any, sites: Any, pipelines: Floats, grid: Floats, actions: Any, weekday: int
 ) -> None:
@@ -287,7 +287,7 @@ def _ship_to_stores(
             pipelines[i, c.store_lead_time - 1] += shipped
 
 
-@numba.njit(cache=True)
+@compiled
 def step_world(
     c: Any,
     sites: Any,
@@ -350,7 +350,7 @@ def step_world(
     hub.on_hand += receive(inbound)
 
 
-@numba.njit(cache=True)
+@compiled
 def step_batch(
     lanes: Any,
     lane_of: NDArray[np.int64],

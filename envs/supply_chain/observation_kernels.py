@@ -5,10 +5,10 @@ Where the entries stand in a row of all agents is told by `envs.supply_chain.obs
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from common.compiled import compiled
 from envs.supply_chain.dynamics import Floats
 
 COMPACT = {
@@ -78,7 +78,7 @@ def full_names(store_slots: int, warehouse_slots: int) -> dict[str, tuple[str, .
     }
 
 
-@numba.njit(cache=True)
+@compiled
 def _compact_world(
     c: Any, sites: Any, hub: Any, inbound: Floats, capacity: float, store: Any, rest: Any
 ) -> None:
@@ -111,7 +111,7 @@ def _compact_world(
     supplier[2] = c.supplier_lead_time / 10.0
 
 
-@numba.njit(cache=True)
+@compiled
 def _full_world(
     c: Any,
     sites: Any,
@@ -166,7 +166,7 @@ def _full_world(
     supplier[4] = inbound.sum() / whole
 
 
-@numba.njit(cache=True)
+@compiled
 def observe_batch(
     full: bool,
     lanes: Any,

@@ -5,16 +5,16 @@ Part of the one law of motion (`envs.supply_chain.dynamics`).
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from common.compiled import compiled
 from demand.calendar import weekday_of
 
 Floats = NDArray[np.float64]
 
 
-@numba.njit(cache=True)
+@compiled
 def inventory_position(s: Any, pipeline: Floats) -> float:
     """Return on hand less what customers wait for, plus what is under way and owed to the store.
 
@@ -31,7 +31,7 @@ def inventory_position(s: Any, pipeline: Floats) -> float:
     return float(s.on_hand - s.owed + under_way + s.backorders)
 
 
-@numba.njit(cache=True)
+@compiled
 def store_positions(sites: Any, pipelines: Floats) -> Floats:
     """Return every store's `inventory_position`, shape (worlds, N) [units].
 
@@ -49,7 +49,7 @@ def store_positions(sites: Any, pipelines: Floats) -> Floats:
     return positions
 
 
-@numba.njit(cache=True)
+@compiled
 def days_to_review(c: Any, weekday: int) -> int:
     """Return how many days after a weekday the next day of review is."""
     gap = 1
@@ -58,13 +58,13 @@ def days_to_review(c: Any, weekday: int) -> int:
     return gap
 
 
-@numba.njit(cache=True)
+@compiled
 def asked_for(c: Any, choice: float, forecast: float) -> float:
     """Return the units that a choice asks for: units, or so many times the forecast of a day."""
     return choice * (1.0 if c.orders_in_units else forecast)
 
 
-@numba.njit(cache=True)
+@compiled
 def nearest_order(c: Any, asked: float) -> float:
     """Return the quantity nearest to what is asked of those the supply accepts, ties to the larger.
 
@@ -78,7 +78,7 @@ def nearest_order(c: Any, asked: float) -> float:
     return float(order)
 
 
-@numba.njit(cache=True)
+@compiled
 def order_placed(c: Any, asked: float, s: Any, pipeline: Floats, weekday: int) -> float:
     """Return what a store with limits orders that asks for `asked` units.
 
@@ -112,7 +112,7 @@ def order_placed(c: Any, asked: float, s: Any, pipeline: Floats, weekday: int) -
     return float(order)
 
 
-@numba.njit(cache=True)
+@compiled
 def orders_on_offer(
     lanes: Any,
     lane_of: NDArray[np.int64],

@@ -7,9 +7,9 @@ a `WEIGHTS` record (or any record that holds its fields).
 
 from typing import Annotated, Any
 
-import numba
 from pydantic import Field
 
+from common.compiled import compiled
 from common.errors import FrozenModel
 
 Weight = Annotated[float, Field(ge=0, le=1e6)]
@@ -68,13 +68,13 @@ WAREHOUSE_REPORT = ("avg_store_service_level", "holding_cost", "store_stockout_c
 SUPPLIER_REPORT = ("fulfillment_rate", "delay_penalty")
 
 
-@numba.njit(cache=True)
+@compiled
 def service_level(sales: float, demand: float) -> float:
     """Return sales / demand, 1 if there was no demand, 0 if older demand waits (sales below 0)."""
     return max(sales, 0.0) / demand if demand > 0.0 else 1.0
 
 
-@numba.njit(cache=True)
+@compiled
 def store_reward(w: Any, on_hand: float, sales: float, demand: float) -> float:
     """Return a store's reward of a day.
 
@@ -100,7 +100,7 @@ def store_reward(w: Any, on_hand: float, sales: float, demand: float) -> float:
     )
 
 
-@numba.njit(cache=True)
+@compiled
 def warehouse_reward(w: Any, service: float, holding: float, stockouts: float) -> float:
     """Return the warehouse's reward: mean service level of its stores, holding cost, stockouts."""
     if w.cost:
@@ -112,7 +112,7 @@ def warehouse_reward(w: Any, service: float, holding: float, stockouts: float) -
     )
 
 
-@numba.njit(cache=True)
+@compiled
 def supplier_reward(w: Any, fulfillment: float, delayed: float) -> float:
     """Return the supplier's reward; it spends no money of its own, so its cost is 0."""
     if w.cost:

@@ -5,7 +5,7 @@ call alone and with one that fails from it on. Training must end in one line wit
 not mind; and once the disk is mended, the same run must end with the weights of an undisturbed one.
 """
 
-import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
 import contextlib
 import errno
 import io

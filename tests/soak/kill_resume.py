@@ -5,7 +5,7 @@ time, and holds the weights of every run that came to its end against those of a
 All that is said to training is said through its command line.
 """
 
-import agents  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
 import contextlib
 import io
 import os

@@ -8,10 +8,10 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from common.compiled import compiled
 from demand.laws import expected_sales
 from envs.cash.dynamics import MIN_PRICE, move_price
 from envs.cash.parameters import CashParameters
@@ -220,7 +220,7 @@ def _normal_quantiles(count: int) -> Floats:
     return np.asarray(z / z.std(), dtype=np.float64)
 
 
-@numba.njit(cache=True)
+@compiled
 def spread_move(
     nodes: Floats, price: float, changes: Floats, chances: Floats, weights: Floats
 ) -> None:

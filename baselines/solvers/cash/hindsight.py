@@ -21,11 +21,11 @@ stopping at the price of the penalty is allowed at any time: a bound still, but 
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from baselines.solvers.reference import Reference
+from common.compiled import compiled
 from common.errors import InputError
 from envs.batch import Trace
 from envs.cash.dynamics import MIN_PRICE, act, move_price, sell, step_reward
@@ -103,7 +103,7 @@ def hindsight_reference(parameters: CashParameters, trace: Trace) -> Reference:
     return Reference("hindsight", float(values.mean()), note, values)
 
 
-@numba.njit(cache=True)
+@compiled
 def _all_episodes(
     constants: Any,
     lots: Floats,
@@ -156,7 +156,7 @@ def _all_episodes(
     return values
 
 
-@numba.njit(cache=True)
+@compiled
 def _price_path(start: float, changes: Floats) -> Floats:
     """Return the price shown before each step, shape (T,)."""
     path = np.empty(changes.size)
@@ -166,7 +166,7 @@ def _price_path(start: float, changes: Floats) -> Floats:
     return path
 
 
-@numba.njit(cache=True)
+@compiled
 def _may_go_bankrupt(price: Floats, cash: float, largest_lot: float) -> bool:
     """Return whether purchases might use up the cash to the last cent."""
     repeated = 0.0
@@ -176,7 +176,7 @@ def _may_go_bankrupt(price: Floats, cash: float, largest_lot: float) -> bool:
     return bool(cash <= largest_lot * repeated)
 
 
-@numba.njit(cache=True)
+@compiled
 def _classes(largest: float, unit: float, demand: Floats) -> tuple[Floats, Ints, Ints, Ints]:
     """Follow the classes of product stock through the episode.
 
@@ -210,7 +210,7 @@ def _classes(largest: float, unit: float, demand: Floats) -> tuple[Floats, Ints,
     return offset, sink, child, live
 
 
-@numba.njit(cache=True)
+@compiled
 def _move(
     c: Any, buy: float, make: float, raw: float, raw_price: float, steps_left: int, most: float
 ) -> tuple[float, float, bool]:
@@ -222,7 +222,7 @@ def _move(
     return raw, money - left, invalid
 
 
-@numba.njit(cache=True)
+@compiled
 def _rows_after_action(
     c: Any, lots: Floats, raw_unit: float, unit: float, rows: Ints, steps_left: int
 ) -> Ints:
@@ -237,7 +237,7 @@ def _rows_after_action(
     return after
 
 
-@numba.njit(cache=True)
+@compiled
 def _reachable(c: Any, lots: Floats, raw_unit: float, unit: float, demand: Floats) -> Ints:
     """Return the number of product rows by step and raw stock, 0 where it cannot be reached.
 
@@ -267,7 +267,7 @@ def _reachable(c: Any, lots: Floats, raw_unit: float, unit: float, demand: Float
     return rows
 
 
-@numba.njit(cache=True)
+@compiled
 def _market(
     c: Any,
     raw_unit: float,
@@ -305,7 +305,7 @@ def _market(
                 after[r, f] = reward[f] + raw_cost + value[r, to]
 
 
-@numba.njit(cache=True)
+@compiled
 def _best_action(
     c: Any,
     lots: Floats,

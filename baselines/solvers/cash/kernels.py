@@ -5,16 +5,16 @@ See `baselines.solvers.cash.dynamic_program`.
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from baselines.solvers.cash.grid import Floats
+from common.compiled import compiled
 from demand.laws import expected_sales
 from envs.cash.dynamics import act, step_reward
 
 
-@numba.njit(cache=True)
+@compiled
 def backward(
     constants: Any,
     lots: Floats,
@@ -43,7 +43,7 @@ def backward(
     return value
 
 
-@numba.njit(cache=True)
+@compiled
 def _market_reward(
     c: Any, raw_unit: float, unit: float, shape: tuple[int, int, int, int], product_price: Floats
 ) -> Floats:
@@ -61,7 +61,7 @@ def _market_reward(
     return reward
 
 
-@numba.njit(cache=True)
+@compiled
 def _expect_prices(value: Floats, product_law: Floats, raw_law: Floats, out: Floats) -> None:
     """Take the expectation over both price moves."""
     half = np.empty(value[0, 0].shape)
@@ -78,7 +78,7 @@ def _expect_prices(value: Floats, product_law: Floats, raw_law: Floats, out: Flo
                     out[r, i, to, c] += product_law[to, at] * half[at, c]
 
 
-@numba.njit(cache=True)
+@compiled
 def _expect_demand(
     market: Floats, moved: Floats, weights: Floats, empty: Floats, out: Floats
 ) -> None:
@@ -96,7 +96,7 @@ def _expect_demand(
                             out[r, i, p, c] += weights[m] * moved[r, i - m, p, c]
 
 
-@numba.njit(cache=True)
+@compiled
 def _best_action(
     c: Any,
     lots: Floats,
@@ -136,7 +136,7 @@ def _best_action(
                         out[r, i, p, j] = max(out[r, i, p, j], gain)
 
 
-@numba.njit(cache=True)
+@compiled
 def _place(nodes: Floats, x: float) -> tuple[int, float]:
     """Return the node at or below x and the share of the way to the next."""
     if nodes.size == 1:
@@ -145,7 +145,7 @@ def _place(nodes: Floats, x: float) -> tuple[int, float]:
     return j, min(max((x - nodes[j]) / (nodes[j + 1] - nodes[j]), 0.0), 1.0)
 
 
-@numba.njit(cache=True)
+@compiled
 def _price_mean(table: NDArray[np.float32], p: int, c: int, u: float, v: float) -> float:
     """Interpolate between the prices."""
     p_next, c_next = min(p + 1, table.shape[0] - 1), min(c + 1, table.shape[1] - 1)
@@ -154,7 +154,7 @@ def _price_mean(table: NDArray[np.float32], p: int, c: int, u: float, v: float) 
     return float((1.0 - v) * low + v * high)
 
 
-@numba.njit(cache=True)
+@compiled
 def choose_actions(
     constants: Any,
     state: Any,

@@ -4,15 +4,15 @@ Values are arrays over (units on hand, units that arrive tomorrow), both in grid
 time below 2 nothing is known to arrive tomorrow and the second axis has length 1.
 """
 
-import numba
 import numpy as np
 
 from baselines.solvers.store.daily_reward import Floats
+from common.compiled import compiled
 
 _NEGLIGIBLE = 1e-12
 
 
-@numba.njit(cache=True)
+@compiled
 def leftover_law(unit: float, nodes: int, points: Floats, chances: Floats) -> tuple[Floats, Floats]:
     r"""Return the weights of the nodes after demand, exact for what is linear between nodes.
 
@@ -38,7 +38,7 @@ def leftover_law(unit: float, nodes: int, points: Floats, chances: Floats) -> tu
     return weights, empty
 
 
-@numba.njit(cache=True)
+@compiled
 def order_at_once(
     earned: Floats, law: Floats, empty: Floats, value: Floats, position_cap: int
 ) -> Floats:
@@ -66,7 +66,7 @@ def order_at_once(
     return before
 
 
-@numba.njit(cache=True)
+@compiled
 def order_for_tomorrow(
     earned: Floats, law: Floats, empty: Floats, value: Floats, position_cap: int
 ) -> Floats:
@@ -87,7 +87,7 @@ def order_for_tomorrow(
     return before
 
 
-@numba.njit(cache=True)
+@compiled
 def order_for_later(
     earned: Floats, law: Floats, empty: Floats, value: Floats, position_cap: int, slots: int
 ) -> Floats:
@@ -115,7 +115,7 @@ def order_for_later(
     return before
 
 
-@numba.njit(cache=True, fastmath={"nnan", "nsz"})
+@compiled(fastmath={"nnan", "nsz"})
 def _largest_sum(sure: Floats, chance: float, then: Floats) -> float:
     """Return the largest entry of ``sure + chance * then``."""
     best = sure[0] + chance * then[0]

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from common.compiled import compiled
 from common.errors import InputError
 from envs.supply_chain.dynamics import meet_demand
 from envs.supply_chain.reward import StoreWeights, store_reward
@@ -56,7 +56,7 @@ def cost_weights(holding_cost: float, stockout_cost: float) -> NDArray[np.void]:
     return weights
 
 
-@numba.njit(cache=True)
+@compiled
 def expected_rewards(weights: Any, on_hand: Floats, points: Floats, chances: Floats) -> Floats:
     """Return the expected reward of a day for every stock before demand, shape of `on_hand`.
 

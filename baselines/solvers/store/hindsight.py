@@ -30,12 +30,12 @@ solved (`baselines.solvers.store.linear_program`).
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from baselines.solvers.reference import Reference
 from baselines.solvers.store.linear_program import solve_programs
+from common.compiled import compiled
 from envs.batch import Trace
 from envs.supply_chain.dynamics import meet_demand, supply
 from envs.supply_chain.parameters import SupplyChainParameters
@@ -199,7 +199,7 @@ def _largest_order(p: SupplyChainParameters) -> Floats:
     return np.array([max(lane.warehouse.order_units) for lane in p.lanes()])
 
 
-@numba.njit(cache=True)
+@compiled
 def _supplied(
     lanes: Any, lane_of: NDArray[np.int64], first: Floats, largest: Floats, works: Any
 ) -> Floats:
@@ -217,7 +217,7 @@ def _supplied(
     return had
 
 
-@numba.njit(cache=True)
+@compiled
 def _unhindered(
     lanes: Any, lane_of: NDArray[np.int64], initial: Floats, demand: Floats
 ) -> tuple[Floats, Floats, Floats, Floats]:

@@ -7,11 +7,11 @@ position stand for nothing.
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from baselines.solvers.store.daily_reward import Floats
+from common.compiled import compiled
 
 Ints = NDArray[np.int64]
 
@@ -112,7 +112,7 @@ def order_rule(lattice: Lattice, level: int, cap: int) -> Ints:
     return np.asarray(np.clip(level - position, 0, cap), np.int64)
 
 
-@numba.njit(cache=True)
+@compiled
 def iterate(
     day_cost: Floats,
     fixed_cost: float,
@@ -169,7 +169,7 @@ def iterate(
     return lower, upper
 
 
-@numba.njit(cache=True)
+@compiled
 def spared_at_the_end(
     day_cost: Floats,
     fixed_cost: float,
@@ -213,7 +213,7 @@ def spared_at_the_end(
     return most
 
 
-@numba.njit(cache=True)
+@compiled
 def _sweep(
     day_cost: Floats,
     fixed_cost: float,
@@ -248,7 +248,7 @@ def _sweep(
     return low, high
 
 
-@numba.njit(cache=True)
+@compiled
 def _expect(value: Floats, pmf: Floats, y: int, arriving: int) -> float:
     """Return the expected value of ``(y - D)+ + arriving`` units on hand."""
     left, total = 1.0, 0.0
