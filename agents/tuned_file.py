@@ -116,7 +116,7 @@ class TunedFile:
             return _File.model_validate_json(read_bytes(self._path, MAX_BYTES)).rules
         except (InputError, ValidationError) as error:
             told = str(error) if isinstance(error, InputError) else f"{self._path}: damaged"
-            screen.print(f"{told}; rules are tuned anew", soft_wrap=True, markup=False)
+            screen.print(f"{told}; rules are tuned anew", soft_wrap=True)
             return []
 
     def _write(self, new: _Kept) -> None:

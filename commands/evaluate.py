@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from agents import run_folder
 from agents.config import RunConfig, resolve
 from agents.tuned_file import TUNED_FILE, TunedFile
@@ -19,7 +17,7 @@ from baselines.rules.reference import reference_team
 from baselines.tuned_rules import Tuner, tune_rule
 from commands.checkpoints import LoadedCheckpoints, load_checkpoints
 from common import console
-from common.console import screen
+from common.console import PlainConsole, screen
 from common.errors import InputError, choose, validated
 from common.files import write_whole
 from demand.past_orders import PastOrders, read_past_orders
@@ -44,7 +42,7 @@ def print_demand_summary(config: RunConfig) -> None:
     market = isinstance(source, DemandFile)
     table = read_demand(source.reading() if market else source)
     what = "column" if market else "store"
-    screen.print(describe_demand(table, source, what), soft_wrap=True, markup=False)
+    screen.print(describe_demand(table, source, what), soft_wrap=True)
 
 
 def in_scenario(run: RunConfig, scenario: str) -> RunConfig:
@@ -268,7 +266,7 @@ def write_evaluation(folder: Path, results: Results, scenario: str | None = None
 
 def show_supply_chain(folder: Path) -> None:
     """Print what a trained run of the supply chain is worth: five episodes, then the tables."""
-    screen = Console()
+    screen = PlainConsole()
     path, name = run_folder.find(str(folder))
     run, agent = load_agent(path, name)
     step = run.settings.observation.step

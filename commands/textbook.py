@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
-from rich.console import Console
 from rich.table import Table
 
 from agents.config import CONFIGS, RunConfig, read_yaml, resolve
@@ -20,7 +19,7 @@ from baselines.registry import make_baselines
 from baselines.rollout import rollout
 from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StockLevels
-from common.console import screen
+from common.console import PlainConsole, screen
 from common.errors import FrozenModel, InputError, choose, validated
 from envs.batch import Trace
 from evaluation.statistics import Estimate, plain_mean
@@ -193,10 +192,10 @@ def check_all(wanted: Sequence[str], *, episodes: int, seed: int, as_json: bool)
         }
         print(json.dumps(values, indent=2, allow_nan=False))
     else:
-        Console().print(table(found))
+        PlainConsole().print(table(found))
         for one in found:
             if not one.agrees:
-                Console().print(f"{one.name}: does not agree", style="bold")
+                PlainConsole().print(f"{one.name}: does not agree", style="bold")
     return agree
 
 
@@ -304,7 +303,7 @@ def check_all_tuned(wanted: Sequence[str], *, as_json: bool) -> bool:
         told = [{"instance": one.instance, **one.to_json()} for one in found]
         print(json.dumps(told, indent=2, allow_nan=False))
     else:
-        Console().print(tuned_table(found))
+        PlainConsole().print(tuned_table(found))
     return all(one.agrees for one in found)
 
 

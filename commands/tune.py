@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -15,7 +14,7 @@ from agents.tuned_file import TunedFile, json_values
 from baselines.registry import baselines_of
 from baselines.tuned_rules import TunedRule
 from baselines.tuning import Tuned
-from common.console import screen
+from common.console import PlainConsole, screen
 from common.errors import choose
 from training.learners import objective_total
 
@@ -132,7 +131,7 @@ def _show(run: RunConfig, lines: list[TuningResult], *, as_json: bool) -> None:
         total = {"problem": run.settings.problem, "measure": objective_total(run), "rules": told}
         print(json.dumps(total, indent=2, allow_nan=False))
     elif lines:
-        out = Console(highlight=False)
+        out = PlainConsole()
         out.print(table(run, lines))
         for line in lines:
-            out.print(f"{line.name}: {line.tuned.policy!r}", soft_wrap=True, markup=False)
+            out.print(f"{line.name}: {line.tuned.policy!r}", soft_wrap=True)

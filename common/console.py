@@ -1,27 +1,78 @@
 """The command lines' common border: one line for every bad input, exit status 2, no traceback."""
 
+import io
+import re
 import sys
-from typing import NoReturn
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
+from rich.segment import Segment
 
 from common.errors import InputError, NumericalError
 
-screen = Console(stderr=True, highlight=False)
+NOT_FINITE, HELD_BACK, INTERRUPTED = 3, 4, 130
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Signs by which a spreadsheet takes a cell for a formula."""
+
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+"""What a terminal may obey, and what changes how the text beside it is read."""
+
+
+def plain(text: str) -> str:
+    r"""Return a text with its control characters written out, line feeds and tabs excepted.
+
+    >>> print(plain("red \x1b[31m"))
+    red \x1b[31m
+    """
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: behind a ``'`` where one would.
+
+    >>> spreadsheet_cell("=1+1"), spreadsheet_cell("north")
+    ("'=1+1", 'north')
+    """
+    return f"'{plain(text)}" if text.startswith(FORMULA) else plain(text)
+
+
+class PlainConsole(Console):
+    """A console that interprets nothing in what it prints: no markup, no control characters."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"markup": False, "emoji": False, "highlight": False, **options})
+
+    def render(self, *renderable: Any, **options: Any) -> Iterator[Segment]:
+        """Return the pieces of what is printed, strings, cells of tables and all."""
+        for piece in super().render(*renderable, **options):
+            yield piece if piece.control else piece._replace(text=plain(piece.text))
+
+
+screen = PlainConsole(stderr=True)
 """Where progress and messages go; standard output is for results."""
 
-INTERRUPTED, NOT_FINITE = 130, 3
+
+class _ClosedOutput(io.TextIOBase):
+    """Standard output where there is none: what is written does not get lost unnoticed."""
+
+    def write(self, _: str, /) -> int:
+        raise InputError("standard output is closed; give the command one, or name a file")
 
 
 def run(command: click.Command) -> NoReturn:
     """Run a command and leave the process with its exit status.
 
     0 for success, 2 for bad input and 3 for numbers that are not finite (one line on standard
-    error), 130 after Ctrl-C.
+    error), 4 where orders were held back, 130 after Ctrl-C.
     """
     try:
+        _prepare_streams()
         status = command.main(standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         _fail(error.format_message())
     except InputError as error:
@@ -38,6 +89,15 @@ def run(command: click.Command) -> NoReturn:
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def _prepare_streams() -> None:
+    """Let every text be written whatever the locale, and nothing into a closed output."""
+    if sys.stdout is None:
+        sys.stdout = _ClosedOutput()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _fail(message: str, status: int = 2) -> NoReturn:
-    print("error:", " ".join(message.split()), file=sys.stderr)
+    print("error:", plain(" ".join(message.split())), file=sys.stderr)
     sys.exit(status)

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from common.console import PlainConsole
 from evaluation.comparison import Comparison, PolicyResult
 from evaluation.seeds import SeedStatistics
 from evaluation.table import CHECKPOINT, REFERENCE_NAMES, show
@@ -90,7 +91,7 @@ class Results:
 
     def show(self, console: Console | None = None) -> None:
         """Print the table."""
-        console = console or Console()
+        console = console or PlainConsole()
         show(self.comparison, console, self.seeds)
         if self.tiers is not None:
             console.print(tier_table(self.tiers))

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from baselines.solvers.reference import NAMES
+from common.console import PlainConsole
 from evaluation.comparison import Comparison, PolicyResult
 from evaluation.seeds import Interval, SeedStatistics
 from evaluation.statistics import Estimate
@@ -98,7 +99,7 @@ def show(
     comparison: Comparison, console: Console | None = None, seeds: SeedStatistics | None = None
 ) -> None:
     """Print a comparison as wide as the terminal."""
-    console = console or Console()
+    console = console or PlainConsole()
     console.print(comparison_table(comparison, console.width, seeds))
 
 
