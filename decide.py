@@ -9,9 +9,7 @@ from typing import Any
 
 import click
 
-from agents import run_folder
-from commands.orders import decide
-from commands.stock_database import Database
+from commands.options import NEWEST
 from common import console
 from common.files import write_whole
 
@@ -19,9 +17,9 @@ from common.files import write_whole
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--checkpoint",
-    default=run_folder.NEWEST,
+    default=NEWEST,
     is_flag=False,
-    flag_value=run_folder.NEWEST,
+    flag_value=NEWEST,
     metavar="[RUN]",
     help="A run folder [the newest].",
 )
@@ -64,6 +62,10 @@ def main(
         raise click.BadParameter(f"--date {date}: must be a date such as 2024-01-31") from None
     if (state is None) == (database is None):
         raise click.UsageError("the present state is needed: --state FILE or --database URL")
+    from agents import run_folder  # here: --help and a misspelt option answer at once
+    from commands.orders import decide
+    from commands.stock_database import Database
+
     tables = None if database is None else Database(database)
     with console.screen.status("loading the policy, tuning rules"):
         rows = decide(checkpoint, tables or state or Path(), date=day, **options)

@@ -6,20 +6,12 @@ from typing import Any
 
 import click
 
-from agents import run_folder
-from commands.evaluate import (
-    checkpoints_from_options,
-    evaluate_policies,
-    print_demand_summary,
-    write_evaluation,
-)
-from commands.options import file_options
-from commands.report import write_report
-from commands.textbook import check_all
+from commands.options import NEWEST, file_options
 from common import console
 from common.errors import InputError
 from common.files import write_whole
-from envs.supply_chain.sites import SCENARIOS
+
+SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,7 +20,7 @@ from envs.supply_chain.sites import SCENARIOS
     "checkpoints",
     multiple=True,
     is_flag=False,
-    flag_value=run_folder.NEWEST,
+    flag_value=NEWEST,
     metavar="[RUN]",
     help="A run folder, or the .zip of a model in one; alone: the newest run under runs/. "
     "Repeated: the seeds of one recipe.",
@@ -38,7 +30,7 @@ from envs.supply_chain.sites import SCENARIOS
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
 @click.option("--stores", type=int, metavar="N", help="The supply chain with so many stores.")
 @file_options
-@click.option("--scenario", metavar="NAME", help=f"Of the supply chain: {', '.join(SCENARIOS)}.")
+@click.option("--scenario", metavar="NAME", help=f"Of the supply chain: {SCENARIOS}.")
 @click.option("--episodes", type=click.IntRange(2, 1_000_000), default=2000, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
 @click.option(
@@ -92,7 +84,16 @@ def main(
             or actual_orders
         ):
             raise InputError("--textbook goes with --episodes, --seed and --json alone")
+        from commands.textbook import check_all  # here: --help and a misspelt option answer at once
+
         sys.exit(not check_all(names, episodes=episodes, seed=seed, as_json=as_json))
+    from commands.evaluate import (
+        checkpoints_from_options,
+        evaluate_policies,
+        print_demand_summary,
+        write_evaluation,
+    )
+
     entry = checkpoints_from_options(scenario, **given)
     if not (entry.folders or as_json):
         print_demand_summary(entry.run)
@@ -117,6 +118,8 @@ def main(
     if csv_file is not None:
         write_whole(csv_file, contest.results.to_csv().encode())
     if report:
+        from commands.report import write_report
+
         page = write_report(entry, contest, scenario, stochastic=stochastic)
         console.screen.print(f"report: {page}", soft_wrap=True)
 

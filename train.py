@@ -1,18 +1,16 @@
 """Train an agent: ``python train.py --algo dqn``."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from agents import run_folder
-from agents.config import RunConfig, resolve
-from commands.evaluate import print_demand_summary, show_supply_chain
 from commands.options import file_options
 from common import console
-from training.phases import parse_phases, resolve_phases, train_phases
-from training.resume import refuse_options, resume
-from training.trainer import Trained, train
+
+if TYPE_CHECKING:
+    from agents.config import RunConfig
+    from training.trainer import Trained
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,6 +73,11 @@ def main(
 
     Ctrl-C saves what was learned, and --resume goes on. Watch with: tensorboard --logdir runs
     """
+    from agents import run_folder  # here: --help and a misspelt option answer at once
+    from agents.config import resolve
+    from training.phases import parse_phases, resolve_phases, train_phases
+    from training.trainer import train
+
     if resumed is not None:
         return _resume(
             resumed,
@@ -98,12 +101,16 @@ def main(
     return _finish(folder, done, quiet=quiet)
 
 
-def _describe(config: RunConfig, *, quiet: bool) -> None:
+def _describe(config: "RunConfig", *, quiet: bool) -> None:
+    from commands.evaluate import print_demand_summary
+
     if not quiet:
         print_demand_summary(config)
 
 
 def _resume(folder: Path, options: dict[str, Any], *, quiet: bool) -> int:
+    from training.resume import refuse_options, resume
+
     timesteps = options.pop("timesteps")
     refuse_options(options)
     folder, done = resume(folder, timesteps=timesteps, quiet=quiet)
@@ -113,7 +120,10 @@ def _resume(folder: Path, options: dict[str, Any], *, quiet: bool) -> int:
     return _finish(folder, done, quiet=quiet)
 
 
-def _finish(folder: Path, done: list[Trained], *, quiet: bool) -> int:
+def _finish(folder: Path, done: list["Trained"], *, quiet: bool) -> int:
+    from agents import run_folder
+    from commands.evaluate import show_supply_chain
+
     for trained in done:
         _tell(trained)
     say = console.screen.print
@@ -125,7 +135,7 @@ def _finish(folder: Path, done: list[Trained], *, quiet: bool) -> int:
     return done[-1].status
 
 
-def _tell(trained: Trained) -> None:
+def _tell(trained: "Trained") -> None:
     say = console.screen.print
     verb = "interrupted after" if trained.interrupted else "trained"
     say(f"{verb} {trained.steps:,} steps in {trained.seconds:.1f} s")

@@ -6,13 +6,7 @@ from typing import Any
 
 import click
 
-from agents import run_folder
-from agents.config import resolve
-from agents.tuned_file import TUNED_FILE, TunedFile
-from baselines.tuning import TUNING_SEED
-from commands.options import file_options
-from commands.textbook import check_all_tuned
-from commands.tune import tune_named
+from commands.options import NEWEST, file_options
 from common import console
 from common.errors import InputError
 
@@ -21,7 +15,7 @@ from common.errors import InputError
 @click.option(
     "--checkpoint",
     is_flag=False,
-    flag_value=run_folder.NEWEST,
+    flag_value=NEWEST,
     metavar="[RUN]",
     help="A run folder, for its problem; what is found is kept there, for evaluate.py too.",
 )
@@ -40,16 +34,14 @@ from common.errors import InputError
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
-    default=TUNING_SEED,
-    show_default=True,
-    help="Of the tuning traces; evaluate.py takes the default.",
+    help="Of the tuning traces [that of evaluate.py].",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option("--textbook", is_flag=True, help="Instances with exact costs: NAMES, or all.")
 @click.argument("names", nargs=-1)
 def main(
     baselines: tuple[str, ...],
-    seed: int,
+    seed: int | None,
     as_json: bool,
     textbook: bool,
     names: tuple[str, ...],
@@ -68,9 +60,18 @@ def main(
     if names and not textbook:
         raise InputError(f"{names[0]!r}: names are those of instances, after --textbook")
     if textbook:
-        if checkpoint or given or baselines or seed != TUNING_SEED:
+        if checkpoint or given or baselines or seed is not None:
             raise InputError("--textbook goes with --json alone")
+        from commands.textbook import check_all_tuned  # here: --help answers at once
+
         sys.exit(not check_all_tuned(names, as_json=as_json))
+    from agents import run_folder
+    from agents.config import resolve
+    from agents.tuned_file import TUNED_FILE, TunedFile
+    from baselines.tuning import TUNING_SEED
+    from commands.tune import tune_named
+
+    seed = TUNING_SEED if seed is None else seed
     if checkpoint:
         if given:
             raise InputError("--checkpoint brings its problem; leave the other options out")

@@ -8,6 +8,9 @@ import click
 
 Command = Callable[..., Any]
 
+NEWEST = "newest"
+"""What ``--checkpoint`` alone means."""
+
 FILE_OPTIONS = "demand", "prices", "split", "validation", "fill", "augment"
 """Names of what `file_options` adds."""
 

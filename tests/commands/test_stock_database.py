@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import decide
-from commands import stock_database
+from agents import run_folder
+from commands import orders, stock_database
 from commands.stock_database import Database
 from common.errors import InputError
 from demand.history import StoreDemand, store_history
@@ -174,8 +175,8 @@ def test_the_command_reads_decides_and_writes(run_command, file, known, monkeypa
         now = state.read_state(known)
         return [{**row, "quantity": now.on_hand[0]} for row in ORDERS]
 
-    monkeypatch.setattr(decide, "decide", decided)
-    monkeypatch.setattr(decide.run_folder, "find", lambda name: (f"runs/{name}", "model.zip"))
+    monkeypatch.setattr(orders, "decide", decided)
+    monkeypatch.setattr(run_folder, "find", lambda name: (f"runs/{name}", "model.zip"))
     for _ in range(2):
         done = run_command(decide.main, "--checkpoint", "a", "--database", file, "--json")
         assert done.status == 0, done.stderr

@@ -1,0 +1,46 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from envs.supply_chain.sites import SCENARIOS
+
+CHECKOUT = Path(__file__).parents[2]
+SLOW = {
+    *("torch", "stable_baselines3", "sb3_contrib", "gymnasium", "pettingzoo", "numba"),
+    *("scipy", "pandas", "matplotlib"),
+}
+
+
+def run(script, *arguments):
+    """Return the exit status, standard output and the names of the packages that were imported."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", CHECKOUT / f"{script}.py", *arguments],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+    )
+    return (
+        done.returncode,
+        done.stdout,
+        set(re.findall(r"^import time:.*\| +(\w+)", done.stderr, re.MULTILINE)),
+    )
+
+
+@pytest.mark.parametrize("script", ["train", "evaluate", "tune", "decide"])
+def test_help_and_a_misspelt_option_import_nothing_slow(script):
+    status, told, imported = run(script, "--help")
+    assert status == 0
+    assert f"{script}.py [OPTIONS]" in told
+    assert "click" in imported
+    assert not imported & SLOW
+    status, _, imported = run(script, "--checkpiont")
+    assert status == 2
+    assert not imported & SLOW
+
+
+def test_the_help_names_every_scenario():
+    told = " ".join(run("evaluate", "--help")[1].split())
+    assert ", ".join(SCENARIOS) in told
