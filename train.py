@@ -127,10 +127,9 @@ def _finish(folder: Path, done: list["Trained"], *, quiet: bool) -> int:
     for trained in done:
         _tell(trained)
     say = console.screen.print
-    if not quiet and not done[-1].interrupted and (folder / "config.yaml").is_file():
-        problem = run_folder.read_config(folder).settings.problem
-        if problem == "stores":
-            show_supply_chain(folder)
+    show = not quiet and not done[-1].interrupted and (folder / run_folder.CONFIG).is_file()
+    if show and run_folder.read_config(folder).problem.totals:
+        show_supply_chain(folder)
     say(f"next: python evaluate.py --checkpoint {folder}", soft_wrap=True)
     return done[-1].status
 

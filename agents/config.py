@@ -29,52 +29,41 @@ def nested_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in flags.items() if value is not None}
     if "checkpoint_every" in given:
         given["checkpoint"] = {"every": given.pop("checkpoint_every")}
-    stores = given.pop("stores", None)
-    _demand_flags(given)
+    for problem in PROBLEMS.values():
+        own = problem.file_option and problem.file_option.name
+        for option in (*problem.options, own):
+            if option in given and given.setdefault("problem", problem.name) != problem.name:
+                raise InputError(
+                    f"--{option} belongs to --problem {problem.name}, not {given['problem']}"
+                )
+    _file_options(given)
     team = {name: given.pop(name) for name in ("learn", "policy") if name in given}
-    if stores is not None:
+    if "stores" in given:
         if "demand_data" in given.get("parameters", {}):
             raise InputError("--stores: the demand file says which stores there are; leave it out")
-        if given.setdefault("problem", "stores") != "stores":
-            raise InputError(f"--stores belongs to --problem stores, not {given['problem']}")
-        given["parameters"] = {"stores": stores}
-    if team:
-        given.setdefault("problem", "stores")
-        given["team"] = team
-    return given
+        given["parameters"] = {"stores": given.pop("stores")}
+    return {**given, "team": team} if team else given
 
 
-PERIODS = "split", "validation", "fill"
-"""Flags about the days of a file."""
-MARKET = {"column": "demand", "raw_price": "raw_price", "product_price": "product_price"}
-"""Columns of a file of prices and demand."""
-
-
-def _demand_flags(given: dict[str, Any]) -> None:
-    """Put the flags of a file of days where they belong, and choose the recipe for one."""
-    options: dict[str, Any] = {n: given.pop(n) for n in (*PERIODS, "augment") if n in given}
-    files = {name: given.pop(name) for name in ("demand", "prices") if name in given}
-    if not files:
+def _file_options(given: dict[str, Any]) -> None:
+    """Put the options about a file of days where they belong, and choose the recipe for one."""
+    known = {one.file_option.name: one.file_option for one in PROBLEMS.values() if one.file_option}
+    about_days = ("split", "validation", "fill", "augment")
+    options: dict[str, Any] = {name: given.pop(name) for name in about_days if name in given}
+    named = next((name for name in known if name in given), None)
+    if named is None:
         if options:
             raise InputError(
-                f"--{next(iter(options))}: is about a file of days; name one with --demand or "
-                "--prices"
+                f"--{next(iter(options))}: is about a file of days; name one with "
+                f"{' or '.join(f'--{name}' for name in sorted(known))}"
             )
         return
-    if len(files) > 1:
-        raise InputError("--demand is for stores and --prices for the cash problem; give one")
-    ((flag, file),) = files.items()
-    problem, recipe = ("stores", "demand") if flag == "demand" else ("cash", "history")
-    if given.setdefault("problem", problem) != problem:
-        raise InputError(f"--{flag} belongs to --problem {problem}, not {given['problem']}")
-    given.setdefault("recipe", recipe)
-    if flag == "demand":
-        options.setdefault("augment", "bootstrap")  # does best on the bakery's selection period
-    elif "augment" in options:
-        raise InputError("--augment makes days of stores; --prices plays its days as they were")
-    else:
-        options |= MARKET
-    given["parameters"] = {"demand_data": {"file": str(Path(file).resolve()), **options}}
+    defaults = known[named].defaults
+    if "augment" in options and "augment" not in defaults:
+        raise InputError(f"--augment makes days of stores; --{named} plays its days as they were")
+    given.setdefault("recipe", known[named].recipe)
+    data: dict[str, Any] = {"file": str(Path(given.pop(named)).resolve()), **defaults, **options}
+    given["parameters"] = {"demand_data": data}
 
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -103,6 +92,11 @@ class RunConfig:
     def problem(self) -> Problem:
         """The problem that is learned."""
         return PROBLEMS[self.settings.problem]
+
+    @property
+    def measure(self) -> str:
+        """Name of the episode's total that the run makes large."""
+        return self.problem.totals.get(self.settings.team.learn, "return")
 
     def stages(self) -> list[tuple[int, Any]]:
         """Return when each stage of the curriculum starts, and its parameters in full."""
@@ -229,7 +223,7 @@ def from_dict(tree: Mapping[str, Any]) -> RunConfig:
     run = RunConfig(settings, **parts)
     for _, stage in run.stages():
         run.parameters.check_stage(stage)
-    if settings.team != TeamSettings() and settings.problem != "stores":
+    if settings.team != TeamSettings() and not problem.totals:
         raise InputError(f"team (--learn, --policy) has no meaning for {settings.problem}")
     if settings.reward.expected and not run.parameters.law_is_known:
         raise InputError(LAW_UNKNOWN)

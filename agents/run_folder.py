@@ -51,8 +51,9 @@ def players(folder: Path) -> dict[str, Path]:
         if path.is_symlink() and (path.name.startswith("phase_") or path != folder):
             raise InputError(f"{path}: is a symbolic link; put a copy of the folder in its place")
     if _has_model(folder):
-        s = read_config(folder).settings
-        found = {(s.team.learn if s.problem == "stores" else ""): folder, **found}
+        config = read_config(folder)
+        player = config.settings.team.learn if config.problem.totals else ""
+        found = {player: folder, **found}
     return found
 
 

@@ -143,7 +143,7 @@ def _recipe(run: RunConfig) -> dict[str, Any]:
     reward = run.settings.reward
     auto = reward.model_copy(update={"shift": "auto", "scale": "auto"})
     learned = run.settings.team.learn
-    others = TeamPolicy(reference_rules()) if run.settings.problem == "stores" else None
+    others = TeamPolicy(reference_rules()) if run.problem.totals else None
     single = learned != "all" and run.settings.team.policy != "independent"
     values = dict(_flat(run.to_dict()))
     if single and (reward.shift, reward.scale) != (0.0, 1.0):

@@ -18,20 +18,20 @@ from baselines.tuned_rules import Tuner, tune_rule
 from commands.checkpoints import LoadedCheckpoints, load_checkpoints
 from common import console
 from common.console import PlainConsole, screen
-from common.errors import InputError, choose, validated
+from common.errors import InputError, choose
 from common.files import write_whole
 from demand.past_orders import PastOrders, read_past_orders
 from demand.reader import read_demand
 from demand.summary import describe_demand
 from envs.cash.price_history import DemandFile
+from envs.problems import PROBLEMS
 from envs.supply_chain.metrics import tier_of_total
-from envs.supply_chain.sites import SCENARIOS
 from evaluation.comparison import Comparison, compare
 from evaluation.output import Results
 from evaluation.seeds import over_seeds
 from evaluation.table import show
 from evaluation.tiers import TierResults, episode_table, tier_results, tier_table
-from training.learners import load_agent, objective_total
+from training.learners import load_agent
 
 
 def print_demand_summary(config: RunConfig) -> None:
@@ -46,20 +46,17 @@ def print_demand_summary(config: RunConfig) -> None:
 
 
 def in_scenario(run: RunConfig, scenario: str) -> RunConfig:
-    """Return the run in a scenario of the supply chain, and as long as the scenario needs.
+    """Return the run in a scenario of its problem.
 
     Raises
     ------
     InputError
         If the problem has no scenarios, or none of that name.
     """
-    if run.settings.problem != "stores":
-        raise InputError(f"--scenario has no meaning for {run.settings.problem}")
-    by_name = {str(name): s for name, s in SCENARIOS.items()}
-    needed = by_name[choose("scenario", scenario, by_name)].horizon or 0
-    changed = {"scenario": scenario, "horizon": max(run.parameters.horizon, needed)}
-    parameters = validated(type(run.parameters), {**run.parameters.model_dump(), **changed})
-    return replace(run, parameters=parameters)
+    if not run.problem.scenarios:
+        raise InputError(f"--scenario has no meaning for {run.problem.name}")
+    choose("scenario", scenario, run.problem.scenarios)
+    return replace(run, parameters=run.parameters.in_scenario(scenario))
 
 
 def checkpoints_from_options(
@@ -94,7 +91,7 @@ def checkpoints_from_options(
             )
     else:
         if scenario is not None and problem is None and config is None:
-            problem = "stores"
+            problem = next(one.name for one in PROBLEMS.values() if one.scenarios)
         flags = {"problem": problem, "stores": stores, **days}
         entry = LoadedCheckpoints(resolve(flags, config=config, assignments=assignments))
     return entry if scenario is None else replace(entry, run=in_scenario(entry.run, scenario))
@@ -169,7 +166,7 @@ def play_against_baselines(
     past = None if actual_orders is None else _past_orders(run, actual_orders)
     names = [name.strip() for name in baselines.split(",")]
     s = run.settings
-    total = objective_total(run)
+    total = run.measure
     agent = next(iter(policies.values()), None)
     with console.screen.status("solving for the reference, tuning baselines, playing episodes"):
         baselines_made = make_baselines(
@@ -201,7 +198,7 @@ def play_against_baselines(
 
 def _past_orders(run: RunConfig, file: Path) -> PastOrders:
     history = getattr(run.parameters, "history", None)
-    if history is None or objective_total(run) != "return":
+    if history is None or run.measure != "return":
         raise InputError("--actual-orders: belongs to stores that learn on a demand file")
     return read_past_orders(file, history)
 

@@ -107,7 +107,7 @@ def _load(checkpoint: str) -> tuple[Path, RunConfig, Policy]:
     """Return the run's folder, its configuration and its policy."""
     folder, name = run_folder.find(checkpoint)
     run, policy = load_agent(folder, name)
-    if run.settings.problem != "stores" or run.parameters.demand_data is None:
+    if getattr(run.parameters, "history", None) is None:
         raise InputError(
             f"{folder}: was not trained on stores with demand of a file; train one with --demand"
         )

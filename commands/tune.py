@@ -16,7 +16,6 @@ from baselines.tuned_rules import TunedRule
 from baselines.tuning import Tuned
 from common.console import PlainConsole, screen
 from common.errors import choose
-from training.learners import objective_total
 
 PREFIX, FREE = "tuned_", "_free"
 
@@ -53,7 +52,7 @@ def select_rules(run: RunConfig, names: tuple[str, ...]) -> dict[str, TunedRule]
     InputError
         If a name is unknown.
     """
-    known = baselines_of(run.settings.problem, run.parameters, objective_total(run))
+    known = baselines_of(run.settings.problem, run.parameters, run.measure)
     rules = {name: one for name, one in known.items() if isinstance(one, TunedRule)}
     groups = {
         "all": [name for name in rules if not name.endswith(FREE)],
@@ -91,7 +90,7 @@ def table(run: RunConfig, lines: list[TuningResult]) -> Table:
     """Return the rules with what they earn on the traces that they were tuned on."""
     episodes = lines[0].tuned.episodes
     shown = Table(
-        title=f"{run.settings.problem}: {objective_total(run)}, {episodes:,} tuning episodes",
+        title=f"{run.settings.problem}: {run.measure}, {episodes:,} tuning episodes",
         title_justify="left",
         box=None,
         pad_edge=False,
@@ -128,7 +127,7 @@ def tune_named(run: RunConfig, names: tuple[str, ...], file: TunedFile, *, as_js
 def _show(run: RunConfig, lines: list[TuningResult], *, as_json: bool) -> None:
     if as_json:
         told = {line.name: line.to_json() for line in lines}
-        total = {"problem": run.settings.problem, "measure": objective_total(run), "rules": told}
+        total = {"problem": run.settings.problem, "measure": run.measure, "rules": told}
         print(json.dumps(total, indent=2, allow_nan=False))
     elif lines:
         out = PlainConsole()

@@ -1,7 +1,7 @@
 """The problems by name: what the rooms above ask of each."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,34 @@ from envs.cash import trace as cash_trace
 from envs.cash.parameters import CashParameters
 from envs.supply_chain import batch as supply_chain
 from envs.supply_chain import trace as supply_chain_trace
+from envs.supply_chain.metrics import TOTALS
 from envs.supply_chain.parameters import SupplyChainParameters
+from envs.supply_chain.sites import SCENARIOS
+
+
+@dataclass(frozen=True)
+class FileOption:
+    """An option of the command line that names a file of days to play.
+
+    Attributes
+    ----------
+    name : str
+        As in ``--name FILE``.
+    recipe : str
+        The recipe that it chooses.
+    defaults : mapping
+        What it sets in ``parameters.demand_data``; ``augment`` among it if days can be made anew.
+    """
+
+    name: str
+    recipe: str
+    defaults: Mapping[str, str]
+
+
+def no_covariates(parameters: Any, trace: Trace) -> NDArray[np.float64]:
+    """Return no control variates, shape (episodes, 0)."""
+    del parameters
+    return np.empty((len(next(iter(trace.values()))), 0))
 
 
 @dataclass(frozen=True)
@@ -27,7 +54,7 @@ class Problem:
     name : str
         As in ``--problem``.
     parameters : type
-        Its validated parameters.
+        Its validated parameters, with `law_is_known`, `max_steps` and ``check_stage(other)``.
     make_batch : callable
         ``make_batch(parameters, num_worlds, rng=, split=, observe_step=, expected_reward=)``.
     draw : callable
@@ -38,14 +65,30 @@ class Problem:
     covariates : callable
         ``covariates(parameters, trace)``, functions of the trace with a mean of exactly zero,
         shape (episodes, columns), for control variates.
+    covariate_names : tuple of str
+        What the columns are, in their order.
+    totals : mapping
+        Of a problem with several tiers of agents: by tier, and for ``all``, the name of the
+        episode's total that it makes large. Empty where one agent decides.
+    scenarios : tuple of str
+        What ``parameters.in_scenario`` takes.
+    options : tuple of str
+        Options of the command line that have a meaning for this problem alone.
+    file_option : FileOption or None
+        The one that names a file of days.
     """
 
     name: str
     parameters: type[FrozenModel]
     make_batch: Callable[..., Batch]
-    observation_scale: tuple[float, ...]
     draw: Callable[[Any, Split, np.random.Generator, int], Trace]
-    covariates: Callable[[Any, Trace], NDArray[np.float64]]
+    observation_scale: tuple[float, ...] = ()
+    covariates: Callable[[Any, Trace], NDArray[np.float64]] = no_covariates
+    covariate_names: tuple[str, ...] = ()
+    totals: Mapping[str, str] = field(default_factory=dict)
+    scenarios: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    file_option: FileOption | None = None
 
     def traces(self, parameters: FrozenModel, split: Split, seed: int, episodes: int) -> Trace:
         """Return the `episodes` traces that `seed` gives for `split`, the same at every call."""
@@ -69,16 +112,25 @@ PROBLEMS: dict[str, Problem] = {
         name="cash",
         parameters=CashParameters,
         make_batch=cash.CashBatch,
-        observation_scale=(10.0, 10.0, 10.0, 10.0, 20.0, 2000.0),
         draw=_draw_cash,
+        observation_scale=(10.0, 10.0, 10.0, 10.0, 20.0, 2000.0),
         covariates=cash_trace.trace_covariates,
+        covariate_names=cash_trace.COVARIATES,
+        file_option=FileOption(
+            "prices",
+            "history",
+            {"column": "demand", "raw_price": "raw_price", "product_price": "product_price"},
+        ),
     ),
     "stores": Problem(
         name="stores",
         parameters=SupplyChainParameters,
         make_batch=supply_chain.SupplyChainBatch,
-        observation_scale=(),
         draw=_draw_supply_chain,
-        covariates=supply_chain_trace.trace_covariates,
+        totals={str(tier): total for tier, total in TOTALS.items()},
+        scenarios=tuple(SCENARIOS),
+        options=("stores", "learn", "policy"),
+        # resampling does best on the bakery's selection period
+        file_option=FileOption("demand", "demand", {"augment": "bootstrap"}),
     ),
 }

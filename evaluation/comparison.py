@@ -31,17 +31,6 @@ from evaluation.statistics import (
 Values = NDArray[np.float64]
 Totals = dict[str, Values]
 
-COVARIATES = {
-    "cash": (
-        "total demand",
-        "start price of raw material",
-        "changes of the raw price",
-        "start price of the product",
-        "changes of the product price",
-    )
-}
-"""What the columns of a problem's control variates are, in their order."""
-
 
 @dataclass(frozen=True)
 class PolicyResult:
@@ -241,7 +230,7 @@ def _estimator(
         return _history_estimator(parameters, trace)
     covariates = problem.covariates(parameters, trace)
     usable = usable_covariates(covariates, len(covariates))
-    names = COVARIATES.get(problem.name, ())
+    names = problem.covariate_names
     known = tuple(names[i] if i < len(names) else f"covariate {i + 1}" for i in usable)
     return partial(regression_mean, covariates=covariates), known, ()
 

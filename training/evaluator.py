@@ -12,7 +12,6 @@ from baselines.registry import make_random
 from baselines.rollout import run_episodes
 from envs.batch import Trace
 from training.callbacks import Score
-from training.learners import objective_total
 
 
 class Evaluator:
@@ -23,7 +22,7 @@ class Evaluator:
     """
 
     def __init__(self, config: RunConfig) -> None:
-        self._config, self._measure = config, objective_total(config)
+        self._config, self._measure = config, config.measure
         problem, episodes = config.problem, config.settings.evaluation.episodes
         self.trace: Trace = problem.traces(
             config.parameters, "validation", config.settings.seed, episodes

@@ -18,6 +18,7 @@ from agents import run_folder
 from agents.algorithms import ALGORITHMS, build_model
 from agents.config import RunConfig
 from agents.initialization import initialize_orders
+from agents.players import layout_of, learning_batch, learning_players
 from agents.sb3_policy import AgentPolicy, observe, reward_and_running
 from agents.weights import load_weights
 from baselines.multi_agent import TeamPolicy, tier_of
@@ -27,9 +28,8 @@ from baselines.rules.store import Newsvendor
 from common.errors import InputError
 from common.random_streams import random_stream
 from envs.batch import Batch, random_actions
-from envs.supply_chain.metrics import TOTALS
 from wrappers.normalize import FixedRewardScale, load_running_statistics
-from wrappers.single_agent import ControlledAgents, FlatJointPolicy, Layout
+from wrappers.single_agent import ControlledAgents, FlatJointPolicy
 from wrappers.vec_env import BatchVecEnv, batch_of
 
 CALIBRATION_WORLDS = 256
@@ -65,52 +65,6 @@ class Learners:
     learners: list[Learner]
     policy: Policy
     frozen: dict[str, Path]
-
-
-def objective_total(config: RunConfig) -> str:
-    """Return the name of the episode's total that the run makes large."""
-    return TOTALS[config.settings.team.learn] if _is_chain(config) else "return"
-
-
-def learning_players(config: RunConfig) -> list[str]:
-    """Return whom the run's models play."""
-    if not _is_chain(config):
-        return [""]
-    team = config.settings.team
-    stores = ["store"]
-    if team.policy == "independent":
-        stores = [f"store_{i + 1}" for i in range(config.parameters.num_stores)]
-    tiers = {"store": stores, "all": [*stores, "warehouse", "supplier"]}
-    return tiers.get(team.learn, [team.learn])
-
-
-def learning_batch(
-    config: RunConfig,
-    player: str,
-    others: TeamPolicy | None,
-    rows: int,
-    parameters: Any = None,
-    **options: Any,
-) -> Batch:
-    """Return the worlds that a player learns in, about `rows` rows of them.
-
-    Where the stores share a policy, each is a row; the number of worlds is chosen accordingly.
-    """
-    parameters = config.parameters if parameters is None else parameters
-    if not _is_chain(config):
-        return config.problem.make_batch(parameters, rows, **options)
-    layout = _layout(config, player)
-    per_world = parameters.num_stores if player == "store" and layout == "shared" else 1
-    skus = 1 if parameters.demand_data else len(parameters.sku)  # of a file they are drawn
-    worlds = max(1, round(rows / per_world / skus)) * skus
-    chain: Any = config.problem.make_batch(parameters, worlds, **options)
-    return ControlledAgents(chain, player, others or TeamPolicy(reference_rules()), layout)
-
-
-def _layout(config: RunConfig, player: str) -> Layout:
-    if player != "store" or config.settings.team.policy != "joint":
-        return "shared"
-    return "flat" if ALGORITHMS[config.settings.algo].off_policy else "joint"
 
 
 def calibrate(config: RunConfig, player: str = "", others: TeamPolicy | None = None) -> RunConfig:
@@ -212,7 +166,7 @@ def build_learners(config: RunConfig, start: Path | None = None) -> Learners:
         frozen.pop("store", None)
     if "store" in names:
         frozen = {k: v for k, v in frozen.items() if not k.startswith("store_")}
-    if not _is_chain(config):
+    if not config.problem.totals:
         learner = _learner(config, "", None, sources.get(""))
         return Learners([learner], learner.policy, {})
     rules = {k: v for k, v in reference_rules().items() if k not in names}
@@ -297,9 +251,9 @@ def _learner(
 
 def _policy(config: RunConfig, player: str, model: BaseAlgorithm, env: VecEnv) -> Policy:
     # in the supply chain every action is valid, and a player's rows are not the batch's worlds
-    masks = ALGORITHMS[config.settings.algo].masks and not _is_chain(config)
+    masks = ALGORITHMS[config.settings.algo].masks and not config.problem.totals
     policy: Policy = AgentPolicy(model, env, masks=masks)
-    if _is_chain(config) and _layout(config, player) == "flat":
+    if config.problem.totals and layout_of(config, player) == "flat":
         actions = len(config.parameters.lanes()[0].store.grid)
         policy = FlatJointPolicy(policy, (actions,) * config.parameters.num_stores)
     return policy
@@ -319,7 +273,7 @@ def load_agent(folder: Path, name: run_folder.ModelFile) -> tuple[RunConfig, Pol
         If a file is missing, damaged or of another run.
     """
     config = run_folder.read_config(folder)
-    if not _is_chain(config):
+    if not config.problem.totals:
         return config, _load(folder, name, config, "")
     sources = run_folder.players(folder)
     players: dict[str, Policy] = {**reference_rules(), **_load_players(config, sources, name)}
@@ -371,10 +325,6 @@ def _joint_of(sources: Mapping[str, Path]) -> frozenset[str]:
     path = sources.get("store")
     joint = path is not None and run_folder.read_config(path).settings.team.policy == "joint"
     return frozenset({"store"} if joint else ())
-
-
-def _is_chain(config: RunConfig) -> bool:
-    return config.settings.problem == "stores"
 
 
 def player_config(learner: Learner) -> RunConfig:

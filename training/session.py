@@ -68,7 +68,7 @@ class TrainingSession:
             s.stop.step,
         )
         self._picture: EpisodePicture | None = None
-        if self._single and s.problem == "stores" and s.evaluation.pictures:
+        if self._single and config.problem.totals and s.evaluation.pictures:
             self._picture = EpisodePicture(
                 cast.policy,
                 config.parameters,

@@ -14,6 +14,15 @@ from envs.cash.dynamics import MIN_PRICE
 from envs.cash.parameters import CashParameters
 from envs.cash.price_history import HistoricalDemand
 
+COVARIATES = (
+    "total demand",
+    "start price of raw material",
+    "changes of the raw price",
+    "start price of the product",
+    "changes of the product price",
+)
+"""What the columns of `trace_covariates` are."""
+
 MAX_STEPS_HELD = 100_000_000
 """Steps whose randomness may be held at once, 24 bytes each."""
 

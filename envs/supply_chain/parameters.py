@@ -339,6 +339,12 @@ class SupplyChainParameters(FrozenModel):
             record["orders_in_units"] = lane.store.order_units is not None
         return records
 
+    def in_scenario(self, scenario: str) -> "SupplyChainParameters":
+        """Return these parameters in a scenario, and as long as it needs."""
+        needed = next(s.horizon or 0 for name, s in SCENARIOS.items() if name == scenario)
+        changed = {"scenario": scenario, "horizon": max(self.horizon, needed)}
+        return validated(type(self), {**self.model_dump(), **changed})
+
     def check_stage(self, stage: "SupplyChainParameters") -> None:
         """Make sure that worlds of these parameters can go on with those of `stage`.
 

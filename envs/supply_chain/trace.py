@@ -145,9 +145,3 @@ def _check_past(trace: Mapping[str, Any], p: SupplyChainParameters) -> Trace:
     if not np.isfinite(past).all() or (past < 0).any():
         raise InputError("trace 'past' must be finite and at least 0.0")
     return rest
-
-
-def trace_covariates(parameters: SupplyChainParameters, trace: Trace) -> Floats:
-    """Return no control variates: the mean reward is not near linear in the demand."""
-    del parameters
-    return np.empty((len(trace["demand"]), 0))

@@ -107,7 +107,7 @@ def test_a_data_file_is_found_beside_its_configuration(tmp_path, monkeypatch):
         ({"recipe": "reference", "algo": "ppo"}, (), "recipe 'reference' has no ppo"),
         ({"n_envs": 0}, (), "n_envs = 0"),
         ({"split": "2020-01-01"}, (), "--split: is about a file of days; name one with --demand"),
-        ({"demand": "a.csv", "prices": "a.csv"}, (), "--prices for the cash problem; give one"),
+        ({"demand": "a", "prices": "b"}, (), "--demand belongs to --problem stores, not cash"),
         ({"prices": "a.csv", "problem": "stores"}, (), "--prices belongs to --problem cash"),
         ({"prices": "a.csv", "augment": "bootstrap"}, (), "--augment makes days of stores"),
         ({"prices": "nowhere.csv"}, (), "demand_data.file .*no such file"),

@@ -161,7 +161,7 @@ def test_training_meets_no_nan_at_the_edges(more, tmp_path):
     ("flags", "message"),
     [
         ({"problem": "cash", "stores": 3}, "--stores belongs to --problem stores"),
-        ({"problem": "cash", "learn": "warehouse"}, "no meaning for cash"),
+        ({"problem": "cash", "learn": "warehouse"}, "--learn belongs to --problem stores"),
         ({"stores": 0}, r"stores = 0: must be"),
         ({"stores": 3, "learn": "shop"}, r"team\.learn = 'shop'"),
         ({"stores": 3, "learn": "all"}, "name a run that has them with --from"),
