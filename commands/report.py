@@ -15,6 +15,7 @@ from common.errors import InputError
 from common.files import read_bytes, write_whole
 from evaluation.report.contents import Curve, ReportContents
 from evaluation.report.page import build
+from evaluation.report.views import view_of
 from training.logger import ROWS
 
 MOST_BYTES = 50_000_000
@@ -67,6 +68,7 @@ def _material(
         title=f"{what} on {s.problem}{where}: {entry.folders[0].resolve().name}",
         problem=run.problem,
         parameters=run.parameters,
+        view=view_of(run.problem),
         policies=contest.policies,
         results=contest.results,
         curves=tuple(curve for folder in entry.folders for curve in read_curves(folder)),

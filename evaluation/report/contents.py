@@ -1,6 +1,6 @@
 """What a report is made of."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from baselines.policy import Policy
 from envs.problems import Problem
 from evaluation.comparison import Comparison
 from evaluation.output import Results
-from evaluation.report.episodes import WATCHED, EpisodeRecord, Floats, record_episodes
+from evaluation.report.episodes import WATCHED, EpisodeRecord, Floats, Look, record_episodes
 from evaluation.report.theme import colours
 
 MOST_WATCHED = 2000
@@ -32,6 +32,34 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class ProblemView:
+    """How a report shows a problem.
+
+    Attributes
+    ----------
+    look : callable
+        From a batch to what watches its episodes.
+    panels : tuple
+        Of the picture of an episode, titles and what draws each from the watched steps.
+    step : str
+        What a step is called.
+    action_names : callable or None
+        From the parameters to what the actions are called.
+    action_map : callable or None
+        From the contents and a policy's name to its actions over the state (`ActionMap`).
+    map_caption : callable
+        What the map shows, in words.
+    """
+
+    look: Callable[[Any], Look]
+    panels: tuple[tuple[str, Callable[..., None]], ...]
+    step: str = "step"
+    action_names: Callable[[Any], list[str]] | None = None
+    action_map: Callable[[Any, str], Any] | None = None
+    map_caption: Callable[[Any], str] = lambda _: ""
+
+
+@dataclass(frozen=True)
 class ReportContents:
     """What a report is made of.
 
@@ -41,6 +69,8 @@ class ReportContents:
         Of the page.
     problem, parameters : Problem, Any
         What was played.
+    view : ProblemView
+        How it is shown.
     policies : mapping
         All policies by name.
     results : Results
@@ -56,6 +86,7 @@ class ReportContents:
     title: str
     problem: Problem
     parameters: Any
+    view: ProblemView
     policies: Mapping[str, Policy]
     results: Results
     curves: tuple[Curve, ...]
@@ -118,6 +149,7 @@ class ReportContents:
                 self.parameters,
                 self.policies[name],
                 trace,
+                self.view.look,
                 observe_step=self.observe_step,
                 deterministic=self.deterministic,
             )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.patches import Patch
 
-from evaluation.report.action_map import ActionMap, action_names, cash_actions, chain_orders
+from evaluation.report.action_map import ActionMap
 from evaluation.report.contents import ReportContents
 from evaluation.report.episodes import Floats
 from evaluation.report.theme import INK, NARROW, SOFT, WIDE, new_figure
@@ -20,7 +20,7 @@ DASHES = ("-", "--", ":", "-.")
 def draw_episode(material: ReportContents, *, wide: bool) -> Any:
     """Draw one episode, the agent's on the left and the best rival's on the right."""
     names = [n for n in (material.agent, material.rival) if n is not None]
-    panels = PANELS[material.problem.name]
+    panels = material.view.panels
     across = len(names) if wide else 1
     blocks = [names] if wide else [[name] for name in names]
     lines = len(panels) * len(blocks)
@@ -34,8 +34,10 @@ def draw_episode(material: ReportContents, *, wide: bool) -> Any:
                 steps = {k: v[:, material.episode] for k, v in material.watched[name].steps.items()}
                 draw(axes, steps, material.colours[name])
                 axes.set_title(f"{material.label(name)}: {title}")
-                if draw is _actions:
-                    _name_actions(axes, material.parameters)
+                if draw is action_marks and material.view.action_names is not None:
+                    told = material.view.action_names(material.parameters)
+                    axes.set_yticks(range(len(told)), told)
+                    axes.set_ylim(-0.6, len(told) - 0.4)
                 else:
                     axes.locator_params(axis="y", nbins=4)
                     axes.yaxis.set_major_formatter("{x:,.6g}")
@@ -44,9 +46,8 @@ def draw_episode(material: ReportContents, *, wide: bool) -> Any:
         high = max(axes.get_ylim()[1] for axes in shown)
         for axes in shown:
             axes.set_ylim(low, high)
-    unit = "day" if material.problem.name == "stores" else "step"
     for axes in grid[-1]:
-        axes.set_xlabel(unit)
+        axes.set_xlabel(material.view.step)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     if handles:
         legend = figure.legend(handles, labels, loc="outside lower center", ncols=4 if wide else 3)
@@ -55,7 +56,7 @@ def draw_episode(material: ReportContents, *, wide: bool) -> Any:
     return figure
 
 
-def _lines(name: str) -> Callable[..., None]:
+def lines_of(name: str) -> Callable[..., None]:
     """Return what draws a quantity of every store, or one number per step."""
 
     def draw(axes: Any, steps: dict[str, Floats], colour: str) -> None:
@@ -80,7 +81,7 @@ def _lines(name: str) -> Callable[..., None]:
     return draw
 
 
-def _bars(*names: str) -> Callable[..., None]:
+def bars_of(*names: str) -> Callable[..., None]:
     """Return what draws the sum over the stores of one quantity, or two upon each other."""
 
     def draw(axes: Any, steps: dict[str, Floats], colour: str) -> None:
@@ -102,41 +103,18 @@ def _highest(values: Floats) -> float:
     return float(finite.max()) if finite.size else 0.0
 
 
-def _actions(axes: Any, steps: dict[str, Floats], colour: str) -> None:
+def action_marks(axes: Any, steps: dict[str, Floats], colour: str) -> None:
     """Draw which action was taken in every step."""
     axes.plot(steps["action"], "|", color=colour, markersize=5, markeredgewidth=1.8)
 
 
-def _name_actions(axes: Any, parameters: Any) -> None:
-    """Let an axis name the actions of the cash problem."""
-    names = action_names(parameters)
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(-0.6, len(names) - 0.4)
-
-
-PANELS: dict[str, list[tuple[str, Callable[..., None]]]] = {
-    "stores": [
-        ("on hand [units]", _lines("on_hand")),
-        ("orders [units]", _lines("order")),
-        ("lost sales, all stores [units]", _bars("lost")),
-        ("warehouse on hand [units]", _lines("warehouse")),
-    ],
-    "cash": [
-        ("raw stock [units]", _lines("raw")),
-        ("product stock [units]", _lines("product")),
-        ("sold (dark), unmet (light)", _bars("sold", "unmet")),
-        ("cash", _lines("cash")),
-        ("action", _actions),
-    ],
-}
-"""By problem, the panels of an episode: title and what draws it."""
-
-
 def draw_policy(material: ReportContents, *, wide: bool) -> Any:
-    """Draw what the agent, the best rival and the optimum do, over the state."""
+    """Draw what the agent, the best rival and the optimum do, over the state, if that is mapped."""
+    make = material.view.action_map
+    if make is None:
+        return None
     optimum = "optimum" if "optimum" in material.policies else None
     names = [n for n in (material.agent, material.rival, optimum) if n is not None]
-    make = chain_orders if material.problem.name == "stores" else cash_actions
     maps = {name: make(material, name) for name in names}
     across = len(names) if wide else 1
     size = (WIDE, 3.5) if wide else (NARROW, 2.3 * len(names) + 0.7)

@@ -142,7 +142,7 @@ def draw_gap(material: ReportContents, *, wide: bool) -> Any:
 
 
 def draw_parts(material: ReportContents, *, wide: bool) -> Any:
-    """Draw what the return is made of: a panel per part, a bar per policy."""
+    """Draw what the return is made of: a panel per part, a bar per policy; None if unknown."""
     watched, names = material.watched, material.shown
     found = [
         (whose, part) for n in names for whose, own in watched[n].parts.items() for part in own
@@ -152,6 +152,8 @@ def draw_parts(material: ReportContents, *, wide: bool) -> Any:
         for whose, part in dict.fromkeys(found)
         if any(watched[n].parts[whose].get(part) for n in names)
     ]
+    if not panels:
+        return None
     columns = min(len(panels), 4 if wide else 2)
     lines = -(-len(panels) // columns)
     size = (WIDE if wide else NARROW, lines * (0.8 + 0.2 * len(names)) + 0.2)

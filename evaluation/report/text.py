@@ -198,16 +198,8 @@ class ReportText:
 
     def caption(self, figure: str) -> str:
         """Return what stands under a picture."""
-        agent, rival = self._m.label(self._m.agent), self._m.rival or "no rival"
+        rival = self._m.rival or "no rival"
         kept = min(self._c.episodes, WATCHED)
-        where = "a store's order over its stock and what is under way to it, on the middle day of "
-        where += "the episode above"
-        if self._c.measure == "warehouse_return":
-            where = "the warehouse's order over its stock and what it has ordered, on the middle "
-            where += "day of the episode above"
-        if self._c.problem == "cash":
-            where = "the action over step and raw stock, with the prices, the demand, the product "
-            where += f"and the cash that {agent} usually has at that step"
         return {
             "returns": "How the returns of single episodes spread (rarer and worse ones than the "
             "mean of the worst 5% lie outside), and the agent's return less each rival's on the "
@@ -221,7 +213,8 @@ class ReportText:
             "bars are cut where they are far off the others'.",
             "episode": f"The median episode of {self._m.agent} among the first {kept}, and {rival} "
             "on the same trace.",
-            "policy": f"What would be done: {where}. Dots: where the policy's own episodes went.",
+            "policy": f"What would be done: {self._m.view.map_caption(self._m)}. Dots: where the "
+            "policy's own episodes went.",
         }[figure]
 
     @property
