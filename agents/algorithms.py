@@ -1,5 +1,6 @@
 """The algorithms by name, and building their models from a configuration."""
 
+import time
 import warnings
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,8 +18,27 @@ from agents import hyperparameters as hp
 from common.errors import InputError
 from wrappers.replay_buffer import StandardizedReplayBuffer
 
+LOG_SECONDS = 30.0
 
-class PerWorldExploration:
+
+class TimedLogs:
+    """Know when a row of the log is late, whatever its interval in episodes or rollouts."""
+
+    _logged_at: float | None = None
+
+    def log_is_late(self) -> bool:
+        """Return whether the last row, or the start, is more than `LOG_SECONDS` ago."""
+        now = time.perf_counter()
+        self._logged_at = self._logged_at or now
+        return now - self._logged_at > LOG_SECONDS
+
+    def dump_logs(self, *iteration: int) -> None:
+        """Log now."""
+        self._logged_at = time.perf_counter()
+        super().dump_logs(*iteration)  # type: ignore[misc]
+
+
+class PerWorldExploration(TimedLogs):
     """Let every world flip its own coin for exploration.
 
     SB3 flips one for the whole batch, so with many worlds either all explore or none does.
@@ -44,8 +64,8 @@ class PerWorldExploration:
         return action, state
 
 
-class NumberedRollouts:
-    """Number the rollouts over all calls of `learn`, and log every so many of them.
+class NumberedRollouts(TimedLogs):
+    """Number the rollouts over all calls of `learn`, and log every so many of them, or by time.
 
     SB3 begins anew with each call, so a run that goes on would log other rollouts.
     """
@@ -53,11 +73,11 @@ class NumberedRollouts:
     rollouts = 0
     log_every = 1
 
-    def dump_logs(self, iteration: int = 0) -> None:
+    def dump_logs(self, *_: int) -> None:
         """Log if it is time."""
         self.rollouts += 1
-        if self.rollouts % self.log_every == 0:
-            super().dump_logs(self.rollouts)  # type: ignore[misc]
+        if self.rollouts % self.log_every == 0 or self.log_is_late():
+            super().dump_logs(self.rollouts)
 
 
 class FallingEntropy:

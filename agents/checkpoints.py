@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from agents.serialization import Arrays, deserialize, serialize
-from common.errors import InputError, short
+from common.errors import InputError, UnreadableError, short
 from common.files import read_arrays, read_bytes
 
 FOLDER = "checkpoints"
@@ -50,7 +51,9 @@ class Checkpoint:
 
 def found(run: Path) -> list[int]:
     """Return the steps of a run's checkpoints, in rising order."""
-    return sorted(int(path.name) for path in (run / FOLDER).glob("*") if path.name.isdecimal())
+    home = run / FOLDER
+    names = os.listdir(home) if home.is_dir() else []  # noqa: PTH208  (glob hides errors)
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def write(run: Path, steps: int, state: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
@@ -67,7 +70,7 @@ def write(run: Path, steps: int, state: Mapping[str, Any], files: Mapping[str, b
     home.mkdir(exist_ok=True)
     for left in home.glob(".*.tmp"):  # by a process that was killed while it wrote
         shutil.rmtree(left, ignore_errors=True)
-    temporary = home / f".{steps}.tmp"
+    temporary = home / f".{steps}.{secrets.token_hex(8)}.tmp"
     temporary.mkdir()
     try:
         _fill(temporary, state, files)
@@ -117,11 +120,18 @@ def newest(run: Path, parameters: type[BaseModel]) -> tuple[Checkpoint | None, l
         The run's folder.
     parameters : type
         That of the problem's parameters.
+
+    Raises
+    ------
+    UnreadableError
+        If the system does not let one be read: it may be whole, so nothing goes on without it.
     """
     wrong: list[str] = []
     for steps in reversed(found(run)):
         try:
             return _read(run / FOLDER / str(steps), steps, parameters), wrong
+        except UnreadableError:
+            raise
         except InputError as error:
             wrong.append(str(error))
     return None, wrong
@@ -135,8 +145,10 @@ def _read(folder: Path, steps: int, parameters: type[BaseModel]) -> Checkpoint:
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != sums[name]:
                 raise InputError(f"{folder / name}: damaged, its checksum does not fit")
-        arrays = read_arrays(folder / ARRAYS, limit=len(contents.pop(ARRAYS)))
+        arrays = read_arrays(contents.pop(ARRAYS), ARRAYS, MAX_BYTES)
         state = deserialize(json.loads(contents.pop(STATE)), arrays, parameters)
+    except UnreadableError:
+        raise
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
     except Exception as error:  # a damaged file can fail anywhere in json, zipfile and numpy

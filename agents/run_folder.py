@@ -1,24 +1,29 @@
 """The folder of a run: every name in it, its lock, and how files get there."""
 
 import errno
-import fcntl
 import importlib.metadata
 import json
 import os
 import platform
 import re
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
+
+from filelock import FileLock, Timeout
 
 from agents import checkpoints
 from agents.config import RunConfig, from_dict, read_yaml
 from agents.memory import check_memory
 from common.errors import InputError
 from common.files import MAX_ARCHIVE_BYTES, check_regular, read_bytes, write_whole
+
+if sys.platform != "win32":
+    import fcntl
 
 RUNS = Path("runs")
 NEWEST = "newest"
@@ -158,37 +163,41 @@ def hold_lock(folder: Path) -> Iterator[None]:
     InputError
         If another process holds it, or the folder cannot be written.
     """
+    with ExitStack() as held:
+        try:
+            held.enter_context(FileLock(folder / LOCK, timeout=0))
+            held.enter_context(_folder_locked(folder))
+        except (Timeout, BlockingIOError):
+            raise InputError(
+                f"{folder}: another process is training in it; wait for its end, or stop it"
+            ) from None
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written: {_why(error)}") from None
+        yield
+
+
+@contextmanager
+def _folder_locked(folder: Path) -> Iterator[None]:
+    """Lock the folder itself, as the file in it can be removed; Windows lets nobody do that."""
+    if sys.platform == "win32":
+        yield
+        return
+    number = os.open(folder, os.O_RDONLY)
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        number = os.open(folder / LOCK, flags, 0o666)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {_why(error)}") from None
-    try:
-        _take(number, folder)
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if isinstance(error, BlockingIOError):
+                raise  # else a file system that locks no folders: the file must do
         yield
     finally:
         os.close(number)
 
 
-def _take(number: int, folder: Path) -> None:
-    """Lock the open file and write this process's number into it."""
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(number, 0)
-        os.write(number, str(os.getpid()).encode())
-    except BlockingIOError:
-        holder = os.read(number, 20).decode(errors="replace").strip()
-        raise InputError(
-            f"{folder}: process {holder} is training in it; wait for its end, or stop it"
-        ) from None
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {_why(error)}") from None
-
-
 def _why(error: OSError) -> str:
     linked = error.errno == errno.ELOOP
-    told = f"its {LOCK} is a symbolic link; remove it"
-    return told if linked else f"{error.strerror}; mend that, or train in another folder"
+    link = f"its {LOCK} is a symbolic link; remove it"
+    return link if linked else f"{error.strerror}; mend that, or train in another folder"
 
 
 @contextmanager
@@ -241,7 +250,7 @@ _BEFORE = re.compile(rf"{START}|{PLAYERS}|phase_[1-4]\.yaml|\..*\.tmp")
 """What is written before the configuration."""
 
 _HALF_WRITTEN = re.compile(
-    r"\.(config\.yaml|versions\.json|phase_\d\.yaml|\w*model\.zip|\w*normalizer\.npz)\.\d+\.tmp"
+    r"\.(config\.yaml|versions\.json|phase_\d\.yaml|\w*model\.zip|\w*normalizer\.npz)\.[0-9a-f]{16}\.tmp"
 )
 
 

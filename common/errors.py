@@ -15,6 +15,10 @@ class InputError(ValueError):
     """
 
 
+class UnreadableError(InputError):
+    """A file that the system does not let us read, which says nothing of what is in it."""
+
+
 class NumericalError(ArithmeticError):
     """Training met a number that is not finite.
 

@@ -5,6 +5,8 @@ Nothing here unpickles, follows a link out of a folder, or allocates what a head
 
 import io
 import os
+import secrets
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import InputError, short
+from common.errors import InputError, UnreadableError, short
 
 GIB = 1 << 30
 MAX_ARCHIVE_BYTES = GIB
@@ -46,7 +48,7 @@ def read_bytes(path: Path, limit: int, *, links: bool = False) -> bytes:
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        raise UnreadableError(f"{path}: cannot be read: {error.strerror}") from None
     if len(content) > limit:
         raise InputError(f"{path}: larger than {limit:,} bytes")
     return content
@@ -61,7 +63,7 @@ def check_regular(path: Path, *, links: bool = False) -> None:
             kind = "not a regular file" if path.exists() else "no such file"
             raise InputError(f"{path}: {kind}")
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        raise UnreadableError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 @contextmanager
@@ -131,18 +133,20 @@ def _check_members(members: list[zipfile.ZipInfo], name: str, limit: int) -> Non
         raise InputError(f"{name}: claims {total:,} bytes, at most {limit:,}")
 
 
-def read_arrays(path: Path, limit: int = MAX_ARCHIVE_BYTES) -> dict[str, NDArray[np.generic]]:
-    """Read an ``.npz`` file of arrays of numbers.
+def read_arrays(
+    source: Path | bytes, name: str, limit: int = MAX_ARCHIVE_BYTES
+) -> dict[str, NDArray[np.generic]]:
+    """Read an ``.npz`` file of arrays of numbers, called `name` in messages.
 
     Raises
     ------
     InputError
         If it is damaged or too large, or holds objects, or arrays of other sizes than they claim.
     """
-    with open_archive(path, str(path), limit=limit) as archive:
+    with open_archive(source, name, limit=limit) as archive:
         return {
-            name.removesuffix(".npy"): parse_array(archive.read(name), f"{path}: {name}")
-            for name in archive.namelist()
+            member.removesuffix(".npy"): parse_array(archive.read(member), f"{name}: {member}")
+            for member in archive.namelist()
         }
 
 
@@ -179,14 +183,42 @@ def parse_array(content: bytes, name: str) -> NDArray[np.generic]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, flush it, then rename it to `path`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write a regular file: under a random name, flushed, then renamed to `path`.
+
+    A file that is replaced keeps its mode. Everything that is written goes through here.
+
+    Raises
+    ------
+    InputError
+        If there is anything but a regular file.
+    OSError
+        If the disk refuses; what was there before stays.
+    """
+    mode = _replaceable_mode(path)
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
     try:
-        temporary.unlink(missing_ok=True)
-        with temporary.open("xb") as file:  # never through a link that lies there
+        with temporary.open("xb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)  # before there is anything to read
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _replaceable_mode(path: Path) -> int | None:
+    """Return the mode of the regular file at `path`, None if there is nothing."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISREG(mode):
+        return stat.S_IMODE(mode)
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFLNK: "a symbolic link"}
+    kind = kinds.get(stat.S_IFMT(mode), "not a regular file")
+    raise InputError(f"{path}: is {kind}; name a regular file or a new one")

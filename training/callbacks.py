@@ -13,6 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import HParam, Image
 
+from agents.algorithms import PerWorldExploration
 from baselines.policy import Policy
 from common.console import screen
 from envs.batch import Trace
@@ -20,6 +21,9 @@ from envs.problems import PROBLEMS
 from envs.supply_chain.render import History, chain_picture
 from wrappers.single_agent import ControlledAgents
 from wrappers.vec_env import base_env, batch_of
+
+LINE_SECONDS = 10.0
+"""From one line of progress to the next where there is no terminal."""
 
 WINDOW = 20
 """Ends of episodes (of any number of worlds at once) that logged means look back on."""
@@ -93,6 +97,8 @@ class EpisodeMetrics(BaseCallback):
             if isinstance(batch, ControlledAgents):
                 for name, value in batch.finished_metrics.items():
                     self.logger.record(name, value)
+            if isinstance(self.model, PerWorldExploration) and self.model.log_is_late():
+                self.model.dump_logs()
         return True
 
     def state(self) -> list[dict[str, float]]:
@@ -192,12 +198,14 @@ class BestModel(BaseCallback):
 class ProgressBar(BaseCallback):
     """A bar within 80 columns: steps, speed, time left, return, gap, stage of the curriculum.
 
+    Where there is no terminal, it is one line every `LINE_SECONDS`.
+
     `before` counts the steps of other learners of the same run.
     """
 
     def __init__(self, total: int, best: BestModel, stage: Callable[[], str]) -> None:
         super().__init__()
-        self._best, self._stage = best, stage
+        self._best, self._stage, self._total = best, stage, total
         self._progress = Progress(
             BarColumn(bar_width=10),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
@@ -216,11 +224,14 @@ class ProgressBar(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._begun = self._begun or time.perf_counter() - self._before
-        self._progress.start()
+        if screen.is_terminal:
+            self._progress.start()
+        else:
+            self._shown = self._shown or time.perf_counter()
 
     def _on_step(self) -> bool:
         now = time.perf_counter()
-        if now - self._shown > 0.2:
+        if now - self._shown > (0.2 if screen.is_terminal else LINE_SECONDS):
             self._show(now)
         return True
 
@@ -232,18 +243,16 @@ class ProgressBar(BaseCallback):
         parts = [f"return {np.mean(rewards):,.1f}"] if rewards else []
         last = self._best.last
         if last is not None:
-            told = f"validated {last.value:,.1f}" if last.gap is None else f"gap {last.gap:.2%}"
-            parts.append(told)
-        self._progress.update(
-            self._task,
-            completed=steps,
-            speed=f"{speed:,.0f}/s",
-            score=" ".join([*parts, self._stage()]),
-        )
+            small = last.gap is not None and last.gap < 1.0  # beyond, it is worse than random play
+            parts.append(f"gap {last.gap:.2%}" if small else f"validated {last.value:,.1f}")
+        score = " ".join([*parts, self._stage()])
+        self._progress.update(self._task, completed=steps, speed=f"{speed:,.0f}/s", score=score)
+        if not screen.is_terminal:
+            screen.print(f"{steps:,}/{self._total:,} {speed:,.0f}/s {score}".rstrip(), markup=False)
 
     def close(self) -> None:
         """Take the bar off the screen, also after an interruption."""
-        if self._begun:
+        if self._begun and screen.is_terminal:
             self._show(time.perf_counter())
         self._progress.stop()
 

@@ -15,7 +15,7 @@ from training.logger import load_log_state, log_state
 from training.numerical_guard import Guard
 from wrappers.curriculum import CurriculumCallback, Stage
 
-DUMPS = 100
+DUMPS = 1000
 """About so many rows of a run go to its logs."""
 
 

@@ -1,5 +1,6 @@
 """The logs of a learner: ``progress.csv`` and TensorBoard, and taking them up where they stood."""
 
+import csv
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -13,10 +14,31 @@ from stable_baselines3.common.logger import (
     Image,
     Logger,
     TensorBoardOutputFormat,
+    filter_excluded_keys,
 )
 
 ROWS = "progress.csv"
 _EVENTS = "events.out.tfevents.*"
+
+
+class ProgressTable(CSVOutputFormat):
+    """``progress.csv`` with its columns in a fixed order: SB3 takes new ones in that of a set."""
+
+    def write(
+        self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
+    ) -> None:
+        """Write a row; a new column goes before all that come after it in the alphabet."""
+        written = filter_excluded_keys(key_values, key_excluded, "csv")
+        if new := written.keys() - set(self.keys):
+            self.file.seek(0)
+            rows = list(csv.DictReader(self.file))
+            self.keys = sorted({*self.keys, *new})
+            self.file.seek(0)
+            self.file.truncate()
+            table = csv.DictWriter(self.file, self.keys, lineterminator="\n")
+            table.writeheader()
+            table.writerows(rows)
+        super().write(key_values, key_excluded, step)
 
 
 @contextmanager
@@ -54,7 +76,7 @@ def open_log(home: Path, rows: bytes = b"", events: Mapping[str, int] | None = N
         elif path.stat().st_size > sizes[path.name]:
             _cut(path, sizes[path.name])
     (home / ROWS).unlink(missing_ok=True)  # a link must not be written through
-    table: Any = CSVOutputFormat(str(home / ROWS))
+    table: Any = ProgressTable(str(home / ROWS))
     if text:
         table.file.write(text)
         table.file.flush()

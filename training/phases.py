@@ -60,9 +60,16 @@ def resolve_phases(
     if any(assignment.startswith("team.learn=") for assignment in assignments):
         raise InputError("--set team.learn: the phases say who learns; leave it out")
     return [
-        resolve({**flags, "learn": LEARNS[phase]}, config=config, assignments=assignments)
+        _with_phases(
+            resolve({**flags, "learn": LEARNS[phase]}, config=config, assignments=assignments), ()
+        )
         for phase in phases
     ]
+
+
+def _with_phases(config: RunConfig, phases: tuple[int, ...]) -> RunConfig:
+    settings = config.settings.model_copy(update={"phases": phases})
+    return replace(config, settings=settings)
 
 
 def train_phases(
@@ -98,8 +105,7 @@ def train_phases(
     """
     if phases[0] == 4 and start is None:
         raise InputError("--phases 4: fine-tunes models; name a run that has them with --from")
-    settings = configs[0].settings.model_copy(update={"phases": phases})
-    own = replace(configs[0], settings=settings)
+    own = _with_phases(configs[0], phases)
     with run_folder.claim(own, folder) as root, report_write_errors(root):
         for phase, config in zip(phases, configs, strict=True):
             write_whole(_plan(root, phase), config.to_yaml().encode())

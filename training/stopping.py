@@ -11,8 +11,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from common import console
 
-STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
-"""Exit status after each signal."""
+STATUS = {
+    signal.Signals[name]: 128 + signal.Signals[name]
+    for name in ("SIGHUP", "SIGINT", "SIGTERM")
+    if hasattr(signal, name)  # Windows has no SIGHUP
+}
+"""Exit status after each signal: 129 when the terminal closes, 130 after Ctrl-C, 143."""
 
 
 class Stopped(Exception):  # noqa: N818  (it is no error)
@@ -35,9 +39,10 @@ class StopSignals:
         self._former: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        """Take over both signals."""
+        """Take over the signals."""
         if threading.current_thread() is threading.main_thread():
-            self._former = {number: signal.signal(number, self._take) for number in STATUS}
+            heard = [n for n in STATUS if signal.getsignal(n) != signal.SIG_IGN]  # nohup
+            self._former = {number: signal.signal(number, self._take) for number in heard}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -12,7 +12,7 @@ from agents.config import RunConfig
 from agents.memory import check_memory
 from agents.run_folder import report_write_errors
 from common import console
-from common.errors import NumericalError
+from common.errors import InputError, NumericalError, short
 from training.callbacks import Score
 from training.evaluator import Evaluator
 from training.learners import Learners, build_learners
@@ -77,6 +77,10 @@ def train(
     NumericalError
         If a number is not finite.
     """
+    if config.settings.phases:
+        raise InputError(
+            f"phases = {short(config.settings.phases)}: are trained with --phases, on stores alone"
+        )
     examiner, cast = _prepare(config, start, quiet=quiet)
     own = cast.learners[0].config if len(cast.learners) == 1 else config
     copies = {f"{run_folder.PLAYERS}/{name}": path for name, path in cast.frozen.items()}

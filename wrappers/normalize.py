@@ -113,7 +113,7 @@ def load_running_statistics(env: VecEnv, path: Path, *, frozen: bool = True) -> 
     if layer is None:
         return
     try:
-        arrays = read_arrays(path, MAX_BYTES)
+        arrays = read_arrays(path, str(path), MAX_BYTES)
     except InputError as error:
         raise InputError(f"cannot read running statistics: {error}; train again") from None
     for name, moments in moments_of(layer).items():

@@ -172,14 +172,14 @@ def test_arrays_that_claim_what_they_do_not_hold(content, message, tmp_path):
         parse_array(content, "x.npy")
     (tmp_path / "x.npz").write_bytes(zipped(("x.npy", content)))
     with pytest.raises(InputError, match=message) as refused:
-        read_arrays(tmp_path / "x.npz")
+        read_arrays(tmp_path / "x.npz", "x.npz")
     assert "\n" not in str(refused.value)
 
 
 def test_honest_arrays_come_back(tmp_path):
     held = {"a": np.arange(6.0).reshape(2, 3).T, "b": np.array(3), "c": np.zeros((0, 4), np.bool_)}
     np.savez(tmp_path / "x.npz", **held)
-    back = read_arrays(tmp_path / "x.npz")
+    back = read_arrays(tmp_path / "x.npz", "x.npz")
     assert list(back) == list(held)
     for name, values in held.items():
         np.testing.assert_array_equal(back[name], values)
@@ -197,7 +197,7 @@ def test_honest_arrays_come_back(tmp_path):
     ],
 )
 def test_statistics_of_another_kind(run, model, name, values, message):
-    held = {**read_arrays(run / "normalizer.npz"), name: values}
+    held = {**read_arrays(run / "normalizer.npz", "x"), name: values}
     made = io.BytesIO()
     np.savez(made, **held)
     assert message in refusal(run, made.getvalue(), "normalizer.npz")

@@ -25,6 +25,7 @@ SMALL = (
     *("timesteps=80", "n_envs=4", "max_steps=5", "n_steps=5", "batch_size=20", "net_arch=[4]"),
     *("evaluation.every=40", "evaluation.episodes=2", "demand_std=0", "checkpoint.every=40"),
 )
+RANDOM = "0123456789abcdef.tmp"
 COMMAND = ("--quiet", "--algo", "ppo", *(part for text in SMALL for part in ("--set", text)))
 
 
@@ -96,8 +97,9 @@ def test_no_result_goes_through_a_link(run, run_command, tmp_path, monkeypatch):
         (run / name).symlink_to(precious)
     (run / "report").symlink_to(elsewhere)
     told = ("--checkpoint", run, "--episodes", 5, "--baselines", "none", "--report", "--json")
-    assert "is a symbolic link" in refused(run_command(evaluate.main, *told))
-    (run / "report").unlink()
+    for name in ("evaluation.json", "report", "report.html"):
+        assert f"{name}: is a symbolic link" in refused(run_command(evaluate.main, *told))
+        (run / name).unlink()
     done = run_command(evaluate.main, *told)
     assert done.status == 0, done.stderr
     assert precious.read_text() == "a"
@@ -105,7 +107,9 @@ def test_no_result_goes_through_a_link(run, run_command, tmp_path, monkeypatch):
     assert (run / "report.html").read_text() == "page"
 
 
-@pytest.mark.parametrize("left", [["start", "players"], ["phase_1.yaml"], [".config.yaml.7.tmp"]])
+@pytest.mark.parametrize(
+    "left", [["start", "players"], ["phase_1.yaml"], [f".config.yaml.{RANDOM}"]]
+)
 def test_a_run_that_was_stopped_before_it_began_begins_anew(left, run_command, tmp_path):
     run = tmp_path / "run"
     for name in (".lock", *left):
@@ -138,12 +142,12 @@ def test_the_configuration_is_the_first_file_of_a_run(tmp_path):
         train_run(resolve({"algo": "ppo"}, assignments=SMALL), disk.folder)
     written = [call for call in disk.calls if call.startswith(("open", "rename", "replace"))]
     assert written[0] == "open .lock"
-    assert re.fullmatch(r"open \.config\.yaml\.\d+\.tmp", written[1])
+    assert re.fullmatch(r"open \.config\.yaml\.[0-9a-f]{16}\.tmp", written[1])
 
 
 def test_what_was_half_written_goes_when_the_run_goes_on(run, run_command):
-    left = [run / ".config.yaml.7.tmp", run / "players" / "store" / ".best_model.zip.7.tmp"]
-    kept = [run / ".evaluation.json.7.tmp", run / "my.tmp"]
+    left = [run / f".config.yaml.{RANDOM}", run / "players" / "store" / f".best_model.zip.{RANDOM}"]
+    kept = [run / f".evaluation.json.{RANDOM}", run / "my.tmp"]
     left[1].parent.mkdir(parents=True)
     for path in left + kept:
         path.write_text("")

@@ -35,7 +35,10 @@ def demand(content: bytes) -> None:
 def archive(content: bytes) -> None:
     """A model file and a file of arrays."""
     FILE.write_bytes(content)
-    for read in (lambda: read_arrays(FILE), lambda: read_tensors(FILE, "policy.pth", 1 << 20)):
+    for read in (
+        lambda: read_arrays(FILE, "file"),
+        lambda: read_tensors(FILE, "policy.pth", 1 << 20),
+    ):
         try:
             read()
         except InputError as error:

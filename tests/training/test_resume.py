@@ -12,7 +12,7 @@ from tensorboard.summary.writer import event_file_writer
 from agents import checkpoints, run_folder
 from agents import checkpoints as checkpoint_files
 from agents.config import resolve
-from common.errors import InputError
+from common.errors import InputError, UnreadableError
 from training.phases import parse_phases, resolve_phases, train_phases
 from training.resume import resume
 from training.trainer import train
@@ -293,7 +293,32 @@ def test_one_process_at_a_time(tmp_path):
         with pytest.raises(InputError, match="is training in it") as refused:
             resume(tmp_path / "run")
         assert "\n" not in str(refused.value)
+        (tmp_path / "run" / run_folder.LOCK).unlink()  # the folder itself is locked too
+        with pytest.raises(InputError, match="another process is training in it"):
+            resume(tmp_path / "run")
     resume(tmp_path / "run")
+
+
+@pytest.mark.parametrize("where", ["state.json", "arrays.npz", "sha256.json", ""])
+def test_a_checkpoint_that_cannot_be_read_is_kept(where, tmp_path, monkeypatch):
+    """It may be whole: no permission and a failing disk say nothing of what is in it."""
+    run = tmp_path / "run"
+    train(cash_run("ppo", "checkpoint.every=400"), run)
+    latest = run / checkpoints.FOLDER / str(checkpoints.found(run)[-1])
+    before = sorted(run.rglob("*"))
+    real = Path.open
+
+    def fail(path, *arguments, **options):
+        if path == latest / where or (not where and path.parent == latest):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", fail)
+        with pytest.raises(UnreadableError, match="cannot be read: Permission denied"):
+            resume(run, timesteps=2400)
+    assert sorted(run.rglob("*")) == before
+    resume(run, timesteps=2400)
 
 
 @pytest.mark.parametrize("make", [lambda _: None, lambda path: path.mkdir()])

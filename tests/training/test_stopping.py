@@ -1,0 +1,92 @@
+"""Signals, what is printed without a terminal, and the columns of the log."""
+
+import csv
+import os
+import signal
+
+import pytest
+
+from agents import algorithms
+from agents.config import resolve
+from common.errors import InputError
+from training import callbacks
+from training.resume import resume
+from training.trainer import train
+
+SMALL = (
+    *("timesteps=1600", "n_envs=4", "max_steps=5", "n_steps=5", "batch_size=20", "net_arch=[4]"),
+    *("evaluation.every=400", "evaluation.episodes=2", "demand_std=0"),
+)
+STATUS = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+def config(*more):
+    return resolve({"algo": "ppo"}, assignments=(*SMALL, *more))
+
+
+@pytest.mark.parametrize("number", STATUS)
+def test_a_signal_saves_and_the_run_goes_on(number, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        callbacks.BestModel, "evaluate", signal_once(callbacks.BestModel.evaluate, number)
+    )
+    stopped = train(config(), tmp_path / "run")
+    assert stopped.status == STATUS[number]
+    assert stopped.steps < 1600
+    _, (done,) = resume(tmp_path / "run")
+    assert done.steps == 1600
+
+
+def test_a_signal_that_is_ignored_stays_so(tmp_path, monkeypatch):
+    """As nohup asks for."""
+    monkeypatch.setattr(
+        callbacks.BestModel, "evaluate", signal_once(callbacks.BestModel.evaluate, signal.SIGHUP)
+    )
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert train(config(), tmp_path / "run").steps == 1600
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+def signal_once(real, number):
+    left = [number]
+
+    def called(*arguments):
+        if left:
+            os.kill(os.getpid(), left.pop())
+        return real(*arguments)
+
+    return called
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(callbacks, "LINE_SECONDS", 0.0)
+    train(config(), tmp_path / "run", quiet=False)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "/1,600 " in line]
+    assert len(lines) > 10
+    assert all("/s" in line for line in lines)
+
+
+@pytest.mark.parametrize("algo", ["dqn", "ppo"])
+def test_the_log_has_rows_by_time_and_fixed_columns(algo, tmp_path, monkeypatch):
+    run = resolve(
+        {"algo": algo}, assignments=[s for s in SMALL if algo == "ppo" or "n_steps" not in s]
+    )
+    count = {}
+    for seconds in (1e9, 0.0):
+        monkeypatch.setattr(algorithms, "LOG_SECONDS", seconds)
+        folder = train(run, tmp_path / str(seconds)).folder
+        with (folder / "progress.csv").open() as file:
+            table = csv.reader(file)
+            columns, *rows = table
+        assert columns == sorted(columns)
+        count[seconds] = len(rows)
+    assert count[0.0] >= count[1e9]
+
+
+@pytest.mark.parametrize("problem", ["cash", "stores"])
+def test_phases_are_not_a_setting_of_a_plain_run(problem, tmp_path):
+    run = resolve({"problem": problem, "algo": "ppo"}, assignments=("phases=[1,2]",))
+    with pytest.raises(InputError, match="trained with --phases"):
+        train(run, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
