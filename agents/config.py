@@ -266,6 +266,10 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
             into[key] = deepcopy(value)
 
 
+_TEXT_SIGNS = (",", "%", "@", "`", "|", "\t")
+"""Signs with which no value in YAML begins: a decimal mark, a format of dates, a separator."""
+
+
 def _assign(tree: dict[str, Any], assignment: str, problem: Problem, algo: str) -> None:
     """Carry out one ``key=value``."""
     key, equals, text = assignment.partition("=")
@@ -285,7 +289,7 @@ def _assign(tree: dict[str, Any], assignment: str, problem: Problem, algo: str) 
     if path[0] in {"problem", "algo", "recipe"}:
         raise InputError(f"--set {key}: use --{path[0]}")
     try:
-        value = parse_yaml(text)
+        value = text if text.startswith(_TEXT_SIGNS) else parse_yaml(text)
     except InputError as error:
         told = f"--set {short(key)}: {short(text)} is not a value in YAML"
         raise InputError(f"{told}: {error}") from None

@@ -17,7 +17,8 @@ from commands.stock_database import Database
 from commands.stock_state import StockState, read_state
 from common.errors import InputError, choose
 from demand.history import KNOWN_DAYS, KnownDemand, StoreHistory
-from demand.reader import DemandTable, read_demand
+from demand.reader import read_demand
+from demand.table import DemandTable
 from envs.supply_chain.batch import SupplyChainBatch
 from training.learners import load_agent
 

@@ -4,7 +4,7 @@ import datetime as dt
 import importlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from commands.stock_state import Outstanding, StockState
 from common.errors import InputError, choose, short
-from demand.formats import units
 from demand.history import KNOWN_DAYS, StoreHistory
+from demand.sheet import MAX_DEMAND
 
 Floats = NDArray[np.float64]
 STOCK, OUTSTANDING, DEMAND = "stock", "outstanding", "demand"
@@ -61,7 +61,7 @@ class Reader:
         places: dict[tuple[int, int], float] = {}
         for where, place, (on_hand,) in self._rows(STOCK, ["on_hand"], most + 1):
             if place in places:
-                raise InputError(f"{where}: stands there twice; leave one out")
+                raise InputError(f"{where}: duplicate; remove one")
             places[place] = _quantity(where, "on_hand", on_hand)
         if not places:
             raise InputError(f"{self._name}: table {STOCK} is empty; put in a row for each store")
@@ -102,7 +102,7 @@ class Reader:
             if place not in rows or not 0 <= at < KNOWN_DAYS:
                 continue
             if not math.isnan(found[rows[place], at]):
-                raise InputError(f"{where} on {on}: stands there twice; leave one out")
+                raise InputError(f"{where} on {on}: duplicate; remove one")
             found[rows[place], at] = _quantity(f"{where} on {on}", "demand", demand)
         missing = np.argwhere(np.isnan(found))
         if missing.size:
@@ -149,11 +149,10 @@ class Reader:
 
 def _quantity(where: str, name: str, value: object) -> float:
     number = math.nan
-    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        number = units(str(float(value)))
-    elif isinstance(value, str):
-        number = units(value)
-    if math.isnan(number):
+    if isinstance(value, int | float | Decimal | str) and not isinstance(value, bool):
+        with suppress(ValueError):
+            number = float(value)
+    if not 0 <= number <= MAX_DEMAND:
         raise InputError(f"{where}: {name} = {short(value)}: must be a number of 0 or more")
     return number
 

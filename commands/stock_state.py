@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError, choose, short
-from demand.columns import Sheet
 from demand.history import KNOWN_DAYS, StoreHistory
-from demand.layout import OF_FILE, read_quantities
-from demand.reader import read_sheet
+from demand.sheet import Sheet, read_quantities, read_sheet
 
 Floats = NDArray[np.float64]
 WEEK = 7
@@ -108,7 +106,7 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
         One line with the row: a column, store or SKU that is missing or unknown, or no quantity.
     """
     sheet = read_sheet(path)
-    if not sheet.numbers.size:
+    if sheet.cells.empty:
         raise InputError(f"{sheet.name}: holds a header and no stores; put in a row for each")
     known = {"store": history.table.stores, "sku": history.table.skus}
     stores = _indices(sheet, "store", known["store"])
@@ -116,8 +114,8 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
     places = list(zip(skus, stores, strict=True))
     for row, place in enumerate(places):
         if place in places[:row]:
-            first = sheet.numbers[places.index(place)]
-            raise InputError(f"{_row(sheet, row)}: stands in row {first} already; leave one out")
+            first = sheet.cells.index[places.index(place)]
+            raise InputError(f"{sheet.row(row)}: is a duplicate of row {first}; remove one")
     outstanding: list[Outstanding] = []
     days: dict[int, Floats] = {}
     for name in sheet.columns:
@@ -163,29 +161,20 @@ def _recent(sheet: Sheet, days: dict[int, Floats]) -> Floats | None:
 def _indices(sheet: Sheet, name: str, known: tuple[str, ...]) -> list[int]:
     """Return the place of every row's store or SKU; without a column there must be one only."""
     if name not in sheet.columns:
-        if known != (OF_FILE,) and len(known) > 1:
+        if len(known) > 1:
             raise InputError(f"{sheet.name}: has no column {name}; add one")
-        return [0] * sheet.numbers.size
-    column = sheet.columns[name]
-    for row, at in enumerate(column.rows):
-        if column.values[at] not in known:
-            choose(f"{name} in {_row(sheet, row)},", column.values[at], known)
-    return [known.index(column.values[at]) for at in column.rows]
+        return [0] * len(sheet.cells)
+    words = list(sheet.cells[name])
+    for row, word in enumerate(words):
+        choose(f"{name} in {sheet.row(row)},", word, known)
+    return [known.index(word) for word in words]
 
 
 def _column(sheet: Sheet, name: str) -> Floats:
     choose(f"column in {sheet.name}", name, sheet.columns)
-    column = sheet.columns[name]
     values: Floats = read_quantities(sheet, [name])[:, 0]
-    wrong = np.flatnonzero(np.isnan(values))
-    if wrong.size:
-        at = int(column.rows[wrong[0]])
-        text = column.values[at] if at >= 0 else ""
-        raise InputError(
-            f"{_row(sheet, int(wrong[0]))}: {name} = {short(text)}: must be a number of 0 or more"
-        )
+    if np.isnan(values).any():
+        row = int(np.isnan(values).argmax())
+        text = sheet.cells[name].iloc[row]
+        raise InputError(f"{sheet.row(row)}: {name} = {short(text)}: must be a number of 0 or more")
     return values
-
-
-def _row(sheet: Sheet, row: int) -> str:
-    return f"{sheet.name} row {sheet.numbers[row]}"

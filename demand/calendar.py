@@ -6,8 +6,8 @@ from typing import Any
 from common.compiled import compiled
 from common.errors import InputError
 from common.random_streams import Split
-from demand.reader import DemandTable
-from demand.source import DemandSource
+from demand.reader import DemandSource
+from demand.table import DemandTable
 
 EVALUATION_SHARE = 0.25
 """Share of the days that evaluation takes, where no split is given."""

@@ -14,8 +14,8 @@ from common.errors import InputError
 from common.random_streams import Split
 from demand.bootstrap import TrainingDays
 from demand.calendar import period_days
-from demand.reader import DemandTable, read_demand
-from demand.source import DemandSource
+from demand.reader import DemandSource, read_demand
+from demand.table import DemandTable
 
 Floats = NDArray[np.float64]
 KNOWN_DAYS = 28
@@ -289,7 +289,7 @@ class KnownDemand:
 
 
 def entry_names(ahead: int) -> tuple[str, ...]:
-    """Return the names of `Past.entries`; amounts are over the store's own level."""
+    """Return the names of `KnownDemand.entries`; amounts are over the store's own level."""
     days = range(ahead)
     return (
         *("weekday sine", "weekday cosine", "mean of 7 days", "deviation of 7 days"),

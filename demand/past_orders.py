@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from common.errors import InputError, choose
 from demand.calendar import period_days
 from demand.history import StoreHistory
-from demand.layout import DEMAND_NAMES
-from demand.reader import DemandTable, read_demand
+from demand.reader import DEMAND_NAMES, read_demand
+from demand.table import DemandTable
 
 Floats = NDArray[np.float64]
 ORDER_NAMES = ("orders", "order", "ordered", "order_quantity", "orders_placed", "bestellung")

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from common.random_streams import Split
 from demand.calendar import period_days
-from demand.reader import DemandTable
-from demand.source import DemandSource
+from demand.reader import DemandSource
+from demand.table import DemandTable
 
 MOST_STORES = 12
 """So many stores get a line of their own."""
@@ -36,7 +36,7 @@ def describe_demand(table: DemandTable, source: DemandSource, what: str = "store
         f"{table.name}: {_count(len(table.stores), what)}{skus}, "
         f"{table.days:,} days from {table.first_day} to {table.last_day} ({table.kind})"
     ]
-    lines += table.mended or ("no gaps, nothing filled in",)
+    lines += [table.columns, table.filled or "no gaps, nothing filled in"]
     lines += list(_stores(table))
     for name, split in PERIODS:
         days = period_days(table, source, split)

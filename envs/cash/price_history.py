@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 from common.errors import InputError
 from common.random_streams import Split
 from demand.calendar import period_days
-from demand.reader import DemandTable, read_demand
-from demand.source import DemandSource
+from demand.reader import DemandSource, read_demand
+from demand.table import DemandTable
 from envs.batch import Trace
 from envs.cash.dynamics import MIN_PRICE
 
@@ -147,7 +147,7 @@ def _prices(table: DemandTable) -> Floats:
         date = table.first_day + dt.timedelta(days=int(day))
         raise InputError(
             f"{table.name}: {table.stores[1 + which]} is {prices[day, which]:g} on {date}; prices "
-            f"must be at least {MIN_PRICE}; mend it, or leave it empty and say --fill interpolate"
+            f"must be at least {MIN_PRICE}; correct it, or leave it empty with --fill interpolate"
         )
     return prices
 

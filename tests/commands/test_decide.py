@@ -128,7 +128,7 @@ def test_recent_demand_comes_from_the_state_or_a_file(run, state, tmp_path):
         ("store,due_1\nnorth,1\n", "unknown column in stock.csv 'on_hand'"),
         ("on_hand\n1\n", "has no column store; add one"),
         ("store,on_hand\nnort,1\n", "unknown store in stock.csv row 2, 'nort'; did you mean"),
-        ("store,on_hand\nnorth,1\nnorth,2\n", "stock.csv row 3: stands in row 2 already"),
+        ("store,on_hand\nnorth,1\nnorth,2\n", "stock.csv row 3: is a duplicate of row 2"),
         ("store,on_hand\nnorth,-1\n", "row 2: on_hand = '-1': must be a number of 0 or more"),
         ("store,on_hand\nnorth,\n", "row 2: on_hand = '': must be a number"),
         ("store,on_hand,due_9\nnorth,1,1\n", "due_9: orders arrive in 1 to 2 days here"),

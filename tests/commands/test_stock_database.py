@@ -115,7 +115,7 @@ WRONG = {
     ),
     "empty": ("delete from stock", "table stock is empty; put in a row for each store"),
     "unknown": ("update stock set store='nort' where on_hand=30", "unknown store in table stock"),
-    "twice": ("insert into stock values ('south', 1)", "store 'south': stands there twice"),
+    "twice": ("insert into stock values ('south', 1)", "store 'south': duplicate; remove one"),
     "negative": ("update stock set on_hand=-1", "on_hand = -1.0: must be a number of 0 or more"),
     "no number": ("update stock set on_hand='few'", "on_hand = 'few': must be a number"),
     "null": ("update stock set on_hand=null", "on_hand = None: must be a number"),
@@ -130,7 +130,7 @@ WRONG = {
     ),
     "day twice": (
         "insert into demand values ('2020-03-10', 'south', 2)",
-        "store 'south' on 2020-03-10: stands there twice",
+        "store 'south' on 2020-03-10: duplicate; remove one",
     ),
     "no demand": ("delete from demand", "table demand is empty; put in the last 28 days"),
 }

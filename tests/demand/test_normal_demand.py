@@ -59,8 +59,11 @@ def test_windows_are_consecutive_days_within_the_period(tmp_path):
         (days([1, "", 3]), "row 3: the demand is empty"),
         (days([1, "inf", 3]), "row 3: 'inf' is not a number"),
         (days([1, 2]).replace("2020-01-02", "soon"), "row 3: 'soon' is not a date"),
-        (days([1, 2, 3]).replace("2020-01-03", "2020-01-05"), "row 4: days must follow"),
-        (days([1, 2, 3]).replace("2020-01-03", "2020-01-02"), "row 4: 2020-01-02 stands in row 3"),
+        (days([1, 2, 3]).replace("2020-01-03", "2020-01-05"), "2020-01-03 is missing before"),
+        (
+            days([1, 2, 3]).replace("2020-01-03", "2020-01-02"),
+            "row 4: 2020-01-02 is a duplicate of row 3",
+        ),
         (days([1, 2, 3]), "split = 2020-01-08: must lie after 2020-01-01 and not after"),
     ],
 )

@@ -8,9 +8,8 @@ import pytest
 from pyarrow import parquet
 
 from common.errors import InputError
-from demand import parquet as demand_parquet
-from demand.reader import read_demand
-from demand.source import DemandSource
+from demand import sheet
+from demand.reader import DemandSource, read_demand
 
 START, TODAY = dt.date(2021, 3, 1), dt.date(2022, 3, 1)
 DAYS = [START + dt.timedelta(days=i) for i in range(20)]
@@ -74,8 +73,8 @@ def test_nulls_are_told_with_their_row_or_filled(read):
         ([[1]] * 20, "column 'a' holds list<.*dates, numbers and texts are read"),
         ([{"x": 1}] * 20, "column 'a' holds struct<"),
         ([dt.time(1)] * 20, "column 'a' holds time64"),
-        ([True] * 20, "row 2: 'True' is not a number"),
-        (["1,5", *["x"] * 19], "row 2: '1,5' is not a number"),
+        ([True] * 20, r"has dates and no column of demand .*left out: a \(text\)"),
+        (["1,5", "1", *["x"] * 18], "row 2: '1,5' is not a number"),
     ],
 )
 def test_what_is_no_demand_is_refused(read, values, message):
@@ -98,12 +97,12 @@ def test_damaged_files_are_refused_in_one_line(read):
 def test_what_would_not_fit_is_refused(read, monkeypatch):
     word = pa.DictionaryArray.from_arrays(np.zeros(1000, np.int32), ["x" * 100_000])
     content = packed({"date": [START] * 1000, "a": word})
-    with pytest.raises(InputError, match=r"stands in row 2 already"):
+    with pytest.raises(InputError, match=r"left out: a \(text\)"):
         read(content)  # a hundred megabytes as texts, one text as it is read
-    monkeypatch.setattr(demand_parquet, "MAX_BYTES", 90_000)
+    monkeypatch.setattr(sheet, "MAX_UNPACKED_BYTES", 90_000)
     with pytest.raises(InputError, match=r"holds [0-9,]+ bytes, at most 90,000"):
         read(packed({"date": [START] * 1001, "a": word.take(pa.array([0] * 1001))}))
-    monkeypatch.setattr(demand_parquet, "MAX_ROWS", 10)
+    monkeypatch.setattr(sheet, "MAX_ROWS", 10)
     with pytest.raises(InputError, match="20 rows, at most 10"):
         read(packed({"date": DAYS, "a": UNITS}))
 
@@ -111,12 +110,12 @@ def test_what_would_not_fit_is_refused(read, monkeypatch):
 def test_a_process_that_breaks_down_is_told(read, monkeypatch, tmp_path):
     child = tmp_path / "child.py"
     child.write_text("import os\nos.abort()\n")
-    monkeypatch.setattr(demand_parquet, "CHILD", child)
+    monkeypatch.setattr(sheet, "CHILD", child)
     with pytest.raises(InputError, match="pyarrow broke down over it; write the file anew"):
         read(packed({"date": DAYS, "a": UNITS}))
 
 
 def test_without_pyarrow_the_remedy_is_told(read, monkeypatch):
-    monkeypatch.setattr(demand_parquet.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(sheet.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(InputError, match="needs pyarrow; pip install pyarrow, or save"):
         read(packed({"date": DAYS, "a": UNITS}))

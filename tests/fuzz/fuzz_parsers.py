@@ -9,8 +9,7 @@ import sys
 
 INSTRUMENTED = [
     *("yaml", "csv", "zipfile", "agents", "numpy.lib._format_impl"),
-    *("common.files", "common.errors", "demand.reader", "demand.reader"),
-    *("demand.layout", "demand.formats", "demand.formats"),
+    *("common.files", "common.errors", "demand.reader", "demand.sheet", "demand.table"),
 ]
 """Modules that are searched for new branches; none that compiles its functions."""
 

@@ -81,7 +81,7 @@ def test_a_run_on_a_file_is_held_against_rivals_on_later_days(run_command, tmp_p
             ("--demand", "sales.csv", "--augment", "none", "--set", "reward.expected=true"),
             "set reward.expected=false",
         ),
-        (("--demand", "gap.csv"), "gap.csv row 3: days must follow one another"),
+        (("--demand", "gap.csv"), "gap.csv row 3: 2020-01-02 of 'north' is missing"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(run_command, tmp_path, options, message):

@@ -92,7 +92,10 @@ def test_they_are_placed_in_their_own_quantities(file):
     [
         (wide(ORDERS[:400], days=DAYS[:400]), "orders of 2021-01-01 to 2021-06-30 are needed"),
         (wide(ORDERS[:, :1], "date,north"), "unknown store in orders.csv 'south'"),
-        (wide(ORDERS).replace("2021-03-03", "2021-03-02"), "2021-03-02 of 'north' stands in row"),
+        (
+            wide(ORDERS).replace("2021-03-03", "2021-03-02"),
+            "2021-03-02 of 'north' is a duplicate of row",
+        ),
     ],
 )
 def test_orders_that_are_not_all_there_are_refused(file, text, message):
@@ -106,7 +109,7 @@ def test_demand_is_never_taken_for_orders(file):
     with pytest.raises(InputError, match=r"columns of stores or SKUs and of orders"):
         read_past_orders(sales, chain(sales, {}).history)
     long_sales = file(long(UNITS, ORDERS).replace("orders", "price"), "long.csv")
-    with pytest.raises(InputError, match=r"columns of stores or SKUs and of orders"):
+    with pytest.raises(InputError, match=r"which column holds the orders"):
         read_past_orders(long_sales, chain(long_sales, {}).history)
 
 

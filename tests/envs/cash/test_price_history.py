@@ -89,8 +89,11 @@ def test_a_column_called_product_is_a_price(tmp_path):
     ("change", "message"),
     [
         ({"raw_price": None}, "raw_price and product_price need one another"),
-        ({"raw_price": "raw"}, "unknown column in prices.csv 'raw'; allowed: demand, "),
-        ({"column": "date"}, "unknown column in prices.csv 'date'"),
+        (
+            {"raw_price": "raw"},
+            r"unknown column in prices.csv \(--set .*raw_price\) 'raw'; allowed: demand, ",
+        ),
+        ({"column": "date"}, r"unknown column in prices.csv \(--set .*column\) 'date'"),
     ],
 )
 def test_wrong_columns_are_one_line(tmp_path, change, message):

@@ -1,0 +1,330 @@
+"""Files of columns, CSV or Parquet: every cell as text, every row with its number in the file."""
+
+import importlib.util
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from common.errors import InputError, short
+from common.files import read_bytes
+from demand import parquet_child
+
+Floats = NDArray[np.float64]
+Mark = Literal[".", ","]
+MAX_FILE_BYTES = 512 << 20
+MAX_UNPACKED_BYTES = 1 << 30
+"""Of all columns of a Parquet file together."""
+
+MAX_COLUMNS = 10_000
+MAX_ROWS = 50_000_000
+MAX_DEMAND = 1e9
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_SPREADSHEETS = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+_DECLARED = re.compile(r"\s*\"?sep=(.)\"?\s*?(?:\r\n?|\n)", re.IGNORECASE)
+"""A first line in which spreadsheets name the separator."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """The content of a file.
+
+    Attributes
+    ----------
+    name, kind : str
+        Name of the file, and how it was read, such as ``"comma, utf-8"``.
+    cells : DataFrame
+        Categorical columns of texts, ``""`` where a cell is empty. The index is the number of the
+        row in the file; the header is row 1.
+    decimal : {".", ","} or None
+        The decimal mark, where the format fixes it.
+    """
+
+    name: str
+    kind: str
+    cells: pd.DataFrame
+    decimal: Mark | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, in order."""
+        return list(self.cells.columns)
+
+    def texts(self, column: str) -> list[str]:
+        """Return the distinct texts of a column."""
+        return list(self.cells[column].cat.categories)
+
+    def codes(self, column: str) -> NDArray[np.intp]:
+        """Return for every row the place of its text in `texts`."""
+        codes: NDArray[np.intp] = np.asarray(self.cells[column].cat.codes, np.intp)
+        return codes
+
+    def row(self, position: int) -> str:
+        """Return what to call a row in messages."""
+        return f"{self.name} row {self.cells.index[position]}"
+
+
+def read_sheet(path: Path, separator: str | None = None, encoding: str | None = None) -> Sheet:
+    """Read a file of columns.
+
+    Parameters
+    ----------
+    path : Path
+        Parquet if it ends in ``.parquet`` or ``.pq``, else CSV with a header.
+    separator, encoding : str, optional
+        Of a CSV file; by default they are detected.
+
+    Raises
+    ------
+    InputError
+        One line: unreadable, no header, two columns of one name, a row that is too long.
+    """
+    content = read_bytes(path, MAX_FILE_BYTES, links=True)
+    if path.suffix.lower() in (".parquet", ".pq") or content.startswith(b"PAR1"):
+        return _read_parquet(path.name, content)
+    if content.startswith(_SPREADSHEETS):
+        raise InputError(f"{path.name}: is a spreadsheet's own file; save the table as CSV")
+    return _read_csv(path.name, content, separator, encoding)
+
+
+def _read_csv(name: str, content: bytes, separator: str | None, encoding: str | None) -> Sheet:
+    text, coding = _decode(name, content, encoding)
+    declared = _DECLARED.match(text)
+    text, line = (text[declared.end() :], 2) if declared else (text, 1)
+    head = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    sep = separator or (declared and declared[1]) or max(SEPARATORS, key=head.count)
+    if not head.strip():
+        raise InputError(f"{name}: cannot be read as a CSV file: it is empty, or has no header")
+    if len(sep) != 1 or not sep.isascii():
+        raise InputError(f"{name}: separator = {short(sep)}: must be a single character")
+    _check_size(name, 0, head.count(sep) + 1)
+    try:
+        frame = pd.read_csv(
+            io.StringIO(text),
+            sep=sep,
+            header=None,
+            dtype="category",
+            na_filter=False,
+            skip_blank_lines=False,  # so that rows keep their numbers
+            low_memory=False,
+        )
+    except (ValueError, OverflowError) as error:  # pandas' own errors are among them
+        raise _not_csv(name, str(error), line - 1) from None
+    header = [str(frame[column].iloc[0]) for column in frame]
+    frame.index += line
+    return _tidy(name, f"{SEPARATORS.get(sep, sep)}, {coding}", header, frame.iloc[1:])
+
+
+def _decode(name: str, content: bytes, encoding: str | None) -> tuple[str, str]:
+    """Return the text of a file, and its encoding."""
+    marks = (coding for mark, coding in _BYTE_ORDER_MARKS.items() if content.startswith(mark))
+    found = next(marks, "utf-8")
+    coding = encoding or found
+    try:
+        text = content.decode(coding)
+    except LookupError:
+        raise InputError(f"{name}: unknown encoding {short(coding)}; try utf-8 or cp1252") from None
+    except UnicodeError as error:
+        if encoding is not None or found != "utf-8":
+            raise InputError(
+                f"{name}: cannot be read as {coding}: {short(str(error))}; save it as UTF-8"
+            ) from None
+        coding = "cp1252"
+        text = content.decode(coding, errors="replace")  # five of its bytes mean nothing
+    if "\0" in text:
+        raise InputError(
+            f"{name}: cannot be read as a CSV file: it holds bytes that are no text; save it as "
+            "UTF-8, or say --set demand_data.encoding="
+        )
+    return text, coding.removesuffix("-sig")
+
+
+def _not_csv(name: str, error: str, skipped: int) -> InputError:
+    """Return what to say where pandas cannot parse a file."""
+    long_row = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error)
+    if long_row is None:
+        return InputError(f"{name}: cannot be read as a CSV file: {short(error.strip(), 120)}")
+    fields, row, found = (int(number) for number in long_row.groups())
+    remedy = "put values that hold the separator in quotes"
+    if fields == 1:
+        remedy = "the first row must name the columns, without a title above"
+    return InputError(
+        f"{name} row {row + skipped}: {found} fields, the header has {fields}; {remedy}"
+    )
+
+
+def _check_size(name: str, rows: int, columns: int) -> None:
+    for count, most, what in ((rows, MAX_ROWS, "rows"), (columns, MAX_COLUMNS, "columns")):
+        if count > most:
+            raise InputError(f"{name}: {count:,} {what}, at most {most:,}")
+
+
+def _tidy(
+    name: str, kind: str, header: list[str], frame: pd.DataFrame, decimal: Mark | None = None
+) -> Sheet:
+    """Return a sheet of trimmed texts, without blank rows and without nameless columns.
+
+    Raises
+    ------
+    InputError
+        If two columns have one name, or one without a name holds more than the numbers of rows.
+    """
+    _check_size(name, len(frame), len(header))
+    names = [title.strip() for title in header]
+    twice = next((title for title in names if title and names.count(title) > 1), None)
+    if twice is not None:
+        raise InputError(f"{name}: {names.count(twice)} columns are called {short(twice)}")
+    columns = [frame[column].map(str.strip).astype("category") for column in frame]
+    blank = [(column == "").to_numpy() for column in columns]
+    kept = ~np.logical_and.reduce(blank) if blank else np.ones(len(frame), np.bool_)
+    cells = {}
+    for place, (title, column) in enumerate(zip(names, columns, strict=True)):
+        if title:
+            cells[title] = column[kept].cat.remove_unused_categories()
+        elif not blank[place].all() and not _numbers_rows(column[kept]):
+            raise InputError(f"{name}: column {place + 1} has no name; name it, or leave it out")
+    return Sheet(name, kind, pd.DataFrame(cells, index=frame.index[kept]), decimal)
+
+
+def _numbers_rows(column: Any) -> bool:
+    """Whether a column holds rising numbers, as pandas writes them before the first column."""
+    numbers = pd.to_numeric(column.astype(object), errors="coerce")
+    return bool(numbers.is_monotonic_increasing and numbers.is_unique)
+
+
+CHILD = Path(parquet_child.__file__)
+SETTINGS = {"OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+
+
+def _read_parquet(name: str, content: bytes) -> Sheet:
+    """Read a Parquet file of flat columns: dates, timestamps, numbers, decimals, texts.
+
+    Raises
+    ------
+    InputError
+        One line: pyarrow is missing, the file is damaged or too large, or a column is nested.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise InputError(
+            f"{name}: Parquet needs pyarrow; pip install pyarrow, or save the file as CSV"
+        )
+    answer, indices = _unpack(name, content)
+    if "error" in answer:
+        error = short(" ".join(answer["error"].split()), 200).strip("'\"")
+        raise InputError(f"{name}: {error}")
+    codes = np.frombuffer(indices, np.int32).reshape(len(answer["names"]), answer["rows"])
+    columns = {
+        place: pd.Series(np.array([*texts, ""], object)[code]).astype("category")
+        for place, (texts, code) in enumerate(zip(answer["values"], codes, strict=True))
+    }
+    frame = pd.DataFrame(columns, index=pd.RangeIndex(answer["rows"]))
+    frame.index += 2
+    return _tidy(name, "Parquet", answer["names"], frame, decimal=".")
+
+
+def _unpack(name: str, content: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return the first line of what `parquet_child` writes, and the bytes after it."""
+    command = [sys.executable, "-P", str(CHILD), str(MAX_ROWS), str(MAX_UNPACKED_BYTES)]
+    try:
+        done = subprocess.run(  # noqa: S603  (our own program)
+            command,
+            input=content,
+            capture_output=True,
+            timeout=2 * parquet_child.SECONDS,
+            env={**os.environ, **SETTINGS},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(f"{name}: cannot be read as Parquet: it takes too long") from None
+    head, _, rest = done.stdout.partition(b"\n")
+    if done.returncode != 0 or not head:
+        raise InputError(
+            f"{name}: cannot be read as Parquet: pyarrow broke down over it; write the file anew, "
+            "or save it as CSV"
+        )
+    return json.loads(head), rest
+
+
+_SIGNS = "' \u2019\u00a0\u2009\u202f"
+"""Apostrophes and blanks that separate thousands."""
+
+_OTHER: dict[Mark, Mark] = {".": ",", ",": "."}
+_GROUPED = {
+    mark: re.compile(
+        rf"\+?[1-9]\d{{0,2}}(?:([{other}{_SIGNS}])\d{{3}})(?:\1\d{{3}})*(?:[{mark}]\d*)?"
+    )
+    for mark, other in _OTHER.items()
+}
+_THOUSANDS = str.maketrans("", "", _SIGNS)
+
+
+def read_quantities(sheet: Sheet, columns: Sequence[str], decimal: Mark | None = None) -> Floats:
+    """Return the quantities in columns, NaN for what is no number from 0 to `MAX_DEMAND`.
+
+    The decimal mark is the one by which more of the texts are numbers.
+
+    Returns
+    -------
+    ndarray
+        Shape (rows, columns).
+
+    Raises
+    ------
+    InputError
+        If a mark may be that of decimals or of thousands, as in ``1,234``.
+    """
+    mark = decimal or sheet.decimal or _decimal_mark(sheet, columns)
+    values = [numbers(sheet.texts(name), mark)[sheet.codes(name)] for name in columns]
+    quantities: Floats = np.stack(values, axis=1)
+    quantities[~((quantities >= 0) & (quantities <= MAX_DEMAND))] = np.nan
+    return quantities
+
+
+def numbers(texts: Sequence[str], mark: Mark) -> Floats:
+    """Return the numbers that texts are, NaN where they are none.
+
+    Examples
+    --------
+    >>> numbers(["12,5", "1.234,5", "1'000", "1.5", "soon"], ",").tolist()
+    [12.5, 1234.5, 1000.0, nan, nan]
+    """
+    plain = pd.Series([_plain(text, mark) for text in texts], dtype=object)
+    return pd.to_numeric(plain, errors="coerce").to_numpy(np.float64)
+
+
+def _plain(text: str, mark: Mark) -> str:
+    """Return a number with a decimal point and without marks of thousands."""
+    if _GROUPED[mark].fullmatch(text):
+        text = text.translate(_THOUSANDS).replace(_OTHER[mark], "")
+    if mark == ",":
+        return "" if "." in text else text.replace(",", ".")
+    return text
+
+
+def _decimal_mark(sheet: Sheet, columns: Sequence[str]) -> Mark:
+    read = [[numbers(sheet.texts(name), mark) for name in columns] for mark in _OTHER]
+    point, comma = (sum(int(np.isfinite(x).sum()) for x in found) for found in read)
+    if point != comma:
+        return "." if point > comma else ","
+    for name, one, other in zip(columns, *read, strict=True):
+        either = np.flatnonzero(np.isfinite(one) & np.isfinite(other) & (one != other))
+        if either.size:
+            position = int(np.isin(sheet.codes(name), either).argmax())
+            code = sheet.codes(name)[position]
+            raise InputError(
+                f"{sheet.row(position)}: {name} = {sheet.texts(name)[code]!r} may be "
+                f"{one[code]:g} or {other[code]:g}; say --set demand_data.decimal=. or "
+                "--set demand_data.decimal=,"
+            )
+    return "."

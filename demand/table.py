@@ -1,0 +1,208 @@
+"""Daily demand of a file, and how it comes from values with days: duplicates, gaps, weeks."""
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from common.errors import InputError, short
+from demand.sheet import MAX_DEMAND, Floats, Sheet
+
+Whole = NDArray[np.intp]
+Fill = Literal["zero", "interpolate"] | None
+MAX_CELLS = 100_000_000
+"""Days times stores times SKUs, 8 bytes each and twice for a while."""
+
+REMEDY = "or let --fill zero or --fill interpolate fill it"
+_NEGATIVE = re.compile(r"[-\u2212(][\d.,' ]*\d[\d.,' ]*\)?")
+
+
+@dataclass(frozen=True, eq=False)
+class DemandTable:
+    """Daily demand without gaps.
+
+    Attributes
+    ----------
+    name, kind : str
+        Name of the file, and how it was read.
+    first_day : date
+        Its first day.
+    stores, skus : tuple of str
+        Names, in the order of the file.
+    demand : ndarray
+        Shape (days, SKUs, stores) [units/day]; not to be written to.
+    columns, filled : str
+        The columns used and left out, and what `DemandSource.fill` put in; "" if nothing.
+    """
+
+    name: str
+    kind: str
+    first_day: dt.date
+    stores: tuple[str, ...]
+    skus: tuple[str, ...]
+    demand: Floats
+    columns: str
+    filled: str = ""
+
+    @property
+    def days(self) -> int:
+        """Number of days."""
+        return len(self.demand)
+
+    @property
+    def last_day(self) -> dt.date:
+        """The last day."""
+        return self.first_day + dt.timedelta(days=self.days - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class DemandSeries:
+    """Demand of every store and SKU as a file has it.
+
+    Attributes
+    ----------
+    sheet : Sheet
+        The file, with the rows that are used.
+    columns : tuple of str
+        Columns that hold demand: one per store in a wide file, one in a long file.
+    days : ndarray
+        Ordinal of each row's day, shape (rows,).
+    units : ndarray
+        Shape (rows, columns), NaN for what is no quantity.
+    places : ndarray
+        SKU times number of stores plus store, as `units`.
+    stores, skus : tuple of str
+        Names.
+    """
+
+    sheet: Sheet
+    columns: tuple[str, ...]
+    days: Whole
+    units: Floats
+    places: Whole
+    stores: tuple[str, ...]
+    skus: tuple[str, ...]
+
+    def name(self, place: int) -> str:
+        """Return of which store and SKU a series is, nothing if there is one only."""
+        sku, store = divmod(place, len(self.stores))
+        parts = [self.stores[store]] if len(self.stores) > 1 else []
+        parts += [self.skus[sku]] if len(self.skus) > 1 else []
+        return f" of {', '.join(short(part) for part in parts)}" if parts else ""
+
+    def daily(self, fill: Fill) -> tuple[Floats, str]:
+        """Return demand of shape (days, SKUs, stores), and a note of what `fill` put in.
+
+        Raises
+        ------
+        InputError
+            One line: too large, duplicates, weeks for days, or (unless filled) a missing day or
+            quantity.
+        """
+        first, last = int(self.days.min()), int(self.days.max())
+        days, series = last - first + 1, len(self.stores) * len(self.skus)
+        if days * series > MAX_CELLS:
+            raise InputError(
+                f"{self.sheet.name}: {days:,} days of {series:,} stores and SKUs are too many, at "
+                f"most {MAX_CELLS:,} in all; leave some out"
+            )
+        cells = ((self.days - first)[:, None] * series + self.places).reshape(-1)
+        self._check_duplicates(cells)
+        self._check_periods(fill)
+        if fill is None:
+            self._check_quantities()
+        demand, known = np.full(days * series, np.nan), np.zeros(days * series, np.bool_)
+        demand[cells], known[cells] = self.units.reshape(-1), True
+        if fill is None and not known.all():
+            day, place = divmod(int(known.argmin()), series)
+            raise self._missing(first + day, place)
+        table, missing = demand.reshape(days, series), np.isnan(demand)
+        if missing.any():
+            table = np.nan_to_num(table) if fill == "zero" else self._interpolated(table)
+        filled = _filled(int((~known).sum()), int((missing & known).sum()), fill)
+        return table.reshape(days, len(self.skus), len(self.stores)), filled
+
+    def _check_duplicates(self, cells: Whole) -> None:
+        twice = pd.Series(cells).duplicated().to_numpy()
+        if twice.any():
+            later = int(twice.argmax())
+            row, column = divmod(later, len(self.columns))
+            former = int((cells == cells[later]).argmax()) // len(self.columns)
+            raise InputError(
+                f"{self.sheet.row(row)}: {_date(self.days[row])}"
+                f"{self.name(int(self.places[row, column]))} is a duplicate of row "
+                f"{self.sheet.cells.index[former]}; remove one, or add them up"
+            )
+
+    def _check_periods(self, fill: Fill) -> None:
+        gaps: Whole = np.asarray(np.diff(np.unique(self.days)), np.intp)
+        least = int(gaps.min()) if gaps.size else 1
+        if least >= 28 or (least > 1 and (gaps % 7 == 0).mean() > 0.9):
+            raise InputError(
+                f"{self.sheet.name}: its dates are {least} days or more apart, so its demand is by "
+                "week or month, and demand by day is needed; export it by day, or divide each "
+                "period's demand among its days, one row per day"
+            )
+        if least > 1 and fill is None:
+            raise InputError(
+                f"{self.sheet.name}: its days are {least} or more apart; add a row for every day, "
+                f"{REMEDY}"
+            )
+
+    def _check_quantities(self) -> None:
+        wrong = np.isnan(self.units)
+        if not wrong.any():
+            return
+        row, column = divmod(int(wrong.argmax()), len(self.columns))
+        text = str(self.sheet.cells[self.columns[column]].iloc[row])
+        where = f"{self.sheet.row(row)}{self.name(int(self.places[row, column]))}"
+        if not text:
+            raise InputError(f"{where}: the demand is empty; add it, {REMEDY}")
+        if _NEGATIVE.fullmatch(text):
+            raise InputError(
+                f"{where}: {short(text)} is negative; keep returns apart from demand, {REMEDY}"
+            )
+        raise InputError(
+            f"{where}: {short(text)} is not a number from 0 to {MAX_DEMAND:g}; correct it, {REMEDY}"
+        )
+
+    def _missing(self, day: int, place: int) -> InputError:
+        """Return what to say of a missing day, and where it should be."""
+        rows = np.flatnonzero((self.places == place).any(axis=1))
+        missing = f"{_date(day)}{self.name(place)} is missing"
+        later = rows[self.days[rows] > day]
+        if later.size:
+            row = later[self.days[later].argmin()]
+            return InputError(f"{self.sheet.row(row)}: {missing} before this row; add it, {REMEDY}")
+        end = "it has no day at all"
+        if rows.size:
+            last = rows[self.days[rows].argmax()]
+            end = f"row {self.sheet.cells.index[last]} is its last one"
+        return InputError(
+            f"{self.sheet.name}: {missing}, {end}; let all stores and SKUs end on the same day, "
+            f"{REMEDY}"
+        )
+
+    def _interpolated(self, table: Floats) -> Floats:
+        """Return the table with the line between neighbours where there is no demand."""
+        empty = np.isnan(table).all(axis=0)
+        if empty.any():
+            name = self.name(int(empty.argmax()))
+            raise InputError(f"{self.sheet.name}: no demand{name} to interpolate; leave it out")
+        return pd.DataFrame(table).interpolate(limit_direction="both").to_numpy(np.float64)
+
+
+def _filled(absent: int, unusable: int, fill: Fill) -> str:
+    """Return a line on what was filled in, nothing if nothing was."""
+    parts = [f"{absent:,} missing days"] if absent else []
+    parts += [f"{unusable:,} values that are no quantity"] if unusable else []
+    how = "with 0" if fill == "zero" else "on the line between their neighbours"
+    return f"filled {how}: {' and '.join(parts)}" if parts else ""
+
+
+def _date(ordinal: int) -> dt.date:
+    return dt.date.fromordinal(int(ordinal))

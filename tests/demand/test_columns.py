@@ -1,0 +1,163 @@
+"""Which columns of a file hold demand, and what the command line says of a file."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from agents.config import resolve
+from common.errors import InputError
+from demand.reader import DemandSource, read_demand
+from demand.summary import describe_demand
+
+START, TODAY = dt.date(2021, 3, 1), dt.date(2022, 3, 1)
+DAYS = 28
+
+
+@pytest.fixture
+def read(tmp_path):
+    def do(columns, *, step=1, repeat=1, **options):
+        """Read a file of columns after that of the dates, each of which stands `repeat` times."""
+        rows = zip(*columns.values(), strict=True)
+        dates = (START + dt.timedelta(days=step * (i // repeat)) for i in range(10**6))
+        lines = (",".join(map(str, (day, *row))) for day, row in zip(dates, rows, strict=False))
+        path = tmp_path / "sales.csv"
+        path.write_text("\n".join([",".join(["date", *columns]), *lines]) + "\n")
+        return read_demand(DemandSource(file=path, **options), TODAY)
+
+    return do
+
+
+COVARIATES = {
+    "is_holiday": [int(i % 7 == 6) for i in range(DAYS)],
+    "open": [int(i % 7 < 5) for i in range(DAYS)],
+    "promo": [i % 3 for i in range(DAYS)],
+    "Unit Price": [f"{2 + i / 100:.2f}" for i in range(DAYS)],
+    "weather": ["sun", "rain"] * (DAYS // 2),
+}
+UNITS = {"north": list(range(10, 10 + DAYS)), "south": list(range(DAYS))}
+
+
+def test_flags_prices_and_texts_of_a_wide_file_are_no_stores(read):
+    table = read({**COVARIATES, **UNITS})
+    assert table.stores == ("north", "south")
+    np.testing.assert_array_equal(table.demand[:, 0, 0], UNITS["north"])
+    assert table.columns == (
+        "columns: date, north, south; left out: is_holiday (by its name), open (0 or 1), "
+        "promo (by its name), Unit Price (by its name), weather (text)"
+    )
+    assert table.columns in describe_demand(table, DemandSource(file=__file__))
+
+
+def test_a_covariate_is_a_store_for_whoever_says_so(read):
+    assert read({**COVARIATES, **UNITS}, stores=("promo", "south")).stores == ("promo", "south")
+
+
+def test_columns_of_0_and_1_alone_are_stores_that_sell_little(read):
+    slow = {"a": [0, 1] * (DAYS // 2), "b": [1, 0] * (DAYS // 2)}
+    assert read(slow).stores == ("a", "b")
+    assert read({**slow, "price": [2.5] * DAYS}).stores == ("a", "b")
+
+
+def test_a_wide_file_of_covariates_alone_says_what_was_left_out(read):
+    with pytest.raises(InputError, match=r"no column of demand .*weather \(text\).*stores="):
+        read({"weather": COVARIATES["weather"]})
+
+
+def long(quantity, **more):
+    keys = {"store": ["a", "b"] * DAYS, "sku": ["x"] * (2 * DAYS)}
+    return {**keys, quantity: list(range(2 * DAYS)), "price": ["1.50"] * (2 * DAYS), **more}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["qty_sold", "Qty", "units sold", "Unit-Sales", "quantity", "sales_qty", "demand", "num_sold"],
+)
+def test_demand_of_a_long_file_has_many_names(read, name):
+    table = read(long(name), repeat=2)
+    assert (table.stores, table.skus) == (("a", "b"), ("x",))
+    assert table.demand[:3, 0].tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert table.columns == f"columns: date, store, sku, {name}; left out: price"
+
+
+@pytest.mark.parametrize("fill", [None, "zero"])
+def test_a_long_file_without_a_known_name_of_demand_is_asked_about(read, fill):
+    with pytest.raises(InputError, match=r"which column holds the demand, out of pieces, price\?"):
+        read(long("pieces"), repeat=2, fill=fill)
+    table = read(long("pieces"), repeat=2, fill=fill, demand="pieces")
+    assert table.demand[1, 0].tolist() == [2, 3]
+
+
+def test_a_long_file_with_numbers_for_stores_is_no_wide_one(read):
+    numbered = {**long("pieces"), "store": [1, 2] * DAYS, "sku": [7] * (2 * DAYS)}
+    with pytest.raises(InputError, match="which column holds the demand"):
+        read(numbered, repeat=2)
+
+
+@pytest.mark.parametrize("fill", [None, "zero", "interpolate"])
+@pytest.mark.parametrize("step", [7, 14, 30])
+def test_weeks_and_months_are_never_filled_to_days(read, step, fill):
+    with pytest.raises(InputError, match=rf"dates are {step} days or more apart.*export it by day"):
+        read({"a": range(10)}, step=step, fill=fill)
+
+
+def test_days_on_which_a_store_is_closed_are_filled(read):
+    assert read({"a": range(1, 5)}, step=2, fill="zero").demand[:, 0, 0].tolist() == [
+        *(1, 0, 2, 0, 3, 0, 4)
+    ]
+
+
+def test_a_year_of_weeks_with_a_day_that_slipped_is_refused_too(tmp_path):
+    days = [START + dt.timedelta(days=7 * i + (i == 20)) for i in range(50)]
+    path = tmp_path / "weeks.csv"
+    path.write_text("\n".join(["date,a", *(f"{day},1" for day in days)]))
+    with pytest.raises(InputError, match=r"weeks.csv: its dates are 6 days or more apart"):
+        read_demand(DemandSource(file=path, fill="interpolate"), TODAY)
+
+
+@pytest.fixture
+def either(tmp_path):
+    """A file whose dates and decimal mark may be either of two."""
+    path = tmp_path / "either.csv"
+    days = [f"{1 + i % 12:02}/{1 + i // 12:02}/2020;{1 + i}.500;9" for i in range(12 * 12)]
+    path.write_text("\n".join(["date;north;south", *days]))
+    return path
+
+
+def test_the_remedies_of_messages_work_as_they_are_printed(either):
+    form = "demand_data.date_format=%m/%d/%Y"
+    with pytest.raises(InputError, match=r"say --set demand_data.date_format=%d/%m/%Y or %m/%d/%Y"):
+        resolve({"demand": either})
+    with pytest.raises(InputError, match=r"may be 1.5 or 1500; say .*demand_data.decimal=,"):
+        resolve({"demand": either, "fill": "zero"}, assignments=(form,))
+    for mark, first in ((",", 1500), (".", 1.5)):
+        settings = (form, f"demand_data.decimal={mark}")
+        run = resolve({"demand": either, "fill": "zero"}, assignments=settings)
+        assert run.parameters.history.table.demand[0, 0, 0] == first
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"split": "soon"}, "demand_data.split = 'soon': must be a date such as 2018-07-01"),
+        ({"split": "2020-13-01"}, "split = '2020-13-01': must be a date such as"),
+        ({"demand": "."}, "file = .*: is a folder; name the file in it, CSV or Parquet"),
+        (
+            {"prices": "either.csv"},
+            r"unknown column in either.csv \(--set demand_data.column\) 'demand'; allowed: north",
+        ),
+    ],
+)
+def test_what_the_command_line_says_of_a_file_is_one_line(either, monkeypatch, flags, message):
+    monkeypatch.chdir(either.parent)
+    if "prices" not in flags:
+        flags = {"demand": "either.csv", **flags}
+    settings = ("demand_data.date_format=%m/%d/%Y", "demand_data.decimal=.")
+    with pytest.raises(InputError, match=message) as refused:
+        resolve(flags, assignments=settings)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_date_without_dashes_is_a_date(either):
+    assert DemandSource(file=either, split="20180701").split == dt.date(2018, 7, 1)
+    assert DemandSource(file=either, split=20180701).split == dt.date(2018, 7, 1)
