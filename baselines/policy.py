@@ -1,7 +1,8 @@
 """The contract of every policy: SB3's own `predict`, on batches."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,36 @@ from numpy.typing import NDArray
 from envs.batch import Batch, random_actions
 
 Actions = NDArray[np.integer[Any]]
+
+
+Role = Literal["agent", "rule", "tuned_rule", "optimum", "random", "past_orders"]
+
+
+@dataclass(frozen=True)
+class PolicyKind:
+    """What a policy is, whatever it is called.
+
+    Attributes
+    ----------
+    role : str
+        An agent that learned, a rule with fixed or with tuned parameters, the optimal policy,
+        random play, or the orders that were really placed.
+    any_quantity : bool
+        Whether its stores order any quantity, on offer or not.
+    """
+
+    role: Role
+    any_quantity: bool = False
+
+    @property
+    def is_rival(self) -> bool:
+        """Whether it is a rule that could be followed in place of an agent."""
+        return self.role in ("rule", "tuned_rule") and not self.any_quantity
+
+
+AGENT, RULE, TUNED_RULE = PolicyKind("agent"), PolicyKind("rule"), PolicyKind("tuned_rule")
+OPTIMUM, RANDOM = PolicyKind("optimum"), PolicyKind("random")
+PAST_ORDERS = PolicyKind("past_orders", any_quantity=True)
 
 
 class Policy(Protocol):
@@ -56,11 +87,11 @@ class RandomPolicy(Rule):
 
     Parameters
     ----------
-    seed : int
-        Seed of the actions; the same actions again after each `bind`.
+    seed : int or Generator
+        Seed of the actions, which are the same again after each `bind`; or where to draw them.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int | np.random.Generator = 0) -> None:
         self._seed = seed
 
     def bind(self, batch: Batch) -> None:

@@ -1,50 +1,65 @@
 """The baselines by name."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from baselines.policy import Policy, RandomPolicy
-from baselines.rules import cash
+from baselines.policy import RANDOM, RULE, Policy, PolicyKind, RandomPolicy
+from baselines.rules import cash, forecast
 from baselines.rules import families as chain
-from baselines.rules import families as levels
-from baselines.rules import forecast as history
 from baselines.rules.cash import BuyBuyConvert
 from baselines.rules.reference import RandomTier, reference_team
 from baselines.rules.store import Newsvendor
 from baselines.tuned_rules import TunedRule, Tuner, tune_rule
 from common.errors import choose
-from envs.cash.parameters import CashParameters
+from demand.forecast import ForecastName
 from envs.problems import PROBLEMS
 from envs.supply_chain.metrics import tier_of_total
 
 GROUPS = ("default", "tuned", "free", "all", "none")
 """Names that stand for several baselines."""
 
-Maker = Callable[[Any, int], Policy]
-Baseline = Maker | TunedRule
-"""From the parameters and a seed to the policy, or what has to be tuned first."""
+
+@dataclass(frozen=True)
+class FixedRule:
+    """A baseline without parameters to tune.
+
+    Attributes
+    ----------
+    make : callable
+        From the problem's parameters and a seed to the policy.
+    kind : PolicyKind
+        What it is.
+    """
+
+    make: Callable[[Any, int], Policy]
+    kind: PolicyKind = RULE
 
 
-def _random(measure: str) -> Maker:
-    return lambda _, seed: make_random("stores", seed, measure)
+Baseline = FixedRule | TunedRule
 
 
-def _reference(*_: Any) -> Policy:
-    return reference_team()
+def _random(measure: str) -> FixedRule:
+    return FixedRule(lambda _, seed: make_random("stores", seed, measure), RANDOM)
 
+
+def _rolling_newsvendor(name: ForecastName) -> FixedRule:
+    return FixedRule(lambda *_: reference_team(store=forecast.RollingNewsvendor(name)))
+
+
+REFERENCE_RULES = FixedRule(lambda *_: reference_team())
 
 BASELINES: dict[str, dict[str, Baseline]] = {
     "cash": {
-        "random": lambda _, seed: RandomPolicy(seed),
-        "buy_buy_convert": lambda *_: BuyBuyConvert(),
+        "random": FixedRule(lambda _, seed: RandomPolicy(seed), RANDOM),
+        "buy_buy_convert": FixedRule(lambda *_: BuyBuyConvert()),
         "tuned_cycle": TunedRule(cash.cycle_family),
         "tuned_base_stock": TunedRule(cash.base_stock_family),
     },
     "stores": {
         "random": _random("return"),
-        "reference_rules": _reference,
-        "newsvendor": lambda *_: reference_team(store=Newsvendor()),
+        "reference_rules": REFERENCE_RULES,
+        "newsvendor": FixedRule(lambda *_: reference_team(store=Newsvendor())),
         "tuned_constant": TunedRule(chain.constant_order_family),
         "tuned_periodic": TunedRule(chain.periodic_family),
         "tuned_reorder_point": TunedRule(chain.reorder_point_family),
@@ -57,35 +72,35 @@ BASELINES: dict[str, dict[str, Baseline]] = {
 """By problem and name."""
 
 LEVEL_BASELINES: dict[str, Baseline] = {
-    "tuned_level": TunedRule(levels.level_family),
-    "tuned_capped_level": TunedRule(levels.capped_level_family),
-    "tuned_reorder_level": TunedRule(levels.reorder_level_family),
+    "tuned_level": TunedRule(chain.level_family),
+    "tuned_capped_level": TunedRule(chain.capped_level_family),
+    "tuned_reorder_level": TunedRule(chain.reorder_level_family),
 }
 """Baselines that there are besides where stores order whole units."""
 
 HISTORY_BASELINES: dict[str, Baseline] = {
     "random": _random("return"),
-    "newsvendor_average": lambda *_: reference_team(store=history.RollingNewsvendor("average")),
-    "newsvendor_weekday": lambda *_: reference_team(store=history.RollingNewsvendor("weekday")),
-    "newsvendor_smoothing": lambda *_: reference_team(store=history.RollingNewsvendor("smoothing")),
-    "tuned_reorder_point": TunedRule(history.rolling_reorder_family),
-    "tuned_base_stock": TunedRule(lambda _: history.rolling_family("average")),
-    "tuned_weekday": TunedRule(lambda _: history.rolling_family("weekday")),
-    "tuned_smoothing": TunedRule(lambda _: history.rolling_family("smoothing")),
+    "newsvendor_average": _rolling_newsvendor("average"),
+    "newsvendor_weekday": _rolling_newsvendor("weekday"),
+    "newsvendor_smoothing": _rolling_newsvendor("smoothing"),
+    "tuned_reorder_point": TunedRule(forecast.rolling_reorder_family),
+    "tuned_base_stock": TunedRule(lambda _: forecast.rolling_family("average")),
+    "tuned_weekday": TunedRule(lambda _: forecast.rolling_family("weekday")),
+    "tuned_smoothing": TunedRule(lambda _: forecast.rolling_family("smoothing")),
 }
 """Baselines of the stores where demand comes from a file, so that nobody knows its law."""
 
 OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
     "warehouse_return": {
         "random": _random("warehouse_return"),
-        "reference_rules": _reference,
+        "reference_rules": REFERENCE_RULES,
         "tuned_base_stock": TunedRule(chain.warehouse_base_stock_family, "warehouse_return"),
         "tuned_echelon": TunedRule(chain.echelon_family, "warehouse_return"),
     },
-    "supplier_return": {"random": _random("supplier_return"), "reference_rules": _reference},
+    "supplier_return": {"random": _random("supplier_return"), "reference_rules": REFERENCE_RULES},
     "system_return": {
         "random": _random("system_return"),
-        "reference_rules": _reference,
+        "reference_rules": REFERENCE_RULES,
         "tuned_system": TunedRule(chain.system_family, "system_return"),
     },
 }
@@ -121,10 +136,9 @@ def make_baselines(
     parameters : FrozenModel
         Its parameters.
     names : iterable of str
-        Names of baselines, or of groups: ``"default"`` (cash: random and the simple rule, and
-        the tuned rules too where demand comes from a file or several lots are on offer; stores:
-        `USUAL`), ``"tuned"``, ``"free"`` (stores whose rules may order any quantity), ``"all"``,
-        ``"none"``.
+        Names of baselines, or of groups: ``"default"`` (all that order what is on offer; of the
+        many of the supply chain `USUAL`), ``"tuned"``, ``"free"`` (stores whose rules may order any
+        quantity), ``"all"``, ``"none"``.
     seed : int
         Seed of the random policy. Tuning has a fixed one of its own, so that every comparison
         holds an agent against the same rules.
@@ -142,12 +156,12 @@ def make_baselines(
     wanted: set[str] = set()
     for name in names:
         choose("baseline", name, [*known, *GROUPS])
-        wanted |= _members(name, known, parameters) if name in GROUPS else {name}
+        wanted |= _members(name, known) if name in GROUPS else {name}
     problem = PROBLEMS[problem_name]
     return {
         name: tuner(problem, parameters, name, one).policy
         if isinstance(one, TunedRule)
-        else one(parameters, seed)
+        else one.make(parameters, seed)
         for name, one in known.items()
         if name in wanted
     }
@@ -170,35 +184,38 @@ def baselines_of(
         return own
     if parameters.demand_data is not None:
         own = HISTORY_BASELINES
-    elif levels.in_units(parameters):
+    elif chain.in_units(parameters):
         own = {**own, **LEVEL_BASELINES}
-    bound = ("random", "reference_rules")
-    return {**own, **{f"{n}_free": _free_baseline(one) for n, one in own.items() if n not in bound}}
+    fixed = ("random", "reference_rules")
+    return {**own, **{f"{n}_free": _free(one) for n, one in own.items() if n not in fixed}}
 
 
-def _free_baseline(baseline: Baseline) -> Baseline:
+def baseline_kinds(
+    problem_name: str, parameters: Any, measure: str = "return"
+) -> dict[str, PolicyKind]:
+    """Return what each baseline of a problem is, by name."""
+    known = baselines_of(problem_name, parameters, measure)
+    return {name: one.kind for name, one in known.items()}
+
+
+def _free(baseline: Baseline) -> Baseline:
     """Return the same baseline with stores that order any quantity."""
+    kind = replace(baseline.kind, any_quantity=True)
     if isinstance(baseline, TunedRule):
         family = baseline.family
-        return replace(baseline, family=lambda p: chain.free_family(family(p)))
-    return lambda parameters, seed: chain.with_free_orders(baseline(parameters, seed))
+        return replace(baseline, kind=kind, family=lambda p: chain.free_family(family(p)))
+    make = baseline.make
+    return FixedRule(lambda *given: chain.with_free_orders(make(*given)), kind)
 
 
-def _members(group: str, known: Iterable[str], parameters: Any) -> set[str]:
-    free = {name for name in known if name.endswith("_free")}
-    tuned = {name for name in known if name.startswith("tuned_")} - free
-    simple = set(known) - tuned - free
-    default = simple | tuned if _needs_tuning(parameters) else simple
-    if set(known) >= USUAL:
-        default = USUAL
-    everything = simple | tuned | free
-    groups = {"default": default, "tuned": tuned, "free": free, "all": everything}
+def _members(group: str, known: Mapping[str, Baseline]) -> set[str]:
+    free = {name for name, one in known.items() if one.kind.any_quantity}
+    tuned = {name for name, one in known.items() if one.kind.role == "tuned_rule"} - free
+    on_offer = set(known) - free
+    groups = {
+        "default": USUAL if on_offer >= USUAL else on_offer,
+        "tuned": tuned,
+        "free": free,
+        "all": set(known),
+    }
     return groups.get(group, set())
-
-
-def _needs_tuning(parameters: Any) -> bool:
-    """Whether the simple rule, with its first lots, would be a straw man."""
-    if not isinstance(parameters, CashParameters):
-        return True
-    several = len(parameters.buy_lots) > 1 or len(parameters.convert_lots) > 1
-    return several or parameters.demand_data is not None

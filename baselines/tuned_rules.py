@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from baselines.policy import TUNED_RULE, PolicyKind
 from baselines.rules.families import search_of
 from baselines.tuning import TUNING_SEED, Family, Progress, Search, Tuned, tune
 from envs.problems import Problem
@@ -22,10 +23,13 @@ class TunedRule:
         From the problem's parameters to the family.
     measure : str
         Name of the total.
+    kind : PolicyKind
+        What it is once it is tuned.
     """
 
     family: Callable[[Any], Family]
     measure: str = "return"
+    kind: PolicyKind = TUNED_RULE
 
 
 class Tuner(Protocol):

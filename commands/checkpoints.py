@@ -11,8 +11,8 @@ from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
 from baselines.rules.reference import reference_rules
 from common.errors import InputError, short
+from evaluation.comparison import AGENT_NAME
 from evaluation.seeds import Seed
-from evaluation.table import CHECKPOINT
 from training.learners import calibrate, load_agent
 
 NOT_THE_RECIPE = ("seed", "device", "checkpoint")
@@ -54,7 +54,7 @@ def load_checkpoints(checkpoints: tuple[str, ...]) -> LoadedCheckpoints:
         folder, name = run_folder.find(checkpoints[0])
         run, agent = load_agent(folder, name)
         return LoadedCheckpoints(
-            run, {CHECKPOINT: agent}, (), (run_folder.root_of(folder, checkpoints[0]),)
+            run, {AGENT_NAME: agent}, (), (run_folder.root_of(folder, checkpoints[0]),)
         )
     return _load_seeds(checkpoints)
 

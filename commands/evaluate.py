@@ -9,9 +9,9 @@ from agents import run_folder
 from agents.config import RunConfig, resolve
 from agents.tuned_file import TUNED_FILE, TunedFile
 from baselines.multi_agent import TeamPolicy
-from baselines.policy import Policy
+from baselines.policy import AGENT, OPTIMUM, PAST_ORDERS, Policy
 from baselines.references import find_reference
-from baselines.registry import make_baselines, make_random
+from baselines.registry import baseline_kinds, make_baselines, make_random
 from baselines.rules.past_orders import ActualOrders
 from baselines.rules.reference import reference_team
 from baselines.tuned_rules import Tuner, tune_rule
@@ -26,7 +26,7 @@ from demand.summary import describe_demand
 from envs.cash.price_history import DemandFile
 from envs.problems import PROBLEMS
 from envs.supply_chain.metrics import tier_of_total
-from evaluation.comparison import Comparison, compare
+from evaluation.comparison import AGENT_NAME, Comparison, compare
 from evaluation.output import Results
 from evaluation.seeds import over_seeds
 from evaluation.table import show
@@ -174,6 +174,12 @@ def play_against_baselines(
         )
         baselines_made.setdefault("random", make_random(s.problem, seed, total))
         contenders |= {n: _with_other_tiers_of(agent, p, total) for n, p in baselines_made.items()}
+        kinds = {
+            **baseline_kinds(s.problem, run.parameters, total),
+            **dict.fromkeys(policies, AGENT),
+            "optimum": OPTIMUM,
+            "actual_orders": PAST_ORDERS,
+        }
         if past is not None:
             contenders["actual_orders"] = reference_team(store=ActualOrders(past))
         measure = find_reference(s.problem, run.parameters, total)
@@ -189,6 +195,7 @@ def play_against_baselines(
             deterministic=not stochastic,
             observe_step=s.observation.step,
             measure=total,
+            kinds=kinds,
         )
     if past is not None:
         told = (*comparison.notes, _past_orders_note(past, run.parameters))
@@ -270,7 +277,7 @@ def show_supply_chain(folder: Path) -> None:
     screen.print(episode_table(run.problem, run.parameters, agent, seed=1, observe_step=step))
     screen.print()
     comparison = compare_with_baselines(
-        run, {"checkpoint": agent}, tuner=TunedFile(folder / TUNED_FILE)
+        run, {AGENT_NAME: agent}, tuner=TunedFile(folder / TUNED_FILE)
     )
     show(comparison, screen)
     tiers = tiers_by_phase(folder)

@@ -17,8 +17,6 @@ from baselines.tuning import Tuned
 from common.console import PlainConsole, screen
 from common.errors import choose
 
-PREFIX, FREE = "tuned_", "_free"
-
 
 @dataclass(frozen=True)
 class TuningResult:
@@ -55,12 +53,12 @@ def select_rules(run: RunConfig, names: tuple[str, ...]) -> dict[str, TunedRule]
     known = baselines_of(run.settings.problem, run.parameters, run.measure)
     rules = {name: one for name, one in known.items() if isinstance(one, TunedRule)}
     groups = {
-        "all": [name for name in rules if not name.endswith(FREE)],
-        "free": [name for name in rules if name.endswith(FREE)],
+        "all": [name for name, one in rules.items() if not one.kind.any_quantity],
+        "free": [name for name, one in rules.items() if one.kind.any_quantity],
     }
     wanted: set[str] = set()
     for name in names:
-        full = name if name in groups or name.startswith(PREFIX) else PREFIX + name
+        full = name if name in {*rules, *groups} else f"tuned_{name}"
         wanted.update(groups.get(full) or [choose("baseline", full, [*rules, *groups])])
     return {name: one for name, one in rules.items() if name in wanted}
 

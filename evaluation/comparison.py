@@ -1,22 +1,22 @@
 """Policies compared on the same traces, against a reference that no policy passes."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policy import Policy
+from baselines.policy import RANDOM, RULE, Policy, PolicyKind
 from baselines.registry import make_random
 from baselines.rollout import Progress, rollout
 from baselines.solvers.reference import Reference
 from common.errors import FrozenModel, InputError
 from envs.batch import Trace
 from envs.problems import Problem
-from evaluation.savings import Savings, savings_of
+from evaluation.savings import Business, Savings, business_of, savings_of
 from evaluation.statistics import (
     Estimate,
     Estimator,
@@ -31,6 +31,9 @@ from evaluation.statistics import (
 Values = NDArray[np.float64]
 Totals = dict[str, Values]
 
+AGENT_NAME = "agent"
+"""What a single agent is called."""
+
 
 @dataclass(frozen=True)
 class PolicyResult:
@@ -38,6 +41,8 @@ class PolicyResult:
 
     Attributes
     ----------
+    kind : PolicyKind
+        What it is.
     estimate : Estimate
         Expected return of an episode, with control variates where there are any.
     plain : Estimate
@@ -61,6 +66,7 @@ class PolicyResult:
         Of every episode, shape (episodes,).
     """
 
+    kind: PolicyKind
     estimate: Estimate
     plain: Estimate
     std: float
@@ -75,6 +81,8 @@ class PolicyResult:
     def to_json(self) -> dict[str, Any]:
         """Return what `Comparison.to_json` says of a policy."""
         return {
+            "kind": self.kind.role,
+            "any_quantity": self.kind.any_quantity,
             "return_mean": self.estimate.mean,
             "return_se": self.estimate.se,
             "return_ci95": list(self.estimate.ci95),
@@ -110,7 +118,9 @@ class Comparison:
         The control variates that the means use; empty for plain means.
     notes : tuple of str
         What a reader of the intervals must know besides.
-    money : Money or None
+    business : Business or None
+        How large the business is, where returns are its costs.
+    savings : Savings or None
         What agents save against rules, where returns are money and demand is that of a file.
     """
 
@@ -122,7 +132,27 @@ class Comparison:
     policies: dict[str, PolicyResult]
     control_variates: tuple[str, ...]
     notes: tuple[str, ...] = ()
-    money: Savings | None = None
+    business: Business | None = None
+    savings: Savings | None = None
+
+    @cached_property
+    def agents(self) -> tuple[str, ...]:
+        """The names of the agents."""
+        return tuple(n for n, result in self.policies.items() if result.kind.role == "agent")
+
+    @cached_property
+    def rival(self) -> str | None:
+        """The rule that earns most, tuned or not, of those that order what is on offer."""
+        rules = [name for name, result in self.policies.items() if result.kind.is_rival]
+        return self._best(rules) if rules else None
+
+    @property
+    def first(self) -> str:
+        """The policy that others are set against: the agent, or else the best."""
+        return next(iter(self.agents), None) or self._best(self.policies)
+
+    def _best(self, names: Iterable[str]) -> str:
+        return max(names, key=lambda name: self.policies[name].estimate.mean)
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as strictly valid JSON values: no NaN, no infinity, but null."""
@@ -132,12 +162,13 @@ class Comparison:
             "episodes": self.episodes,
             "seed": self.seed,
             "measure": self.measure,
+            "rival": self.rival,
             "reference": reference
             and {"kind": reference.kind, "value": reference.value, "note": reference.note},
             "policies": {name: result.to_json() for name, result in self.policies.items()},
             "control_variates": list(self.control_variates),
             "notes": list(self.notes),
-            **({} if self.money is None else {"money": self.money.to_json()}),
+            **({} if self.savings is None else {"savings": self.savings.to_json()}),
         }
         return {name: _finite(value) for name, value in values.items()}
 
@@ -153,6 +184,7 @@ def compare(
     deterministic: bool = True,
     observe_step: bool = False,
     measure: str = "return",
+    kinds: Mapping[str, PolicyKind] | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Play every policy on the same traces of the stream ``"evaluation"``.
@@ -172,6 +204,8 @@ def compare(
     measure : str
         Which total of an episode is its return: ``"return"``, or that of another tier of the
         supply chain, ``"warehouse_return"``, ``"supplier_return"`` or ``"system_return"``.
+    kinds : mapping, optional
+        What the policies are, by name; rules where it is not said.
     progress : callable, optional
         Called with the share that is done.
 
@@ -185,6 +219,7 @@ def compare(
     trace = problem.traces(parameters, "evaluation", seed, episodes)
     contenders = dict(policies)
     contenders.setdefault("random", make_random(problem.name, seed, measure))
+    known = dict.fromkeys(contenders, RULE) | {"random": RANDOM, **(kinds or {})}
     totals: dict[str, Totals] = {}
     for name, policy in contenders.items():
         totals[name] = rollout(
@@ -198,14 +233,22 @@ def compare(
         )
     target = reference(trace) if callable(reference) else reference
     estimator, variates, notes = _estimator(problem, parameters, trace)
-    told = (n for n in policies if n.startswith("tuned_") or n.endswith("_free"))
-    notes += tuple(f"{name}: {policies[name]!r}" for name in told)
-    results = _results({n: _with_return(t, measure) for n, t in totals.items()}, target, estimator)
-    money = savings_of(parameters, results, estimator) if measure == "return" else None
-    if money is not None:
-        notes = (*map(money.told, money.rivals), *notes)
+    tuned = (n for n in policies if known[n].role == "tuned_rule" or known[n].any_quantity)
+    notes += tuple(f"{name}: {policies[name]!r}" for name in tuned)
+    by_measure = {n: _with_return(t, measure) for n, t in totals.items()}
+    results = _results(by_measure, known, target, estimator)
+    own = measure == "return"
     return Comparison(
-        problem.name, episodes, seed, measure, target, results, variates, notes, money
+        problem.name,
+        episodes,
+        seed,
+        measure,
+        target,
+        results,
+        variates,
+        notes,
+        business_of(parameters) if own else None,
+        savings_of(parameters, results, estimator) if own else None,
     )
 
 
@@ -256,7 +299,10 @@ def _history_estimator(
 
 
 def _results(
-    totals: Mapping[str, Totals], reference: Reference | None, estimator: Estimator
+    totals: Mapping[str, Totals],
+    kinds: Mapping[str, PolicyKind],
+    reference: Reference | None,
+    estimator: Estimator,
 ) -> dict[str, PolicyResult]:
     returns = {name: values["return"] for name, values in totals.items()}
     estimates = {name: estimator(values) for name, values in returns.items()}
@@ -267,6 +313,7 @@ def _results(
     }
     return {
         name: PolicyResult(
+            kind=kinds[name],
             estimate=estimates[name],
             plain=plain_mean(values),
             std=float(values.std(ddof=1)),

@@ -11,13 +11,15 @@ from rich.console import Console
 
 from common.console import PlainConsole
 from evaluation.comparison import Comparison, PolicyResult
+from evaluation.headline import headline
 from evaluation.seeds import SeedStatistics
-from evaluation.table import CHECKPOINT, REFERENCE_NAMES, show
+from evaluation.table import REFERENCE_NAMES, show
 from evaluation.tiers import TierResults, tier_table
 
 COLUMNS = (
     "policy",
     "kind",
+    "any_quantity",
     "run",
     "seed",
     "failed",
@@ -59,16 +61,12 @@ class Results:
 
     @property
     def first(self) -> str:
-        """The policy that others are set against: the checkpoint, the seeds, or else the best."""
-        if self.seeds is not None:
-            return "interquartile_mean"
-        policies = self.comparison.policies
-        best = max(policies, key=lambda name: policies[name].estimate.mean)
-        return CHECKPOINT if CHECKPOINT in policies else best
+        """The policy that others are set against: the seeds together, the agent, or the best."""
+        return "interquartile_mean" if self.seeds else self.comparison.first
 
     def to_json(self) -> dict[str, Any]:
         """Return all numbers as JSON values."""
-        values = self.comparison.to_json()
+        values = {"headline": headline(self.comparison, self.seeds)} | self.comparison.to_json()
         for name in ("seeds", "tiers"):
             part: SeedStatistics | TierResults | None = getattr(self, name)
             if part is not None:
@@ -125,10 +123,8 @@ class Results:
         names = {seed.name for seed in seeds}
         for name, result in self.comparison.policies.items():
             if name not in names:
-                kind = "agent" if name == CHECKPOINT else "baseline"
-                rows.append(
-                    {"policy": name, "kind": kind, **_numbers(result), **self._against(name)}
-                )
+                about = {"kind": result.kind.role, "any_quantity": result.kind.any_quantity}
+                rows.append({"policy": name, **about, **_numbers(result), **self._against(name)})
         reference = self.comparison.reference
         if reference is not None:
             told = self.comparison.to_json()["reference"]["value"]

@@ -1,4 +1,4 @@
-"""What agents cost a day beside rules, where returns are money and demand is that of a file."""
+"""What agents cost beside rules, where returns are money and demand is that of a file."""
 
 import math
 from collections.abc import Mapping
@@ -8,11 +8,33 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from evaluation.statistics import Estimator
+from evaluation.statistics import Estimator, verdict
 
-CHECKPOINT, OWN = "checkpoint", "actual_orders"
-OUT_OF_RANK = (OWN, "random")
-"""What is no rule that could have been chosen."""
+DAYS_A_YEAR = 365
+
+
+@dataclass(frozen=True)
+class Business:
+    """How many stores and SKUs there are: an episode is about one SKU, its return a store's mean.
+
+    Attributes
+    ----------
+    stores, skus : int
+        Their numbers.
+    """
+
+    stores: int
+    skus: int
+
+    def costs(self, cost: float) -> dict[str, float]:
+        """Return a cost per store, SKU and day [money] as that of others, by name."""
+        a_day = cost * self.stores * self.skus
+        return {
+            "business_per_day": a_day,
+            "business_per_year": DAYS_A_YEAR * a_day,
+            "store_per_day": cost * self.skus,
+            "sku_per_day": cost * self.stores,
+        }
 
 
 @dataclass(frozen=True)
@@ -22,7 +44,7 @@ class Saving:
     Attributes
     ----------
     cost : float
-        Of the rule, per store and day [money].
+        Of the rule, per store, SKU and day [money].
     saved : float
         Share of it by which the agents cost less, negative where they cost more.
     ci95 : tuple of float
@@ -47,45 +69,41 @@ class Savings:
     agents : tuple of str
         Their names.
     cost, fill_rate : float
-        Means over them; the cost is per store and day [money].
+        Means over them; the cost is per store, SKU and day [money].
     savings : dict
         By rule.
+    past_orders : str or None
+        The name of the orders that were really placed, where they were played.
+    business : Business
+        How large it is.
     """
 
     agents: tuple[str, ...]
     cost: float
     fill_rate: float
     savings: dict[str, Saving]
+    past_orders: str | None
+    business: Business
 
-    @property
-    def rivals(self) -> dict[str, str]:
-        """What to call the rules worth naming: best tuned, cheapest, the stores' own orders."""
-        rules = [n for n in self.savings if n not in OUT_OF_RANK and not n.endswith("_free")]
-        tuned = [name for name in rules if name.startswith("tuned_")]
-        named = {OWN: "the stores' own past orders"} if OWN in self.savings else {}
-        if rules:
-            named = {self._cheapest(rules): "the cheapest rule", **named}
-        if tuned:
-            named = {self._cheapest(tuned): "the best tuned rule", **named}
-            named[self._cheapest(tuned)] = "the best tuned rule"
-        return named
-
-    def _cheapest(self, rules: list[str]) -> str:
-        return min(rules, key=lambda name: self.savings[name].cost)
-
-    def told(self, rival: str, who: str | None = None) -> str:
+    def sentence(self, rule: str, who: str) -> str:
         """Return a sentence on the agents, called `who`, beside a rule."""
-        if who is None:
-            who = self.agents[0] if len(self.agents) == 1 else f"A mean of {len(self.agents)} seeds"
-        one = self.savings[rival]
+        one = self.savings[rule]
         low, high = (100 * bound for bound in one.ci95)
-        chance = "" if low > 0 or high < 0 else ", so it may be chance"
-        much = f"{100 * abs(one.saved):.1f}% {'cheaper' if one.saved >= 0 else 'dearer'}"
+        what = "the stores' own past orders" if rule == self.past_orders else "the best rule"
+        much = f"{100 * abs(one.saved):.1f}% {'less' if one.saved >= 0 else 'more'}"
+        own, theirs = self.business.costs(self.cost), self.business.costs(one.cost)
+        day, year = (
+            f"{own[name]:,.{digits}f} against {theirs[name]:,.{digits}f} a {span}"
+            for name, span, digits in (
+                ("business_per_day", "day", 2),
+                ("business_per_year", "year", 0),
+            )
+        )
         fill = f"{100 * self.fill_rate:.1f}% against {100 * one.fill_rate:.1f}%"
         return (
-            f"{who} is {much} than {rival}, {self.rivals.get(rival, 'a rule')} (95% interval of "
-            f"the saving {low:+.1f}% to {high:+.1f}%{chance}): {self.cost:,.2f} per store and day "
-            f"against {one.cost:,.2f}, at a fill rate of {fill}."
+            f"{who} {verdict(*one.ci95)} {rule}, {what}: it costs {much} (95% interval of the "
+            f"saving {low:+.1f}% to {high:+.1f}%). The whole business costs {day}, {year}, at a "
+            f"fill rate of {fill}."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -93,14 +111,23 @@ class Savings:
         savings = {
             name: {
                 "cost_per_day": one.cost,
+                **self.business.costs(one.cost),
                 "saved": one.saved,
                 "saved_ci95": list(one.ci95),
                 "fill_rate": one.fill_rate,
             }
             for name, one in self.savings.items()
         }
-        about = {"cost_per_day": self.cost, "fill_rate": self.fill_rate}
+        about = {"cost_per_day": self.cost, **self.business.costs(self.cost)}
+        about["fill_rate"] = self.fill_rate
         return {"agents": list(self.agents), **about, "rivals": savings}
+
+
+def business_of(parameters: Any) -> Business | None:
+    """Return how large a business is, None where returns are not its costs."""
+    if getattr(parameters, "objective", "") != "cost":
+        return None
+    return Business(parameters.num_stores, len(parameters.sku))
 
 
 def savings_of(parameters: Any, results: Mapping[str, Any], estimator: Estimator) -> Savings | None:
@@ -111,14 +138,13 @@ def savings_of(parameters: Any, results: Mapping[str, Any], estimator: Estimator
     parameters : FrozenModel
         Of the episodes.
     results : mapping
-        Results by policy, as in `evaluation.comparison.Comparison`; agents are ``checkpoint`` and
-        ``seed_0``, ``seed_1`` ...
+        Results by policy, as in `evaluation.comparison.Comparison`.
     estimator : callable
         From one value per episode to its mean.
     """
-    agents = tuple(name for name in results if name == CHECKPOINT or name.startswith("seed_"))
-    paid = getattr(parameters, "objective", "") == "cost" and parameters.demand_data is not None
-    if not agents or not paid:
+    business, roles = business_of(parameters), {n: r.kind.role for n, r in results.items()}
+    agents = tuple(name for name, role in roles.items() if role == "agent")
+    if not agents or business is None or parameters.demand_data is None:
         return None
     days = parameters.horizon - parameters.warmup_days
     own = np.stack([results[name].returns for name in agents])
@@ -138,4 +164,5 @@ def savings_of(parameters: Any, results: Mapping[str, Any], estimator: Estimator
         fill_rate = result.metrics["fill_rate"]
         savings[name] = Saving(cost / days, less.mean / cost, bounds, fill_rate)
     fill_rate = float(np.mean([results[name].metrics["fill_rate"] for name in agents]))
-    return Savings(agents, float(-seeds.mean()) / days, fill_rate, savings)
+    past = next((name for name in savings if roles[name] == "past_orders"), None)
+    return Savings(agents, float(-seeds.mean()) / days, fill_rate, savings, past, business)

@@ -8,7 +8,7 @@ Carlo Theory, Methods and Examples, chapter 8; Law (2015), Simulation Modeling a
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -184,3 +184,28 @@ def _variance_within(values: Values, start: NDArray[np.intp]) -> float:
         return 0.0
     centre = np.bincount(start, values) / np.maximum(counts, 1)
     return float(np.square(values - centre[start]).sum()) / repeats
+
+
+def verdict(low: float, high: float) -> str:
+    """Return what an interval of a difference says of the first beside the second.
+
+    Examples
+    --------
+    >>> verdict(0.1, 0.3), verdict(-0.1, 0.3)
+    ('beats', 'cannot be told from')
+    """
+    if low <= 0 <= high:
+        return "cannot be told from"
+    return "beats" if low > 0 else "loses to"
+
+
+def decimals(estimates: Iterable[Estimate]) -> int:
+    """Return the decimals that the narrowest interval deserves, 0 to 3."""
+    widths = [e.half_width for e in estimates if e.half_width > 0]
+    narrowest = min(widths, default=1.0)
+    return next((d for d in range(3) if narrowest * 10**d >= 10), 3)
+
+
+def number(value: float, digits: int) -> str:
+    """Return a number as tables show it; from 10,000 on without decimals."""
+    return f"{value:,.{0 if abs(value) >= 10_000 else digits}f}"

@@ -1,7 +1,5 @@
 """A comparison as a table for people."""
 
-from collections.abc import Iterable
-
 from rich import box
 from rich.console import Console, Group
 from rich.table import Table
@@ -10,8 +8,9 @@ from rich.text import Text
 from baselines.solvers.reference import NAMES
 from common.console import PlainConsole
 from evaluation.comparison import Comparison, PolicyResult
+from evaluation.headline import headline
 from evaluation.seeds import Interval, SeedStatistics
-from evaluation.statistics import Estimate
+from evaluation.statistics import decimals, number
 
 ROOMY = 100
 """From this many columns of the terminal on, the table's columns stand further apart."""
@@ -53,8 +52,8 @@ DISPENSABLE = {
 }
 """Metrics left out, in this order, while a problem's table is wider than the terminal."""
 
-MONEY = ("cost_per_day", "holding_cost_per_day", "stockout_cost_per_day", "ordering_cost_per_day")
-"""What is spent per store and day, and its parts."""
+COSTS = ("cost_per_day", "holding_cost_per_day", "stockout_cost_per_day", "ordering_cost_per_day")
+"""What is spent per store, SKU and day, and its parts."""
 
 SAID_PER_DAY = ("holding_cost", "ordering_cost")
 """Metrics of the whole episode that are left out where those are shown."""
@@ -67,8 +66,6 @@ MEANINGS = {
 }
 """What the return of an episode of the supply chain is, by the total that it stands for."""
 
-CHECKPOINT = "checkpoint"
-
 REFERENCE_NAMES = {**NAMES, "optimum": "optimum (solved)"}
 """What the last row is called, by the kind of the reference."""
 
@@ -76,7 +73,7 @@ REFERENCE_NAMES = {**NAMES, "optimum": "optimum (solved)"}
 def comparison_table(
     comparison: Comparison, width: int = 80, seeds: SeedStatistics | None = None
 ) -> Group:
-    """Return the table, the paired differences and the captions for a terminal of `width`.
+    """Return headline, table, paired differences and captions for a terminal of `width`.
 
     With `seeds` the differences are those of the recipe over its seeds.
     """
@@ -90,9 +87,12 @@ def comparison_table(
             break
         metrics = [m for m in metrics if m != name]
         table = _table(comparison, width, metrics, seeds)
-    told = _over_seeds(seeds, comparison) if seeds else _differences(comparison)
+    verdict = headline(comparison, seeds)
+    first = [] if verdict is None else [Text(verdict, style="bold"), Text()]
+    rest = _over_seeds(seeds, comparison) if seeds else _differences(comparison)
+    rest += _business(comparison)
     notes = [*(seed_captions(seeds) if seeds else []), *captions(comparison)]
-    return Group(table, *told, Text(), *(Text(note, style="dim") for note in notes))
+    return Group(*first, table, *rest, Text(), *(Text(note, style="dim") for note in notes))
 
 
 def show(
@@ -119,7 +119,7 @@ def _table(
     gap = () if comparison.reference is None else ("gap %",)
     for heading in ("mean return", "95% CI", "worst 5%", *(HEADINGS[m] for m in metrics), *gap):
         table.add_column(heading.replace(" ", "\n", 1), justify="right", no_wrap=True)
-    own = [seed.name for seed in seeds.seeds] if seeds else [CHECKPOINT]
+    own = _own(comparison, seeds)
     for name in _order(comparison, seeds):
         style = "bold cyan" if name in own else ""
         if name not in comparison.policies:
@@ -137,12 +137,15 @@ def _table(
     return table
 
 
+def _own(comparison: Comparison, seeds: SeedStatistics | None) -> list[str]:
+    """Return the agents' names, failed seeds among them."""
+    return [seed.name for seed in seeds.seeds] if seeds else list(comparison.agents)
+
+
 def _order(comparison: Comparison, seeds: SeedStatistics | None = None) -> list[str]:
-    """Return the rows' names, the checkpoint or all its seeds first, failed ones too."""
-    own = [seed.name for seed in seeds.seeds] if seeds else [CHECKPOINT]
-    return [*(n for n in own if seeds or n in comparison.policies)] + [
-        name for name in comparison.policies if name not in own
-    ]
+    """Return the rows' names, the agents first."""
+    own = _own(comparison, seeds)
+    return [*own, *(name for name in comparison.policies if name not in own)]
 
 
 def _cells(result: PolicyResult, digits: int, metrics: list[str]) -> list[str]:
@@ -151,28 +154,14 @@ def _cells(result: PolicyResult, digits: int, metrics: list[str]) -> list[str]:
     shown.append(number(result.worst, min(digits, 1)))
     for name in metrics:
         value = result.metrics[name]
-        digits = 2 if name in MONEY and abs(value) < 10 else 1
+        digits = 2 if name in COSTS and abs(value) < 10 else 1
         shown.append(f"{100 * value:.1f}" if name in SHARES else number(value, digits))
     return [*shown, "" if result.gap is None else f"{100 * result.gap:.2f}"]
 
 
-def decimals(estimates: Iterable[Estimate]) -> int:
-    """Return the decimals that the narrowest interval deserves, 0 to 3."""
-    widths = [e.half_width for e in estimates if e.half_width > 0]
-    narrowest = min(widths, default=1.0)
-    return next((d for d in range(3) if narrowest * 10**d >= 10), 3)
-
-
-def number(value: float, digits: int) -> str:
-    """Return a number as tables show it; from 10,000 on without decimals."""
-    return f"{value:,.{0 if abs(value) >= 10_000 else digits}f}"
-
-
 def _differences(comparison: Comparison) -> list[Text]:
-    """Return one line for the checkpoint, or else the best policy, against each other one."""
-    policies = comparison.policies
-    best = max(policies, key=lambda name: policies[name].estimate.mean)
-    first = CHECKPOINT if CHECKPOINT in policies else best
+    """Return one line for the agent, or else the best policy, against each other one."""
+    policies, first = comparison.policies, comparison.first
     paired = policies[first].paired
     others = [name for name in _order(comparison) if name != first]
     if not others:
@@ -205,6 +194,26 @@ def _over_seeds(seeds: SeedStatistics, comparison: Comparison) -> list[Text]:
         better = f"{100 * rival.better_episodes.value:.1f}% [{100 * low:.1f}, {100 * high:.1f}]"
         told = f"{_interval(rival.difference, digits):<32}"
         lines.append(Text(f"  {name:<{width}} {told} {better}, {100 * rival.better_seeds:.0f}%"))
+    return lines
+
+
+def _business(comparison: Comparison) -> list[Text]:
+    """Return what every policy costs the whole business, a store and a SKU."""
+    if comparison.business is None:
+        return []
+    costs = {
+        name: comparison.business.costs(result.metrics["cost_per_day"])
+        for name, result in comparison.policies.items()
+    }
+    width = max(map(len, costs))
+    names = (f"{heading:>14}" for heading in next(iter(costs.values())))
+    heading = " ".join(name.replace("_per_", "/") for name in names)
+    size = f"{comparison.business.stores:,} stores, {comparison.business.skus:,} SKUs"
+    lines = [Text(f"\ncost of the whole business ({size}), of a store, of a SKU", style="bold")]
+    lines.append(Text(f"  {'':<{width}} {heading}"))
+    for name in _order(comparison):
+        cells = " ".join(f"{number(value, 2):>14}" for value in costs[name].values())
+        lines.append(Text(f"  {name:<{width}} {cells}"))
     return lines
 
 
@@ -249,6 +258,6 @@ def captions(comparison: Comparison) -> list[str]:
         told[-1] = f"{told[-1]} An episode is a world: what its stores share is in the CI."
         told.insert(0, f"Return: {MEANINGS[comparison.measure]}.")
         if any("cost_per_day" in result.metrics for result in comparison.policies.values()):
-            told.insert(1, "Costs /day: money per store and day, all of it and its parts.")
+            told.insert(1, "Costs /day: money per store, SKU and day, all of it and its parts.")
     told += comparison.notes
     return [caption for caption in told if caption]

@@ -18,11 +18,12 @@ from training.learners import load_agent
 from agents.config import resolve
 from agents.run_folder import BEST
 from training.trainer import train
-from baselines.policy import Policy
-from baselines.registry import make_baselines
+from baselines.policy import AGENT, Policy
+from baselines.registry import baseline_kinds, make_baselines
 from baselines.references import find_reference
 from evaluation.comparison import Comparison
 from evaluation.comparison import compare
+from evaluation.headline import headline
 from evaluation.savings import Savings
 from studies.experiment import EVALUATION_SEED
 
@@ -80,13 +81,17 @@ def _compared(
         episodes=EPISODES,
         seed=EVALUATION_SEED,
         observe_step=run.settings.observation.step,
+        kinds={
+            **baseline_kinds("stores", run.parameters),
+            **dict.fromkeys(policies, AGENT),
+        },
     )
 
 
 def _money(comparison: Comparison) -> Savings:
-    if comparison.money is None:
+    if comparison.savings is None:
         raise click.UsageError("returns must be money: objective=cost")
-    return comparison.money
+    return comparison.savings
 
 
 def table(comparison: Comparison) -> list[str]:
@@ -107,7 +112,7 @@ def table(comparison: Comparison) -> list[str]:
         lines.append(f"| {name} | {cost:.2f} | {fill:.1%} | {told} |")
         if name == money.agents[-1] and len(money.agents) > 1:
             lines.append(mean)
-    return [*lines, "", *comparison.notes]
+    return [*lines, "", headline(comparison) or "", *comparison.notes]
 
 
 def over_periods(moneys: dict[str, Savings]) -> list[str]:

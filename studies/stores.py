@@ -15,8 +15,8 @@ from training.learners import load_agent
 from agents.config import resolve
 from agents.run_folder import BEST
 from training.trainer import train
-from baselines.policy import Policy
-from baselines.registry import make_baselines
+from baselines.policy import AGENT, Policy
+from baselines.registry import baseline_kinds, make_baselines
 from baselines.references import find_reference
 from evaluation.comparison import Comparison
 from evaluation.comparison import compare
@@ -72,10 +72,12 @@ def main(
         episodes=EPISODES,
         seed=EVALUATION_SEED,
         observe_step=run.settings.observation.step,
+        kinds={
+            **baseline_kinds("stores", run.parameters),
+            **dict.fromkeys(policies, AGENT),
+        },
     )
-    results = comparison.policies
-    tuned = [name for name in results if name.startswith("tuned")]
-    rival = max(tuned, key=lambda name: results[name].estimate.mean) if tuned else RULES
+    results, rival = comparison.policies, comparison.rival or RULES
     days = run.parameters.horizon
     print(
         f"| policy | return in {days} days | minus {RULES} | minus {rival} | fill rate | seconds |"
@@ -96,11 +98,11 @@ def main(
 
 def draw(comparison: Comparison, days: int, name: str) -> None:
     """Draw every policy's mean return with its interval, and the upper bound."""
-    shown = {k: r for k, r in comparison.policies.items() if k != "random"}
+    shown = {k: r for k, r in comparison.policies.items() if r.kind.role != "random"}
     ranked = sorted(shown, key=lambda policy: shown[policy].estimate.mean)
     figure, axes = plt.subplots(figsize=(7, 0.9 + 0.28 * len(ranked)), layout="constrained")
     for at, policy in enumerate(ranked):
-        estimate, agent = shown[policy].estimate, "seed" in policy
+        estimate, agent = shown[policy].estimate, shown[policy].kind.role == "agent"
         axes.errorbar(
             estimate.mean,
             at,

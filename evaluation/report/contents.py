@@ -104,7 +104,7 @@ class ReportContents:
         """The names of the agents that have a policy."""
         seeds = self.results.seeds
         if seeds is None:
-            return [self.results.first]
+            return list(self.comparison.agents)
         return [seed.name for seed in seeds.seeds if seed.failed is None]
 
     @property
@@ -115,11 +115,8 @@ class ReportContents:
 
     @property
     def rival(self) -> str | None:
-        """The best tuned rule, or the best rule where none was tuned."""
-        left = [n for n in self.policies if n not in (*self.agents, "random", "optimum")]
-        tuned = [name for name in left if name.startswith("tuned_")]
-        means = {name: self.comparison.policies[name].estimate.mean for name in tuned or left}
-        return max(means, key=means.__getitem__) if means else None
+        """The best rule."""
+        return self.comparison.rival
 
     @property
     def shown(self) -> list[str]:

@@ -3,17 +3,16 @@
 from typing import Any
 
 from evaluation.comparison import PolicyResult
+from evaluation.headline import difference, headline, subject
 from evaluation.report.contents import ReportContents
 from evaluation.report.episodes import WATCHED
-from evaluation.statistics import Estimate
+from evaluation.statistics import decimals, number
 from evaluation.table import (
     HEADINGS,
     NOT_SHOWN,
     REFERENCE_NAMES,
     SHARES,
     captions,
-    decimals,
-    number,
     seed_captions,
 )
 
@@ -36,33 +35,13 @@ class ReportText:
     @property
     def headline(self) -> str:
         """The result in a sentence or two."""
-        money = self._c.money
-        if money is not None and money.rivals:
-            who = self._who(len(money.agents))
-            first, *others = money.rivals
-            return " ".join([money.told(first, who), *(money.told(o, "It") for o in others)])
+        verdict = headline(self._c, self._m.results.seeds)
+        if self._c.savings is not None and verdict is not None:
+            return verdict
         value, (low, high) = self._earned()
-        seeds = self._m.results.seeds
-        who = self._who(len(seeds.seeds) if seeds else 1)
         bounds = f"95% interval {self._n(low)} to {self._n(high)}"
-        told = f"{who} earns {self._n(value)} per episode ({bounds})."
-        rival = self._m.rival
-        if rival is None:
-            return told
-        mean, low, high, digits = self._difference(rival)
-        word = "more" if mean > 0 else "less"
-        tuned = "best tuned rule" if rival.startswith("tuned_") else "best rule (none was tuned)"
-        bounds = f"95% interval {number(low, digits)} to {number(high, digits)}"
-        clear = "" if low > 0 or high < 0 else ", so it may be chance"
-        amount = number(abs(mean), digits)
-        return f"{told} That is {amount} {word} than {rival}, the {tuned} ({bounds}{clear})."
-
-    def _who(self, number_of_seeds: int) -> str:
-        seeds = self._m.results.seeds
-        if seeds is None:
-            return "The agent"
-        failed = f" ({len(seeds.failed)} failed)" if seeds.failed else ""
-        return f"The recipe, over {number_of_seeds} seeds{failed},"
+        earned = f"{subject(self._m.results.seeds)} earns {self._n(value)} per episode ({bounds})."
+        return earned if verdict is None else f"{verdict} {earned}"
 
     def _earned(self) -> tuple[float, tuple[float, float]]:
         seeds = self._m.results.seeds
@@ -72,14 +51,7 @@ class ReportText:
         return own.mean, own.ci95
 
     def _difference(self, rival: str) -> tuple[float, float, float, int]:
-        """Return the agent less a rival: mean, interval, and decimals worth showing."""
-        seeds = self._m.results.seeds
-        if seeds is not None:
-            told = seeds.rivals[rival].difference
-            low, high = told.ci95 or (told.value, told.value)
-            return told.value, low, high, self._digits
-        paired: Estimate = self._c.policies[self._m.agent].paired[rival]
-        return paired.mean, *paired.ci95, decimals([paired])
+        return difference(self._c, self._m.results.seeds, self._m.agent, rival)
 
     def _better(self, rival: str) -> float:
         seeds = self._m.results.seeds
@@ -97,9 +69,13 @@ class ReportText:
         rival, seeds, policies = self._m.rival, self._m.results.seeds, self._c.policies
         name = "interquartile mean" if seeds else "mean return"
         tiles = [(name, self._n(value), f"95% CI {self._n(low)} to {self._n(high)}")]
-        if self._c.money is not None:
-            remark = f"fill rate {100 * self._c.money.fill_rate:.1f}%"
-            tiles.insert(0, ("cost per store and day", f"{self._c.money.cost:,.2f}", remark))
+        if self._c.savings is not None:
+            costs = self._c.savings.business.costs(self._c.savings.cost)
+            remark = f"{costs['business_per_year']:,.0f} a year; {costs['store_per_day']:,.2f} per "
+            remark += f"store and day, {costs['sku_per_day']:,.2f} per SKU and day"
+            tiles.insert(
+                0, ("cost of the business a day", f"{costs['business_per_day']:,.2f}", remark)
+            )
         if rival is not None:
             mean, low, high, digits = self._difference(rival)
             how = "over seeds" if seeds else "paired"

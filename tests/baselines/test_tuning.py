@@ -95,15 +95,14 @@ def test_the_tuned_rules_of_a_real_shop_are_ready_in_seconds(demand_file):
 
 def test_groups_of_baselines():
     parameters = CashParameters()
-    assert list(make_baselines("cash", parameters, ["default"])) == ["random", "buy_buy_convert"]
     assert make_baselines("cash", parameters, ["none"]) == {}
     assert make_baselines("cash", parameters, []) == {}
     both = make_baselines("cash", parameters, ["buy_buy_convert", "random", "random"])
     assert list(both) == ["random", "buy_buy_convert"]
 
 
-def test_several_lots_bring_the_tuned_rules():
-    parameters = CashParameters(max_steps=3, convert_lots=(1, 2))
+def test_tuned_rules_take_part_by_default():
+    parameters = CashParameters(max_steps=3)
     names = ["random", "buy_buy_convert", "tuned_cycle", "tuned_base_stock"]
     assert list(make_baselines("cash", parameters, ["default"])) == names
     assert list(make_baselines("cash", CashParameters(max_steps=1), ["all"])) == names

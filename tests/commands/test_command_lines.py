@@ -60,7 +60,7 @@ def test_the_newest_run_is_evaluated_and_prints_one_json_object(trained):
     assert result["reference"]["kind"] == "optimum"
     assert result["reference"]["value"] == pytest.approx(-1944.9, abs=0.1)
     policies = result["policies"]
-    assert {"checkpoint", "random", "buy_buy_convert", "optimum"} <= set(policies)
+    assert {"agent", "random", "buy_buy_convert", "optimum"} <= set(policies)
     random = policies["random"]["return_mean"]
     for policy in policies.values():
         span = result["reference"]["value"] - random
@@ -68,7 +68,7 @@ def test_the_newest_run_is_evaluated_and_prints_one_json_object(trained):
         assert policy["gap"] == pytest.approx(gap, abs=1e-9)
         low, high = policy["return_ci95"]
         assert low < policy["return_mean"] < high
-    assert set(policies["checkpoint"]["paired"]) == set(policies) - {"checkpoint"}
+    assert set(policies["agent"]["paired"]) == set(policies) - {"agent"}
     assert json.loads((run / "evaluation.json").read_text()) == result
 
 
@@ -76,7 +76,7 @@ def test_the_table_names_every_policy(trained, run_command):
     _, run = trained
     done = run_command(evaluate.main, "--checkpoint", run, "--episodes", 100)
     assert done.status == 0
-    for name in ("checkpoint", "random", "buy_buy_convert", "optimum"):
+    for name in ("agent", "random", "buy_buy_convert", "optimum"):
         assert name in done.stdout
 
 
@@ -86,7 +86,7 @@ def test_the_file_of_a_model_is_a_checkpoint_too(trained, run_command):
         evaluate.main, "--checkpoint", run / "model.zip", "--episodes", 50, "--json", "--stochastic"
     )
     assert done.status == 0
-    assert "checkpoint" in json.loads(done.stdout)["policies"]
+    assert "agent" in json.loads(done.stdout)["policies"]
 
 
 def test_baselines_alone(run_command):
@@ -166,7 +166,7 @@ def test_training_on_real_demand(run_command, tmp_path):
         "none",
     )
     assert done.status == 0, done.stderr
-    assert "checkpoint" in json.loads(done.stdout)["policies"]
+    assert "agent" in json.loads(done.stdout)["policies"]
 
 
 def test_rules_alone_on_a_file_of_ones_own(run_command):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from baselines.policy import RandomPolicy
+from baselines.policy import AGENT, PolicyKind, RandomPolicy
 from baselines.rollout import rollout
 from baselines.rules.cash import BaseStock, BuyBuyConvert
 from baselines.solvers.reference import Reference
@@ -24,8 +24,15 @@ OPTIMUM = Reference("optimum", -1944.9, "Exact.")
 
 @pytest.fixture(scope="module")
 def comparison() -> Comparison:
-    policies = {"buy_buy_convert": BuyBuyConvert(), "checkpoint": BuyBuyConvert(stop_before_end=2)}
-    return compare(CASH, CashParameters(), policies, OPTIMUM, episodes=2000, seed=1)
+    return compared_with("buy_buy_convert", BuyBuyConvert())
+
+
+def compared_with(rule: str, policy, agent=None, episodes=2000, **kinds) -> Comparison:
+    policies = {rule: policy, "agent": agent or BuyBuyConvert(stop_before_end=2)}
+    kinds = {"agent": AGENT, **kinds}
+    return compare(
+        CASH, CashParameters(), policies, OPTIMUM, episodes=episodes, seed=1, kinds=kinds
+    )
 
 
 def real(demand_file, **changes) -> CashParameters:
@@ -42,18 +49,27 @@ def real(demand_file, **changes) -> CashParameters:
 
 def test_json_has_the_agreed_keys(comparison):
     told = comparison.to_json()
-    keys = ["problem", "episodes", "seed", "measure", "reference", "policies"]
+    keys = ["problem", "episodes", "seed", "measure", "rival", "reference", "policies"]
     keys += ["control_variates", "notes"]
     assert list(told) == keys
     assert told["reference"] == {"kind": "optimum", "value": -1944.9, "note": "Exact."}
-    assert list(told["policies"]) == ["buy_buy_convert", "checkpoint", "random"]
-    assert set(told["policies"]["checkpoint"]) == {
-        *("return_mean", "return_se", "return_ci95", "gap", "gap_ci95", "return_mean_plain"),
+    assert list(told["policies"]) == ["buy_buy_convert", "agent", "random"]
+    assert set(told["policies"]["agent"]) == {
+        *(
+            "kind",
+            "any_quantity",
+            "return_mean",
+            "return_se",
+            "return_ci95",
+            "gap",
+            "gap_ci95",
+            "return_mean_plain",
+        ),
         *("return_se_plain", "return_std", "return_worst_5_percent", "paired", "length"),
         *("final_cash", "units_sold"),
         *("unmet_demand", "fill_rate", "invalid_actions"),
     }
-    paired = told["policies"]["checkpoint"]["paired"]
+    paired = told["policies"]["agent"]["paired"]
     assert set(paired) == {"buy_buy_convert", "random"}
     assert set(paired["random"]) == {"difference", "ci95", "better"}
     assert "total demand" in told["control_variates"]
@@ -68,7 +84,7 @@ def test_the_gap_follows_from_the_printed_numbers(comparison):
         assert low < policy["return_mean"] < high
         assert policy["gap"] == (-1944.9 - policy["return_mean"]) / (-1944.9 - random)
     assert told["random"]["gap"] == 1
-    assert abs(told["checkpoint"]["gap"]) < 0.005
+    assert abs(told["agent"]["gap"]) < 0.005
 
 
 @pytest.mark.parametrize("in_hindsight", [False, True])
@@ -90,8 +106,8 @@ def test_the_interval_of_a_gap_covers_it(in_hindsight):
 
 def test_random_play_has_all_of_the_gap_for_certain(comparison):
     assert comparison.policies["random"].gap_ci95 == (1.0, 1.0)
-    low, high = comparison.policies["checkpoint"].gap_ci95
-    assert low < comparison.policies["checkpoint"].gap < high < 0.01
+    low, high = comparison.policies["agent"].gap_ci95
+    assert low < comparison.policies["agent"].gap < high < 0.01
 
 
 def test_differences_are_paired_and_agree_with_the_means(comparison):
@@ -103,7 +119,7 @@ def test_differences_are_paired_and_agree_with_the_means(comparison):
             assert paired["difference"] == pytest.approx(
                 -policies[other]["paired"][name]["difference"]
             )
-    low, high = policies["checkpoint"]["paired"]["buy_buy_convert"]["ci95"]
+    low, high = policies["agent"]["paired"]["buy_buy_convert"]["ci95"]
     assert low == pytest.approx(0.3)  # the same 0.3 on every trace
     assert high == pytest.approx(0.3)
 
@@ -208,14 +224,14 @@ def test_the_table_fits_and_shows_every_number_whole(comparison, demand_file, wi
         assert all(any(line.startswith(name) for line in lines) for name in compared.policies)
 
 
-def test_the_checkpoint_comes_first_in_the_table(comparison):
+def test_the_agent_comes_first_in_the_table(comparison):
     console = Console(width=80, file=io.StringIO())
     show(comparison, console)
     text = "\n" + console.file.getvalue()  # type: ignore[attr-defined]
-    rows = [text.index(f"\n{name} ") for name in ("checkpoint", "buy_buy_convert", "random")]
+    rows = [text.index(f"\n{name} ") for name in ("agent", "buy_buy_convert", "random")]
     assert rows == sorted(rows)
     for part in (
-        "checkpoint minus",
+        "agent minus",
         "buy_buy_convert       0.300",
         "total demand",
         "Optimum: Exact.",
@@ -223,9 +239,45 @@ def test_the_checkpoint_comes_first_in_the_table(comparison):
         assert part in text
 
 
-def test_without_a_checkpoint_the_best_policy_is_set_against_the_others():
+def test_without_an_agent_the_best_policy_is_set_against_the_others():
     policies = {"random": RandomPolicy(), "buy_buy_convert": BuyBuyConvert()}
     told = compare(CASH, CashParameters(), policies, OPTIMUM, episodes=50, seed=1)
     console = Console(width=80, file=io.StringIO())
     show(told, console)
     assert "buy_buy_convert minus" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def first_line(comparison: Comparison) -> str:
+    console = Console(width=200, file=io.StringIO())
+    show(comparison, console)
+    return console.file.getvalue().splitlines()[0].rstrip()  # type: ignore[attr-defined]
+
+
+def test_the_first_line_says_whether_the_agent_beats_the_best_rule(comparison):
+    assert first_line(comparison) == (
+        "The agent beats buy_buy_convert, the best rule: it earns 0.300 more (95% interval of the "
+        "difference 0.300 to 0.300)."
+    )
+    lost = compared_with("shop", BuyBuyConvert(stop_before_end=2), BuyBuyConvert(), 50)
+    assert first_line(lost).startswith(
+        "The agent loses to shop, the best rule: it earns 0.300 less"
+    )
+    same = compared_with("shop", BuyBuyConvert(), BuyBuyConvert(), 50)
+    assert first_line(same).startswith("The agent cannot be told from shop, the best rule")
+
+
+def test_what_a_policy_is_does_not_hang_on_its_name():
+    agent = {"random": BuyBuyConvert()}
+    told = compare(
+        *(CASH, CashParameters(max_steps=5), {**agent, "seed_0": BuyBuyConvert()}, None),
+        **{"episodes": 5, "seed": 1, "kinds": {"random": AGENT}},
+    )
+    assert (told.agents, told.rival) == (("random",), "seed_0")
+
+
+def test_a_rule_that_orders_any_quantity_is_no_rival():
+    any_quantity = PolicyKind("tuned_rule", any_quantity=True)
+    told = compared_with("shop", BuyBuyConvert(), episodes=5, shop=any_quantity)
+    assert told.rival is None
+    assert told.to_json()["policies"]["shop"]["any_quantity"]
+    assert any(note.startswith("shop: BuyBuyConvert(") for note in told.notes)

@@ -43,7 +43,7 @@ def test_the_table_has_a_heading_for_each():
     table = shown(compared("cost", unmet_demand="backlog"))
     assert "cost holding stockout ordering units" in table
     assert "/day /day /day /day owed" in table
-    assert "Costs /day: money per store and day, all of it and its parts." in table
+    assert "Costs /day: money per store, SKU and day, all of it and its parts." in table
 
 
 def test_fixed_costs_that_do_not_count_are_shown_for_the_episode():

@@ -98,8 +98,8 @@ def test_the_page_has_the_numbers_of_the_evaluation(reported):
         low, high = policy["return_ci95"]
         expected = [policy["return_mean"], (high - low) / 2, policy["return_worst_5_percent"]]
         expected += [policy["gap"]]
-        if name != "checkpoint":
-            against = told["policies"]["checkpoint"]["paired"][name]
+        if name != "agent":
+            against = told["policies"]["agent"]["paired"][name]
             expected += [against["difference"], against["better"]]
         assert rows[name][: len(expected)] == pytest.approx(expected)
     assert "All numbers" in text
@@ -135,12 +135,10 @@ def test_matplotlib_is_left_as_it_was(reported):
 
 
 def test_every_policy_keeps_its_colour():
-    names = ["checkpoint", "random", "optimum", *(f"rule_{i}" for i in range(5))]
-    found = colours(names, ["checkpoint"])
+    names = ["agent", "random", "optimum", *(f"rule_{i}" for i in range(5))]
+    found = colours(names, ["agent"])
     assert len({found[name] for name in names}) == len(names)
-    assert found == colours(names[::-1], ["checkpoint"]) | {
-        f"rule_{i}": RIVALS[i] for i in range(5)
-    }
+    assert found == colours(names[::-1], ["agent"]) | {f"rule_{i}": RIVALS[i] for i in range(5)}
 
 
 @pytest.mark.parametrize("colour", [*RIVALS, "#0b63a8"])

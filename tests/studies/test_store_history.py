@@ -3,8 +3,16 @@ from types import SimpleNamespace
 import click
 import pytest
 
-from evaluation.savings import Saving, Savings
+from evaluation.savings import Business, Saving, Savings
 from studies.store_history import over_periods, table
+
+
+def savings_of(agents, cost, savings):
+    return Savings(agents, cost, 0.995, savings, None, Business(3, 1))
+
+
+def compared(policies, savings, *notes):
+    return SimpleNamespace(policies=policies, savings=savings, notes=notes, rival=None, agents=())
 
 
 def test_the_table_has_a_row_per_policy_and_one_for_the_seeds_together():
@@ -13,28 +21,29 @@ def test_the_table_has_a_row_per_policy_and_one_for_the_seeds_together():
         for name, cost in (("seed_0", 9.0), ("seed_1", 8.0), ("tuned_base_stock", 10.0))
     }
     saving = Saving(10.0, 0.15, (-0.012, 0.312), 0.995)
-    money = Savings(("seed_0", "seed_1"), 8.5, 0.995, {"tuned_base_stock": saving})
-    told = table(SimpleNamespace(policies=policies, money=money, notes=("a note",)))
+    savings = savings_of(("seed_0", "seed_1"), 8.5, {"tuned_base_stock": saving})
+    told = table(compared(policies, savings, "a note"))
     assert told[2:] == [
         "| seed_0 | 9.00 | 99.5% |  |",
         "| seed_1 | 8.00 | 99.5% |  |",
         "| mean of 2 seeds | 8.50 | 99.5% | |",
         "| tuned_base_stock | 10.00 | 99.5% | +15.0% [-1.2%, +31.2%] |",
         "",
+        "",
         "a note",
     ]
-    alone = Savings(("seed_0",), 9.0, 0.995, {"tuned_base_stock": saving})
-    told = table(SimpleNamespace(policies=policies, money=alone, notes=()))
+    alone = savings_of(("seed_0",), 9.0, {"tuned_base_stock": saving})
+    told = table(compared(policies, alone))
     assert not any("mean of" in line for line in told)
     with pytest.raises(click.UsageError, match="objective=cost"):
-        table(SimpleNamespace(policies=policies, money=None, notes=()))
+        table(compared(policies, None))
 
 
 def test_savings_over_periods_count_money_and_add_variances():
     one = {"rule": Saving(10.0, 0.2, (0.1, 0.3), 0.99)}  # 8 against 10, give or take 1
     two = {"rule": Saving(20.0, 0.3, (0.225, 0.375), 0.99)}  # 14 against 20, give or take 1.5
     lines = over_periods(
-        {"2020-01-01": Savings((), 8.0, 0.99, one), "2020-07-01": Savings((), 14.0, 0.99, two)}
+        {"2020-01-01": savings_of((), 8.0, one), "2020-07-01": savings_of((), 14.0, two)}
     )
     half = (1**2 + 1.5**2) ** 0.5 / 30
     saved = 1 - 22 / 30

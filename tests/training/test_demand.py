@@ -52,15 +52,15 @@ def test_a_run_on_a_file_is_held_against_rivals_on_later_days(run_command, tmp_p
     assert "evaluation 2021-01-01 to 2021-06-30, 181 days" in done.stderr
     assert "stores" in (run / "config.yaml").read_text()
     told = json.loads((run / "evaluation.json").read_text())
-    assert {"checkpoint", "tuned_weekday", "tuned_base_stock"} <= set(told["policies"])
-    own = told["policies"]["checkpoint"]
+    assert {"agent", "tuned_weekday", "tuned_base_stock"} <= set(told["policies"])
+    own = told["policies"]["agent"]
     assert own["cost_per_day"] == pytest.approx(-own["return_mean"] / 10)
-    assert told["money"]["cost_per_day"] == pytest.approx(own["cost_per_day"])
-    rivals = told["money"]["rivals"]
-    tuned = min(
-        (n for n in rivals if n.startswith("tuned")), key=lambda n: rivals[n]["cost_per_day"]
-    )
-    assert f"than {tuned}, the best tuned rule (95% interval of the saving" in told["notes"][0]
+    assert told["savings"]["cost_per_day"] == pytest.approx(own["cost_per_day"])
+    assert told["savings"]["business_per_day"] == pytest.approx(2 * own["cost_per_day"])
+    rules = {n: p for n, p in told["policies"].items() if p["kind"] in ("rule", "tuned_rule")}
+    best = max(rules, key=lambda n: rules[n]["return_mean"])
+    assert told["rival"] == best
+    assert f"{best}, the best rule: it costs" in told["headline"]
     assert any("room for no more than 18 that share no day" in note for note in told["notes"])
     done = run_command(evaluate.main, "--checkpoint", run, "--episodes", 20, "--json")
     assert done.status == 0, done.stderr
