@@ -21,6 +21,7 @@ from envs.supply_chain.metrics import day_reports, extra_totals, store_returns, 
 from envs.supply_chain.observation_kernels import observe_batch
 from envs.supply_chain.order_limits import orders_on_offer
 from envs.supply_chain.parameters import SupplyChainParameters
+from envs.supply_chain.reward import scale_by_level
 from envs.supply_chain.trace import check_room, check_trace, draw_trace
 
 Floats = NDArray[np.float64]
@@ -205,7 +206,7 @@ class SupplyChainBatch:
         """
         if self.day >= self.parameters.horizon:
             raise ValueError(f"the horizon of {self.day} days is over: reset")
-        rewards = np.empty((self.num_worlds, self.num_stores + 2))
+        rewards = np.empty_like(self.rewards)
         if actions.shape != rewards.shape:
             raise ValueError(f"actions have shape {actions.shape}, not {rewards.shape}")
         known, lane_of, taken = self._of, self.lane_of, actions
@@ -241,11 +242,11 @@ class SupplyChainBatch:
         self._ordered = None
         if self.past is not None:
             self._forecast(self.past)
-            if self.split == "training":  # in days of the store's demand, whatever its size
-                rewards[:, : self.num_stores] /= self.past.level
+            if self.split == "training":
+                scale_by_level(rewards, self.past.level)
         self.rewards = rewards
         over = np.full(self.num_worlds, self.day >= self.parameters.horizon)
-        return Outcome(self.rewards, np.zeros(self.num_worlds, np.bool_), over)
+        return Outcome(rewards, np.zeros_like(over), over)
 
     def _law(self, known: Constants, lane_of: Whole) -> tuple[Floats, Floats, Whole]:
         """Return values of the day's demand, their chances, and which of them a world has."""
@@ -315,8 +316,7 @@ class SupplyChainBatch:
     def review_gap(self) -> NDArray[np.int64]:
         """Return the days from today to the next day of review after it, shape (num_worlds,)."""
         weekday = weekday_of(self._start, self.day)
-        gaps: NDArray[np.int64] = self._of.review_gaps[self.lane_of, weekday]
-        return gaps
+        return np.asarray(self._of.review_gaps[self.lane_of, weekday])
 
     def may_order(self) -> NDArray[np.bool_]:
         """Return whether today is a day of review, shape (num_worlds,)."""
@@ -331,8 +331,7 @@ class SupplyChainBatch:
 
     def warehouse_orders(self) -> Floats:
         """Return what each action of the warehouse would order, shape (num_worlds, actions)."""
-        orders: Floats = self._of.warehouse_grid[self.lane_of]
-        return orders
+        return np.asarray(self._of.warehouse_grid[self.lane_of])
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return that every action of every agent is valid, shape (num_worlds, sum of actions)."""

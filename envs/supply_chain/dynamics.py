@@ -12,12 +12,18 @@ from numpy.typing import NDArray
 
 from common.compiled import compiled
 from demand.calendar import weekday_of
+from envs.supply_chain.events import allocate, forecast, meet_demand, receive, supply
 from envs.supply_chain.order_limits import asked_for, order_placed
 from envs.supply_chain.reward import (
     WEIGHTS,
+    expected_store_reward,
+    is_counted,
+    ordering_cost,
     service_level,
     store_reward,
+    store_terms,
     supplier_reward,
+    warehouse_holding,
     warehouse_reward,
 )
 
@@ -97,81 +103,6 @@ HUB = np.dtype(
 
 
 @compiled
-def supply(order: float, decision: int, capacity: float, works: bool) -> tuple[float, bool]:
-    """Event 1: return the units that the supplier ships of `order` and whether a day later."""
-    share = 0.8 if decision == 1 else 1.0
-    return (min(share * order, capacity) if works else 0.0), decision == 2
-
-
-@compiled
-def allocate(on_hand: float, claims: float) -> float:
-    """Event 2: return the share of every claim that the warehouse ships."""
-    return 1.0 if claims <= on_hand else on_hand / claims
-
-
-@compiled
-def meet_demand(on_hand: float, demand: float) -> tuple[float, float]:
-    """Event 4: return units sold and units left; the rest of the demand is lost.
-
-    With a backlog, `on_hand` is the inventory level. Below 0 the units sold are that level too, so
-    that ``demand - sold`` is always what was lost or what is owed now.
-    """
-    sales = min(on_hand, demand)
-    return sales, on_hand - sales
-
-
-@compiled
-def receive(pipeline: Floats) -> float:
-    """Event 6: return what arrives this morning and move the pipeline on by a day."""
-    arriving = pipeline[0]
-    for k in range(pipeline.size - 1):
-        pipeline[k] = pipeline[k + 1]
-    pipeline[-1] = 0.0
-    return float(arriving)
-
-
-@compiled
-def expected_store_reward(
-    c: Any, on_hand: float, points: Floats, chances: Floats
-) -> tuple[float, float, float]:
-    """Return the reward, the service level and the chance of a stockout before demand is known.
-
-    Parameters
-    ----------
-    c : record
-        A `LANE`.
-    on_hand : float
-        Units before demand; less what is owed.
-    points : ndarray
-        Values that stand for the law of the day's demand.
-    chances : ndarray
-        Their probabilities times their number; empty where they are equally likely.
-    """
-    reward, service, stockout = 0.0, 0.0, 0.0
-    for j in range(points.size):
-        weight = chances[j] if chances.size else 1.0
-        sales, left = meet_demand(on_hand, points[j])
-        reward += weight * store_reward(c, left, sales, points[j])
-        service += weight * service_level(sales, points[j])
-        stockout += weight * (max(sales, 0.0) < points[j])
-    return reward / points.size, service / points.size, stockout / points.size
-
-
-@compiled
-def forecast(window: Floats, observed: int, default: float, default_std: float) -> Any:
-    """Return mean and standard deviation of the last `observed` days' demand.
-
-    With no day observed the mean, and with fewer than 2 the deviation, is the default.
-    """
-    if observed == 0:
-        return default, default_std
-    mean = window[:observed].mean()
-    if observed < 2:
-        return mean, default_std
-    return mean, np.sqrt(np.mean((window[:observed] - mean) ** 2))
-
-
-@compiled
 def _close_store_day(
     c: Any,
     s: Any,
@@ -190,18 +121,18 @@ def _close_store_day(
     short = demand - sold
     s.sales, s.on_hand, s.owed = max(sold, 0.0), s.left, short if c.backlog else 0.0
     s.service = service_level(s.sales, demand)
-    ordering = c.fixed_cost if s.order > 0.0 else 0.0
+    ordering = ordering_cost(c, s.order)
     spent = ordering if c.cost else 0.0
     realised = store_reward(c, s.on_hand, sold, demand) - spent
-    told = s.service, 1.0 if s.sales < demand else 0.0
-    reward[i] = realised
+    reward[i], told = realised, (s.service, 1.0 if s.sales < demand else 0.0)
     if points.size:
         expected, service, stockout = expected_store_reward(c, before, points, chances)
         reward[i], told = expected - spent, (service, stockout)
-    if day >= c.warmup_days:
+    if is_counted(day, c.warmup_days):
+        holding, penalty, excess = store_terms(c, s.on_hand, short)
         s["total_return"] += realised
         s.total_service_level += s.service
-        s.total_holding_cost += c.holding_cost * s.on_hand
+        s.total_holding_cost += holding
         s.total_on_hand_days += s.on_hand
         s.total_orders += s.order > 0.0
         s.total_ordered += s.order
@@ -209,8 +140,8 @@ def _close_store_day(
         s.total_demand += demand
         s.total_demand_squared += demand * demand
         s.total_sales += s.sales
-        s.total_stockout_penalty += c.stockout_cost * short
-        s.total_excess_inventory += max(0.0, s.on_hand - c.excess_threshold)
+        s.total_stockout_penalty += penalty
+        s.total_excess_inventory += excess
         s.total_owed_days += s.owed
         s.total_ordering_cost += ordering
     else:
@@ -228,15 +159,14 @@ def _close_hub_day(
     """Event 5 of the warehouse and of the supplier."""
     n = rewards.size - 2
     hub.left = hub.on_hand
-    finite = 0.0 if np.isinf(hub.left) else hub.left  # a warehouse that is never short is free
-    holding = c.warehouse_unit_holding_cost * finite
+    holding, finite = warehouse_holding(c, hub.left)
     realised = warehouse_reward(c, hub.service, holding, hub.stockouts)
     supplier = supplier_reward(c, hub.fulfillment, hub.delayed)
-    rewards[n] = warehouse_reward(c, told[0], holding, told[1])
-    rewards[n + 1] = supplier
-    if day < c.warmup_days:
+    if not is_counted(day, c.warmup_days):
         rewards[n] = rewards[n + 1] = 0.0
         return
+    rewards[n] = warehouse_reward(c, told[0], holding, told[1])
+    rewards[n + 1] = supplier
     hub["total_return"] += realised
     hub.total_service_level += hub.service
     hub.total_holding_cost += holding
@@ -323,7 +253,7 @@ def step_world(
         Demand of the day, shape (N,), and whether the supplier worked the day before.
     points, chances : ndarray
         Shape (N, J): if J > 0, rewards are expectations over these values of demand, as in
-        `expected_store_reward`.
+        `envs.supply_chain.reward.expected_store_reward`.
     day, weekday : int
         From 0; Monday is 0.
     actions, rewards : ndarray

@@ -6,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.supply_chain.observation import Tier
-from envs.supply_chain.reward import STORE_REPORT, SUPPLIER_REPORT, WAREHOUSE_REPORT
+from envs.supply_chain.reward import (
+    STORE_REPORT,
+    SUPPLIER_REPORT,
+    WAREHOUSE_REPORT,
+    store_terms_of,
+)
 
 Floats = NDArray[np.float64]
 
@@ -34,9 +39,7 @@ def day_reports(
         lost,
         on_hand,
         s["service"],
-        lanes["holding_cost"][:, None] * on_hand,
-        lanes["stockout_cost"][:, None] * short,
-        np.maximum(0.0, on_hand - lanes["excess_threshold"][:, None]),
+        *store_terms_of(lanes, on_hand, short),
     )
     stores = {
         name: {key: values[:, i] for key, values in zip(STORE_REPORT, columns, strict=True)}

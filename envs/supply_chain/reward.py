@@ -1,16 +1,20 @@
 """Reconciliation: what a day was worth to a store, to the warehouse and to the supplier.
 
 After demand every agent gets a report of what happened to it, and a reward that weighs the service
-level against holding cost and stockouts. The functions are compiled and work on one agent; `w` is
-a `WEIGHTS` record (or any record that holds its fields).
+level against holding cost and stockouts. Every term of it stands here: weights and costs, the fixed
+cost of an order, days of warm-up, the expectation over the law of demand, and what training divides
+by. Compiled functions work on one agent; `w` is a record with the fields that they read.
 """
 
 from typing import Annotated, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from common.compiled import compiled
 from common.errors import FrozenModel
+from envs.supply_chain.events import Floats, meet_demand
 
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 
@@ -54,6 +58,16 @@ WEIGHTS = [
 ]
 """The weights as fields of a record, named by tier and term."""
 
+STORE_WEIGHTS = np.dtype(
+    [
+        *WEIGHTS[: len(StoreWeights.model_fields)],
+        *((name, "f8") for name in ("holding_cost", "stockout_cost", "excess_threshold")),
+        ("cost", "?"),
+    ],
+    align=True,
+)
+"""What `store_reward` reads; any record with these fields will do. `cost`: rewards are money."""
+
 STORE_REPORT = (
     "demand",
     "sales",
@@ -75,29 +89,153 @@ def service_level(sales: float, demand: float) -> float:
 
 
 @compiled
-def store_reward(w: Any, on_hand: float, sales: float, demand: float) -> float:
-    """Return a store's reward of a day.
+def store_terms(w: Any, on_hand: float, short: float) -> tuple[float, float, float]:
+    """Return holding cost [money], stockout cost [money] and units above the excess threshold.
 
     Parameters
     ----------
     w : record
-        Weights, costs (``holding_cost``, ``stockout_cost``, ``excess_threshold``) and ``cost``,
-        whether the objective is money spent.
+        Costs: ``holding_cost``, ``stockout_cost``, ``excess_threshold``.
+    on_hand, short : float
+        Units left after demand, and of it unmet or still owed [units].
+    """
+    excess = max(0.0, on_hand - w.excess_threshold)
+    return w.holding_cost * on_hand, w.stockout_cost * short, excess
+
+
+def store_terms_of(lanes: Any, on_hand: Floats, short: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return `store_terms` of every store of every world, shape (worlds, N) each."""
+    holding, stockout, threshold = (
+        lanes[name][:, None] for name in ("holding_cost", "stockout_cost", "excess_threshold")
+    )
+    return holding * on_hand, stockout * short, np.maximum(0.0, on_hand - threshold)
+
+
+@compiled
+def store_reward(w: Any, on_hand: float, sales: float, demand: float) -> float:
+    """Return a store's reward of a day, but for the fixed cost of its order.
+
+    Parameters
+    ----------
+    w : record
+        `STORE_WEIGHTS` or more.
     on_hand : float
         Units left after demand [units].
     sales, demand : float
         Units sold and asked for [units]; sales below 0 are units still owed from days before.
     """
-    holding = w.holding_cost * on_hand
-    stockout = w.stockout_cost * (demand - sales)
+    holding, stockout, excess = store_terms(w, on_hand, demand - sales)
     if w.cost:
         return float(-(holding + stockout))
     return float(
         w.store_service_level * service_level(sales, demand)
         - w.store_holding_cost * holding
         - w.store_stockout_penalty * stockout
-        - w.store_excess_inventory * max(0.0, on_hand - w.excess_threshold)
+        - w.store_excess_inventory * excess
     )
+
+
+@compiled
+def ordering_cost(c: Any, order: float) -> float:
+    """Return the fixed cost of an order [money]; it is part of the reward where that is money."""
+    return float(c.fixed_cost) if order > 0.0 else 0.0
+
+
+@compiled
+def is_counted(day: int, warmup_days: int) -> bool:
+    """Whether a day is past the warm-up, on whose days nothing is earned."""
+    return day >= warmup_days
+
+
+@compiled
+def _sums(c: Any, on_hand: float, points: Floats, chances: Floats) -> tuple[float, float, float]:
+    """Return sums over values of demand of reward, service level and stockouts."""
+    reward, service, stockout = 0.0, 0.0, 0.0
+    for j in range(points.size):
+        weight = chances[j] if chances.size else 1.0
+        sales, left = meet_demand(on_hand, points[j])
+        reward += weight * store_reward(c, left, sales, points[j])
+        service += weight * service_level(sales, points[j])
+        stockout += weight * (max(sales, 0.0) < points[j])
+    return reward, service, stockout
+
+
+@compiled
+def expected_store_reward(
+    c: Any, on_hand: float, points: Floats, chances: Floats
+) -> tuple[float, float, float]:
+    """Return the reward, the service level and the chance of a stockout before demand is known.
+
+    Parameters
+    ----------
+    c : record
+        `STORE_WEIGHTS` or more.
+    on_hand : float
+        Units before demand; less what is owed.
+    points : ndarray
+        Values that stand for the law of the day's demand.
+    chances : ndarray
+        Their probabilities times their number; empty where they are equally likely.
+    """
+    reward, service, stockout = _sums(c, on_hand, points, chances)
+    return reward / points.size, service / points.size, stockout / points.size
+
+
+@compiled
+def expected_rewards(weights: Any, on_hand: Floats, points: Floats, chances: Floats) -> Floats:
+    """Return the expected reward of a day for every stock before demand, shape of `on_hand`.
+
+    Parameters
+    ----------
+    weights : ndarray
+        Shape (1,), `STORE_WEIGHTS` or more. Where ``cost`` is set, a negative `on_hand` stands for
+        backlogged units: each is charged as lost on every day that it waits.
+    on_hand : ndarray
+        Units before demand [units].
+    points, chances : ndarray
+        Values of demand [units] and their probabilities.
+    """
+    rewards = np.zeros(on_hand.size)
+    for i in range(on_hand.size):
+        rewards[i] = _sums(weights[0], on_hand[i], points, chances)[0]
+    return rewards
+
+
+def cost_weights(holding_cost: float, stockout_cost: float) -> NDArray[np.void]:
+    """Return weights, shape (1,), with which the reward is minus the money spent.
+
+    Parameters
+    ----------
+    holding_cost, stockout_cost : float
+        Per unit left over and per unit lost [money/unit].
+    """
+    weights = np.zeros(1, STORE_WEIGHTS)
+    weights["holding_cost"], weights["stockout_cost"] = holding_cost, stockout_cost
+    weights["cost"] = True
+    return weights
+
+
+def scale_by_level(rewards: Floats, level: Floats) -> None:
+    """Turn stores' rewards into days of their demand, so that all sizes weigh the same in training.
+
+    Parameters
+    ----------
+    rewards : ndarray
+        Of stores, warehouse and supplier, shape (worlds, N + 2); changed in place.
+    level : ndarray
+        The stores' usual demand, shape (worlds, N) [units/day].
+    """
+    rewards[:, : level.shape[1]] /= level
+
+
+@compiled
+def warehouse_holding(c: Any, on_hand: float) -> tuple[float, float]:
+    """Return the warehouse's holding cost [money] and the units that it is charged for.
+
+    A warehouse that is never short holds infinitely many units, free of charge.
+    """
+    units = 0.0 if np.isinf(on_hand) else on_hand
+    return c.warehouse_unit_holding_cost * units, units
 
 
 @compiled

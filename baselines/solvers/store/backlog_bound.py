@@ -37,8 +37,9 @@ from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
 from baselines.solvers.store.bound import StoreBound
-from baselines.solvers.store.daily_reward import Floats, expected_rewards
 from baselines.solvers.store.demand_points import DemandPoints
+from envs.supply_chain.events import Floats
+from envs.supply_chain.reward import expected_rewards, is_counted
 
 WHOLE = 1e-6
 """Mean distance to whole numbers of demand that is whole but for its lumped tail [units]."""
@@ -63,7 +64,7 @@ def backlog_bound(
     demand : Strata
         Independent laws of demand of the days 0 .. T - 1, shape (T, J).
     weights : ndarray
-        As `baselines.solvers.store.daily_reward.expected_rewards` takes them, shape (1,).
+        As `envs.supply_chain.reward.expected_rewards` takes them, shape (1,).
     lead_time : int
         Days from order to arrival, which is before the demand of that day.
     initial_on_hand : float
@@ -77,7 +78,7 @@ def backlog_bound(
     newsvendor's, who spends 1.9976:
 
     >>> from baselines.solvers.store.demand_points import demand_points
-    >>> from baselines.solvers.store.daily_reward import cost_weights
+    >>> from envs.supply_chain.reward import cost_weights
     >>> law = demand_points("normal", [50.0], [8.0])
     >>> bound = backlog_bound(law, cost_weights(0.18, 0.70), lead_time=0, initial_on_hand=0.0)
     >>> round(bound.value, 2)
@@ -122,7 +123,7 @@ def _value(
         most = max(start, before.size + law.size)
         nodes = np.arange(1 - before.size, most + 1, dtype=np.float64)
         level = initial_on_hand + unit * (nodes - start)
-        if t >= warmup_days:
+        if is_counted(t, warmup_days):
             earned = expected_rewards(weights, level, points, chances)
             by_position = fftconvolve(earned, before, mode="valid")  # from 0 or just above it on
             total += _best(by_position, start, gone if t >= lead_time else None)

@@ -46,9 +46,10 @@ from baselines.solvers.store.bound_kernels import (
     order_for_later,
     order_for_tomorrow,
 )
-from baselines.solvers.store.daily_reward import STORE_WEIGHTS, Floats, expected_rewards
 from baselines.solvers.store.demand_points import DemandPoints
 from common.errors import InputError
+from envs.supply_chain.events import Floats
+from envs.supply_chain.reward import STORE_WEIGHTS, expected_rewards, is_counted
 
 Ints = NDArray[np.int64]
 
@@ -173,7 +174,7 @@ def _solve(
     for t in range(demand.points.shape[0] - 1, -1, -1):
         points, chances = demand.points[t], demand.chances[t]
         earned = np.zeros(top + 1)
-        if t >= warmup_days:
+        if is_counted(t, warmup_days):
             earned = expected_rewards(weights, stock, points, chances)
         law, empty = leftover_law(unit, top + 1, points, chances)
         cap = int(positions[t])

@@ -6,8 +6,8 @@ time below 2 nothing is known to arrive tomorrow and the second axis has length 
 
 import numpy as np
 
-from baselines.solvers.store.daily_reward import Floats
 from common.compiled import compiled
+from envs.supply_chain.events import Floats
 
 _NEGLIGIBLE = 1e-12
 

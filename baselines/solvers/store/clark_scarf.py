@@ -32,7 +32,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.solvers.store.daily_reward import checked_costs
+from baselines.solvers.store.checks import checked_costs
 from common.errors import InputError
 
 Floats = NDArray[np.float64]

@@ -37,9 +37,9 @@ from baselines.solvers.reference import Reference
 from baselines.solvers.store.linear_program import solve_programs
 from common.compiled import compiled
 from envs.batch import Trace
-from envs.supply_chain.dynamics import meet_demand, supply
+from envs.supply_chain.events import meet_demand, supply
 from envs.supply_chain.parameters import SupplyChainParameters
-from envs.supply_chain.reward import store_reward
+from envs.supply_chain.reward import is_counted, store_reward
 from envs.supply_chain.trace import check_trace
 
 Floats = NDArray[np.float64]
@@ -249,7 +249,7 @@ def _unhindered(
                     needs[e, t - c.store_lead_time] += lacking
                     level += lacking
                 sold, left = meet_demand(level, asked)
-                reward = store_reward(c, left, sold, asked) if t >= c.warmup_days else 0.0
+                reward = store_reward(c, left, sold, asked) if is_counted(t, c.warmup_days) else 0.0
                 earned[e] += reward
                 level = left - (asked - sold if c.backlog else 0.0)
                 if t < c.store_lead_time:

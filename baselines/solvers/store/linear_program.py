@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import linprog
 
-from envs.supply_chain.reward import store_reward
+from envs.supply_chain.reward import is_counted, store_reward
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +55,8 @@ def solve_programs(lane: Any, demand: Floats, level: Floats, supplied: Floats) -
     together = max(1, TOGETHER // (n * days))
     matrix = _balances(n, days, backlog=bool(lane["backlog"]))
     horizon = supplied.shape[1]
-    counted = np.arange(horizon - days, horizon) >= lane["warmup_days"]
+    last = range(horizon - days, horizon)
+    counted = np.array([is_counted(day, lane["warmup_days"]) for day in last])
     best = np.empty(episodes)
     for first in range(0, episodes, together):
         rows = range(first, min(first + together, episodes))

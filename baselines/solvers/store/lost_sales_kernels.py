@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.solvers.store.daily_reward import Floats
 from common.compiled import compiled
+from envs.supply_chain.events import Floats
 
 Ints = NDArray[np.int64]
 

@@ -5,14 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from baselines.solvers.store.daily_reward import (
-    Floats,
-    checked_costs,
-    checked_law,
-    cost_weights,
-    expected_rewards,
-)
+from baselines.solvers.store.checks import Floats, checked_costs, checked_law
 from common.errors import InputError
+from envs.supply_chain.reward import cost_weights, expected_rewards
 
 Ints = NDArray[np.int64]
 

@@ -12,14 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from baselines.solvers.store.daily_reward import (
-    Floats,
-    checked_costs,
-    checked_law,
-    cost_weights,
-    expected_rewards,
-)
+from baselines.solvers.store.checks import Floats, checked_costs, checked_law
 from common.errors import InputError
+from envs.supply_chain.reward import cost_weights, expected_rewards
 
 
 @dataclass(frozen=True)

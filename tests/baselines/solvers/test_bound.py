@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baselines.solvers.store.bound import store_bound
-from baselines.solvers.store.daily_reward import STORE_WEIGHTS, cost_weights
 from baselines.solvers.store.demand_points import DemandPoints, demand_points
 from baselines.solvers.store.reorder_point import newsvendor
 from common.errors import InputError
 from demand.laws import draw_demand
-from envs.supply_chain.reward import store_reward
+from envs.supply_chain.reward import STORE_WEIGHTS, cost_weights, store_reward
 
 STORES = ((1.0, 500.0), (1.2, 600.0), (1.5, 750.0))
 MODELS = ["normal", "poisson", "negative_binomial", "gamma"]

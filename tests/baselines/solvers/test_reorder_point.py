@@ -13,13 +13,13 @@ from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StockLevels
 from baselines.solvers.store.backlog_bound import _value, backlog_bound
 from baselines.solvers.store.chain_bound import chain_bound
-from baselines.solvers.store.daily_reward import cost_weights
 from baselines.solvers.store.demand_points import demand_points
 from baselines.solvers.store.lost_sales_problem import poisson
 from baselines.solvers.store.reorder_point import best_reorder_policy, newsvendor
 from common.errors import InputError
 from envs.problems import PROBLEMS
 from envs.supply_chain.parameters import SupplyChainParameters
+from envs.supply_chain.reward import cost_weights
 
 
 def average_cost(law, s, up_to, holding_cost, stockout_cost, fixed_cost):
