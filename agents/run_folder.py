@@ -86,6 +86,11 @@ def best_of(folder: Path) -> ModelFile:
     return BEST if (folder / BEST).is_file() else FINAL
 
 
+def model_of(folder: Path, name: ModelFile) -> ModelFile:
+    """Return a player's file that is meant by `name`: its best model where it has no such file."""
+    return name if (folder / name).is_file() else best_of(folder)
+
+
 def copy_player(source: Path, target: Path) -> None:
     """Copy a player's model, with what belongs to it, into a run folder."""
     target.mkdir(parents=True, exist_ok=True)
@@ -98,8 +103,8 @@ def copy_player(source: Path, target: Path) -> None:
 def find(checkpoint: str) -> tuple[Path, ModelFile]:
     """Return the run folder and the model file that ``--checkpoint`` names.
 
-    A folder means its best model; a ``.zip`` in a run folder means that model; ``newest`` means
-    the newest folder under ``runs/``.
+    A folder means its best model, and that of every player in it; a ``.zip`` in a run folder means
+    that model; ``newest`` means the newest folder under ``runs/``.
 
     Raises
     ------
@@ -117,7 +122,7 @@ def find(checkpoint: str) -> tuple[Path, ModelFile]:
     if not (path / CONFIG).is_file():
         raise InputError(f"--checkpoint {checkpoint}: not a run folder, it holds no {CONFIG}")
     path = last_phase(path)
-    if name == BEST:
+    if name == BEST and _has_model(path):  # else it holds players, each with a best model
         name = best_of(path)
     if not (path / name).is_file() and not players(path):
         raise InputError(f"--checkpoint {checkpoint}: holds no model; did its training finish?")

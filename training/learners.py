@@ -283,7 +283,7 @@ def load_agent(folder: Path, name: run_folder.ModelFile) -> tuple[RunConfig, Pol
 
 
 def _load_players(
-    config: RunConfig, sources: Mapping[str, Path], name: run_folder.ModelFile | None = None
+    config: RunConfig, sources: Mapping[str, Path], name: run_folder.ModelFile = run_folder.BEST
 ) -> dict[str, Policy]:
     """Return the trained models of players, which must see what the run's agents see."""
     loaded: dict[str, Policy] = {}
@@ -291,8 +291,7 @@ def _load_players(
         own = run_folder.read_config(path)
         _check_same_view(config, own, player, path)
         own = replace(own, parameters=config.parameters)
-        file = name if name is not None and (path / name).is_file() else run_folder.best_of(path)
-        loaded[player] = _load(path, file, own, player)
+        loaded[player] = _load(path, run_folder.model_of(path, name), own, player)
     return loaded
 
 

@@ -207,6 +207,10 @@ class CashBatch:
         observe_batch(self._rows, out)
         return out
 
+    def show(self, observation: NDArray[np.float32]) -> None:
+        """Put the worlds in the state that observations tell of, so that `action_masks` fits."""
+        self.rows[: len(OBSERVATION_NAMES)] = observation[:, : len(OBSERVATION_NAMES)].T
+
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are valid now, shape (num_worlds, num_actions)."""
         out = np.empty((self.num_worlds, self.num_actions), np.bool_)

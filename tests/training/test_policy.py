@@ -1,0 +1,168 @@
+"""`load`: the policy of a run plays the environment as evaluation plays its batch."""
+
+import gymnasium
+import numpy as np
+import pytest
+from stable_baselines3.common.evaluation import evaluate_policy
+
+from agents import run_folder
+from agents.config import resolve
+from baselines.rollout import run_episodes
+from common.errors import InputError
+from envs import CashInventoryVectorEnv, SupplyChainEnv
+from training import load
+from training.learners import load_agent
+from training.phases import resolve_phases, train_phases
+from training.trainer import train
+
+EPISODES = 3
+QUICK = ("evaluation.every=200", "evaluation.episodes=5", "evaluation.pictures=0")
+CASH = (*QUICK, "timesteps=400", "n_envs=8", "max_steps=10")
+CHAIN = (*QUICK, "timesteps=300", "n_envs=6", "horizon=8", "team.turns=1")
+ON_POLICY = ("n_steps=8", "batch_size=24", "n_epochs=2", "net_arch=[8]")
+OFF_POLICY = ("learning_starts=50",)
+
+
+def evaluated(run, name="best_model.zip"):
+    """Return traces of evaluation, and what the run's model earns on them in a batch."""
+    config, policy = load_agent(run, name)
+    trace = config.problem.traces(config.parameters, "evaluation", 1, EPISODES)
+    step = config.settings.observation.step
+    batch = config.problem.make_batch(config.parameters, EPISODES, observe_step=step)
+    policy.bind(batch)
+    return config, trace, run_episodes(batch, policy, trace)["return"]
+
+
+def episodes(trace):
+    return [{k: v[i] for k, v in trace.items()} for i in range(EPISODES)]
+
+
+@pytest.mark.parametrize("algo", ["dqn", "recurrent_ppo", "maskable_ppo"])
+@pytest.mark.parametrize("observed", [False, True], ids=["step inside", "step in the observation"])
+def test_a_cash_run_earns_in_gymnasium_what_evaluation_says(algo, observed, tmp_path):
+    config = resolve(
+        {"algo": algo}, assignments=(*CASH, "learning_starts=50") if algo == "dqn" else CASH
+    )
+    run = train(config, tmp_path / "run").folder
+    config, trace, expected = evaluated(run)
+    policy = load(run)
+    assert policy.models == {"": run / "best_model.zip"}
+    assert "best_model.zip" in str(policy)
+    env = gymnasium.make(
+        "CashInventory-v0", observe_step=observed, **config.parameters.model_dump()
+    )
+    for one, total in zip(episodes(trace), expected, strict=True):
+        observation, _ = env.reset(options={"trace": one})
+        policy.reset()
+        earned, over = 0.0, False
+        while not over:
+            action, _ = policy.predict(observation)
+            observation, reward, terminated, truncated, _ = env.step(action)
+            earned, over = earned + reward, terminated or truncated
+        assert earned == pytest.approx(total)
+
+
+def test_a_batch_of_episodes_and_the_evaluation_of_stable_baselines(tmp_path):
+    config = resolve({"algo": "recurrent_ppo"}, assignments=CASH)
+    policy = load(train(config, tmp_path / "run").folder / "model.zip")
+    assert policy.models == {"": tmp_path / "run" / "model.zip"}
+    trace = config.problem.traces(config.parameters, "evaluation", 1, EPISODES)
+    env = CashInventoryVectorEnv(EPISODES, **config.parameters.model_dump())
+    observation, _ = env.reset(options={"trace": trace})
+    together, state = policy.predict(observation)
+    assert together.shape == (EPISODES,)
+    again, _ = policy.predict(observation, state, episode_start=np.ones(EPISODES, bool))
+    np.testing.assert_array_equal(together, again)
+    one = gymnasium.make("CashInventory-v0", **config.parameters.model_dump())
+    mean, _ = evaluate_policy(policy, one, n_eval_episodes=EPISODES, warn=False)
+    assert np.isfinite(mean)
+    policy.reset()
+    for _ in range(10):
+        policy.predict(observation)
+    with pytest.raises(InputError, match=r"episode of 10 steps is over: call reset\(\)"):
+        policy.predict(observation)
+    with pytest.raises(InputError, match=r"observation: has shape \(2,\), and the run's has 7"):
+        policy.predict(np.zeros(2))
+    with pytest.raises(InputError, match="observation: must be an array"):
+        policy.predict({"store_1": np.zeros(7)})
+
+
+def chain_run(folder, algo="ppo", *more, **flags):
+    own = OFF_POLICY if algo == "dqn" else ON_POLICY
+    config = resolve({"algo": algo, "stores": 2, **flags}, assignments=(*CHAIN, *own, *more))
+    return train(config, folder).folder
+
+
+def earned(policy, config, trace):
+    """Return the stores' returns in PettingZoo, one per episode."""
+    step = config.settings.observation.step
+    env = SupplyChainEnv(observe_step=step, **config.parameters.model_dump(exclude_unset=True))
+    policy.bind(env)
+    totals = []
+    for one in trace:
+        observations, _ = env.reset(options={"trace": one})
+        policy.reset()
+        totals.append(0.0)
+        while env.agents:
+            actions, _ = policy.predict(observations)
+            observations, rewards, *_ = env.step(actions)
+            stores = [r for agent, r in rewards.items() if "store" in agent]
+            totals[-1] += np.mean(stores)
+    return totals
+
+
+KINDS = [("ppo", "shared"), ("ppo", "joint"), ("dqn", "joint"), ("ppo", "independent")]
+
+
+@pytest.mark.parametrize(("algo", "team"), KINDS)
+def test_stores_earn_in_pettingzoo_what_evaluation_says(algo, team, tmp_path):
+    run = chain_run(tmp_path / "run", algo, "observation.step=true", policy=team)
+    config, trace, expected = evaluated(run)
+    policy = load(run)
+    assert all(path.name == "best_model.zip" for path in policy.models.values())
+    assert set(policy.models) == {"store"} if team != "independent" else {"store_1", "store_2"}
+    assert earned(policy, config, episodes(trace)) == pytest.approx(expected)
+
+
+def test_rules_play_who_has_no_model_once_they_see_the_environment(tmp_path):
+    policy = load(chain_run(tmp_path / "run"))
+    env = SupplyChainEnv(
+        stores=2, **{"horizon": 8, "observation": policy.config.parameters.observation}
+    )
+    observations, _ = env.reset(seed=1)
+    with pytest.raises(InputError, match=r"agent 'warehouse' has no model in this run; call bind"):
+        policy.predict(observations)
+    stores = {agent: row for agent, row in observations.items() if "store" in agent}
+    alone, _ = policy.predict(stores)
+    assert set(alone) == {"store_1", "store_2"}
+    twice, _ = policy.predict({agent: np.stack([row, row]) for agent, row in stores.items()})
+    assert {agent: chosen.tolist() for agent, chosen in twice.items()} == {
+        agent: [chosen, chosen] for agent, chosen in alone.items()
+    }
+    policy.bind(env)
+    together, _ = policy.predict(observations)
+    assert {agent: together[agent] for agent in stores} == alone
+    env.step(together)
+    with pytest.raises(InputError, match="make it with the run's parameters"):
+        policy.bind(SupplyChainEnv(stores=3))
+    with pytest.raises(InputError, match="unknown agent 'shop'"):
+        policy.predict({"shop": stores["store_1"]})
+
+
+def test_a_folder_of_phases_means_the_best_model_of_every_player(tmp_path):
+    flags = {"algo": "ppo", "stores": 2}
+    configs = resolve_phases((1, 2, 3, 4), flags, assignments=(*CHAIN, *ON_POLICY))
+    folder, _ = train_phases((1, 2, 3, 4), configs, tmp_path / "run")
+    players = folder / "phase_4" / "players"
+    named, model = run_folder.find(str(folder))
+    assert (named, model) == (folder / "phase_4", "best_model.zip")
+    policy = load(folder)
+    assert policy.models == {
+        name: players / name / "best_model.zip" for name in ("store", "warehouse", "supplier")
+    }
+    config, trace, expected = evaluated(folder / "phase_4")
+    env = SupplyChainEnv(**config.parameters.model_dump(exclude_unset=True))
+    observations, _ = env.reset(options={"trace": episodes(trace)[0]})
+    actions, _ = policy.predict(observations)  # all have a model, so nothing need be bound
+    assert set(actions) == set(env.agents)
+    assert earned(policy, config, episodes(trace)) == pytest.approx(expected)
