@@ -1,17 +1,12 @@
 """Today's orders of a trained policy: ``python decide.py --checkpoint runs/<run> --state FILE``."""
 
-import csv
-import datetime as dt
-import io
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from commands.options import NEWEST
+from commands.options import NEWEST, InputFile, OutputFile
 from common import console
-from common.files import write_whole
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,7 +20,7 @@ from common.files import write_whole
 )
 @click.option(
     "--state",
-    type=click.Path(path_type=Path),
+    type=InputFile(),
     help="CSV with store, [sku], on_hand, due_1 (arrives tomorrow), due_2 ... or due_2024-01-31 "
     "..., d1 (yesterday's demand) ... d7.",
 )
@@ -38,52 +33,68 @@ from common.files import write_whole
 )
 @click.option(
     "--history",
-    type=click.Path(path_type=Path),
+    type=InputFile(),
     help="A demand file with the last 28 days, in place of d1 ... or the table demand [the run's "
     "own].",
 )
 @click.option("--date", metavar="DATE", help="The day that is decided on [after the last known].")
 @click.option("--baseline", help="The rule to name besides [the best before the split].")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON in place of CSV.")
-@click.option("--output", type=click.Path(path_type=Path), help="A file [standard output].")
+@click.option("--output", type=OutputFile(), help="A file [standard output].")
+@click.option("--max-order", type=click.FloatRange(0), help="Hold back orders of more units.")
+@click.option(
+    "--max-value", type=click.FloatRange(0), help="Hold back orders worth more, by column price."
+)
+@click.option(
+    "--max-multiple",
+    type=click.FloatRange(0),
+    default=5.0,
+    show_default=True,
+    help="Hold back orders of more than so many times what the rule orders.",
+)
+@click.option(
+    "--allow",
+    is_flag=True,
+    help="Hold nothing back, not even the orders of a run that is unfinished or worse than a rule.",
+)
 def main(
     checkpoint: str,
     state: Path | None,
     database: str | None,
+    history: Path | None,
     date: str | None,
+    baseline: str | None,
     as_json: bool,
     output: Path | None,
-    **options: Any,
-) -> None:
-    """Write what to order this morning, a row per store."""
-    try:
-        day = None if date is None else dt.date.fromisoformat(date)
-    except ValueError:
-        raise click.BadParameter(f"--date {date}: must be a date such as 2024-01-31") from None
+    **limits: Any,
+) -> int:
+    """Write what to order this morning, a row per store.
+
+    Exit status 4 where orders were held back.
+    """
     if (state is None) == (database is None):
         raise click.UsageError("the present state is needed: --state FILE or --database URL")
     from agents import run_folder  # here: --help and a misspelt option answer at once
+    from commands.order_checks import OrderLimits
+    from commands.order_output import report_held_back, write_orders
     from commands.orders import decide
     from commands.stock_database import Database
+    from commands.stock_state import parse_day
 
+    day = None if date is None else parse_day(date, "--date")
     tables = None if database is None else Database(database)
     with console.screen.status("loading the policy, tuning rules"):
-        rows = decide(checkpoint, tables or state or Path(), date=day, **options)
-    if tables is not None:
-        tables.write_orders(rows, str(run_folder.find(checkpoint)[0]))
-    text = json.dumps(rows, indent=2, allow_nan=False) + "\n" if as_json else _as_csv(rows)
-    if output is None:
-        print(text, end="")
-    else:
-        write_whole(output, text.encode())
-
-
-def _as_csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+        rows = decide(
+            checkpoint,
+            tables or state or Path(),
+            history=history,
+            date=day,
+            baseline=baseline,
+            limits=OrderLimits(**limits),
+        )
+    run = str(run_folder.find(checkpoint)[0])
+    write_orders(rows, output, as_json=as_json, tables=tables, run=run)
+    return console.HELD_BACK if report_held_back(rows) else 0
 
 
 if __name__ == "__main__":

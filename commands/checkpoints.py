@@ -71,7 +71,7 @@ def _load_seeds(checkpoints: tuple[str, ...]) -> LoadedCheckpoints:
             seed = config.settings.seed
             name = f"seed_{seed}"
             folder, file = run_folder.find(checkpoint)
-            failed = _failure(folder, root, config)
+            failed = training_failure(root)
             if failed is None:
                 loaded[name] = load_agent(folder, file)
         except InputError as error:
@@ -100,12 +100,14 @@ def _folder_of(checkpoint: str) -> Path:
     return path
 
 
-def _failure(folder: Path, root: Path, config: RunConfig) -> str | None:
-    """Return why training did not reach its end, or None if it did."""
+def training_failure(root: Path) -> str | None:
+    """Return why the training of a run did not reach its end, or None if it did."""
+    folder = run_folder.last_phase(root)
     facts = run_folder.read_versions(folder)
     if isinstance(facts.get("failed"), str):
         return short(facts["failed"], 200).strip("'\"")
-    missing = len(config.settings.phases) - len(run_folder.phases(root))
+    phases = run_folder.read_config(root).settings.phases
+    missing = len(phases) - len(run_folder.phases(root))
     if missing > 0:
         return f"training broke off: {missing} of its phases left no model"
     if not run_folder.is_finished(folder):

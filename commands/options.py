@@ -1,15 +1,75 @@
 """Options that several commands have."""
 
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import click
 
+from common.errors import InputError, short
+
 Command = Callable[..., Any]
 
 NEWEST = "newest"
 """What ``--checkpoint`` alone means."""
+
+
+class InputFile(click.ParamType[Path]):
+    """A file that is read."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: Any, _: Any) -> Path:
+        """Return the path, which must lead to a file."""
+        path, option = Path(value), param.opts[0]
+        if not str(value).strip():
+            raise InputError(f"{option}: is empty; name a file")
+        if path.is_dir():
+            raise InputError(f"{option} {path}: is a folder; name a file")
+        if not path.exists():
+            raise InputError(f"{option} {path}: no such file")
+        return path
+
+
+class OutputFile(click.ParamType[Path]):
+    """A file that is written, known to be possible before any work is done."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: Any, _: Any) -> Path:
+        """Return the path, at which there must be nothing, or a regular file."""
+        path, option = Path(value), param.opts[0]
+        if not str(value).strip():
+            raise InputError(f"{option}: is empty; name a file")
+        if path.is_dir():
+            raise InputError(f"{option} {path}: is a folder; name a file")
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise InputError(f"{option} {path}: is no regular file; name one, or a new file")
+        if not path.parent.is_dir():
+            raise InputError(f"{option} {path}: there is no folder {path.parent}; make it first")
+        return path
+
+
+class WholeNumber(click.ParamType[int]):
+    """A whole number, which may be written as ``1e6``."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: Any, _: Any) -> int:
+        """Return the number."""
+        try:
+            number = Decimal(str(value))
+        except InvalidOperation:
+            number = Decimal("nan")
+        if not number.is_finite() or number != (whole := int(number) if abs(number) < MOST else 0):
+            raise InputError(
+                f"{param.opts[0]} {short(str(value))}: must be a whole number, such as 1000 or 1e5"
+            )
+        return whole
+
+
+MOST = Decimal(10) ** 18
 
 FILE_OPTIONS = "demand", "prices", "split", "validation", "fill", "augment"
 """Names of what `file_options` adds."""
@@ -21,14 +81,14 @@ def file_options(command: Command) -> Command:
         (
             click.option(
                 "--demand",
-                type=click.Path(path_type=Path),
+                type=InputFile(),
                 metavar="FILE",
                 help="The stores of a file of daily demand: CSV or Parquet, a column per store, or "
                 "long.",
             ),
             click.option(
                 "--prices",
-                type=click.Path(path_type=Path),
+                type=InputFile(),
                 metavar="FILE",
                 help="The cash problem on days of a file: columns date, raw_price, product_price, "
                 "demand.",

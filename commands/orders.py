@@ -13,6 +13,8 @@ from agents.tuned_file import TUNED_FILE, TunedFile
 from baselines.policy import Policy
 from baselines.registry import HISTORY_BASELINES, make_baselines
 from baselines.rollout import rollout
+from commands.checkpoints import training_failure
+from commands.order_checks import OrderLimits, unusual_entries
 from commands.stock_database import Database
 from commands.stock_state import StockState, read_state
 from common.errors import InputError, choose
@@ -20,12 +22,16 @@ from demand.history import KNOWN_DAYS, KnownDemand, StoreHistory
 from demand.reader import read_demand
 from demand.table import DemandTable
 from envs.supply_chain.batch import SupplyChainBatch
+from envs.supply_chain.sites import StoreParameters
 from training.learners import load_agent
 
 Floats = NDArray[np.float64]
 SELECTION_EPISODES, SEEN_WORLDS = 200, 128
 MARGIN = 0.05
 """Share of the range seen in training by which a state may lie outside of it."""
+
+QUIET_WEEK = 0.5
+"""What is on offer is a multiple of at least this share of the mean of `KNOWN_DAYS` days."""
 
 
 def decide(
@@ -35,6 +41,7 @@ def decide(
     history: Path | None = None,
     date: dt.date | None = None,
     baseline: str | None = None,
+    limits: OrderLimits | None = None,
 ) -> list[dict[str, Any]]:
     """Return today's orders, a row per store and SKU of the state.
 
@@ -47,58 +54,75 @@ def decide(
         `commands.stock_database`.
     history : Path, optional
         A demand file of the same stores and SKUs with the days before `date`; by default that of
-        the run, where the state does not tell recent demand.
+        the run, where the state has no recent demand.
     date : date, optional
-        The day that is decided on; by default that after the last one known, or today.
+        The day that is decided on; by default that of the state, else the one after the last with
+        known demand, or today.
     baseline : str, optional
         The rule to name besides; by default the best on the run's selection period.
+    limits : OrderLimits, optional
+        Which orders are held back; by default the usual ones.
 
     Returns
     -------
     list of dict
-        ``date``, ``store``, ``sku``, ``quantity`` [units], ``days_of_cover`` (stock, orders under
-        way and this one over the mean demand expected in the coming week, None if that is 0),
-        ``stockout_chance`` before the order of the next day of review can arrive (the errors that
-        forecasts had on training days, on this state),
-        ``baseline`` and ``baseline_quantity``, and ``unusual``: what the policy never saw the like
-        of in training, empty if nothing.
+        ``date``, ``store``, ``sku``, ``quantity`` [units, whole where the run's demand is; None
+        where it is held back], ``days_of_cover`` (stock, orders under way and this one over the
+        mean demand expected in the coming week, None if that is 0), ``stockout_before`` and
+        ``stockout_after`` (chances before today's order can arrive, and from then until that of the
+        next day of review can: from the errors that forecasts had on training days, on this state),
+        ``baseline`` and ``baseline_quantity``, ``unusual``: what the policy never saw the like of
+        in training, and ``held_back``: why an order is; empty if nothing.
     """
     home, run, policy = _load(checkpoint)
+    limits = limits or OrderLimits()
     known: StoreHistory = run.parameters.history
-    lead_time = run.parameters.lanes()[0].store.lead_time
     if isinstance(state, Database):
         now = state.read_state(known, date, demand=history is None)
     else:
         now = read_state(state, known)
     recent, day = _recent(now, known, history, date)
-    due = now.due(day, lead_time)
+    due = now.due(day, run.parameters.lanes()[0].store.lead_time)
     batch, rows = _batch(run, now, due, (recent, day))
-    asked = _orders(batch, policy)
-    name, rule = _rule(run, baseline, TunedFile(home / TUNED_FILE))
-    theirs = _orders(batch, rule)
-    names = batch.observation_names["store"]
+    places = [(rows[row], store) for row, (_, store) in enumerate(now.places)]
+    asked = _orders(batch, policy, now.places, places)
+    name, rule, worse = _rule(run, policy, baseline, TunedFile(home / TUNED_FILE))
+    theirs = _orders(batch, rule, now.places, places)
+    run_faults = [fault for fault in (training_failure(home), worse) if fault]
     seen, gaps = _seen(run, policy), batch.review_gap()
     views = batch.by_tier(batch.observation())["store"]
+    names = batch.observation_names["store"]
     out = []
     for row, (sku, store) in enumerate(now.places):
-        at = rows[row], store
-        order = float(asked[at])
-        odd = (views[at] < seen[0]) | (views[at] > seen[1])
+        at = places[row]
+        order, gap = float(asked[row]), int(gaps[at[0]])
+        before, after = _stockouts(
+            *(_past(batch), known, (sku, *at), gap), (now.on_hand[row], due[row]), order
+        )
+        daily = float(_past(batch).same_weekday(0, 7)[(slice(None), *at)].mean())
+        held_back = run_faults + limits.faults(
+            order,
+            rule=float(theirs[row]),
+            usual=daily * gap,
+            price=None if now.price is None else float(now.price[row]),
+            demand=float(recent[row].max()),
+            known=known.training[:, sku, store],
+        )
+        refused = bool(held_back) and not limits.allow
+        position = batch.sites["on_hand"][at] + batch.pipelines[at].sum() + order
         out.append(
             {
                 "date": day.isoformat(),
                 "store": known.table.stores[store],
                 "sku": known.table.skus[sku],
-                "quantity": round(order, 2),
-                "days_of_cover": _cover(batch, at, order),
-                "stockout_chance": _stockout(
-                    *(_past(batch), known, (sku, *at), int(gaps[rows[row]])),
-                    (now.on_hand[row], due[row]),
-                    order,
-                ),
+                "quantity": None if refused else round(order, 2),
+                "days_of_cover": round(float(position) / daily, 1) if daily > 0 else None,
+                "stockout_before": before,
+                "stockout_after": after,
                 "baseline": name,
-                "baseline_quantity": round(float(theirs[at]), 2),
-                "unusual": ", ".join(names[i] for i in np.flatnonzero(odd)),
+                "baseline_quantity": round(float(theirs[row]), 2),
+                "unusual": unusual_entries(names, views[at], seen),
+                "held_back": "; ".join(held_back) if refused else "",
             }
         )
     return out
@@ -125,6 +149,13 @@ def _recent(
     if file is not None:
         table = read_demand(known.source.model_copy(update={"file": file}))
     day = date or table.last_day + dt.timedelta(days=1)
+    if date is None and (
+        now.day not in (None, day) or (now.written is not None and now.written < table.last_day)
+    ):
+        raise InputError(
+            f"the state is of {now.day or now.written}, and {table.name} has demand up to "
+            f"{table.last_day}; give the state of the morning after, or say --date"
+        )
     end = (day - table.first_day).days
     if not KNOWN_DAYS <= end <= table.days:
         raise InputError(
@@ -171,6 +202,8 @@ def _batch(
             "start": np.full(len(skus), day.toordinal()),
         }
     )
+    offered = batch.sites["forecast"]
+    batch.sites["forecast"] = np.maximum(offered, QUIET_WEEK * _past(batch).level)
     batch.sites["on_hand"] = 0.0
     for row, (_, store) in enumerate(now.places):
         batch.sites["on_hand"][rows[row], store] = now.on_hand[row]
@@ -178,32 +211,68 @@ def _batch(
     return batch, rows
 
 
-def _orders(batch: SupplyChainBatch, policy: Policy) -> Floats:
-    """Return what a policy orders in the state of the batch, shape (worlds, N) [units]."""
+def _orders(
+    batch: SupplyChainBatch,
+    policy: Policy,
+    of: list[tuple[int, int]],
+    places: list[tuple[int, int]],
+) -> Floats:
+    """Return what a policy orders in the state of the batch, a row per store and SKU [units].
+
+    Parameters
+    ----------
+    batch, policy
+        What it sees, and who orders.
+    of, places : list of tuple
+        SKU and store, and world and store, of every row.
+    """
     policy.bind(batch)
     start = np.ones(batch.num_worlds, np.bool_)
     actions = np.asarray(policy.predict(batch.observation(), None, start)[0])
     chosen = actions.reshape(batch.num_worlds, -1)[:, : batch.num_stores]
-    orders: Floats = np.take_along_axis(batch.store_orders(), chosen[..., None], axis=2)[..., 0]
-    return orders
+    orders = np.take_along_axis(batch.store_orders(), chosen[..., None], axis=2)[..., 0]
+    values = np.array([orders[at] for at in places])
+    history = batch.parameters.history
+    if history is None or (history.table.demand % 1).any():
+        return values
+    lanes = batch.parameters.lanes()
+    return np.array([_whole(x, lanes[sku].store) for x, (sku, _) in zip(values, of, strict=True)])
 
 
-def _rule(run: RunConfig, name: str | None, tuner: TunedFile) -> tuple[str, Policy]:
-    """Return the rule asked for, or the one that does best on the selection period."""
+def _whole(order: float, store: StoreParameters) -> float:
+    """Return the nearest whole quantity that the store may order."""
+    if store.order_multiple is not None:
+        return order
+    whole = np.floor(order) if np.isfinite(store.shelf_capacity) else np.floor(order + 0.5)
+    return float(whole if whole >= store.least_order or whole == 0 else np.ceil(order))
+
+
+def _rule(
+    run: RunConfig, policy: Policy, name: str | None, tuner: TunedFile
+) -> tuple[str, Policy, str]:
+    """Return the rule asked for, or the one that does best on the selection period.
+
+    Returns
+    -------
+    name, rule, worse : str, Policy, str
+        The last says by how much the policy does worse than the rule there, if it does.
+    """
     names = [rule for rule in HISTORY_BASELINES if rule != "random"]
     if name is not None:
         choose("baseline", name, names)
-    asked = names if name is None else [name]
-    made = make_baselines("stores", run.parameters, asked, tuner=tuner)
-    if len(made) == 1:
-        return next(iter(made.items()))
+    made = make_baselines("stores", run.parameters, names if name is None else [name], tuner=tuner)
     trace = run.problem.traces(run.parameters, "validation", 0, SELECTION_EPISODES)
-    scores = {
-        rule: float(rollout(run.problem, run.parameters, policy, trace)["return"].mean())
-        for rule, policy in made.items()
-    }
+
+    def score(player: Policy) -> float:
+        step = run.settings.observation.step
+        played = rollout(run.problem, run.parameters, player, trace, observe_step=step)
+        return float(played["return"].mean())
+
+    scores = {rule: score(player) for rule, player in made.items()}
     best = max(scores, key=lambda rule: scores[rule])
-    return best, made[best]
+    own = score(policy)
+    worse = f"the agent earns {own:,.1f} on the selection period, {best} {scores[best]:,.1f}"
+    return best, made[best], worse if own < scores[best] else ""
 
 
 def _seen(run: RunConfig, policy: Policy) -> tuple[Floats, Floats]:
@@ -228,32 +297,25 @@ def _seen(run: RunConfig, policy: Policy) -> tuple[Floats, Floats]:
     return low - room, high + room
 
 
-def _cover(batch: SupplyChainBatch, at: tuple[int, int], order: float) -> float | None:
-    past = _past(batch)
-    daily = float(past.same_weekday(0, 7)[(slice(None), *at)].mean())
-    position = batch.sites["on_hand"][at] + batch.pipelines[at].sum() + order
-    return round(float(position) / daily, 1) if daily > 0 else None
-
-
 def _past(batch: SupplyChainBatch) -> KnownDemand:
     if batch.past is None:
         raise TypeError("a batch without demand of a file")
     return batch.past
 
 
-def _stockout(
+def _stockouts(
     past: KnownDemand,
     known: StoreHistory,
     place: tuple[int, int, int],
     gap: int,
     stock: tuple[float, Floats],
     order: float,
-) -> float:
-    """Return the share of the training days' forecast errors that would empty the store.
+) -> tuple[float, float]:
+    """Return the shares of the training days' forecast errors that would empty the store.
 
     Parameters
     ----------
-    past : Past
+    past : KnownDemand
         What is known of the demand.
     known : StoreHistory
         The training days.
@@ -265,6 +327,11 @@ def _stockout(
         On hand [units], and what arrives in 1, 2 ... mornings, shape (lead time,) [units].
     order : float
         Today's [units].
+
+    Returns
+    -------
+    before, after : float
+        Before the order can arrive, and from then until the next one can.
     """
     sku, world, store = place
     on_hand, due = stock
@@ -279,9 +346,10 @@ def _stockout(
     demand = expected * days[ahead] / np.maximum(usual, 1e-9 + 0.05 * known.mean[sku, store])
     arriving = np.concatenate([[on_hand], due, np.zeros(gap)])
     arriving[len(due)] += order
-    left, short = np.zeros(len(first)), np.zeros(len(first), np.bool_)
+    left, short = np.zeros(len(first)), np.zeros((count, len(first)), np.bool_)
     for j in range(count):
         left += arriving[j]
-        short |= demand[:, j] > left
+        short[j] = demand[:, j] > left
         left = np.maximum(left - demand[:, j], 0.0)
-    return round(float(short.mean()), 3)
+    early, late = short[: len(due)].any(axis=0), short[len(due) :].any(axis=0)
+    return round(float(early.mean()), 3), round(float(late.mean()), 3)

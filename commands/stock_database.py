@@ -1,4 +1,4 @@
-"""The present state of stores in a database's tables, and where orders are written."""
+"""The present state of stores in the tables of a database, and the table of orders."""
 
 import datetime as dt
 import importlib
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commands.stock_state import Outstanding, StockState
+from commands.stock_state import Outstanding, StockState, parse_day
 from common.errors import InputError, choose, short
 from demand.history import KNOWN_DAYS, StoreHistory
 from demand.sheet import MAX_DEMAND
@@ -55,17 +55,21 @@ class Reader:
         self._name, self._sql, self._connection = name, sql, connection
         self._known = history.table
 
-    def stock(self) -> tuple[list[tuple[int, int]], Floats]:
-        """Return SKU and store of every row, and what is on hand [units]."""
+    def stock(self) -> tuple[list[tuple[int, int]], Floats, Floats | None]:
+        """Return SKU and store of every row, what is on hand [units], and prices if it has them."""
         most = len(self._known.stores) * len(self._known.skus)
-        places: dict[tuple[int, int], float] = {}
-        for where, place, (on_hand,) in self._rows(STOCK, ["on_hand"], most + 1):
+        names = ["on_hand"]
+        if "price" in self._columns(STOCK, names):
+            names += ["price"]
+        places: dict[tuple[int, int], list[float]] = {}
+        for where, place, values in self._rows(STOCK, names, most + 1):
             if place in places:
                 raise InputError(f"{where}: duplicate; remove one")
-            places[place] = _quantity(where, "on_hand", on_hand)
+            places[place] = [_quantity(where, *pair) for pair in zip(names, values, strict=True)]
         if not places:
             raise InputError(f"{self._name}: table {STOCK} is empty; put in a row for each store")
-        return list(places), np.array(list(places.values()))
+        on_hand, *price = np.array(list(places.values())).T
+        return list(places), on_hand, price[0] if price else None
 
     def outstanding(self, places: list[tuple[int, int]]) -> Iterator[Outstanding]:
         """Return the orders under way, one by one."""
@@ -109,7 +113,7 @@ class Reader:
             row, at = (int(i) for i in missing[0])
             raise InputError(
                 f"{self._name}: table {DEMAND}: {first + dt.timedelta(days=at)} of "
-                f"{self._told(places[row])} is missing; the {KNOWN_DAYS} days before {day} are "
+                f"{self._label(places[row])} is missing; the {KNOWN_DAYS} days before {day} are "
                 "needed: put them in, or name a file with --history"
             )
         return found
@@ -118,10 +122,7 @@ class Reader:
         self, table: str, wanted: list[str], most: int, within: Sequence[Any] = ()
     ) -> Iterator[tuple[str, tuple[int, int], list[Any]]]:
         """Return every row's name in messages, its place, and the columns wanted."""
-        sql, known = self._sql, self._known
-        needed = [*(["store"] if len(known.stores) > 1 else []), *wanted]
-        needed += ["sku"] if len(known.skus) > 1 else []
-        there = check_columns(self._name, sql, self._connection, table, needed)
+        sql, there = self._sql, self._columns(table, wanted)
         keys = [key for key in ("store", "sku") if key in there]
         columns = [sql.column(name) for name in (*keys, *wanted)]
         query = sql.select(*columns).select_from(sql.table(table)).where(*within).limit(most)
@@ -129,7 +130,17 @@ class Reader:
             named = dict(zip(keys, row, strict=False))
             at = [self._index(table, key, named) for key in ("sku", "store")]
             place = at[0], at[1]
-            yield f"{self._name}: table {table}, {self._told(place)}", place, list(row[len(keys) :])
+            yield (
+                f"{self._name}: table {table}, {self._label(place)}",
+                place,
+                list(row[len(keys) :]),
+            )
+
+    def _columns(self, table: str, wanted: list[str]) -> set[str]:
+        """Return the columns of a table, which must have those wanted, and store and sku if any."""
+        known = {"store": self._known.stores, "sku": self._known.skus}
+        keys = [key for key, names in known.items() if len(names) > 1]
+        return check_columns(self._name, self._sql, self._connection, table, [*keys, *wanted])
 
     def _index(self, table: str, key: str, named: Mapping[str, Any]) -> int:
         """Return the place of a store or SKU; it may be left out where there is one only."""
@@ -140,7 +151,7 @@ class Reader:
             choose(f"{key} in table {table} of {self._name},", str(named[key]), known)
         )
 
-    def _told(self, place: tuple[int, int]) -> str:
+    def _label(self, place: tuple[int, int]) -> str:
         sku, store = place
         known = self._known
         skus = f", sku {short(known.skus[sku])}" if len(known.skus) > 1 else ""
@@ -158,25 +169,24 @@ def _quantity(where: str, name: str, value: object) -> float:
 
 
 def _date(where: str, name: str, value: object) -> dt.date:
-    if isinstance(value, dt.datetime):
-        return value.date()
-    if isinstance(value, dt.date):
-        return value
-    try:
-        return dt.datetime.fromisoformat(str(value)).date()
-    except ValueError:
-        raise InputError(
-            f"{where}: {name} = {short(value)}: must be a date such as 2024-01-31"
-        ) from None
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        value = value.isoformat()
+    return parse_day(str(value)[:10], f"{where}: {name} =")
 
 
 ORDERS = "orders"
-MOST_TOLD = 200
-"""Letters of a message of the database."""
+KEY = ("date", "store", "sku")
+"""What no two rows of the table of orders share."""
 
-DRIVERS = {"psycopg": "'psycopg[binary]'"}
-SECONDS = 5
-"""How long another program's lock is waited for."""
+MOST_LETTERS = 200
+"""Of a message of the database."""
+
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+CONNECT_SECONDS, LOCK_SECONDS = 5, 30
+"""How long a server, and another program's lock, is waited for."""
+
+ADVISORY_LOCK = 0x6F726472
+"""Class of the advisory locks on PostgreSQL; with it goes the ordinal of a day, or 0."""
 
 
 class Database:
@@ -190,8 +200,8 @@ class Database:
     Raises
     ------
     InputError
-        One line: SQLAlchemy or the driver is missing, or the address leads nowhere. What goes wrong
-        later is told in one line too.
+        One line: SQLAlchemy or the driver is missing, or the address leads nowhere. So is whatever
+        goes wrong later.
     """
 
     def __init__(self, address: str) -> None:
@@ -202,64 +212,73 @@ class Database:
                 "--database needs SQLAlchemy; pip install sqlalchemy, or use --state FILE"
             ) from None
         url, self.name = self._url(address)
-        own = {"sqlite": {"timeout": SECONDS}, "postgresql": {"connect_timeout": SECONDS}}
-        with self._told():
+        self._lite = url.get_backend_name() == "sqlite"
+        own: dict[str, Any] = {"connect_args": {"timeout": LOCK_SECONDS}}
+        if not self._lite:
+            own = {
+                "connect_args": {"connect_timeout": CONNECT_SECONDS},
+                "isolation_level": "READ COMMITTED",  # sees what was committed before it locked
+            }
+        with self._one_line_errors():
             self._engine = self._sql.create_engine(
-                url, connect_args=own.get(url.get_backend_name(), {}), hide_parameters=True
+                url, poolclass=self._sql.NullPool, hide_parameters=True, **own
             )
 
     def _url(self, address: str) -> tuple[Any, str]:
-        """Return the URL, and what to call the database in messages: no password is told."""
+        """Return the URL, and what to call the database in messages: without a password."""
         sql = self._sql
-        if "://" not in address:
-            url = sql.URL.create("sqlite", database=address)
-        else:
-            try:
-                url = sql.make_url(address)
-            except (sql.exc.ArgumentError, ValueError):
-                raise InputError(
-                    "--database: is no URL; give a file, or such as postgresql://user@host/name"
-                ) from None
-        told = url.render_as_string(hide_password=True)
-        if url.drivername == "postgresql":
-            url = url.set(drivername="postgresql+psycopg")
-        if url.get_backend_name() == "sqlite":
-            name = url.database or ""
-            if not Path(name).is_file():
-                raise InputError(f"--database {short(name, 300)}: no such file")
-            return url, Path(name).name
-        return url, told
+        try:
+            lite = sql.URL.create("sqlite", database=address)
+            url = sql.make_url(address) if "://" in address else lite
+        except (sql.exc.ArgumentError, ValueError):
+            raise InputError(
+                "--database: is no URL; give a file, or such as postgresql://user@host/name"
+            ) from None
+        driver = url.drivername.removesuffix("+psycopg")
+        if driver not in DRIVERS:
+            raise InputError(
+                f"--database {short(url.drivername)}: must be a file of SQLite, or such as "
+                "postgresql://user@host/name"
+            )
+        url = url.set(drivername=DRIVERS[driver])
+        if driver != "sqlite":
+            shown = url.set(drivername="postgresql", query={})
+            return url, shown.render_as_string(hide_password=True)
+        name = url.database or ""
+        if not Path(name).is_file():
+            raise InputError(f"--database {short(name, 300)}: no such file")
+        return url, Path(name).name
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _one_line_errors(self) -> Iterator[None]:
         """Turn whatever goes wrong in the database into one line."""
-        name = getattr(self, "name", "--database")
         try:
             yield
         except ImportError as error:
             raise InputError(
-                f"{name}: its driver {error.name} is missing; pip install "
-                f"{DRIVERS.get(error.name or '', error.name)}"
+                f"{self.name}: its driver {error.name} is missing; pip install "
+                f"'{error.name}[binary]'"
             ) from None
         except (self._sql.exc.SQLAlchemyError, ValueError, OverflowError) as error:
             if isinstance(error, InputError):
                 raise
-            told = " ".join(str(getattr(error, "orig", None) or error).split())
-            told = told if len(told) <= MOST_TOLD else f"{told[:MOST_TOLD]}..."
-            remedy = "; let the other program end, and run again" if "locked" in told else ""
-            raise InputError(f"{name}: {told}{remedy}") from None
+            text = " ".join(str(getattr(error, "orig", None) or error).split())
+            text = text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
+            waited = "locked" in text or "lock timeout" in text
+            remedy = "; let the other program end, and run again" if waited else ""
+            raise InputError(f"{self.name}: {text}{remedy}") from None
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Any]:
-        with self._told(), self._engine.begin() as connection:
-            if self._engine.dialect.name == "sqlite":  # else only writing begins one
+        with self._one_line_errors(), self._engine.begin() as connection:
+            if self._lite:  # else only writing begins one
                 connection.exec_driver_sql(begin)
             yield connection
 
     def read_state(
         self, history: StoreHistory, date: dt.date | None = None, *, demand: bool = True
     ) -> StockState:
-        """Return the state that the tables tell, as of one moment.
+        """Return the state in the tables, as of one moment.
 
         Parameters
         ----------
@@ -273,36 +292,78 @@ class Database:
         Raises
         ------
         InputError
-            One line with table and place: missing, unknown, twice, or no quantity.
+            One line with table and place: missing, unknown, duplicate, or no quantity.
         """
         with self._transaction("BEGIN") as connection:
             read = Reader(self.name, self._sql, connection, history)
-            places, on_hand = read.stock()
+            places, on_hand, price = read.stock()
             outstanding = tuple(read.outstanding(places))
-            if not demand:
-                return StockState(places, on_hand, outstanding, day=date)
-            day = date or read.next_day()
-            return StockState(places, on_hand, outstanding, read.recent(places, day), day)
+            day = date if date or not demand else read.next_day()
+            recent = read.recent(places, day) if demand and day else None
+            return StockState(places, on_hand, outstanding, recent, day, price=price)
 
-    def write_orders(self, rows: Sequence[Mapping[str, Any]], run: str) -> None:
-        """Write orders in place of those of the same day: all of them, or none.
+    @contextmanager
+    def orders_replaced(self, rows: Sequence[Mapping[str, Any]], run: str) -> Iterator[str]:
+        """Write orders in place of those of the same day, and commit where the context ends well.
+
+        One call at a time writes the orders of a day: a later one waits, and replaces those of the
+        earlier one.
 
         Parameters
         ----------
         rows : sequence of mapping
-            As `commands.orders.decide` returns them.
+            As `commands.orders.decide` returns them, all of one day; those without a quantity are
+            left out.
         run : str
             The policy's run.
+
+        Yields
+        ------
+        str
+            Which orders were replaced, nothing if there were none.
         """
-        sql = self._sql
+        sql, table = self._sql, _orders_table(self._sql)
         day = dt.date.fromisoformat(rows[0]["date"])
-        table = _orders_table(sql)
         with self._transaction("BEGIN IMMEDIATE") as connection:
+            self._make_table(connection, table)
+            self._lock(connection, day.toordinal())
+            own = table.c.date == day
+            count = sql.select(table.c.run, sql.func.count()).where(own).group_by(table.c.run)
+            before = [f"{number} of {name}" for name, number in connection.execute(count)]
+            connection.execute(sql.delete(table).where(own))
+            values = [
+                {c.name: {**row, "date": day, "run": run}[c.name] for c in table.columns}
+                for row in rows
+                if row["quantity"] is not None
+            ]
+            if values:
+                connection.execute(sql.insert(table), values)
+            yield f"orders of {day} replaced: {', '.join(before)}" if before else ""
+
+    def _make_table(self, connection: Any, table: Any) -> None:
+        """Make the table of orders where there is none, and make sure that it is as it must be."""
+        sql = self._sql
+        if not sql.inspect(connection).has_table(ORDERS):
+            self._lock(connection, 0)
             table.create(connection, checkfirst=True)
-            check_columns(self.name, sql, connection, ORDERS, [c.name for c in table.columns])
-            connection.execute(sql.delete(table).where(table.c.date == day))
-            told = [{**row, "date": day, "run": run} for row in rows]
-            connection.execute(sql.insert(table), told)
+        check_columns(self.name, sql, connection, ORDERS, [c.name for c in table.columns])
+        about = sql.inspect(connection)
+        keys = [about.get_pk_constraint(ORDERS)["constrained_columns"]]
+        keys += [one["column_names"] for one in about.get_unique_constraints(ORDERS)]
+        keys += [one["column_names"] for one in about.get_indexes(ORDERS) if one["unique"]]
+        if not any(set(key) == set(KEY) for key in keys):
+            raise InputError(
+                f"{self.name}: table {ORDERS} has no key ({', '.join(KEY)}), so a day's orders "
+                f"could be doubled; CREATE UNIQUE INDEX one_order ON {ORDERS} ({', '.join(KEY)})"
+            )
+
+    def _lock(self, connection: Any, number: int) -> None:
+        """Wait for a lock until the end of the transaction; SQLite's locks the whole database."""
+        if not self._lite:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            connection.exec_driver_sql(
+                "SELECT pg_advisory_xact_lock(%s, %s)", (ADVISORY_LOCK, number)
+            )
 
 
 def _orders_table(sql: Any) -> Any:
@@ -315,7 +376,8 @@ def _orders_table(sql: Any) -> Any:
         sql.Column("sku", text(255), primary_key=True),
         sql.Column("quantity", number, nullable=False),
         sql.Column("days_of_cover", number),
-        sql.Column("stockout_chance", number, nullable=False),
+        sql.Column("stockout_before", number, nullable=False),
+        sql.Column("stockout_after", number, nullable=False),
         sql.Column("baseline", text(255), nullable=False),
         sql.Column("baseline_quantity", number, nullable=False),
         sql.Column("unusual", sql.Text, nullable=False),

@@ -1,8 +1,8 @@
-"""The present state of stores: stock, orders under way, recent demand; and how a file tells it."""
+"""The present state of stores: stock, orders under way, recent demand; and the file with it."""
 
 import datetime as dt
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,22 @@ from numpy.typing import NDArray
 
 from common.errors import InputError, choose, short
 from demand.history import KNOWN_DAYS, StoreHistory
+from demand.reader import SKU_NAMES, STORE_NAMES
 from demand.sheet import Sheet, read_quantities, read_sheet
 
 Floats = NDArray[np.float64]
 WEEK = 7
 _DUE, _DAY = re.compile(r"due_(\d{1,3})"), re.compile(r"d(\d{1,2})")
 _DUE_ON = re.compile(r"due_(\d{4}-\d\d-\d\d)")
+_ON_HAND = ("on_hand", "stock", "stock_on_hand", "inventory", "qty_on_hand", "bestand")
+_SYNONYMS = {
+    **dict.fromkeys(STORE_NAMES, "store"),
+    **dict.fromkeys(SKU_NAMES, "sku"),
+    **dict.fromkeys(_ON_HAND, "on_hand"),
+    **dict.fromkeys(("unit_price", "unit_cost", "cost"), "price"),
+    "datum": "date",
+}
+FIRST_YEAR, LAST_YEAR = 1900, 2199
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,7 @@ class Outstanding:
 
     Attributes
     ----------
-    told : str
+    label : str
         What to call them in messages.
     due : int or date
         The morning, counted from the day that is decided on, or its date.
@@ -32,7 +42,7 @@ class Outstanding:
         Shape (rows of the state,) [units].
     """
 
-    told: str
+    label: str
     due: int | dt.date
     quantity: Floats
 
@@ -50,10 +60,14 @@ class StockState:
     outstanding : tuple of Outstanding
         What is under way.
     recent : ndarray or None
-        Demand of the last `KNOWN_DAYS` days, the latest last, shape (rows, days), where it is told;
-        a week that is given stands for the weeks before it too.
+        Demand of the last `KNOWN_DAYS` days, the latest last, shape (rows, days), where it is
+        given; a week that is given stands for the weeks before it too, unless nothing was sold.
     day : date or None
         The morning, where the source of the state says it.
+    written : date or None
+        The day after which the state cannot be known.
+    price : ndarray or None
+        Of a unit, shape (rows,), where the source of the state has it.
     """
 
     places: list[tuple[int, int]]
@@ -61,6 +75,8 @@ class StockState:
     outstanding: tuple[Outstanding, ...]
     recent: Floats | None = None
     day: dt.date | None = None
+    written: dt.date | None = None
+    price: Floats | None = None
 
     def due(self, day: dt.date, lead_time: int) -> Floats:
         """Return what arrives in 1, 2 ... mornings from `day`, shape (rows, lead time) [units].
@@ -83,34 +99,51 @@ def _mornings(order: Outstanding, day: dt.date, lead_time: int) -> int:
         return mornings
     if dated and mornings < 1:
         raise InputError(
-            f"{order.told}: was due by {day}, the day that is decided on; count it into on_hand, "
+            f"{order.label}: was due by {day}, the day that is decided on; count it into on_hand, "
             "or give the day on which it will arrive"
         )
     until = f", {day + dt.timedelta(days=1)} to {day + dt.timedelta(days=lead_time)}"
     raise InputError(
-        f"{order.told}: orders arrive in 1 to {lead_time} days here (store.lead_time)"
+        f"{order.label}: orders arrive in 1 to {lead_time} days here (store.lead_time)"
         f"{until if dated else ''}"
     )
+
+
+def parse_day(text: str, name: str) -> dt.date:
+    """Return the date in a text, possibly with a time; `name` is what to call it in a message.
+
+    Raises
+    ------
+    InputError
+        If it is none, or of a year that nobody plans for.
+    """
+    try:
+        day = dt.datetime.fromisoformat(text).date()
+    except ValueError:
+        raise InputError(f"{name} {short(text)}: must be a date such as 2024-01-31") from None
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise InputError(f"{name} {day}: must be a date from {FIRST_YEAR} to {LAST_YEAR}")
+    return day
 
 
 def read_state(path: Path, history: StoreHistory) -> StockState:
     """Read a file with a row per store (and SKU).
 
     Columns are ``store``, ``sku`` if there are several, ``on_hand``, ``due_1`` (arrives tomorrow),
-    ``due_2`` ... or ``due_2024-01-31`` ..., and ``d1`` (yesterday's demand), ``d2`` ... at least to
-    ``d7``, or none of these.
+    ``due_2`` ... or ``due_2024-01-31`` ..., ``d1`` (yesterday's demand), ``d2`` ... at least to
+    ``d7``, or none of these, and possibly ``price`` (of a unit) and ``date``, the morning that all
+    this is of. Capitals do not count, and there are synonyms such as ``product`` and ``stock``.
 
     Raises
     ------
     InputError
         One line with the row: a column, store or SKU that is missing or unknown, or no quantity.
     """
-    sheet = read_sheet(path)
+    sheet = _with_known_names(read_sheet(path))
     if sheet.cells.empty:
         raise InputError(f"{sheet.name}: holds a header and no stores; put in a row for each")
-    known = {"store": history.table.stores, "sku": history.table.skus}
-    stores = _indices(sheet, "store", known["store"])
-    skus = _indices(sheet, "sku", known["sku"])
+    stores = _indices(sheet, "store", history.table.stores)
+    skus = _indices(sheet, "sku", history.table.skus)
     places = list(zip(skus, stores, strict=True))
     for row, place in enumerate(places):
         if place in places[:row]:
@@ -119,16 +152,47 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
     outstanding: list[Outstanding] = []
     days: dict[int, Floats] = {}
     for name in sheet.columns:
-        if name in ("store", "sku", "on_hand"):
+        if name in ("store", "sku", "on_hand", "date", "price"):
             continue
         if (due := _due(name)) is not None:
             outstanding.append(Outstanding(f"{sheet.name}: {name}", due, _column(sheet, name)))
         elif match := _DAY.fullmatch(name):
             days[int(match[1])] = _column(sheet, name)
         else:
-            choose(f"column in {sheet.name}", name, ["store", "sku", "on_hand", "due_1", "d1"])
-    recent = _recent(sheet, days)
-    return StockState(places, _column(sheet, "on_hand"), tuple(outstanding), recent)
+            names = ["store", "sku", "on_hand", "due_1", "d1", "date", "price"]
+            choose(f"column in {sheet.name}", name, names)
+    usual = np.array([history.mean[place] for place in places])
+    return StockState(
+        places,
+        _column(sheet, "on_hand"),
+        tuple(outstanding),
+        _recent(sheet, days, usual),
+        _date(sheet),
+        dt.date.fromtimestamp(path.stat().st_mtime),
+        _column(sheet, "price") if "price" in sheet.columns else None,
+    )
+
+
+def _with_known_names(sheet: Sheet) -> Sheet:
+    """Return the sheet with its columns called as here, whatever their capitals and synonyms."""
+    names: list[str] = []
+    for title in sheet.columns:
+        name = re.sub(r"\s+|-(?=[a-z])", "_", title.strip().lower())
+        name = _SYNONYMS.get(name, name)
+        if name in names:
+            raise InputError(f"{sheet.name}: two columns are {name}, one is {short(title)}")
+        names.append(name)
+    return replace(sheet, cells=sheet.cells.set_axis(names, axis="columns"))
+
+
+def _date(sheet: Sheet) -> dt.date | None:
+    """Return the day in the column ``date``, which must be one."""
+    if "date" not in sheet.columns:
+        return None
+    days = {parse_day(text, f"{sheet.name}: date =") for text in set(sheet.cells["date"])}
+    if len(days) != 1:
+        raise InputError(f"{sheet.name}: date has {len(days)} days; give the state of one morning")
+    return days.pop()
 
 
 def _due(name: str) -> int | dt.date | None:
@@ -136,14 +200,15 @@ def _due(name: str) -> int | dt.date | None:
     if match := _DUE.fullmatch(name):
         return int(match[1])
     if match := _DUE_ON.fullmatch(name):
-        try:
-            return dt.date.fromisoformat(match[1])
-        except ValueError:
-            return None
+        return parse_day(match[1], "due_")
     return None
 
 
-def _recent(sheet: Sheet, days: dict[int, Floats]) -> Floats | None:
+def _recent(sheet: Sheet, days: dict[int, Floats], usual: Floats) -> Floats | None:
+    """Return the last `KNOWN_DAYS` days: those given, and the weeks before as the last one.
+
+    Where nothing was sold in all of the days given, the days before are as `usual` [units/day].
+    """
     if not days:
         return None
     last = max(days)
@@ -155,7 +220,10 @@ def _recent(sheet: Sheet, days: dict[int, Floats]) -> Floats | None:
         )
     back = np.arange(1, KNOWN_DAYS + 1)
     back = np.where(back <= last, back, (back - 1) % WEEK + 1)
-    return np.stack([days[int(day)] for day in back[::-1]], axis=1)
+    recent = np.stack([days[int(day)] for day in back[::-1]], axis=1)
+    quiet = np.flatnonzero(~recent.any(axis=1))
+    recent[quiet, : KNOWN_DAYS - last] = usual[quiet, None]
+    return recent
 
 
 def _indices(sheet: Sheet, name: str, known: tuple[str, ...]) -> list[int]:

@@ -1,18 +1,29 @@
+import datetime as dt
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
 
 import decide
 from agents.config import resolve
-from commands.orders import decide as orders
+from baselines.registry import make_baselines
+from commands import orders as todays_orders
+from commands.order_checks import OrderLimits
 from common.errors import InputError
 from training.trainer import train
 
 DAYS = np.arange("2020-01-01", "2021-07-01", dtype="datetime64[D]")
 WEEK = np.array([20, 10, 15, 20, 25, 40, 10])
-RULE = ("--baseline", "newsvendor_weekday")
+RULE = ("--baseline", "newsvendor_weekday", "--allow")
+ALLOW = OrderLimits(allow=True)
 STATE = "store,on_hand,due_1\nsouth,150,20\nnorth,30,0\n"
+
+
+def orders(run, state, **options):
+    """Decide whatever the run is worth: it was trained for a second."""
+    return todays_orders.decide(run, state, limits=ALLOW, **options)
 
 
 def demand(factor=1):
@@ -44,22 +55,25 @@ def test_every_store_gets_an_order_a_chance_and_a_rival(run_command, run, state)
     assert done.status == 0, done.stderr
     header, *rows = done.stdout.splitlines()
     assert header == (
-        "date,store,sku,quantity,days_of_cover,stockout_chance,baseline,baseline_quantity,unusual"
+        "date,store,sku,quantity,days_of_cover,stockout_before,stockout_after,baseline,"
+        "baseline_quantity,unusual,held_back"
     )
     assert [row.split(",")[:2] for row in rows] == [["2021-07-01", x] for x in ("south", "north")]
     again = run_command(decide.main, "--checkpoint", run, "--state", state, "--json", *RULE)
     told = json.loads(again.stdout)
     for row in told:
-        assert row["quantity"] >= 0
-        assert row["baseline_quantity"] >= 0
-        assert 0 <= row["stockout_chance"] <= 1
+        for quantity in (row["quantity"], row["baseline_quantity"]):
+            assert quantity >= 0
+            assert quantity == int(quantity)  # as the file has no fractions
+        assert 0 <= row["stockout_before"] <= 1
+        assert 0 <= row["stockout_after"] <= 1
         assert row["baseline"] == "newsvendor_weekday"
     cover = (170 + told[0]["quantity"]) / 60  # the mean of a day in the south
     assert told[0]["days_of_cover"] == pytest.approx(cover, rel=0.15)
 
 
 def test_a_rule_is_tuned_once(run_command, run, state):
-    asked = ("--checkpoint", run, "--state", state, "--baseline", "tuned_weekday")
+    asked = ("--checkpoint", run, "--state", state, "--baseline", "tuned_weekday", "--allow")
     first = run_command(decide.main, *asked)
     assert first.status == 0, first.stderr
     kept = (run / "tuned.json").read_bytes()
@@ -74,13 +88,13 @@ def test_chance_and_flag_follow_the_stock(run, tmp_path):
         path = tmp_path / "stock.csv"
         path.write_text(f"store,on_hand\nnorth,{stock}\n")
         (told[stock],) = orders(str(run), path, baseline="newsvendor_weekday")
-    assert told[0]["stockout_chance"] == 1
-    assert told[0]["stockout_chance"] > told[60]["stockout_chance"]
-    assert told[100_000]["stockout_chance"] == 0
+    assert told[0]["stockout_before"] == 1
+    assert told[0]["stockout_before"] > told[60]["stockout_before"]
+    assert told[100_000]["stockout_before"] == told[100_000]["stockout_after"] == 0
     assert told[100_000]["baseline_quantity"] == 0
     assert told[60]["baseline_quantity"] > 0
-    assert "on_hand" in told[100_000]["unusual"]
-    assert "on_hand" not in told[60]["unusual"]
+    assert "stock on hand higher than in training" in told[100_000]["unusual"]
+    assert "stock on hand" not in told[60]["unusual"]
 
 
 def test_orders_are_due_on_a_date_or_in_so_many_days(run, state):
@@ -95,7 +109,8 @@ def test_orders_are_due_on_a_date_or_in_so_many_days(run, state):
     for date, message in (
         ("2021-07-01", "was due by 2021-07-01, the day that is decided on; count it into on_hand"),
         ("2021-07-04", r"arrive in 1 to 2 days here .*, 2021-07-02 to 2021-07-03"),
-        ("2021-02-30", "unknown column in stock.csv 'due_2021-02-30'"),
+        ("2021-02-30", "due_ '2021-02-30': must be a date such as 2024-01-31"),
+        ("9999-12-31", "due_ 9999-12-31: must be a date from 1900 to 2199"),
     ):
         state.write_text(STATE.replace("due_1", f"due_{date}"))
         with pytest.raises(InputError, match=message):
@@ -124,7 +139,14 @@ def test_recent_demand_comes_from_the_state_or_a_file(run, state, tmp_path):
     [
         ("", "cannot be read as a CSV file"),
         ("store,on_hand\n", "holds a header and no stores"),
-        ("store,stock\nnorth,1\n", "unknown column in stock.csv 'stock'"),
+        ("store,shelf\nnorth,1\n", "unknown column in stock.csv 'shelf'"),
+        ("store,stock,On Hand\nnorth,1,1\n", "two columns are on_hand, one is 'On Hand'"),
+        ("store,on_hand,date\nnorth,1,0001-01-01\n", "date = 0001-01-01: must be a date from 1900"),
+        ("store,on_hand,date\nnorth,1,2021-07-01\nsouth,1,2021-07-02\n", "date has 2 days"),
+        (
+            "store,on_hand,date\nnorth,1,2021-06-30\n",
+            "is of 2021-06-30, and sales.csv has demand up",
+        ),
         ("store,due_1\nnorth,1\n", "unknown column in stock.csv 'on_hand'"),
         ("on_hand\n1\n", "has no column store; add one"),
         ("store,on_hand\nnort,1\n", "unknown store in stock.csv row 2, 'nort'; did you mean"),
@@ -148,7 +170,20 @@ def test_a_state_that_cannot_be_used_is_told_in_one_line(run_command, run, state
 def test_wrong_options_are_told(run_command, run, state, tmp_path):
     wrong = [
         (("--checkpoint", run, "--state", tmp_path / "none.csv"), "no such file"),
-        (("--checkpoint", run, "--state", state, "--date", "soon"), "--date soon: must be a date"),
+        (("--checkpoint", run, "--state", ""), "--state: is empty; name a file"),
+        (("--checkpoint", run, "--state", tmp_path), "is a folder; name a file"),
+        (
+            ("--checkpoint", run, "--state", state, "--date", "soon"),
+            "--date 'soon': must be a date",
+        ),
+        (
+            ("--checkpoint", run, "--state", state, "--date", "9999-12-31"),
+            "--date 9999-12-31: must",
+        ),
+        (
+            ("--checkpoint", run, "--state", state, "--date", "0001-01-01"),
+            "--date 0001-01-01: must",
+        ),
         (("--checkpoint", run, "--state", state, "--baseline", "best"), "unknown baseline 'best'"),
         (("--checkpoint", tmp_path, "--state", state), str(tmp_path)),
     ]
@@ -156,3 +191,128 @@ def test_wrong_options_are_told(run_command, run, state, tmp_path):
         done = run_command(decide.main, *options)
         assert (done.status, done.stdout) == (2, "")
         assert message in done.stderr
+
+
+def test_columns_have_synonyms_and_any_capitals(run, state):
+    usual = orders(str(run), state, baseline="newsvendor_weekday")
+    state.write_text(STATE.replace("store,on_hand,due_1", "Shop, Qty on hand ,Due 1"))
+    assert orders(str(run), state, baseline="newsvendor_weekday") == usual
+
+
+def test_a_state_older_than_its_demand_is_refused(run, state):
+    old = 1_600_000_000  # of September 2020; the demand is of June 2021
+    os.utime(state, (old, old))
+    with pytest.raises(InputError, match=r"the state is of 2020-09-13, and sales.csv has demand"):
+        orders(str(run), state, baseline="newsvendor_weekday")
+    on_that_day = dt.date(2020, 9, 13)
+    assert orders(str(run), state, date=on_that_day, baseline="newsvendor_weekday")
+
+
+@pytest.mark.parametrize("days", [7, 28])
+def test_a_week_without_demand_leaves_something_to_order(run, state, days):
+    quiet = 0 if days == 7 else 60  # before the last week
+    names = [f"d{i}" for i in range(1, days + 1)]
+    sold = ["0"] * 7 + [str(quiet)] * (days - 7)
+    state.write_text(f"store,on_hand,{','.join(names)}\nsouth,0,{','.join(sold)}\n")
+    (row,) = orders(str(run), state, baseline="newsvendor_smoothing")
+    assert row["baseline_quantity"] > 30  # the south sells 60 a day
+
+
+WEEK_OF = "store,on_hand,d1,d2,d3,d4,d5,d6,d7\nsouth,0,{0},60,60,60,60,60,60\n"
+
+
+@pytest.fixture
+def good_run(monkeypatch):
+    """Let the agent do what the rule does."""
+    load = todays_orders._load
+
+    def loaded(checkpoint):
+        home, config, _ = load(checkpoint)
+        rules = make_baselines("stores", config.parameters, ["newsvendor_weekday"])
+        return home, config, rules["newsvendor_weekday"]
+
+    monkeypatch.setattr(todays_orders, "_load", loaded)
+
+
+def decided(run_command, run, state, *options):
+    asked = ("--checkpoint", run, "--state", state, "--baseline", "newsvendor_weekday", "--json")
+    done = run_command(decide.main, *asked, *options)
+    return done, json.loads(done.stdout)
+
+
+@pytest.mark.usefixtures("good_run")
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--max-order", "1"), "units, --max-order is 1"),
+        (("--max-value", "5"), "--max-value is 5"),
+        (("--max-multiple", "0.01"), "units, the rule orders"),
+    ],
+)
+def test_large_orders_are_held_back(run_command, run, state, options, reason):
+    state.write_text("store,on_hand,price\nsouth,0,3\n")
+    done, (row,) = decided(run_command, run, state, *options)
+    assert done.status == 4
+    assert row["quantity"] is None
+    assert reason in row["held_back"]
+    assert f"held back: south all: {row['held_back']}" in done.stderr
+    assert "1 of 1 orders held back; --allow writes them" in done.stderr
+    done, (row,) = decided(run_command, run, state, *options, "--allow")
+    assert (done.status, row["held_back"]) == (0, "")
+    assert row["quantity"] > 0
+
+
+@pytest.mark.usefixtures("good_run")
+def test_usual_orders_are_not_held_back(run_command, run, state):
+    done, rows = decided(run_command, run, state)
+    assert done.status == 0, done.stderr
+    assert all(row["quantity"] >= 0 and not row["held_back"] for row in rows)
+
+
+@pytest.mark.usefixtures("good_run")
+def test_demand_like_none_before_is_held_back(run_command, run, state):
+    state.write_text(WEEK_OF.format("1e9"))
+    done, (row,) = decided(run_command, run, state)
+    assert (done.status, row["quantity"]) == (4, None)
+    assert "a demand of 1,000,000,000 a day" in row["held_back"]
+
+
+def test_a_limit_of_money_needs_prices(run_command, run, state):
+    done = run_command(
+        *(decide.main, "--checkpoint", run, "--state", state, "--max-value", "9", *RULE)
+    )
+    assert (done.status, done.stdout) == (2, "")
+    assert "the state has no prices; add a column price" in done.stderr
+
+
+def test_a_run_worse_than_a_rule_says_what_the_rule_orders(run_command, run, state):
+    state.write_text("store,on_hand\nsouth,150\nnorth,0\n")
+    done, rows = decided(run_command, run, state)
+    assert done.status == 4
+    for row in rows:
+        assert row["quantity"] is None
+        assert "on the selection period, newsvendor_weekday" in row["held_back"]
+    assert rows[1]["baseline_quantity"] > 0
+
+
+@pytest.mark.usefixtures("good_run")
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({"finished": False, "steps": 400}, "training broke off at step 400; train.py --resume"),
+        ({"finished": False, "failed": "loss is not finite"}, "loss is not finite"),
+    ],
+)
+def test_an_unfinished_or_failed_run_decides_only_when_allowed(
+    run_command, run, state, tmp_path, facts, reason
+):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    kept = json.loads((copy / "versions.json").read_text())
+    (copy / "versions.json").write_text(json.dumps({**kept, **facts}))
+    done, rows = decided(run_command, copy, state)
+    assert done.status == 4
+    assert all(reason in row["held_back"] and row["quantity"] is None for row in rows)
+    done, rows = decided(run_command, copy, state, "--allow")
+    assert done.status == 0
+    assert all(row["quantity"] is not None for row in rows)

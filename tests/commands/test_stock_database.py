@@ -7,10 +7,12 @@ import pytest
 
 import decide
 from agents import run_folder
-from commands import orders, stock_database
+from commands import order_output, orders, stock_database
 from commands.stock_database import Database
 from common.errors import InputError
 from demand.history import StoreDemand, store_history
+from tests import postgres
+from tests.soak import kill_orders
 
 DAYS = np.arange("2020-01-01", "2020-04-01", dtype="datetime64[D]")
 TABLES = """
@@ -27,10 +29,12 @@ ORDERS = [
         "sku": "all",
         "quantity": quantity,
         "days_of_cover": None,
-        "stockout_chance": 0.1,
+        "stockout_before": 0.1,
+        "stockout_after": 0.2,
         "baseline": "rule",
         "baseline_quantity": 3.0,
         "unusual": "",
+        "held_back": "",
     }
     for store, quantity in (("north", 1.0), ("south", 2.0))
 ]
@@ -61,6 +65,11 @@ def changed(path, *commands):
         base.commit()
 
 
+def write_orders(base, rows, run):
+    with base.orders_replaced(rows, run) as replaced:
+        return replaced
+
+
 def written(path):
     with closing(sqlite3.connect(path)) as base:
         columns = "date, store, quantity, days_of_cover, run"
@@ -81,9 +90,10 @@ def test_the_state_is_that_of_the_tables(file, known, prefix):
 
 def test_a_day_is_written_once_however_often(file):
     base = Database(str(file))
-    base.write_orders(ORDERS, "runs/a")
-    base.write_orders([{**ORDERS[0], "date": "2020-04-02"}], "runs/a")
-    base.write_orders([{**row, "quantity": 9.0} for row in ORDERS], "runs/b")
+    assert write_orders(base, ORDERS, "runs/a") == ""
+    assert write_orders(base, [{**ORDERS[0], "date": "2020-04-02"}], "runs/a") == ""
+    replaced = write_orders(base, [{**row, "quantity": 9.0} for row in ORDERS], "runs/b")
+    assert replaced == "orders of 2020-04-01 replaced: 2 of runs/a"
     assert written(file) == [
         ("2020-04-01", "north", 9.0, None, "runs/b"),
         ("2020-04-01", "south", 9.0, None, "runs/b"),
@@ -93,17 +103,17 @@ def test_a_day_is_written_once_however_often(file):
 
 def test_what_breaks_off_leaves_the_old_orders(file):
     base = Database(str(file))
-    base.write_orders(ORDERS, "runs/a")
+    write_orders(base, ORDERS, "runs/a")
     before = written(file)
     with pytest.raises(InputError, match=r"stock\.db: .*NOT NULL"):
-        base.write_orders([ORDERS[1], {**ORDERS[0], "quantity": None}], "runs/b")
+        write_orders(base, [ORDERS[1], {**ORDERS[0], "baseline": None}], "runs/b")
     assert written(file) == before
 
 
 def test_values_are_never_part_of_the_statement(file):
     base = Database(str(file))
     odd = "x'); drop table stock; --"
-    base.write_orders([{**ORDERS[0], "store": odd}], odd)
+    write_orders(base, [{**ORDERS[0], "store": odd}], odd)
     assert written(file) == [("2020-04-01", odd, 1.0, None, odd)]
 
 
@@ -120,6 +130,8 @@ WRONG = {
     "no number": ("update stock set on_hand='few'", "on_hand = 'few': must be a number"),
     "null": ("update stock set on_hand=null", "on_hand = None: must be a number"),
     "no date": ("update outstanding set due_date='soon'", "due_date = 'soon': must be a date"),
+    "year 1": ("update outstanding set due_date='0001-01-01'", "must be a date from 1900 to 2199"),
+    "year 9999": ("update demand set date='9999-12-31'", "must be a date from 1900 to 2199"),
     "without stock": (
         "delete from stock where store='south'",
         "outstanding, store 'south': is not in table stock",
@@ -153,18 +165,19 @@ def test_bases_that_cannot_be_used_are_told_in_one_line(file, known, tmp_path, m
         ("sqlite://", "no such file"),
         (tmp_path / "text.db", "text.db: file is not a database"),
         ("oracle9://x/y", "oracle9"),
+        ("mysql://me:secret@127.0.0.1/x", "'mysql': must be a file of SQLite, or such as postgres"),
         ("://", "is no URL"),
         ("postgresql+nodriver://me:secret@host/x", "nodriver"),
-        ("postgresql://me:secret@127.0.0.1:1/x", "postgresql"),
+        ("postgresql://me:secret@127.0.0.1:1/x?password=secret", "postgresql"),
     ):
         with pytest.raises(InputError, match=message.replace(".", r"\.")) as refused:
             Database(str(address)).read_state(known)
         assert "secret" not in str(refused.value)
-    monkeypatch.setattr(stock_database, "SECONDS", 0)
+    monkeypatch.setattr(stock_database, "LOCK_SECONDS", 0)
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("begin exclusive")
         with pytest.raises(InputError, match=r"database is locked; let the other program end"):
-            Database(str(file)).write_orders(ORDERS, "runs/a")
+            write_orders(Database(str(file)), ORDERS, "runs/a")
     monkeypatch.setitem(__import__("sys").modules, "sqlalchemy", None)
     with pytest.raises(InputError, match="--database needs SQLAlchemy; pip install sqlalchemy"):
         Database(str(file))
@@ -182,7 +195,144 @@ def test_the_command_reads_decides_and_writes(run_command, file, known, monkeypa
         assert done.status == 0, done.stderr
         assert [row["quantity"] for row in json.loads(done.stdout)] == [150, 150]
     assert [row[2:] for row in written(file)] == [(150, None, "runs/a")] * 2
-    for options in ((), ("--database", file, "--state", "stock.csv")):
+    for options in ((), ("--database", file, "--state", file)):
         done = run_command(decide.main, *options)
         assert (done.status, done.stdout) == (2, "")
         assert "--state FILE or --database URL" in done.stderr
+
+
+@pytest.fixture
+def writes(monkeypatch):
+    """Let decide.py write orders without a run."""
+    monkeypatch.setattr(orders, "decide", lambda *_, **__: ORDERS)
+    monkeypatch.setattr(run_folder, "find", lambda name: (f"runs/{name}", "model.zip"))
+
+
+@pytest.mark.usefixtures("writes")
+def test_a_database_and_a_file_are_written_together_or_not_at_all(
+    run_command, file, tmp_path, monkeypatch
+):
+    output = tmp_path / "orders.csv"
+    output.write_text("before")
+    output.chmod(0o600)
+    options = ("--checkpoint", "b", "--database", file, "--output", output)
+    write_orders(Database(str(file)), ORDERS, "runs/a")
+    before = written(file)
+    monkeypatch.setattr(order_output, "write_whole", full)
+    done = run_command(decide.main, *options)
+    assert (done.status, written(file)) == (2, before)
+    assert "No space left" in done.stderr
+    monkeypatch.undo()
+    changed(file, "create trigger no before insert on orders begin select raise(abort, 'no'); end")
+    monkeypatch.setattr(orders, "decide", lambda *_, **__: ORDERS)
+    monkeypatch.setattr(run_folder, "find", lambda name: (f"runs/{name}", "model.zip"))
+    monkeypatch.chdir(tmp_path)
+    done = run_command(decide.main, *options)
+    assert (done.status, written(file), output.read_text()) == (2, before, "before")
+
+
+def full(path, content):
+    raise OSError(28, "No space left on device", str(path))
+
+
+@pytest.mark.usefixtures("writes")
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (".", "--output .: is a folder; name a file"),
+        ("/", "--output /: is a folder; name a file"),
+        ("", "--output: is empty; name a file"),
+        ("/dev/null", "--output /dev/null: is no regular file"),
+        ("link", "link: is no regular file"),
+        ("none/orders.csv", "there is no folder none; make it first"),
+    ],
+)
+def test_only_a_regular_file_is_replaced(run_command, file, tmp_path, output, message):
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    done = run_command(decide.main, "--database", file, "--output", output)
+    assert (done.status, done.stderr.count("\n")) == (2, 1)
+    assert message in done.stderr
+    with closing(sqlite3.connect(file)) as base:
+        assert not base.execute("select * from sqlite_master where name='orders'").fetchall()
+
+
+def test_names_are_no_formulas_in_a_table():
+    rows = [{**ORDERS[0], "store": "=cmd|' /C calc'!A0", "sku": "\x1b[31mred", "quantity": -1.0}]
+    text = order_output.as_csv(rows).splitlines()[1]
+    assert text.startswith("2020-04-01,'=cmd|' /C calc'!A0,\\x1b[31mred,-1.0,")
+
+
+def test_held_back_orders_are_not_in_the_database(file):
+    write_orders(Database(str(file)), [{**ORDERS[0], "quantity": None}, ORDERS[1]], "runs/a")
+    assert [row[1] for row in written(file)] == ["south"]
+    write_orders(Database(str(file)), [{**ORDERS[0], "quantity": None}], "runs/b")
+    assert written(file) == []
+
+
+KEYLESS = """
+    create table orders (date date, store varchar(99), sku varchar(99), quantity float,
+    days_of_cover float, stockout_before float, stockout_after float, baseline varchar(99),
+    baseline_quantity float, unusual varchar(99), run varchar(99))
+"""
+
+
+def test_a_table_of_orders_needs_a_key(file):
+    base = Database(str(file))
+    changed(file, KEYLESS)
+    with pytest.raises(InputError, match=r"no key \(date, store, sku\).*CREATE UNIQUE INDEX"):
+        write_orders(base, ORDERS, "runs/a")
+    changed(file, "create unique index one_order on orders (date, store, sku)")
+    write_orders(base, ORDERS, "runs/a")
+    assert len(written(file)) == 2
+
+
+@pytest.fixture(scope="module")
+def server():
+    reason = postgres.missing()
+    if reason is not None:
+        pytest.skip(reason)
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture
+def base(request, tmp_path):
+    """The address of a database without orders, of either kind."""
+    if request.param == "sqlite":
+        with closing(sqlite3.connect(tmp_path / "stock.db")) as made:
+            made.execute("create table stock (store text)")
+        return str(tmp_path / "stock.db")
+    url = request.getfixturevalue("server")
+    run_in(url, "drop table if exists orders")
+    return url
+
+
+def run_in(url, command):
+    with Database(url)._transaction("BEGIN") as connection:
+        connection.exec_driver_sql(command)
+
+
+@pytest.mark.parametrize("base", ["sqlite", "postgresql"], indirect=True)
+def test_writers_of_one_day_wait_for_one_another(base):
+    kill_orders.write_at_once(base, processes=3, rounds=3)
+    kill_orders.kill(base, times=2)
+
+
+def test_postgresql_needs_a_key_and_sees_what_was_written(server, known):
+    run_in(server, "drop table if exists orders, stock, outstanding, demand")
+    run_in(server, KEYLESS)
+    with pytest.raises(InputError, match=r"no key \(date, store, sku\)"):
+        write_orders(Database(server), ORDERS, "runs/a")
+    run_in(server, "alter table orders add primary key (date, store, sku)")
+    write_orders(Database(server), ORDERS, "runs/a")
+    replaced = write_orders(Database(server), ORDERS[:1], "runs/b")
+    assert replaced == "orders of 2020-04-01 replaced: 2 of runs/a"
+    with pytest.raises(InputError, match="too long") as refused:
+        write_orders(Database(server), [{**ORDERS[0], "store": "x" * 100}], "runs/c")
+    assert "\n" not in str(refused.value)
+    run_in(server, TABLES.replace("real", "numeric"))
+    for number, store in enumerate(("north", "south"), 1):
+        for day in DAYS:
+            run_in(server, f"insert into demand values ('{day}', '{store}', {number})")  # noqa: S608
+    state = Database(server).read_state(known)
+    assert (state.on_hand.tolist(), state.recent.tolist()) == ([150, 30], [[2] * 28, [1] * 28])

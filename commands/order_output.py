@@ -1,0 +1,100 @@
+"""Orders as they leave: CSV or JSON, on standard output or in a file, and a database."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from commands.stock_database import Database
+from common.console import screen, spreadsheet_cell
+from common.files import write_whole
+
+Rows = Sequence[dict[str, Any]]
+MOST_NAMED = 3
+
+
+def write_orders(
+    rows: Rows, output: Path | None, *, as_json: bool, tables: Database | None, run: str
+) -> None:
+    """Write the orders everywhere they are wanted, or nowhere.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        As `commands.orders.decide` returns them.
+    output : Path, optional
+        A file; by default standard output.
+    as_json : bool
+        JSON in place of CSV.
+    tables : Database, optional
+        Its table of orders is written too.
+    run : str
+        The policy's run.
+
+    Raises
+    ------
+    InputError, OSError
+        If one of them cannot be written; the others are as before then.
+    """
+    if tables is None:
+        return _deliver(rows, output, as_json=as_json)
+    with _restored_on_error(output), tables.orders_replaced(rows, run) as replaced:
+        if replaced:
+            screen.print(replaced, soft_wrap=True)
+        _deliver(rows, output, as_json=as_json)
+    return None
+
+
+def _deliver(rows: Rows, output: Path | None, *, as_json: bool) -> None:
+    text = json.dumps(rows, indent=2, allow_nan=False) + "\n" if as_json else as_csv(rows)
+    if output is not None:
+        return write_whole(output, text.encode())
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")  # a file, whatever the locale
+    print(text, end="")
+    sys.stdout.flush()
+    return None
+
+
+@contextmanager
+def _restored_on_error(output: Path | None) -> Iterator[None]:
+    """Put a file back as it was if what follows fails."""
+    before = output.read_bytes() if output is not None and output.is_file() else None
+    try:
+        yield
+    except BaseException:
+        if before is not None and output is not None:
+            write_whole(output, before)
+        elif output is not None:
+            output.unlink(missing_ok=True)
+        raise
+
+
+def as_csv(rows: Rows) -> str:
+    """Return a table; texts that a spreadsheet would take for a formula begin with a ``'``."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        cells = {k: spreadsheet_cell(v) if isinstance(v, str) else v for k, v in row.items()}
+        writer.writerow(cells)
+    return text.getvalue()
+
+
+def report_held_back(rows: Rows) -> int:
+    """Say on standard error which orders are held back, and why; return how many."""
+    held = [row for row in rows if row["held_back"]]
+    for reason in dict.fromkeys(row["held_back"] for row in held):
+        same = [row for row in held if row["held_back"] == reason]
+        names = ", ".join(f"{row['store']} {row['sku']}" for row in same[:MOST_NAMED])
+        more = f" and {len(same) - MOST_NAMED} more" if len(same) > MOST_NAMED else ""
+        screen.print(f"held back: {names}{more}: {reason}", soft_wrap=True)
+    if held:
+        screen.print(
+            f"{len(held)} of {len(rows)} orders held back; --allow writes them", soft_wrap=True
+        )
+    return len(held)
