@@ -207,7 +207,7 @@ def _date_column(sheet: Sheet, source: DemandSource) -> str:
 
 def _date_formats(sheet: Sheet, column: str) -> list[str]:
     """Return the formats of the first dates in a column, none if they are no dates."""
-    first = list(sheet.cells[column].head(20))
+    first = sheet.texts(column)[:20]
     return [form for form in FORMATS if (_ordinals(first, form) > 0).any()]
 
 
@@ -362,8 +362,8 @@ def _keys(sheet: Sheet, column: str | None) -> tuple[tuple[str, ...], Whole]:
     """Return the names in a column in the order of the file, and which of them every row has."""
     if column is None:
         return (ONLY,), np.zeros(len(sheet.cells), np.intp)
-    codes, names = pd.factorize(sheet.cells[column])
+    names = sheet.texts(column)
     if "" in names:
         position = int((sheet.cells[column] == "").to_numpy().argmax())
         raise InputError(f"{sheet.row(position)}: no {column}; add it, or remove the row")
-    return tuple(map(str, names)), codes.astype(np.intp)
+    return tuple(names), sheet.codes(column)

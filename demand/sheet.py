@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -62,8 +62,9 @@ class Sheet:
         return list(self.cells.columns)
 
     def texts(self, column: str) -> list[str]:
-        """Return the distinct texts of a column."""
-        return list(self.cells[column].cat.categories)
+        """Return the distinct texts of a column, in the order of the file."""
+        texts: list[str] = self.cells[column].cat.categories.tolist()
+        return texts
 
     def codes(self, column: str) -> NDArray[np.intp]:
         """Return for every row the place of its text in `texts`."""
@@ -114,16 +115,22 @@ def _read_csv(name: str, content: bytes, separator: str | None, encoding: str | 
             io.StringIO(text),
             sep=sep,
             header=None,
-            dtype="category",
+            dtype=object,
             na_filter=False,
             skip_blank_lines=False,  # so that rows keep their numbers
             low_memory=False,
         )
     except (ValueError, OverflowError) as error:  # pandas' own errors are among them
         raise _not_csv(name, str(error), line - 1) from None
-    header = [str(frame[column].iloc[0]) for column in frame]
-    frame.index += line
-    return _tidy(name, f"{SEPARATORS.get(sep, sep)}, {coding}", header, frame.iloc[1:])
+    header = [str(title) for title in frame.iloc[0]]
+    columns = [_column(*pd.factorize(frame[column].to_numpy()[1:])) for column in frame]
+    return _tidy(name, f"{SEPARATORS.get(sep, sep)}, {coding}", header, columns, line + 1)
+
+
+def _column(codes: NDArray[np.integer], texts: Iterable[Any]) -> pd.Categorical:
+    """Return a column of trimmed texts: `codes` says which of `texts` every row has."""
+    again, trimmed = pd.factorize(np.array([str(text).strip() for text in texts], object))
+    return pd.Categorical.from_codes(again[codes], pd.Index(trimmed, dtype=object))
 
 
 def _decode(name: str, content: bytes, encoding: str | None) -> tuple[str, str]:
@@ -171,35 +178,41 @@ def _check_size(name: str, rows: int, columns: int) -> None:
 
 
 def _tidy(
-    name: str, kind: str, header: list[str], frame: pd.DataFrame, decimal: Mark | None = None
+    name: str,
+    kind: str,
+    header: list[str],
+    columns: list[pd.Categorical],
+    first_row: int,
+    decimal: Mark | None = None,
 ) -> Sheet:
-    """Return a sheet of trimmed texts, without blank rows and without nameless columns.
+    """Return a sheet without blank rows and without nameless columns.
 
     Raises
     ------
     InputError
         If two columns have one name, or one without a name holds more than the numbers of rows.
     """
-    _check_size(name, len(frame), len(header))
+    rows = len(columns[0]) if columns else 0
+    _check_size(name, rows, len(header))
     names = [title.strip() for title in header]
     twice = next((title for title in names if title and names.count(title) > 1), None)
     if twice is not None:
         raise InputError(f"{name}: {names.count(twice)} columns are called {short(twice)}")
-    columns = [frame[column].map(str.strip).astype("category") for column in frame]
-    blank = [(column == "").to_numpy() for column in columns]
-    kept = ~np.logical_and.reduce(blank) if blank else np.ones(len(frame), np.bool_)
+    blank = [column == "" for column in columns]
+    kept = ~np.logical_and.reduce(blank) if blank else np.ones(rows, np.bool_)
     cells = {}
     for place, (title, column) in enumerate(zip(names, columns, strict=True)):
         if title:
-            cells[title] = column[kept].cat.remove_unused_categories()
+            cells[title] = column[kept].remove_unused_categories()
         elif not blank[place].all() and not _numbers_rows(column[kept]):
             raise InputError(f"{name}: column {place + 1} has no name; name it, or leave it out")
-    return Sheet(name, kind, pd.DataFrame(cells, index=frame.index[kept]), decimal)
+    numbers = np.flatnonzero(kept) + first_row
+    return Sheet(name, kind, pd.DataFrame(cells, index=numbers), decimal)
 
 
-def _numbers_rows(column: Any) -> bool:
+def _numbers_rows(column: pd.Categorical) -> bool:
     """Whether a column holds rising numbers, as pandas writes them before the first column."""
-    numbers = pd.to_numeric(column.astype(object), errors="coerce")
+    numbers = pd.Series(pd.to_numeric(np.asarray(column, object), errors="coerce"))
     return bool(numbers.is_monotonic_increasing and numbers.is_unique)
 
 
@@ -224,13 +237,11 @@ def _read_parquet(name: str, content: bytes) -> Sheet:
         error = short(" ".join(answer["error"].split()), 200).strip("'\"")
         raise InputError(f"{name}: {error}")
     codes = np.frombuffer(indices, np.int32).reshape(len(answer["names"]), answer["rows"])
-    columns = {
-        place: pd.Series(np.array([*texts, ""], object)[code]).astype("category")
-        for place, (texts, code) in enumerate(zip(answer["values"], codes, strict=True))
-    }
-    frame = pd.DataFrame(columns, index=pd.RangeIndex(answer["rows"]))
-    frame.index += 2
-    return _tidy(name, "Parquet", answer["names"], frame, decimal=".")
+    columns = [
+        _column(code, [*texts, ""])  # -1, the last one, is a null
+        for texts, code in zip(answer["values"], codes, strict=True)
+    ]
+    return _tidy(name, "Parquet", answer["names"], columns, 2, decimal=".")
 
 
 def _unpack(name: str, content: bytes) -> tuple[dict[str, Any], bytes]:

@@ -64,6 +64,14 @@ def test_a_wide_file_of_covariates_alone_says_what_was_left_out(read):
         read({"weather": COVARIATES["weather"]})
 
 
+def test_names_of_digits_stay_as_they_are_written(read):
+    table = read({"007": range(DAYS), "37": ["1.50"] * DAYS})
+    assert (table.stores, table.demand[3, 0].tolist()) == (("007", "37"), [3, 1.5])
+    keys = {"store": ["01", "1"] * DAYS, "sku": ["010"] * (2 * DAYS)}
+    table = read({**keys, "demand": range(2 * DAYS)}, repeat=2)
+    assert (table.stores, table.skus) == (("01", "1"), ("010",))
+
+
 def long(quantity, **more):
     keys = {"store": ["a", "b"] * DAYS, "sku": ["x"] * (2 * DAYS)}
     return {**keys, quantity: list(range(2 * DAYS)), "price": ["1.50"] * (2 * DAYS), **more}
