@@ -11,7 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from baselines.average_perishable import QUICK, perishable_optimum, perishable_store
+from baselines.rules.perishable import SolvedPerishable
 from baselines.rules.stock_rule import SolvedOrders, StockLevels, StoreRule
+from baselines.solvers.perishable.value_iteration import (
+    base_stock_orders,
+    orders_cost,
+    solve_perishable,
+)
+from baselines.solvers.perishable.value_iteration import best_base_stock as best_perishable_level
 from baselines.solvers.reference import Reference
 from baselines.solvers.store import reorder_point
 from baselines.solvers.store.lost_sales import (
@@ -84,6 +92,8 @@ def _lost_sales(parameters: SupplyChainParameters) -> LostSales | None:
     mean = _steady_mean(parameters)
     if mean is None or lane.sku.demand_model != "poisson":
         return None
+    if lane.store.shelf_life is not None or lane.store.unit_cost > 0:
+        return None
     try:
         return LostSales(
             poisson(mean),
@@ -116,6 +126,11 @@ def average_optimum(parameters: SupplyChainParameters) -> AverageOptimum | None:
 
     Its order quantities must be whole numbers from 0 on, as far as the best policy goes.
     """
+    if parameters.longest_shelf_life > 0:
+        found = perishable_optimum(parameters)
+        if found is None:
+            return None
+        return AverageOptimum(found[0].cost.value, found[1], SolvedPerishable(found[0]))
     store = lost_sales_store(parameters)
     if store is None:
         return None
@@ -170,6 +185,7 @@ def solved_rules(parameters: SupplyChainParameters) -> list[Solved]:
         time; the newsvendor's one day of normal demand.
     """
     solvers: list[Callable[[SupplyChainParameters], list[Solved] | None]] = [
+        _solved_perishable,
         _solved_lost_sales,
         _solved_backlog,
         _solved_newsvendor,
@@ -197,6 +213,9 @@ def average_cost(parameters: SupplyChainParameters, rule: StockLevels) -> float 
     """
     store = _lost_sales(parameters) if _one_free_store(parameters) else None
     level, point, cap = (float(rule.values[n]) for n in ("level", "reorder_point", "cap"))
+    perishable = perishable_store(parameters)
+    if perishable is not None and math.isinf(point) and math.isinf(cap):
+        return orders_cost(perishable, base_stock_orders(perishable, int(level))).cost.value
     if store is None:
         return None
     if parameters.backlog:
@@ -215,6 +234,18 @@ def _costs(store: LostSales) -> dict[str, float]:
         "stockout_cost": store.stockout_cost,
         "fixed_cost": store.fixed_cost,
     }
+
+
+def _solved_perishable(parameters: SupplyChainParameters) -> list[Solved] | None:
+    store = perishable_store(parameters)
+    if store is None:
+        return None
+    best = solve_perishable(store)
+    rules = [Solved("optimum", SolvedPerishable(best), best.cost.value)]
+    if store.states <= QUICK:
+        level, cost = best_perishable_level(store)
+        rules.append(Solved(f"base-stock S={level}", StockLevels(level), cost.value))
+    return rules
 
 
 def _solved_lost_sales(parameters: SupplyChainParameters) -> list[Solved] | None:
@@ -255,6 +286,8 @@ def _solved_newsvendor(parameters: SupplyChainParameters) -> list[Solved] | None
     (lane,) = parameters.lanes()
     mean = _steady_mean(parameters)
     if mean is None or lane.sku.demand_model != "normal":
+        return None
+    if lane.store.shelf_life is not None or lane.store.unit_cost > 0:
         return None
     if parameters.horizon > 1 or lane.store.lead_time > 0 or lane.store.fixed_cost > 0:
         return None

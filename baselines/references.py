@@ -11,6 +11,7 @@ from baselines.rules.reference import reference_team
 from baselines.serial_chain import serial_chain
 from baselines.solvers.cash.dynamic_program import solve_cash
 from baselines.solvers.cash.hindsight import hindsight_reference as cash_in_hindsight
+from baselines.solvers.perishable.bound import perishable_bound
 from baselines.solvers.reference import Reference
 from baselines.solvers.store.chain_bound import ChainBound, chain_bound
 from baselines.solvers.store.hindsight import STORE_DAYS, chain_hindsight, hindsight_reference
@@ -77,6 +78,8 @@ def _supply_chain_reference(parameters: SupplyChainParameters, measure: str) -> 
         reference = average_reference(parameters, optimum)
         rule = None if parameters.limited else reference_team(store=optimum.rule)
         return ReferenceSource(lambda _: reference, rule)
+    if parameters.longest_shelf_life > 0:
+        return ReferenceSource(partial(perishable_bound, parameters), None)
     return ReferenceSource(partial(_least_bound, parameters, chain_bound(parameters)), None)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from baselines.policy import RANDOM, RULE, Policy, PolicyKind, RandomPolicy
-from baselines.rules import cash, forecast
+from baselines.rules import cash, forecast, perishable
 from baselines.rules import families as chain
 from baselines.rules.cash import BuyBuyConvert
 from baselines.rules.reference import RandomTier, reference_team
@@ -109,6 +109,9 @@ OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
 USUAL = {"random", "reference_rules", "newsvendor", "tuned_reorder_point", "tuned_seasonal"}
 """The group ``default`` of the stores."""
 
+PERISHABLE = {"newsvendor_one_day", "tuned_seasonal_ew", "tuned_low_level_ew"}
+"""Of the group ``default`` too, where there are goods that perish."""
+
 
 def make_random(problem_name: str, seed: int = 0, measure: str = "return") -> Policy:
     """Return random play: in the supply chain that of the tier which `measure` is about."""
@@ -186,6 +189,10 @@ def baselines_of(
         own = HISTORY_BASELINES
     elif chain.in_units(parameters):
         own = {**own, **LEVEL_BASELINES}
+    if parameters.longest_shelf_life > 0:
+        own = {**own, **perishable.perishable_baselines(parameters, own)}
+        if perishable.keeps_a_day(parameters):
+            own = {**own, "newsvendor_one_day": FixedRule(perishable.one_day_newsvendor)}
     fixed = ("random", "reference_rules")
     return {**own, **{f"{n}_free": _free(one) for n, one in own.items() if n not in fixed}}
 
@@ -213,7 +220,7 @@ def _members(group: str, known: Mapping[str, Baseline]) -> set[str]:
     tuned = {name for name, one in known.items() if one.kind.role == "tuned_rule"} - free
     on_offer = set(known) - free
     groups = {
-        "default": USUAL if on_offer >= USUAL else on_offer,
+        "default": USUAL | (on_offer & PERISHABLE) if on_offer >= USUAL else on_offer,
         "tuned": tuned,
         "free": free,
         "all": set(known),

@@ -104,7 +104,8 @@ def serial_chain(parameters: SupplyChainParameters) -> SerialChain | None:
 def _unhindered(lane: Lane) -> bool:
     """Whether nothing but lead times stands in the way of an order."""
     capacity = lane.supplier.production_capacity >= max(lane.warehouse.order_units)
-    free = lane.store.fixed_cost == 0.0 and not lane.store.limited
+    free = lane.store.fixed_cost == lane.store.unit_cost == 0.0 and not lane.store.limited
+    free = free and lane.store.shelf_life is None
     short = np.isfinite(lane.warehouse.initial_on_hand)
     return bool(capacity and free and short and lane.supplier.reliability == 1.0)
 

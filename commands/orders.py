@@ -208,6 +208,7 @@ def _batch(
     for row, (_, store) in enumerate(now.places):
         batch.sites["on_hand"][rows[row], store] = now.on_hand[row]
         batch.pipelines[rows[row], store, : due.shape[1]] = due[row]
+    batch.age_evenly()
     return batch, rows
 
 

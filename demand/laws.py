@@ -81,7 +81,9 @@ def expected_sales(on_hand: float, mean: float, std: float) -> float:
     return std * _loss(-mean / std) - lost
 
 
-DemandModel = Literal["normal", "poisson", "negative_binomial", "gamma", "empirical"]
+DemandModel = Literal[
+    "normal", "poisson", "negative_binomial", "gamma", "rounded_gamma", "empirical"
+]
 Floats = NDArray[np.float64]
 
 POINTS = 40
@@ -132,7 +134,8 @@ def draw_demand(
         Where the randomness comes from.
     model : str
         ``"normal"``: ``max(0, N(mean, std))``; ``"poisson"``: no `std`; ``"negative_binomial"``;
-        ``"gamma"``.
+        ``"gamma"``; ``"rounded_gamma"``: that to the nearest whole number, with moments that
+        differ a little from the given ones.
     mean, std : ndarray
         Of each day [units/day]; broadcast to `shape`.
     shape : tuple of int
@@ -146,10 +149,11 @@ def draw_demand(
     if model == "poisson":
         return rng.poisson(mean, shape).astype(np.float64)
     variance = np.maximum(std**2, 1e-300)
-    if model == "gamma":
+    if model in ("gamma", "rounded_gamma"):
         some = np.maximum(mean, 1e-300)
         drawn = rng.gamma(some**2 / variance, variance / some, shape)
         drawn = np.where(std > 0, drawn, mean)
+        drawn = np.rint(drawn) if model == "rounded_gamma" else drawn
     else:
         some = mean > 0  # where there is no demand any law will do
         size = np.where(some, mean**2 / np.where(some, variance - mean, 1.0), 1.0)
@@ -174,8 +178,9 @@ def demand_points(model: DemandModel, mean: Floats, std: Floats) -> Floats:
         values = np.maximum(0.0, m + s * stats.norm.ppf(levels))
     elif model == "poisson":
         values = stats.poisson.ppf(levels, some)
-    elif model == "gamma":
+    elif model in ("gamma", "rounded_gamma"):
         values = stats.gamma.ppf(levels, some**2 / variance, scale=variance / some)
+        values = np.rint(values) if model == "rounded_gamma" else values
     else:
         over = np.maximum(variance - some, 1e-9)
         values = stats.nbinom.ppf(levels, some**2 / over, some / variance)

@@ -29,6 +29,9 @@ HEADINGS = {
     "ordering_cost_per_day": "ordering /day",
     "ordering_cost": "ordering cost",
     "owed": "units owed",
+    "units_wasted": "units wasted",
+    "waste_cost": "waste cost",
+    "waste_cost_per_day": "waste /day",
     "invalid_actions": "invalid actions",
     "store_return": "store return",
     "warehouse_return": "warehouse return",
@@ -47,15 +50,18 @@ DISPENSABLE = {
     "stores": (
         *("supplier_return", "on_hand", "holding_cost", "warehouse_return", "service_level"),
         *("stockout_cost_per_day", "ordering_cost", "holding_cost_per_day", "owed"),
-        "ordering_cost_per_day",
+        *("ordering_cost_per_day", "units_wasted", "waste_cost", "waste_cost_per_day"),
     ),
 }
 """Metrics left out, in this order, while a problem's table is wider than the terminal."""
 
-COSTS = ("cost_per_day", "holding_cost_per_day", "stockout_cost_per_day", "ordering_cost_per_day")
+COSTS = (
+    *("cost_per_day", "holding_cost_per_day", "stockout_cost_per_day", "ordering_cost_per_day"),
+    "waste_cost_per_day",
+)
 """What is spent per store, SKU and day, and its parts."""
 
-SAID_PER_DAY = ("holding_cost", "ordering_cost")
+SAID_PER_DAY = ("holding_cost", "ordering_cost", "waste_cost")
 """Metrics of the whole episode that are left out where those are shown."""
 
 MEANINGS = {

@@ -126,7 +126,8 @@ class ControlledAgents:
 
     def _metrics(self) -> dict[str, float]:
         days = max(1, self.chain.day - self.parameters.warmup_days)
-        return tier_metrics(self.chain.sites, self.chain.hubs, days)
+        perishable = self.parameters.longest_shelf_life > 0
+        return tier_metrics(self.chain.sites, self.chain.hubs, days, perishable=perishable)
 
     def change_parameters(self, parameters: Any) -> None:
         """Use other parameters from the next episode on."""

@@ -145,10 +145,12 @@ class RollingNewsvendor(HistoryRule):
 
 
 def _fractile(parameters: SupplyChainParameters, store: StoreParameters, gap: int) -> float:
-    under, over = store.stockout_cost, store.holding_cost * gap
+    perishes = store.shelf_life == 1  # what is too much is wasted, not held
+    under, over = store.stockout_cost, store.waste_cost if perishes else store.holding_cost * gap
     if parameters.objective == "reconciliation":
         weights = parameters.weights.store
-        under, over = weights.stockout_penalty * under, weights.holding_cost * over
+        weight = weights.waste_cost if perishes else weights.holding_cost
+        under, over = weights.stockout_penalty * under, weight * over
     return under / max(under + over, 1e-300)
 
 

@@ -130,16 +130,22 @@ def _largest_orders(lane: Lane, mean: Values, base: Values, window: int) -> Valu
 def critical_fractile(parameters: SupplyChainParameters, lane: Lane, daily: Values) -> Values:
     """Return the critical fractile of the day on which today's order arrives, shape (T, N).
 
-    What is too much is held until the next order may take it into account.
+    What is too much is held until the next order may take it into account; goods that keep a day
+    are wasted. A lost unit need not be bought, where money spent counts.
     """
     store, weights = lane.store, parameters.weights.store
     under = np.full_like(daily, store.stockout_cost)
     over = store.holding_cost * review_gaps(lane, len(daily))[:, None]
+    bought = store.unit_cost if parameters.objective == "cost" else 0.0
+    if store.unmet_demand == "lost":
+        under = np.maximum(under - bought, 0.0)
+    if store.shelf_life == 1:
+        over = np.full_like(over, store.waste_cost + bought)
     if parameters.objective == "reconciliation":
         last = len(daily) - 1
         arrives = daily[np.minimum(np.arange(last + 1) + store.lead_time, last)]
         under = weights.stockout_penalty * under + weights.service_level / np.maximum(arrives, 1.0)
-        over = weights.holding_cost * over
+        over = (weights.waste_cost if store.shelf_life == 1 else weights.holding_cost) * over
     fractile: Values = under / np.maximum(under + over, 1e-300)
     return np.clip(fractile, 1.0 - ALMOST_SURE, ALMOST_SURE)
 
@@ -154,8 +160,9 @@ def demand_quantile(model: str, fractile: Values, mean: Values, std: Values) -> 
         level = mean + std * stats.norm.ppf(fractile)
     elif model == "poisson":
         level = stats.poisson.ppf(fractile, some)
-    elif model == "gamma":
+    elif model in ("gamma", "rounded_gamma"):
         level = stats.gamma.ppf(fractile, some**2 / variance, scale=variance / some)
+        level = np.rint(level) if model == "rounded_gamma" else level
     else:
         over = np.maximum(variance - some, 1e-9)
         level = stats.nbinom.ppf(fractile, some**2 / over, some / (some + over))

@@ -17,18 +17,16 @@ from demand.history import KNOWN_DAYS, KnownDemand
 from envs.batch import LAW_UNKNOWN, Outcome, Trace
 from envs.supply_chain.constants import Constants, constants_of
 from envs.supply_chain.dynamics import HUB, SITE, step_batch
-from envs.supply_chain.metrics import day_reports, extra_totals, store_returns, world_totals
+from envs.supply_chain.events import evenly_aged, expected_waste, shelf_entries
+from envs.supply_chain.metrics import all_totals, day_reports
 from envs.supply_chain.observation_kernels import observe_batch
 from envs.supply_chain.order_limits import orders_on_offer
 from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.reward import scale_by_level
-from envs.supply_chain.trace import check_room, check_trace, draw_trace
+from envs.supply_chain.trace import check_room, check_trace, draw_trace, empty_trace
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
-MOST_NAMED = 10
-"""Stores that have a total of their own."""
-
 SUPPLIER_ACTIONS = 3
 """Ship the order in full, ship 80 % of it, ship in full a day later."""
 
@@ -59,6 +57,8 @@ class SupplyChainBatch:
     ----------
     sites, hubs : ndarray
         Records `SITE` of shape (num_worlds, N) and `HUB` of shape (num_worlds,).
+    ages : ndarray
+        The stores' stock by age, shape (num_worlds, N, longest shelf life), oldest first.
     pipelines, inbound : ndarray
         What is under way to the stores, shape (num_worlds, N, slots), and to the warehouse, shape
         (num_worlds, slots); slot 0 arrives next morning.
@@ -97,7 +97,7 @@ class SupplyChainBatch:
         if parameters.backlog or self._of.forecast is not None:
             self.observation_low = -np.inf
         self.day = 0
-        self._begin(self._empty_trace())
+        self._begin(empty_trace(parameters, num_worlds))
 
     @property
     def observation_names(self) -> dict[str, tuple[str, ...]]:
@@ -108,14 +108,6 @@ class SupplyChainBatch:
         """Let the parameters that were given last hold from now on."""
         self.parameters = p = self._next
         self._of = constants_of(p, expected_reward=self.expected_reward, time=self.observe_step)
-
-    def _empty_trace(self) -> Trace:
-        p = self.parameters
-        return {  # of a file too: what was known before is the mean then
-            "demand": np.zeros((self.num_worlds, p.horizon, self.num_stores)),
-            "supplier_ok": np.ones((self.num_worlds, p.horizon), np.bool_),
-            "sku": np.arange(self.num_worlds) % len(p.sku),
-        }
 
     def change_parameters(self, parameters: SupplyChainParameters) -> None:
         """Use other parameters from the next episode on (curriculum).
@@ -141,13 +133,7 @@ class SupplyChainBatch:
         self._begin(given)
 
     def restart(self, worlds: NDArray[np.intp]) -> None:
-        """Start a new episode, on a drawn trace, in all worlds.
-
-        Raises
-        ------
-        ValueError
-            If `worlds` leaves one out: worlds share a calendar.
-        """
+        """Start a new episode, on a drawn trace, in all worlds; `worlds` must name all of them."""
         if len(worlds) != self.num_worlds:
             raise ValueError(f"all {self.num_worlds} worlds start together, not {len(worlds)}")
         self.reset()
@@ -164,6 +150,7 @@ class SupplyChainBatch:
         self.sites["forecast_std"] = self._of.lanes["demand_std"][lane_of][:, None]
         self.sites["service"] = self.hubs["service"] = self.hubs["fulfillment"] = 1.0
         self.hubs["on_hand"] = self._of.warehouse_on_hand[lane_of]
+        self.age_evenly()
         self.pipelines = np.zeros((w, n, self._of.slots[0]))
         self.inbound = np.zeros((w, self._of.slots[1]))
         self._window = np.zeros((w, n, p.forecast_window))
@@ -219,6 +206,7 @@ class SupplyChainBatch:
             lane_of,
             self.sites,
             self.hubs,
+            self.ages if self.ages.size else None,
             self.pipelines,
             self.inbound,
             self._window,
@@ -234,9 +222,8 @@ class SupplyChainBatch:
         )
         if wrong >= 0:
             raise ValueError(
-                f"world {wrong} cannot take actions {actions[wrong].tolist()}: there are "
-                f"{self._counts[0]} for a store, {self._counts[1]} for the warehouse and "
-                f"{self._counts[2]} for the supplier, from 0"
+                f"world {wrong} cannot take actions {actions[wrong].tolist()}: there are, from 0, "
+                "{} for a store, {} for the warehouse and {} for the supplier".format(*self._counts)
             )
         self.day += 1
         self._ordered = None
@@ -288,6 +275,8 @@ class SupplyChainBatch:
             added.append(known.forecast.entries(self.past, self.day, *which))
         if view.reviews:
             added.append(self._reviews())
+        if view.perishes:
+            added.append(shelf_entries(self.ages, self.expected_waste(), mean))
         rows = view.room(self.num_worlds)
         observe_batch(
             view.full,
@@ -310,8 +299,8 @@ class SupplyChainBatch:
     def store_orders(self) -> Floats:
         """Return what each action of each store would order now, shape (worlds, N, actions)."""
         where = (self.sites, self.pipelines, self._start, self.day)
-        orders: Floats = orders_on_offer(self._of.lanes, self.lane_of, *where, self._of.store_grid)
-        return orders
+        grid = self._of.store_grid
+        return np.asarray(orders_on_offer(self._of.lanes, self.lane_of, *where, grid))
 
     def review_gap(self) -> NDArray[np.int64]:
         """Return the days from today to the next day of review after it, shape (num_worlds,)."""
@@ -321,13 +310,27 @@ class SupplyChainBatch:
     def may_order(self) -> NDArray[np.bool_]:
         """Return whether today is a day of review, shape (num_worlds,)."""
         days: NDArray[np.int64] = self._of.lanes["review_days"][self.lane_of]
-        today: NDArray[np.bool_] = (days >> weekday_of(self._start, self.day)) % 2 == 1
-        return today
+        return np.asarray((days >> weekday_of(self._start, self.day)) % 2 == 1)
 
     def _reviews(self) -> Floats:
         """Return what stores see of their days of review, shape (2, num_worlds, N)."""
         seen = np.stack([self.may_order(), self.review_gap() / 7.0])
         return np.broadcast_to(seen[..., None], (2, self.num_worlds, self.num_stores))
+
+    def age_evenly(self) -> None:
+        """Take the stock on hand for one of all ages alike: nobody told how old it is."""
+        lanes, on_hand = self._of.lanes, np.ascontiguousarray(self.sites["on_hand"])
+        longest = self.parameters.longest_shelf_life
+        self.ages: Floats = evenly_aged(lanes, self.lane_of, on_hand, longest)
+
+    def expected_waste(self) -> Floats:
+        """Return what expires before an order of today is of use, (num_worlds, N) [units].
+
+        If every day has the mean demand, or that of a file the forecast one.
+        """
+        mean = self.sites["forecast"] if self.past else self._of.mean[self.lane_of]
+        where = (self.lane_of, self.ages, self.pipelines, self.review_gap())
+        return np.asarray(expected_waste(self._of.lanes, *where, np.ascontiguousarray(mean)))
 
     def warehouse_orders(self) -> Floats:
         """Return what each action of the warehouse would order, shape (num_worlds, actions)."""
@@ -345,17 +348,11 @@ class SupplyChainBatch:
         """Return sums and means over the current episode, each of shape (num_worlds,).
 
         ``return`` is the mean of the stores' sums of rewards. The names are those of
-        `envs.supply_chain.metrics`; up to `MOST_NAMED` stores have their own too.
+        `envs.supply_chain.metrics.all_totals`.
         """
         days = max(1, self.day - self.parameters.warmup_days)
-        each = store_returns(self.sites) if self.num_stores <= MOST_NAMED else {}
-        return {
-            "return": self.sites["total_return"].mean(axis=1),
-            "length": np.full(self.num_worlds, float(self.day)),
-            **world_totals(self.sites, self.hubs, days),
-            **extra_totals(self.sites, self._of.lanes, days),
-            **each,
-        }
+        length = np.full(self.num_worlds, float(self.day))
+        return all_totals(self.sites, self.hubs, self._of.lanes, length, days)
 
     def get_state(self) -> dict[str, Any]:
         """Return everything that the future depends on; arrays are copies."""
@@ -378,7 +375,7 @@ class SupplyChainBatch:
         """
         self._next = state["parameters"]
         self._take_parameters()
-        self._begin(self._empty_trace())
+        self._begin(empty_trace(self.parameters, self.num_worlds))
         for name in _STATE:  # the compiled law trusts its arrays
             if state[name].shape != getattr(self, name).shape:
                 raise ValueError(f"{name} has shape {state[name].shape}")
@@ -395,6 +392,6 @@ class SupplyChainBatch:
 
 
 _STATE = (
-    *("sites", "hubs", "pipelines", "inbound", "rewards", "lane_of"),
+    *("sites", "hubs", "ages", "pipelines", "inbound", "rewards", "lane_of"),
     *("_window", "_demand", "_works", "_known", "_start"),
 )

@@ -124,6 +124,7 @@ def _view(p: SupplyChainParameters, *, time: bool) -> ObservationLayout:
         warehouse_slots=max(lane.supplier.lead_time for lane in lanes),
         past=full and p.demand_data is not None,
         longest_gap=p.longest_review_gap,
+        shelf_life=p.longest_shelf_life,
         time=time,
     )
 

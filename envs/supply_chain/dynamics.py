@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from common.compiled import compiled
 from demand.calendar import weekday_of
-from envs.supply_chain.events import allocate, forecast, meet_demand, receive, supply
+from envs.supply_chain.events import (
+    allocate,
+    expire,
+    forecast,
+    issue,
+    meet_demand,
+    receive,
+    row_of,
+    supply,
+)
 from envs.supply_chain.order_limits import asked_for, order_placed
 from envs.supply_chain.reward import (
     WEIGHTS,
@@ -25,6 +34,7 @@ from envs.supply_chain.reward import (
     supplier_reward,
     warehouse_holding,
     warehouse_reward,
+    waste_charge,
 )
 
 Floats = NDArray[np.float64]
@@ -34,19 +44,21 @@ LANE = np.dtype(
         *WEIGHTS,
         ("holding_cost", "f8"),
         ("stockout_cost", "f8"),
-        ("fixed_cost", "f8"),
+        *((name, "f8") for name in ("fixed_cost", "unit_cost", "waste_cost")),
         ("excess_threshold", "f8"),
         ("warehouse_unit_holding_cost", "f8"),
         ("production_capacity", "f8"),
         ("demand_std", "f8"),
         *((name, "f8") for name in ("order_multiple", "least_order", "shelf_capacity")),
         ("review_days", "i8"),
+        ("shelf_life", "i8"),
         ("store_lead_time", "i8"),
         ("supplier_lead_time", "i8"),
         ("forecast_window", "i8"),
         ("warmup_days", "i8"),
         ("cost", "?"),
         ("backlog", "?"),
+        ("lifo", "?"),
         ("orders_in_units", "?"),
         ("limited", "?"),
     ],
@@ -55,7 +67,8 @@ LANE = np.dtype(
 """Constants of a lane, that is of a SKU: worlds of several SKUs may share a batch.
 
 Bit k of `review_days` is set if stores order on weekday k; `limited` says whether what is asked for
-may differ from what is ordered at all (`envs.supply_chain.order_limits`).
+may differ from what is ordered at all (`envs.supply_chain.order_limits`). `shelf_life` is 0 for
+goods that do not perish.
 """
 
 _TOTALS = (
@@ -77,15 +90,16 @@ SITE = np.dtype(
             *("total_demand", "total_demand_squared", "total_sales"),
             *("total_stockout_penalty", "total_excess_inventory"),
             *("total_owed_days", "total_ordering_cost"),
+            *("wasted", "total_wasted", "total_waste_cost"),
         )
     ]
 )
 """A store: its state, its last day, and sums over the episode without its warm-up.
 
-`left` is what was on hand after the day's demand, `on_hand` includes the morning's receipts. `owed`
-are units that customers wait for, where unmet demand is backlogged; they are served before the
-day's demand, so that `on_hand` - `owed` is the inventory level, and `sales` are what was left for
-the demand of the day.
+`left` is what was on hand after the day's demand and waste, `on_hand` includes the morning's
+receipts. `owed` are units that customers wait for, where unmet demand is backlogged; they are
+served before the day's demand, so that `on_hand` - `owed` is the inventory level, and `sales` are
+what was left for the demand of the day. `wasted` units expired this evening.
 """
 
 HUB = np.dtype(
@@ -103,9 +117,31 @@ HUB = np.dtype(
 
 
 @compiled
+def _take_in(c: Any, s: Any, ages: Floats | None, arriving: float) -> None:
+    """Put what arrives, fresh, into a store's stock."""
+    s.on_hand += arriving
+    if ages is not None and c.shelf_life > 0:
+        ages[c.shelf_life - 1] += arriving
+
+
+@compiled
+def _age(c: Any, s: Any, ages: Floats, asked: float) -> tuple[float, float]:
+    """Serve what is asked from stock by age, and waste what expires.
+
+    Returns the units that were to expire this evening before it, and all others.
+    """
+    oldest, newer = ages[0], ages[1:].sum()
+    issue(ages, asked, c.lifo)
+    s.wasted = expire(ages)
+    s.on_hand = s.left = ages.sum()
+    return oldest, newer
+
+
+@compiled
 def _close_store_day(
     c: Any,
     s: Any,
+    ages: Floats | None,
     window: Floats,
     day: int,
     demand: float,
@@ -115,18 +151,24 @@ def _close_store_day(
     i: int,
 ) -> tuple[float, float]:
     """Events 4 and 5 of a store; return the service level and stockout that the hub is told."""
-    before = s.on_hand - s.owed
+    before, asked, oldest, newer = s.on_hand - s.owed, s.owed + demand, 0.0, 0.0
     s.demand = demand
     sold, s.left = meet_demand(before, demand)
     short = demand - sold
     s.sales, s.on_hand, s.owed = max(sold, 0.0), s.left, short if c.backlog else 0.0
     s.service = service_level(s.sales, demand)
+    if ages is not None and c.shelf_life > 0:
+        oldest, newer = _age(c, s, ages, asked)
     ordering = ordering_cost(c, s.order)
     spent = ordering if c.cost else 0.0
     realised = store_reward(c, s.on_hand, sold, demand) - spent
+    if ages is not None:
+        realised -= waste_charge(c, s.wasted)
     reward[i], told = realised, (s.service, 1.0 if s.sales < demand else 0.0)
     if points.size:
-        expected, service, stockout = expected_store_reward(c, before, points, chances)
+        expected, service, stockout = expected_store_reward(
+            c, before, oldest, newer, points, chances
+        )
         reward[i], told = expected - spent, (service, stockout)
     if is_counted(day, c.warmup_days):
         holding, penalty, excess = store_terms(c, s.on_hand, short)
@@ -144,6 +186,9 @@ def _close_store_day(
         s.total_excess_inventory += excess
         s.total_owed_days += s.owed
         s.total_ordering_cost += ordering
+        if ages is not None:
+            s.total_wasted += s.wasted
+            s.total_waste_cost += c.waste_cost * s.wasted
     else:
         reward[i] = 0.0
     size = min(day + 1, c.forecast_window)
@@ -194,7 +239,14 @@ def _supply_warehouse(c: Any, hub: Any, pipeline: Floats, decision: int, works: 
 
 @compiled
 def _ship_to_stores(
-    c: Any, hub: Any, sites: Any, pipelines: Floats, grid: Floats, actions: Any, weekday: int
+    c: Any,
+    hub: Any,
+    sites: Any,
+    ages: Floats | None,
+    pipelines: Floats,
+    grid: Floats,
+    actions: Any,
+    weekday: int,
 ) -> None:
     """Event 2 in the state: orders, claims and shipments of all stores."""
     claims = 0.0
@@ -212,7 +264,7 @@ def _ship_to_stores(
         shipped = share * s.backorders
         s.backorders = s.backorders - shipped if share < 1.0 else 0.0
         if c.store_lead_time == 0:
-            s.on_hand += shipped
+            _take_in(c, s, row_of(ages, i), shipped)
         else:
             pipelines[i, c.store_lead_time - 1] += shipped
 
@@ -222,6 +274,7 @@ def step_world(
     c: Any,
     sites: Any,
     hub: Any,
+    ages: Floats | None,
     pipelines: Floats,
     inbound: Floats,
     window: Floats,
@@ -242,6 +295,9 @@ def step_world(
     ----------
     c, sites, hub : records
         `LANE`; `SITE` of shape (N,); `HUB`.
+    ages : ndarray
+        The stores' stock by age, shape (N, slots) (`envs.supply_chain.events`), None where
+        nothing perishes.
     pipelines, inbound : ndarray
         What is under way to the stores, shape (N, slots), and to the warehouse, shape (slots,);
         slot 0 arrives next.
@@ -261,12 +317,15 @@ def step_world(
     """
     n = sites.size
     _supply_warehouse(c, hub, inbound, actions[n + 1], works)
-    _ship_to_stores(c, hub, sites, pipelines, store_grid, actions, weekday)
+    _ship_to_stores(c, hub, sites, ages, pipelines, store_grid, actions, weekday)
     hub.on_desk = warehouse_grid[actions[n]]
     total, service, stockouts, told_service, told_stockouts = 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(n):
         s = sites[i]
-        told = _close_store_day(c, s, window[i], day, demand[i], points[i], chances[i], rewards, i)
+        shelf = row_of(ages, i)
+        told = _close_store_day(
+            c, s, shelf, window[i], day, demand[i], points[i], chances[i], rewards, i
+        )
         total += demand[i]
         service += s.service
         stockouts += s.sales < demand[i]
@@ -276,7 +335,7 @@ def step_world(
     _close_hub_day(c, hub, day, total, (told_service / n, told_stockouts), rewards)
     for i in range(n):
         if pipelines.shape[1]:
-            sites[i].on_hand += receive(pipelines[i])
+            _take_in(c, sites[i], row_of(ages, i), receive(pipelines[i]))
     hub.on_hand += receive(inbound)
 
 
@@ -286,6 +345,7 @@ def step_batch(
     lane_of: NDArray[np.int64],
     sites: Any,
     hubs: Any,
+    ages: Floats | None,
     pipelines: Floats,
     inbound: Floats,
     window: Floats,
@@ -314,6 +374,7 @@ def step_batch(
             lanes[k],
             sites[w],
             hubs[w],
+            row_of(ages, w),
             pipelines[w],
             inbound[w],
             window[w],

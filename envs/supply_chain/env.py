@@ -80,6 +80,10 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
     Where customers wait, what they wait for is taken off on-hand, here and in the compact
     observation, and observations have no lower bound.
 
+    Where goods perish a store's full observation ends with its stock by the days that it keeps,
+    oldest first, and what it is expected to waste before an order of today is of use, if every day
+    has the mean demand; both in days of demand.
+
     With ``observe_step=True`` every agent sees the share of the episode that has passed, last.
 
     ## Sequence of events
@@ -92,6 +96,8 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
     3. The warehouse orders from the supplier.
     4. Demand is met from stock on hand, the rest is lost; or those who waited are served first,
        and the rest waits.
+       Goods with a ``shelf_life`` are sold oldest first (``issuing="fifo"``) or newest first
+       (``"lifo"``); what is left of those in their last day is wasted, and no longer held.
     5. Every agent gets its reconciliation report and its reward.
     6. Shipments that are due arrive next morning.
 
@@ -99,16 +105,19 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
     ``objective="reconciliation"``, with service level = sales/demand:
 
     * store: 10 service level - 0.1 holding cost - 5 stockout penalty - 0.05 excess inventory
+      - 1 waste cost, where goods perish
     * warehouse: 5 mean service level of the stores - 0.05 holding cost - 3 stores with lost sales
     * supplier: 2 fulfillment rate - 1 if it delayed the order
 
     ``weights`` changes these numbers. ``objective="cost"``: minus the money spent on holding stock
-    and on lost sales (or, every day, on units that customers wait for), and ``fixed_cost`` for each
-    order of a store. On the first ``warmup_days`` days rewards are 0. ``infos[agent]`` is the
+    and on lost sales (or, every day, on units that customers wait for), on ``waste_cost``
+    for each unit wasted, ``fixed_cost`` for each order of a store, and ``unit_cost`` for each unit
+    of it. On the first ``warmup_days`` days rewards are 0. ``infos[agent]`` is the
     report of the day that the reward is made of (`envs.supply_chain.reward`); after a reset, empty.
 
     ## Starting State
-    ``initial_on_hand`` at every store and at the warehouse, nothing under way, the forecast at the
+    ``initial_on_hand`` at every store, of all ages alike where it perishes, and at the warehouse,
+    nothing under way, the forecast at the
     mean demand. ``reset(options={"trace": trace})`` replays given randomness: a mapping with
     ``demand`` of shape (T, N) and ``supplier_ok`` of shape (T,), booleans. With several SKUs both
     have a leading axis, one entry per SKU.

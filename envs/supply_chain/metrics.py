@@ -14,6 +14,8 @@ from envs.supply_chain.reward import (
 )
 
 Floats = NDArray[np.float64]
+MOST_NAMED = 10
+"""Stores that have a total of their own."""
 
 
 def day_reports(
@@ -48,6 +50,10 @@ def day_reports(
     if backlog.any():
         for i in range(n):
             stores[agents[i]]["owed"] = s["owed"][:, i]
+    if lanes["shelf_life"].any():
+        for i in range(n):
+            stores[agents[i]]["wasted"] = s["wasted"][:, i]
+            stores[agents[i]]["waste_cost"] = lanes["waste_cost"] * s["wasted"][:, i]
     holding = np.where(
         np.isinf(hubs["left"]), 0.0, lanes["warehouse_unit_holding_cost"] * hubs["left"]
     )
@@ -57,6 +63,27 @@ def day_reports(
         **stores,
         "warehouse": dict(zip(WAREHOUSE_REPORT, warehouse, strict=True)),
         "supplier": dict(zip(SUPPLIER_REPORT, supplier, strict=True)),
+    }
+
+
+def all_totals(sites: Any, hubs: Any, lanes: Any, length: Floats, days: int) -> dict[str, Floats]:
+    """Return all totals of an episode, each of shape (worlds,); up to `MOST_NAMED` stores' own too.
+
+    Parameters
+    ----------
+    sites, hubs, lanes : ndarray
+        Records of `envs.supply_chain.dynamics`, shape (worlds, N), (worlds,) and (SKUs,).
+    length : ndarray
+        Days that have passed, shape (worlds,).
+    days : int
+        Days that were counted, at least 1.
+    """
+    return {
+        "return": sites["total_return"].mean(axis=1),
+        "length": length,
+        **world_totals(sites, hubs, days),
+        **extra_totals(sites, lanes, days),
+        **(store_returns(sites) if sites.shape[1] <= MOST_NAMED else {}),
     }
 
 
@@ -108,22 +135,28 @@ def extra_totals(sites: Any, lanes: Any, days: int) -> dict[str, Floats]:
     -------
     dict
         ``cost_per_day``, the money spent, mean per store and day, where that is the objective, and
-        its parts ``holding_cost_per_day``, ``stockout_cost_per_day`` and, where orders have one,
-        ``ordering_cost_per_day``;
-        ``ordering_cost``, the fixed costs of all orders, mean per store, where there are any;
+        its parts ``holding_cost_per_day``, ``stockout_cost_per_day`` and, where they are known,
+        ``ordering_cost_per_day`` and ``waste_cost_per_day``;
+        ``ordering_cost``, what all orders cost, mean per store, where they cost anything;
+        ``units_wasted``, of all stores, and ``waste_cost``, mean per store, where goods perish;
         ``owed``, units that wait in the evening, mean per store and day, where demand is
         backlogged.
     """
     totals: dict[str, Floats] = {}
-    per_order = bool((lanes["fixed_cost"] > 0.0).any())
+    per_order = bool((lanes["fixed_cost"] + lanes["unit_cost"] > 0.0).any())
+    perishable = bool(lanes["shelf_life"].any())
     if lanes["cost"].all():
         totals["cost_per_day"] = -sites["total_return"].mean(axis=1) / days
         parts = {"holding_cost": "holding_cost", "stockout_cost": "stockout_penalty"}
         parts |= {"ordering_cost": "ordering_cost"} if per_order else {}
+        parts |= {"waste_cost": "waste_cost"} if perishable else {}
         for name, total in parts.items():
             totals[f"{name}_per_day"] = sites[f"total_{total}"].mean(axis=1) / days
     if per_order:
         totals["ordering_cost"] = sites["total_ordering_cost"].mean(axis=1)
+    if perishable:
+        totals["units_wasted"] = sites["total_wasted"].sum(axis=1)
+        totals["waste_cost"] = sites["total_waste_cost"].mean(axis=1)
     if lanes["backlog"].any():
         totals["owed"] = sites["total_owed_days"].mean(axis=1) / days
     return totals
@@ -135,12 +168,14 @@ def store_returns(sites: Any) -> dict[str, Floats]:
     return {f"store_{i + 1}": returns[:, i].copy() for i in range(returns.shape[1])}
 
 
-def tier_metrics(sites: Any, hubs: Any, days: int) -> dict[str, float]:
+def tier_metrics(sites: Any, hubs: Any, days: int, *, perishable: bool = False) -> dict[str, float]:
     """Return means over agents and worlds by ``tier/name``, for a training log.
 
     The bullwhip ratio is the variance of a tier's orders over that of the demand that it serves,
-    both over the days of an episode (Lee, Padmanabhan and Whang 1997).
+    both over the days of an episode (Lee, Padmanabhan and Whang 1997). Of goods that perish, units
+    wasted and their cost are told too.
     """
+    waste = ("wasted", "waste_cost") if perishable else ()
     sold, asked = float(sites["total_sales"].sum()), float(sites["total_demand"].sum())
     return {
         "store/reward": float(sites["total_return"].mean()) / days,
@@ -153,6 +188,7 @@ def tier_metrics(sites: Any, hubs: Any, days: int) -> dict[str, float]:
         "store/on_hand": float(sites["total_on_hand_days"].mean()) / days,
         "store/order_rate": float(sites["total_orders"].mean()) / days,
         "store/bullwhip": _bullwhip(sites, days),
+        **{f"store/{name}": float(sites[f"total_{name}"].mean()) for name in waste},
         "warehouse/reward": float(hubs["total_return"].mean()) / days,
         "warehouse/service_level": float(hubs["total_service_level"].mean()) / days,
         "warehouse/holding_cost": float(hubs["total_holding_cost"].mean()),

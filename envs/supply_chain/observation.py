@@ -69,6 +69,7 @@ class ForecastEntries:
 Tier = Literal["store", "warehouse", "supplier"]
 TIERS: tuple[Tier, ...] = ("store", "warehouse", "supplier")
 REVIEW_ENTRIES = ("may order today", "weeks to the next review")
+WASTE_ENTRY = "expected waste"
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,9 @@ class ObservationLayout:
     longest_gap : int
         Most days from one day of review to the next; if it is not 1, stores see in the full
         observation whether they may order today, and when the next time.
+    shelf_life : int
+        Most days that a unit keeps; if it is not 0, stores see in the full observation their stock
+        by age, oldest first, and what they are expected to waste before an order is of use.
     time : bool
         Whether the share of the episode that has passed is appended for every agent.
     """
@@ -99,6 +103,7 @@ class ObservationLayout:
     warehouse_slots: int
     past: bool
     longest_gap: int
+    shelf_life: int
     time: bool
 
     @property
@@ -115,7 +120,14 @@ class ObservationLayout:
     def added(self) -> tuple[str, ...]:
         """Entries of a store that are appended to those."""
         known = (*entry_names(self.ahead), *FORECAST_ENTRIES) if self.past else ()
-        return (*known, *(REVIEW_ENTRIES if self.reviews else ()))
+        slots = [f"expires_{k + 1}" for k in range(self.shelf_life)] if self.perishes else []
+        aged = (*slots, WASTE_ENTRY) if self.perishes else ()
+        return (*known, *(REVIEW_ENTRIES if self.reviews else ()), *aged)
+
+    @property
+    def perishes(self) -> bool:
+        """Whether stores see their stock by age."""
+        return self.full and self.shelf_life > 0
 
     @property
     def reviews(self) -> bool:

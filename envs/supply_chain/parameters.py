@@ -306,6 +306,11 @@ class SupplyChainParameters(FrozenModel):
         return any(lane.store.limited for lane in self.lanes())
 
     @property
+    def longest_shelf_life(self) -> int:
+        """Most days that a unit keeps, 0 if nothing perishes."""
+        return max(lane.store.shelf_life or 0 for lane in self.lanes())
+
+    @property
     def longest_review_gap(self) -> int:
         """Most days from one day of review to the next."""
         return max(max(lane.store.review_gaps) for lane in self.lanes())
@@ -320,6 +325,10 @@ class SupplyChainParameters(FrozenModel):
             record["holding_cost"] = lane.store.holding_cost
             record["stockout_cost"] = lane.store.stockout_cost
             record["fixed_cost"] = lane.store.fixed_cost
+            record["unit_cost"] = lane.store.unit_cost
+            record["waste_cost"] = lane.store.waste_cost
+            record["shelf_life"] = lane.store.shelf_life or 0
+            record["lifo"] = lane.store.issuing == "lifo"
             record["backlog"] = lane.store.unmet_demand == "backlog"
             record["excess_threshold"] = lane.store.excess_threshold
             record["order_multiple"] = lane.store.order_multiple or 0.0
@@ -360,6 +369,7 @@ class SupplyChainParameters(FrozenModel):
             "demand_data": lambda p: p.demand_data,
             "unmet demand": lambda p: [lane.store.unmet_demand for lane in p.lanes()],
             "the store's lead time": lambda p: [lane.store.lead_time for lane in p.lanes()],
+            "the shelf life": lambda p: [lane.store.shelf_life for lane in p.lanes()],
             "the longest time between reviews": lambda p: p.longest_review_gap,
             "the supplier's lead time": lambda p: [lane.supplier.lead_time for lane in p.lanes()],
             "the order grids": lambda p: [

@@ -14,18 +14,19 @@ from pydantic import Field
 
 from common.compiled import compiled
 from common.errors import FrozenModel
-from envs.supply_chain.events import Floats, meet_demand
+from envs.supply_chain.events import Floats, expiring, meet_demand
 
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class StoreWeights(FrozenModel):
-    """Weights of a store's reward: one adds, three subtract."""
+    """Weights of a store's reward: one adds, the others subtract."""
 
     service_level: Weight = 10.0
     holding_cost: Weight = 0.1
     stockout_penalty: Weight = 5.0
     excess_inventory: Weight = 0.05
+    waste_cost: Weight = 1.0
 
 
 class WarehouseWeights(FrozenModel):
@@ -62,7 +63,8 @@ STORE_WEIGHTS = np.dtype(
     [
         *WEIGHTS[: len(StoreWeights.model_fields)],
         *((name, "f8") for name in ("holding_cost", "stockout_cost", "excess_threshold")),
-        ("cost", "?"),
+        ("waste_cost", "f8"),
+        *((name, "?") for name in ("cost", "lifo")),
     ],
     align=True,
 )
@@ -137,8 +139,8 @@ def store_reward(w: Any, on_hand: float, sales: float, demand: float) -> float:
 
 @compiled
 def ordering_cost(c: Any, order: float) -> float:
-    """Return the fixed cost of an order [money]; it is part of the reward where that is money."""
-    return float(c.fixed_cost) if order > 0.0 else 0.0
+    """Return what an order costs [money]; it is part of the reward where that is money."""
+    return float((c.fixed_cost if order > 0.0 else 0.0) + c.unit_cost * order)
 
 
 @compiled
@@ -148,12 +150,32 @@ def is_counted(day: int, warmup_days: int) -> bool:
 
 
 @compiled
-def _sums(c: Any, on_hand: float, points: Floats, chances: Floats) -> tuple[float, float, float]:
+def waste_charge(w: Any, wasted: float) -> float:
+    """Return what units that expired this evening take from a store's reward.
+
+    Parameters
+    ----------
+    w : record
+        As for `store_reward`, with ``waste_cost`` [money/unit] and its weight.
+    wasted : float
+        Units.
+    """
+    return float((1.0 if w.cost else w.store_waste_cost) * w.waste_cost * wasted)
+
+
+@compiled
+def _sums(
+    c: Any, on_hand: float, oldest: float, newer: float, points: Floats, chances: Floats
+) -> tuple[float, float, float]:
     """Return sums over values of demand of reward, service level and stockouts."""
     reward, service, stockout = 0.0, 0.0, 0.0
     for j in range(points.size):
         weight = chances[j] if chances.size else 1.0
         sales, left = meet_demand(on_hand, points[j])
+        if oldest > 0.0:
+            expired = expiring(left, oldest, newer, c.lifo)
+            left -= expired
+            reward -= weight * waste_charge(c, expired)
         reward += weight * store_reward(c, left, sales, points[j])
         service += weight * service_level(sales, points[j])
         stockout += weight * (max(sales, 0.0) < points[j])
@@ -162,7 +184,7 @@ def _sums(c: Any, on_hand: float, points: Floats, chances: Floats) -> tuple[floa
 
 @compiled
 def expected_store_reward(
-    c: Any, on_hand: float, points: Floats, chances: Floats
+    c: Any, on_hand: float, oldest: float, newer: float, points: Floats, chances: Floats
 ) -> tuple[float, float, float]:
     """Return the reward, the service level and the chance of a stockout before demand is known.
 
@@ -172,12 +194,14 @@ def expected_store_reward(
         `STORE_WEIGHTS` or more.
     on_hand : float
         Units before demand; less what is owed.
+    oldest, newer : float
+        Units before demand that expire this evening, and that do not; 0 if none perish.
     points : ndarray
         Values that stand for the law of the day's demand.
     chances : ndarray
         Their probabilities times their number; empty where they are equally likely.
     """
-    reward, service, stockout = _sums(c, on_hand, points, chances)
+    reward, service, stockout = _sums(c, on_hand, oldest, newer, points, chances)
     return reward / points.size, service / points.size, stockout / points.size
 
 
@@ -197,7 +221,7 @@ def expected_rewards(weights: Any, on_hand: Floats, points: Floats, chances: Flo
     """
     rewards = np.zeros(on_hand.size)
     for i in range(on_hand.size):
-        rewards[i] = _sums(weights[0], on_hand[i], points, chances)[0]
+        rewards[i] = _sums(weights[0], on_hand[i], 0.0, 0.0, points, chances)[0]
     return rewards
 
 

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from common.errors import FrozenModel, short
 from demand.calendar import WEEKDAYS
 from demand.laws import DemandModel
+from envs.supply_chain.events import Issuing
 from envs.supply_chain.order_limits import review_gaps
 
 ScenarioName = Literal[
@@ -74,6 +75,13 @@ class StoreSite(FrozenModel):
 class StoreParameters(FrozenModel):
     """What all stores share; costs in money per unit (and day), `fixed_cost` per order.
 
+    `unit_cost` is paid for each unit ordered; what `fixed_cost` counts for, it counts for.
+
+    Goods with a `shelf_life` can be sold on so many days, that of their arrival included; what is
+    left of them then is wasted, at `waste_cost` a unit (what it cost, less salvage), and no longer
+    held. Demand takes the oldest units first (`issuing` ``fifo``), or the newest (``lifo``). The
+    stock of the first morning is of all ages alike (`envs.supply_chain.events.evenly_aged`).
+
     Unmet demand is lost, or waits (``backlog``): then `stockout_cost` is paid for every unit on
     every day that it waits. `fixed_cost` counts where the objective is cost, and is reported in any
     case.
@@ -92,6 +100,7 @@ class StoreParameters(FrozenModel):
     holding_cost: Amount = 0.1
     stockout_cost: Amount = 10.0
     fixed_cost: Amount = 0.0
+    unit_cost: Amount = 0.0
     unmet_demand: Literal["lost", "backlog"] = "lost"
     excess_threshold: Amount = 500.0
     order_multiples: Grid | None = None
@@ -102,6 +111,9 @@ class StoreParameters(FrozenModel):
     order_multiple: Annotated[float, Field(gt=0, le=1e9)] | None = None
     minimum_order: Amount = 0.0
     shelf_capacity: Annotated[float, Field(gt=0, allow_inf_nan=True)] = math.inf
+    shelf_life: Annotated[int, Field(ge=1, le=60)] | None = None
+    issuing: Issuing = "fifo"
+    waste_cost: Amount = 0.0
 
     @field_validator("review_days", mode="before")
     @classmethod

@@ -82,6 +82,16 @@ def draw_trace(
     return {"demand": demand.swapaxes(0, 1), "supplier_ok": works.T, "sku": lane_of}
 
 
+def empty_trace(parameters: SupplyChainParameters, episodes: int) -> Trace:
+    """Return a trace without demand; of a file too, where what was known before is the mean."""
+    p = parameters
+    return {
+        "demand": np.zeros((episodes, p.horizon, p.num_stores)),
+        "supplier_ok": np.ones((episodes, p.horizon), np.bool_),
+        "sku": np.arange(episodes) % len(p.sku),
+    }
+
+
 def check_trace(trace: Mapping[str, Any], parameters: SupplyChainParameters) -> Trace:
     """Return a trace from outside as arrays with a leading axis of episodes.
 

@@ -117,6 +117,7 @@ def supply_chain_orders(material: ReportContents, name: str) -> ActionMap:
     else:
         slots = max(1, p.lanes()[0].store.lead_time - 1)  # in the morning the last slot is empty
         batch.sites["on_hand"][:, store] = np.tile(x, y.size)
+        batch.age_evenly()
         batch.sites["backorders"][:, store] = 0.0
         batch.pipelines[:, store, :] = 0.0
         batch.pipelines[:, store, :slots] = np.repeat(y, x.size)[:, None] / slots

@@ -48,7 +48,8 @@ def test_published_optimum(name, cost):
 
 
 def test_every_instance_is_known_here():
-    assert textbook.names() == sorted(PUBLISHED)
+    costs = [name for name in textbook.names() if textbook.load(name)[1].cost is not None]
+    assert costs == sorted(PUBLISHED)
 
 
 @pytest.mark.parametrize(

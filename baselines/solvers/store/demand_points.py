@@ -49,7 +49,7 @@ def demand_points(
 
     Parameters
     ----------
-    model : {"normal", "poisson", "negative_binomial", "gamma"}
+    model : {"normal", "poisson", "negative_binomial", "gamma", "rounded_gamma"}
         ``"normal"`` is ``max(0, N(mean, std))``; ``"poisson"`` needs no `std`.
     mean, std : array_like
         Of each day, shape (T,) [units/day].
@@ -77,7 +77,7 @@ def _one_day(model: DemandModel, mean: float, std: float, strata: int) -> tuple[
     law = _LAWS[model](mean, std)
     low, high = law.quantile(np.array([_TAIL, 1.0 - _TAIL]))
     edges = np.linspace(max(0.0, low), max(0.0, high), strata - 1)
-    if model in ("poisson", "negative_binomial"):
+    if model in ("poisson", "negative_binomial", "rounded_gamma"):
         edges = np.round(edges)
     # a stratum ends with its edge; the last one is what lies above all edges
     chances = np.diff(law.below(edges), prepend=0.0, append=1.0)
@@ -113,6 +113,40 @@ def _gamma(mean: float, std: float) -> _Law:
     return _Law(law.ppf, law.cdf, lambda x: np.asarray(mean * biased.cdf(x), np.float64))
 
 
+def rounded_gamma(mean: float, std: float) -> Floats:
+    """Return the chances of 0, 1, ... of gamma demand to the nearest whole number.
+
+    The tail, of a probability of about 1e-14, is that of the last value.
+
+    Examples
+    --------
+    >>> law = rounded_gamma(4.0, 2.0)
+    >>> round(float(law @ np.arange(law.size)), 3), np.round(law[:3], 4).tolist()
+    (4.0, [0.0018, 0.0639, 0.1768])
+    """
+    from scipy import stats
+
+    law = stats.gamma(mean**2 / std**2, scale=std**2 / mean)
+    edges = np.arange(int(law.isf(1e-14)) + 2) + 0.5
+    below = law.cdf(edges)
+    below[-1] = 1.0
+    return np.asarray(np.diff(below, prepend=0.0), np.float64)
+
+
+def _rounded_gamma(mean: float, std: float) -> _Law:
+    """Return the law of `rounded_gamma`, by its sums."""
+    from scipy import stats
+
+    law = rounded_gamma(mean, std)
+    chances, means = np.cumsum(law), np.cumsum(law * np.arange(law.size))
+    ppf = stats.gamma(mean**2 / std**2, scale=std**2 / mean).ppf
+
+    def at(x: Floats) -> NDArray[np.int64]:
+        return np.floor(np.clip(x, 0, law.size - 1)).astype(np.int64)
+
+    return _Law(lambda p: np.rint(ppf(p)), lambda x: chances[at(x)], lambda x: means[at(x)])
+
+
 def _poisson(mean: float, std: float) -> _Law:  # noqa: ARG001
     """Return the Poisson law; ``n f(n) = mean f(n - 1)``."""
     from scipy import stats
@@ -135,4 +169,5 @@ _LAWS: dict[str, Callable[[float, float], _Law]] = {
     "poisson": _poisson,
     "negative_binomial": _negative_binomial,
     "gamma": _gamma,
+    "rounded_gamma": _rounded_gamma,
 }

@@ -1,0 +1,112 @@
+"""Stores whose goods perish and whose least average cost is known: found in parameters.
+
+One store with one SKU that loses sales, supply without limit, integer demand of one law on every
+day, orders of 0, 1, ... units on offer, and a cost as the objective.
+"""
+
+import numpy as np
+
+from baselines.solvers.perishable.value_iteration import (
+    PerishableOrders,
+    PerishableStore,
+    solve_perishable,
+    spared,
+)
+from baselines.solvers.store.demand_points import rounded_gamma
+from baselines.solvers.store.lost_sales_problem import poisson
+from common.errors import InputError
+from envs.supply_chain.events import Floats
+from envs.supply_chain.parameters import SupplyChainParameters
+
+QUICK = 200_000
+"""States that are solved in a few seconds: of simpler rules, and for a comparison."""
+
+
+def perishable_store(parameters: SupplyChainParameters) -> PerishableStore | None:
+    """Return the store that the parameters describe, if they describe one that can be solved."""
+    p = parameters
+    if p.num_stores != 1 or len(p.sku) != 1 or p.objective != "cost" or p.backlog:
+        return None
+    store = p.lanes()[0].store
+    law, largest = _steady_law(p), _largest_order(p)
+    free = np.isinf(p.lanes()[0].warehouse.initial_on_hand) and not store.limited
+    if not store.shelf_life or law is None or largest < 1 or store.lead_time < 1 or not free:
+        return None
+    try:
+        return PerishableStore(
+            law,
+            store.shelf_life,
+            store.lead_time,
+            largest,
+            holding_cost=store.holding_cost,
+            stockout_cost=store.stockout_cost,
+            waste_cost=store.waste_cost,
+            unit_cost=store.unit_cost,
+            fixed_cost=store.fixed_cost,
+            lifo=store.issuing == "lifo",
+        )
+    except InputError:
+        return None
+
+
+def _steady_law(p: SupplyChainParameters) -> Floats | None:
+    """Return the chances of demand 0, 1, ... if every day has the same."""
+    means, stds = p.demand_moments()
+    mean, std = float(means.flat[0]), float(stds.flat[0])
+    if p.demand_data is not None or np.ptp(means) > 0.0 or np.ptp(stds) > 0.0 or mean <= 0.0:
+        return None
+    if p.sku[0].demand_model == "poisson":
+        return poisson(mean)
+    if p.sku[0].demand_model == "rounded_gamma" and std > 0.0:
+        return rounded_gamma(mean, std)
+    return None
+
+
+def _largest_order(p: SupplyChainParameters) -> int:
+    """Return Q if just 0, 1, ..., Q are on offer, 0 otherwise [units]."""
+    units = p.lanes()[0].store.order_units or (0.0,)
+    largest = int(max(units))
+    return largest if sorted(units) == list(range(largest + 1)) else 0
+
+
+def perishable_optimum(
+    parameters: SupplyChainParameters, most_states: int = QUICK
+) -> tuple[PerishableOrders, float] | None:
+    """Return the best orders by average cost, and what a known last day spares, or None.
+
+    The second says that no policy spends less than days times the cost less it in any number of
+    days [money].
+    """
+    store = perishable_store(parameters)
+    if store is None or store.states > most_states:
+        return None
+    best = solve_perishable(store)
+    return best, spared(store, best.cost.lower)
+
+
+def two_day_orders(
+    parameters: SupplyChainParameters, discount: float, rows: int
+) -> tuple[tuple[int, ...], ...] | None:
+    """Return the best orders of goods that keep two days and arrive the next morning.
+
+    Parameters
+    ----------
+    parameters : SupplyChainParameters
+        Of such a store.
+    discount : float
+        What money of tomorrow is worth today.
+    rows : int
+        How many units of each age the table shows, 0 included.
+
+    Returns
+    -------
+    tuple or None
+        A row for 0, 1, ... fresh units, a column for 0, 1, ... units that expire this evening.
+    """
+    store = perishable_store(parameters)
+    if store is None or (store.shelf_life, store.lead_time) != (2, 1):
+        return None
+    fresh, old = np.divmod(np.arange(rows * rows), rows)
+    best = solve_perishable(store, discount=discount)
+    orders = best.order(np.column_stack([old, fresh]), np.empty((old.size, 0), np.int64))
+    return tuple(tuple(row) for row in orders.reshape(rows, rows).tolist())

@@ -1,0 +1,1 @@
+"""The optimum of a store whose goods perish, and a bound on it."""

@@ -1,0 +1,186 @@
+"""States of a store whose goods perish, and value iteration on them (see `perishable`).
+
+A state is the stock by age, oldest first, and the orders of the last L - 1 days, next to arrive
+first. None of these numbers passes the largest order Q, so that a state is a number with m + L - 1
+digits of base Q + 1; the order of the day becomes the last digit of the next state.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.compiled import compiled
+from envs.supply_chain.events import expire, issue, meet_demand
+from envs.supply_chain.reward import store_reward, waste_charge
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_DAMPING = 0.7
+"""Share of a sweep's change that is made, so that no cycle goes on for ever."""
+
+
+@compiled
+def read_state(state: int, base: int, digits: Floats) -> None:
+    """Write the digits of a state, oldest stock first, newest order last."""
+    for k in range(digits.size - 1, -1, -1):
+        digits[k] = state % base
+        state //= base
+
+
+@compiled
+def next_state(ages: Floats, pipeline: Floats, base: int) -> int:
+    """Return the state of the next morning if nothing is ordered today.
+
+    Parameters
+    ----------
+    ages : ndarray
+        Stock by age after the evening, its last slot empty, shape (m,) [units].
+    pipeline : ndarray
+        Orders of the last L - 1 days, next to arrive first [units].
+    base : int
+        Largest order and one.
+    """
+    state = 0
+    for k in range(ages.size - 1):
+        state = state * base + int(ages[k])
+    for k in range(pipeline.size):  # the first of them arrives, and is the freshest stock
+        state = state * base + int(pipeline[k])
+    return state * base
+
+
+@compiled
+def day_costs(store: Any, shape: tuple[int, int, int], lifo: bool, law: Floats) -> Floats:
+    """Return the expected cost of a day without its order, by state.
+
+    Parameters
+    ----------
+    store : ndarray
+        Shape (1,), what `envs.supply_chain.reward` reads, with the objective cost.
+    shape : tuple of int
+        Largest order and one, digits of a state (m + L - 1), and m.
+    lifo : bool
+        As for `envs.supply_chain.events.issue`.
+    law : ndarray
+        Chances of demand 0, 1, ...
+    """
+    base, size, life = shape
+    costs, digits, ages = np.zeros(base**size), np.empty(size), np.empty(life)
+    for state in range(costs.size):
+        read_state(state, base, digits)
+        on_hand = digits[:life].sum()
+        for demand in range(law.size):
+            ages[:] = digits[:life]
+            sales, _ = meet_demand(on_hand, demand)
+            issue(ages, demand, lifo)
+            wasted = expire(ages)
+            reward = store_reward(store[0], ages.sum(), sales, demand)
+            costs[state] -= law[demand] * (reward - waste_charge(store[0], wasted))
+    return costs
+
+
+@compiled
+def sweep(
+    costs: Floats,
+    order_costs: Floats,
+    shape: tuple[int, int, int],
+    lifo: bool,
+    law: Floats,
+    discount: float,
+    orders: Ints,
+    fixed: bool,
+    values: Floats,
+    improved: Floats,
+) -> tuple[float, float]:
+    """Apply the equation of optimality, or that of a policy, once; return its extreme changes.
+
+    Parameters
+    ----------
+    costs, order_costs : ndarray
+        Of a day by state, and of orders 0 .. Q.
+    shape, lifo, law
+        As for `day_costs`.
+    discount : float
+        What money of tomorrow is worth today.
+    orders : ndarray
+        The best orders, the smallest of equals, which are written, or, if `fixed`, the policy's.
+    fixed : bool
+        Which of the two.
+    values, improved : ndarray
+        By state; the second is written.
+
+    Returns
+    -------
+    tuple of float
+        Least and largest of ``improved - values``.
+    """
+    base, size, life = shape
+    digits, ages, ahead = np.empty(size), np.empty(life), np.empty(base)
+    least, most = np.inf, -np.inf
+    for state in range(costs.size):
+        read_state(state, base, digits)
+        on_hand, rest = int(digits[:life].sum()), 1.0
+        ahead[:] = 0.0
+        first, last = (orders[state], orders[state] + 1) if fixed else (0, base)
+        for demand in range(min(on_hand + 1, law.size)):
+            chance = law[demand] if demand < on_hand else rest  # no more than all can be sold
+            rest -= chance
+            ages[:] = digits[:life]
+            issue(ages, demand, lifo)
+            expire(ages)
+            to = next_state(ages, digits[life:], base)
+            for q in range(first, last):
+                ahead[q] += chance * values[to + q]
+        best = np.inf
+        for q in range(first, last):
+            value = order_costs[q] + discount * ahead[q]
+            if value < best - 1e-10:
+                best, orders[state] = value, q
+        improved[state] = costs[state] + best
+        change = improved[state] - values[state]
+        least, most = min(least, change), max(most, change)
+    return least, most
+
+
+@compiled
+def iterate(
+    costs: Floats,
+    order_costs: Floats,
+    shape: tuple[int, int, int],
+    lifo: bool,
+    law: Floats,
+    discount: float,
+    orders: Ints,
+    fixed: bool,
+    values: Floats,
+    tolerance: float,
+    sweeps: int,
+) -> tuple[float, float]:
+    """Iterate values, in place, until their changes are nearly the same everywhere.
+
+    Newest first, the orders of good policies do not depend on demand and go round in circles, so
+    that only a part of every change is made.
+
+    Returns
+    -------
+    tuple of float
+        Bounds of the changes: with no discount of the average cost; with one the values end as
+        the last ones plus ``discount / (1 - discount)`` times numbers within the bounds, of which
+        the middle is added.
+    """
+    improved = np.empty_like(values)
+    least, most = -np.inf, np.inf
+    far = discount / (1.0 - discount) if discount < 1.0 else 1.0
+    for _ in range(sweeps):
+        least, most = sweep(
+            costs, order_costs, shape, lifo, law, discount, orders, fixed, values, improved
+        )
+        if far * (most - least) <= tolerance:
+            break
+        shift = improved[0] if discount == 1.0 else 0.0
+        for state in range(values.size):
+            values[state] += _DAMPING * (improved[state] - values[state]) - shift
+    middle = far * 0.5 * (least + most) if discount < 1.0 else 0.0
+    values[:] = improved + middle
+    return least, most

@@ -1,0 +1,277 @@
+r"""The best orders of a store whose goods perish, by value iteration over stock by age.
+
+Every morning the store knows its stock by the days that it keeps, ``a_1, ..., a_m`` (a_1 expires
+this evening), and the orders ``z_1, ..., z_(L-1)`` under way. It orders q of 0 .. Q at c each, K
+for the order; demand D is met oldest first (FIFO) or newest first (LIFO), the rest is lost at p
+each; what is left of a_1 is wasted at w each, what is left of the others is held at h each, and
+the order of L - 1 days ago arrives fresh. With c(a) the expected cost of holding, lost sales and
+waste of the day,
+
+``v(a, z) = min over q of c(a) + K 1{q > 0} + c q + gamma E v(a', z')``.
+
+Stock is aged by the compiled functions of the law of motion (`envs.supply_chain.events`).
+With a discount gamma < 1 a sweep T bounds v: ``Tv + gamma / (1 - gamma) min(Tv - v) <= v* <= Tv +
+gamma / (1 - gamma) max(Tv - v)`` (MacQueen 1966, A modified dynamic programming method for
+Markovian decision problems, Journal of Mathematical Analysis and Applications 14); with gamma = 1
+the changes bound the average cost of a day (Odoni 1969, On finding the maximal gain for Markov
+decision processes, Operations Research 17).
+
+The instances of De Moor, Gijsbrechts and Boute (2022), Reward shaping to improve the performance of
+deep reinforcement learning in perishable inventory management, European Journal of Operational
+Research 301(2), are such stores: Q = 10, c = 3, p = 5, h = 1, w = 7 or 10, gamma = 0.99. The first
+row of the published table for their experiment 2 (two days, FIFO, L = 1), stock of today's
+delivery 1, stock of yesterday's 0, 1, ...:
+
+>>> from baselines.solvers.store.demand_points import rounded_gamma
+>>> costs = {"holding_cost": 1, "stockout_cost": 5, "waste_cost": 7, "unit_cost": 3}
+>>> store = PerishableStore(rounded_gamma(4, 2), 2, 1, largest_order=10, **costs)
+>>> best = solve_perishable(store, discount=0.99)
+>>> best.order(np.array([[old, 1] for old in range(5)]), np.empty((5, 0))).tolist()
+[4, 4, 3, 3, 3]
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from baselines.solvers.perishable.kernels import day_costs, iterate, sweep
+from baselines.solvers.store.checks import Floats, checked_costs, checked_law
+from baselines.solvers.store.lost_sales import AverageCost
+from common.errors import InputError
+from envs.supply_chain.reward import cost_weights
+
+Ints = NDArray[np.int64]
+
+MAX_STATES = 20_000_000
+"""States of the largest problem that is solved: values twice, costs and orders take 640 MB."""
+MAX_SWEEPS = 5_000
+
+
+@dataclass(frozen=True, eq=False)
+class PerishableStore:
+    """A store that loses sales and whose goods perish.
+
+    Parameters
+    ----------
+    pmf : array_like
+        Probability of demand 0, 1, 2, ... [units/day].
+    shelf_life : int
+        Days on which a unit can be sold (m).
+    lead_time : int
+        Days from an order to its arrival (L), at least 1.
+    largest_order : int
+        Q [units].
+    holding_cost, stockout_cost, waste_cost, unit_cost : float
+        Per unit held overnight (h), lost (p), wasted (w) and ordered (c) [money/unit].
+    fixed_cost : float
+        Per order (K) [money].
+    lifo : bool
+        Whether the newest units are sold first.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range, or if there are more than `MAX_STATES` states.
+    """
+
+    pmf: ArrayLike
+    shelf_life: int
+    lead_time: int
+    largest_order: int
+    holding_cost: float
+    stockout_cost: float
+    waste_cost: float = 0.0
+    unit_cost: float = 0.0
+    fixed_cost: float = 0.0
+    lifo: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pmf", checked_law(self.pmf))
+        checked_costs(holding_cost=self.holding_cost, stockout_cost=self.stockout_cost)
+        checked_costs(waste_cost=self.waste_cost, unit_cost=self.unit_cost)
+        checked_costs(fixed_cost=self.fixed_cost)
+        whole = (self.shelf_life, self.lead_time, self.largest_order)
+        if min(whole) < 1:
+            raise InputError(f"shelf_life, lead_time, largest_order = {whole}: must be at least 1")
+        if self.states > MAX_STATES:
+            raise InputError(
+                f"shelf_life = {self.shelf_life}, lead_time = {self.lead_time} with orders up to "
+                f"{self.largest_order} have {self.states:,} states, more than {MAX_STATES:,}; "
+                "shorten them, or lower the largest order"
+            )
+
+    @property
+    def law(self) -> Floats:
+        """Probabilities of demand as an array."""
+        return np.asarray(self.pmf, dtype=np.float64)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Base and number of the digits of a state, and how many of them are stock."""
+        return self.largest_order + 1, self.shelf_life + self.lead_time - 1, self.shelf_life
+
+    @property
+    def states(self) -> int:
+        """Number of states."""
+        base, size, _ = self.shape
+        return int(base**size)
+
+    def digits(self) -> Ints:
+        """Return all states, shape (states, m + L - 1): stock oldest first, then orders."""
+        base, size, _ = self.shape
+        places = base ** np.arange(size - 1, -1, -1)
+        return np.arange(self.states)[:, None] // places % base
+
+    def find(self, ages: Ints, pipelines: Ints) -> Ints:
+        """Return the numbers of states, shape (n,); what is above the largest order counts as it.
+
+        Parameters
+        ----------
+        ages, pipelines : ndarray
+            Stock by age, oldest first, shape (n, m), and orders under way, next to arrive first,
+            shape (n, L - 1) [units].
+        """
+        base, size, _ = self.shape
+        digits = np.clip(np.column_stack([ages, pipelines]), 0, base - 1).astype(np.int64)
+        return np.asarray(digits @ base ** np.arange(size - 1, -1, -1))
+
+
+@dataclass(frozen=True, eq=False)
+class PerishableOrders:
+    """A policy of the store, and what it costs.
+
+    Attributes
+    ----------
+    store : PerishableStore
+        The problem.
+    orders : ndarray
+        By state, shape (states,) [units].
+    cost : AverageCost
+        In the long run [money/day].
+    values : ndarray or None
+        By state, shape (states,): the expected discounted cost, where there is a discount.
+    """
+
+    store: PerishableStore
+    orders: Ints
+    cost: AverageCost
+    values: Floats | None = None
+
+    def order(self, ages: Ints, pipelines: Ints) -> Ints:
+        """Return the orders in states as `PerishableStore.find` takes them, shape (n,) [units]."""
+        return np.asarray(self.orders[self.store.find(ages, pipelines)])
+
+
+def solve_perishable(
+    store: PerishableStore, *, discount: float = 1.0, tolerance: float = 1e-6
+) -> PerishableOrders:
+    """Return the best orders by discounted cost or, without a discount, by average cost.
+
+    Parameters
+    ----------
+    store : PerishableStore
+        The problem.
+    discount : float
+        gamma, above 0 and at most 1.
+    tolerance : float
+        Largest distance of the bounds of values, or of the average cost [money].
+    """
+    if not 0.0 < discount <= 1.0:
+        raise InputError(f"discount = {discount!r}: must be above 0 and at most 1")
+    orders, values = np.zeros(store.states, np.int64), np.zeros(store.states)
+    bounds = _iterate(store, discount, orders, values, tolerance, fixed=False)
+    if discount == 1.0:
+        return PerishableOrders(store, orders, bounds)
+    return PerishableOrders(store, orders, orders_cost(store, orders).cost, values)
+
+
+def orders_cost(
+    store: PerishableStore, orders: Ints, *, tolerance: float = 1e-6
+) -> PerishableOrders:
+    """Return a policy, given by its order in every state, with its average cost."""
+    values = np.zeros(store.states)
+    bounds = _iterate(store, 1.0, np.asarray(orders, np.int64), values, tolerance, fixed=True)
+    return PerishableOrders(store, orders, bounds)
+
+
+def base_stock_orders(store: PerishableStore, level: int) -> Ints:
+    """Return the orders of the base-stock policy, ``min(S - inventory position, Q)``, by state."""
+    position = store.digits().sum(axis=1)
+    return np.asarray(np.clip(level - position, 0, store.largest_order))
+
+
+def best_base_stock(store: PerishableStore) -> tuple[int, AverageCost]:
+    """Return the base-stock level that no level one higher or lower beats, and its cost."""
+    mean = float(store.law @ np.arange(store.law.size))
+    level = max(1, round(mean * (store.lead_time + 1)))
+    known: dict[int, AverageCost] = {}
+
+    def cost_of(s: int) -> float:
+        if s not in known:
+            known[s] = orders_cost(store, base_stock_orders(store, s), tolerance=1e-5).cost
+        return known[s].value
+
+    for step in (-1, 1):
+        while level + step >= 0 and cost_of(level + step) < cost_of(level):
+            level += step
+    return level, known[level]
+
+
+def spared(store: PerishableStore, cost: float, *, tolerance: float = 1e-4) -> float:
+    """Return by how much any number of days can cost less than as many average ones [money].
+
+    ``max over n of n g - min over x of V_n(x)``, with V_n(x) the least expected cost of n days
+    from state x (see `baselines.optimum.lost_sales.spared`).
+
+    Parameters
+    ----------
+    store : PerishableStore
+        The problem.
+    cost : float
+        Its least average cost g [money/day].
+    tolerance : float
+        When the largest changes by less over `store`'s shelf life and lead time, it is the limit.
+    """
+    compiled: Any = sweep
+    given = _arguments(store)
+    values, improved = np.zeros(store.states), np.empty(store.states)
+    orders = np.zeros(store.states, np.int64)
+    most, since, days = 0.0, 0, 0
+    while since <= 2 * (store.shelf_life + store.lead_time) and days < MAX_SWEEPS:
+        compiled(*given, 1.0, orders, False, values, improved)
+        values, improved, days = improved, values, days + 1
+        ahead = days * cost - float(values.min())
+        most, since = (ahead, 0) if ahead > most + tolerance else (max(most, ahead), since + 1)
+    return most
+
+
+def _arguments(store: PerishableStore) -> tuple[Any, ...]:
+    """Return what the compiled loops are told of a store."""
+    paid = store.unit_cost * np.arange(store.largest_order + 1.0)
+    paid[1:] += store.fixed_cost
+    costs = day_costs(perishable_weights(store), store.shape, store.lifo, store.law)
+    return costs, paid, store.shape, store.lifo, store.law
+
+
+def _iterate(
+    store: PerishableStore,
+    discount: float,
+    orders: Ints,
+    values: Floats,
+    tolerance: float,
+    *,
+    fixed: bool,
+) -> AverageCost:
+    compiled: Any = iterate
+    rest = (discount, orders, fixed, values, tolerance, MAX_SWEEPS)
+    lower, upper = compiled(*_arguments(store), *rest)
+    return AverageCost(float(lower), float(upper))
+
+
+def perishable_weights(store: PerishableStore) -> NDArray[np.void]:
+    """Return what `envs.supply_chain.reward` reads of a store whose objective is cost."""
+    weights = cost_weights(store.holding_cost, store.stockout_cost)
+    weights["waste_cost"] = store.waste_cost
+    return weights
