@@ -1,21 +1,23 @@
-"""How much memory a run would need, so that it is refused before anything is allocated."""
+"""One check on what numpy and torch will allocate, so that a run is refused before they do.
+
+Sizes are read off the smallest batch of worlds: the arrays of its state, its observation and its
+actions; the rest follows from the shapes of networks and buffers.
+"""
 
 import itertools
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from agents import hyperparameters as hp
 from agents.config import RunConfig
+from agents.players import learning_batch, learning_players
 from common.errors import InputError
 
 GIB = 1 << 30
 MAX_BYTES = 4 * GIB
-_FLOAT, _DOUBLE = 4, 8
-_AGENT = 40
-_POINTS = 1000
-"""Values per store and day that expected rewards are prepared from."""
-
-_RESAMPLED = 8
-"""Arrays of the size of all training days that resampling them takes, at most at once."""
+_FLOAT = np.dtype(np.float32).itemsize
 
 
 def check_memory(config: RunConfig) -> None:
@@ -27,7 +29,7 @@ def check_memory(config: RunConfig) -> None:
         Naming what takes most, and what to make smaller.
     """
     for parameters in (config.parameters, *(stage for _, stage in config.stages())):
-        needs = estimate(config.settings, parameters, config.hyperparameters)
+        needs = needed_bytes(config, parameters)
         total, most = sum(needs.values()), max(needs, key=lambda name: needs[name])
         if total > MAX_BYTES:
             raise InputError(
@@ -36,43 +38,48 @@ def check_memory(config: RunConfig) -> None:
             )
 
 
-def estimate(settings: Any, parameters: Any, h: hp.Hyperparameters) -> dict[str, float]:
-    """Return about how many bytes a run takes, by what for and which settings it depends on."""
-    worlds = settings.n_envs
-    observation, actions = _sizes(settings, parameters)
-    batch = getattr(h, "batch_size", worlds)
-    batch = min(batch, worlds * h.n_steps) if isinstance(h, hp.OnPolicy) else batch
+def needed_bytes(config: RunConfig, parameters: Any) -> dict[str, float]:
+    """Return how many bytes a run takes, by what for and which settings it depends on."""
+    s, h = config.settings, config.hyperparameters
+    shown = {"observe_step": s.observation.step}
+    batch: Any = learning_batch(config, learning_players(config)[0], None, 1, parameters, **shown)
+    worlds = getattr(batch, "chain", batch).num_worlds
+    world_bytes = array_bytes(batch.get_state()) / worlds
+    held = max(1.0, s.n_envs * worlds / batch.num_worlds) + s.evaluation.episodes
+    observation, actions = batch.observation_size, int(np.sum(batch.num_actions))
+    minibatch = getattr(h, "batch_size", s.n_envs)
+    minibatch = min(minibatch, s.n_envs * h.n_steps) if isinstance(h, hp.OnPolicy) else minibatch
     widths = sum(h.net_arch) + observation + actions
-    needs = {
+    return {
         "the network (net_arch)": _network(h, observation, actions),
-        "a minibatch (batch_size, n_envs, net_arch)": 3.0 * _FLOAT * max(batch, worlds) * widths,
-        "traces (n_envs, evaluation.episodes, length of an episode)": _traces(settings, parameters),
+        "a minibatch (batch_size, n_envs, net_arch)": 3.0
+        * _FLOAT
+        * max(minibatch, s.n_envs)
+        * widths,
+        # the trace as it is drawn, and as the worlds hold it
+        "traces (n_envs, evaluation.episodes, length of an episode)": 2.0 * held * world_bytes,
+        **config.problem.shared_bytes(parameters, bool(s.reward.expected)),
+        **_buffer(h, s.n_envs, observation, actions),
     }
-    if settings.problem == "stores" and parameters.history is not None:
-        values = parameters.history.training.size
-        needs["training days taken apart (the demand file)"] = 1.0 * _DOUBLE * _RESAMPLED * values
-    elif settings.problem == "stores" and settings.reward.expected:
-        days = len(parameters.sku) * parameters.horizon * parameters.num_stores
-        needs["expected rewards (reward.expected, stores, horizon)"] = (
-            3.0 * _DOUBLE * _POINTS * days
-        )
+
+
+def array_bytes(values: Any) -> int:
+    """Return the bytes of all arrays in nested mappings."""
+    if isinstance(values, Mapping):
+        return sum(map(array_bytes, values.values()))
+    return int(values.nbytes) if isinstance(values, np.ndarray) else 0
+
+
+def _buffer(h: hp.Hyperparameters, n_envs: int, observation: int, actions: int) -> dict[str, float]:
+    """Return the bytes of what is learned from: the replay buffer, or a rollout and its copy."""
     if isinstance(h, hp.DQN):
-        row = 2 * _FLOAT * observation + 4 * _DOUBLE
-        needs["the replay buffer (buffer_size)"] = float(h.buffer_size * row)
-    elif isinstance(h, hp.OnPolicy):
-        hidden = 4 * h.lstm_hidden_size * _FLOAT if isinstance(h, hp.RecurrentPPO) else 0
-        row = _FLOAT * (observation + actions + 8) + hidden
-        needs["the rollout (n_envs, n_steps)"] = 2.0 * worlds * h.n_steps * row
-    return needs
-
-
-def _sizes(settings: Any, parameters: Any) -> tuple[int, int]:
-    """Return about how long a learner's observation is, and how many outputs its network has."""
-    if settings.problem != "stores":
-        return 7, int(parameters.num_actions)
-    joint = settings.team.policy == "joint" and settings.team.learn == "store"
-    agents = parameters.num_stores if joint else 1
-    return _AGENT * agents, max(len(lane.store.grid) for lane in parameters.lanes()) * agents
+        row = 2 * _FLOAT * observation + 4 * np.dtype(np.float64).itemsize
+        return {"the replay buffer (buffer_size)": float(h.buffer_size * row)}
+    if not isinstance(h, hp.OnPolicy):
+        return {}
+    hidden = 4 * h.lstm_hidden_size * _FLOAT if isinstance(h, hp.RecurrentPPO) else 0
+    row = _FLOAT * (observation + actions + 8) + hidden
+    return {"the rollout (n_envs, n_steps)": 2.0 * n_envs * h.n_steps * row}
 
 
 def _network(h: hp.Hyperparameters, observation: int, actions: int) -> float:
@@ -83,15 +90,4 @@ def _network(h: hp.Hyperparameters, observation: int, actions: int) -> float:
     if isinstance(h, hp.RecurrentPPO):
         sizes.insert(1, 4 * h.lstm_hidden_size)
     weights = sum(a * b for a, b in itertools.pairwise(sizes))
-    return 2 * 4 * _FLOAT * weights
-
-
-def _traces(settings: Any, parameters: Any) -> float:
-    """Return the bytes of the randomness of all episodes that are held at once."""
-    worlds, episodes = settings.n_envs, 2 * settings.evaluation.episodes
-    if settings.problem != "stores":
-        return float(3 * _DOUBLE * (worlds + episodes) * parameters.max_steps)
-    shared = settings.team.policy == "shared" and settings.team.learn == "store"
-    worlds = worlds / parameters.num_stores if shared else worlds
-    held = max(1, worlds) + episodes
-    return float(_DOUBLE * held * parameters.horizon * (parameters.num_stores + 1))
+    return 2.0 * 4 * _FLOAT * weights

@@ -17,6 +17,8 @@ from baselines.solvers.store.chain_bound import ChainBound, chain_bound
 from baselines.solvers.store.hindsight import STORE_DAYS, chain_hindsight, hindsight_reference
 from common.errors import InputError, choose
 from envs.batch import Trace
+from envs.cash.parameters import CashParameters
+from envs.problems import PROBLEMS
 from envs.supply_chain.parameters import SupplyChainParameters
 
 FEW_EPISODES = 30
@@ -54,8 +56,13 @@ def find_reference(problem: str, parameters: Any, measure: str = "return") -> Re
     What other tiers earn has none, but that all agents together have an optimum where the chain
     is a serial system.
     """
-    if choose("problem", problem, ["cash", "stores"]) == "stores":
-        return _supply_chain_reference(parameters, measure)
+    known = REFERENCES.get(choose("problem", problem, PROBLEMS))
+    return ReferenceSource(None, None) if known is None else known(parameters, measure)
+
+
+def _cash_reference(parameters: CashParameters, measure: str) -> ReferenceSource:
+    """Return the optimum, or the bound in hindsight; `measure` is always the return."""
+    del measure
     hindsight = ReferenceSource(partial(cash_in_hindsight, parameters), None)
     if parameters.demand_data is not None:
         return hindsight
@@ -105,3 +112,10 @@ def _least_bound(p: SupplyChainParameters, bound: ChainBound | None, trace: Trac
         return reference
     found = hindsight_reference(p, chain_hindsight(p, trace))
     return found if found.value < reference.value else reference
+
+
+REFERENCES: dict[str, Callable[[Any, str], ReferenceSource]] = {
+    "cash": _cash_reference,
+    "stores": _supply_chain_reference,
+}
+"""By problem, from its parameters and a total of the episode; others have no reference."""

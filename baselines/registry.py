@@ -11,6 +11,7 @@ from baselines.rules.cash import BuyBuyConvert
 from baselines.rules.reference import RandomTier, reference_team
 from baselines.rules.store import Newsvendor
 from baselines.tuned_rules import TunedRule, Tuner, tune_rule
+from baselines.tuning import Family
 from common.errors import choose
 from demand.forecast import ForecastName
 from envs.problems import PROBLEMS
@@ -43,15 +44,21 @@ def _random(measure: str) -> FixedRule:
     return FixedRule(lambda _, seed: make_random("stores", seed, measure), RANDOM)
 
 
+def _tuned(family: Callable[[Any], Family], measure: str = "return") -> TunedRule:
+    return TunedRule(family, measure, search_of=chain.search_of)
+
+
 def _rolling_newsvendor(name: ForecastName) -> FixedRule:
     return FixedRule(lambda *_: reference_team(store=forecast.RollingNewsvendor(name)))
 
 
 REFERENCE_RULES = FixedRule(lambda *_: reference_team())
 
+RANDOM_PLAY = FixedRule(lambda _, seed: RandomPolicy(seed), RANDOM)
+
 BASELINES: dict[str, dict[str, Baseline]] = {
     "cash": {
-        "random": FixedRule(lambda _, seed: RandomPolicy(seed), RANDOM),
+        "random": RANDOM_PLAY,
         "buy_buy_convert": FixedRule(lambda *_: BuyBuyConvert()),
         "tuned_cycle": TunedRule(cash.cycle_family),
         "tuned_base_stock": TunedRule(cash.base_stock_family),
@@ -60,21 +67,21 @@ BASELINES: dict[str, dict[str, Baseline]] = {
         "random": _random("return"),
         "reference_rules": REFERENCE_RULES,
         "newsvendor": FixedRule(lambda *_: reference_team(store=Newsvendor())),
-        "tuned_constant": TunedRule(chain.constant_order_family),
-        "tuned_periodic": TunedRule(chain.periodic_family),
-        "tuned_reorder_point": TunedRule(chain.reorder_point_family),
-        "tuned_r_q": TunedRule(chain.reorder_quantity_family),
-        "tuned_base_stock": TunedRule(chain.base_stock_family),
-        "tuned_seasonal": TunedRule(chain.seasonal_family),
-        "tuned_capped": TunedRule(chain.capped_family),
+        "tuned_constant": _tuned(chain.constant_order_family),
+        "tuned_periodic": _tuned(chain.periodic_family),
+        "tuned_reorder_point": _tuned(chain.reorder_point_family),
+        "tuned_r_q": _tuned(chain.reorder_quantity_family),
+        "tuned_base_stock": _tuned(chain.base_stock_family),
+        "tuned_seasonal": _tuned(chain.seasonal_family),
+        "tuned_capped": _tuned(chain.capped_family),
     },
 }
-"""By problem and name."""
+"""By problem and name; a problem that is left out has random play alone."""
 
 LEVEL_BASELINES: dict[str, Baseline] = {
-    "tuned_level": TunedRule(chain.level_family),
-    "tuned_capped_level": TunedRule(chain.capped_level_family),
-    "tuned_reorder_level": TunedRule(chain.reorder_level_family),
+    "tuned_level": _tuned(chain.level_family),
+    "tuned_capped_level": _tuned(chain.capped_level_family),
+    "tuned_reorder_level": _tuned(chain.reorder_level_family),
 }
 """Baselines that there are besides where stores order whole units."""
 
@@ -83,10 +90,10 @@ HISTORY_BASELINES: dict[str, Baseline] = {
     "newsvendor_average": _rolling_newsvendor("average"),
     "newsvendor_weekday": _rolling_newsvendor("weekday"),
     "newsvendor_smoothing": _rolling_newsvendor("smoothing"),
-    "tuned_reorder_point": TunedRule(forecast.rolling_reorder_family),
-    "tuned_base_stock": TunedRule(lambda _: forecast.rolling_family("average")),
-    "tuned_weekday": TunedRule(lambda _: forecast.rolling_family("weekday")),
-    "tuned_smoothing": TunedRule(lambda _: forecast.rolling_family("smoothing")),
+    "tuned_reorder_point": _tuned(forecast.rolling_reorder_family),
+    "tuned_base_stock": _tuned(lambda _: forecast.rolling_family("average")),
+    "tuned_weekday": _tuned(lambda _: forecast.rolling_family("weekday")),
+    "tuned_smoothing": _tuned(lambda _: forecast.rolling_family("smoothing")),
 }
 """Baselines of the stores where demand comes from a file, so that nobody knows its law."""
 
@@ -94,14 +101,14 @@ OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
     "warehouse_return": {
         "random": _random("warehouse_return"),
         "reference_rules": REFERENCE_RULES,
-        "tuned_base_stock": TunedRule(chain.warehouse_base_stock_family, "warehouse_return"),
-        "tuned_echelon": TunedRule(chain.echelon_family, "warehouse_return"),
+        "tuned_base_stock": _tuned(chain.warehouse_base_stock_family, "warehouse_return"),
+        "tuned_echelon": _tuned(chain.echelon_family, "warehouse_return"),
     },
     "supplier_return": {"random": _random("supplier_return"), "reference_rules": REFERENCE_RULES},
     "system_return": {
         "random": _random("system_return"),
         "reference_rules": REFERENCE_RULES,
-        "tuned_system": TunedRule(chain.system_family, "system_return"),
+        "tuned_system": _tuned(chain.system_family, "system_return"),
     },
 }
 """Baselines of the supply chain where another total counts than the return of the stores."""
@@ -116,7 +123,7 @@ PERISHABLE = {"newsvendor_one_day", "tuned_seasonal_ew", "tuned_low_level_ew"}
 def make_random(problem_name: str, seed: int = 0, measure: str = "return") -> Policy:
     """Return random play: in the supply chain that of the tier which `measure` is about."""
     tier = tier_of_total(measure)
-    if problem_name == "stores" and tier is not None:
+    if PROBLEMS[problem_name].totals and tier is not None:
         return reference_team(**{tier: RandomTier(tier, seed)})
     return RandomPolicy(seed)
 
@@ -180,7 +187,7 @@ def baselines_of(
     InputError
         If the problem or the measure is unknown.
     """
-    own = BASELINES[choose("problem", problem_name, BASELINES)]
+    own = BASELINES.get(choose("problem", problem_name, PROBLEMS), {"random": RANDOM_PLAY})
     if measure != "return":
         return OTHER_MEASURES[choose("measure", measure, OTHER_MEASURES)]
     if problem_name != "stores":

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from baselines.policy import TUNED_RULE, PolicyKind
-from baselines.rules.families import search_of
 from baselines.tuning import TUNING_SEED, Family, Progress, Search, Tuned, tune
 from envs.problems import Problem
 
@@ -25,11 +24,18 @@ class TunedRule:
         Name of the total.
     kind : PolicyKind
         What it is once it is tuned.
+    search_of : callable or None
+        From the problem's parameters to how much to search, where that is not `Search`'s default.
     """
 
     family: Callable[[Any], Family]
     measure: str = "return"
     kind: PolicyKind = TUNED_RULE
+    search_of: Callable[[Any], Search] | None = None
+
+    def search(self, parameters: Any) -> Search:
+        """Return how much to search."""
+        return Search() if self.search_of is None else self.search_of(parameters)
 
 
 class Tuner(Protocol):
@@ -54,15 +60,11 @@ def tune_rule(
         problem,
         parameters,
         rule.family(parameters),
-        _search(problem, parameters),
+        rule.search(parameters),
         seed=seed,
         measure=rule.measure,
         progress=progress,
     )
-
-
-def _search(problem: Problem, parameters: Any) -> Search:
-    return search_of(parameters) if problem.name == "stores" else Search()
 
 
 def fingerprint(
@@ -73,7 +75,7 @@ def fingerprint(
     These are the parameters of the problem, the family with its grid, the search, the very traces
     (and so the seed, and the demand of a file), and the code of the simulator and the rules.
     """
-    family, search = rule.family(parameters), _search(problem, parameters)
+    family, search = rule.family(parameters), rule.search(parameters)
     told = {
         "problem": problem.name,
         "parameters": parameters.model_dump(),

@@ -23,7 +23,6 @@ from common.files import write_whole
 from demand.past_orders import PastOrders, read_past_orders
 from demand.reader import read_demand
 from demand.summary import describe_demand
-from envs.cash.price_history import DemandFile
 from envs.problems import PROBLEMS
 from envs.supply_chain.metrics import tier_of_total
 from evaluation.comparison import AGENT_NAME, Comparison, compare
@@ -39,10 +38,8 @@ def print_demand_summary(config: RunConfig) -> None:
     source: Any = getattr(config.parameters, "demand_data", None)
     if source is None:
         return
-    market = isinstance(source, DemandFile)
-    table = read_demand(source.reading() if market else source)
-    what = "column" if market else "store"
-    screen.print(describe_demand(table, source, what), soft_wrap=True)
+    table = read_demand(source.reading())
+    screen.print(describe_demand(table, source, source.columns_are), soft_wrap=True)
 
 
 def in_scenario(run: RunConfig, scenario: str) -> RunConfig:

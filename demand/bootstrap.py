@@ -64,6 +64,9 @@ LEVEL_DAYS = 57
 LEAST_USUAL = 1 / 3
 """Days with less than this share of what is usual on their weekday tell nothing of remainders."""
 
+RESAMPLING_ARRAYS = 8
+"""Arrays of the size of all training days that taking them apart needs at once, at most."""
+
 MOST_POINTS = 128
 """Remainders that stand for the law of a weekday, at most."""
 

@@ -88,7 +88,8 @@ Floats = NDArray[np.float64]
 
 POINTS = 40
 """Equally likely values that stand for a law of demand in expected rewards."""
-_FINE = 25
+STRATUM = 25
+"""Quantiles of which each of them is the mean."""
 MAX_VALUES = 64
 """A Poisson law with no more values than these stands for itself in expected rewards."""
 _TAIL = 1e-13
@@ -170,7 +171,7 @@ def demand_points(model: DemandModel, mean: Floats, std: Floats) -> Floats:
     """
     from scipy import stats  # here: only training on expected rewards needs it
 
-    levels = (np.arange(POINTS * _FINE) + 0.5) / (POINTS * _FINE)
+    levels = (np.arange(POINTS * STRATUM) + 0.5) / (POINTS * STRATUM)
     m, s = np.broadcast_arrays(np.asarray(mean)[..., None], np.asarray(std)[..., None])
     some, variance = np.maximum(m, 1e-9), np.maximum(s**2, 1e-18)
     values: Any
@@ -185,7 +186,7 @@ def demand_points(model: DemandModel, mean: Floats, std: Floats) -> Floats:
         over = np.maximum(variance - some, 1e-9)
         values = stats.nbinom.ppf(levels, some**2 / over, some / variance)
     values = np.where(m > 0, values, 0.0 if model != "normal" else values)
-    strata: Floats = values.reshape(*values.shape[:-1], POINTS, _FINE).mean(axis=-1)
+    strata: Floats = values.reshape(*values.shape[:-1], POINTS, STRATUM).mean(axis=-1)
     return strata
 
 

@@ -104,6 +104,15 @@ class DemandSource(FrozenModel):
     validation: Date = Field(None, description="first day of the selection period")
     until: Date = Field(None, description="first day after the evaluation period")
 
+    @property
+    def columns_are(self) -> str:
+        """What a column of the file, or a name in it, is about."""
+        return "store"
+
+    def reading(self) -> "DemandSource":
+        """Return how the file is to be read."""
+        return self
+
 
 def read_demand(
     source: DemandSource,

@@ -14,6 +14,7 @@ from envs.cash import batch as cash
 from envs.cash import trace as cash_trace
 from envs.cash.parameters import CashParameters
 from envs.supply_chain import batch as supply_chain
+from envs.supply_chain import constants
 from envs.supply_chain import trace as supply_chain_trace
 from envs.supply_chain.metrics import TOTALS
 from envs.supply_chain.parameters import SupplyChainParameters
@@ -76,6 +77,9 @@ class Problem:
         Options of the command line that have a meaning for this problem alone.
     file_option : FileOption or None
         The one that names a file of days.
+    shared_bytes : callable
+        ``shared_bytes(parameters, expected_reward)``, by what for, the bytes that a batch needs
+        besides the state of its worlds.
     """
 
     name: str
@@ -89,6 +93,7 @@ class Problem:
     scenarios: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     file_option: FileOption | None = None
+    shared_bytes: Callable[[Any, bool], Mapping[str, float]] = lambda *_: {}
 
     def traces(self, parameters: FrozenModel, split: Split, seed: int, episodes: int) -> Trace:
         """Return the `episodes` traces that `seed` gives for `split`, the same at every call."""
@@ -130,6 +135,7 @@ PROBLEMS: dict[str, Problem] = {
         totals={str(tier): total for tier, total in TOTALS.items()},
         scenarios=tuple(SCENARIOS),
         options=("stores", "learn", "policy"),
+        shared_bytes=constants.shared_bytes,
         # resampling does best on the bakery's selection period
         file_option=FileOption("demand", "demand", {"augment": "bootstrap"}),
     ),

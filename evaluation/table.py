@@ -65,12 +65,14 @@ SAID_PER_DAY = ("holding_cost", "ordering_cost", "waste_cost")
 """Metrics of the whole episode that are left out where those are shown."""
 
 MEANINGS = {
-    "return": "sum of a store's rewards, mean over the stores of a world",
-    "warehouse_return": "sum of the warehouse's rewards",
-    "supplier_return": "sum of the supplier's rewards",
-    "system_return": "sum of the rewards of all agents",
+    "stores": {
+        "return": "sum of a store's rewards, mean over the stores of a world",
+        "warehouse_return": "sum of the warehouse's rewards",
+        "supplier_return": "sum of the supplier's rewards",
+        "system_return": "sum of the rewards of all agents",
+    }
 }
-"""What the return of an episode of the supply chain is, by the total that it stands for."""
+"""By problem with several agents, what an episode's return is, by the total that it stands for."""
 
 REFERENCE_NAMES = {**NAMES, "optimum": "optimum (solved)"}
 """What the last row is called, by the kind of the reference."""
@@ -260,9 +262,9 @@ def captions(comparison: Comparison) -> list[str]:
         )
     else:
         told.append("CI: Student t.")
-    if comparison.problem == "stores":
+    if comparison.problem in MEANINGS:
         told[-1] = f"{told[-1]} An episode is a world: what its stores share is in the CI."
-        told.insert(0, f"Return: {MEANINGS[comparison.measure]}.")
+        told.insert(0, f"Return: {MEANINGS[comparison.problem][comparison.measure]}.")
         if any("cost_per_day" in result.metrics for result in comparison.policies.values()):
             told.insert(1, "Costs /day: money per store, SKU and day, all of it and its parts.")
     told += comparison.notes

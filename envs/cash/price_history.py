@@ -45,6 +45,11 @@ class DemandFile(DemandSource):
         """Whether prices come from the file."""
         return self.raw_price is not None
 
+    @property
+    def columns_are(self) -> str:
+        """What a column of the file is about."""
+        return "column"
+
     def reading(self) -> DemandSource:
         """Return how the file is to be read: the columns that are wanted."""
         columns = tuple(x for x in (self.column, self.raw_price, self.product_price) if x)

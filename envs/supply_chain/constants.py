@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from demand.bootstrap import RESAMPLING_ARRAYS
 from demand.forecast import smoothing
-from demand.laws import law_points
+from demand.laws import POINTS, STRATUM, law_points
 from envs.supply_chain.observation import ForecastEntries, ObservationLayout
 from envs.supply_chain.parameters import SupplyChainParameters
 
@@ -106,6 +107,18 @@ def constants_of(p: SupplyChainParameters, *, expected_reward: bool, time: bool)
         view=view,
         forecast=_forecast(p, view),
     )
+
+
+def shared_bytes(p: SupplyChainParameters, expected_reward: bool) -> dict[str, float]:
+    """Return the bytes of what all worlds share and of preparing it, by what for."""
+    if p.history is not None:
+        needed = RESAMPLING_ARRAYS * float(p.history.training.nbytes)
+        return {"training days taken apart (the demand file)": needed}
+    if not expected_reward:
+        return {}
+    days = len(p.sku) * p.horizon * p.num_stores
+    needed = 3.0 * days * POINTS * STRATUM * np.dtype(np.float64).itemsize
+    return {"expected rewards (reward.expected, stores, horizon)": needed}
 
 
 def _forecast(p: SupplyChainParameters, view: ObservationLayout) -> ForecastEntries | None:

@@ -37,7 +37,7 @@ RULE = TunedRule(family)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Search little: what is tested is what becomes of the result."""
-    monkeypatch.setattr("baselines.tuned_rules._search", lambda *_: Search(20, 1, 10_000))
+    monkeypatch.setattr("baselines.tuned_rules.TunedRule.search", lambda *_: Search(20, 1, 10_000))
 
 
 def ask(file, parameters=SMALL, name="tuned_small", rule=RULE):
@@ -84,7 +84,7 @@ def test_all_that_tuning_depends_on_makes_the_fingerprint(monkeypatch):
         mark(rule=TunedRule(family, "length")),
         mark(seed=1),
     ]
-    monkeypatch.setattr("baselines.tuned_rules._search", lambda *_: Search(20, 2, 10_000))
+    monkeypatch.setattr("baselines.tuned_rules.TunedRule.search", lambda *_: Search(20, 2, 10_000))
     marks.append(mark())
     monkeypatch.setattr("baselines.tuned_rules._code", lambda: b"another law of motion")
     marks.append(mark())

@@ -76,7 +76,7 @@ def runs(tmp_path_factory):
     hub = resolve({**stores, "learn": "warehouse"}, assignments=CHAIN)
     train_run(hub, home / "chain", start=home / "stores")
     with pytest.MonkeyPatch.context() as little:
-        little.setattr("baselines.tuned_rules._search", lambda *_: Search(8, 0, 1000))
+        little.setattr("baselines.tuned_rules.TunedRule.search", lambda *_: Search(8, 0, 1000))
         for run in ("cash", "chain"):
             tune.main(["--checkpoint", str(home / run)], standalone_mode=False)
         yield home

@@ -9,7 +9,7 @@ import pytest
 import evaluate
 import train
 from agents.config import resolve
-from agents.memory import estimate
+from agents.memory import needed_bytes
 from baselines.rules import families as supply_chain_families
 
 DAYS = np.arange("2020-01-01", "2021-07-01", dtype="datetime64[D]")
@@ -102,7 +102,7 @@ def test_the_memory_of_a_run_on_a_file_grows_with_its_days_not_with_the_horizon(
             flags, assignments=(f"horizon={horizon}", "demand_data.validation=2020-09-01")
         )
         assert run.settings.reward.expected
-        needs.append(estimate(run.settings, run.parameters, run.hyperparameters))
+        needs.append(needed_bytes(run, run.parameters))
     own = "training days taken apart (the demand file)"
     assert needs[0][own] == needs[1][own] == 8 * 8 * 244 * 2  # days until September, two stores
     assert not any("expected rewards" in name for name in needs[0])
