@@ -30,7 +30,7 @@ def test_agents_learn_and_are_held_against_rules_with_all_limits_on(run_command,
     )
     assert told.status == 0, told.stderr
     policies = json.loads(told.stdout)["policies"]
-    assert set(policies) >= {"checkpoint", "reference_rules", "newsvendor"}
+    assert set(policies) >= {"agent", "reference_rules", "newsvendor"}
 
 
 @pytest.mark.parametrize(
