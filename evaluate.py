@@ -100,7 +100,7 @@ def main(
     if report and not entry.folders:
         raise InputError("--report is written into a run folder; name one with --checkpoint")
     usual = "default,tuned" if report else "default"
-    contest = evaluate_policies(
+    evaluation = evaluate_policies(
         entry,
         scenario,
         baselines=usual if baselines is None else baselines,
@@ -108,19 +108,20 @@ def main(
         seed=seed,
         stochastic=stochastic,
         actual_orders=actual_orders,
+        report=report,
     )
     if as_json:
-        print(contest.results.text())
+        print(evaluation.results.text())
     else:
-        contest.results.show()
+        evaluation.results.show()
     if len(entry.folders) == 1:
-        write_evaluation(entry.folders[0], contest.results, scenario)
+        write_evaluation(entry.folders[0], evaluation.results, scenario)
     if csv_file is not None:
-        write_whole(csv_file, contest.results.to_csv().encode())
+        write_whole(csv_file, evaluation.results.to_csv().encode())
     if report:
         from commands.report import write_report
 
-        page = write_report(entry, contest, scenario, stochastic=stochastic)
+        page = write_report(entry, evaluation, scenario, stochastic=stochastic)
         console.screen.print(f"report: {page}", soft_wrap=True)
 
 

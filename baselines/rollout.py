@@ -1,4 +1,4 @@
-"""Roll-outs of a policy on given traces: what tuning and evaluation both stand on."""
+"""Roll-outs of a policy: the only loop over steps, and what watches it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,14 +8,51 @@ from numpy.typing import NDArray
 
 from baselines.policy import Policy, is_blind
 from common.errors import FrozenModel
-from envs.batch import Batch, Trace
+from envs.batch import Batch, Outcome, Trace
 from envs.problems import Problem
 
 
+class Observer:
+    """Watches episodes step by step; what it does not need is left as it is here."""
+
+    @property
+    def stops(self) -> bool:
+        """Whether the episodes end here, before the next action is chosen."""
+        return False
+
+    def start(self, batch: Batch) -> None:
+        """Look at the worlds before the first step."""
+
+    def before_step(self, observation: Any, actions: NDArray[Any]) -> None:
+        """Look at what the policy saw (None if it looks at nothing) and at what it does."""
+
+    def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
+        """Look at the worlds after the step; `running` were in their first episode."""
+
+    def finish(self) -> None:
+        """Look at the worlds as they are in the end."""
+
+
 def run_episodes(
-    batch: Batch, policy: Policy, trace: Trace, *, deterministic: bool = True
+    batch: Batch,
+    policy: Policy,
+    trace: Trace | None = None,
+    *,
+    deterministic: bool = True,
+    observer: Observer | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Play one episode per world, on `trace`, with a policy that is bound to `batch`.
+    """Play one episode per world with a policy that is bound to `batch`.
+
+    Parameters
+    ----------
+    batch, policy : Batch, Policy
+        Where to play, and who.
+    trace : dict, optional
+        The episodes' randomness; drawn by the batch where there is none.
+    deterministic : bool
+        Passed to the policy: its best action in place of a drawn one.
+    observer : Observer, optional
+        What watches the steps, and may end them early.
 
     Returns
     -------
@@ -29,20 +66,25 @@ def run_episodes(
     asks; nothing of what happens in it from then on is counted.
     """
     batch.reset(trace)
+    watch = observer or Observer()
+    watch.start(batch)
     ended = np.zeros(batch.num_worlds, np.bool_)
     start = np.ones(batch.num_worlds, np.bool_)
     totals: dict[str, NDArray[np.float64]] = {}
     memory: Any = None
-    while not ended.all():
+    while not (ended.all() or watch.stops):
         seen = None if is_blind(policy) else batch.observation()
         actions, memory = policy.predict(seen, memory, start, deterministic)
+        watch.before_step(seen, np.asarray(actions))
         outcome = batch.step(np.asarray(actions))
+        watch.after_step(outcome, ~ended)
         start = outcome.terminated | outcome.truncated
         if start.any():
             _record(totals, batch.episode_totals(), start & ~ended)
             ended |= start
             if not ended.all():
                 batch.restart(np.flatnonzero(start))
+    watch.finish()
     return totals
 
 
@@ -71,6 +113,7 @@ def rollout(
     *,
     deterministic: bool = True,
     observe_step: bool = False,
+    observer: Observer | None = None,
     progress: Progress | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Play one episode per row of `trace`, on realised rewards.
@@ -87,6 +130,8 @@ def rollout(
         Passed to the policy: its best action in place of a drawn one.
     observe_step : bool
         Show the policy the share of the episode that has passed.
+    observer : Observer, optional
+        What watches the episodes, of more than `CHUNK` the first ones.
     progress : callable, optional
         Called with the share that is done.
 
@@ -106,7 +151,8 @@ def rollout(
         # the last chunk repeats its last episode until the batch is full; the copies are cut off
         rows = np.minimum(np.arange(chunk * size, (chunk + 1) * size), episodes - 1)
         some = {name: values[rows] for name, values in trace.items()}
-        parts.append(run_episodes(batch, policy, some, deterministic=deterministic))
+        watch = observer if chunk == 0 else None
+        parts.append(run_episodes(batch, policy, some, deterministic=deterministic, observer=watch))
         if progress is not None:
             progress((chunk + 1) / chunks)
     return {name: np.concatenate([p[name] for p in parts])[:episodes] for name in parts[0]}

@@ -1,5 +1,6 @@
 """An agent compared with baselines and the reference: what the commands print."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from baselines.multi_agent import TeamPolicy
 from baselines.policy import AGENT, OPTIMUM, PAST_ORDERS, Policy
 from baselines.references import find_reference
 from baselines.registry import baseline_kinds, make_baselines, make_random
+from baselines.rollout import Observer
 from baselines.rules.past_orders import ActualOrders
 from baselines.rules.reference import reference_team
 from baselines.tuned_rules import Tuner, tune_rule
@@ -27,6 +29,7 @@ from envs.problems import PROBLEMS
 from envs.supply_chain.metrics import tier_of_total
 from evaluation.comparison import AGENT_NAME, Comparison, compare
 from evaluation.output import Results
+from evaluation.report.episodes import EpisodeRecord, EpisodeRecorder
 from evaluation.seeds import over_seeds
 from evaluation.table import show
 from evaluation.tiers import TierResults, episode_table, tier_results, tier_table
@@ -96,30 +99,44 @@ def checkpoints_from_options(
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All policies of a comparison, by name, and what it came to."""
+    """All policies of a comparison, by name, what it came to, and for a report what they did."""
 
     policies: dict[str, Policy]
     results: Results
+    records: Mapping[str, EpisodeRecord]
 
 
 def evaluate_policies(
-    entry: LoadedCheckpoints, scenario: str | None = None, **options: Any
+    entry: LoadedCheckpoints, scenario: str | None = None, *, report: bool = False, **options: Any
 ) -> Evaluation:
-    """Play the agents of an entry against baselines; `options` are those of `compete`."""
+    """Play the agents of an entry against baselines, and record their episodes for a report.
+
+    `options` are those of `play_against_baselines`.
+    """
     tuner = TunedFile(entry.folders[0] / TUNED_FILE if entry.folders else None)
-    policies, comparison = play_against_baselines(entry.run, entry.policies, tuner=tuner, **options)
+    recorders = _recorders(entry.run) if report else None
+    policies, comparison = play_against_baselines(
+        entry.run, entry.policies, tuner=tuner, observers=recorders, **options
+    )
     seeds = over_seeds(comparison, entry.seeds) if entry.seeds else None
     tiers = None
     if len(entry.folders) == 1:
         counts = {name: options[name] for name in ("episodes", "seed") if name in options}
         tiers = tiers_by_phase(entry.folders[0], scenario, **counts)
-    return Evaluation(policies, Results(comparison, seeds, tiers))
+    records = {name: recorder.record() for name, recorder in (recorders or {}).items()}
+    return Evaluation(policies, Results(comparison, seeds, tiers), records)
+
+
+def _recorders(run: RunConfig) -> Mapping[str, EpisodeRecorder]:
+    from evaluation.report.views import view_of  # here: pictures take long to import
+
+    return defaultdict(view_of(run.problem).recorder)
 
 
 def compare_with_baselines(
     run: RunConfig, policies: Mapping[str, Policy], **options: Any
 ) -> Comparison:
-    """Return the comparison alone; see `compete`."""
+    """Return the comparison alone; see `play_against_baselines`."""
     return play_against_baselines(run, policies, **options)[1]
 
 
@@ -133,6 +150,7 @@ def play_against_baselines(
     stochastic: bool = False,
     actual_orders: Path | None = None,
     tuner: Tuner = tune_rule,
+    observers: Mapping[str, Observer] | None = None,
 ) -> tuple[dict[str, Policy], Comparison]:
     """Play policies and baselines on the same fresh traces.
 
@@ -153,6 +171,8 @@ def play_against_baselines(
         A file of the orders that were placed in the evaluation period, to play them too.
     tuner : callable
         What tunes the rules, or knows them from before.
+    observers : mapping, optional
+        As for `evaluation.comparison.compare`.
 
     Returns
     -------
@@ -193,6 +213,7 @@ def play_against_baselines(
             observe_step=s.observation.step,
             measure=total,
             kinds=kinds,
+            observers=observers,
         )
     if past is not None:
         told = (*comparison.notes, _past_orders_note(past, run.parameters))

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from agents import run_folder
 from agents.config import RunConfig
 from agents.tuned_file import TUNED_FILE, TunedFile
+from baselines.multi_agent import chain_of
 from baselines.policy import Policy
 from baselines.registry import HISTORY_BASELINES, make_baselines
-from baselines.rollout import rollout
+from baselines.rollout import Observer, rollout, run_episodes
 from commands.checkpoints import training_failure
 from commands.order_checks import OrderLimits, unusual_entries
 from commands.stock_database import Database
@@ -21,6 +22,7 @@ from common.errors import InputError, choose
 from demand.history import KNOWN_DAYS, KnownDemand, StoreHistory
 from demand.reader import read_demand
 from demand.table import DemandTable
+from envs.batch import Batch
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.sites import StoreParameters
 from training.learners import load_agent
@@ -281,21 +283,28 @@ def _seen(run: RunConfig, policy: Policy) -> tuple[Floats, Floats]:
     step = run.settings.observation.step
     batch = SupplyChainBatch(run.parameters, SEEN_WORLDS, observe_step=step)
     policy.bind(batch)
-    batch.reset()
-    start = np.ones(batch.num_worlds, np.bool_)
-    views, memory = [], None
-    while batch.day < run.parameters.horizon:
-        seen = batch.observation()
-        views.append(
-            batch.by_tier(seen)["store"].reshape(-1, len(batch.observation_names["store"]))
-        )
-        actions, memory = policy.predict(seen, memory, start)
-        batch.step(np.asarray(actions).reshape(batch.num_worlds, -1))
-        start = np.zeros(batch.num_worlds, np.bool_)
-    every = np.concatenate(views)
+    seen = _StoreObservations()
+    run_episodes(batch, policy, observer=seen)
+    every = np.concatenate(seen.rows)
     low, high = every.min(axis=0), every.max(axis=0)
     room = MARGIN * (high - low) + 1e-6
     return low - room, high + room
+
+
+class _StoreObservations(Observer):
+    """Keeps what the stores see, a row per store and step."""
+
+    def start(self, batch: Batch) -> None:
+        """Watch this batch from now on."""
+        self._chain = chain_of(batch)
+        self.rows: list[NDArray[np.float32]] = []
+
+    def before_step(self, observation: Any, actions: NDArray[Any]) -> None:
+        """Keep a step's observations."""
+        del actions
+        chain = self._chain
+        stores = chain.by_tier(chain.observation() if observation is None else observation)["store"]
+        self.rows.append(stores.reshape(-1, len(chain.observation_names["store"])))
 
 
 def _past(batch: SupplyChainBatch) -> KnownDemand:

@@ -26,7 +26,7 @@ STEPS, SCORE, GAP = "time/total_timesteps", "evaluation/return", "evaluation/gap
 
 def write_report(
     entry: LoadedCheckpoints,
-    contest: Evaluation,
+    evaluation: Evaluation,
     scenario: str | None = None,
     *,
     stochastic: bool = False,
@@ -44,7 +44,7 @@ def write_report(
     folder = entry.folders[0]
     parts = ["report", "seeds" if entry.seeds else "", scenario or ""]
     stem = "_".join(part for part in parts if part)
-    page, files = build(_material(entry, contest, scenario, stochastic=stochastic))
+    page, files = build(_contents(entry, evaluation, scenario, stochastic=stochastic))
     pictures = folder / stem
     if pictures.is_symlink():
         raise InputError(f"{pictures}: is a symbolic link; remove it")
@@ -55,8 +55,8 @@ def write_report(
     return folder / f"{stem}.html"
 
 
-def _material(
-    entry: LoadedCheckpoints, contest: Evaluation, scenario: str | None, *, stochastic: bool
+def _contents(
+    entry: LoadedCheckpoints, evaluation: Evaluation, scenario: str | None, *, stochastic: bool
 ) -> ReportContents:
     run = entry.run
     s = run.settings
@@ -69,15 +69,16 @@ def _material(
         problem=run.problem,
         parameters=run.parameters,
         view=view_of(run.problem),
-        policies=contest.policies,
-        results=contest.results,
+        policies=evaluation.policies,
+        results=evaluation.results,
+        records=evaluation.records,
         curves=tuple(curve for folder in entry.folders for curve in read_curves(folder)),
         facts={
             "Configuration": run.to_yaml(),
             "Trained with": json.dumps(versions, indent=2),
             "Evaluated with": json.dumps(run_folder.versions(), indent=2),
             "Run": folders,
-            "All numbers": contest.results.text(),
+            "All numbers": evaluation.results.text(),
         },
         observe_step=s.observation.step,
         deterministic=not stochastic,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from baselines.policy import RANDOM, RULE, Policy, PolicyKind
 from baselines.registry import make_random
-from baselines.rollout import Progress, rollout
+from baselines.rollout import Observer, Progress, rollout
 from baselines.solvers.reference import Reference
 from common.errors import FrozenModel, InputError
 from envs.batch import Trace
@@ -185,6 +185,7 @@ def compare(
     observe_step: bool = False,
     measure: str = "return",
     kinds: Mapping[str, PolicyKind] | None = None,
+    observers: Mapping[str, Observer] | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Play every policy on the same traces of the stream ``"evaluation"``.
@@ -206,6 +207,8 @@ def compare(
         supply chain, ``"warehouse_return"``, ``"supplier_return"`` or ``"system_return"``.
     kinds : mapping, optional
         What the policies are, by name; rules where it is not said.
+    observers : mapping, optional
+        What watches each policy, by its name; a default dictionary makes them.
     progress : callable, optional
         Called with the share that is done.
 
@@ -229,6 +232,7 @@ def compare(
             trace,
             deterministic=deterministic,
             observe_step=observe_step,
+            observer=None if observers is None else observers[name],
             progress=_partial_progress(progress, len(totals), len(contenders)),
         )
     target = reference(trace) if callable(reference) else reference

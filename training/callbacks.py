@@ -8,15 +8,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import HParam, Image
 
 from agents.algorithms import PerWorldExploration
+from baselines.multi_agent import chain_of
 from baselines.policy import Policy
+from baselines.rollout import Observer, run_episodes
 from common.console import screen
-from envs.batch import Trace
+from envs.batch import Batch, Outcome, Trace
 from envs.problems import PROBLEMS
 from envs.supply_chain.render import History, chain_picture
 from wrappers.single_agent import ControlledAgents
@@ -303,15 +306,21 @@ class EpisodePicture(BaseCallback):
         batch = PROBLEMS["stores"].make_batch(
             self._parameters, 1, split="validation", observe_step=self._observe_step
         )
-        batch.reset(self._trace)
         self._policy.bind(batch)
-        history, memory, over = History(batch), None, False  # type: ignore[arg-type]
-        start = np.ones(1, np.bool_)
-        while not over:
-            actions, memory = self._policy.predict(batch.observation(), memory, start)
-            over = bool(batch.step(actions).truncated[0])
-            start = np.zeros(1, np.bool_)
-            history.record(batch)  # type: ignore[arg-type]
-        picture = Image(chain_picture(history), "HWC")
+        recorder = _HistoryRecorder()
+        run_episodes(batch, self._policy, self._trace, observer=recorder)
+        picture = Image(chain_picture(recorder.history), "HWC")
         self.logger.record("evaluation/episode", picture, exclude=("csv", "stdout", "json", "log"))
         self.logger.dump(self.num_timesteps)
+
+
+class _HistoryRecorder(Observer):
+    """Keeps the stocks of every morning and the lost sales of every day."""
+
+    def start(self, batch: Batch) -> None:
+        """Take note of the first morning."""
+        self.history = History(chain_of(batch))
+
+    def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
+        """Take note of the day and of the next morning."""
+        self.history.record(self.history.batch)

@@ -5,12 +5,12 @@ chain every tier (or every store) is a player: it learns, or a rule or a trained
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -22,12 +22,13 @@ from agents.players import layout_of, learning_batch, learning_players
 from agents.sb3_policy import AgentPolicy, observe, reward_and_running
 from agents.weights import load_weights
 from baselines.multi_agent import TeamPolicy, tier_of
-from baselines.policy import Policy
+from baselines.policy import Actions, Policy, RandomPolicy, Rule
+from baselines.rollout import Observer, run_episodes
 from baselines.rules.reference import reference_rules
 from baselines.rules.store import Newsvendor
 from common.errors import InputError
 from common.random_streams import random_stream
-from envs.batch import Batch, random_actions
+from envs.batch import Batch, Outcome
 from wrappers.normalize import FixedRewardScale, load_running_statistics
 from wrappers.single_agent import ControlledAgents, FlatJointPolicy
 from wrappers.vec_env import BatchVecEnv, batch_of
@@ -86,15 +87,11 @@ def calibrate(config: RunConfig, player: str = "", others: TeamPolicy | None = N
     batch = learning_batch(
         config, player, others, CALIBRATION_WORLDS, rng=rng, expected_reward=reward.expected
     )
-    batch.reset()
-    rule = _newsvendor(batch, player) if reward.calibration == "newsvendor" else None
-    rewards = []
-    ended = np.zeros(batch.num_worlds, np.bool_)
-    while not ended.any():
-        outcome = batch.step(random_actions(batch, rng) if rule is None else rule())
-        ended = outcome.terminated | outcome.truncated
-        rewards.append(outcome.reward)
-    rewards = rewards[getattr(config.parameters, "warmup_days", 0) :] or rewards
+    policy = _StoresNewsvendor() if reward.calibration == "newsvendor" else RandomPolicy(rng)
+    policy.bind(batch)
+    seen = _Rewards()
+    run_episodes(batch, policy, observer=seen)
+    rewards = seen.rewards[getattr(config.parameters, "warmup_days", 0) :] or seen.rewards
     spread = float(np.std(rewards))
     shift = -float(np.mean(rewards)) if reward.shift == "auto" else reward.shift
     scale = 1.0 / spread if spread > 0 and math.isfinite(spread) else 1.0
@@ -104,13 +101,45 @@ def calibrate(config: RunConfig, player: str = "", others: TeamPolicy | None = N
     return replace(config, settings=settings)
 
 
-def _newsvendor(batch: Batch, player: str) -> Callable[[], Any]:
-    """Return what gives the stores' actions by the newsvendor rule in the state of `batch`."""
-    if not isinstance(batch, ControlledAgents) or player != "store":
-        raise InputError("reward.calibration = newsvendor: is for the stores; take random")
-    rule, worlds = Newsvendor(), batch.num_worlds
-    rule.bind(batch.chain)
-    return lambda: rule.predict(None)[0].reshape((worlds, -1) if batch.layout == "joint" else -1)
+class _Rewards(Observer):
+    """Keeps the rewards of all worlds until the first of them ends."""
+
+    def __init__(self) -> None:
+        self.rewards: list[NDArray[np.float64]] = []
+        self._over = False
+
+    @property
+    def stops(self) -> bool:
+        """Whether a world has ended."""
+        return self._over
+
+    def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
+        """Keep a step's rewards."""
+        self.rewards.append(outcome.reward)
+        self._over = bool((outcome.terminated | outcome.truncated).any())
+
+
+class _StoresNewsvendor(Rule):
+    """The newsvendor rule, in a batch that the stores alone control."""
+
+    def bind(self, batch: Batch) -> None:
+        """Act on `batch` from now on.
+
+        Raises
+        ------
+        InputError
+            If it is controlled by others.
+        """
+        if not isinstance(batch, ControlledAgents) or batch.player != "store":
+            raise InputError("reward.calibration = newsvendor: is for the stores; take random")
+        self._rule, self._shape = Newsvendor(), (batch.num_worlds, -1)
+        self._rule.bind(batch.chain)
+        self._joint = batch.layout == "joint"
+
+    def actions(self) -> Actions:
+        """Return one action per store, or a row of them per world."""
+        actions = self._rule.actions()
+        return actions.reshape(self._shape) if self._joint else actions
 
 
 def _rounded(value: float) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.batch import Outcome
+from envs.batch import Batch, Outcome
 from envs.cash import kernels as rows
 from evaluation.report.action_map import (
     MOST_CELLS,
@@ -16,25 +16,27 @@ from evaluation.report.action_map import (
     shades,
 )
 from evaluation.report.contents import ProblemView, ReportContents
-from evaluation.report.episodes import EpisodeRecord, Floats, StepColumns
+from evaluation.report.episodes import EpisodeRecord, EpisodeRecorder, Floats
 from evaluation.report.figures_play import action_marks, bars_of, lines_of
 
 WAIT = "#c3c9cf"
 
 
-class CashLook:
+class CashRecorder(EpisodeRecorder):
     """The cash problem: stocks, cash and actions; what revenue, bonus, penalties and costs add."""
 
-    def __init__(self, batch: Any) -> None:
-        self._batch, self._steps = batch, StepColumns(batch.num_worlds)
+    def start(self, batch: Batch) -> None:
+        """Watch this batch from now on."""
+        super().start(batch)
         self._parts: dict[str, Floats] = {}
         self._lots = batch.parameters.lots()
 
-    def before(self, actions: NDArray[Any]) -> None:
+    def before_step(self, observation: Any, actions: NDArray[Any]) -> None:
         """Take note of the state and of the actions."""
+        del observation
         self._before, self._actions = self._batch.rows.copy(), actions.copy()
 
-    def after(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
+    def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
         """Take note of sales, and take the reward to pieces."""
         p, now, then = self._batch.parameters, self._batch.rows, self._before
         revenue, holding, invalid = now[rows.REVENUE], now[rows.HOLDING_COST], now[rows.INVALID]
@@ -51,7 +53,7 @@ class CashLook:
         for name, values in parts.items():
             kept = np.where(running, values, 0.0)
             self._parts[name] = self._parts.get(name, 0.0) + kept
-        self._steps.note(
+        self._steps.add(
             running,
             action=self._actions,
             sold=now[rows.SOLD],
@@ -59,7 +61,7 @@ class CashLook:
             **{name: then[i] for i, name in enumerate(rows.OBSERVATION_NAMES)},
         )
 
-    def seen(self) -> EpisodeRecord:
+    def record(self) -> EpisodeRecord:
         """Return the parts of the return that are not zero in every episode, and the steps."""
         means = {name: float(v.mean()) for name, v in self._parts.items() if np.abs(v).max() > 1e-6}
         return EpisodeRecord({"return": means}, self._steps.stacked())
@@ -73,7 +75,7 @@ def action_names(parameters: Any) -> list[str]:
 
 def cash_actions(material: ReportContents, name: str) -> ActionMap:
     """Return the action over step and raw stock; the rest is the agent's median at that step."""
-    p, own = material.parameters, material.watched[material.agent].steps
+    p, own = material.parameters, material.records[material.agent].steps
     steps = np.unique(np.linspace(0, p.max_steps - 1, MOST_CELLS + 20).astype(int))
     steps = steps[steps < len(own["raw"])]
     raw = axis_levels(own["raw"], max(p.buy_lots), whole=True)
@@ -87,7 +89,7 @@ def cash_actions(material: ReportContents, name: str) -> ActionMap:
     batch.rows[rows.RAW] = np.repeat(raw, steps.size)
     batch.rows[rows.STEP] = np.tile(steps, raw.size)
     chosen = actions_in(material, name, batch).reshape(raw.size, steps.size)
-    seen = material.watched[name].steps["raw"]
+    seen = material.records[name].steps["raw"]
     at, episodes = np.nonzero(np.isfinite(seen))
     pick = np.unique(np.linspace(0, at.size - 1, MOST_DOTS).astype(int))
     colours = [*shades("Oranges", len(p.buy_lots)), *shades("GnBu", len(p.convert_lots))]
@@ -112,7 +114,7 @@ PANELS = (
 )
 
 VIEW = ProblemView(
-    look=CashLook,
+    recorder=CashRecorder,
     panels=PANELS,
     action_names=action_names,
     action_map=cash_actions,

@@ -11,11 +11,8 @@ from baselines.policy import Policy
 from envs.problems import Problem
 from evaluation.comparison import Comparison
 from evaluation.output import Results
-from evaluation.report.episodes import WATCHED, EpisodeRecord, Floats, Look, record_episodes
+from evaluation.report.episodes import RECORDED, EpisodeRecord, EpisodeRecorder, Floats
 from evaluation.report.theme import colours
-
-MOST_WATCHED = 2000
-"""Episodes that are played again, step by step; the parts of the return are means over them."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +34,10 @@ class ProblemView:
 
     Attributes
     ----------
-    look : callable
-        From a batch to what watches its episodes.
+    recorder : callable
+        Makes what watches a policy's episodes.
     panels : tuple
-        Of the picture of an episode, titles and what draws each from the watched steps.
+        Of the picture of an episode, titles and what draws each from the recorded steps.
     step : str
         What a step is called.
     action_names : callable or None
@@ -51,7 +48,7 @@ class ProblemView:
         What the map shows, in words.
     """
 
-    look: Callable[[Any], Look]
+    recorder: Callable[[], EpisodeRecorder]
     panels: tuple[tuple[str, Callable[..., None]], ...]
     step: str = "step"
     action_names: Callable[[Any], list[str]] | None = None
@@ -75,6 +72,8 @@ class ReportContents:
         All policies by name.
     results : Results
         What they earned.
+    records : mapping
+        What they did, step by step.
     curves : tuple of Curve
         How the agents learned.
     facts : mapping
@@ -89,6 +88,7 @@ class ReportContents:
     view: ProblemView
     policies: Mapping[str, Policy]
     results: Results
+    records: Mapping[str, EpisodeRecord]
     curves: tuple[Curve, ...]
     facts: Mapping[str, str]
     observe_step: bool
@@ -135,26 +135,7 @@ class ReportContents:
         return name.replace("_", " ")
 
     @cached_property
-    def watched(self) -> dict[str, EpisodeRecord]:
-        """What every shown policy did, step by step."""
-        c = self.comparison
-        trace = self.problem.traces(self.parameters, "evaluation", c.seed, c.episodes)
-        trace = {name: values[:MOST_WATCHED] for name, values in trace.items()}
-        return {
-            name: record_episodes(
-                self.problem,
-                self.parameters,
-                self.policies[name],
-                trace,
-                self.view.look,
-                observe_step=self.observe_step,
-                deterministic=self.deterministic,
-            )
-            for name in self.shown
-        }
-
-    @cached_property
     def episode(self) -> int:
         """The episode that is shown: the agent's median one among those whose steps are kept."""
-        returns = self.comparison.policies[self.agent].returns[:WATCHED]
+        returns = self.comparison.policies[self.agent].returns[:RECORDED]
         return int(np.argsort(returns, kind="stable")[(len(returns) - 1) // 2])

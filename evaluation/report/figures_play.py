@@ -31,7 +31,7 @@ def draw_episode(material: ReportContents, *, wide: bool) -> Any:
         for block, own in enumerate(blocks):
             for column, name in enumerate(own):
                 axes = grid[block * len(panels) + number, column]
-                steps = {k: v[:, material.episode] for k, v in material.watched[name].steps.items()}
+                steps = {k: v[:, material.episode] for k, v in material.records[name].steps.items()}
                 draw(axes, steps, material.colours[name])
                 axes.set_title(f"{material.label(name)}: {title}")
                 if draw is action_marks and material.view.action_names is not None:

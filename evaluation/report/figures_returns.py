@@ -143,14 +143,14 @@ def draw_gap(material: ReportContents, *, wide: bool) -> Any:
 
 def draw_parts(material: ReportContents, *, wide: bool) -> Any:
     """Draw what the return is made of: a panel per part, a bar per policy; None if unknown."""
-    watched, names = material.watched, material.shown
+    records, names = material.records, material.shown
     found = [
-        (whose, part) for n in names for whose, own in watched[n].parts.items() for part in own
+        (whose, part) for n in names for whose, own in records[n].parts.items() for part in own
     ]
     panels = [
         (whose, part)
         for whose, part in dict.fromkeys(found)
-        if any(watched[n].parts[whose].get(part) for n in names)
+        if any(records[n].parts[whose].get(part) for n in names)
     ]
     if not panels:
         return None
@@ -164,10 +164,10 @@ def draw_parts(material: ReportContents, *, wide: bool) -> Any:
             axes.set_axis_off()
             continue
         whose, part = panels[place]
-        values = [watched[name].parts[whose].get(part, 0.0) for name in names]
+        values = [records[name].parts[whose].get(part, 0.0) for name in names]
         usual = [v for v, name in zip(values, names, strict=True) if name != "random"]
         _bars(axes, values, usual or values, [material.colours[name] for name in names])
-        several = len(watched[names[0]].parts) > 1
+        several = len(records[names[0]].parts) > 1
         axes.set_title(f"{whose}\n{part}" if several else part)
         shown = [material.label(n) for n in names] if place % columns == 0 else [""] * len(names)
         axes.set_yticks(range(len(names)), shown)

@@ -7,22 +7,20 @@ import numpy as np
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
-from envs.batch import Outcome
+from baselines.rollout import Observer, run_episodes
+from envs.batch import Batch, Outcome
 from evaluation.report.action_map import MOST_DOTS, ActionMap, actions_in, axis_levels
 from evaluation.report.contents import ProblemView, ReportContents
-from evaluation.report.episodes import EpisodeRecord, Floats, StepColumns
+from evaluation.report.episodes import EpisodeRecord, EpisodeRecorder, Floats
 from evaluation.report.figures_play import bars_of, lines_of
 
 
-class SupplyChainLook:
+class SupplyChainRecorder(EpisodeRecorder):
     """The supply chain: stocks, pipelines, orders and lost sales; parts of every tier's return."""
 
-    def __init__(self, batch: Any) -> None:
-        self._batch, self._steps = batch, StepColumns(batch.num_worlds)
-
-    def before(self, actions: NDArray[Any]) -> None:
-        """Take note of stocks and of what is under way."""
-        del actions  # the orders that come of them are seen after the step
+    def before_step(self, observation: Any, actions: NDArray[Any]) -> None:
+        """Take note of stocks and of what is under way; orders are seen after the step."""
+        del observation, actions
         b = self._batch
         self._state = {
             "on_hand": b.sites["on_hand"].copy(),
@@ -31,11 +29,11 @@ class SupplyChainLook:
             "inbound": b.inbound.sum(axis=1) + b.hubs["on_desk"],
         }
 
-    def after(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
+    def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
         """Take note of orders and of demand that was not met."""
         del outcome  # the totals have it
         sites, hubs = self._batch.sites, self._batch.hubs
-        self._steps.note(
+        self._steps.add(
             running,
             order=sites["order"],
             lost=sites["demand"] - sites["sales"],
@@ -44,8 +42,12 @@ class SupplyChainLook:
             **self._state,
         )
 
-    def seen(self) -> EpisodeRecord:
+    def record(self) -> EpisodeRecord:
         """Return the parts of every tier's return, and the steps."""
+        return EpisodeRecord(self._parts, self._steps.stacked())
+
+    def finish(self) -> None:
+        """Take the returns of all tiers to pieces."""
         b = self._batch
         sites, hubs, lanes = b.sites, b.hubs, b.parameters.lane_constants()
         c, cost = lanes[b.lane_of], bool(lanes["cost"].all())
@@ -83,9 +85,7 @@ class SupplyChainLook:
             }
             for tier, (costs, own) in counted.items()
         }
-        return EpisodeRecord(
-            {tier: own for tier, own in parts.items() if own}, self._steps.stacked()
-        )
+        self._parts = {tier: own for tier, own in parts.items() if own}
 
 
 def _mean(sites: Any, total: str) -> Floats:
@@ -102,7 +102,7 @@ def supply_chain_orders(material: ReportContents, name: str) -> ActionMap:
     p, hub = material.parameters, material.comparison.measure == "warehouse_return"
     store = int(np.argsort([site.demand_multiplier for site in p.stores])[p.num_stores // 2])
     stock, coming = ("warehouse", "inbound") if hub else ("on_hand", "pipeline")
-    seen = {n: _of(w.steps, stock, coming, store) for n, w in material.watched.items()}
+    seen = {n: _of(w.steps, stock, coming, store) for n, w in material.records.items()}
     day = p.horizon // 2
     shown = [seen[n] for n in (material.agent, material.rival) if n is not None]
     x = axis_levels(np.concatenate([s[0][day:].ravel() for s in shown]), 1.0)
@@ -148,7 +148,7 @@ def _of(steps: dict[str, Floats], stock: str, coming: str, store: int) -> tuple[
 
 def _played_until(material: ReportContents, day: int, worlds: int) -> Any:
     """Return worlds that are all in the agent's shown episode, at its first review from `day`."""
-    c, horizon = material.comparison, material.parameters.horizon
+    c = material.comparison
     trace = material.problem.traces(material.parameters, "evaluation", c.seed, c.episodes)
     at = material.episode
     batch: Any = material.problem.make_batch(
@@ -156,13 +156,27 @@ def _played_until(material: ReportContents, day: int, worlds: int) -> Any:
     )
     policy = material.policies[material.agent]
     policy.bind(batch)
-    batch.reset({n: np.repeat(values[at : at + 1], worlds, axis=0) for n, values in trace.items()})
-    memory, start = None, np.ones(worlds, np.bool_)
-    while batch.day < day or not (batch.may_order().any() or batch.day + 1 == horizon):
-        actions, memory = policy.predict(batch.observation(), memory, start, True)
-        batch.step(np.asarray(actions))
-        start = np.zeros(worlds, np.bool_)
+    shown = {n: np.repeat(values[at : at + 1], worlds, axis=0) for n, values in trace.items()}
+    run_episodes(batch, policy, shown, observer=_UntilReview(day))
     return batch
+
+
+class _UntilReview(Observer):
+    """Ends episodes on the first day of review from `day` on, at the latest on the last day."""
+
+    def __init__(self, day: int) -> None:
+        self._day = day
+
+    def start(self, batch: Batch) -> None:
+        """Watch this batch from now on."""
+        self._batch: Any = batch
+
+    @property
+    def stops(self) -> bool:
+        """Whether that day has come."""
+        batch = self._batch
+        over = batch.may_order().any() or batch.day + 1 == batch.parameters.horizon
+        return bool(batch.day >= self._day and over)
 
 
 PANELS = (
@@ -181,7 +195,7 @@ def _map_caption(material: ReportContents) -> str:
 
 
 VIEW = ProblemView(
-    look=SupplyChainLook,
+    recorder=SupplyChainRecorder,
     panels=PANELS,
     step="day",
     action_map=supply_chain_orders,

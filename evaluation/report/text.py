@@ -5,7 +5,7 @@ from typing import Any
 from evaluation.comparison import PolicyResult
 from evaluation.headline import difference, headline, subject
 from evaluation.report.contents import ReportContents
-from evaluation.report.episodes import WATCHED
+from evaluation.report.episodes import RECORDED
 from evaluation.statistics import decimals, number
 from evaluation.table import (
     HEADINGS,
@@ -175,7 +175,7 @@ class ReportText:
     def caption(self, figure: str) -> str:
         """Return what stands under a picture."""
         rival = self._m.rival or "no rival"
-        kept = min(self._c.episodes, WATCHED)
+        kept = min(self._c.episodes, RECORDED)
         return {
             "returns": "How the returns of single episodes spread (rarer and worse ones than the "
             "mean of the worst 5% lie outside), and the agent's return less each rival's on the "

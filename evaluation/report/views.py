@@ -3,13 +3,13 @@
 from envs.problems import Problem
 from evaluation.report import cash, supply_chain
 from evaluation.report.contents import ProblemView
-from evaluation.report.episodes import PlainLook
+from evaluation.report.episodes import PlainRecorder
 from evaluation.report.figures_play import action_marks, lines_of
 
 VIEWS = {"cash": cash.VIEW, "stores": supply_chain.VIEW}
 """By problem."""
 
-PLAIN = ProblemView(PlainLook, (("reward", lines_of("reward")), ("action", action_marks)))
+PLAIN = ProblemView(PlainRecorder, (("reward", lines_of("reward")), ("action", action_marks)))
 
 
 def view_of(problem: Problem) -> ProblemView:

@@ -1,5 +1,6 @@
 """Roll-outs: one episode per trace, counted once, whatever the batch."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 import baselines.rollout as module
 from baselines.policy import RandomPolicy
-from baselines.rollout import rollout
+from baselines.rollout import Observer, rollout, run_episodes
 from baselines.rules.cash import BuyBuyConvert
 from envs.batch import Trace
 from envs.cash.parameters import CashParameters
@@ -112,3 +113,62 @@ def test_chunks_do_not_repeat_the_random_actions(monkeypatch):
     twice = {name: np.concatenate([values, values]) for name, values in trace.items()}
     returns = rollout(CASH, CashParameters(), RandomPolicy(), twice)["return"]
     assert not np.isclose(returns[:10], returns[10:]).any()
+
+
+class Recorder(Observer):
+    """Keeps what it is shown, and may stop."""
+
+    def __init__(self, last: int = 1000) -> None:
+        self.last, self.actions, self.rewards = last, [], []
+
+    def start(self, batch: Any) -> None:
+        self.worlds, self.finished = batch.num_worlds, False
+
+    @property
+    def stops(self) -> bool:
+        return len(self.rewards) == self.last
+
+    def before_step(self, observation: Any, actions: np.ndarray) -> None:
+        del observation
+        self.actions.append(actions)
+
+    def after_step(self, outcome: Any, running: np.ndarray) -> None:
+        self.rewards.append(np.where(running, outcome.reward, 0.0))
+
+    def finish(self) -> None:
+        self.finished = True
+
+
+def test_an_observer_sees_every_step_of_the_first_episodes_and_changes_nothing():
+    parameters, trace = bankrupt()
+    seen = Recorder()
+    totals = rollout(CASH, parameters, AlwaysBuy(), trace, observer=seen)
+    np.testing.assert_allclose(np.sum(seen.rewards, axis=0), totals["return"])
+    assert len(seen.actions) == 6
+    assert seen.finished
+    np.testing.assert_equal(totals, rollout(CASH, parameters, AlwaysBuy(), trace))
+
+
+def test_an_observer_may_end_the_episodes():
+    parameters, trace = bankrupt()
+    batch, policy, seen = CASH.make_batch(parameters, 2), AlwaysBuy(), Recorder(last=1)
+    policy.bind(batch)
+    run_episodes(batch, policy, trace, observer=seen)
+    assert len(policy.starts) == 1
+    assert batch.episode_totals()["length"].tolist() == [1, 1]
+
+
+def test_the_first_chunk_is_observed(monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 3)
+    seen, trace = Recorder(), CASH.traces(CashParameters(max_steps=4), "evaluation", 0, 6)
+    rollout(CASH, CashParameters(max_steps=4), BuyBuyConvert(), trace, observer=seen)
+    assert (seen.worlds, len(seen.rewards)) == (3, 4)
+
+
+def test_steps_are_taken_in_one_place():
+    """Besides the faces of a problem and the timing of one step."""
+    root = Path(__file__).parents[2]
+    rooms = ("baselines", "wrappers", "evaluation", "agents", "training", "commands", "studies")
+    files = [path for room in rooms for path in (root / room).rglob("*.py")]
+    steps = {p.relative_to(root).as_posix() for p in files if "batch.step(" in p.read_text()}
+    assert steps == {"baselines/rollout.py", "wrappers/vec_env.py"}

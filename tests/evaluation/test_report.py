@@ -18,7 +18,6 @@ from baselines.rules.reference import reference_team
 from envs.cash.parameters import CashParameters
 from envs.problems import PROBLEMS
 from envs.supply_chain.parameters import SupplyChainParameters
-from evaluation.report.episodes import record_episodes
 from evaluation.report.theme import DARK, RIVALS, colours, css_variables, new_figure, style, to_svg
 from evaluation.report.views import view_of
 
@@ -166,9 +165,9 @@ def luminance(colour: str) -> float:
 def test_the_parts_of_the_cash_problem_add_up_to_the_return(parameters, policy):
     problem = PROBLEMS["cash"]
     trace = problem.traces(parameters, "evaluation", 1, 50)
-    look = view_of(problem).look
-    seen = record_episodes(problem, parameters, policy, trace, look, observe_step=False)
-    totals = rollout(problem, parameters, policy, trace)
+    recorder = view_of(problem).recorder()
+    totals = rollout(problem, parameters, policy, trace, observer=recorder)
+    seen = recorder.record()
     assert sum(seen.parts["return"].values()) == pytest.approx(totals["return"].mean())
     assert np.nansum(seen.steps["sold"], axis=0) == pytest.approx(totals["units_sold"])
     assert np.nansum(seen.steps["unmet"], axis=0) == pytest.approx(totals["unmet_demand"])
@@ -183,9 +182,9 @@ def test_the_parts_of_the_supply_chain_add_up_to_every_tier(objective):
     store = {"unmet_demand": "backlog", "fixed_cost": 3.0}
     parameters = SupplyChainParameters(stores=2, horizon=25, objective=objective, store=store)
     trace = problem.traces(parameters, "evaluation", 1, 40)
-    look = view_of(problem).look
-    seen = record_episodes(problem, parameters, reference_team(), trace, look, observe_step=False)
-    totals = rollout(problem, parameters, reference_team(), trace)
+    recorder = view_of(problem).recorder()
+    totals = rollout(problem, parameters, reference_team(), trace, observer=recorder)
+    seen = recorder.record()
     tiers = {"store (mean)": "return", "warehouse": "warehouse_return"}
     tiers |= {"supplier": "supplier_return"} if objective == "reconciliation" else {}
     for tier, total in tiers.items():

@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.policy import Actions
+from baselines.rollout import Observer, run_episodes
 from baselines.solvers.cash.grid import CashGrid, Floats, Resolution, make_grid, start_law
 from baselines.solvers.cash.kernels import backward, choose_actions
 from baselines.solvers.reference import Reference
 from common.errors import InputError
 from demand.laws import NormalDemand
-from envs.batch import Batch
+from envs.batch import Batch, Outcome
 from envs.cash.batch import CashBatch
 from envs.cash.dynamics import MIN_PRICE
 from envs.cash.parameters import CashParameters
@@ -83,6 +84,8 @@ class OptimalCashPolicy:
     reached : ndarray
         Largest raw and product stock right after an action, since `bind`.
     """
+
+    blind = True
 
     def __init__(
         self, parameters: CashParameters, grid: CashGrid, values: NDArray[np.float32]
@@ -297,6 +300,18 @@ class _Check(NamedTuple):
     error: float
 
 
+class _Bankruptcies(Observer):
+    """Keeps which worlds ever ran out of money in their first episode."""
+
+    def start(self, batch: Batch) -> None:
+        """Begin with none."""
+        self.bankrupt = np.zeros(batch.num_worlds, np.bool_)
+
+    def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
+        """Add those of a step."""
+        self.bankrupt |= outcome.terminated & running
+
+
 def _simulate(solved: CashOptimum, episodes: int) -> _Check:
     """Run the policy of what was solved."""
     p, policy = solved.parameters, solved.policy()
@@ -304,17 +319,14 @@ def _simulate(solved: CashOptimum, episodes: int) -> _Check:
     rng = np.random.default_rng(20_110_829)
     batch = CashBatch(p, episodes, rng=rng)
     trace = draw_trace(p, NormalDemand(p.demand_mean, p.demand_std), rng, episodes)
-    batch.reset(trace)
     policy.bind(batch)
-    bankrupt = np.zeros(episodes, np.bool_)
-    for _ in range(p.max_steps):
-        # a bankrupt world is moved on; it no longer counts
-        bankrupt |= batch.step(policy.predict(None)[0]).terminated
+    seen = _Bankruptcies()
+    totals = run_episodes(batch, policy, trace, observer=seen)
     design = np.column_stack([np.ones(episodes), trace_covariates(p, trace)])
-    returns = batch.episode_totals()["return"]
+    returns = totals["return"]
     fit = np.linalg.lstsq(design, returns, rcond=None)[0]
     error = float(np.std(returns - design @ fit) / math.sqrt(episodes))
-    return _Check(policy.refused | bankrupt, policy.reached, float(fit[0]), error)
+    return _Check(policy.refused | seen.bankrupt, policy.reached, float(fit[0]), error)
 
 
 def _judge(solved: CashOptimum, check: _Check) -> Reference:
