@@ -35,6 +35,9 @@ Forecast = Callable[[KnownDemand, int, Whole, Whole], Floats]
 shape (worlds, N)."""
 
 WEEK = 7
+LEAST_SCALE = 0.5
+"""Errors are told over the recent mean, but over no less than this share of the training mean, lest
+demand after quiet weeks counts for any multiple of it."""
 DISCOUNTS = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.5)
 
 
@@ -191,12 +194,18 @@ def _weekday_factors(history: StoreHistory) -> Floats:
     return factors
 
 
+def error_scale(recent: Floats, usual: Floats) -> Floats:
+    """Return what errors of a forecast are told over, by the recent and the training mean."""
+    scale: Floats = np.maximum(recent, LEAST_SCALE * usual)
+    return scale
+
+
 def forecast_errors(
     history: StoreHistory, sku: int, days: int, forecast: Forecast
 ) -> tuple[Floats, Whole]:
-    """Return ``(D_t + ... + D_(t+days-1) - F_t) / mu_t`` for every training day t with a past.
+    """Return ``(D_t + ... + D_(t+days-1) - F_t) / c_t`` for every training day t with a past.
 
-    mu_t is the mean of the 28 days before.
+    c_t is the `error_scale` of the mean of the 28 days before.
 
     Returns
     -------
@@ -225,15 +234,18 @@ class _Windows:
         The `KNOWN_DAYS` days before and the days from then on, shape (days, windows, N).
     start : ndarray
         Ordinal of the day between the two, shape (windows,).
+    usual : ndarray
+        Mean of the training days, shape (N,) [units/day].
     """
 
     demand: Floats
     start: Whole
+    usual: Floats
 
     def relative_errors(self, expected: Floats) -> Floats:
-        """Return what came less what was expected, over the mean of the days known."""
-        mean = np.maximum(self.demand[:KNOWN_DAYS].mean(axis=0), 1e-9)
-        errors: Floats = (self.demand[KNOWN_DAYS:].sum(axis=0) - expected) / mean
+        """Return what came less what was expected, over the `error_scale` of the days known."""
+        scale = error_scale(self.demand[:KNOWN_DAYS].mean(axis=0), self.usual)
+        errors: Floats = (self.demand[KNOWN_DAYS:].sum(axis=0) - expected) / scale
         return errors
 
 
@@ -243,4 +255,4 @@ def _training_windows(history: StoreHistory, sku: int, days: int) -> _Windows:
     if at.size < 2:
         raise InputError(f"{history.table.name}: the training period is too short for a forecast")
     around = own[at + np.arange(-KNOWN_DAYS, days)[:, None]]
-    return _Windows(around, at + history.table.first_day.toordinal())
+    return _Windows(around, at + history.table.first_day.toordinal(), history.mean[sku])

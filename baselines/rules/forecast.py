@@ -18,7 +18,7 @@ from baselines.rules.stock_rule import StoreRule, Values
 from baselines.tuning import Family
 from common.errors import InputError
 from demand.calendar import WEEKDAYS
-from demand.forecast import WEEK, ForecastName, forecast_errors, make_forecast
+from demand.forecast import WEEK, ForecastName, error_scale, forecast_errors, make_forecast
 from demand.history import KNOWN_DAYS
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
@@ -109,11 +109,12 @@ class RollingReorderPoint(HistoryRule):
 
 
 class RollingNewsvendor(HistoryRule):
-    """Newsvendor on a rolling forecast: order ``F_t + mu q - IP``; nothing to tune.
+    """Newsvendor on a rolling forecast: order ``F_t + c_t q - IP``; nothing to tune.
 
-    mu q is the quantile of the errors of F in the training period, over the level of the 28 days
-    before (so that it follows the store's size), at the critical fractile ``p / (p + r h)`` of
-    stockout and holding cost; by the reward of reconciliation these bear its weights.
+    q is the quantile of the errors of F in the training period, over the mean of the 28 days before
+    (so that it follows the store's size; see `demand.forecast.error_scale`), at the critical
+    fractile ``p / (p + r h)`` of stockout and holding cost; by the reward of reconciliation these
+    bear its weights.
 
     References
     ----------
@@ -141,7 +142,8 @@ class RollingNewsvendor(HistoryRule):
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
         errors = self._errors[chain.review_gap(), chain.lane_of]
-        return self._coming(chain) + errors * self._recent(chain)[0] - position
+        scale = error_scale(self._recent(chain)[0], self._mean[chain.lane_of])
+        return self._coming(chain) + errors * scale - position
 
 
 def _fractile(parameters: SupplyChainParameters, store: StoreParameters, gap: int) -> float:

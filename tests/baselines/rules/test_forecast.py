@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from baselines.registry import HISTORY_BASELINES, make_baselines
+from baselines.rollout import rollout
 from baselines.rules import families as supply_chain_families
 from baselines.rules.forecast import RollingNewsvendor
 from common.errors import InputError, validated
@@ -123,3 +124,27 @@ def test_a_rule_for_files_needs_a_file():
     batch = SupplyChainBatch(validated(SupplyChainParameters, {}), 2)
     with pytest.raises(InputError, match="needs demand of a file; set demand_data"):
         RollingNewsvendor("average").bind(batch)
+
+
+@pytest.mark.parametrize("pattern", ["rare", "most days nothing", "season"])
+def test_newsvendors_order_with_measure_where_demand_is_seldom(tmp_path, pattern):
+    rng = np.random.default_rng(3)
+    day = np.arange(DAYS.size)
+    sold = {
+        "rare": rng.random(day.size) < 0.02,
+        "most days nothing": rng.random(day.size) < 0.2,
+        "season": day % 200 < 40,
+    }[pattern]
+    demand = np.where(sold, rng.poisson(9, day.size) + 1, 0)
+    path = tmp_path / "sales.csv"
+    rows = [f"{date},{units}" for date, units in zip(DAYS, demand, strict=True)]
+    path.write_text("\n".join(["date,shop", *rows]))
+    given = {"demand_data": {"file": path, "split": "2021-01-01"}, "objective": "cost"}
+    p = validated(SupplyChainParameters, {**given, "store": {"lead_time": 1}, "horizon": 28})
+    trace = PROBLEMS["stores"].traces(p, "evaluation", 1, 100)
+    penalty = p.lanes()[0].store.stockout_cost
+    idle = penalty * demand[day >= 366].mean()  # what is lost if nothing is ever ordered
+    names = [f"newsvendor_{how}_free" for how in ("average", "weekday", "smoothing")]
+    for name, policy in make_baselines("stores", p, names).items():
+        cost = rollout(PROBLEMS["stores"], p, policy, trace)["cost_per_day"].mean()
+        assert cost < 1.5 * idle + 4.0, name
