@@ -287,7 +287,7 @@ def _history_estimator(
 ) -> tuple[Estimator, tuple[str, ...], tuple[str, ...]]:
     """Return how to estimate a mean from windows of a history, and what to say of it."""
     demand = trace["demand"]
-    days, length = len(parameters.demand_law("evaluation")), demand.shape[1]
+    days, length = len(parameters.played_days("evaluation")), demand.shape[1]
     windows = (days - length + 1) / length
     source = (
         f"Demand comes from the {days} days of the evaluation period, in overlapping windows of "

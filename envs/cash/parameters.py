@@ -96,3 +96,9 @@ class CashParameters(FrozenModel):
         if self.demand_data is not None:
             return demand_period(self.demand_data, split)
         return NormalDemand(self.demand_mean, self.demand_std)
+
+    def played_days(self, split: Split) -> range:
+        """Return the days of the file that `split` plays, none without a file."""
+        if self.demand_data is None:
+            return range(0)
+        return range(demand_period(self.demand_data, split).demand.size)

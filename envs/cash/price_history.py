@@ -108,10 +108,6 @@ class HistoricalDemand:
             **{f"{name}_change": changes[i] for i, name in enumerate(PRICES)},
         }
 
-    def __len__(self) -> int:
-        """Return the number of days."""
-        return self.demand.size
-
     def windows(self, days: int) -> Floats:
         """Return every window, shape (number of start days, days), in order of its start."""
         if self.demand.size < days:

@@ -179,7 +179,9 @@ class SupplyChainParameters(FrozenModel):
         if any((s.demand_model == "empirical") != bool(self.demand_data) for s in self.sku):
             raise ValueError("demand_model = empirical and demand_data need one another")
         if self.demand_data and self.scenario != "normal":
-            raise ValueError(f"scenario = {self.scenario}: demand of a file is as it was")
+            raise ValueError(
+                f"scenario = {self.scenario}: scenarios need synthetic demand; remove demand_data"
+            )
         if self.warmup_days >= self.horizon:
             raise ValueError(
                 f"warmup_days = {self.warmup_days}: must be less than the horizon, {self.horizon}"
@@ -249,7 +251,7 @@ class SupplyChainParameters(FrozenModel):
         """The demand of the file, where there is one."""
         return store_history(self.demand_data) if self.demand_data else None
 
-    def demand_law(self, split: Split) -> range:
+    def played_days(self, split: Split) -> range:
         """Return the days of the file that `split` plays.
 
         Raises
@@ -258,7 +260,7 @@ class SupplyChainParameters(FrozenModel):
             If there is no file.
         """
         if self.history is None:
-            raise InputError("demand_law: demand comes from no file; set demand_data")
+            raise InputError("played_days: demand comes from no file; set demand_data")
         starts = self.history.starts(split, self.horizon)
         return range(starts.start, starts.stop + self.horizon - 1)
 

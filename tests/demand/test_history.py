@@ -238,7 +238,7 @@ def test_traces_from_outside_are_checked(numbered):
         ({"stores": 3}, "stores = 3: sales.csv has 2; leave it out"),
         ({"stores": [{}]}, "stores: sales.csv has 2, not 1"),
         ({"sku": [{}, {}]}, "sku has 2 entries: sales.csv says which products there are"),
-        ({"scenario": "spike"}, "scenario = spike: demand of a file is as it was"),
+        ({"scenario": "spike"}, "scenario = spike: scenarios need synthetic demand"),
         ({"demand_data": {}}, "demand_data.file is missing"),
         ({"demand_data": {"file": "x.csv"}}, "demand_data.file .*no such file"),
         ({"demand_data": None, "sku": {"demand_model": "empirical"}}, "need one another"),

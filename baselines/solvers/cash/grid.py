@@ -123,7 +123,7 @@ def make_grid(
     raw_price = np.array([p.raw_price_mean])
     if profit:  # elsewhere what is paid for raw material is no part of the reward
         raw_price = price_nodes(p.raw_price_mean, p.price_std, p.max_steps, count)
-    weights, empty = demand_law(p.demand_mean, p.demand_std, unit, nodes)
+    weights, empty = sale_weights(p.demand_mean, p.demand_std, unit, nodes)
     return CashGrid(
         raw_unit=raw_unit,
         product_unit=unit,
@@ -234,7 +234,7 @@ def spread_move(
         weights[j + 1] += chance * share
 
 
-def demand_law(mean: float, std: float, unit: float, nodes: int) -> tuple[Floats, Floats]:
+def sale_weights(mean: float, std: float, unit: float, nodes: int) -> tuple[Floats, Floats]:
     r"""Return the weights of the product nodes after the sale, exact for linear interpolation.
 
     The stock left above a level y is what a stock of x - y would have left, so that

@@ -11,7 +11,7 @@ from baselines.policy import Policy, RandomPolicy
 from baselines.rollout import run_episodes
 from baselines.rules.cash import BaseStock, BuyBuyConvert
 from baselines.solvers.cash.dynamic_program import CashOptimum, solve_cash
-from baselines.solvers.cash.grid import Resolution, demand_law, price_law, price_nodes, start_law
+from baselines.solvers.cash.grid import Resolution, price_law, price_nodes, sale_weights, start_law
 from common.errors import InputError
 from demand.laws import NormalDemand, expected_sales
 from envs.cash.batch import CashBatch
@@ -228,7 +228,7 @@ def test_near_the_floor_a_price_rises_on_average():
 @pytest.mark.parametrize(("mean", "std"), [(10, 3), (0.5, 1.0), (2.0, 0.0), (0.0, 0.3)])
 def test_the_weights_of_demand_are_those_of_the_sale(mean, std):
     unit, nodes = 0.5, 40
-    weights, empty = demand_law(mean, std, unit, nodes)
+    weights, empty = sale_weights(mean, std, unit, nodes)
     demand = NormalDemand(mean, std).draw(np.random.default_rng(3), 1, 20_000)[0]
     levels = unit * np.arange(nodes)
     for i in (0, 1, 7, 39):
