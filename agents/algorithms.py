@@ -163,6 +163,13 @@ _ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
 Built = TypeVar("Built", bound=BaseAlgorithm)
 
 
+class NoOptimizer:
+    """In place of an optimiser where nothing is learned: torch's own takes seconds to import."""
+
+    def __init__(self, parameters: Any, **options: Any) -> None:
+        pass
+
+
 def build_model(
     name: str,
     settings: hp.Hyperparameters,
@@ -171,6 +178,7 @@ def build_model(
     seed: int,
     device: str = "cpu",
     standardize_rewards: bool = False,
+    learns: bool = True,
 ) -> BaseAlgorithm:
     """Build a fresh model.
 
@@ -188,6 +196,8 @@ def build_model(
         As torch names it.
     standardize_rewards : bool
         Standardise rewards within each minibatch (off-policy only).
+    learns : bool
+        Whether it is to learn, so that it needs an optimiser.
     """
     algorithm = ALGORITHMS[name]
     options = settings.model_dump(
@@ -210,7 +220,9 @@ def build_model(
         policy["n_quantiles"] = settings.n_quantiles
     if isinstance(settings, hp.RecurrentPPO):
         policy["lstm_hidden_size"] = settings.lstm_hidden_size
-    if not getattr(settings, "use_rms_prop", False):
+    if not learns:
+        policy["optimizer_class"] = NoOptimizer
+    elif not getattr(settings, "use_rms_prop", False):
         # one kernel for all parameters: faster for small networks, the same rule
         policy["optimizer_kwargs"] = {"fused": True}
         policy["optimizer_class"] = torch.optim.Adam

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from evaluation.statistics import Estimator, verdict
+from evaluation.statistics import Estimator, t_quantile, verdict
 
 DAYS_A_YEAR = 365
 
@@ -152,7 +151,7 @@ def savings_of(parameters: Any, results: Mapping[str, Any], estimator: Estimator
     over_seeds = 0.0
     if len(agents) > 1:
         se = float(seeds.std(ddof=1)) / math.sqrt(len(agents))
-        over_seeds = float(stats.t.ppf(0.975, len(agents) - 1)) * se
+        over_seeds = t_quantile(len(agents) - 1) * se
     savings = {}
     for name, result in results.items():
         cost = -result.estimate.mean

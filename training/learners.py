@@ -339,7 +339,9 @@ def _load(folder: Path, name: run_folder.ModelFile, config: RunConfig, player: s
     batch = learning_batch(config, player, None, s.n_envs, observe_step=s.observation.step)
     env = reward_and_running(config, observe(config, BatchVecEnv(batch)))
     load_running_statistics(env, folder / run_folder.STATISTICS[name])
-    model = build_model(s.algo, config.hyperparameters, env, seed=s.seed)  # wherever it was trained
+    model = build_model(
+        s.algo, config.hyperparameters, env, seed=s.seed, learns=False
+    )  # on the CPU
     load_weights(model, folder / name)
     return _policy(config, player, model, env)
 

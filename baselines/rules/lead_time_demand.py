@@ -152,18 +152,22 @@ def critical_fractile(parameters: SupplyChainParameters, lane: Lane, daily: Valu
 
 def demand_quantile(model: str, fractile: Values, mean: Values, std: Values) -> Values:
     """Return the quantile of the demand of several days, 0 where there is none."""
-    from scipy import stats  # here: it takes long to import
+    from scipy import special  # here: it takes long to import, and `stats` far longer
 
     some, variance = np.maximum(mean, 1e-9), np.maximum(std**2, 1e-18)
     level: Any
     if model == "normal":
-        level = mean + std * stats.norm.ppf(fractile)
+        level = mean + std * special.ndtri(fractile)
     elif model == "poisson":
+        from scipy import stats
+
         level = stats.poisson.ppf(fractile, some)
     elif model in ("gamma", "rounded_gamma"):
-        level = stats.gamma.ppf(fractile, some**2 / variance, scale=variance / some)
+        level = special.gammaincinv(some**2 / variance, fractile) * (variance / some)
         level = np.rint(level) if model == "rounded_gamma" else level
     else:
+        from scipy import stats
+
         over = np.maximum(variance - some, 1e-9)
         level = stats.nbinom.ppf(fractile, some**2 / over, some / (some + over))
     level = np.where(std > 0.0, level, mean)
