@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from commands.options import NEWEST, file_options
+from commands.options import NEWEST, InputFile, OutputFile, SettingsCommand, file_options
 from common import console
 from common.errors import InputError
 from common.files import write_whole
@@ -14,7 +14,7 @@ from common.files import write_whole
 SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability"
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=SettingsCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--checkpoint",
     "checkpoints",
@@ -26,7 +26,7 @@ SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability
     "Repeated: the seeds of one recipe.",
 )
 @click.option("--problem", help="With no checkpoint: baselines only, on this problem [cash].")
-@click.option("--config", type=click.Path(path_type=Path), help="With no checkpoint: a YAML file.")
+@click.option("--config", type=InputFile(), help="With no checkpoint: a YAML file.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
 @click.option("--stores", type=int, metavar="N", help="The supply chain with so many stores.")
 @file_options
@@ -40,16 +40,14 @@ SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability
 )
 @click.option(
     "--actual-orders",
-    type=click.Path(path_type=Path),
+    type=InputFile(),
     metavar="FILE",
     help="With demand of a file: your own orders of these days, in a file of the same shape, or "
     "the long demand file itself with a column orders; played as one more policy.",
 )
 @click.option("--stochastic", is_flag=True, help="Sample the agent's actions.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-@click.option(
-    "--csv", "csv_file", type=click.Path(path_type=Path), help="Write the table here too."
-)
+@click.option("--csv", "csv_file", type=OutputFile(), help="Write the table here too.")
 @click.option("--report", is_flag=True, help="Write report.html and its pictures into the run.")
 @click.option("--textbook", is_flag=True, help="Instances with published optima: NAMES, or all.")
 @click.argument("names", nargs=-1)

@@ -5,18 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.options import file_options
+from commands.options import InputFile, SettingsCommand, WholeNumber, file_options
 from common import console
+from common.errors import InputError
 
 if TYPE_CHECKING:
     from agents.config import RunConfig
     from training.trainer import Trained
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=SettingsCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--algo", help="dqn, qrdqn, ppo, a2c, trpo, maskable_ppo, recurrent_ppo [dqn]")
 @click.option("--problem", help="The problem to learn [cash].")
-@click.option("--stores", type=int, help="The supply chain, with so many stores.")
+@click.option("--stores", type=WholeNumber(), help="The supply chain, with so many stores.")
 @file_options
 @click.option("--learn", help="In the supply chain: store, warehouse, supplier or all [store].")
 @click.option("--policy", help="One model for the stores: shared, joint, or independent [shared].")
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
     help="A run whose models go on learning, or play whoever does not learn.",
 )
 @click.option("--recipe", help="Named settings in configs/<problem>.yaml [default].")
-@click.option("--seed", type=int, help="Seed of everything random [0].")
-@click.option("--timesteps", type=int, help="Environment steps, over all worlds together.")
-@click.option("--n-envs", type=int, help="Worlds that are stepped at once.")
+@click.option("--seed", type=WholeNumber(), help="Seed of everything random [0].")
+@click.option(
+    "--timesteps", type=WholeNumber(), help="Environment steps, over all worlds together."
+)
+@click.option("--n-envs", type=WholeNumber(), help="Worlds that are stepped at once.")
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=InputFile(),
     help="A YAML file in the shape of configs/cash.yaml, or a run's config.yaml.",
 )
 @click.option(
@@ -52,7 +55,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--checkpoint-every",
-    type=int,
+    type=WholeNumber(),
     metavar="STEPS",
     help="Steps from one checkpoint to the next [as often as costs at most 2% of the time].",
 )
@@ -86,7 +89,10 @@ def main(
             quiet=quiet,
         )
     if start is not None:
-        start = run_folder.find(str(start))[0]
+        try:
+            start = run_folder.find(str(start))[0]
+        except InputError as error:
+            raise InputError(str(error).replace("--checkpoint", "--from", 1)) from None
     given: Any = {"config": config, "assignments": assignments}
     if phases is not None:
         numbers = parse_phases(phases)
@@ -130,7 +136,9 @@ def _finish(folder: Path, done: list["Trained"], *, quiet: bool) -> int:
     show = not quiet and not done[-1].interrupted and (folder / run_folder.CONFIG).is_file()
     if show and run_folder.read_config(folder).problem.totals:
         show_supply_chain(folder)
-    say(f"next: python evaluate.py --checkpoint {folder}", soft_wrap=True)
+    onward = f"train.py --resume {folder}"
+    onward = onward if done[-1].interrupted else f"evaluate.py --checkpoint {folder}"
+    say(f"next: python {onward}", soft_wrap=True)
     return done[-1].status
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from commands.options import NEWEST, file_options
+from commands.options import NEWEST, InputFile, SettingsCommand, file_options
 from common import console
 from common.errors import InputError
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=SettingsCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--checkpoint",
     is_flag=False,
@@ -20,7 +20,7 @@ from common.errors import InputError
     help="A run folder, for its problem; what is found is kept there, for evaluate.py too.",
 )
 @click.option("--problem", help="With no checkpoint: cash or stores [cash].")
-@click.option("--config", type=click.Path(path_type=Path), help="With no checkpoint: a YAML file.")
+@click.option("--config", type=InputFile(), help="With no checkpoint: a YAML file.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
 @click.option("--stores", type=int, metavar="N", help="The supply chain with so many stores.")
 @file_options
@@ -83,6 +83,8 @@ def main(
         run = resolve(flags, config=config, assignments=assignments)
         file = TunedFile(None, seed)
     names = tuple(name.strip() for text in baselines for name in text.split(",")) or ("all",)
+    if "" in names:
+        raise InputError("--baseline: is empty; name rules, all or free")
     tune_named(run, names, file, as_json=as_json)
 
 

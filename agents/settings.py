@@ -1,12 +1,19 @@
 """The settings of a run, validated: all but the problem's parameters and the hyperparameters."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from common.errors import FrozenModel
 
 MAX_EPISODES = 1_000_000
+
+
+def _known_device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", name, re.ASCII):
+        raise ValueError("must be cpu, cuda, cuda:1 (the second one), mps or auto")
+    return name
 
 
 class ObservationSettings(FrozenModel):
@@ -107,7 +114,7 @@ class RunSettings(FrozenModel):
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     timesteps: Annotated[int, Field(ge=1, le=10**12)] = 50_000
     n_envs: Annotated[int, Field(ge=1, le=65_536)] = 16
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")] = "cpu"
+    device: Annotated[str, AfterValidator(_known_device)] = "cpu"
     observation: ObservationSettings = ObservationSettings()
     reward: RewardSettings = RewardSettings()
     curriculum: CurriculumSettings = CurriculumSettings()

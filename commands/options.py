@@ -70,6 +70,37 @@ class WholeNumber(click.ParamType[int]):
 
 
 MOST = Decimal(10) ** 18
+_OTHER_NAMES = {"eval_freq": "evaluation.every", "eval_episodes": "evaluation.episodes"} | {
+    "lr": "learning_rate",
+    "discount": "gamma",
+}
+"""What others call a setting."""
+
+
+class SettingsCommand(click.Command):
+    """A command with ``--set``: an unknown option that is a setting's name is told so."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            setting = _setting(error.option_name.lstrip("-").replace("-", "_"))
+            if setting is None:
+                raise
+            raise InputError(
+                f"no such option {error.option_name}; say --set {setting}=VALUE"
+            ) from None
+
+
+def _setting(name: str) -> str | None:
+    from agents import hyperparameters  # here: only who misspells an option waits for it
+    from agents.settings import RunSettings
+
+    models = [m for m in vars(hyperparameters).values() if hasattr(m, "model_fields")]
+    known = {field for model in (RunSettings, *models) for field in model.model_fields}
+    return name if name in known else _OTHER_NAMES.get(name)
+
 
 FILE_OPTIONS = "demand", "prices", "split", "validation", "fill", "augment"
 """Names of what `file_options` adds."""

@@ -2,9 +2,9 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
 
@@ -32,6 +32,22 @@ class FrozenModel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=False)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse ``true`` and ``false`` for a number; pydantic takes them for 1 and 0."""
+        items = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(item, bool) for item in items):
+            field = cls.model_fields[info.field_name or ""]
+            if not _takes_truth(field.annotation):
+                raise ValueError("must not be true or false")
+        return value
+
+
+def _takes_truth(annotation: Any) -> bool:
+    """Return whether a value of this type may be true or false, or hold such values."""
+    return annotation in (bool, Any) or any(map(_takes_truth, get_args(annotation)))
+
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -42,9 +58,10 @@ MOST_NAMED = 100
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest allowed word, else the list of all."""
     words = sorted(allowed)
-    close = difflib.get_close_matches(word[:100], words[:1000], n=1, cutoff=0.6)
+    known = {name.casefold(): name for name in words[:1000]}
+    close = difflib.get_close_matches(word[:100].casefold(), known, n=1, cutoff=0.6)
     if close:
-        return f"; did you mean {short(close[0])}?"
+        return f"; did you mean {short(known[close[0]])}?"
     more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
     return f"; allowed: {', '.join(word[:60] for word in words[:MOST_NAMED])}{more}"
 
@@ -116,6 +133,7 @@ def _describe(model: type[BaseModel], error: ValidationError, where: str) -> str
 def _message(problem: ErrorDetails) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     message = _PLAINER.get(problem["type"], message[:1].lower() + message[1:])
+    message = message.format(**problem.get("ctx", {})) if "{" in message else message
     return " ".join(message.split())
 
 
@@ -123,6 +141,7 @@ _PLAINER = {
     "model_type": "must be a mapping of names to values",
     "dict_type": "must be a mapping of names to values",
     "tuple_type": "must be a list",
+    "too_short": "must have at least {min_length} of them",
 }
 
 

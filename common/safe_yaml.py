@@ -16,6 +16,15 @@ _SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN = "tag:yaml.org,2002:"
 _NUMBERS = {_PLAIN + "int", _PLAIN + "float"}
+_RESOLVED = {
+    _PLAIN + "int": re.compile(r"[+-]?(0|[1-9][0-9_]*)", re.ASCII),
+    _PLAIN + "float": re.compile(
+        r"[+-]?([0-9][0-9_]*\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+    ),
+    _PLAIN + "bool": re.compile(r"true|True|TRUE|false|False|FALSE"),
+}
+"""Numbers and truth as YAML 1.2 writes them, and ``_`` between digits."""
+
 _STRING, _MERGE = _PLAIN + "str", _PLAIN + "merge"
 _TAGS = {*_NUMBERS, _STRING, *(_PLAIN + n for n in ("map", "seq", "bool", "null", "timestamp"))}
 _BROKEN = (
@@ -89,6 +98,16 @@ class _Loader(yaml.SafeLoader):
     def _refuse(self, told: str) -> NoReturn:
         line: int = self.get_mark().line + 1
         raise InputError(f"line {line}: {told}")
+
+
+# YAML 1.1 takes 1:30:00 for 5400, 017 for 15 and no for false; 1.2 does not
+_Loader.yaml_implicit_resolvers = {
+    sign: [(tag, form) for tag, form in forms if tag not in _RESOLVED]
+    for sign, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _form in _RESOLVED.items():
+    _signs = "tTfF" if _tag.endswith("bool") else "-+.0123456789"
+    _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_form.pattern})\Z"), list(_signs))
 
 
 class _Check:

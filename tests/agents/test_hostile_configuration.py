@@ -1,5 +1,6 @@
 """Configurations, ``--set`` values and sizes that nobody should get far with."""
 
+import datetime as dt
 import resource
 import subprocess
 import sys
@@ -32,13 +33,11 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1,
         ("{a: " * 10_000, "line 1: deeper than"),
         ("[" + "[]," * 300_000 + "]", "line 1: more than 100,000 values"),
         ("seed: " + "9" * 5000, "a number of 5,000 digits"),
-        ("seed: 0x" + "f" * 100_000, "a number of 100,002 digits"),
-        ("seed: 1" + ":59" * 100_000, "a number of 300,001 digits"),
         ("seed: 1\nseed: 2", "line 2: key 'seed' stands there twice"),
         ("parameters: {max_steps: 1, max_steps: 2}", "key 'max_steps' stands there twice"),
         ("1: 2", "key '1' is not a name"),
         ("null: 2", "key 'null' is not a name"),
-        ("yes: 2", "key 'yes' is not a name"),
+        ("true: 2", "key 'true' is not a name"),
         ("[a, b]: 2", "is not a name"),
         ("? {a: b}\n: 2", "is not a name"),
         ("seed: !!int ''", "not readable as YAML"),
@@ -59,7 +58,7 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1,
         ("a: [1", "not readable as YAML"),
         ("=: 1", "is not a name"),
     ],
-    ids=range(35),
+    ids=range(33),
 )
 def test_yaml_that_is_refused(text, message):
     with pytest.raises(InputError) as refused:
@@ -74,6 +73,16 @@ def test_what_is_left_of_a_text_that_is_too_long_is_not_looked_at(monkeypatch):
     for text in (long + "]", long + "] nor is: this: YAML", long):
         with pytest.raises(InputError, match="more than 1,000 values"):
             parse_yaml(text)
+
+
+def test_only_numbers_are_numbers_and_only_truth_is_truth():
+    texts = ["1:30:00", "017", "0x1f", "no", "yes", "on", "1e", "."]
+    assert parse_yaml(f"[{', '.join(texts)}]") == texts
+    values = parse_yaml("[1_000, -3, 2.5, 1., .5, 1e3, .inf, true, False, null, 2020-01-31]")
+    assert values == [
+        *(1000, -3, 2.5, 1.0, 0.5, 1000.0, float("inf"), True, False, None),
+        dt.date(2020, 1, 31),
+    ]
 
 
 def test_aliases_and_merges_stay_of_use():

@@ -14,6 +14,8 @@ import pytest
 
 import evaluate
 import train
+import tune
+from training.trainer import Trained
 
 ROOT = Path(__file__).parents[2]
 BAKERY = ROOT / "configs" / "bakery.yaml"
@@ -223,7 +225,7 @@ def test_ctrl_c_saves_what_was_learned(tmp_path):
         (("--problem", "cahs"), "unknown problem 'cahs'"),
         (("--recipe", "refrence"), "unknown recipe 'refrence'; did you mean 'reference'?"),
         (("--sed", "1"), "--seed"),
-        (("--timesteps", "many"), "'many' is not a valid integer"),
+        (("--timesteps", "many"), "'many': must be a whole number"),
         (("--timesteps", "0"), "timesteps = 0"),
         (("--set", "holding_cots=1"), "did you mean 'holding_cost'?"),
         (("--set", "holding_cost=-1"), "parameters.holding_cost = -1"),
@@ -322,3 +324,54 @@ def test_help_lists_every_option(run_command):
     options = "algo problem recipe seed timesteps n-envs config set run-dir device quiet"
     for option in options.split():
         assert f"--{option}" in done.stdout
+
+
+ONE_LINE = {
+    "device": ((train, "--device", "tpu"), "device = 'tpu': must be cpu, cuda, cuda:1"),
+    "from": ((train, "--from", "/nonexistent"), "--from /nonexistent: no such file"),
+    "capitals": ((train, "--algo", "PPO"), "unknown algorithm 'PPO'; did you mean 'ppo'?"),
+    "eval-freq": ((train, "--eval-freq", "9"), "--eval-freq; say --set evaluation.every=VALUE"),
+    "rate": ((train, "--learning-rate", "1"), "--learning-rate; say --set learning_rate=VALUE"),
+    "fraction": ((train, "--timesteps", "1.5"), "--timesteps '1.5': must be a whole number"),
+    "nan": ((train, "--n-envs", "nan"), "--n-envs 'nan': must be a whole number"),
+    "config": ((train, "--config", ""), "--config: is empty; name a file"),
+    "demand": ((train, "--demand", "."), "--demand .: is a folder; name a file"),
+    "no lots": ((train, "--set", "buy_lots=[]"), "buy_lots = []: must have at least 1 of them"),
+    "truth": ((train, "--set", "seed=true"), "seed = True: must not be true or false"),
+    "truths": ((train, "--set", "net_arch=[true]"), "net_arch = [True]: must not be true or"),
+    "no": ((train, "--set", "seed=no"), "seed = 'no': input should be a valid integer"),
+    "hours": ((train, "--set", "timesteps=1:30:00"), "timesteps = '1:30:00': input should be"),
+    "baseline": ((tune, "--baseline", ""), "--baseline: is empty; name rules, all or free"),
+    "csv folder": ((evaluate, "--csv", "."), "--csv .: is a folder; name a file"),
+    "csv": ((evaluate, "--csv", ""), "--csv: is empty; name a file"),
+    "csv device": ((evaluate, "--csv", "/dev/null"), "--csv /dev/null: is no regular file"),
+}
+
+
+@pytest.mark.parametrize(("command", "message"), ONE_LINE.values(), ids=ONE_LINE.keys())
+def test_what_is_wrong_is_one_line(run_command, command, message):
+    script, *options = command
+    done = run_command(script.main, *options)
+    assert (done.status, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("text", ["1e5", "100000", "1_00_000"])
+def test_steps_are_written_as_people_write_them(text):
+    option = next(p for p in train.main.params if p.name == "timesteps")
+    assert option.type.convert(text, option, None) == 100_000
+
+
+def test_a_folder_may_be_called_anything(run_command, tmp_path):
+    folder = tmp_path / "m[red]x [b]"
+    options = ("--timesteps", "16", "--set", "evaluation.episodes=2", "--run-dir", folder)
+    done = run_command(train.main, *options, "--quiet")
+    assert done.status == 0, done.stderr
+    assert f"saved in {folder}\n" in done.stderr
+    assert f"next: python evaluate.py --checkpoint {folder}\n" in done.stderr
+
+
+def test_a_run_that_was_stopped_says_how_to_go_on(tmp_path, capsys):
+    stopped = Trained(tmp_path / "run", None, 8, 1.0, 130)
+    assert train._finish(tmp_path / "run", [stopped], quiet=True) == 130
+    assert f"next: python train.py --resume {tmp_path}/run\n" in capsys.readouterr().err

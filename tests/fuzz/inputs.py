@@ -315,9 +315,9 @@ def carry_out(attempt: Attempt, home: Path) -> Outcome:
     out, err, trace, status = io.StringIO(), io.StringIO(), "", -1
     with (
         mock.patch.object(sys, "argv", ["script", *arguments]),
-        mock.patch.object(train, "train", _begin),
-        mock.patch.object(evaluate, "evaluate_policies", _accept),
-        mock.patch.object(tune, "tune_named", _accept),
+        mock.patch("training.trainer.train", _begin),
+        mock.patch("commands.evaluate.evaluate_policies", _accept),
+        mock.patch("commands.tune.tune_named", _accept),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         contextlib.chdir(home),
