@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=SettingsCommand, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--algo", help="dqn, qrdqn, ppo, a2c, trpo, maskable_ppo, recurrent_ppo [dqn]")
+@click.option("--algo", help="dqn, qrdqn, ppo, a2c, trpo, maskable_ppo, recurrent_ppo, dcl [dqn]")
 @click.option("--problem", help="The problem to learn [cash].")
 @click.option("--stores", type=WholeNumber(), help="The supply chain, with so many stores.")
 @file_options

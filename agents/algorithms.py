@@ -15,6 +15,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents import hyperparameters as hp
+from agents.dcl.algorithm import DCL
 from common.errors import InputError
 from wrappers.replay_buffer import StandardizedReplayBuffer
 
@@ -156,6 +157,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     "recurrent_ppo": Algorithm(
         BatchedRecurrentPPO, hp.RecurrentPPO, policy="MlpLstmPolicy", recurrent=True
     ),
+    "dcl": Algorithm(DCL, hp.DCL),
 }
 
 _ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from common.errors import FrozenModel
 
@@ -10,6 +10,9 @@ Positive = Annotated[float, Field(gt=0, le=1e6)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=100_000_000)]
+Rounds = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=8192)], ...], Field(min_length=1, max_length=12)
+]
 
 
 class Hyperparameters(FrozenModel):
@@ -104,3 +107,31 @@ class QRDQN(DQN):
     """Quantile-regression DQN (Dabney et al. 2018)."""
 
     n_quantiles: Annotated[int, Field(ge=1, le=1000)] = 25
+
+
+class DCL(Hyperparameters):
+    """Deep controlled learning (Temizoz et al. 2025), as `agents.dcl.algorithm.DCL` says.
+
+    A step of `timesteps` is a labelled state: ``timesteps / n_states`` generations, the first of
+    which imitates the rule that learning begins with.
+    """
+
+    learning_rate: Positive = 3e-3
+    gamma: Share = 1.0
+    n_states: Annotated[int, Field(ge=2, le=1_000_000)] = 4_000
+    paths: Rounds = (32, 64, 128, 256, 512)
+    keep: Rounds = (10, 5, 3, 2, 2)
+    standard_errors: Positive = 3.0
+    rollout_horizon: Annotated[int, Field(ge=1, le=100_000)] = 150
+    temperature: Positive = 0.75
+    moved_share: Share = 0.15
+    moved_by: Annotated[int, Field(ge=1, le=1000)] = 2
+    fit_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 1_500
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 512
+    workers: Annotated[int, Field(ge=1, le=1024, description="threads; same result")] = 1
+
+    @model_validator(mode="after")
+    def _rounds_agree(self) -> "DCL":
+        if len(self.paths) != len(self.keep):
+            raise ValueError(f"keep must have as many numbers as paths, {len(self.paths)}")
+        return self

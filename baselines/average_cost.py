@@ -32,7 +32,7 @@ from baselines.solvers.store.lost_sales import (
     solve_lost_sales,
     spared,
 )
-from baselines.solvers.store.lost_sales_problem import LostSales, poisson
+from baselines.solvers.store.lost_sales_problem import LostSales, negative_binomial, poisson
 from common.errors import InputError
 from envs.supply_chain.parameters import SupplyChainParameters
 
@@ -90,13 +90,16 @@ def lost_sales_store(parameters: SupplyChainParameters) -> LostSales | None:
 def _lost_sales(parameters: SupplyChainParameters) -> LostSales | None:
     (lane,) = parameters.lanes()
     mean = _steady_mean(parameters)
-    if mean is None or lane.sku.demand_model != "poisson":
+    if mean is None or lane.sku.demand_model not in ("poisson", "negative_binomial"):
         return None
     if lane.store.shelf_life is not None or lane.store.unit_cost > 0:
         return None
     try:
+        law = poisson(mean)
+        if lane.sku.demand_model == "negative_binomial":
+            law = negative_binomial(mean, float(parameters.demand_moments()[1].flat[0]))
         return LostSales(
-            poisson(mean),
+            law,
             lane.store.lead_time,
             lane.store.holding_cost,
             lane.store.stockout_cost,
@@ -181,8 +184,8 @@ def solved_rules(parameters: SupplyChainParameters) -> list[Solved]:
     Raises
     ------
     InputError
-        If it is none of: lost sales of Poisson demand; Poisson demand that waits, without lead
-        time; the newsvendor's one day of normal demand.
+        If it is none of: lost sales of Poisson or negative binomial demand; such demand that
+        waits, without lead time; the newsvendor's one day of normal demand.
     """
     solvers: list[Callable[[SupplyChainParameters], list[Solved] | None]] = [
         _solved_perishable,
@@ -207,7 +210,8 @@ def average_cost(parameters: SupplyChainParameters, rule: StockLevels) -> float 
     Parameters
     ----------
     parameters : SupplyChainParameters
-        A store with Poisson demand that is lost, or that waits without lead time.
+        A store with Poisson or negative binomial demand that is lost, or that waits without lead
+        time.
     rule : StockLevels
         A base-stock policy, with a cap where sales are lost, or an (s, S) policy.
     """

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, overload
 import numba
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-COMPILED_ROOMS = "common", "demand", "envs", "baselines"
+COMPILED_ROOMS = "common", "demand", "envs", "baselines", "agents/dcl"
 """Rooms with compiled functions; no other may hold one."""
 
 

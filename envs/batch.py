@@ -14,6 +14,11 @@ Trace = dict[str, NDArray[Any]]
 """All randomness of a batch of episodes, drawn before them; first axis = world."""
 
 
+NOT_MEMORYLESS = (
+    "futures: days of a file depend on the days before them, so a future cannot be drawn anew; "
+    "fork with futures=None"
+)
+
 LAW_UNKNOWN = (
     "reward.expected needs the law of demand, which days of a file do not give unless training "
     "resamples them (stores with --augment bootstrap); set reward.expected=false"
@@ -36,6 +41,34 @@ class Outcome(NamedTuple):
     truncated: NDArray[np.bool_]
 
 
+class Futures(NamedTuple):
+    """Randomness drawn anew for copies of worlds, from the moment of the copy on.
+
+    Attributes
+    ----------
+    rng : numpy.random.Generator
+        Where it is drawn from.
+    of : ndarray
+        The number of each copy's future, from 0, shape (copies,): copies of the same number meet
+        the same demand, so that their outcomes differ by their actions alone.
+    """
+
+    rng: np.random.Generator
+    of: NDArray[np.intp]
+
+    @property
+    def different(self) -> int:
+        """How many different futures there are."""
+        return int(self.of.max(initial=-1)) + 1
+
+
+class Fork(NamedTuple):
+    """Copies of worlds: their batch, and the row of it that each copy of a row is, (copies,)."""
+
+    batch: "Batch"
+    rows: NDArray[np.intp]
+
+
 class Batch(Protocol):
     """A batch of worlds of one problem.
 
@@ -54,6 +87,10 @@ class Batch(Protocol):
     @property
     def expected_reward(self) -> bool:
         """Whether `step` returns expected instead of realised rewards (training only)."""
+
+    @property
+    def memoryless(self) -> bool:
+        """Whether what is still to come does not depend on what was, so that it can be redrawn."""
 
     @property
     def num_actions(self) -> int | tuple[int, ...]:
@@ -92,3 +129,19 @@ class Batch(Protocol):
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Put back what `get_state` returned."""
+
+    def fork(self, worlds: NDArray[np.intp], futures: "Futures | None" = None) -> "Fork":
+        """Return copies of worlds, which go on by themselves.
+
+        Parameters
+        ----------
+        worlds : ndarray
+            Index of the world (the row) of each copy, shape (copies,); repeats are welcome.
+        futures : Futures, optional
+            What the copies meet; without it, what the worlds themselves are going to meet.
+
+        Raises
+        ------
+        InputError
+            If futures are to be drawn and the batch is not `memoryless`.
+        """

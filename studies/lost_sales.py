@@ -30,18 +30,24 @@ from commands import textbook
 
 EPISODES = 1000
 EVALUATION_SEED = 1
-ROWS = tuple(f"lost_sales_p{p}_L{lead_time}" for p in (4, 19) for lead_time in (1, 2, 3, 4))
+ROWS = tuple(
+    f"lost_sales_{law}p{p}_L{lead_time}"
+    for law in ("", "geometric_")
+    for p in (4, 9, 19, 39)
+    for lead_time in (1, 2, 3, 4)
+)
+"""The instances of Zipkin (2008), demand being Poisson or geometric."""
 
 
 @click.command()
 @click.option("--seeds", default=3, show_default=True)
-@click.option("--row", "rows", multiple=True, default=ROWS, help="[all eight]")
+@click.option("--algo", default="ppo", show_default=True, help="As for train.py.")
+@click.option("--row", "rows", multiple=True, default=ROWS, help="[all 32]")
 @click.option("--set", "assignments", multiple=True, help="As for train.py.")
-def main(seeds: int, rows: tuple[str, ...], assignments: tuple[str, ...]) -> None:
+def main(seeds: int, algo: str, rows: tuple[str, ...], assignments: tuple[str, ...]) -> None:
     """Train and print a table in Markdown, a figure for each seed."""
-    print(
-        "| instance | optimum | best base-stock | best capped | PPO, cost per day | gap | seconds |"
-    )
+    simple_rules = "best base-stock | best capped"
+    print(f"| instance | optimum | {simple_rules} | {algo}, cost per day | gap | seconds |")
     print("|---|---|---|---|---|---|---|", flush=True)
     gaps: list[float] = []
     for row in rows:
@@ -54,7 +60,9 @@ def main(seeds: int, rows: tuple[str, ...], assignments: tuple[str, ...]) -> Non
         for seed in track(range(seeds), row, console=Console(stderr=True)):
             with TemporaryDirectory() as scratch:
                 asked = resolve(
-                    {"seed": seed}, config=textbook.path_of(row), assignments=assignments
+                    {"seed": seed, "algo": algo},
+                    config=textbook.path_of(row),
+                    assignments=assignments,
                 )
                 trained = train(asked, Path(scratch))
                 agent = load_agent(trained.folder, BEST)[1]
@@ -63,13 +71,13 @@ def main(seeds: int, rows: tuple[str, ...], assignments: tuple[str, ...]) -> Non
         own = [one.mean / optimum.cost - 1.0 for one in found]
         gaps += own
         costs = ", ".join(f"{one.mean:.4f} ± {one.half_width:.4f}" for one in found)
-        told = ", ".join(f"{gap:.2%}" for gap in own)
+        told = ", ".join(f"{gap:.3%}" for gap in own)
         others = " | ".join(
             f"{rule.cost:.4f} ({rule.cost / optimum.cost - 1:.1%})" for rule in simple
         )
         times = ", ".join(f"{s:.0f}" for s in seconds)
         print(f"| {row} | {optimum.cost:.4f} | {others} | {costs} | {told} | {times} |", flush=True)
-    print(f"\nMean gap {np.mean(gaps):.2%}, largest {np.max(gaps):.2%}.")
+    print(f"\nMean gap {np.mean(gaps):.3%}, largest {np.max(gaps):.3%}.")
 
 
 def _costs(run: RunConfig, policy: Policy, trace: Trace) -> NDArray[np.float64]:

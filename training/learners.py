@@ -7,6 +7,7 @@ chain every tier (or every store) is a player: it learns, or a rule or a trained
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from agents import run_folder
 from agents.algorithms import ALGORITHMS, build_model
 from agents.config import RunConfig
+from agents.dcl.algorithm import DCL
+from agents.dcl.starting_rule import best_tuned
 from agents.initialization import initialize_orders
 from agents.players import layout_of, learning_batch, learning_players
 from agents.sb3_policy import AgentPolicy, observe, reward_and_running
@@ -271,6 +274,8 @@ def _learner(
     )
     if getattr(config.hyperparameters, "initial_order", "none") == "mean":
         initialize_orders(model, batch_of(env))
+    if isinstance(model, DCL) and source is None:
+        model.rule = partial(best_tuned, config.problem, config.parameters, config.measure)
     if source is not None:
         name = run_folder.best_of(source)
         load_running_statistics(env, source / run_folder.STATISTICS[name], frozen=False)

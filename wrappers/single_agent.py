@@ -8,6 +8,7 @@ SB3 knows rows with one observation and one action. Three layouts make rows of a
   a single discrete action only.
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from baselines.multi_agent import TeamPolicy, columns_of, rows_of
 from baselines.policy import Policy
 from common.errors import InputError
-from envs.batch import Outcome
+from envs.batch import Fork, Futures, Outcome
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.metrics import store_returns, tier_metrics
 
@@ -183,6 +184,35 @@ class ControlledAgents:
         self.others.bind(self.chain)
         self._memory, self._start = state["memory"], state["start"]
         self._seen = self.chain.observation()
+
+    @property
+    def memoryless(self) -> bool:
+        """Whether demand comes from a law, not from a file."""
+        return self.chain.memoryless
+
+    def fork(self, worlds: NDArray[np.intp], futures: Futures | None = None) -> Fork:
+        """Return copies of rows, each within a copy of its whole world.
+
+        Where a world has several rows, its other agents are rows of the copy too.
+        """
+        whole = worlds // self.rows_per_world
+        new = copy.copy(self)
+        chain: Any = self.chain.fork(whole, futures).batch
+        new.chain, new.others = chain, copy.copy(self.others)
+        new.num_worlds = len(worlds) * self.rows_per_world
+        new.others.bind(chain)
+        new._memory, new._start = _picked(self._memory, whole), self._start[whole]
+        new._seen = self._seen[whole]
+        own = np.arange(len(worlds)) * self.rows_per_world + worlds % self.rows_per_world
+        return Fork(new, own)
+
+
+def _picked(memory: Any, worlds: NDArray[np.intp]) -> Any:
+    """Return the hidden states of copies of worlds; only policies without any can be forked."""
+    if any(state is not None for state in dict(memory or {}).values()):
+        raise InputError("a recurrent policy among the others: its worlds cannot be forked")
+    del worlds
+    return memory
 
 
 class FlatJointPolicy:

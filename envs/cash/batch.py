@@ -4,6 +4,7 @@ The batch of worlds. Parameters stand in `envs.cash.parameters`, traces in
 `envs.cash.trace`, the law of motion in `envs.cash.dynamics`.
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from common.errors import InputError
 from common.random_streams import Split, random_stream
-from envs.batch import LAW_UNKNOWN, Outcome, Trace
+from envs.batch import LAW_UNKNOWN, NOT_MEMORYLESS, Fork, Futures, Outcome, Trace
 from envs.cash.kernels import (
     CASH,
     DEMAND,
@@ -250,3 +251,30 @@ class CashBatch:
         self._constants, self._constants_of = state["constants"].copy(), None
         self._trace = {name: np.array(v, order="F") for name, v in state["trace"].items()}
         self._steps = [values.T for values in self._trace.values()]
+
+    @property
+    def memoryless(self) -> bool:
+        """Whether demand and prices come from laws, not from a file."""
+        return self.parameters.demand_data is None
+
+    def fork(self, worlds: NDArray[np.intp], futures: Futures | None = None) -> Fork:
+        """Return copies of worlds; see `envs.batch.Batch.fork`."""
+        count = len(worlds)
+        trace = self._trace
+        at: NDArray[np.intp] = worlds
+        if futures is not None:
+            if not self.memoryless:
+                raise InputError(NOT_MEMORYLESS)
+            check_room(count, self.parameters.max_steps)
+            trace = draw_trace(self.parameters, self._law, futures.rng, futures.different)
+            at = futures.of
+        new = copy.copy(self)
+        new.num_worlds = count
+        new._rows = make_rows(count)
+        new.rows[:] = self.rows[:, worlds]
+        if self._constants.size > 1:
+            new._constants = self._constants[worlds]
+        # step by step, as `step` reads it; of a new future, steps that have passed stay unread
+        new._trace = {name: np.take(trace[name].T, at, axis=1).T for name in self._trace}
+        new._steps = [values.T for values in new._trace.values()]
+        return Fork(new, np.arange(count))

@@ -4,6 +4,7 @@ Parameters stand in `envs.supply_chain.parameters`, the law of motion in
 `envs.supply_chain.dynamics`, what the agents see in `envs.supply_chain.observation_kernels`.
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from common.errors import InputError
 from common.random_streams import Split, random_stream
 from demand.calendar import weekday_of
 from demand.history import KNOWN_DAYS, KnownDemand
-from envs.batch import LAW_UNKNOWN, Outcome, Trace
+from envs.batch import LAW_UNKNOWN, Fork, Futures, Outcome, Trace
 from envs.supply_chain.constants import Constants, constants_of
 from envs.supply_chain.dynamics import HUB, SITE, step_batch
 from envs.supply_chain.events import evenly_aged, expected_waste, shelf_entries
@@ -23,7 +24,7 @@ from envs.supply_chain.observation_kernels import observe_batch
 from envs.supply_chain.order_limits import orders_on_offer
 from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.reward import scale_by_level
-from envs.supply_chain.trace import check_room, check_trace, draw_trace, empty_trace
+from envs.supply_chain.trace import check_room, check_trace, draw_futures, draw_trace, empty_trace
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -110,13 +111,7 @@ class SupplyChainBatch:
         self._of = constants_of(p, expected_reward=self.expected_reward, time=self.observe_step)
 
     def change_parameters(self, parameters: SupplyChainParameters) -> None:
-        """Use other parameters from the next episode on (curriculum).
-
-        Raises
-        ------
-        InputError
-            If the spaces would change.
-        """
+        """Use other parameters from the next episode on; an InputError if spaces would change."""
         self.parameters.check_stage(parameters)
         self._next = parameters
 
@@ -319,9 +314,8 @@ class SupplyChainBatch:
 
     def age_evenly(self) -> None:
         """Take the stock on hand for one of all ages alike: nobody told how old it is."""
-        lanes, on_hand = self._of.lanes, np.ascontiguousarray(self.sites["on_hand"])
-        longest = self.parameters.longest_shelf_life
-        self.ages: Floats = evenly_aged(lanes, self.lane_of, on_hand, longest)
+        on_hand, slots = self.sites["on_hand"].copy(), self.parameters.longest_shelf_life
+        self.ages: Floats = evenly_aged(self._of.lanes, self.lane_of, on_hand, slots)
 
     def expected_waste(self) -> Floats:
         """Return what expires before an order of today is of use, (num_worlds, N) [units].
@@ -356,23 +350,12 @@ class SupplyChainBatch:
 
     def get_state(self) -> dict[str, Any]:
         """Return everything that the future depends on; arrays are copies."""
+        plain = {"parameters": self.parameters, "next_parameters": self._next, "day": self.day}
         arrays = {name: getattr(self, name).copy() for name in _STATE}
-        return {
-            "parameters": self.parameters,
-            "next_parameters": self._next,
-            "rng": self.rng.bit_generator.state,
-            "day": self.day,
-            **arrays,
-        }
+        return {**plain, "rng": self.rng.bit_generator.state, **arrays}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Put back what `get_state` returned.
-
-        Raises
-        ------
-        ValueError
-            If an array is not of the shape that the parameters ask for, or out of range.
-        """
+        """Put back what `get_state` returned; a ValueError if it does not fit the parameters."""
         self._next = state["parameters"]
         self._take_parameters()
         self._begin(empty_trace(self.parameters, self.num_worlds))
@@ -390,8 +373,28 @@ class SupplyChainBatch:
             setattr(self, name, state[name].copy())
         self._remember()
 
+    @property
+    def memoryless(self) -> bool:
+        """Whether demand comes from a law, not from a file."""
+        return self.parameters.demand_data is None
+
+    def fork(self, worlds: NDArray[np.intp], futures: Futures | None = None) -> Fork:
+        """Return copies of worlds; see `envs.batch.Batch.fork`."""
+        check_room(len(worlds), self.parameters)
+        new = copy.copy(self)
+        new.num_worlds = len(worlds)
+        for name in _STATE:
+            setattr(new, name, np.take(getattr(self, name), worlds, axis=int(name in _BY_DAY)))
+        if futures is not None:
+            drawn = draw_futures(self.parameters, futures, new.lane_of, self.split)
+            new._demand, new._works = drawn
+        new._remember()
+        return Fork(new, np.arange(len(worlds)))
+
 
 _STATE = (
     *("sites", "hubs", "ages", "pipelines", "inbound", "rewards", "lane_of"),
     *("_window", "_demand", "_works", "_known", "_start"),
 )
+_BY_DAY = ("_demand", "_works", "_known")
+"""Those whose first axis is the day, worlds being the second."""

@@ -10,7 +10,7 @@ from common.errors import InputError
 from common.random_streams import Split
 from demand.history import KNOWN_DAYS
 from demand.laws import draw_demand
-from envs.batch import Trace
+from envs.batch import NOT_MEMORYLESS, Futures, Trace
 from envs.supply_chain.parameters import SupplyChainParameters
 
 Floats = NDArray[np.float64]
@@ -90,6 +90,42 @@ def empty_trace(parameters: SupplyChainParameters, episodes: int) -> Trace:
         "supplier_ok": np.ones((episodes, p.horizon), np.bool_),
         "sku": np.arange(episodes) % len(p.sku),
     }
+
+
+def draw_futures(
+    p: SupplyChainParameters, futures: Futures, sku: NDArray[np.int64], split: Split
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Draw what copies of worlds are going to meet; nobody reads the days that have passed.
+
+    Parameters
+    ----------
+    p : SupplyChainParameters
+        Their parameters.
+    futures : Futures
+        Which of them meet the same.
+    sku : ndarray
+        Each copy's SKU, shape (copies,).
+    split : str
+        What its episodes are for.
+
+    Returns
+    -------
+    demand, works : ndarray
+        Day by day: demand [units/day], shape (T, copies, N), and whether the supplier worked the
+        day before, shape (T + 1, copies).
+
+    Raises
+    ------
+    InputError
+        If demand is of a file.
+    """
+    if p.demand_data is not None:
+        raise InputError(NOT_MEMORYLESS)
+    drawn = draw_trace(p, futures.rng, futures.different * len(p.sku), split)
+    episode = futures.of * len(p.sku) + sku  # episode e is about SKU e % number of SKUs
+    works = np.ones((p.horizon + 1, len(episode)), np.bool_)
+    works[1:] = np.take(drawn["supplier_ok"].T, episode, axis=1)
+    return np.take(drawn["demand"].swapaxes(0, 1), episode, axis=1), works
 
 
 def check_trace(trace: Mapping[str, Any], parameters: SupplyChainParameters) -> Trace:

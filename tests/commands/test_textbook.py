@@ -21,15 +21,19 @@ from baselines.solvers.store.reorder_point import best_base_stock
 from commands import textbook
 from common.errors import InputError, validated
 
+ZIPKIN_2008 = {
+    "p4": (4.0407, 4.3953, 4.5987, 4.7285),
+    "p9": (5.4382, 6.0936, 6.5314, 6.8359),
+    "p19": (6.6757, 7.6644, 8.3625, 8.8872),
+    "p39": (7.8360, 9.1064, 10.0385, 10.7944),
+    "geometric_p4": (9.8175, 10.2402, 10.4667, 10.6065),
+    "geometric_p9": (14.5082, 15.5029, 16.1367, 16.5774),
+    "geometric_p19": (19.2179, 20.8906, 22.0645, 22.9530),
+    "geometric_p39": (23.8657, 26.2138, 27.9635, 29.3559),
+}
+"""Least cost per day for lead times of 1 to 4 days; demand is Poisson unless it says otherwise."""
 PUBLISHED = {
-    "lost_sales_p4_L1": 4.0407,
-    "lost_sales_p4_L2": 4.3953,
-    "lost_sales_p4_L3": 4.5987,
-    "lost_sales_p4_L4": 4.7285,
-    "lost_sales_p19_L1": 6.6757,
-    "lost_sales_p19_L2": 7.6644,
-    "lost_sales_p19_L3": 8.3625,
-    "lost_sales_p19_L4": 8.8872,
+    **{f"lost_sales_{p}_L{i + 1}": x for p, row in ZIPKIN_2008.items() for i, x in enumerate(row)},
     "lost_sales_fixed_cost": 11.46,
     "reorder_point": 8.03411,
     "newsvendor": 1.9976,

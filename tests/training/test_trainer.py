@@ -26,6 +26,7 @@ from wrappers.vec_env import BatchVecEnv
 SHORT = {
     "dqn": ("timesteps=1200", "learning_starts=200", "buffer_size=1000"),
     "qrdqn": ("timesteps=1200", "learning_starts=200", "buffer_size=1000"),
+    "dcl": ("timesteps=800", "n_states=400", "fit_steps=50", "paths=[8]", "keep=[2]"),
     "recurrent_ppo": ("timesteps=400", "n_envs=8", "batch_size=100", "net_arch=[8]"),
 }
 FAST = ("evaluation.every=800", "evaluation.episodes=10", "max_steps=10")

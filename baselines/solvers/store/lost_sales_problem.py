@@ -34,6 +34,31 @@ def poisson(mean: float) -> Floats:
     return pmf
 
 
+def negative_binomial(mean: float, std: float) -> Floats:
+    """Return the negative binomial law's probabilities, its far tail lumped into the last.
+
+    With a variance of ``mean * (1 + mean)`` it is the geometric law on 0, 1, 2, ...
+
+    Examples
+    --------
+    >>> law = negative_binomial(5, 30**0.5)
+    >>> round(float(law @ np.arange(law.size)), 9), round(float(law[0]), 9)
+    (5.0, 0.166666667)
+    """
+    from scipy import stats
+
+    if not 0.0 < mean <= 1000.0 or not mean < std**2 <= 1e6:
+        raise InputError(
+            f"mean = {mean!r}, std = {std!r}: mean must be greater than 0 and at most 1000, the "
+            "variance above the mean and at most 1e6"
+        )
+    size, chance = mean**2 / (std**2 - mean), mean / std**2
+    last = int(stats.nbinom.isf(_TAIL, size, chance))
+    pmf: Floats = stats.nbinom.pmf(np.arange(last + 1), size, chance)
+    pmf[-1] += stats.nbinom.sf(last, size, chance)
+    return pmf
+
+
 @dataclass(frozen=True, eq=False)
 class LostSales:
     """A store with lost sales.

@@ -1,0 +1,275 @@
+"""Deep controlled learning as an algorithm of Stable-Baselines3."""
+
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+from stable_baselines3.common.vec_env import VecEnv
+from torch import nn
+
+from agents.dcl.fit import FitSettings, fit_actor, fit_critic
+from agents.dcl.halving import Halving
+from agents.dcl.labels import Labels, imitation
+from agents.dcl.rollouts import SEVERAL_DECISIONS, BatchLabeller, Search, player_of
+from agents.dcl.store_rollouts import StoreLabeller, Visits, compiled_store
+from baselines.policy import Policy
+from baselines.rules.stock_rule import StockLevels
+from common.errors import InputError
+from envs.batch import Batch
+from wrappers.normalize import encode
+from wrappers.single_agent import ControlledAgents
+from wrappers.vec_env import batch_of
+
+RuleMaker = Callable[[], Policy | None]
+COMPILED_LAYERS = 2
+"""Hidden layers of a network that the compiled roll-outs know."""
+
+
+class DCL(BaseAlgorithm):
+    """Deep controlled learning: approximate policy iteration with roll-outs and a classifier.
+
+    A step, as `num_timesteps` counts, is a state, so a generation takes `n_states` of them.
+    Generation 0 imitates the rule that learning begins with; the roll-outs of generation 1 follow
+    that rule itself, those of each later one the network of the generation before.
+    The policy is SB3's `ActorCriticPolicy`, so that ``PPO.load`` opens what `save` writes.
+
+    Parameters
+    ----------
+    policy : str or type
+        ``"MlpPolicy"``.
+    env : VecEnv
+        A `wrappers.vec_env.BatchVecEnv`, wrapped or not: its batch can be copied.
+    learning_rate : float
+        The first one of each fit, which falls to 0 linearly.
+    n_states : int
+        States of a generation.
+    paths, keep : tuple of int
+        Paths per action in each round of sequential halving, and most actions that stay after it.
+    standard_errors : float
+        Actions that are so many standard errors worse than the best are dropped.
+    rollout_horizon : int
+        Longest path [steps].
+    temperature : float
+        Labels are ``softmax(-loss / T)``, T being so many times the median distance of the second
+        best action from the best one.
+    moved_share, moved_by : float, int
+        Share of actions on the way to states that are moved, and by how many at most.
+    fit_steps, batch_size : int
+        Minibatches of a fit, and states in each.
+    gamma : float
+        What a step later counts in roll-outs; 1 is their plain sum.
+    workers : int
+        Threads that label; the result does not depend on it.
+    rule : callable, optional
+        Returns the policy to begin with; without one it is the network as it is.
+    policy_kwargs, tensorboard_log, verbose, seed, device
+        As for all algorithms of SB3.
+
+    References
+    ----------
+    Temizoz, Imdahl, Dijkman, Lamghari-Idrissi, van Jaarsveld (2025), Deep controlled learning for
+    inventory control, European Journal of Operational Research 324(1).
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": ActorCriticPolicy}
+    policy: ActorCriticPolicy
+
+    def __init__(
+        self,
+        policy: str | type[ActorCriticPolicy],
+        env: GymEnv | str | None,
+        learning_rate: float | Schedule = 3e-3,
+        n_states: int = 4000,
+        paths: tuple[int, ...] = (32, 64, 128, 256, 512),
+        keep: tuple[int, ...] = (10, 5, 3, 2, 2),
+        standard_errors: float = 3.0,
+        rollout_horizon: int = 150,
+        temperature: float = 0.75,
+        moved_share: float = 0.15,
+        moved_by: int = 2,
+        fit_steps: int = 1500,
+        batch_size: int = 512,
+        gamma: float = 1.0,
+        workers: int = 1,
+        rule: RuleMaker | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        tensorboard_log: str | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: torch.device | str = "auto",
+        _init_setup_model: bool = True,
+    ) -> None:
+        super().__init__(
+            policy=policy,
+            env=env,
+            learning_rate=learning_rate,
+            policy_kwargs=policy_kwargs,
+            tensorboard_log=tensorboard_log,
+            verbose=verbose,
+            device=device,
+            support_multi_env=True,
+            seed=seed,
+        )
+        if env is not None and not isinstance(self.action_space, spaces.Discrete):
+            raise InputError(SEVERAL_DECISIONS)
+        if len(paths) != len(keep):
+            raise InputError(f"keep: must have as many numbers as paths, {len(paths)}")
+        self.n_states, self.batch_size, self.fit_steps = n_states, batch_size, fit_steps
+        self.paths, self.keep, self.standard_errors = tuple(paths), tuple(keep), standard_errors
+        self.rollout_horizon, self.gamma = rollout_horizon, gamma
+        self.temperature, self.moved_share, self.moved_by = temperature, moved_share, moved_by
+        self.workers, self.rule = workers, rule
+        self._beginning: Policy | None = None
+        if _init_setup_model:
+            self._setup_model()
+
+    def _setup_model(self) -> None:
+        self._setup_lr_schedule()
+        self.set_random_seed(self.seed)
+        made: Any = self.policy_class(
+            self.observation_space,
+            self.action_space,
+            self.lr_schedule,
+            use_sde=False,
+            **self.policy_kwargs,
+        )
+        self.policy = made.to(self.device)
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "rule", "_beginning", "_labeller", "_known"]
+
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        return ["policy", "policy.optimizer"], []
+
+    @property
+    def generation(self) -> int:
+        """The generation that is learned next."""
+        return self.num_timesteps // self.n_states
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 1,
+        tb_log_name: str = "DCL",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Self:
+        """Learn generation by generation until so many states are labelled.
+
+        Parameters
+        ----------
+        total_timesteps : int
+            States to label.
+        callback, tb_log_name, reset_num_timesteps, progress_bar
+            As for all algorithms of SB3. Callbacks are called once per generation, and their
+            ``locals`` hold its labels as ``rollout_buffer``.
+        log_interval : int
+            Generations from one line of the log to the next.
+        """
+        total_timesteps, callback = self._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
+        )
+        self._labeller = self._make_labeller()
+        self._known: dict[int, tuple[Labels, NDArray[np.int64], float]] = {}
+        callback.on_training_start({"total_timesteps": total_timesteps}, {})
+        going = True
+        while going and self.num_timesteps < total_timesteps:
+            callback.on_rollout_start()
+            number, labels = self.generation, self._next_generation()
+            callback.update_locals({"rollout_buffer": labels, "infos": [], "dones": np.zeros(0)})
+            callback.on_rollout_end()
+            going = callback.on_step()
+            if number % log_interval == 0:
+                self.dump_logs()
+        callback.on_training_end()
+        return self
+
+    def dump_logs(self) -> None:
+        """Write a line of the log."""
+        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
+        self.logger.dump(self.num_timesteps)
+
+    def _next_generation(self) -> Labels:
+        """Label states and fit the network to them, or to the rule in generation 0."""
+        number = self.generation
+        rule = self._rule() if number <= 1 else None
+        seed = self._seed_of(max(number, 1) if rule is not None else number)
+        labels, own, seconds = self._label(rule, seed)
+        if rule is not None and number == 0:
+            labels = imitation(labels, own)
+        settings = FitSettings(
+            self.fit_steps, self.batch_size, self.lr_schedule(1.0), self.temperature
+        )
+        fitted = fit_actor(self.policy, labels, settings, seed, fresh=number == 0)
+        explained = fit_critic(self.policy, labels, settings, seed)
+        self.num_timesteps += self.n_states
+        self._n_updates += 1
+        self.logger.record("dcl/generation", number)
+        self.logger.record("dcl/states", len(labels.weights))
+        self.logger.record("dcl/certain", float(labels.certain.mean()))
+        self.logger.record("dcl/steps", labels.steps)
+        self.logger.record("dcl/steps_per_second", labels.steps / max(seconds, 1e-9))
+        self.logger.record("train/loss", fitted.loss)
+        self.logger.record("train/accuracy", fitted.accuracy)
+        self.logger.record("train/explained_variance", explained)
+        return labels
+
+    def _label(self, rule: Policy | None, seed: int) -> tuple[Labels, NDArray[np.int64], float]:
+        """Return labels, what is done in their states, and seconds; those of a rule once only.
+
+        Generations 0 and 1 learn from the same states: from what the rule does in them, and from
+        what would have been better.
+        """
+        if seed not in self._known:
+            begun = time.perf_counter()
+            labels, own = self._labeller.label(self.policy, rule, seed)
+            self._known = {seed: (labels, own, time.perf_counter() - begun)}
+        return self._known[seed]
+
+    def _rule(self) -> Policy | None:
+        """Return the policy to begin with, made when it is asked for first."""
+        if callable(self.rule):
+            self._beginning, self.rule = self.rule(), None
+        return self._beginning
+
+    def _seed_of(self, generation: int) -> int:
+        sequence = np.random.SeedSequence(self.seed or 0, spawn_key=(generation,))
+        return int(sequence.generate_state(1, np.uint32)[0]) + 1
+
+    def _make_labeller(self) -> BatchLabeller | StoreLabeller:
+        """Return what labels states: compiled where the batch is a store that is known so."""
+        env = self.env
+        assert isinstance(env, VecEnv)  # noqa: S101  (narrows SB3's union)
+        batch = batch_of(env)
+        halving = Halving(self.paths, self.keep, self.standard_errors)
+        store = compiled_store(batch) if self._is_small(batch) else None
+        if store is not None and isinstance(batch, ControlledAgents):
+            visits = Visits(self.n_states, self.moved_share, self.moved_by)
+            return StoreLabeller(batch, store, visits, halving, self.rollout_horizon, self.workers)
+        search = Search(
+            self.n_states,
+            self.moved_share,
+            self.moved_by,
+            halving,
+            self.rollout_horizon,
+            self.gamma,
+            self.workers,
+        )
+        return BatchLabeller(batch, search, lambda seen: encode(env, seen))
+
+    def _is_small(self, batch: Batch) -> bool:
+        """Whether the compiled roll-outs know the network, and the rule if it still decides."""
+        layers = list(self.policy.mlp_extractor.policy_net)
+        relu = all(isinstance(layer, nn.ReLU) for layer in layers[1::2])
+        if len(layers) != 2 * COMPILED_LAYERS or not relu or self.gamma != 1.0:
+            return False
+        rule = self._rule() if self.generation <= 1 else None
+        return rule is None or isinstance(player_of(rule, batch), StockLevels)

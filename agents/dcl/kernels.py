@@ -1,0 +1,236 @@
+"""Compiled roll-outs of a store with lost sales, the network deciding within them.
+
+A state is one whole number: units on hand in its lowest bits, then the orders under way, the next
+to arrive first. What becomes of demand is `envs.supply_chain.events.meet_demand`, the project's
+own; what a day costs comes as a table (`LostSales.day_costs`); the orders under way move on by a
+shift of bits. The costs of a day are expected ones given the stock, so that demand matters only for
+what is left.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.compiled import compiled
+from envs.supply_chain.events import meet_demand
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Whole = NDArray[np.int64]
+
+DRAW_BITS = 16
+"""Demand is drawn as one of 2^16 equally likely quantiles of its law."""
+DRAWS = 1 << DRAW_BITS
+UNKNOWN = -1
+"""In a table of orders: not asked for yet."""
+
+
+class Store(NamedTuple):
+    """A store with lost sales, as the compiled loops read it.
+
+    Attributes
+    ----------
+    on_hand_bits, order_bits : int
+        Bits of a state for the units on hand, and for each order under way.
+    ahead : int
+        Orders under way that a state tells of (L - 1).
+    num_orders : int
+        Orders to choose from: 0, 1, ..., num_orders - 1 units.
+    fixed_cost : float
+        Per order [money].
+    day_costs : ndarray
+        Expected cost of a day by the units on hand, shape (2^on_hand_bits,) [money].
+    demand_at : ndarray
+        Quantiles of demand, shape (`DRAWS`,) [units].
+    """
+
+    on_hand_bits: int
+    order_bits: int
+    ahead: int
+    num_orders: int
+    fixed_cost: float
+    day_costs: Floats
+    demand_at: NDArray[np.int16]
+
+
+class Actor(NamedTuple):
+    """Who orders: a rule of stock levels, or a network with two hidden layers of ReLUs.
+
+    Attributes
+    ----------
+    table : ndarray
+        Order by state, `UNKNOWN` where nobody has asked yet, shape (states,).
+    ruled : bool
+        Whether the rule orders, not the network.
+    level, reorder_point, cap : int
+        As in `baselines.rules.stock_rule.StockLevels` [units].
+    weights_1, biases_1, weights_2, biases_2, weights_3, biases_3 : ndarray
+        Of the network whose inputs are the units on hand and the orders under way; weights have
+        shape (inputs, outputs).
+    """
+
+    table: NDArray[np.int16]
+    ruled: bool
+    level: int
+    reorder_point: int
+    cap: int
+    weights_1: Singles
+    biases_1: Singles
+    weights_2: Singles
+    biases_2: Singles
+    weights_3: Singles
+    biases_3: Singles
+
+
+@compiled(nogil=True, inline="always")
+def draw_bits(seed: Any) -> Any:
+    """Return 16 random bits; `seed`, shape (1,), of unsigned 64 bits and not 0, moves on.
+
+    References
+    ----------
+    Vigna (2016), An experimental exploration of Marsaglia's xorshift generators, scrambled, ACM
+    Transactions on Mathematical Software 42(4): xorshift64*.
+    """
+    x = seed[0]
+    x ^= x >> np.uint64(12)
+    x ^= x << np.uint64(25)
+    x ^= x >> np.uint64(27)
+    seed[0] = x
+    return np.int64((x * np.uint64(2685821657736338717)) >> np.uint64(64 - DRAW_BITS))
+
+
+@compiled(nogil=True, inline="always")
+def following(store: Store, state: int, order: int, demand: int) -> int:
+    """Return the state of the next morning."""
+    most = (1 << store.on_hand_bits) - 1
+    under_way = (state >> store.on_hand_bits) | (order << (store.order_bits * store.ahead))
+    left = int(meet_demand(state & most, demand)[1])
+    on_hand = min(left + (under_way & ((1 << store.order_bits) - 1)), most)
+    return on_hand | ((under_way >> store.order_bits) << store.on_hand_bits)
+
+
+@compiled(nogil=True)
+def rule_order(store: Store, actor: Actor, state: int) -> int:
+    """Return what the rule of stock levels orders."""
+    position = state & ((1 << store.on_hand_bits) - 1)
+    under_way = state >> store.on_hand_bits
+    for _ in range(store.ahead):
+        position += under_way & ((1 << store.order_bits) - 1)
+        under_way >>= store.order_bits
+    if position > actor.reorder_point:
+        return 0
+    return max(0, min(actor.level - position, actor.cap, store.num_orders - 1))
+
+
+@compiled(nogil=True)
+def _add_input(hidden: Singles, weights: Singles, value: Any) -> None:
+    for j in range(hidden.size):
+        hidden[j] += value * weights[j]
+
+
+@compiled(nogil=True)
+def network_order(store: Store, actor: Actor, state: int) -> int:
+    """Return the order that the network finds best."""
+    first, second = actor.biases_1.copy(), actor.biases_2.copy()
+    _add_input(first, actor.weights_1[0], np.float32(state & ((1 << store.on_hand_bits) - 1)))
+    under_way = state >> store.on_hand_bits
+    for i in range(store.ahead):
+        units = under_way & ((1 << store.order_bits) - 1)
+        _add_input(first, actor.weights_1[1 + i], np.float32(units))
+        under_way >>= store.order_bits
+    for i in range(first.size):
+        if first[i] > 0.0:
+            _add_input(second, actor.weights_2[i], first[i])
+    scores = actor.biases_3.copy()
+    for i in range(second.size):
+        if second[i] > 0.0:
+            _add_input(scores, actor.weights_3[i], second[i])
+    return int(np.argmax(scores))
+
+
+@compiled(nogil=True, inline="always")
+def order_of(store: Store, actor: Actor, state: int) -> int:
+    """Return an actor's order, from its table if somebody has asked before."""
+    order = int(actor.table[state])
+    if order == UNKNOWN:
+        if actor.ruled:
+            order = rule_order(store, actor, state)
+        else:
+            order = network_order(store, actor, state)
+        actor.table[state] = order  # of several threads, all write the same
+    return order
+
+
+@compiled(nogil=True)
+def order_cost(store: Store, order: int) -> float:
+    """Return what it costs to order at all."""
+    return store.fixed_cost if order > 0 else 0.0
+
+
+@compiled(nogil=True)
+def day_cost(store: Store, state: int, order: int) -> float:
+    """Return the expected cost of a day."""
+    on_hand = state & ((1 << store.on_hand_bits) - 1)
+    return float(store.day_costs[on_hand] + order_cost(store, order))
+
+
+@compiled(nogil=True)
+def visit(
+    store: Store,
+    actor: Actor,
+    days: int,
+    warmup: int,
+    moved_share: float,
+    moved_by: int,
+    seed: int,
+    visits: NDArray[np.int32],
+) -> None:
+    """Count in `visits`, shape (states,), how often each state is visited.
+
+    A share of the orders is moved, by up to so many units, so that states around the policy's own
+    are met too.
+    """
+    random = np.full(1, seed, np.uint64)
+    moved = int(moved_share * DRAWS)
+    state = 0
+    for day in range(days + warmup):
+        if day >= warmup:
+            visits[state] += 1
+        order = order_of(store, actor, state)
+        if draw_bits(random) < moved:
+            order += draw_bits(random) % (2 * moved_by + 1) - moved_by
+            order = max(0, min(store.num_orders - 1, order))
+        state = following(store, state, order, int(store.demand_at[draw_bits(random)]))
+
+
+@compiled(nogil=True)
+def average_cost(store: Store, actor: Actor, days: int, warmup: int, seed: int) -> float:
+    """Return the mean expected cost per day of one long path [money/day]."""
+    random = np.full(1, seed, np.uint64)
+    state, total = 0, 0.0
+    for day in range(days + warmup):
+        order = order_of(store, actor, state)
+        if day >= warmup:
+            total += day_cost(store, state, order)
+        state = following(store, state, order, int(store.demand_at[draw_bits(random)]))
+    return total / days
+
+
+@compiled(nogil=True)
+def values_of(
+    store: Store, actor: Actor, states: Whole, paths: int, days: int, seed: int, out: Floats
+) -> None:
+    """Write into `out` what the days to come cost from each state, less their mean cost."""
+    random = np.full(1, seed, np.uint64)
+    mean = average_cost(store, actor, paths * days * 10, days, seed)
+    for i in range(states.size):
+        total = 0.0
+        for _ in range(paths):
+            state = states[i]
+            for _ in range(days):
+                order = order_of(store, actor, state)
+                total += day_cost(store, state, order) - mean
+                draw = draw_bits(random)
+                state = following(store, state, order, int(store.demand_at[draw]))
+        out[i] = total / paths

@@ -1,0 +1,126 @@
+"""What roll-outs say of states: which action is best, by how much, and how sure that is."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+LEAST_GAIN = 0.02
+"""Share of what is at stake that a change of mind must be worth."""
+STAKES = 0.9
+"""At stake is this quantile of what the worst action of a state loses."""
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """States of one generation, and what roll-outs say of them.
+
+    Attributes
+    ----------
+    observations : ndarray
+        What an agent sees, not normalised, shape (n, size).
+    losses : ndarray
+        How much worse each action is than the best [reward], shape (n, actions); infinite for one
+        that was never a candidate.
+    weights : ndarray
+        How much each state counts, shape (n,).
+    values : ndarray
+        What is yet to be earned from each state by the policy that was rolled out, shape (n,).
+    certain : ndarray
+        Whether no other action came within the standard errors of the best one, shape (n,).
+    steps : int
+        Steps of worlds that were simulated.
+    sums : tuple of int
+        Columns of `observations` whose running sums are telling too, as those of a pipeline are.
+    unseen : tuple of int
+        Columns that the policy is not to look at.
+    clock : tuple, optional
+        The column that tells the time, and by how much a step moves it.
+    """
+
+    observations: NDArray[np.float32]
+    losses: Floats
+    weights: Floats
+    values: Floats
+    certain: NDArray[np.bool_]
+    steps: int
+    sums: tuple[int, ...] = ()
+    unseen: tuple[int, ...] = ()
+    clock: tuple[int, float] | None = None
+
+    @property
+    def rewards(self) -> Floats:
+        """The values, by the name under which a buffer's callbacks look for them."""
+        return self.values
+
+    @property
+    def best(self) -> NDArray[np.int64]:
+        """Index of the best action of each state, shape (n,)."""
+        return np.asarray(self.losses.argmin(axis=1), np.int64)
+
+    def temperature(self, share: float) -> float:
+        """Return `share` of the median distance from the best action to the second best.
+
+        Only actions that differ count, so that states where nothing matters do not make it 0.
+        """
+        second = np.sort(self.losses, axis=1)[:, 1] if self.losses.shape[1] > 1 else np.zeros(1)
+        telling = second[np.isfinite(second) & (second > 0.0)]
+        return share * float(np.median(telling)) if telling.size else 1.0
+
+    def targets(self, share: float) -> NDArray[np.float32]:
+        """Return probabilities ``softmax(-losses / temperature)``, shape (n, actions)."""
+        chances = np.exp(-self.losses / self.temperature(share))
+        chances /= chances.sum(axis=1, keepdims=True)
+        return chances.astype(np.float32)
+
+
+def only(actions: NDArray[np.int64], count: int) -> Floats:
+    """Return losses, shape (n, count), by which `actions`, shape (n,), are the only good ones."""
+    losses = np.full((len(actions), count), np.inf)
+    losses[np.arange(len(actions)), actions] = 0.0
+    return losses
+
+
+def imitation(labels: Labels, actions: NDArray[np.int64]) -> Labels:
+    """Return the same states with `actions`, shape (n,), as the only good ones."""
+    losses = only(actions, labels.losses.shape[1])
+    return replace(labels, losses=losses, certain=np.ones(len(losses), np.bool_))
+
+
+def cautious(labels: Labels, own: NDArray[np.int64], unsure: NDArray[np.bool_]) -> Labels:
+    """Return the same labels with the policy's own action wherever little speaks against it.
+
+    That is where no other one is surely better, or better by less than `LEAST_GAIN` of what is
+    at stake. Where an action comes to nearly the same now, as one step of rest among many
+    does, a policy that took it in every state would lose much.
+
+    Parameters
+    ----------
+    labels : Labels
+        The labels.
+    own : ndarray
+        The policy's own actions, shape (n,).
+    unsure : ndarray
+        Where none is surely better, shape (n,).
+    """
+    finite = np.where(np.isfinite(labels.losses), labels.losses, 0.0)
+    gain = labels.losses[np.arange(len(own)), own]
+    keeps = unsure | (gain <= LEAST_GAIN * float(np.quantile(finite.max(axis=1), STAKES)))
+    losses = labels.losses.copy()
+    losses[keeps] = only(own[keeps], losses.shape[1])
+    return replace(labels, losses=losses)
+
+
+def joined(parts: list[Labels]) -> Labels:
+    """Return the labels of all parts, in their order."""
+    return replace(
+        parts[0],
+        observations=np.concatenate([part.observations for part in parts]),
+        losses=np.concatenate([part.losses for part in parts]),
+        weights=np.concatenate([part.weights for part in parts]),
+        values=np.concatenate([part.values for part in parts]),
+        certain=np.concatenate([part.certain for part in parts]),
+        steps=sum(part.steps for part in parts),
+    )

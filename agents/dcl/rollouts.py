@@ -1,0 +1,329 @@
+"""Labels of any batch, by roll-outs of copies of its worlds.
+
+A batch is all that is known of a problem: worlds are copied at a moment (`Batch.fork`), each
+candidate action is taken in a copy, and the present policy decides from then on, on the same future
+for all candidates. Where a future cannot be drawn anew, as on days of a file, copies meet the one
+of their world.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from agents.dcl.halving import Halving, Race
+from agents.dcl.labels import Labels, cautious, joined
+from baselines.multi_agent import TeamPolicy
+from baselines.policy import Policy
+from common.errors import InputError
+from envs.batch import Batch, Futures
+from wrappers.single_agent import ControlledAgents
+
+Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
+COPIES = 16_384
+"""Copies of worlds that are moved at once."""
+SEVERAL_DECISIONS = (
+    "dcl tries every action of a row, and a row of --policy joint takes several at once; "
+    "use --policy shared or independent"
+)
+LEAST_WORLDS = 64
+"""Worlds in which states are met, at least."""
+
+Found = tuple[Labels, Whole, NDArray[np.bool_]]
+Encode = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+class RowPolicy:
+    """A policy of a whole batch, as one that decides for the rows of the batch that learns.
+
+    In the supply chain a rule is bound to the chain and decides for its tier; any other policy is
+    taken as it is.
+
+    Parameters
+    ----------
+    policy : Policy
+        Such as a tuned rule of the registry.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    def bind(self, batch: Batch) -> None:
+        """Act on `batch` from now on."""
+        self._playing = copy.copy(player_of(self.policy, batch))
+        self._playing.bind(batch.chain if isinstance(batch, ControlledAgents) else batch)
+
+    def actions(self, batch: Batch) -> Whole:
+        """Return one action per row."""
+        del batch
+        chosen, _ = self._playing.predict(None)
+        return np.asarray(chosen, np.int64).reshape(-1)
+
+
+class NetworkPolicy:
+    """An actor-critic policy that takes its most likely action.
+
+    Parameters
+    ----------
+    policy : ActorCriticPolicy
+        The network.
+    encode : callable
+        From what a batch shows to what the network was given in training.
+    """
+
+    def __init__(self, policy: Any, encode: Encode) -> None:
+        self._policy, self._encode = policy, encode
+
+    def bind(self, batch: Batch) -> None:
+        """Do nothing: it knows its batch by what that shows."""
+
+    def actions(self, batch: Batch) -> Whole:
+        """Return one action per row."""
+        seen = torch.as_tensor(self._encode(batch.observation()))
+        with torch.no_grad():
+            hidden = self._policy.mlp_extractor.forward_actor(seen)
+            scores: torch.Tensor = self._policy.action_net(hidden)
+        return np.asarray(scores.argmax(dim=1).numpy(), np.int64)
+
+
+Decider = RowPolicy | NetworkPolicy
+
+
+def player_of(policy: Policy, batch: Batch) -> Policy:
+    """Return the policy that decides for the rows of a batch, out of a team if it is one."""
+    if isinstance(policy, TeamPolicy) and isinstance(batch, ControlledAgents):
+        tier = "store" if batch.player.startswith("store") else batch.player
+        return policy.players.get(batch.player, policy.players[tier])
+    return policy
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is labelled, and how.
+
+    Attributes
+    ----------
+    states : int
+        About how many states of each generation.
+    moved_share : float
+        Share of the actions that are moved on the way, so that states are met around those of the
+        policy.
+    moved_by : int
+        To actions up to so many numbers away.
+    halving : Halving
+        How actions are tried.
+    days : int
+        Longest path [steps].
+    gamma : float
+        What a step later counts.
+    workers : int
+        Threads.
+    """
+
+    states: int
+    moved_share: float
+    moved_by: int
+    halving: Halving
+    days: int
+    gamma: float
+    workers: int
+
+
+class BatchLabeller:
+    """Labels states that worlds of a batch come to.
+
+    Parameters
+    ----------
+    batch : Batch
+        Worlds like those that are labelled; they themselves are not moved.
+    search : Search
+        How.
+    encode : callable
+        As for `NetworkPolicy`.
+
+    Raises
+    ------
+    InputError
+        If a row takes several decisions at once.
+    """
+
+    def __init__(self, batch: Batch, search: Search, encode: Encode) -> None:
+        if not isinstance(batch.num_actions, int):
+            raise InputError(SEVERAL_DECISIONS)
+        self._batch, self._search, self._encode = batch, search, encode
+        self._actions = batch.num_actions
+
+    def label(self, policy: Any, rule: Policy | None, seed: int) -> tuple[Labels, Whole]:
+        """Return the labels of a generation, and what its policy does in the same states.
+
+        Parameters
+        ----------
+        policy : ActorCriticPolicy
+            The present network.
+        rule : Policy or None
+            Who decides in its place.
+        seed : int
+            Of everything random.
+        """
+        decider = RowPolicy(rule) if rule is not None else NetworkPolicy(policy, self._encode)
+        rng = np.random.default_rng(seed)
+        with ThreadPoolExecutor(self._search.workers) as pool:
+            found = list(self._walk(decider, rng, pool))
+        labels = joined([part for part, _, _ in found])
+        own, unsure = (np.concatenate([part[k] for part in found]) for k in (1, 2))
+        counts = [own.size for _, own, _ in found]
+        clock = _clock(labels.observations, counts, int(self._batch.parameters.max_steps))
+        return cautious(replace(labels, clock=clock), own, unsure), own
+
+    def _walk(
+        self, decider: Decider, rng: np.random.Generator, pool: ThreadPoolExecutor
+    ) -> Iterator[Found]:
+        """Let worlds live through an episode, and label some of them at every step."""
+        steps = int(self._batch.parameters.max_steps)
+        each = max(1, -(-self._search.states // steps))
+        batch = self._batch.fork(np.zeros(max(each, LEAST_WORLDS), np.intp)).batch
+        batch.rng = rng
+        batch.reset()
+        decider.bind(batch)
+        ended = np.zeros(batch.num_worlds, np.bool_)
+        for step in range(steps):
+            actions = decider.actions(batch)
+            rows = np.flatnonzero(~ended)
+            rows = np.sort(rng.permutation(rows)[:each])
+            if rows.size:
+                yield self._label(batch, rows, actions[rows], decider, steps - step, rng, pool)
+            outcome = batch.step(self._moved(actions, rng))
+            ended |= outcome.terminated | outcome.truncated
+            if ended.all():
+                return
+            if ended.any():  # a world that has ended starts anew, and counts no more
+                batch.restart(np.flatnonzero(outcome.terminated | outcome.truncated))
+
+    def _moved(self, actions: Whole, rng: np.random.Generator) -> Whole:
+        """Return actions with a share of them moved."""
+        s = self._search
+        by = rng.integers(-s.moved_by, s.moved_by + 1, actions.size)
+        moved = np.where(rng.random(actions.size) < s.moved_share, by, 0)
+        return np.asarray(np.clip(actions + moved, 0, self._actions - 1), np.int64)
+
+    def _label(
+        self,
+        batch: Batch,
+        rows: NDArray[np.intp],
+        own: Whole,
+        decider: Decider,
+        left: int,
+        rng: np.random.Generator,
+        pool: ThreadPoolExecutor,
+    ) -> Found:
+        """Return labels of rows at this moment, their own actions, and where those may be best."""
+        seen = batch.observation()[rows]
+        days = min(left, self._search.days)
+        race = Race(np.ones((rows.size, self._actions), np.bool_), self._search.halving.errors)
+        values, steps = np.zeros(rows.size), 0
+        for number, (paths, keep) in enumerate(
+            zip(self._search.halving.paths, self._search.halving.keep, strict=True)
+        ):
+            racing = np.flatnonzero(race.undecided)
+            if not racing.size:
+                break
+            paths = paths if batch.memoryless else 1
+            alive = race.alive[racing]
+            earned = self._earned(batch, rows[racing], alive, paths, days, decider, rng, pool)
+            steps += int(alive.sum()) * paths * days
+            if number == 0:
+                values = earned[np.arange(rows.size), own].mean(axis=1)
+            race.add(racing, earned, keep)
+            if not batch.memoryless:
+                break
+        unsure = ~race.worse[np.arange(rows.size), own]
+        labels = Labels(seen, race.losses(), np.ones(rows.size), values, race.certain.copy(), steps)
+        return labels, own, unsure
+
+    def _earned(
+        self,
+        batch: Batch,
+        rows: NDArray[np.intp],
+        alive: NDArray[np.bool_],
+        paths: int,
+        days: int,
+        decider: Decider,
+        rng: np.random.Generator,
+        pool: ThreadPoolExecutor,
+    ) -> Floats:
+        """Return what each path of each action that is alive earns, (rows, actions, paths)."""
+        most = max(1, COPIES // (self._actions * paths))
+        parts = [slice(k, k + most) for k in range(0, rows.size, most)]
+        seeds = rng.integers(0, 2**63, len(parts))
+
+        def play(part: slice, seed: int) -> Floats:
+            return self._play(batch, rows[part], alive[part], paths, days, decider, seed)
+
+        return np.concatenate(list(pool.map(play, parts, seeds.tolist())))
+
+    def _play(
+        self,
+        batch: Batch,
+        rows: NDArray[np.intp],
+        alive: NDArray[np.bool_],
+        paths: int,
+        days: int,
+        decider: Decider,
+        seed: int,
+    ) -> Floats:
+        """Return the outcomes of some rows; see `_earned`."""
+        row, action = (np.repeat(x, paths) for x in np.nonzero(alive))
+        path = np.tile(np.arange(paths), int(alive.sum()))
+        rng = np.random.default_rng(seed)
+        futures = Futures(rng, row * paths + path) if batch.memoryless else None
+        world, at = batch.fork(rows[row], futures)
+        world.rng = rng
+        who = copy.copy(decider)
+        who.bind(world)
+        chosen = who.actions(world)
+        chosen[at] = action
+        out = np.zeros((len(rows), alive.shape[1], paths))
+        out[row, action, path] = self._follow(world, at, chosen, who, days)
+        return out
+
+    def _follow(
+        self, world: Batch, at: NDArray[np.intp], chosen: Whole, who: Decider, days: int
+    ) -> Floats:
+        """Return the discounted rewards of rows `at` from first actions on, shape of `at`."""
+        earned, weight = np.zeros(at.size), 1.0
+        running = np.ones(at.size, np.bool_)
+        for day in range(days):
+            outcome = world.step(chosen)
+            earned += weight * np.where(running, outcome.reward[at], 0.0)
+            weight *= self._search.gamma
+            ended = outcome.terminated | outcome.truncated
+            running &= ~ended[at]
+            if day + 1 == days or not running.any():
+                break
+            if ended.any():  # those worlds go on in an episode that nobody looks at
+                world.restart(np.flatnonzero(ended))
+            chosen = who.actions(world)
+        return earned
+
+
+def _clock(seen: NDArray[np.float32], counts: list[int], steps: int) -> tuple[int, float] | None:
+    """Return the column that shows the share of the episode which has passed, if one does.
+
+    Parameters
+    ----------
+    seen : ndarray
+        Observations, shape (n, size).
+    counts : list of int
+        How many of them are of each step.
+    steps : int
+        Of an episode.
+    """
+    shares = np.repeat(np.arange(len(counts)) / steps, counts)
+    same = np.abs(seen - shares[:, None]).max(axis=0) < 1e-6
+    return (int(np.flatnonzero(same)[0]), 1.0 / steps) if same.any() and steps > 1 else None

@@ -1,0 +1,50 @@
+"""The rule that learning begins with: the best of the tuned ones."""
+
+from typing import Any
+
+from baselines.policy import Policy
+from baselines.registry import Baseline, baselines_of
+from baselines.tuned_rules import TunedRule, tune_rule
+from envs.problems import Problem
+
+
+def candidates(problem: Problem, parameters: Any, measure: str) -> dict[str, TunedRule]:
+    """Return the rules that may be the best: those of textbooks alone where orders are in units.
+
+    Rules that order quantities which are not on offer are left out: no agent can follow them.
+    """
+    known: dict[str, Baseline] = dict(baselines_of(problem.name, parameters, measure))
+    textbook = [name for name in _textbook_rules(parameters) if name in known]
+    known = {name: known[name] for name in textbook} or known
+    return {
+        name: rule
+        for name, rule in known.items()
+        if isinstance(rule, TunedRule) and not rule.kind.any_quantity
+    }
+
+
+def best_tuned(problem: Problem, parameters: Any, measure: str = "return") -> Policy | None:
+    """Return the rule that does best on the tuning traces, None where there is none to tune.
+
+    Parameters
+    ----------
+    problem, parameters : Problem, FrozenModel
+        What is to be controlled.
+    measure : str
+        Which total of an episode to make large.
+    """
+    tuned = [
+        tune_rule(problem, parameters, name, rule)
+        for name, rule in candidates(problem, parameters, measure).items()
+    ]
+    return max(tuned, key=lambda one: one.score).policy if tuned else None
+
+
+def _textbook_rules(parameters: Any) -> tuple[str, ...]:
+    """Return the policies worth tuning: a cap is of use without a fixed cost, a point with one.
+
+    The plain base stock is a capped one whose cap is large.
+    """
+    lanes = parameters.lanes() if hasattr(parameters, "lanes") else ()
+    fixed = any(lane.store.fixed_cost > 0 for lane in lanes)
+    return ("tuned_capped_level", "tuned_reorder_level") if fixed else ("tuned_capped_level",)

@@ -1,0 +1,254 @@
+"""Labels of a single store with lost sales and a lead time, by compiled roll-outs."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.dcl import kernels, race_kernels
+from agents.dcl.halving import Halving
+from agents.dcl.kernels import DRAWS, UNKNOWN, Actor, Store
+from agents.dcl.labels import Labels
+from agents.dcl.rollouts import player_of
+from baselines.average_cost import lost_sales_store
+from baselines.policy import Policy
+from baselines.rules.stock_rule import StockLevels
+from baselines.solvers.store.lost_sales_problem import LostSales, order_limits
+from envs.batch import Batch
+from wrappers.single_agent import ControlledAgents
+
+MAX_BITS = 26
+"""Of a state, so that a table of orders takes at most 128 MB."""
+VISITED_DAYS = 1_000_000
+WARMUP_DAYS = 300
+VALUE_PATHS, VALUE_DAYS = 16, 60
+SHARD = 64
+"""States that one thread labels at a time."""
+RULE_ONLY = 1
+"""Width of the network of an actor that follows a rule: nobody asks it."""
+
+
+def compiled_store(batch: Batch) -> Store | None:
+    """Return the store of a batch for the compiled loops, if it is one that they know.
+
+    That is a single store with lost sales, supply without limit, steady demand in whole units, a
+    lead time of a day or more, the full observation, and orders of 0, 1, 2, ... units.
+    """
+    if not isinstance(batch, ControlledAgents) or batch.player != "store":
+        return None
+    p = batch.parameters
+    store = lost_sales_store(p)
+    if store is None or store.lead_time < 1 or p.observation != "full" or p.limited:
+        return None
+    units = p.lanes()[0].store.order_units
+    if units is None or units != tuple(range(len(units))):
+        return None
+    made = _store(store, len(units))
+    bits = made.on_hand_bits + made.order_bits * made.ahead
+    return made if bits <= MAX_BITS else None
+
+
+def _store(store: LostSales, num_orders: int) -> Store:
+    limits = order_limits(store)
+    on_hand_bits = max(int(limits[-1]), num_orders - 1).bit_length()
+    middle = (np.arange(DRAWS) + 0.5) / DRAWS
+    demand = np.searchsorted(np.cumsum(store.law), middle)
+    return Store(
+        on_hand_bits=on_hand_bits,
+        order_bits=(num_orders - 1).bit_length(),
+        ahead=store.lead_time - 1,
+        num_orders=num_orders,
+        fixed_cost=float(store.fixed_cost),
+        day_costs=store.day_costs(1 << on_hand_bits),
+        demand_at=np.minimum(demand, store.law.size - 1).astype(np.int16),
+    )
+
+
+def table_of(store: Store) -> NDArray[np.int16]:
+    """Return an empty table of orders."""
+    bits = store.on_hand_bits + store.order_bits * store.ahead
+    return np.full(1 << bits, UNKNOWN, np.int16)
+
+
+def rule_actor(store: Store, rule: StockLevels) -> Actor:
+    """Return a rule of stock levels as an actor."""
+    far = 1 << 30
+    level, point, cap = (
+        int(min(float(rule.values[name]), far)) for name in ("level", "reorder_point", "cap")
+    )
+    none = np.zeros((RULE_ONLY, RULE_ONLY), np.float32)
+    weights = (none, none[0], none, none[0], none, none[0])
+    return Actor(table_of(store), True, level, point, cap, *weights)
+
+
+def network_actor(store: Store, policy: Any, columns: Sequence[int], unit: float) -> Actor:
+    """Return the actor of an actor-critic policy, fed with units in place of observations.
+
+    Parameters
+    ----------
+    store : Store
+        The store.
+    policy : ActorCriticPolicy
+        Two hidden layers with ReLUs.
+    columns : sequence of int
+        Where the observation holds the units on hand and each order under way.
+    unit : float
+        What the observation is divided by [units].
+    """
+    first, second = (policy.mlp_extractor.policy_net[i] for i in (0, 2))
+    arrays = []
+    for layer in (first, second, policy.action_net):
+        weight, bias = (x.detach().cpu().numpy().astype(np.float32) for x in layer.parameters())
+        weight = weight[:, list(columns)] / np.float32(unit) if layer is first else weight
+        arrays += [np.ascontiguousarray(weight.T), np.ascontiguousarray(bias)]
+    return Actor(table_of(store), False, 0, 0, 0, *arrays)
+
+
+@dataclass(frozen=True)
+class Visits:
+    """How states are found: so many, with a share of the orders moved by up to so many units."""
+
+    states: int
+    moved_share: float
+    moved_by: int
+
+
+class StoreLabeller:
+    """Labels states of a single store.
+
+    Parameters
+    ----------
+    batch : ControlledAgents
+        Whose store it is.
+    store : Store
+        As `compiled_store` returns it.
+    visits : Visits
+        How states are found.
+    halving : Halving
+        How actions are tried.
+    days : int
+        Longest path [days].
+    workers : int
+        Threads.
+    """
+
+    def __init__(
+        self,
+        batch: ControlledAgents,
+        store: Store,
+        visits: Visits,
+        halving: Halving,
+        days: int,
+        workers: int,
+    ) -> None:
+        self._batch, self._store, self._visits, self._halving = batch, store, visits, halving
+        self._days, self._workers = days, workers
+        names = batch.chain.observation_names["store"]
+        slots = [f"pipeline_{k + 1}" for k in range(store.ahead)]
+        self.columns = [names.index(name) for name in ("on_hand", *slots)]
+        self._unseen = tuple(i for i in range(len(names)) if i not in self.columns)
+        self._unit = float(batch.parameters.mean_demand().flat[0])
+        known = lost_sales_store(batch.parameters)
+        self._most = int(order_limits(known)[0]) if known else store.num_orders - 1
+        self._most = min(self._most, store.num_orders - 1)
+
+    def actor(self, policy: Any, rule: Policy | None) -> Actor:
+        """Return who decides: the rule if there is one, else the policy's network."""
+        own = player_of(rule, self._batch) if rule is not None else None
+        if isinstance(own, StockLevels):
+            return rule_actor(self._store, own)
+        return network_actor(self._store, policy, self.columns, self._unit)
+
+    def decide(self, actor: Actor, states: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the actor's orders in states, shape (n,)."""
+        return np.array([kernels.order_of(self._store, actor, int(s)) for s in states], np.int64)
+
+    def states(self, actor: Actor, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return different states, drawn as the actor visits them, and how often it does."""
+        visits = np.zeros(actor.table.size, np.int32)
+        v = self._visits
+        kernels.visit(
+            self._store, actor, VISITED_DAYS, WARMUP_DAYS, v.moved_share, v.moved_by, seed, visits
+        )
+        found = np.flatnonzero(visits)
+        counts = visits[found].astype(np.float64)
+        if found.size > v.states:  # exponential clocks: drawn by weight, without replacement
+            clocks = np.random.default_rng(seed).exponential(size=found.size) / counts
+            chosen = np.sort(np.argsort(clocks, kind="stable")[: v.states])
+            found, counts = found[chosen], counts[chosen]
+        return found, counts
+
+    def observe(self, states: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return what the agent sees in states, but for columns it is not to look at."""
+        seen = np.zeros((states.size, len(self.columns) + len(self._unseen)), np.float32)
+        s = self._store
+        seen[:, self.columns[0]] = (states & ((1 << s.on_hand_bits) - 1)) / self._unit
+        rest = states >> s.on_hand_bits
+        for column in self.columns[1:]:
+            seen[:, column] = (rest & ((1 << s.order_bits) - 1)) / self._unit
+            rest >>= s.order_bits
+        return seen
+
+    def label(
+        self, policy: Any, rule: Policy | None, seed: int
+    ) -> tuple[Labels, NDArray[np.int64]]:
+        """Return the labels of a generation, and what its policy orders in the same states.
+
+        Parameters
+        ----------
+        policy : ActorCriticPolicy
+            The present network.
+        rule : Policy or None
+            Who decides in its place.
+        seed : int
+            Of everything random, not 0.
+        """
+        actor = self.actor(policy, rule)
+        states, counts = self.states(actor, seed)
+        losses = np.empty((states.size, self._store.num_orders))
+        certain = np.empty(states.size, np.bool_)
+        paths = _more(self._halving.paths, self._visits.states // max(states.size, 1))
+        seeds = np.random.default_rng(seed).integers(1, 2**63, states.size, np.uint64)
+
+        def shard(first: int) -> int:
+            at = slice(first, first + SHARD)
+            return int(
+                race_kernels.race(
+                    self._store,
+                    actor,
+                    states[at],
+                    seeds[at],
+                    self._most,
+                    self._days,
+                    np.array(paths),
+                    np.array(self._halving.keep),
+                    self._halving.errors,
+                    losses[at],
+                    certain[at],
+                )
+            )
+
+        with ThreadPoolExecutor(self._workers) as pool:
+            steps = sum(pool.map(shard, range(0, states.size, SHARD)))
+        costs = np.empty(states.size)
+        kernels.values_of(self._store, actor, states, VALUE_PATHS, VALUE_DAYS, seed, costs)
+        labels = Labels(
+            self.observe(states),
+            losses,
+            np.sqrt(counts),
+            -costs,
+            certain,
+            steps,
+            sums=tuple(self.columns),
+            unseen=self._unseen,
+        )
+        return labels, self.decide(actor, states)
+
+
+def _more(paths: tuple[int, ...], times: int) -> list[int]:
+    """Return paths of each round, more where there are few states; powers of 2."""
+    factor = 1 << min(4, max(0, times.bit_length() - 1))
+    return [min(8192, int(n) * factor) for n in paths]

@@ -1,0 +1,147 @@
+"""The algorithm: as users of SB3 and of this project expect it."""
+
+import numpy as np
+import pytest
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+
+from agents.config import resolve
+from agents.dcl.algorithm import DCL
+from agents.dcl.starting_rule import best_tuned, candidates
+from agents.weights import weights_hash
+from baselines.rules.cash import BuyBuyConvert
+from commands import textbook
+from common.errors import InputError
+from envs.cash.batch import CashBatch
+from envs.cash.parameters import CashParameters
+from envs.problems import PROBLEMS
+from training.learners import load_agent
+from training.resume import resume
+from training.trainer import train
+from wrappers.vec_env import BatchVecEnv
+
+SMALL = {"n_states": 60, "paths": (4, 8), "keep": (3, 2), "fit_steps": 40, "batch_size": 32}
+FAST = (
+    *("n_states=60", "timesteps=180", "fit_steps=40", "batch_size=32", "net_arch=[8,8]"),
+    *("paths=[4,8]", "keep=[3,2]", "evaluation.every=60", "evaluation.episodes=5"),
+)
+
+
+def cash_env(**changes):
+    parameters = CashParameters(max_steps=10)
+    return BatchVecEnv(CashBatch(parameters, 4, expected_reward=True, observe_step=True), **changes)
+
+
+def small(env=None, **changes):
+    own = {**SMALL, "seed": 1, "device": "cpu", **changes}
+    return DCL("MlpPolicy", env or cash_env(), **own)
+
+
+def stores_run(*more, **flags):
+    own = ("horizon=6", "n_envs=4", "evaluation.pictures=0")
+    return resolve({"algo": "dcl", "problem": "stores", **flags}, assignments=(*FAST, *own, *more))
+
+
+class Counted(BaseCallback):
+    def __init__(self, most=100):
+        super().__init__()
+        self.most, self.seen = most, []
+
+    def _on_step(self):
+        self.seen.append((self.num_timesteps, len(self.locals["rollout_buffer"].rewards)))
+        return len(self.seen) < self.most
+
+
+def test_learning_calls_back_once_a_generation_and_stops_when_told_to():
+    counted = Counted(2)
+    model = small(rule=BuyBuyConvert).learn(600, callback=counted)
+    assert counted.seen == [(60, 60), (120, 60)]
+    assert model.num_timesteps == 120
+
+
+def test_what_is_saved_opens_as_ppo_and_as_dcl(tmp_path):
+    model = small(rule=BuyBuyConvert).learn(120)
+    model.save(tmp_path / "model.zip")
+    seen = cash_env().reset()
+    wanted = model.predict(seen, deterministic=True)[0]
+    for kind in (PPO, DCL):
+        again = kind.load(tmp_path / "model.zip", device="cpu")
+        np.testing.assert_array_equal(again.predict(seen, deterministic=True)[0], wanted)
+        assert weights_hash(again) == weights_hash(model)
+
+
+def test_generation_0_does_what_the_rule_does():
+    rule = BuyBuyConvert(stop_before_end=2)
+    model = small(rule=lambda: rule, n_states=600, fit_steps=600).learn(600)
+    batch = cash_env().batch
+    batch.reset()
+    rule.bind(batch)
+    same = []
+    for _ in range(10):
+        wanted = rule.actions()
+        same.append(model.predict(batch.observation(), deterministic=True)[0] == wanted)
+        batch.step(wanted)
+    assert np.mean(same) > 0.9
+
+
+def test_the_network_as_it_is_may_be_where_learning_begins():
+    model = small().learn(120)
+    assert model.num_timesteps == 120
+
+
+@pytest.mark.parametrize("rule", [None, BuyBuyConvert])
+def test_the_same_seed_gives_the_same_weights_with_any_number_of_threads(rule):
+    hashes = [weights_hash(small(rule=rule, workers=n).learn(180)) for n in (1, 1, 2)]
+    assert len(set(hashes)) == 1
+    assert weights_hash(small(rule=rule, seed=2).learn(180)) != hashes[0]
+
+
+def test_rounds_need_as_many_numbers_to_keep():
+    with pytest.raises(InputError, match="as many numbers"):
+        small(paths=(4,), keep=(2, 2))
+
+
+@pytest.mark.parametrize("learn", ["store", "warehouse", "supplier"])
+def test_every_tier_of_the_supply_chain_learns(learn, tmp_path):
+    trained = train(stores_run(learn=learn), tmp_path / "run")
+    assert trained.steps == 180
+    config, policy = load_agent(trained.folder, "best_model.zip")
+    batch = config.problem.make_batch(config.parameters, 2, observe_step=True)
+    batch.reset()
+    policy.bind(batch)
+    start = np.ones(2, np.bool_)
+    assert policy.predict(batch.observation(), None, start)[0].shape == (2, 5)
+
+
+def test_a_decision_for_all_stores_at_once_is_refused(tmp_path):
+    with pytest.raises(InputError, match="use --policy shared"):
+        train(stores_run(policy="joint"), tmp_path / "run")
+
+
+def test_a_lost_sales_store_goes_on_to_the_same_bits(tmp_path):
+    changes = (*FAST, "n_envs=1", "rollout_horizon=30", "checkpoint.every=60")
+    path = textbook.path_of("lost_sales_p4_L1")
+    run = resolve({"algo": "dcl", "seed": 3}, config=path, assignments=changes)
+    whole = train(run, tmp_path / "whole")
+    short = resolve(
+        {"algo": "dcl", "seed": 3}, config=path, assignments=(*changes, "timesteps=120")
+    )
+    train(short, tmp_path / "parts")
+    resume(tmp_path / "parts", timesteps=180)
+    for name in ("model.zip", "best_model.zip"):
+        one, two = (PPO.load(f / name, device="cpu") for f in (whole.folder, tmp_path / "parts"))
+        assert weights_hash(one) == weights_hash(two)
+
+
+def test_learning_begins_with_the_best_of_the_tuned_rules():
+    cash = CashParameters(max_steps=10)
+    known = candidates(PROBLEMS["cash"], cash, "return")
+    assert set(known) == {"tuned_cycle", "tuned_base_stock"}
+    assert best_tuned(PROBLEMS["cash"], cash) is not None
+    run, _ = textbook.load("lost_sales_p4_L2")
+    assert set(candidates(run.problem, run.parameters, "return")) == {"tuned_capped_level"}
+    run, _ = textbook.load("lost_sales_fixed_cost")
+    names = set(candidates(run.problem, run.parameters, "return"))
+    assert names == {"tuned_capped_level", "tuned_reorder_level"}
+    supplier = candidates(PROBLEMS["stores"], stores_run().parameters, "supplier_return")
+    assert supplier == {}

@@ -1,0 +1,177 @@
+"""The compiled roll-outs against the simulator, the rules and SB3's network."""
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from agents.config import resolve
+from agents.dcl import kernels
+from agents.dcl.algorithm import DCL
+from agents.dcl.halving import Halving
+from agents.dcl.rollouts import NetworkPolicy
+from agents.dcl.store_rollouts import (
+    StoreLabeller,
+    Visits,
+    compiled_store,
+    network_actor,
+    rule_actor,
+)
+from baselines.average_cost import lost_sales_store
+from baselines.rules.stock_rule import StockLevels
+from baselines.solvers.store.lost_sales import best_capped_base_stock, solve_lost_sales
+from commands import textbook
+from training.learners import learning_batch
+from wrappers.vec_env import BatchVecEnv
+
+ROWS = ("lost_sales_p4_L1", "lost_sales_p19_L3", "lost_sales_geometric_p9_L2")
+
+
+def worlds(name, count=3, **changes):
+    run, _ = textbook.load(name)
+    return learning_batch(run, "store", None, count, **changes)
+
+
+def packed(store, chain):
+    """Return the states of a chain's worlds as numbers."""
+    state = chain.sites["on_hand"][:, 0].astype(np.int64)
+    for k in range(store.ahead):
+        order = chain.pipelines[:, 0, k].astype(np.int64)
+        state |= order << (store.on_hand_bits + k * store.order_bits)
+    return state
+
+
+def small_labeller(batch, store, states=60, workers=1):
+    halving = Halving((16, 32), (4, 2), 3.0)
+    return StoreLabeller(batch, store, Visits(states, 0.15, 2), halving, 40, workers)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_compiled_store_moves_as_the_simulator_does(name):
+    batch = worlds(name, expected_reward=False)
+    store, chain = compiled_store(batch), batch.chain
+    batch.reset()
+    rng = np.random.default_rng(3)
+    for day in range(60):
+        before = packed(store, chain)
+        orders = rng.integers(0, 9, 3)
+        demand = chain._demand[day, :, 0].astype(np.int64)
+        batch.step(orders)
+        for was, order, asked, now in zip(
+            before, orders, demand, packed(store, chain), strict=True
+        ):
+            assert kernels.following(store, int(was), int(order), int(asked)) == now
+
+
+def test_a_day_costs_what_the_simulator_expects():
+    batch = worlds("lost_sales_p19_L3", expected_reward=True)
+    store = compiled_store(batch)
+    batch.chain.change_parameters(
+        batch.parameters.model_copy(update={"warmup_days": 0, "horizon": 30})
+    )
+    batch.reset()
+    for _ in range(20):
+        state = packed(store, batch.chain)
+        reward = batch.step(np.array([4, 5, 6])).reward
+        own = [kernels.day_cost(store, int(s), 5) for s in state]
+        np.testing.assert_allclose(reward, -np.array(own), rtol=1e-9)
+
+
+def test_the_rule_orders_as_stock_levels_do():
+    batch = worlds("lost_sales_p19_L3")
+    store = compiled_store(batch)
+    batch.reset()
+    for rule in (StockLevels(30, cap=7), StockLevels(28, 20), StockLevels(25)):
+        actor = rule_actor(store, rule)
+        playing = StockLevels(**{k: float(v) for k, v in rule.values.items()})
+        for _ in range(30):
+            playing.bind(batch.chain)
+            wanted = playing.actions()
+            own = [kernels.order_of(store, actor, int(s)) for s in packed(store, batch.chain)]
+            np.testing.assert_array_equal(own, wanted)
+            batch.step(wanted)
+
+
+def test_the_network_orders_as_the_policy_of_sb3_does():
+    batch = worlds("lost_sales_p19_L3", 50)
+    store = compiled_store(batch)
+    env = BatchVecEnv(batch)
+    torch.manual_seed(0)
+    policy = ActorCriticPolicy(
+        env.observation_space,
+        env.action_space,
+        lambda _: 1e-3,
+        net_arch=[16, 16],
+        activation_fn=torch.nn.ReLU,
+    )
+    labeller = small_labeller(batch, store)
+    with torch.no_grad():  # so that orders differ, and what is not seen does not matter
+        policy.mlp_extractor.policy_net[0].weight.mul_(3.0)
+        policy.action_net.weight.mul_(300.0)
+        unseen = [i for i in range(batch.observation_size) if i not in labeller.columns]
+        policy.mlp_extractor.policy_net[0].weight[:, unseen] = 0.0
+    actor = network_actor(store, policy, labeller.columns, 5.0)
+    deciding = NetworkPolicy(policy, lambda seen: seen)
+    batch.reset()
+    found = set()
+    for _ in range(30):
+        wanted = deciding.actions(batch)
+        own = [kernels.order_of(store, actor, int(s)) for s in packed(store, batch.chain)]
+        np.testing.assert_array_equal(own, wanted)
+        found |= set(own)
+        batch.step(np.minimum(wanted, 4))  # within the bits of a state
+    assert len(found) > 1
+
+
+def test_a_long_path_costs_what_the_rule_costs_exactly():
+    batch = worlds("lost_sales_p4_L1")
+    store, known = compiled_store(batch), lost_sales_store(batch.parameters)
+    level, cap, cost = best_capped_base_stock(known)
+    actor = rule_actor(store, StockLevels(level, cap=cap))
+    mean = kernels.average_cost(store, actor, 1_000_000, 300, 5)
+    assert mean == pytest.approx(cost.value, rel=3e-3)
+
+
+def test_labels_of_the_best_rule_lead_to_the_best_orders():
+    batch = worlds("lost_sales_p4_L1")
+    store = compiled_store(batch)
+    solved = solve_lost_sales(lost_sales_store(batch.parameters))
+    labeller = StoreLabeller(
+        batch, store, Visits(60, 0.15, 2), Halving((512, 2048), (4, 2), 3.0), 100, 1
+    )
+    labels, own = labeller.label(None, StockLevels(12, cap=6), 1)
+    on_hand = np.rint(labels.observations[:, labeller.columns[0]] * 5).astype(np.int64)
+    best = solved.order(on_hand, np.zeros((on_hand.size, 0), np.int64))
+    sure = labels.certain
+    assert sure.mean() > 0.5
+    assert np.abs(labels.best - best)[sure].max() <= 1
+    assert (labels.best == best)[sure].mean() > 0.8
+    assert (own == np.clip(12 - on_hand, 0, 6)).all()
+
+
+def test_labels_do_not_depend_on_the_number_of_threads():
+    batch = worlds("lost_sales_p19_L3")
+    store, rule = compiled_store(batch), StockLevels(30, cap=8)
+    one, _ = small_labeller(batch, store, 300).label(None, rule, 4)
+    two, _ = small_labeller(batch, store, 300, workers=2).label(None, rule, 4)
+    np.testing.assert_array_equal(one.losses, two.losses)
+    np.testing.assert_array_equal(one.values, two.values)
+    assert one.steps == two.steps
+
+
+def test_other_stores_are_not_compiled():
+    for changes in (
+        ("parameters.observation=compact",),
+        ("parameters.store.lead_time=0",),
+        ("parameters.store.unmet_demand=backlog",),
+        ("parameters.store.order_units=[0,2,4]",),
+        ("parameters.sku.demand_model=normal",),
+    ):
+        run = resolve({}, config=textbook.path_of("lost_sales_p4_L2"), assignments=changes)
+        assert compiled_store(learning_batch(run, "store", None, 1)) is None
+
+
+def test_a_deep_network_takes_the_way_of_every_batch():
+    batch = worlds("lost_sales_p4_L1")
+    deep = DCL("MlpPolicy", BatchVecEnv(batch), policy_kwargs={"net_arch": [4, 4, 4]})
+    assert type(deep._make_labeller()).__name__ == "BatchLabeller"
