@@ -127,13 +127,13 @@ def _resume(folder: Path, options: dict[str, Any], *, quiet: bool) -> int:
 
 
 def _finish(folder: Path, done: list["Trained"], *, quiet: bool) -> int:
-    from agents import run_folder
+    from agents import run_files, run_folder
     from commands.evaluate import show_supply_chain
 
     for trained in done:
         _tell(trained)
     say = console.screen.print
-    show = not quiet and not done[-1].interrupted and (folder / run_folder.CONFIG).is_file()
+    show = not quiet and not done[-1].interrupted and (folder / run_files.CONFIG).is_file()
     if show and run_folder.read_config(folder).problem.totals:
         show_supply_chain(folder)
     onward = f"train.py --resume {folder}"

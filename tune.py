@@ -65,9 +65,9 @@ def main(
         from commands.textbook import check_all_tuned  # here: --help answers at once
 
         sys.exit(not check_all_tuned(names, as_json=as_json))
-    from agents import run_folder
+    from agents import run_files, run_folder
     from agents.config import resolve
-    from agents.tuned_file import TUNED_FILE, TunedFile
+    from agents.tuned_file import TunedFile
     from baselines.tuning import TUNING_SEED
     from commands.tune import tune_named
 
@@ -77,7 +77,7 @@ def main(
             raise InputError("--checkpoint brings its problem; leave the other options out")
         folder, _ = run_folder.find(checkpoint)
         run = run_folder.read_config(folder)
-        file = TunedFile(run_folder.root_of(folder, checkpoint) / TUNED_FILE, seed)
+        file = TunedFile(run_folder.root_of(folder, checkpoint) / run_files.TUNED, seed)
     else:
         flags = {"problem": problem, "stores": stores, **days}
         run = resolve(flags, config=config, assignments=assignments)

@@ -14,20 +14,16 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from agents.run_files import ARRAYS, CHECKPOINTS, STATE, SUMS, check_signature, signature_of
 from agents.serialization import Arrays, deserialize, serialize
 from common.errors import InputError, UnreadableError, short
 from common.files import read_arrays, read_bytes
 
-FOLDER = "checkpoints"
 KEPT = 2
 """So many are kept: the newest, and the one before in case the newest gets damaged."""
 
 MAX_BYTES = 4 << 30
 """Of one file; the largest is the replay buffer's."""
-
-SUMS = "sha256.json"
-STATE = "state.json"
-ARRAYS = "arrays.npz"
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class Checkpoint:
 
 def found(run: Path) -> list[int]:
     """Return the steps of a run's checkpoints, in rising order."""
-    home = run / FOLDER
+    home = run / CHECKPOINTS
     names = os.listdir(home) if home.is_dir() else []  # noqa: PTH208  (glob hides errors)
     return sorted(int(name) for name in names if name.isdecimal())
 
@@ -64,7 +60,7 @@ def write(run: Path, steps: int, state: Mapping[str, Any], files: Mapping[str, b
     OSError
         If it cannot be written; nothing of it is left then, and those before stay as they were.
     """
-    home = run / FOLDER
+    home = run / CHECKPOINTS
     if home.is_symlink():
         raise NotADirectoryError(errno.ENOTDIR, "is a symbolic link", str(home))
     home.mkdir(exist_ok=True)
@@ -73,7 +69,7 @@ def write(run: Path, steps: int, state: Mapping[str, Any], files: Mapping[str, b
     temporary = home / f".{steps}.{secrets.token_hex(8)}.tmp"
     temporary.mkdir()
     try:
-        _fill(temporary, state, files)
+        _fill(temporary, steps, state, files)
         temporary.rename(home / str(steps))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -82,7 +78,7 @@ def write(run: Path, steps: int, state: Mapping[str, Any], files: Mapping[str, b
         shutil.rmtree(home / str(old), ignore_errors=True)
 
 
-def _fill(folder: Path, state: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+def _fill(folder: Path, steps: int, state: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
     arrays: Arrays = {}
     contents = {STATE: json.dumps(serialize(state, arrays)).encode(), **files}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
@@ -92,7 +88,8 @@ def _fill(folder: Path, state: Mapping[str, Any], files: Mapping[str, bytes]) ->
         np.savez(file, allow_pickle=False, **arrays)
         file.seek(0)
         sums[ARRAYS] = hashlib.file_digest(file, "sha256").hexdigest()
-    _put(folder / SUMS, json.dumps(sums, indent=2).encode())
+    listed = {"files": sums, "signature": signature_of({"steps": steps, **sums})}
+    _put(folder / SUMS, json.dumps(listed, indent=2).encode())
     for name in (*sums, SUMS):  # all at once: the disk then waits once
         _flush(folder / name)
     _flush(folder)
@@ -129,7 +126,7 @@ def newest(run: Path, parameters: type[BaseModel]) -> tuple[Checkpoint | None, l
     wrong: list[str] = []
     for steps in reversed(found(run)):
         try:
-            return _read(run / FOLDER / str(steps), steps, parameters), wrong
+            return _read(run / CHECKPOINTS / str(steps), steps, parameters), wrong
         except UnreadableError:
             raise
         except InputError as error:
@@ -140,7 +137,9 @@ def newest(run: Path, parameters: type[BaseModel]) -> tuple[Checkpoint | None, l
 def _read(folder: Path, steps: int, parameters: type[BaseModel]) -> Checkpoint:
     """Read a checkpoint and hold every file against its checksum."""
     try:
-        sums = json.loads(read_bytes(folder / SUMS, MAX_BYTES))
+        listed = json.loads(read_bytes(folder / SUMS, MAX_BYTES))
+        sums = listed["files"]
+        check_signature({"steps": steps, **sums}, listed["signature"], folder)
         contents = {name: _content(folder, name) for name in sums}
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != sums[name]:
@@ -167,4 +166,4 @@ def forget_after(run: Path, steps: int) -> None:
     """Drop the checkpoints after a number of steps, which are damaged or of no use."""
     for later in found(run):
         if later > steps:
-            shutil.rmtree(run / FOLDER / str(later), ignore_errors=True)
+            shutil.rmtree(run / CHECKPOINTS / str(later), ignore_errors=True)

@@ -127,17 +127,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
     InputError
         One line: missing, too large, not UTF-8, not YAML or not a mapping.
     """
+    content = read_bytes(path, MAX_FILE_BYTES, links=True)
     try:
-        content = parse_yaml(read_bytes(path, MAX_FILE_BYTES, links=True).decode("utf-8"))
-    except UnicodeError:
-        raise InputError(f"{path}: not readable as YAML: it is not text in UTF-8") from None
+        return parse_mapping(content)
     except InputError as error:
-        raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: must hold a mapping of names to values")
-    return content
+        raise InputError(f"{path}: {error}") from None
+
+
+def parse_mapping(content: bytes) -> dict[str, Any]:
+    """Return the mapping that YAML holds; nothing at all is an empty one."""
+    try:
+        tree = parse_yaml(content.decode("utf-8"))
+    except UnicodeError:
+        raise InputError("not readable as YAML: it is not text in UTF-8") from None
+    if not isinstance(tree, dict | None):
+        raise InputError("must hold a mapping of names to values")
+    return tree or {}
 
 
 def resolve(

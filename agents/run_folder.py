@@ -1,39 +1,25 @@
-"""The folder of a run: every name in it, its lock, and how files get there."""
+"""Runs: finding one and its models, beginning one, and what is known of it."""
 
-import errno
 import importlib.metadata
 import json
 import os
 import platform
-import re
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from filelock import FileLock, Timeout
-
-from agents import checkpoints
-from agents.config import RunConfig, from_dict, read_yaml
+from agents import checkpoints, run_files
+from agents.config import MAX_FILE_BYTES, RunConfig, from_dict, parse_mapping
 from agents.memory import check_memory
+from agents.run_files import BEST, CONFIG, FINAL, LOCKS, PLAYERS, START, VERSIONS, ModelFile
 from common.errors import InputError
-from common.files import MAX_ARCHIVE_BYTES, check_regular, read_bytes, write_whole
-
-if sys.platform != "win32":
-    import fcntl
+from common.files import MAX_ARCHIVE_BYTES, check_regular
 
 RUNS = Path("runs")
 NEWEST = "newest"
-ModelFile = Literal["model.zip", "best_model.zip"]
-
-CONFIG = "config.yaml"
-FINAL: ModelFile = "model.zip"
-BEST: ModelFile = "best_model.zip"
-PLAYERS = "players"
-STATISTICS = {FINAL: "normalizer.npz", BEST: "best_normalizer.npz"}
 PACKAGES = ("stable-baselines3", "sb3-contrib", "gymnasium", "torch", "numpy", "numba")
 
 
@@ -51,9 +37,10 @@ def players(folder: Path) -> dict[str, Path]:
     are those of the last phase.
     """
     folder = last_phase(folder)
-    found = {path.name: path for path in sorted((folder / PLAYERS).glob("*")) if _has_model(path)}
+    homes = {name: folder / PLAYERS / name for name in run_files.players(folder)}
+    found = {name: path for name, path in homes.items() if _has_model(path)}
     for path in (folder, folder / PLAYERS, *found.values()):
-        if path.is_symlink() and (path.name.startswith("phase_") or path != folder):
+        if path.is_symlink() and (run_files.is_phase(path) or path != folder):
             raise InputError(f"{path}: is a symbolic link; put a copy of the folder in its place")
     if _has_model(folder):
         config = read_config(folder)
@@ -64,8 +51,8 @@ def players(folder: Path) -> dict[str, Path]:
 
 def phases(folder: Path) -> list[Path]:
     """Return the folders of the phases of a run that have left their models, in order."""
-    found = sorted(folder.glob("phase_[1-4]"))
-    return [path for path in found if (path / CONFIG).is_file() and _any_model(path)]
+    found = (run_files.phase_folder(folder, number) for number in range(1, 5))
+    return [path for path in found if run_files.exists(path / CONFIG) and _any_model(path)]
 
 
 def last_phase(folder: Path) -> Path:
@@ -74,30 +61,30 @@ def last_phase(folder: Path) -> Path:
 
 
 def _any_model(folder: Path) -> bool:
-    return _has_model(folder) or any(_has_model(path) for path in (folder / PLAYERS).glob("*"))
+    players = (folder / PLAYERS / name for name in run_files.players(folder))
+    return _has_model(folder) or any(map(_has_model, players))
 
 
 def _has_model(folder: Path) -> bool:
-    return (folder / CONFIG).is_file() and any((folder / name).is_file() for name in (BEST, FINAL))
+    there = [name for name in (CONFIG, BEST, FINAL) if run_files.exists(folder / name)]
+    return CONFIG in there and len(there) > 1
 
 
 def best_of(folder: Path) -> ModelFile:
     """Return the best model's file, or the last one's where no best was kept."""
-    return BEST if (folder / BEST).is_file() else FINAL
+    return BEST if run_files.exists(folder / BEST) else FINAL
 
 
 def model_of(folder: Path, name: ModelFile) -> ModelFile:
     """Return a player's file that is meant by `name`: its best model where it has no such file."""
-    return name if (folder / name).is_file() else best_of(folder)
+    return name if run_files.exists(folder / name) else best_of(folder)
 
 
 def copy_player(source: Path, target: Path) -> None:
     """Copy a player's model, with what belongs to it, into a run folder."""
     target.mkdir(parents=True, exist_ok=True)
-    model = best_of(source)
-    for name, new in ((CONFIG, CONFIG), (model, BEST), (STATISTICS[model], STATISTICS[BEST])):
-        if (source / name).is_file():
-            write_whole(target / new, read_bytes(source / name, MAX_ARCHIVE_BYTES))
+    for name, new in ((CONFIG, CONFIG), (best_of(source), BEST)):
+        run_files.write(target / new, run_files.read(source / name, MAX_ARCHIVE_BYTES))
 
 
 def find(checkpoint: str) -> tuple[Path, ModelFile]:
@@ -124,7 +111,7 @@ def find(checkpoint: str) -> tuple[Path, ModelFile]:
     path = last_phase(path)
     if name == BEST and _has_model(path):  # else it holds players, each with a best model
         name = best_of(path)
-    if not (path / name).is_file() and not players(path):
+    if not run_files.exists(path / name) and not players(path):
         raise InputError(f"--checkpoint {checkpoint}: holds no model; did its training finish?")
     return path, name
 
@@ -132,7 +119,7 @@ def find(checkpoint: str) -> tuple[Path, ModelFile]:
 def root_of(folder: Path, checkpoint: str) -> Path:
     """Return the run that `checkpoint` names, of which `find` gave the last phase."""
     named = checkpoint != NEWEST and Path(checkpoint).resolve() == folder.resolve()
-    return folder.parent if folder.name.startswith("phase_") and not named else folder
+    return folder.parent if run_files.is_phase(folder) and not named else folder
 
 
 def _newest() -> Path:
@@ -143,66 +130,16 @@ def _newest() -> Path:
 
 
 def read_config(folder: Path) -> RunConfig:
-    """Return the configuration of a run."""
+    """Return the configuration of a run, as the run wrote it."""
+    path = folder / CONFIG
+    check_regular(path)
+    content = run_files.read(path, MAX_FILE_BYTES)
     try:
-        check_regular(folder / CONFIG)
-        config = from_dict(read_yaml(folder / CONFIG))
+        config = from_dict(parse_mapping(content))
         check_memory(config)
-        return config
     except InputError as error:
-        told = str(error).removeprefix(f"{folder / CONFIG}: ")
-        raise InputError(f"{folder / CONFIG}: {told}") from None
-
-
-LOCK = ".lock"
-
-
-@contextmanager
-def hold_lock(folder: Path) -> Iterator[None]:
-    """Keep every other process out of a run folder while this one trains in it.
-
-    The lock goes with the process, however it ends; the file that carries it stays.
-
-    Raises
-    ------
-    InputError
-        If another process holds it, or the folder cannot be written.
-    """
-    with ExitStack() as held:
-        try:
-            held.enter_context(FileLock(folder / LOCK, timeout=0))
-            held.enter_context(_folder_locked(folder))
-        except (Timeout, BlockingIOError):
-            raise InputError(
-                f"{folder}: another process is training in it; wait for its end, or stop it"
-            ) from None
-        except OSError as error:
-            raise InputError(f"{folder}: cannot be written: {_why(error)}") from None
-        yield
-
-
-@contextmanager
-def _folder_locked(folder: Path) -> Iterator[None]:
-    """Lock the folder itself, as the file in it can be removed; Windows lets nobody do that."""
-    if sys.platform == "win32":
-        yield
-        return
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if isinstance(error, BlockingIOError):
-                raise  # else a file system that locks no folders: the file must do
-        yield
-    finally:
-        os.close(number)
-
-
-def _why(error: OSError) -> str:
-    linked = error.errno == errno.ELOOP
-    link = f"its {LOCK} is a symbolic link; remove it"
-    return link if linked else f"{error.strerror}; mend that, or train in another folder"
+        raise InputError(f"{path}: {error}") from None
+    return config
 
 
 @contextmanager
@@ -241,22 +178,8 @@ def _remedy(folder: Path, run: Path) -> str:
 
 def _whole_run(folder: Path) -> Path:
     """Return the run that a folder is a phase of, or the folder itself."""
-    phase = folder.name.startswith("phase_") and (folder.parent / CONFIG).is_file()
+    phase = run_files.is_phase(folder) and (folder.parent / CONFIG).is_file()
     return folder.parent if phase else folder
-
-
-START = "start"
-"""Where the models lie that a run begins with; it is laid out as a run folder."""
-
-VERSIONS = "versions.json"
-MAX_VERSIONS_BYTES = 1_000_000
-
-_BEFORE = re.compile(rf"{START}|{PLAYERS}|phase_[1-4]\.yaml|\..*\.tmp")
-"""What is written before the configuration."""
-
-_HALF_WRITTEN = re.compile(
-    r"\.(config\.yaml|versions\.json|phase_\d\.yaml|\w*model\.zip|\w*normalizer\.npz)\.[0-9a-f]{16}\.tmp"
-)
 
 
 @contextmanager
@@ -288,17 +211,18 @@ def claim(config: RunConfig, folder: Path | None) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
-    with hold_lock(folder):
+    with run_files.hold_lock(folder):
         _check_empty(folder)  # two processes may have found it empty
         with report_write_errors(folder):
             _clear_remains(folder)
+            run_files.begin(folder)
         yield folder
 
 
 def _check_empty(folder: Path) -> None:
     if not folder.exists():
         return
-    if not folder.is_dir() or not (has_remains(folder) or _names(folder) <= {LOCK}):
+    if not folder.is_dir() or not (has_remains(folder) or _names(folder) <= LOCKS):
         raise InputError(f"--run-dir {folder}: exists and is not an empty folder; choose another")
 
 
@@ -308,11 +232,11 @@ def has_remains(folder: Path) -> bool:
     Such a run has locked the folder, and it has no configuration yet.
     """
     names = _names(folder)
-    return LOCK in names and all(_BEFORE.fullmatch(name) for name in names - {LOCK})
+    return run_files.LOCK in names and all(map(run_files.is_before_configuration, names))
 
 
 def _clear_remains(folder: Path) -> None:
-    for name in _names(folder) - {LOCK}:
+    for name in _names(folder) - LOCKS:
         path = folder / name
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
@@ -324,7 +248,7 @@ def _names(folder: Path) -> set[str]:
 def write_start(config: RunConfig, folder: Path, copies: Mapping[str, Path]) -> None:
     """Write what a run begins with: the players it copies, then its configuration.
 
-    A folder that has a configuration is complete; without copies, it is the first thing written.
+    A folder that has a configuration is complete.
 
     Parameters
     ----------
@@ -342,7 +266,7 @@ def write_start(config: RunConfig, folder: Path, copies: Mapping[str, Path]) -> 
     """
     for target, source in copies.items():
         copy_player(source, folder / target)
-    write_whole(folder / CONFIG, config.to_yaml().encode())
+    run_files.write(folder / CONFIG, config.to_yaml().encode())
     write_versions(folder)
 
 
@@ -360,16 +284,27 @@ def start_of(folder: Path) -> Path | None:
 def write_versions(folder: Path, **facts: Any) -> None:
     """Write what the result depends on besides the configuration, and what came of it."""
     text = json.dumps(versions(**facts), indent=2)
-    write_whole(folder / VERSIONS, text.encode())
+    run_files.write(folder / VERSIONS, text.encode())
 
 
 def read_versions(folder: Path) -> dict[str, Any]:
-    """Return what `write_versions` wrote, or nothing where it cannot be read."""
-    try:
-        content = json.loads(read_bytes(folder / VERSIONS, MAX_VERSIONS_BYTES))
-    except (ValueError, RecursionError):  # InputError is one
+    """Return what `write_versions` wrote; nothing before it did.
+
+    Raises
+    ------
+    InputError
+        If it was altered or is damaged.
+    """
+    if not (folder / VERSIONS).exists():
         return {}
-    return content if isinstance(content, dict) else {}
+    content = run_files.read(folder / VERSIONS, run_files.MAX_BYTES)
+    try:
+        facts = json.loads(content)
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise InputError(f"{folder / VERSIONS}: damaged; restore the run from a copy")
+    return facts
 
 
 def is_finished(folder: Path) -> bool:
@@ -398,16 +333,6 @@ def refuse_links(folder: Path) -> None:
                     f"{Path(home, name)}: is a symbolic link; put a copy of what it leads to in "
                     "its place"
                 )
-
-
-def clear_temporary(folder: Path) -> None:
-    """Remove the files that a process was writing to a run's folder when it was killed.
-
-    Not those that evaluation writes, which may be at work.
-    """
-    for home, _, files in os.walk(folder):
-        for name in filter(_HALF_WRITTEN.fullmatch, files):
-            Path(home, name).unlink()
 
 
 def other_versions(folder: Path) -> list[str]:

@@ -3,11 +3,13 @@
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from agents.config import RunConfig
+from common.errors import NumericalError
 from envs.batch import Batch
 from wrappers.normalize import FixedNormalization, encode
 
@@ -32,6 +34,23 @@ def reward_and_running(config: RunConfig, env: VecEnv) -> VecEnv:
         return env
     gamma = config.hyperparameters.gamma
     return VecNormalize(env, norm_obs=observation, norm_reward=reward, gamma=gamma)
+
+
+def refuse_non_finite(model: BaseAlgorithm) -> None:
+    """Let a model that is acted upon raise a NumericalError where its outputs are not finite.
+
+    An argmax over NaN is an action like any other.
+    """
+
+    def check(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
+        del module, inputs
+        if not bool(torch.isfinite(output).all()):
+            raise NumericalError("the model's outputs are not finite; train it again")
+
+    for name in ("action_net", "q_net", "quantile_net"):
+        head = getattr(model.policy, name, None)
+        if head is not None:
+            head.register_forward_hook(check)
 
 
 class AgentPolicy:

@@ -7,14 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from agents.run_files import read_beside, write_beside
 from baselines.tuned_rules import TunedRule, fingerprint, tune_rule
 from baselines.tuning import TUNING_SEED, Family, Progress, Tuned
 from common.console import screen
 from common.errors import FrozenModel, InputError
-from common.files import read_bytes, write_whole
 from envs.problems import Problem
 
-TUNED_FILE = "tuned.json"
 MAX_BYTES = 1_000_000
 MOST_KEPT = 100
 """Rules in a file; the oldest go."""
@@ -113,7 +112,7 @@ class TunedFile:
         if self._path is None or not (self._path.is_symlink() or self._path.exists()):
             return []
         try:
-            return _File.model_validate_json(read_bytes(self._path, MAX_BYTES)).rules
+            return _File.model_validate_json(read_beside(self._path, MAX_BYTES)).rules
         except (InputError, ValidationError) as error:
             told = str(error) if isinstance(error, InputError) else f"{self._path}: damaged"
             screen.print(f"{told}; rules are tuned anew", soft_wrap=True)
@@ -124,7 +123,7 @@ class TunedFile:
         others = [one for one in self._read() if one.fingerprint != new.fingerprint]
         held = _File(rules=[new, *others[: MOST_KEPT - 1]])
         text = json.dumps(held.model_dump(), indent=1, allow_nan=False)
-        write_whole(self._path, f"{text}\n".encode())
+        write_beside(self._path, f"{text}\n".encode())
 
 
 def _kept(mark: str, name: str, tuned: Tuned, seed: int) -> _Kept:

@@ -4,7 +4,7 @@ import hashlib
 import io
 import pickletools
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,20 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents.run_folder import STATISTICS, ModelFile
+from agents import run_files
+from agents.run_files import STATISTICS, WEIGHTS
 from common.errors import InputError, short
-from common.files import (
-    open_archive,
-    read_member,
-    write_whole,
-)
-from wrappers.normalize import running_statistics
+from common.files import MAX_ARCHIVE_BYTES, open_archive, read_arrays, read_member
+from wrappers.normalize import find_running, load_running_statistics, running_statistics
 
 SLACK = 1 << 20
 """Bytes that a file of tensors may have besides the tensors' own."""
 
 MAX_PROGRAM_BYTES = 4 << 20
+MAX_STATISTICS_BYTES = 64 << 20
+MAX_DEPTH = 50
+"""So deep containers are nested at most; SB3's files need less than half of it."""
+
 _STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
 _ALLOWED = {
     "collections OrderedDict",
@@ -36,16 +37,16 @@ _REFUSED = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2"
 
 
 def read_tensors(
-    path: Path, member: str, limit: int, device: torch.device | str = "cpu"
-) -> dict[str, Any]:
-    """Return the mapping of names to tensors in one ``.pth`` member of an SB3 file.
+    source: bytes, name: str, limit: int, device: torch.device | str = "cpu"
+) -> dict[str, torch.Tensor]:
+    """Return the tensors by name that an SB3 file holds for its policy.
 
     Parameters
     ----------
-    path : Path
-        A file such as ``model.zip``.
-    member : str
-        Such as ``policy.pth`` or ``policy.optimizer.pth``; no other member is touched.
+    source : bytes
+        The content of a file such as ``model.zip``, of which no other member is touched.
+    name : str
+        What to call it in messages.
     limit : int
         Bytes that the tensors may take: those of the model that they are for.
     device : torch.device or str
@@ -54,38 +55,29 @@ def read_tensors(
     Raises
     ------
     InputError
-        If the file is damaged or larger, or holds anything but finite tensors and plain values.
+        If the file is damaged or larger, or holds anything but finite tensors by name.
     """
-    name = f"{path}: {member}"
-    plain = _rewritten(read_member(path, str(path), member, limit + SLACK), name, limit + SLACK)
+    name, limit = f"{name}: {WEIGHTS}", limit + SLACK
+    plain = _rewritten(read_member(source, name, WEIGHTS, limit), name, limit)
     try:
         content = torch.load(plain, map_location=device, weights_only=True)  # noqa: TID251
     except Exception as error:  # a damaged file can fail anywhere in torch
         raise InputError(f"{name}: damaged: {short(str(error))}") from None
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()
+    ):
         raise InputError(f"{name}: holds no mapping of names to tensors")
-    if size_of(content) > limit + SLACK:  # a shape may claim more than is stored
-        raise InputError(f"{name}: claims {size_of(content):,} bytes, at most {limit + SLACK:,}")
-    for tensor in _tensors(content):
+    if size_of(content) > limit:  # a shape may claim more than is stored
+        raise InputError(f"{name}: claims {size_of(content):,} bytes, at most {limit:,}")
+    for tensor in content.values():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise InputError(f"{name}: holds NaN or infinity")
     return content
 
 
-def size_of(state: Any) -> int:
-    """Return the bytes that all tensors within nested containers take."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in _tensors(state))
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from _tensors(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _tensors(part)
+def size_of(state: Mapping[str, torch.Tensor]) -> int:
+    """Return the bytes that tensors take."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in state.values())
 
 
 def _rewritten(content: bytes, name: str, limit: int) -> io.BytesIO:
@@ -105,9 +97,14 @@ def _rewritten(content: bytes, name: str, limit: int) -> io.BytesIO:
 
 
 def _check_program(program: bytes, name: str) -> None:
-    """Refuse a program that names anything but tensors and plain containers; nothing is run."""
+    """Refuse a program that names anything but tensors and plain containers; nothing is run.
+
+    A container that stands in two places, or in too many others, could grow without bound.
+    """
     if len(program) > MAX_PROGRAM_BYTES:
         raise InputError(f"{name}: describes its tensors in {len(program):,} bytes")
+    depths: list[int | None] = []  # of what is on the stack; None is a mark
+    kept: dict[Any, int] = {}
     try:
         for opcode, argument, _ in pickletools.genops(program):
             unknown = opcode.name == "GLOBAL" and argument not in _ALLOWED
@@ -115,10 +112,39 @@ def _check_program(program: bytes, name: str) -> None:
                 raise InputError(
                     f"{name}: holds {short(argument or opcode.name)}, not only tensors; not read"
                 )
+            if "PUT" in opcode.name:
+                kept[argument] = depths[-1] or 0
+            elif opcode.name == "MEMOIZE":
+                kept[len(kept)] = depths[-1] or 0
+            elif "GET" in opcode.name:
+                depths.append(kept[argument])
+                _check_depth(MAX_DEPTH * bool(kept[argument]), name)
+            else:
+                _check_depth(_carry_out(opcode, depths), name)
     except InputError:
         raise
     except Exception as error:  # damaged bytes can fail anywhere in the parser
         raise InputError(f"{name}: damaged: {short(str(error))}") from None
+
+
+def _carry_out(opcode: pickletools.OpcodeInfo, depths: list[int | None]) -> int:
+    """Do to the stack of depths what an opcode does to that of values; return the new depth."""
+    before, taken = list(opcode.stack_before), [0]
+    if pickletools.markobject in before:
+        while (depth := depths.pop()) is not None:
+            taken.append(depth)
+        before = before[: before.index(pickletools.markobject)]
+    taken += [depths.pop() or 0 for _ in before]
+    nests = bool(before) or len(taken) > 1 or opcode.name in ("TUPLE", "EMPTY_TUPLE")
+    depth = max(taken) + nests
+    for left in opcode.stack_after:
+        depths.append(None if left is pickletools.markobject else depth)
+    return depth
+
+
+def _check_depth(depth: int, name: str) -> None:
+    if depth >= MAX_DEPTH:
+        raise InputError(f"{name}: nests or repeats its containers; not read")
 
 
 def weights_hash(model: BaseAlgorithm) -> str:
@@ -130,32 +156,71 @@ def weights_hash(model: BaseAlgorithm) -> str:
     return digest.hexdigest()
 
 
-def save_model(model: BaseAlgorithm, env: VecEnv, folder: Path, name: ModelFile) -> None:
-    """Write the model, as a normal SB3 file, and the running statistics that belong to it."""
-    statistics = running_statistics(env)
-    if statistics:
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **statistics)
-        write_whole(folder / STATISTICS[name], buffer.getvalue())
+def save_model(model: BaseAlgorithm, env: VecEnv, path: Path) -> None:
+    """Write the model as a normal SB3 file, with the running statistics that belong to it in it."""
     buffer = io.BytesIO()
     model.save(buffer)
-    write_whole(folder / name, buffer.getvalue())
+    if statistics := running_statistics(env):
+        arrays = io.BytesIO()
+        np.savez(arrays, allow_pickle=False, **statistics)
+        with zipfile.ZipFile(buffer, "a") as archive:
+            archive.writestr(zipfile.ZipInfo(STATISTICS), arrays.getvalue())
+    run_files.write(path, buffer.getvalue())
 
 
-def load_weights(model: BaseAlgorithm, path: Path) -> None:
-    """Load the tensors of an SB3 file into a model built afresh; nothing is unpickled.
+def load_model(model: BaseAlgorithm, env: VecEnv, path: Path, *, frozen: bool = True) -> None:
+    """Load a run's model into one built afresh, and its statistics into `env`.
+
+    Nothing is unpickled.
+
+    Parameters
+    ----------
+    model, env : BaseAlgorithm, VecEnv
+        As the run's configuration says.
+    path : Path
+        The file, which must be as the run wrote it.
+    frozen : bool
+        Statistics change no more.
 
     Raises
     ------
     InputError
-        If the file is damaged or belongs to another model.
+        If the file was altered, is damaged, or belongs to another model.
     """
+    content, name = run_files.read(path, MAX_ARCHIVE_BYTES), str(path)
+    if find_running(env) is not None:
+        statistics = read_member(content, name, STATISTICS, MAX_STATISTICS_BYTES)
+        arrays = read_arrays(statistics, f"{name}: {STATISTICS}", MAX_STATISTICS_BYTES)
+        load_running_statistics(env, arrays, name, frozen=frozen)
     own = model.policy.state_dict()
     try:
-        weights = read_tensors(path, "policy.pth", size_of(own), model.device)
+        weights = read_tensors(content, name, size_of(own), model.device)
+        check_tensors(own, weights)
         model.policy.load_state_dict(weights)
     except Exception as error:  # tensors of another model can fail anywhere in torch
-        told = str(error).removeprefix(f"{path}: ")
+        reason = str(error).removeprefix(f"{path}: ")
         raise InputError(
-            f"{path}: not a model of this run: {short(told, 200)}; copy it again or train again"
+            f"{path}: not a model of this run: {short(reason, 200)}; copy it again or train again"
         ) from None
+
+
+def check_tensors(own: Mapping[str, torch.Tensor], others: Mapping[str, torch.Tensor]) -> None:
+    """Make sure that tensors are those of a model: torch would convert what is of another kind.
+
+    Raises
+    ------
+    ValueError
+        Naming the first that is not.
+    """
+    if own.keys() != others.keys():
+        raise ValueError("it has other tensors")
+    for name, tensor in own.items():
+        other = others[name]
+        if (tensor.dtype, tensor.shape, tensor.layout) != (
+            other.dtype,
+            other.shape,
+            other.layout,
+        ):
+            raise ValueError(f"{name} is a tensor of another kind")
+        if not bool(torch.isfinite(other).all()):
+            raise ValueError(f"{name} holds NaN or infinity")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agents import run_folder
+from agents import run_files, run_folder
 from agents.config import RunConfig
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
@@ -95,8 +95,10 @@ def _folder_of(checkpoint: str) -> Path:
     if not path.exists():
         raise InputError(f"--checkpoint {checkpoint}: no such file or folder")
     path = path.parent if path.is_file() else path
-    if not (path / run_folder.CONFIG).exists():
-        raise InputError(f"--checkpoint {checkpoint}: not a run folder, it holds no config.yaml")
+    if not (path / run_files.CONFIG).exists():
+        raise InputError(
+            f"--checkpoint {checkpoint}: not a run folder, it holds no {run_files.CONFIG}"
+        )
     return path
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agents import run_folder
+from agents import run_files, run_folder
 from agents.config import RunConfig, resolve
-from agents.tuned_file import TUNED_FILE, TunedFile
+from agents.tuned_file import TunedFile
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import AGENT, OPTIMUM, PAST_ORDERS, Policy
 from baselines.references import find_reference
@@ -113,7 +113,7 @@ def evaluate_policies(
 
     `options` are those of `play_against_baselines`.
     """
-    tuner = TunedFile(entry.folders[0] / TUNED_FILE if entry.folders else None)
+    tuner = TunedFile(entry.folders[0] / run_files.TUNED if entry.folders else None)
     recorders = _recorders(entry.run) if report else None
     policies, comparison = play_against_baselines(
         entry.run, entry.policies, tuner=tuner, observers=recorders, **options
@@ -266,7 +266,7 @@ def tiers_by_phase(
     stages: dict[str, Policy] = {"rules": reference_team()}
     run: RunConfig | None = None
     for path in run_folder.phases(folder):
-        run, stages[path.name.replace("_", " ")] = load_agent(path, run_folder.BEST)
+        run, stages[path.name.replace("_", " ")] = load_agent(path, run_files.BEST)
     if run is None:
         return None
     run = run if scenario is None else in_scenario(run, scenario)
@@ -282,8 +282,7 @@ def tiers_by_phase(
 
 def write_evaluation(folder: Path, results: Results, scenario: str | None = None) -> None:
     """Write ``evaluation.json`` of a run, or of a scenario."""
-    suffix = "" if scenario is None else f"_{scenario}"
-    write_whole(folder / f"evaluation{suffix}.json", results.text().encode())
+    write_whole(run_files.evaluation_file(folder, scenario), results.text().encode())
 
 
 def show_supply_chain(folder: Path) -> None:
@@ -295,7 +294,7 @@ def show_supply_chain(folder: Path) -> None:
     screen.print(episode_table(run.problem, run.parameters, agent, seed=1, observe_step=step))
     screen.print()
     comparison = compare_with_baselines(
-        run, {AGENT_NAME: agent}, tuner=TunedFile(folder / TUNED_FILE)
+        run, {AGENT_NAME: agent}, tuner=TunedFile(folder / run_files.TUNED)
     )
     show(comparison, screen)
     tiers = tiers_by_phase(folder)

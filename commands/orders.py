@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents import run_folder
+from agents import run_files, run_folder
 from agents.config import RunConfig
-from agents.tuned_file import TUNED_FILE, TunedFile
+from agents.tuned_file import TunedFile
 from baselines.multi_agent import chain_of
 from baselines.policy import Policy
 from baselines.registry import HISTORY_BASELINES, make_baselines
@@ -88,7 +88,7 @@ def decide(
     batch, rows = _batch(run, now, due, (recent, day))
     places = [(rows[row], store) for row, (_, store) in enumerate(now.places)]
     asked = _orders(batch, policy, now.places, places)
-    name, rule, worse = _rule(run, policy, baseline, TunedFile(home / TUNED_FILE))
+    name, rule, worse = _rule(run, policy, baseline, TunedFile(home / run_files.TUNED))
     theirs = _orders(batch, rule, now.places, places)
     run_faults = [fault for fault in (training_failure(home), worse) if fault]
     seen, gaps = _seen(run, policy), batch.review_gap()

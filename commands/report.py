@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agents import run_folder
+from agents import run_files, run_folder
 from commands.checkpoints import LoadedCheckpoints
 from commands.evaluate import Evaluation
 from common.errors import InputError
@@ -16,7 +16,6 @@ from common.files import read_bytes, write_whole
 from evaluation.report.contents import Curve, ReportContents
 from evaluation.report.page import build
 from evaluation.report.views import view_of
-from training.logger import ROWS
 
 MOST_BYTES = 50_000_000
 """Of a log that curves are read from."""
@@ -42,8 +41,7 @@ def write_report(
         The page.
     """
     folder = entry.folders[0]
-    parts = ["report", "seeds" if entry.seeds else "", scenario or ""]
-    stem = "_".join(part for part in parts if part)
+    stem = run_files.report_stem(seeds=bool(entry.seeds), scenario=scenario)
     page, files = build(_contents(entry, evaluation, scenario, stochastic=stochastic))
     pictures = folder / stem
     if pictures.is_symlink():
@@ -90,7 +88,10 @@ def read_curves(folder: Path) -> list[Curve]:
     curves = []
     for home in run_folder.phases(folder) or [folder]:
         label = _phase(home) if home != folder else "agent"
-        logs = [home / ROWS, *sorted((home / run_folder.PLAYERS).glob(f"*/{ROWS}"))]
+        logs = [
+            home / run_files.PROGRESS,
+            *sorted((home / run_files.PLAYERS).glob(f"*/{run_files.PROGRESS}")),
+        ]
         found = [curve for log in logs if (curve := _read_curve(log, label)) is not None]
         curves += found[:1]  # learners that take turns are scored together, in the first one's log
     return curves

@@ -13,7 +13,7 @@ from rich.progress import track
 from agents.config import CONFIGS
 from agents.config import resolve
 from training.learners import load_agent
-from agents.run_folder import BEST
+from agents.run_files import BEST
 from training.trainer import train
 from baselines.policy import Policy
 from baselines.registry import make_baselines

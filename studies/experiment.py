@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from agents.config import resolve
-from agents.run_folder import BEST, FINAL
+from agents.run_files import BEST, FINAL, PROGRESS
 from baselines.policy import Policy
 from baselines.references import find_reference
 from evaluation.comparison import compare
@@ -81,7 +81,7 @@ def experiment(
 
 
 def _curve(folder: Path) -> list[tuple[int, float, float]]:
-    with (folder / "progress.csv").open() as file:
+    with (folder / PROGRESS).open() as file:
         rows = [row for row in csv.DictReader(file) if row.get("evaluation/gap")]
     return [
         (

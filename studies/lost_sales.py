@@ -16,7 +16,7 @@ from rich.progress import track
 from training.learners import load_agent
 from agents.config import RunConfig
 from agents.config import resolve
-from agents.run_folder import BEST
+from agents.run_files import BEST
 from training.trainer import train
 from baselines.average_cost import Solved
 from baselines.average_cost import solved_rules

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 from training.learners import load_agent
 from agents.config import resolve
-from agents.run_folder import BEST
+from agents.run_files import BEST
 from training.trainer import train
 from baselines.policy import AGENT, Policy
 from baselines.registry import baseline_kinds, make_baselines

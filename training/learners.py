@@ -22,8 +22,9 @@ from agents.dcl.algorithm import DCL
 from agents.dcl.starting_rule import best_tuned
 from agents.initialization import initialize_orders
 from agents.players import layout_of, learning_batch, learning_players
-from agents.sb3_policy import AgentPolicy, observe, reward_and_running
-from agents.weights import load_weights
+from agents.run_files import BEST, ModelFile
+from agents.sb3_policy import AgentPolicy, observe, refuse_non_finite, reward_and_running
+from agents.weights import load_model
 from baselines.multi_agent import TeamPolicy, tier_of
 from baselines.policy import Actions, Policy, RandomPolicy, Rule
 from baselines.rollout import Observer, run_episodes
@@ -32,7 +33,7 @@ from baselines.rules.store import Newsvendor
 from common.errors import InputError
 from common.random_streams import random_stream
 from envs.batch import Batch, Outcome
-from wrappers.normalize import FixedRewardScale, load_running_statistics
+from wrappers.normalize import FixedRewardScale
 from wrappers.single_agent import ControlledAgents, FlatJointPolicy
 from wrappers.vec_env import BatchVecEnv, batch_of
 
@@ -277,9 +278,7 @@ def _learner(
     if isinstance(model, DCL) and source is None:
         model.rule = partial(best_tuned, config.problem, config.parameters, config.measure)
     if source is not None:
-        name = run_folder.best_of(source)
-        load_running_statistics(env, source / run_folder.STATISTICS[name], frozen=False)
-        load_weights(model, source / name)
+        load_model(model, env, source / run_folder.best_of(source), frozen=False)
     return Learner(player, config, env, model, _policy(config, player, model, env))
 
 
@@ -293,7 +292,7 @@ def _policy(config: RunConfig, player: str, model: BaseAlgorithm, env: VecEnv) -
     return policy
 
 
-def load_agent(folder: Path, name: run_folder.ModelFile) -> tuple[RunConfig, Policy]:
+def load_agent(folder: Path, name: ModelFile) -> tuple[RunConfig, Policy]:
     """Rebuild a run's models from their configurations and load their tensors.
 
     Returns
@@ -317,7 +316,7 @@ def load_agent(folder: Path, name: run_folder.ModelFile) -> tuple[RunConfig, Pol
 
 
 def _load_players(
-    config: RunConfig, sources: Mapping[str, Path], name: run_folder.ModelFile = run_folder.BEST
+    config: RunConfig, sources: Mapping[str, Path], name: ModelFile = BEST
 ) -> dict[str, Policy]:
     """Return the trained models of players, which must see what the run's agents see."""
     loaded: dict[str, Policy] = {}
@@ -339,15 +338,15 @@ def _check_same_view(config: RunConfig, own: RunConfig, player: str, path: Path)
         )
 
 
-def _load(folder: Path, name: run_folder.ModelFile, config: RunConfig, player: str) -> Policy:
+def _load(folder: Path, name: ModelFile, config: RunConfig, player: str) -> Policy:
     s = config.settings
     batch = learning_batch(config, player, None, s.n_envs, observe_step=s.observation.step)
     env = reward_and_running(config, observe(config, BatchVecEnv(batch)))
-    load_running_statistics(env, folder / run_folder.STATISTICS[name])
     model = build_model(
         s.algo, config.hyperparameters, env, seed=s.seed, learns=False
     )  # on the CPU
-    load_weights(model, folder / name)
+    load_model(model, env, folder / name)
+    refuse_non_finite(model)
     return _policy(config, player, model, env)
 
 

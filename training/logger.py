@@ -17,8 +17,7 @@ from stable_baselines3.common.logger import (
     filter_excluded_keys,
 )
 
-ROWS = "progress.csv"
-_EVENTS = "events.out.tfevents.*"
+from agents.run_files import EVENTS, PROGRESS
 
 
 class ProgressTable(CSVOutputFormat):
@@ -70,13 +69,13 @@ def open_log(home: Path, rows: bytes = b"", events: Mapping[str, int] | None = N
         Sizes of TensorBoard's files as they were [bytes]; all others go.
     """
     sizes, text = events or {}, rows.decode()
-    for path in home.glob(_EVENTS):
+    for path in home.glob(EVENTS):
         if path.name not in sizes or path.is_symlink():
             path.unlink()
         elif path.stat().st_size > sizes[path.name]:
             _cut(path, sizes[path.name])
-    (home / ROWS).unlink(missing_ok=True)  # a link must not be written through
-    table: Any = ProgressTable(str(home / ROWS))
+    (home / PROGRESS).unlink(missing_ok=True)  # a link must not be written through
+    table: Any = ProgressTable(str(home / PROGRESS))
     if text:
         table.file.write(text)
         table.file.flush()
@@ -103,7 +102,7 @@ def log_state(log: Logger) -> dict[str, Any]:
         "values": values,
         "counts": dict(log.name_to_count),
         "excluded": {name: log.name_to_excluded[name] for name in values},
-        "events": {path.name: path.stat().st_size for path in home.glob(_EVENTS)},
+        "events": {path.name: path.stat().st_size for path in home.glob(EVENTS)},
     }
 
 
@@ -116,5 +115,5 @@ def load_log_state(log: Logger, state: Mapping[str, Any]) -> None:
 
 def rows_of(log: Logger) -> bytes:
     """Return ``progress.csv`` as it stands."""
-    path = Path(str(log.dir)) / ROWS
+    path = Path(str(log.dir)) / PROGRESS
     return path.read_bytes() if path.is_file() else b""

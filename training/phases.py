@@ -10,12 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agents import run_folder
-from agents.config import RunConfig, from_dict, read_yaml, resolve
+from agents import run_files, run_folder
+from agents.config import MAX_FILE_BYTES, RunConfig, from_dict, parse_mapping, resolve
 from agents.run_folder import report_write_errors
 from common import console
 from common.errors import InputError
-from common.files import write_whole
 from training.trainer import Trained, go_on, train
 
 LEARNS = {1: "store", 2: "warehouse", 3: "supplier", 4: "all"}
@@ -108,7 +107,7 @@ def train_phases(
     own = _with_phases(configs[0], phases)
     with run_folder.claim(own, folder) as root, report_write_errors(root):
         for phase, config in zip(phases, configs, strict=True):
-            write_whole(_plan(root, phase), config.to_yaml().encode())
+            run_files.write(run_files.phase_plan(root, phase), config.to_yaml().encode())
         run_folder.write_start(own, root, run_folder.start_models(start))
         return root, go_through(root, quiet=quiet)
 
@@ -133,7 +132,7 @@ def go_through(root: Path, *, quiet: bool = True) -> list[Trained]:
     start = run_folder.start_of(root)
     done: list[Trained] = []
     for phase in run_folder.read_config(root).settings.phases:
-        folder = root / f"phase_{phase}"
+        folder = run_files.phase_folder(root, phase)
         if not run_folder.is_finished(folder):
             if not quiet:
                 console.screen.print(f"phase {phase}: learn {LEARNS[phase]}")
@@ -145,14 +144,9 @@ def go_through(root: Path, *, quiet: bool = True) -> list[Trained]:
 
 
 def _train_phase(root: Path, phase: int, start: Path | None, *, quiet: bool) -> Trained:
-    folder = root / f"phase_{phase}"
+    folder = run_files.phase_folder(root, phase)
     if run_folder.is_begun(folder):
-        with run_folder.hold_lock(folder):
+        with run_files.hold_lock(folder):
             return go_on(run_folder.read_config(folder), folder, quiet=quiet)
-    config = from_dict(read_yaml(_plan(root, phase)))
-    return train(config, folder, start=start, quiet=quiet)
-
-
-def _plan(root: Path, phase: int) -> Path:
-    """Return where the configuration of a phase stands before it begins."""
-    return root / f"phase_{phase}.yaml"
+    plan = run_files.read(run_files.phase_plan(root, phase), MAX_FILE_BYTES)
+    return train(from_dict(parse_mapping(plan)), folder, start=start, quiet=quiet)

@@ -5,13 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agents import run_folder
+from agents import run_files, run_folder
 from agents.checkpoints import found
 from agents.config import RunConfig
 from agents.run_folder import report_write_errors
 from agents.settings import RunSettings
 from common.errors import InputError, validated
-from common.files import write_whole
 from training.phases import go_through
 from training.trainer import Trained, go_on
 
@@ -45,7 +44,7 @@ def extend(config: RunConfig, folder: Path, timesteps: int | None) -> RunConfig 
     longer = replace(config, settings=validated(RunSettings, values))
     if "weights" in facts:  # first, or a run killed in between is longer and counts as finished
         run_folder.write_versions(folder, **{**facts, "finished": False})
-    write_whole(folder / run_folder.CONFIG, longer.to_yaml().encode())
+    run_files.write(folder / run_files.CONFIG, longer.to_yaml().encode())
     return longer
 
 
@@ -64,14 +63,14 @@ def extend_phases(root: Path, timesteps: int) -> None:
     InputError
         If not all phases are finished, or as `lengthen` does.
     """
-    homes = [root / f"phase_{n}" for n in run_folder.read_config(root).settings.phases]
+    homes = [run_files.phase_folder(root, n) for n in run_folder.read_config(root).settings.phases]
     for home in homes:
         if not run_folder.is_finished(home):
             raise InputError(
                 f"--timesteps: {home.name} is not finished; --resume {root} without it first, and "
                 "--timesteps then makes the last phase longer"
             )
-    with run_folder.hold_lock(homes[-1]):
+    with run_files.hold_lock(homes[-1]):
         extend(run_folder.read_config(homes[-1]), homes[-1], timesteps)
 
 
@@ -122,9 +121,9 @@ def resume(
         If it is no run, another process trains in it, or `timesteps` cannot be.
     """
     _check_begun(folder)
-    with run_folder.hold_lock(folder), report_write_errors(folder):
+    with run_files.hold_lock(folder), report_write_errors(folder):
         run_folder.refuse_links(folder)
-        run_folder.clear_temporary(folder)
+        run_files.clear_temporary(folder)
         config = run_folder.read_config(folder)
         if config.settings.phases:
             if timesteps is not None:
@@ -147,6 +146,6 @@ def _check_begun(folder: Path) -> None:
             f"more, with --run-dir {folder}"
         )
     raise InputError(
-        f"--resume {folder}: not a run folder, it holds no {run_folder.CONFIG}; name one, or train "
+        f"--resume {folder}: not a run folder, it holds no {run_files.CONFIG}; name one, or train "
         "anew"
     )

@@ -9,13 +9,14 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
-from agents import checkpoints, run_folder
+from agents import checkpoints, run_files
 from agents.checkpoints import Checkpoint
 from agents.config import RunConfig
 from agents.hyperparameters import OnPolicy
+from agents.run_files import BEST, FINAL, PLAYERS, PROGRESS, ModelFile
 from agents.weights import save_model, weights_hash
 from common.errors import InputError, NumericalError
-from common.files import write_whole
+from common.files import MAX_ARCHIVE_BYTES
 from training.callbacks import BestModel, EpisodePicture, ProgressBar, Turn
 from training.evaluator import Evaluator
 from training.learner_session import LearnerSession, log_interval
@@ -23,8 +24,6 @@ from training.learner_state import generators_state, load_generators_state
 from training.learners import Learner, Learners, player_config
 from training.logger import open_log, rows_of
 from training.stopping import CheckpointSchedule, RolloutBoundary, Stopped, StopSignals
-
-KEPT_FILES = (run_folder.BEST, run_folder.STATISTICS[run_folder.BEST])
 
 
 class TrainingSession:
@@ -62,7 +61,7 @@ class TrainingSession:
         s = config.settings
         self.best = BestModel(
             lambda: examiner.score(cast.policy),
-            lambda: self.save(run_folder.BEST),
+            lambda: self.save(BEST),
             s.evaluation.every,
             s.stop.gap,
             s.stop.step,
@@ -85,10 +84,10 @@ class TrainingSession:
         """Return where a learner's files go, with its configuration in it."""
         if self._single:
             return self._folder
-        home = self._folder / run_folder.PLAYERS / learner.player
+        home = self._folder / PLAYERS / learner.player
         home.mkdir(parents=True, exist_ok=True)
         text = player_config(learner).to_yaml()
-        write_whole(home / run_folder.CONFIG, text.encode())
+        run_files.write(home / run_files.CONFIG, text.encode())
         return home
 
     @property
@@ -96,12 +95,12 @@ class TrainingSession:
         """Environment steps of all learners so far."""
         return sum(learner.model.num_timesteps for learner in self._cast.learners)
 
-    def save(self, name: run_folder.ModelFile) -> None:
+    def save(self, name: ModelFile) -> None:
         """Write the models as they are, unless they hold NaN."""
         for part in self._parts:
             part.guard.check_weights()
         for part in self._parts:
-            save_model(part.learner.model, part.learner.env, part.home, name)
+            save_model(part.learner.model, part.learner.env, part.home / name)
 
     def save_checkpoint(self) -> None:
         """Write a checkpoint, unless there is one of this moment."""
@@ -111,9 +110,9 @@ class TrainingSession:
             part.guard.check_weights()
         files: dict[str, bytes] = {}
         for number, part in enumerate(self._parts):
-            files[f"{number}_progress.csv"] = rows_of(part.learner.model.logger)
-            kept = [name for name in KEPT_FILES if (part.home / name).is_file()]
-            files |= {f"{number}_{name}": (part.home / name).read_bytes() for name in kept}
+            files[f"{number}_{PROGRESS}"] = rows_of(part.learner.model.logger)
+            if (part.home / BEST).is_file():
+                files[f"{number}_{BEST}"] = run_files.read(part.home / BEST, MAX_ARCHIVE_BYTES)
         state = {
             "position": self._position,
             "seconds": self._before + time.perf_counter() - self._begun,
@@ -145,15 +144,14 @@ class TrainingSession:
     def _open_part(self, number: int, part: LearnerSession, saved: Checkpoint | None) -> None:
         model, files = part.learner.model, saved.files if saved else {}
         events = saved.state["parts"][number]["log"]["events"] if saved else {}
-        model.set_logger(open_log(part.home, files.get(f"{number}_progress.csv", b""), events))
+        model.set_logger(open_log(part.home, files.get(f"{number}_{PROGRESS}", b""), events))
         if saved is None:
             return
-        for name in KEPT_FILES:
-            content = files.get(f"{number}_{name}")
-            if content is None:
-                (part.home / name).unlink(missing_ok=True)
-            else:
-                write_whole(part.home / name, content)
+        best = files.get(f"{number}_{BEST}")
+        if best is None:
+            run_files.remove(part.home / BEST)
+        else:
+            run_files.write(part.home / BEST, best)
         part.put_back(saved.state["parts"][number])
 
     def _put_back(self, state: dict[str, Any]) -> None:
@@ -270,13 +268,13 @@ class TrainingSession:
 
     def keep_last_good(self) -> str:
         """Write the models of the last checkpoint as the last ones; return what the run keeps."""
-        best = any((part.home / run_folder.BEST).is_file() for part in self._parts)
+        best = any((part.home / BEST).is_file() for part in self._parts)
         saved, _ = checkpoints.newest(self._folder, type(self._config.parameters))
         if saved is None:
             return "the best model" if best else "no model yet"
         for part, state in zip(self._parts, saved.state["parts"], strict=True):
             part.put_back(state)
-        self.save(run_folder.FINAL)
+        self.save(FINAL)
         return "the best and the last good model" if best else "the last good model"
 
     def close(self) -> None:

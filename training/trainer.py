@@ -10,6 +10,7 @@ from agents import checkpoints, run_folder
 from agents.algorithms import check_device
 from agents.config import RunConfig
 from agents.memory import check_memory
+from agents.run_files import FINAL, PLAYERS
 from agents.run_folder import report_write_errors
 from common import console
 from common.errors import InputError, NumericalError, short
@@ -83,7 +84,7 @@ def train(
         )
     examiner, cast = _prepare(config, start, quiet=quiet)
     own = cast.learners[0].config if len(cast.learners) == 1 else config
-    copies = {f"{run_folder.PLAYERS}/{name}": path for name, path in cast.frozen.items()}
+    copies = {f"{PLAYERS}/{name}": path for name, path in cast.frozen.items()}
     with run_folder.claim(own, folder) as folder, report_write_errors(folder):
         run_folder.write_start(own, folder, {**run_folder.start_models(start), **copies})
         return _run(TrainingSession(config, folder, cast, examiner, quiet=quiet), folder, config)
@@ -135,7 +136,7 @@ def _run(session: TrainingSession, folder: Path, config: RunConfig) -> Trained:
         with silent_writers():
             session.open(saved)
             session.learn()
-            session.save(run_folder.FINAL)
+            session.save(FINAL)
             if session.finished:
                 session.save_checkpoint()
             run_folder.write_versions(folder, **session.facts())

@@ -1,7 +1,6 @@
 """Normalisation of observations and rewards, and its statistics on disk without pickle."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,6 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from common.errors import InputError
-from common.files import read_arrays
-
-MAX_BYTES = 64 << 20
-"""Of a file of running statistics."""
 
 
 class FixedNormalization(VecEnvWrapper):
@@ -101,43 +96,45 @@ def running_statistics(env: VecEnv) -> dict[str, NDArray[np.float64]]:
     return statistics
 
 
-def load_running_statistics(env: VecEnv, path: Path, *, frozen: bool = True) -> None:
-    """Put statistics from an ``.npz`` file back into `env`, and freeze them if asked to.
+MAX_MOMENT = 1e30
+"""Beyond this, means, variances and counts cannot be of anything that float32 holds."""
+
+
+def load_running_statistics(
+    env: VecEnv, arrays: Mapping[str, NDArray[Any]], name: str, *, frozen: bool = True
+) -> None:
+    """Load what `running_statistics` returned into `env`, and freeze it if asked to.
 
     Raises
     ------
     InputError
-        If the file is missing, damaged, or of another shape.
+        If arrays are missing, of another shape or out of range; `name` is the file they are from.
     """
     layer = find_running(env)
     if layer is None:
         return
-    try:
-        arrays = read_arrays(path, str(path), MAX_BYTES)
-    except InputError as error:
-        raise InputError(f"cannot read running statistics: {error}; train again") from None
-    for name, moments in moments_of(layer).items():
-        told = {part: arrays.get(f"{name}_{part}") for part in ("mean", "var", "count")}
-        _check(told, np.shape(moments.mean), path)
-        moments.mean = np.asarray(told["mean"], np.float64)
-        moments.var = np.asarray(told["var"], np.float64)
-        moments.count = float(np.asarray(told["count"]))
+    for kind, moments in moments_of(layer).items():
+        own = {part: arrays.get(f"{kind}_{part}") for part in ("mean", "var", "count")}
+        _check(own, np.shape(moments.mean), name)
+        moments.mean = np.asarray(own["mean"], np.float64)
+        moments.var = np.asarray(own["var"], np.float64)
+        moments.count = float(np.asarray(own["count"]))
     if frozen:
         layer.training = False
         layer.norm_reward = False
 
 
-def _check(told: Mapping[str, Any], shape: tuple[int, ...], path: Path) -> None:
-    """Make sure that a file's mean, variance and count can be those of `shape`."""
-    for part, values in told.items():
+def _check(arrays: Mapping[str, Any], shape: tuple[int, ...], name: str) -> None:
+    """Make sure that a mean, variance and count can be those of `shape`."""
+    for part, values in arrays.items():
         if values is None:
-            raise InputError(f"cannot read running statistics: {path} holds no {part}; train again")
-        if values.shape != (() if part == "count" else shape):
-            raise InputError(f"{path}: statistics of another shape; was it moved here?")
-        if not np.isfinite(values).all():
-            raise InputError(f"{path}: the {part} of its statistics holds NaN or infinity")
+            raise InputError(f"{name}: holds no {part} of running statistics; train again")
+        if values.shape != (() if part == "count" else shape) or values.dtype != np.float64:
+            raise InputError(f"{name}: statistics of another shape; was it moved here?")
+        if not (np.abs(values) <= MAX_MOMENT).all():
+            raise InputError(f"{name}: the {part} of its statistics is not finite or far too large")
         if part != "mean" and (values < 0).any():
-            raise InputError(f"{path}: the {part} of its statistics is negative")
+            raise InputError(f"{name}: the {part} of its statistics is negative")
 
 
 def find_running(env: VecEnv) -> VecNormalize | None:

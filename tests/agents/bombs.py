@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from agents import run_files
+
 
 class Bomb:
     """Makes a file when it is unpickled."""
@@ -91,9 +93,17 @@ def with_member(archive: bytes, name: str, content: bytes) -> bytes:
 
 
 def put(path: Path, content: bytes) -> None:
-    """Write a file, and its checksum where a checkpoint keeps one: an attacker can do sums."""
-    path.write_bytes(content)
-    sums = path.with_name("sha256.json")
+    """Write a file, with its digest in the manifest or the checkpoint: an attacker can do sums."""
+    sums = path.with_name(run_files.SUMS)
     if path != sums and sums.is_file():
-        told = json.loads(sums.read_text())
-        sums.write_text(json.dumps({**told, path.name: hashlib.sha256(content).hexdigest()}))
+        listed = json.loads(sums.read_text())
+        listed["files"][path.name] = hashlib.sha256(content).hexdigest()
+        sums.write_text(json.dumps(listed))
+    (run_files.write if in_manifest(path) else Path.write_bytes)(path, content)
+
+
+def in_manifest(path: Path) -> bool:
+    run = next((p for p in path.parents if (p / run_files.MANIFEST).is_file()), None)
+    if run is None or path.name == run_files.MANIFEST:
+        return False
+    return path.relative_to(run).as_posix() in run_files.read_manifest(run).files

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from agents import run_folder
+from agents import run_files, run_folder
 from agents.config import resolve
+from agents.run_files import STATISTICS
 from common.errors import InputError
 from common.files import open_archive, parse_array, read_arrays
 from tests.agents.bombs import with_member
@@ -31,15 +32,15 @@ def run(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def model(run):
     """The model's bytes; whatever a test does to the file is undone."""
-    kept = {path: path.read_bytes() for path in run.iterdir() if path.suffix in (".zip", ".npz")}
-    yield kept[run / "model.zip"]
-    for path, content in kept.items():
-        path.unlink()
-        path.write_bytes(content)
+    content = (run / "model.zip").read_bytes()
+    yield content
+    (run / "model.zip").unlink()
+    run_files.write(run / "model.zip", content)
 
 
-def refusal(run, content, file="model.zip"):
-    (run / file).write_bytes(content)
+def refusal(run, content):
+    """Return why a model is refused that the manifest has: whoever alters one can do sums."""
+    run_files.write(run / "model.zip", content)
     with pytest.raises(InputError) as refused:
         load_agent(run, "model.zip")
     assert "\n" not in str(refused.value)
@@ -69,7 +70,7 @@ def weights(model, change):
 
 def test_cut_at_any_length(run, model):
     for length in [*range(0, len(model) - 22, len(model) // 40), len(model) - 1]:
-        assert "not a model of this run" in refusal(run, model[:length])
+        assert refusal(run, model[:length]).startswith(f"{run}/model.zip: ")
 
 
 def test_a_flipped_byte_is_noticed_or_harmless(run, model):
@@ -77,7 +78,7 @@ def test_a_flipped_byte_is_noticed_or_harmless(run, model):
     for place in rng.integers(0, len(model), 60):
         spoilt = bytearray(model)
         spoilt[place] ^= 1 << int(rng.integers(8))
-        (run / "model.zip").write_bytes(spoilt)
+        run_files.write(run / "model.zip", bytes(spoilt))
         with suppress(InputError):
             load_agent(run, "model.zip")
 
@@ -136,11 +137,35 @@ def test_weights_that_are_not_finite(run, model, value):
         lambda _: [1, 2],
         lambda _: bytearray(100),
         lambda state: {k: v.to_sparse() for k, v in state.items()},
+        lambda state: {k: v.to(torch.int8) for k, v in state.items()},
+        lambda state: {k: v.to(torch.bool) for k, v in state.items()},
+        lambda state: {k: v.to(torch.float64) for k, v in state.items()},
+        lambda state: {**state, **nested(list)},
+        lambda state: {**state, **nested(tuple)},
+        lambda state: {**state, "a": deep()},
     ],
-    ids=["empty", "shape", "number", "text", "keys", "list", "bytearray", "sparse"],
+    ids=[
+        *("empty", "shape", "number", "text", "keys", "list", "bytearray", "sparse"),
+        *("int8", "bool", "float64", "lists of lists", "tuples of tuples", "depth"),
+    ],
 )
 def test_contents_of_another_kind(run, model, change):
     assert "not a model of this run" in refusal(run, weights(model, change))
+
+
+def nested(kind):
+    """Return a container that holds 2^60 others, each level twice the one below."""
+    inner = kind()
+    for _ in range(60):
+        inner = kind((inner, inner))
+    return {"a": inner}
+
+
+def deep():
+    inner = ()
+    for _ in range(400):
+        inner = (inner,)
+    return inner
 
 
 def npy(shape, dtype="<f8", content=bytes(8)):
@@ -190,22 +215,24 @@ def test_honest_arrays_come_back(tmp_path):
     ("name", "values", "message"),
     [
         ("observation_mean", np.zeros(3), "another shape"),
-        ("observation_mean", np.full(7, np.nan), "NaN or infinity"),
+        ("observation_mean", np.full(7, np.nan), "not finite"),
+        ("observation_mean", np.full(7, 1e300), "far too large"),
         ("observation_var", np.full(7, -1.0), "negative"),
         ("observation_count", np.zeros(2), "another shape"),
         ("observation_mean", np.array(["x"] * 7), "not numbers"),
     ],
 )
 def test_statistics_of_another_kind(run, model, name, values, message):
-    held = {**read_arrays(run / "normalizer.npz", "x"), name: values}
+    with zipfile.ZipFile(run / "model.zip") as archive:
+        statistics = archive.read(STATISTICS)
     made = io.BytesIO()
-    np.savez(made, **held)
-    assert message in refusal(run, made.getvalue(), "normalizer.npz")
+    np.savez(made, **{**read_arrays(statistics, "x"), name: values})
+    assert message in refusal(run, with_member(model, STATISTICS, made.getvalue()))
 
 
 def test_links_are_not_followed(run, model, tmp_path):
     elsewhere = tmp_path / "elsewhere"
-    for name in ("model.zip", "normalizer.npz", "config.yaml"):
+    for name in ("model.zip", "config.yaml"):
         content = (run / name).read_bytes()
         elsewhere.write_bytes(content)
         (run / name).unlink()
@@ -219,8 +246,8 @@ def test_links_are_not_followed(run, model, tmp_path):
 
 def test_a_folder_of_players_is_not_followed_out(run, tmp_path):
     home = tmp_path / "home"
-    (home / run_folder.PLAYERS).mkdir(parents=True)
-    (home / run_folder.PLAYERS / "store").symlink_to(run)
+    (home / run_files.PLAYERS).mkdir(parents=True)
+    (home / run_files.PLAYERS / "store").symlink_to(run)
     with pytest.raises(InputError, match="symbolic link"):
         run_folder.players(home)
 
@@ -228,7 +255,8 @@ def test_a_folder_of_players_is_not_followed_out(run, tmp_path):
 def test_memory_stays_small(run, model):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for content in (npy((10**9,)), npy((1 << 40,), "|i1")):
-        refusal(run, zipped(("observation_mean.npy", content)), "normalizer.npz")
+        arrays = zipped(("observation_mean.npy", content))
+        refusal(run, with_member(model, STATISTICS, arrays))
     sizes = b"\x00\x00\x00\x40"
     place = model.rindex(b"PK\x01\x02")
     refusal(run, model[: place + 20] + sizes * 2 + model[place + 28 :])

@@ -11,7 +11,7 @@ import pytest
 
 import evaluate
 import train
-from agents import checkpoints, run_folder
+from agents import checkpoints, run_files, run_folder
 from agents import checkpoints as checkpoint_files
 from agents.config import resolve
 from common.errors import FrozenModel, InputError
@@ -72,15 +72,15 @@ def test_a_lock_or_a_log_that_is_a_link_is_not_written_through(tmp_path, run_com
     precious.write_text("a" * 1000)
     run = tmp_path / "new"
     run.mkdir()
-    (run / run_folder.LOCK).symlink_to(precious)
+    (run / run_files.LOCK).symlink_to(precious)
     assert "symbolic link; remove it" in refused(
         run_command(train.main, *COMMAND, "--run-dir", run)
     )
     event = "events.out.tfevents.1"
-    for name in (logger.ROWS, event):
+    for name in (run_files.PROGRESS, event):
         (run / name).symlink_to(precious)
     logger.open_log(run, b"a,b\n", {event: 10}).close()
-    (run / checkpoints.FOLDER).symlink_to(tmp_path)
+    (run / run_files.CHECKPOINTS).symlink_to(tmp_path)
     (tmp_path / ".other").mkdir()
     with pytest.raises(NotADirectoryError):
         checkpoints.write(run, 5, {}, {})
@@ -136,13 +136,14 @@ def test_a_folder_with_anything_else_in_it_is_left_alone(kept, run_command, tmp_
     assert sorted(path.name for path in run.iterdir()) == sorted(kept)
 
 
-def test_the_configuration_is_the_first_file_of_a_run(tmp_path):
+def test_the_manifest_and_the_configuration_are_the_first_files_of_a_run(tmp_path):
     disk = Disk(tmp_path / "run")
     with failing(disk):
         train_run(resolve({"algo": "ppo"}, assignments=SMALL), disk.folder)
     written = [call for call in disk.calls if call.startswith(("open", "rename", "replace"))]
-    assert written[0] == "open .lock"
-    assert re.fullmatch(r"open \.config\.yaml\.[0-9a-f]{16}\.tmp", written[1])
+    names = dict.fromkeys(re.sub(r"\.[0-9a-f]{16}\.tmp", "", call) for call in written)
+    first = [".lock", ".manifest.lock", ".manifest.json", ".config.yaml"]
+    assert [name.split()[1] for name in names if name.startswith("open")][:4] == first
 
 
 def test_what_was_half_written_goes_when_the_run_goes_on(run, run_command):
@@ -162,7 +163,7 @@ def test_a_run_that_is_killed_while_it_is_made_longer_is_not_finished(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_folder, "write_whole", after_one(write_whole, die))
+        patch.setattr(run_files, "write", after_one(run_files.write, die))
         done = run_command(train.main, "--resume", run, "--timesteps", 160, "--quiet")
         assert done.status == 130
     assert not run_folder.is_finished(run)
@@ -198,16 +199,15 @@ def test_results_are_told_before_a_folder_that_cannot_be_written_is(run, run_com
     assert json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("made", ["[" * 100_000, "9" * 5000, "[]", "\x00"])
-def test_versions_that_are_no_versions_are_none(made, run):
-    (run / run_folder.VERSIONS).write_text(made)
-    assert run_folder.read_versions(run) == {}
-
-
-def test_versions_that_are_a_pipe_are_not_waited_for(run):
-    (run / run_folder.VERSIONS).unlink()
-    os.mkfifo(run / run_folder.VERSIONS)
-    assert run_folder.read_versions(run) == {}
+def test_versions_that_were_altered_are_refused(run):
+    assert run_folder.is_finished(run)
+    (run / run_files.VERSIONS).write_text("[" * 100_000)
+    with pytest.raises(InputError, match="was altered"):
+        run_folder.read_versions(run)
+    (run / run_files.VERSIONS).unlink()
+    os.mkfifo(run / run_files.VERSIONS)  # and not waited for
+    with pytest.raises(InputError, match="not a regular file"):
+        run_folder.read_versions(run)
 
 
 def test_a_folder_that_is_gone_is_not_said_to_hold_a_checkpoint(tmp_path, monkeypatch):
@@ -249,7 +249,7 @@ def test_a_checkpoint_is_whole_or_not_there(tmp_path):
     """And with it, one that was there before is whole."""
     state, files = {"a": np.arange(5)}, {"file": b"content"}
     checkpoints.write(tmp_path, 1, state, files)
-    last = tmp_path / checkpoints.FOLDER / "2"
+    last = tmp_path / run_files.CHECKPOINTS / "2"
     shutil.rmtree(last, ignore_errors=True)
     count = 0
     for call in broken_at_each_call(tmp_path, lambda: checkpoints.write(tmp_path, 2, state, files)):

@@ -15,6 +15,7 @@ from baselines.registry import BASELINES
 from baselines.rules.cash import BaseStock
 from baselines.tuned_rules import TunedRule, fingerprint
 from baselines.tuning import Family, Search
+from common.errors import InputError
 from envs.cash.parameters import CashParameters
 from envs.problems import PROBLEMS
 from training.trainer import train
@@ -152,14 +153,14 @@ def test_no_forged_file_is_believed(kind, tmp_path):
     assert path.read_text() == text  # whole again
 
 
-def test_a_link_is_replaced_not_followed(tmp_path):
+def test_a_link_is_refused_not_followed(tmp_path):
     elsewhere, path = tmp_path / "elsewhere.json", tmp_path / "tuned.json"
     ask(TunedFile(elsewhere))
     before = elsewhere.read_bytes()
     path.symlink_to(elsewhere)
     assert TunedFile(path).recall(CASH, SMALL, "tuned_small", RULE) is None
-    ask(TunedFile(path), name="tuned_other")
-    assert not path.is_symlink()
+    with pytest.raises(InputError, match="symbolic link; name a regular file"):
+        ask(TunedFile(path), name="tuned_other")
     assert elsewhere.read_bytes() == before
 
 

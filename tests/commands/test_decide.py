@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import decide
+from agents import run_files
 from agents.config import resolve
 from baselines.registry import make_baselines
 from commands import orders as todays_orders
@@ -309,7 +310,7 @@ def test_an_unfinished_or_failed_run_decides_only_when_allowed(
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     kept = json.loads((copy / "versions.json").read_text())
-    (copy / "versions.json").write_text(json.dumps({**kept, **facts}))
+    run_files.write(copy / run_files.VERSIONS, json.dumps({**kept, **facts}).encode())
     done, rows = decided(run_command, copy, state)
     assert done.status == 4
     assert all(reason in row["held_back"] and row["quantity"] is None for row in rows)

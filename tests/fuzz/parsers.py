@@ -37,7 +37,7 @@ def archive(content: bytes) -> None:
     FILE.write_bytes(content)
     for read in (
         lambda: read_arrays(FILE, "file"),
-        lambda: read_tensors(FILE, "policy.pth", 1 << 20),
+        lambda: read_tensors(content, "file", 1 << 20),
     ):
         try:
             read()

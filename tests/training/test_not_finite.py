@@ -93,5 +93,5 @@ def test_training_stops_and_keeps_good_models(
     assert "keeps the best and the last good model" in done.stderr
     for name in ("best_model.zip", "model.zip"):
         load_agent(run, name)
-        weights = read_tensors(run / name, "policy.pth", 1_000_000).values()
+        weights = read_tensors((run / name).read_bytes(), name, 1_000_000).values()
         assert all(bool(torch.isfinite(weight).all()) for weight in weights)

@@ -9,7 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.summary.writer import event_file_writer
 
-from agents import checkpoints, run_folder
+from agents import checkpoints, run_files, run_folder
 from agents import checkpoints as checkpoint_files
 from agents.config import resolve
 from common.errors import InputError, UnreadableError
@@ -289,11 +289,11 @@ def test_a_finished_run_says_so_and_can_be_made_longer(tmp_path):
 
 def test_one_process_at_a_time(tmp_path):
     train(cash_run("ppo", "timesteps=160"), tmp_path / "run")
-    with run_folder.hold_lock(tmp_path / "run"):
+    with run_files.hold_lock(tmp_path / "run"):
         with pytest.raises(InputError, match="is training in it") as refused:
             resume(tmp_path / "run")
         assert "\n" not in str(refused.value)
-        (tmp_path / "run" / run_folder.LOCK).unlink()  # the folder itself is locked too
+        (tmp_path / "run" / run_files.LOCK).unlink()  # the folder itself is locked too
         with pytest.raises(InputError, match="another process is training in it"):
             resume(tmp_path / "run")
     resume(tmp_path / "run")
@@ -304,7 +304,7 @@ def test_a_checkpoint_that_cannot_be_read_is_kept(where, tmp_path, monkeypatch):
     """It may be whole: no permission and a failing disk say nothing of what is in it."""
     run = tmp_path / "run"
     train(cash_run("ppo", "checkpoint.every=400"), run)
-    latest = run / checkpoints.FOLDER / str(checkpoints.found(run)[-1])
+    latest = run / run_files.CHECKPOINTS / str(checkpoints.found(run)[-1])
     before = sorted(run.rglob("*"))
     real = Path.open
 

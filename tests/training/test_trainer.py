@@ -11,6 +11,7 @@ from stable_baselines3.common.logger import Logger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agents import hyperparameters as hp
+from agents import run_files
 from agents.algorithms import ALGORITHMS, build_model
 from agents.config import resolve
 from benchmarks.plain_python import PlainCashEnv
@@ -118,14 +119,21 @@ def test_running_normalisation_comes_back_with_the_model(tmp_path):
     changes = ("observation.normalize=running", "reward.normalize=running")
     config = short_run("ppo", *changes)
     result = train(config, tmp_path / "run")
-    assert (result.folder / "normalizer.npz").is_file()
     _, policy = load_agent(result.folder, "model.zip")
     batch = config.problem.make_batch(config.parameters, 3, observe_step=True)
     batch.reset()
     policy.bind(batch)
     policy.predict(batch.observation())
-    (result.folder / "normalizer.npz").unlink()
-    with pytest.raises(InputError, match="cannot read running statistics"):
+    model = result.folder / "model.zip"
+    with zipfile.ZipFile(model) as archive:
+        assert run_files.STATISTICS in archive.namelist()
+    assert isinstance(PPO.load(model, device="cpu"), PPO)  # a normal file of SB3 all the same
+    bare = io.BytesIO()
+    with zipfile.ZipFile(model) as old, zipfile.ZipFile(bare, "w") as new:
+        for name in set(old.namelist()) - {run_files.STATISTICS}:
+            new.writestr(name, old.read(name))
+    run_files.write(model, bare.getvalue())
+    with pytest.raises(InputError, match=f"holds no {run_files.STATISTICS}"):
         load_agent(result.folder, "model.zip")
 
 
