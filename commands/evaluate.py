@@ -231,12 +231,12 @@ def _past_orders(run: RunConfig, file: Path) -> PastOrders:
 def _past_orders_note(past: PastOrders, parameters: Any) -> str:
     """Return what a reader of the row of past orders must know."""
     filled = f" ({past.table.filled})" if past.table.filled else ""
+    held = parameters.initial_on_hand().sum() / parameters.mean_demand().sum()
     return (
-        f"actual_orders: those of {past.table.name}{filled}, day by day, whatever "
-        "quantities are on offer. What stores really held when a window began is not known: as for "
-        f"all policies {parameters.demand_data.initial_days:g} days of their "
-        "mean demand, and nothing under way. So it tells how good the orders were, not what the "
-        "past did cost."
+        f"actual_orders: those of {past.table.name}{filled}, day by day, whatever quantities are "
+        "on offer. What stores really held when a window began is not known: as for all policies "
+        f"{held:.3g} days of their mean demand, and nothing under way. So it tells how good the "
+        "orders were, not what the past did cost."
     )
 
 

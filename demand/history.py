@@ -26,12 +26,12 @@ class StoreDemand(DemandSource):
     """Dated demand of stores, and SKUs, in a file.
 
     `augment` lets training draw episodes that never were, made from training days alone
-    (`demand.bootstrap`). In the first morning stores hold `initial_days` of their mean
-    demand.
+    (`demand.bootstrap`). In the first morning stores hold `initial_days` of their mean demand; by
+    default enough until the first orders arrive, and a day more.
     """
 
     augment: Literal["none", "bootstrap", "parametric"] = "none"
-    initial_days: Annotated[float, Field(ge=0, le=1000)] = 4.0
+    initial_days: Annotated[float, Field(ge=0, le=1000)] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,19 @@ class StoreHistory:
             days on which the episodes start, shape (episodes,).
         """
         starts = self.starts(split, horizon)
-        start = rng.integers(starts.start, starts.stop, sku.size)
+        return self.episodes(
+            split, rng, rng.integers(starts.start, starts.stop, sku.size), sku, horizon
+        )
+
+    def episodes(
+        self,
+        split: Split,
+        rng: np.random.Generator,
+        start: NDArray[np.int64],
+        sku: NDArray[np.intp],
+        horizon: int,
+    ) -> tuple[Floats, NDArray[np.int64]]:
+        """Return what `draw` does, of episodes that start on these days of the file."""
         days = start[:, None] + np.arange(-KNOWN_DAYS, horizon)
         if split == "training" and self.source.augment == "bootstrap":
             demand = self.resampled.bootstrap(rng, days, sku)

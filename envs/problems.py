@@ -96,7 +96,10 @@ class Problem:
     shared_bytes: Callable[[Any, bool], Mapping[str, float]] = lambda *_: {}
 
     def traces(self, parameters: FrozenModel, split: Split, seed: int, episodes: int) -> Trace:
-        """Return the `episodes` traces that `seed` gives for `split`, the same at every call."""
+        """Return the `episodes` traces that `seed` gives for `split`, the same at every call.
+
+        An evaluation on a file that has fewer different episodes gets each of them once.
+        """
         return self.draw(parameters, split, random_stream(seed, split), episodes)
 
 
@@ -109,7 +112,11 @@ def _draw_cash(
 def _draw_supply_chain(
     parameters: SupplyChainParameters, split: Split, rng: np.random.Generator, episodes: int
 ) -> Trace:
-    return supply_chain_trace.draw_trace(parameters, rng, episodes, split)
+    """Draw episodes; of an evaluation on a file play every window once where these are fewer."""
+    few = supply_chain_trace.count_windows(parameters, split) <= episodes
+    every = split == "evaluation" and few
+    whole = supply_chain_trace.every_window(parameters, rng, split) if every else None
+    return whole or supply_chain_trace.draw_trace(parameters, rng, episodes, split)
 
 
 PROBLEMS: dict[str, Problem] = {

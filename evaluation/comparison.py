@@ -244,7 +244,7 @@ def compare(
     own = measure == "return"
     return Comparison(
         problem.name,
-        episodes,
+        len(next(iter(trace.values()))),
         seed,
         measure,
         target,
@@ -287,19 +287,27 @@ def _history_estimator(
 ) -> tuple[Estimator, tuple[str, ...], tuple[str, ...]]:
     """Return how to estimate a mean from windows of a history, and what to say of it."""
     demand = trace["demand"]
+    same = trace.get("start", demand.reshape(len(demand), -1))
+    _, start, plays = np.unique(same, axis=0, return_inverse=True, return_counts=True)
     days, length = len(parameters.played_days("evaluation")), demand.shape[1]
     windows = (days - length + 1) / length
+    whole = plays.size == days - length + 1 and np.ptp(plays) == 0
+    how = f"in all {plays.size} windows of {length}" if whole else f"in windows of {length}"
     source = (
-        f"Demand comes from the {days} days of the evaluation period, in overlapping windows of "
-        f"{length}: room for no more than {days // length} that share no day."
+        f"Demand comes from the {days} days of the evaluation period, {how} that overlap: room for "
+        f"no more than {days // length} that share no day."
     )
+    if start_up := getattr(parameters, "warmup_days", 0):
+        source += (
+            f" The first {start_up} days of each are not counted, as nothing is under way on the "
+            "first morning."
+        )
     if windows < 2:
         told = "The intervals cover the drawing of windows and prices alone: nothing on other days."
         return plain_mean, (), (f"{source} {told}",)
-    same = trace.get("start", demand.reshape(len(demand), -1))
-    _, start = np.unique(same, axis=0, return_inverse=True)
     told = "The intervals take those for the sample, so more episodes hardly narrow them."
-    return partial(window_mean, start=start, windows=windows), (), (f"{source} {told}",)
+    estimator = partial(window_mean, start=start, windows=windows, drawn=not whole)
+    return estimator, (), (f"{source} {told}",)
 
 
 def _results(

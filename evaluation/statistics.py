@@ -153,7 +153,9 @@ def regression_mean(values: Values, covariates: Values) -> Estimate:
     return Estimate(float(coefficients[0]), math.sqrt(spread * float(inverse[0, 0])), float(dof))
 
 
-def window_mean(values: Values, start: NDArray[np.intp], windows: float) -> Estimate:
+def window_mean(
+    values: Values, start: NDArray[np.intp], windows: float, *, drawn: bool = True
+) -> Estimate:
     """Return the mean over windows drawn from one short history, as a sample of other days.
 
     Windows that overlap share their days, so n of them say no more of other days than the
@@ -177,7 +179,14 @@ def window_mean(values: Values, start: NDArray[np.intp], windows: float) -> Esti
         Which episodes have the same start day, shape (n,), as numbers from 0.
     windows : float
         K, at least 2.
+    drawn : bool
+        Whether the start days were drawn; else each of them was played as often as any other, and
+        the second part is 0.
     """
+    if not drawn:
+        means = np.bincount(start, values) / np.bincount(start)
+        se = float(means.std(ddof=1)) / math.sqrt(windows - 1.0)
+        return Estimate(float(values.mean()), se, windows - 1.0)
     n = values.size
     total = float(values.var(ddof=1))
     between = max(0.0, total - _variance_within(values, start)) / (windows - 1.0)

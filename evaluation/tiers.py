@@ -95,7 +95,7 @@ def tier_results(
     }
     names = list(stages)
     return TierResults(
-        episodes,
+        len(trace["demand"]),
         seed,
         {
             stage: {tier: plain_mean(own[total]) for tier, total in MEASURES.items()}
@@ -144,6 +144,7 @@ def episode_table(
 ) -> Table:
     """Play a few evaluation episodes and return each store's reward in each of them."""
     trace = problem.traces(parameters, "evaluation", seed, episodes)
+    episodes = len(trace["demand"])
     batch: Any = problem.make_batch(
         parameters, episodes, split="evaluation", observe_step=observe_step
     )

@@ -46,7 +46,8 @@ def with_file(values: dict[str, Any]) -> dict[str, Any]:
     source = given if isinstance(given, StoreDemand) else None
     if source is None:
         source = validated(StoreDemand, given if isinstance(given, Mapping) else {}, "demand_data")
-    history = store_history(source)
+    history, start_up = store_history(source), _start_up_days(values)
+    initial_days = start_up + 1.0 if source.initial_days is None else source.initial_days
     names, base = history.table.stores, history.mean.mean(axis=0)
     sites = values.get("stores", len(names))
     if not is_list(sites):
@@ -55,7 +56,7 @@ def with_file(values: dict[str, Any]) -> dict[str, Any]:
                 f"stores = {sites}: {history.table.name} has {len(names)}; leave it out"
             )
         sites = [
-            {"demand_multiplier": m / base.mean(), "initial_on_hand": source.initial_days * m}
+            {"demand_multiplier": m / base.mean(), "initial_on_hand": initial_days * m}
             for m in base.tolist()
         ]
     if len(sites) != len(names):
@@ -77,6 +78,9 @@ def with_file(values: dict[str, Any]) -> dict[str, Any]:
         )
     ]
     filled = {**values, "demand_data": source, "stores": sites, "sku": skus}
+    horizon = values.get("horizon", SupplyChainParameters.model_fields["horizon"].default)
+    if isinstance(horizon, int):
+        filled.setdefault("warmup_days", min(start_up, max(horizon, 0) // 2))
     defaults = {
         "warehouse": {"initial_on_hand": np.inf},
         "store": {"excess_threshold": float(f"{10 * history.mean.mean():.3g}")},
@@ -85,6 +89,19 @@ def with_file(values: dict[str, Any]) -> dict[str, Any]:
         if isinstance(filled.get(name, {}), Mapping):
             filled[name] = {**default, **filled.get(name, {})}
     return filled
+
+
+def _start_up_days(values: Mapping[str, Any]) -> int:
+    """Return the days until an order of the first day of review has arrived, at most."""
+    own = values.get("sku", {})
+    own = own[0] if is_list(own) and own else own
+    own = own.get("store", {}) if isinstance(own, Mapping) else getattr(own, "store", {})
+    store: dict[str, Any] = {}
+    for part in (values.get("store", {}), own):
+        given = part.model_dump() if isinstance(part, StoreParameters) else part
+        store |= given if isinstance(given, Mapping) else {}
+    limits = validated(StoreParameters, store, "store")
+    return limits.lead_time + max(limits.review_gaps)
 
 
 def is_list(value: Any) -> bool:
@@ -109,8 +126,9 @@ class SupplyChainParameters(FrozenModel):
 
     With `demand_data`, demand comes from a file: its stores and SKUs are those of the problem, each
     with the mean of its training days for scale. By default the warehouse is never short then (the
-    file does not tell of one), stores begin with `StoreDemand.initial_days` of their demand, and
-    stock beyond 10 days of the mean demand is excess.
+    file does not tell of one), stores begin with `StoreDemand.initial_days` of their demand, the
+    days until the first orders arrive are not counted (`warmup_days`), and stock beyond 10 days of
+    the mean demand is excess.
     """
 
     model_config = ConfigDict(ser_json_inf_nan="constants")

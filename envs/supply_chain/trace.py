@@ -56,15 +56,7 @@ def draw_trace(
     if p.history is not None:
         order = rng.permutation(len(p.sku))
         drawn_skus = order[np.arange(episodes) % len(p.sku)]
-        days, start = p.history.draw(split, rng, drawn_skus, p.horizon)
-        reliable = p.sku[0].supplier.get("reliability", p.supplier.reliability)  # of all the same
-        return {
-            "demand": days[:, KNOWN_DAYS:],
-            "supplier_ok": rng.random((episodes, p.horizon)) < reliable,
-            "sku": drawn_skus,
-            "past": days[:, :KNOWN_DAYS],
-            "start": start,
-        }
+        return _of_history(p, rng, drawn_skus, *p.history.draw(split, rng, drawn_skus, p.horizon))
     lane_of = np.arange(episodes) % len(p.sku)
     means, stds = p.demand_moments()
     demand = np.empty((p.horizon, episodes, p.num_stores))  # day by day: as the batch reads it
@@ -126,6 +118,48 @@ def draw_futures(
     works = np.ones((p.horizon + 1, len(episode)), np.bool_)
     works[1:] = np.take(drawn["supplier_ok"].T, episode, axis=1)
     return np.take(drawn["demand"].swapaxes(0, 1), episode, axis=1), works
+
+
+def _of_history(
+    p: SupplyChainParameters,
+    rng: np.random.Generator,
+    sku: NDArray[np.int64],
+    days: Floats,
+    start: NDArray[np.int64],
+) -> Trace:
+    """Return the trace of episodes of a file's days, the suppliers' luck drawn."""
+    reliable = p.sku[0].supplier.get("reliability", p.supplier.reliability)  # of all the same
+    return {
+        "demand": days[:, KNOWN_DAYS:],
+        "supplier_ok": rng.random((len(days), p.horizon)) < reliable,
+        "sku": sku,
+        "past": days[:, :KNOWN_DAYS],
+        "start": start,
+    }
+
+
+def every_window(
+    parameters: SupplyChainParameters, rng: np.random.Generator, split: Split
+) -> Trace | None:
+    """Return an episode of every SKU on every start day of `split`, None without a file.
+
+    The trace is that of `draw_trace`; what it costs to play tells `count_windows`.
+    """
+    p = parameters
+    if p.history is None:
+        return None
+    starts, skus = p.history.starts(split, p.horizon), len(p.sku)
+    start = np.repeat(np.arange(starts.start, starts.stop), skus)
+    sku = np.tile(np.arange(skus), len(starts))
+    check_room(start.size, p)
+    return _of_history(p, rng, sku, *p.history.episodes(split, rng, start, sku, p.horizon))
+
+
+def count_windows(parameters: SupplyChainParameters, split: Split) -> float:
+    """Return how many episodes `every_window` has, infinitely many without a file."""
+    if parameters.history is None:
+        return np.inf
+    return len(parameters.history.starts(split, parameters.horizon)) * len(parameters.sku)
 
 
 def check_trace(trace: Mapping[str, Any], parameters: SupplyChainParameters) -> Trace:

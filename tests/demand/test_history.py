@@ -63,7 +63,11 @@ def test_stores_skus_and_scales_come_from_the_file(numbered):
 def test_windows_are_consecutive_days_of_one_period(numbered, split):
     trace = PROBLEMS["stores"].traces(numbered, split, 1, 4000)
     both = np.concatenate([trace["past"], trace["demand"]], axis=1)
-    assert both.shape == (4000, KNOWN_DAYS + 14, 2)
+    played_once = split == "evaluation"  # of 168 windows and 2 SKUs, fewer than 4,000 episodes
+    count = 336 if played_once else 4000
+    assert both.shape == (count, KNOWN_DAYS + 14, 2)
+    if played_once:
+        assert len(np.unique(np.stack([trace["start"], trace["sku"]]), axis=1).T) == count
     assert (np.diff(both, axis=1) == 1).all()
     np.testing.assert_array_equal((both[:, 0, 0] - both[:, 0, 0] // 1) * 8, 2 * trace["sku"])
     day = trace["demand"][..., 0].astype(int) - 1
@@ -74,7 +78,7 @@ def test_windows_are_consecutive_days_of_one_period(numbered, split):
     played = DAYS[day]
     assert played.min() == np.datetime64(low)
     assert played.max() == np.datetime64(high) - 1
-    assert np.bincount(trace["sku"]).tolist() == [2000, 2000]
+    assert np.bincount(trace["sku"]).tolist() == [count / 2, count / 2]
 
 
 @pytest.mark.parametrize("augment", ["none", "bootstrap", "parametric"])
@@ -122,6 +126,7 @@ def test_expected_rewards_are_the_mean_of_realised_ones(write):
     """On the first day every world is in the same state, and only its demand is drawn."""
     rng = np.random.default_rng(0)
     p = write(rng.negative_binomial(20, 1 / 3, (DAYS.size, 1, 2)), augment="bootstrap")
+    p = p.model_copy(update={"warmup_days": 0})
     episodes, ordinal = 20_000, p.history.table.first_day.toordinal()
     days = np.broadcast_to(100 + np.arange(-KNOWN_DAYS, p.horizon), (episodes, KNOWN_DAYS + 14))
     zero = np.zeros(episodes, np.int64)
@@ -279,3 +284,26 @@ def test_a_lane_that_was_never_sold_has_a_small_scale(write):
     assert p.mean_demand()[1].tolist() == [0.5, 0.5]
     assert store_history(p.demand_data) is p.history
     assert isinstance(p.demand_data, StoreDemand)
+
+
+def test_the_start_follows_the_lead_time_and_is_not_counted(write):
+    p = write(np.full((DAYS.size, 1, 2), 5.0))
+    assert (p.warmup_days, p.initial_on_hand().tolist()) == (3, [[20.0, 20.0]])
+    given = {**p.model_dump(exclude={"stores", "warmup_days", "sku"}), "horizon": 30}
+    long = {**given, "store": {"lead_time": 9, "review_days": ["mon"]}}
+    p = validated(SupplyChainParameters, long)
+    assert (p.warmup_days, p.initial_on_hand().tolist()) == (
+        15,
+        [[85.0, 85.0]],
+    )  # 9 + 7, half of 30
+    own = {**given, "sku": {"store": {"lead_time": 5}}, "warmup_days": 0}
+    own["demand_data"] = {**given["demand_data"], "initial_days": 2}
+    p = validated(SupplyChainParameters, own)
+    assert (p.warmup_days, p.initial_on_hand().tolist()) == (0, [[10.0, 10.0]])
+    p = validated(SupplyChainParameters, {**own, "demand_data": given["demand_data"]})
+    assert p.initial_on_hand().tolist() == [[35.0, 35.0]]
+
+
+def test_few_episodes_of_an_evaluation_are_drawn(numbered):
+    trace = PROBLEMS["stores"].traces(numbered, "evaluation", 1, 335)
+    assert len(trace["start"]) == 335

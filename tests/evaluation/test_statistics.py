@@ -131,3 +131,18 @@ def test_equal_values_have_an_interval_of_no_width():
     for estimate in (plain_mean(same), window_mean(same, np.arange(20), 4.0)):
         assert estimate.ci95 == (3.0, 3.0)
     assert regression_mean(same, column).ci95 == pytest.approx((3.0, 3.0))
+
+
+def test_all_windows_of_a_history_are_not_drawn_but_still_a_sample_of_other_days():
+    days = np.random.default_rng(0).normal(0, 1, 300)
+    values = np.array([days[t : t + 10].sum() for t in range(291)])
+    start, windows = np.arange(291), 29.1
+    every = window_mean(values, start, windows, drawn=False)
+    assert every.mean == values.mean()
+    assert every.dof == pytest.approx(28.1)
+    assert every.se == pytest.approx(values.std(ddof=1) / np.sqrt(28.1))
+    many = np.random.default_rng(1).integers(0, 291, 200_000)
+    assert window_mean(values[many], many, windows).se == pytest.approx(every.se, rel=0.01)
+    twice = np.concatenate([values + 5.0, values - 5.0])  # two SKUs: their difference is no chance
+    both = window_mean(twice, np.tile(start, 2), windows, drawn=False)
+    assert (both.mean, both.se) == (pytest.approx(every.mean), pytest.approx(every.se))
