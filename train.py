@@ -147,9 +147,16 @@ def _tell(trained: "Trained") -> None:
     verb = "interrupted after" if trained.interrupted else "trained"
     say(f"{verb} {trained.steps:,} steps in {trained.seconds:.1f} s")
     if trained.best is not None:
-        gap = "" if trained.best.gap is None else f", {trained.best.gap:.2%} short of the reference"
-        say(f"best model on validation traces: return {trained.best.value:,.1f}{gap}")
+        best = f"{trained.best.value:,.1f}{gap_in_words(trained.best.gap)}"
+        say(f"best model on validation traces: return {best}")
     say(f"saved in {trained.folder}", soft_wrap=True)
+
+
+def gap_in_words(gap: float | None) -> str:
+    """Return how far off the reference a model is, if it is better than random play."""
+    if gap is None:
+        return ""
+    return f", {gap:.2%} short of the reference" if gap < 1.0 else ", no better than random play"
 
 
 if __name__ == "__main__":

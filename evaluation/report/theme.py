@@ -17,7 +17,10 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 INK, SOFT, GRID, PAPER = "#1c2024", "#5c6670", "#d9dee3", "#fefefe"
 AGENT, OPTIMUM, RANDOM = "#0b63a8", "#1d2125", "#8a939c"
-RIVALS = ("#c8500a", "#0a8060", "#a23b84", "#8a6d00", "#1f8fb3", "#6b4fbb", "#b0304a", "#4c7a1f")
+RIVALS = (
+    *("#c8500a", "#0a8060", "#a23b84", "#8a6d00", "#1f8fb3", "#6b4fbb", "#b0304a", "#4c7a1f"),
+    *("#7a5c3e", "#9c27b0", "#d81b60", "#3949ab"),
+)
 """After Okabe and Ito's palette, darkened until lines stand out from white at 3:1."""
 
 DARK = {
@@ -34,6 +37,7 @@ DARK = {
             (
                 *("#ff9354", "#3fcc9f", "#e78fcb", "#e2c04a"),
                 *("#6fd0ea", "#b39df5", "#ff8fa3", "#a6d46f"),
+                *("#c9a27e", "#d98cec", "#ff7fb0", "#93a2ff"),
             ),
             strict=True,
         )

@@ -375,3 +375,9 @@ def test_a_run_that_was_stopped_says_how_to_go_on(tmp_path, capsys):
     stopped = Trained(tmp_path / "run", None, 8, 1.0, 130)
     assert train._finish(tmp_path / "run", [stopped], quiet=True) == 130
     assert f"next: python train.py --resume {tmp_path}/run\n" in capsys.readouterr().err
+
+
+def test_a_model_worse_than_random_play_gets_no_percentage():
+    assert train.gap_in_words(0.0011) == ", 0.11% short of the reference"
+    assert train.gap_in_words(1.78) == ", no better than random play"
+    assert train.gap_in_words(None) == ""

@@ -134,10 +134,10 @@ def test_matplotlib_is_left_as_it_was(reported):
 
 
 def test_every_policy_keeps_its_colour():
-    names = ["agent", "random", "optimum", *(f"rule_{i}" for i in range(5))]
+    names = ["agent", "random", "optimum", *(f"rule_{i}" for i in range(12))]
     found = colours(names, ["agent"])
     assert len({found[name] for name in names}) == len(names)
-    assert found == colours(names[::-1], ["agent"]) | {f"rule_{i}": RIVALS[i] for i in range(5)}
+    assert found == colours(names[::-1], ["agent"]) | {f"rule_{i}": RIVALS[i] for i in range(12)}
 
 
 @pytest.mark.parametrize("colour", [*RIVALS, "#0b63a8"])
