@@ -6,10 +6,10 @@ export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench study clean
+.PHONY: help setup demo check test test-oldest lint format bench study clean
 
 help: ## list the tasks
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
 
 $(VENV)/.run: setup.cfg build_backend.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -26,8 +26,28 @@ demo: $(VENV)/.run ## train DQN on the cash problem and hold it against the exac
 	$(BIN)/python train.py --algo dqn
 	$(BIN)/python evaluate.py --checkpoint
 
+# What a change breaks most often, without training: a minute on a quiet machine.
+FAST := tests/common tests/envs tests/wrappers tests/agents/test_config.py \
+	tests/baselines/test_rollout.py tests/baselines/rules/test_cash.py tests/demand/test_laws.py \
+	tests/demand/test_reader.py tests/evaluation/test_statistics.py tests/commands/test_startup.py
+
+check: $(VENV)/.test ## style, who imports whom, and the tests that take less than a minute
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	PYTHONPATH=. $(BIN)/lint-imports
+	$(BIN)/python -m pytest $(FAST)
+
 test: $(VENV)/.test ## run the whole test suite
 	$(BIN)/python -m pytest
+
+OLDEST := .venv-oldest
+$(OLDEST)/.test: setup.cfg build_backend.py constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/pip install --quiet -c constraints-oldest.txt -e '.[test]'
+	@touch $@
+
+test-oldest: $(OLDEST)/.test ## run the whole test suite with the oldest versions of what it needs
+	$(OLDEST)/bin/python -m pytest
 
 lint: $(VENV)/.test ## check format, style, types and who imports whom
 	$(BIN)/ruff format --check .
@@ -47,5 +67,5 @@ study: $(VENV)/.run ## does longer exploration help? final gap over the length o
 	$(BIN)/python -m studies.exploration
 
 clean: ## remove caches and the virtual environment; runs/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) $(OLDEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,13 +1,16 @@
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import venv
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 
 CHECKOUT = Path(__file__).parents[1]
+OLDEST = CHECKOUT / "constraints-oldest.txt"
 PLAY = """
 import envs, gymnasium
 observation, _ = gymnasium.make("CashInventory-v0").reset(seed=1)
@@ -53,3 +56,13 @@ def test_an_archive_is_refused_in_one_sentence(python, tmp_path, command):
     assert "[1 lines of output]" in done.stderr
     assert "install its checkout with: pip install -e ." in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_lower_bounds_are_the_oldest_versions_that_are_tried():
+    config = ConfigParser()
+    config.read(CHECKOUT / "setup.cfg")
+    asked = re.findall(r"^([\w-]+) >=([\d.]+)", config["options"]["install_requires"], re.MULTILINE)
+    tried = dict(re.findall(r"^([\w-]+)==([\d.]+)", OLDEST.read_text(), re.MULTILINE))
+    assert len(asked) > 15
+    for name, bound in asked:
+        assert re.fullmatch(rf"{re.escape(bound)}(\.0)*", tried[name]), name
