@@ -44,7 +44,7 @@ def with_free_orders(team: Policy) -> TeamPolicy:
     store = team.players["store"] if isinstance(team, TeamPolicy) else team
     if not isinstance(team, TeamPolicy) or not isinstance(store, StoreRule):
         raise TypeError(f"{type(store).__name__} is no rule of the stores")
-    return TeamPolicy({**team.players, "store": store.freely()}, team.joint)
+    return TeamPolicy({**team.players, "store": store.in_any_quantity()}, team.joint)
 
 
 def free_family(family: Family) -> Family:

@@ -113,7 +113,7 @@ class StoreRule(StockRule):
 
     free = False
 
-    def freely(self) -> Self:
+    def in_any_quantity(self) -> Self:
         """Return the same rule, ordering exactly what it wants in place of the nearest on offer."""
         rule = copy.copy(self)
         rule.free = True

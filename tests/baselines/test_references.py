@@ -99,8 +99,8 @@ def test_skus_count_as_often_as_they_are_played():
 def test_no_rule_beats_the_bound(p, seed, safety, days):
     for store in (
         Newsvendor(),
-        CappedBaseStock(safety, cap_days=days).freely(),
-        ReorderPoint(days, 2 * days).freely(),
+        CappedBaseStock(safety, cap_days=days).in_any_quantity(),
+        ReorderPoint(days, 2 * days).in_any_quantity(),
     ):
         earned, bound = earned_and_bound(p, store, seed, 200)
         if np.isclose(earned, np.median(earned)).mean() > 0.8:  # what counts is seldom: play on

@@ -58,7 +58,7 @@ def test_orders_of_units_are_finite_and_complete(wrong):
 def test_a_base_stock_that_may_order_any_quantity_is_at_its_level():
     p = SupplyChainParameters(stores=2, warehouse={"initial_on_hand": float("inf")}, horizon=20)
     batch = SupplyChainBatch(p, 30)
-    team = reference_team(store=SeasonalBaseStock(3.0).freely())
+    team = reference_team(store=SeasonalBaseStock(3.0).in_any_quantity())
     team.bind(batch)
     earned = run_episodes(batch, team, STORES.traces(p, "tuning", 0, 30))["return"]
     assert "in any quantity" in repr(team)
@@ -71,7 +71,7 @@ def test_a_base_stock_that_may_order_any_quantity_is_at_its_level():
 def test_a_free_constant_order_is_constant():
     p = SupplyChainParameters(stores=2, horizon=4)
     batch = SupplyChainBatch(p, 2)
-    team = reference_team(store=ConstantOrder(0.77).freely())
+    team = reference_team(store=ConstantOrder(0.77).in_any_quantity())
     team.bind(batch)
     for _ in range(4):
         batch.step(team.predict(None)[0])
@@ -81,7 +81,7 @@ def test_a_free_constant_order_is_constant():
 def test_batches_bring_the_position_above_the_reorder_point_and_not_further():
     p = SupplyChainParameters(stores=3, horizon=30)
     batch = SupplyChainBatch(p, 50)
-    team = reference_team(store=ReorderQuantity(4.0, 0.6).freely())
+    team = reference_team(store=ReorderQuantity(4.0, 0.6).in_any_quantity())
     team.bind(batch)
     mean = p.mean_demand()
     for _ in range(30):

@@ -123,7 +123,7 @@ def test_no_rule_beats_the_bound_for_all_its_freedom(store, seed, safety, cost):
     trace = STORES.traces(p, "evaluation", seed, 100)
     bound = find_reference("stores", p).reference(trace)
     assert bound.kind != "optimum"
-    for rule in (Newsvendor(), SeasonalBaseStock(safety), ReorderPoint(8, 8).freely()):
+    for rule in (Newsvendor(), SeasonalBaseStock(safety), ReorderPoint(8, 8).in_any_quantity()):
         returns = rollout(STORES, p, reference_team(store=rule), trace)["return"]
         assert returns.mean() - 4 * returns.std() / 10 <= bound.value + 1e-6
 
@@ -156,7 +156,7 @@ def weekly_file(tmp_path):
 def test_forecasts_of_a_file_reach_to_the_next_order(weekly_file):
     """Where weeks are all the same, the newsvendor sells all and has nothing left on the eve."""
     p = make(demand_data=weekly_file, store={**TWICE, "lead_time": 1}, objective="cost", horizon=21)
-    rule = RollingNewsvendor("weekday").freely()
+    rule = RollingNewsvendor("weekday").in_any_quantity()
     _, left, lost, reviews = played(p, rule, split="evaluation")
     assert lost[6:].max() == pytest.approx(0, abs=1e-9)  # from the first arrival on
     assert reviews.any(axis=0).all()

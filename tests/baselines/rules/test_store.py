@@ -68,7 +68,7 @@ def teams() -> dict[str, TeamPolicy]:
         Newsvendor(),
     ]
     players = [{"store": rule} for rule in stores]
-    players += [{"store": rule.freely()} for rule in stores]
+    players += [{"store": rule.in_any_quantity()} for rule in stores]
     players += [{"warehouse": WarehouseBaseStock(15.0)}, {"warehouse": EchelonBaseStock(18.0)}]
     return {repr(next(iter(p.values()))): reference_team(**p) for p in players}
 

@@ -161,7 +161,7 @@ def test_no_policy_beats_it_on_any_trace(p, seed):
     found = chain_hindsight(p, trace)
     assert np.isfinite(found.lost).all()
     assert (found.lost >= 0).all()
-    stores = (Newsvendor(), Newsvendor().freely(), ReorderPoint(2, 4).freely())
+    stores = (Newsvendor(), Newsvendor().in_any_quantity(), ReorderPoint(2, 4).in_any_quantity())
     teams = (reference_team(store=store) for store in stores)
     for policy in (RandomPolicy(seed), reference_team(), *teams):
         margin = 1e-6 * (1.0 + np.abs(found.unhindered) + found.lost)
