@@ -1,5 +1,6 @@
 """What happens beside learning: metrics, selection of the best model, progress, pictures."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from common.console import screen
 from envs.batch import Batch, Outcome, Trace
 from envs.problems import PROBLEMS
 from envs.supply_chain.render import History, chain_picture
+from training.state_checks import check_number
 from wrappers.single_agent import ControlledAgents
 from wrappers.vec_env import base_env, batch_of
 
@@ -108,8 +110,8 @@ class EpisodeMetrics(BaseCallback):
         """Return the episodes that the logged means look back on."""
         return list(self._recent)
 
-    def put_back(self, state: list[dict[str, float]]) -> None:
-        """Put back what `state` returned."""
+    def load_state(self, state: list[dict[str, float]]) -> None:
+        """Load what `state` returned."""
         self._recent.extend(state)
 
 
@@ -159,8 +161,13 @@ class BestModel(BaseCallback):
         scores = [None if s is None else (s.value, s.gap) for s in (self.best, self.last)]
         return {"scores": scores, "next": self._next}
 
-    def put_back(self, state: dict[str, Any], seconds: float) -> None:
-        """Put back what `state` returned, `seconds` of training having passed before."""
+    def load_state(self, state: dict[str, Any], seconds: float) -> None:
+        """Load what `state` returned, `seconds` of training having passed before."""
+        for score in filter(None, state["scores"]):
+            check_number(score[0], "a score", -math.inf, math.inf, whole=False)
+            if score[1] is not None:
+                check_number(score[1], "a gap", -math.inf, math.inf, whole=False)
+        check_number(state["next"], "the next evaluation", 1)
         self.best, self.last = (None if s is None else Score(*s) for s in state["scores"])
         self._next, self._before = state["next"], seconds
         self._begun = time.perf_counter() - seconds

@@ -8,12 +8,14 @@ from stable_baselines3.common.callbacks import BaseCallback
 from agents.algorithms import ALGORITHMS
 from agents.config import RunConfig
 from agents.hyperparameters import OnPolicy
-from training.callbacks import BatchedBootstrap, EpisodeMetrics
+from training.callbacks import WINDOW, BatchedBootstrap, EpisodeMetrics
 from training.learner_state import learner_state, load_learner_state
 from training.learners import Learner
 from training.logger import load_log_state, log_state
 from training.numerical_guard import Guard
+from training.state_checks import check_episodes, check_number
 from wrappers.curriculum import CurriculumCallback, Stage
+from wrappers.vec_env import batch_of
 
 DUMPS = 1000
 """About so many rows of a run go to its logs."""
@@ -59,13 +61,20 @@ class LearnerSession:
             "log": log_state(self.learner.model.logger),
         }
 
-    def put_back(self, state: dict[str, Any]) -> None:
-        """Put back what `state` returned, the log being open already."""
-        load_learner_state(self.learner.model, self.learner.env, state["learner"])
-        self.metrics.put_back(state["metrics"])
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Load what `state` returned, the log being open already."""
+        config, model, env = self.learner.config, self.learner.model, self.learner.env
+        stages = [config.parameters, *(parameters for _, parameters in config.stages())]
+        load_learner_state(model, env, state["learner"], stages)
+        totals = list(batch_of(env).episode_totals())
+        check_episodes(state["metrics"], WINDOW, totals, "the last episodes")
+        self.metrics.load_state(state["metrics"])
         if self.curriculum is not None:
-            self.curriculum.stage, self.curriculum.episodes = state["curriculum"]
-        load_log_state(self.learner.model.logger, state["log"])
+            stage, episodes = state["curriculum"]
+            check_number(stage, "the stage", 0, len(self.curriculum.stages) - 1)
+            check_number(episodes, "the episodes", 0)
+            self.curriculum.stage, self.curriculum.episodes = stage, episodes
+        load_log_state(model.logger, state["log"])
 
 
 def log_interval(config: RunConfig) -> int:

@@ -7,7 +7,7 @@ on-policy algorithm is empty.
 
 import random
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,19 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
+from agents.weights import check_tensors
+from training.state_checks import (
+    MAX_COUNT,
+    MAX_NUMBER,
+    check_batch,
+    check_bit_generator,
+    check_episodes,
+    check_generators,
+    check_like,
+    check_number,
+    check_optimizer,
+    check_rows,
+)
 from wrappers.normalize import find_running, moments_of
 from wrappers.vec_env import base_env, batch_of
 
@@ -22,6 +35,7 @@ _COUNTERS = (
     *("num_timesteps", "_episode_num", "_n_updates", "_n_calls", "rollouts"),
     *("exploration_rate", "_current_progress_remaining"),
 )
+_SHARES = ("exploration_rate", "_current_progress_remaining")
 _LAST = ("_last_obs", "_last_original_obs", "_last_episode_starts", "_last_lstm_states")
 _REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
@@ -38,7 +52,8 @@ def generators_state() -> dict[str, Any]:
 
 
 def load_generators_state(state: Mapping[str, Any]) -> None:
-    """Put back what `generators_state` returned."""
+    """Load what `generators_state` returned."""
+    check_generators(generators_state(), state)
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])
@@ -53,7 +68,7 @@ def learner_state(model: BaseAlgorithm, env: VecEnv) -> dict[str, Any]:
         "counters": {name: getattr(own, name) for name in _COUNTERS if hasattr(own, name)},
         "last": {name: getattr(own, name, None) for name in _LAST},
         "policy": dict(own.policy.state_dict()),
-        "optimizer": own.policy.optimizer.state_dict(),
+        "optimizer": own.policy.optimizer.state_dict()["state"],
         "replay": _replay_state(getattr(own, "replay_buffer", None)),
         "episodes": None if own.ep_info_buffer is None else list(own.ep_info_buffer),
         "spaces": [_generator_of(s) for s in (own.action_space, own.observation_space)],
@@ -63,63 +78,104 @@ def learner_state(model: BaseAlgorithm, env: VecEnv) -> dict[str, Any]:
     }
 
 
-def load_learner_state(model: BaseAlgorithm, env: VecEnv, state: Mapping[str, Any]) -> None:
-    """Put back what `learner_state` returned into a model built from the same configuration.
+def load_learner_state(
+    model: BaseAlgorithm, env: VecEnv, state: Mapping[str, Any], stages: Sequence[Any]
+) -> None:
+    """Load what `learner_state` returned into a model built from the same configuration.
+
+    Parameters
+    ----------
+    model, env : BaseAlgorithm, VecEnv
+        As built.
+    state : mapping
+        As `learner_state` returned it, or forged.
+    stages : sequence
+        The parameters of the run and of its stages.
 
     Raises
     ------
-    KeyError, TypeError, ValueError, RuntimeError
-        If it is of another model.
+    LookupError, TypeError, ValueError, RuntimeError, ArithmeticError
+        If it is of another model, or could not be of any.
     """
     own: Any = model
+    check_tensors(own.policy.state_dict(), state["policy"])
+    check_optimizer(own.policy.optimizer, state["optimizer"])
+    _check_counters(own, state["counters"])
+    _check_last(own, env, state["last"])
+    _load_replay_state(own, getattr(own, "replay_buffer", None), state["replay"])
+    _load_statistics(find_running(env), state["statistics"])
+    _load_batch(env, state, stages)
     for name, value in state["counters"].items():
-        if name not in _COUNTERS or not isinstance(value, int | float):
-            raise ValueError(f"{name} is no counter")
         setattr(own, name, value)
     for name, value in state["last"].items():
-        if name not in _LAST:
-            raise ValueError(f"{name} is nothing that a model remembers")
-        _check_rows(name, value, env.num_envs)
         if name == "_last_lstm_states" and value is not None:
             to = [tuple(t.to(own.device) for t in pair) for pair in value]
             value = type(own._last_lstm_states)(*to)
         setattr(own, name, value)
     own.policy.load_state_dict(state["policy"])
-    own.policy.optimizer.load_state_dict(state["optimizer"])
-    _load_replay_state(getattr(own, "replay_buffer", None), state["replay"])
-    if state["episodes"] is not None:
+    groups = own.policy.optimizer.state_dict()["param_groups"]
+    own.policy.optimizer.load_state_dict({"state": state["optimizer"], "param_groups": groups})
+    if own.ep_info_buffer is not None or state["episodes"] is not None:
+        check_episodes(state["episodes"], own._stats_window_size, ("r", "l", "t"), "its episodes")
         own.ep_info_buffer = deque(state["episodes"], maxlen=own._stats_window_size)
         own.ep_success_buffer = deque(maxlen=own._stats_window_size)
-    for space, generator in zip((own.action_space, own.observation_space), state["spaces"]):  # noqa: B905
-        if generator is not None:
-            space.np_random.bit_generator.state = generator
-    _load_statistics(find_running(env), state["statistics"])
+    _load_spaces((own.action_space, own.observation_space), state["spaces"])
+
+
+def _check_counters(own: Any, counters: Mapping[str, Any]) -> None:
+    if set(counters) != {name for name in _COUNTERS if hasattr(own, name)}:
+        raise ValueError("it has other counters")
+    for name, value in counters.items():
+        whole = isinstance(getattr(own, name), int)
+        if name in _SHARES:
+            check_number(value, name, -MAX_COUNT, 1, whole=False)
+        else:
+            check_number(value, name, 0, whole=whole)
+
+
+def _check_last(own: Any, env: VecEnv, last: Mapping[str, Any]) -> None:
+    """Check what a model saw last: a row for every environment."""
+    if set(last) != set(_LAST):
+        raise ValueError("it remembers other things")
+    shape = (env.num_envs, *(env.observation_space.shape or ()))
+    seen = np.empty(shape, env.observation_space.dtype)
+    for name, like in (
+        ("_last_obs", np.zeros_like(seen)),
+        ("_last_original_obs", np.zeros_like(seen)),
+        ("_last_episode_starts", np.zeros(env.num_envs, np.bool_)),
+        ("_last_lstm_states", None),
+    ):
+        value = last[name]
+        if value is not None and like is not None:
+            if name == "_last_episode_starts" and own._last_episode_starts is None:
+                like = value
+            check_like(like, value, name)
+    states = getattr(own, "_last_lstm_states", None)
+    if states is not None:
+        check_like(
+            [list(pair) for pair in states], [list(p) for p in last["_last_lstm_states"]], ""
+        )
+
+
+def _load_spaces(spaces: Sequence[Any], states: Any) -> None:
+    """Load the generators of the spaces; one that was never used has none, and stays so."""
+    for space, state in zip(spaces, states, strict=True):
+        if state is not None:
+            own = space.np_random.bit_generator
+            check_bit_generator(own.state, state, "a space's generator")
+            own.state = state
+
+
+def _load_batch(env: VecEnv, state: Mapping[str, Any], stages: Sequence[Any]) -> None:
     batch = batch_of(env)
-    _check_form(batch.get_state(), state["batch"])
+    check_batch(batch.get_state(), state["batch"], stages)
     batch.set_state(state["batch"])
-    base_env(env)._seeds = state["seeds"]
-
-
-def _check_rows(name: str, value: Any, rows: int) -> None:
-    """Make sure that an array has a row for every environment."""
-    if isinstance(value, np.ndarray) and value.shape[:1] != (rows,):
-        raise ValueError(f"{name} has {value.shape[:1]} rows, not {rows}")
-
-
-def _check_form(ours: Any, theirs: Any, name: str = "batch") -> None:
-    """Make sure that a state has the parts of our own, with arrays of the same kind.
-
-    The compiled law of motion trusts the arrays that it is given.
-    """
-    if isinstance(ours, Mapping):
-        if not isinstance(theirs, Mapping) or set(ours) != set(theirs):
-            raise ValueError(f"{name} has other parts")
-        for part in ours:
-            _check_form(ours[part], theirs[part], f"{name}.{part}")
-    elif isinstance(ours, np.ndarray):
-        same = isinstance(theirs, np.ndarray) and ours.dtype == theirs.dtype
-        if not same or ours.ndim != theirs.ndim:
-            raise ValueError(f"{name} is an array of another kind")
+    seeds = state["seeds"]
+    if not isinstance(seeds, list) or len(seeds) != env.num_envs:
+        raise ValueError("its worlds have other seeds")
+    for seed in seeds:
+        check_number(0 if seed is None else seed, "a seed of its worlds", 0, 2**32 - 1)
+    base_env(env)._seeds = seeds
 
 
 def _generator_of(space: Any) -> Any:
@@ -135,12 +191,25 @@ def _replay_state(buffer: Any) -> dict[str, Any] | None:
     return {"pos": buffer.pos, "full": buffer.full, **filled}
 
 
-def _load_replay_state(buffer: Any, state: Mapping[str, Any] | None) -> None:
+def _load_replay_state(own: Any, buffer: Any, state: Mapping[str, Any] | None) -> None:
     if buffer is None or state is None:
+        if buffer is not None or state is not None:
+            raise ValueError("it has another replay buffer")
         return
+    check_number(state["pos"], "pos", 0, buffer.buffer_size - 1)
+    check_like(True, state["full"], "full")
+    size = buffer.buffer_size if state["full"] else state["pos"]
+    check_like(
+        {name: getattr(buffer, name)[:size] for name in _REPLAY},
+        {name: state[name] for name in _REPLAY},
+        "the replay buffer",
+    )
+    check_rows(state["actions"], 0, own.action_space.n - 1, "the replay buffer's actions")
+    for name in ("dones", "timeouts"):
+        check_rows(state[name], 0, 1, f"the replay buffer's {name}")
     buffer.pos, buffer.full = state["pos"], state["full"]
     for name in _REPLAY:
-        getattr(buffer, name)[: buffer.size()] = state[name]
+        getattr(buffer, name)[:size] = state[name]
 
 
 def _statistics(layer: VecNormalize | None) -> dict[str, Any] | None:
@@ -153,9 +222,22 @@ def _statistics(layer: VecNormalize | None) -> dict[str, Any] | None:
 
 def _load_statistics(layer: VecNormalize | None, state: Mapping[str, Any] | None) -> None:
     if layer is None or state is None:
+        if layer is not None or state is not None:
+            raise ValueError("it has other statistics")
         return
     for name, moments in moments_of(layer).items():
-        moments.mean, moments.var, moments.count = state["moments"][name]
+        mean, var, count = state["moments"][name]
+        check_like(np.asarray(moments.mean), np.asarray(mean), f"the mean of the {name}")
+        check_like(np.asarray(moments.var), np.asarray(var), f"the variance of the {name}")
+        check_rows(np.asarray(var), 0, MAX_NUMBER, f"the variance of the {name}")
+        check_number(count, f"the count of the {name}", 0, whole=False)
+        moments.mean, moments.var, moments.count = mean, var, count
+    check_like(layer.returns, state["returns"], "the returns")
+    rewards = np.asarray(state["old_reward"])
+    if rewards.shape not in ((0,), (layer.num_envs,)) or rewards.dtype.kind != "f":
+        raise ValueError("the last rewards are of another kind")
     layer.returns, layer.old_reward = state["returns"], state["old_reward"]
     if state["old_obs"] is not None:
+        shape = (layer.num_envs, *(layer.observation_space.shape or ()))
+        check_like(np.zeros(shape, np.float32), state["old_obs"], "the last observations")
         layer.old_obs = state["old_obs"]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from stable_baselines3.common.logger import (
     CSVOutputFormat,
     HParam,
@@ -18,6 +19,9 @@ from stable_baselines3.common.logger import (
 )
 
 from agents.run_files import EVENTS, PROGRESS
+from training.state_checks import check_number
+
+FORMAT_NAMES = ("", "csv", "stdout", "json", "log", "tensorboard")
 
 
 class ProgressTable(CSVOutputFormat):
@@ -69,6 +73,8 @@ def open_log(home: Path, rows: bytes = b"", events: Mapping[str, int] | None = N
         Sizes of TensorBoard's files as they were [bytes]; all others go.
     """
     sizes, text = events or {}, rows.decode()
+    for size in sizes.values():
+        check_number(size, "the size of a log", 0)
     for path in home.glob(EVENTS):
         if path.name not in sizes or path.is_symlink():
             path.unlink()
@@ -108,6 +114,15 @@ def log_state(log: Logger) -> dict[str, Any]:
 
 def load_log_state(log: Logger, state: Mapping[str, Any]) -> None:
     """Let the log hold again what it had not written."""
+    for name, value in state["values"].items():
+        text = isinstance(value, str) and "loss" not in name
+        if not isinstance(name, str) or not (text or isinstance(value, int | float | np.number)):
+            raise ValueError("the log holds what is no number")
+    for count in state["counts"].values():
+        check_number(count, "a count of the log", 0)
+    for outputs in state["excluded"].values():
+        if not isinstance(outputs, tuple) or not set(outputs) <= set(FORMAT_NAMES):
+            raise ValueError("the log excludes an unknown output")
     log.name_to_value.update(state["values"])
     log.name_to_count.update(state["counts"])
     log.name_to_excluded.update(state["excluded"])

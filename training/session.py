@@ -23,7 +23,11 @@ from training.learner_session import LearnerSession, log_interval
 from training.learner_state import generators_state, load_generators_state
 from training.learners import Learner, Learners, player_config
 from training.logger import open_log, rows_of
+from training.state_checks import check_number
 from training.stopping import CheckpointSchedule, RolloutBoundary, Stopped, StopSignals
+
+FORGED = (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError)
+"""What a checkpoint of another run, or of none, leads to."""
 
 
 class TrainingSession:
@@ -131,15 +135,22 @@ class TrainingSession:
         InputError
             If the checkpoint is of another run.
         """
-        checkpoints.forget_after(self._folder, saved.steps if saved else -1)
         try:
             for number, part in enumerate(self._parts):
                 self._open_part(number, part, saved)
             if saved is not None:
-                self._put_back(saved.state)
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            told = " ".join(str(error).split())[:100]
-            raise InputError(f"{self._folder}: its checkpoint is of another run: {told}") from None
+                self._load_state(saved)
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            RuntimeError,
+            AttributeError,
+            ArithmeticError,
+        ) as e:
+            why = " ".join(str(e).split())[:100]
+            raise InputError(f"{self._folder}: its checkpoint is of another run: {why}") from None
+        checkpoints.forget_after(self._folder, saved.steps if saved else -1)
 
     def _open_part(self, number: int, part: LearnerSession, saved: Checkpoint | None) -> None:
         model, files = part.learner.model, saved.files if saved else {}
@@ -152,14 +163,21 @@ class TrainingSession:
             run_files.remove(part.home / BEST)
         else:
             run_files.write(part.home / BEST, best)
-        part.put_back(saved.state["parts"][number])
+        part.load_state(saved.state["parts"][number])
 
-    def _put_back(self, state: dict[str, Any]) -> None:
+    def _load_state(self, saved: Checkpoint) -> None:
+        state = saved.state
+        if self.steps != saved.steps:
+            raise ValueError(f"its learners have {self.steps} steps, not {saved.steps}")
+        check_number(state["seconds"], "seconds", 0, whole=False)
         self._before = float(state["seconds"])
-        self.best.put_back(state["best"], self._before)
+        self.best.load_state(state["best"], self._before)
         if self._picture is not None:
+            check_number(state["picture"], "picture", 1)
             self._picture.next = state["picture"]
         turn, learner = state["position"]
+        check_number(turn, "turn", 0, self._turns)
+        check_number(learner, "learner", 0, len(self._parts) - 1)
         self._position = (turn, learner) if turn < self._turns else (self._reopened(), 0)
         load_generators_state(state["generators"])
 
@@ -273,7 +291,7 @@ class TrainingSession:
         if saved is None:
             return "the best model" if best else "no model yet"
         for part, state in zip(self._parts, saved.state["parts"], strict=True):
-            part.put_back(state)
+            part.load_state(state)
         self.save(FINAL)
         return "the best and the last good model" if best else "the last good model"
 

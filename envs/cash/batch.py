@@ -244,12 +244,24 @@ class CashBatch:
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Put back what `get_state` returned."""
+        """Load what `get_state` returned; a ValueError if it does not fit."""
+        rows, trace, constants = state["worlds"], state["trace"], state["constants"]
+        steps = trace["demand"].shape[-1] - 1
+        rooms = {name: (self.num_worlds, steps + (name == "demand")) for name in trace}
+        if rows.shape != self.rows.shape or constants.shape not in ((1,), (self.num_worlds,)):
+            raise ValueError("another number of worlds")
+        if any(trace[name].shape != room for name, room in rooms.items()):
+            raise ValueError("a trace of another shape")
+        at, ends = rows[STEP], rows[MAX_STEPS]  # compiled steps read the trace there
+        if (at != np.floor(at)).any() or (at < 0).any() or (at > ends).any() or ends.max() > steps:
+            raise ValueError("a step out of its episode")
         self.change_parameters(state["parameters"])
         self.rng.bit_generator.state = state["rng"]
-        self.rows[:] = state["worlds"]
-        self._constants, self._constants_of = state["constants"].copy(), None
-        self._trace = {name: np.array(v, order="F") for name, v in state["trace"].items()}
+        self.rows[:] = rows
+        self._constants, self._constants_of = constants.copy(), None
+        self._trace = {name: np.array(v, order="F") for name, v in trace.items()}
+        if steps < self.parameters.max_steps:
+            self._make_room(self.parameters.max_steps)
         self._steps = [values.T for values in self._trace.values()]
 
     @property
