@@ -92,14 +92,14 @@ def main(
         write_evaluation,
     )
 
-    entry = checkpoints_from_options(scenario, **given)
-    if not (entry.folders or as_json):
-        print_demand_summary(entry.run)
-    if report and not entry.folders:
+    loaded = checkpoints_from_options(scenario, **given)
+    if not (loaded.folders or as_json):
+        print_demand_summary(loaded.run)
+    if report and not loaded.folders:
         raise InputError("--report is written into a run folder; name one with --checkpoint")
     usual = "default,tuned" if report else "default"
     evaluation = evaluate_policies(
-        entry,
+        loaded,
         scenario,
         baselines=usual if baselines is None else baselines,
         episodes=episodes,
@@ -112,14 +112,14 @@ def main(
         print(evaluation.results.text())
     else:
         evaluation.results.show()
-    if len(entry.folders) == 1:
-        write_evaluation(entry.folders[0], evaluation.results, scenario)
+    if len(loaded.folders) == 1:
+        write_evaluation(loaded.folders[0], evaluation.results, scenario)
     if csv_file is not None:
         write_whole(csv_file, evaluation.results.to_csv().encode())
     if report:
         from commands.report import write_report
 
-        page = write_report(entry, evaluation, scenario, stochastic=stochastic)
+        page = write_report(loaded, evaluation, scenario, stochastic=stochastic)
         console.screen.print(f"report: {page}", soft_wrap=True)
 
 

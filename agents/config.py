@@ -240,7 +240,7 @@ def from_dict(tree: Mapping[str, Any]) -> RunConfig:
 
 
 def _resolve_automatic(settings: RunSettings, parameters: Any) -> RunSettings:
-    """Put what it comes to in the place of ``reward.expected=auto``."""
+    """Resolve ``reward.expected=auto``."""
     if settings.reward.expected != "auto":
         return settings
     reward = settings.reward.model_copy(update={"expected": parameters.law_is_known})
@@ -296,8 +296,8 @@ def _assign(tree: dict[str, Any], assignment: str, problem: Problem, algo: str) 
     try:
         value = text if text.startswith(_TEXT_SIGNS) else parse_yaml(text)
     except InputError as error:
-        told = f"--set {short(key)}: {short(text)} is not a value in YAML"
-        raise InputError(f"{told}: {error}") from None
+        message = f"--set {short(key)}: {short(text)} is not a value in YAML"
+        raise InputError(f"{message}: {error}") from None
     node = tree
     for part in path[:-1]:
         child = node.get(part)

@@ -114,8 +114,8 @@ class TunedFile:
         try:
             return _File.model_validate_json(read_beside(self._path, MAX_BYTES)).rules
         except (InputError, ValidationError) as error:
-            told = str(error) if isinstance(error, InputError) else f"{self._path}: damaged"
-            screen.print(f"{told}; rules are tuned anew", soft_wrap=True)
+            reason = str(error) if isinstance(error, InputError) else f"{self._path}: damaged"
+            screen.print(f"{reason}; rules are tuned anew", soft_wrap=True)
             return []
 
     def _write(self, new: _Kept) -> None:

@@ -156,20 +156,20 @@ def average_reference(parameters: SupplyChainParameters, optimum: AverageOptimum
     """
     days = parameters.horizon - parameters.warmup_days
     total = optimum.cost * days
-    told = f"Long-run average optimum, {optimum.cost:.4f} a day, times the {days} days that count"
+    text = f"Long-run average optimum, {optimum.cost:.4f} a day, times the {days} days that count"
     long = optimum.spared <= NEGLIGIBLE * total and parameters.warmup_days >= WARMUP_DAYS
     if parameters.limited:
         note = (
-            f"{told}, less {optimum.spared:.2g}: what a store without limits to its orders spends."
+            f"{text}, less {optimum.spared:.2g}: what a store without limits to its orders spends."
         )
         return Reference("upper_bound", optimum.spared - total, note)
     if long:
         note = (
-            f"{told}. A policy that knew the last day could spend up to {optimum.spared:.2g} less. "
+            f"{text}. A policy that knew the last day could spend up to {optimum.spared:.2g} less. "
             "As random orders flood the store, every gap is small: compare the costs themselves."
         )
         return Reference("optimum", -total, note)
-    note = f"{told}, less {optimum.spared:.2g}: no policy spends less in so few days."
+    note = f"{text}, less {optimum.spared:.2g}: no policy spends less in so few days."
     return Reference("upper_bound", optimum.spared - total, note)
 
 

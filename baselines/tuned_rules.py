@@ -76,7 +76,7 @@ def fingerprint(
     (and so the seed, and the demand of a file), and the code of the simulator and the rules.
     """
     family, search = rule.family(parameters), rule.search(parameters)
-    told = {
+    identity = {
         "problem": problem.name,
         "parameters": parameters.model_dump(),
         "rule": name,
@@ -85,7 +85,7 @@ def fingerprint(
         "search": asdict(search),
         "seed": seed,
     }
-    digest = hashlib.sha256(repr(told).encode() + _code())
+    digest = hashlib.sha256(repr(identity).encode() + _code())
     for values in problem.traces(parameters, "tuning", seed, search.episodes).values():
         digest.update(values.tobytes())
     return digest.hexdigest()

@@ -154,7 +154,7 @@ def tune(
     """
     if not all(family.grid.values()):
         raise InputError("every parameter to tune needs at least one value")
-    tell = progress or (lambda _: None)
+    show_progress = progress or (lambda _: None)
     trace = problem.traces(parameters, "tuning", seed, search.episodes)
     levels = {name: np.unique(values) for name, values in family.grid.items()}
     candidates = np.array(list(itertools.product(*family.grid.values())), np.float64)
@@ -169,13 +169,13 @@ def tune(
         tried.update(zip(map(tuple, candidates.tolist()), scores.tolist(), strict=True))
         levels = _refine(family, levels)
         candidates = _neighbours(family, levels, _best(tried, ELITES), tried)
-        tell((done + 1) / (rounds + 1))
+        show_progress((done + 1) / (rounds + 1))
         if not len(candidates):
             break
     affordable = search.work // (search.episodes * _steps(trace))
     finalists = _best(tried, int(np.clip(affordable, *FINALISTS)), alike=4)
     scores, errors = score(finalists, trace)
-    tell(1.0)
+    show_progress(1.0)
     best = int(np.argmax(scores))
     winner = dict(zip(family.grid, finalists[best].tolist(), strict=True))
     return Tuned(

@@ -82,8 +82,8 @@ def main(skus: int, steps: int, rounds: int) -> None:
     ratios = np.array(speeds["file"]) / np.array(speeds["synthetic"])
     for name, values in speeds.items():
         print(f"{name}: {np.median(values):,.0f} store-days/s in training, median of {rounds}")
-    told = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-    print(f"file over synthetic: {np.median(ratios):.2f} ({told}); peak memory {peak:.2f} GiB")
+    listed = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    print(f"file over synthetic: {np.median(ratios):.2f} ({listed}); peak memory {peak:.2f} GiB")
 
 
 if __name__ == "__main__":

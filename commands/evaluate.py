@@ -83,8 +83,8 @@ def checkpoints_from_options(
         for name, value in given.items():
             if value not in (None, ()):
                 raise InputError(f"--{name} changes nothing about a checkpoint; leave it out")
-        entry = load_checkpoints(checkpoints)
-        own = entry.run.settings.problem
+        loaded = load_checkpoints(checkpoints)
+        own = loaded.run.settings.problem
         if problem not in (None, own):
             raise InputError(
                 f"--checkpoint {checkpoints[0]} is about the {own} problem, not {problem}"
@@ -93,8 +93,8 @@ def checkpoints_from_options(
         if scenario is not None and problem is None and config is None:
             problem = next(one.name for one in PROBLEMS.values() if one.scenarios)
         flags = {"problem": problem, "stores": stores, **days}
-        entry = LoadedCheckpoints(resolve(flags, config=config, assignments=assignments))
-    return entry if scenario is None else replace(entry, run=in_scenario(entry.run, scenario))
+        loaded = LoadedCheckpoints(resolve(flags, config=config, assignments=assignments))
+    return loaded if scenario is None else replace(loaded, run=in_scenario(loaded.run, scenario))
 
 
 @dataclass(frozen=True)
@@ -107,22 +107,22 @@ class Evaluation:
 
 
 def evaluate_policies(
-    entry: LoadedCheckpoints, scenario: str | None = None, *, report: bool = False, **options: Any
+    loaded: LoadedCheckpoints, scenario: str | None = None, *, report: bool = False, **options: Any
 ) -> Evaluation:
-    """Play the agents of an entry against baselines, and record their episodes for a report.
+    """Play the agents of checkpoints against baselines, and record their episodes for a report.
 
     `options` are those of `play_against_baselines`.
     """
-    tuner = TunedFile(entry.folders[0] / run_files.TUNED if entry.folders else None)
-    recorders = _recorders(entry.run) if report else None
+    tuner = TunedFile(loaded.folders[0] / run_files.TUNED if loaded.folders else None)
+    recorders = _recorders(loaded.run) if report else None
     policies, comparison = play_against_baselines(
-        entry.run, entry.policies, tuner=tuner, observers=recorders, **options
+        loaded.run, loaded.policies, tuner=tuner, observers=recorders, **options
     )
-    seeds = over_seeds(comparison, entry.seeds) if entry.seeds else None
+    seeds = over_seeds(comparison, loaded.seeds) if loaded.seeds else None
     tiers = None
-    if len(entry.folders) == 1:
+    if len(loaded.folders) == 1:
         counts = {name: options[name] for name in ("episodes", "seed") if name in options}
-        tiers = tiers_by_phase(entry.folders[0], scenario, **counts)
+        tiers = tiers_by_phase(loaded.folders[0], scenario, **counts)
     records = {name: recorder.record() for name, recorder in (recorders or {}).items()}
     return Evaluation(policies, Results(comparison, seeds, tiers), records)
 
@@ -216,8 +216,8 @@ def play_against_baselines(
             observers=observers,
         )
     if past is not None:
-        told = (*comparison.notes, _past_orders_note(past, run.parameters))
-        comparison = replace(comparison, notes=told)
+        with_past = (*comparison.notes, _past_orders_note(past, run.parameters))
+        comparison = replace(comparison, notes=with_past)
     return contenders, comparison
 
 

@@ -78,7 +78,7 @@ _OTHER_NAMES = {"eval_freq": "evaluation.every", "eval_episodes": "evaluation.ep
 
 
 class SettingsCommand(click.Command):
-    """A command with ``--set``: an unknown option that is a setting's name is told so."""
+    """A command with ``--set``: an unknown option that is a setting's name gets a hint."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments."""

@@ -81,7 +81,7 @@ class OrderLimits:
         return faults
 
 
-_WORDS = (
+_PHRASES = (
     (r"on_hand.*", "stock on hand"),
     (r"pipeline_.*", "what is under way"),
     (r"backorders", "what customers wait for"),
@@ -96,7 +96,7 @@ _WORDS = (
 
 
 def unusual_entries(
-    names: Sequence[str], view: NDArray[Any], seen: tuple[NDArray[Any], NDArray[Any]]
+    names: Sequence[str], view: NDArray[Any], usual_range: tuple[NDArray[Any], NDArray[Any]]
 ) -> str:
     """Return in which respects a state lies outside of what was seen in training.
 
@@ -106,7 +106,7 @@ def unusual_entries(
         Of the entries of a store's observation.
     view : ndarray
         The state as the store sees it, shape (entries,).
-    seen : tuple of ndarray
+    usual_range : tuple of ndarray
         The least and the most in training, shape (entries,) each.
 
     Examples
@@ -115,8 +115,8 @@ def unusual_entries(
     'stock on hand higher than in training'
     """
     found: dict[str, None] = {}
-    for entry, value, low, high in zip(names, view, *seen, strict=True):
-        words = next((text for form, text in _WORDS if re.fullmatch(form, entry)), None)
-        if words is not None and not low <= value <= high:
-            found[f"{words} {'higher' if value > high else 'lower'} than in training"] = None
+    for entry, value, low, high in zip(names, view, *usual_range, strict=True):
+        phrase = next((text for form, text in _PHRASES if re.fullmatch(form, entry)), None)
+        if phrase is not None and not low <= value <= high:
+            found[f"{phrase} {'higher' if value > high else 'lower'} than in training"] = None
     return ", ".join(found)

@@ -91,7 +91,7 @@ def decide(
     name, rule, worse = _rule(run, policy, baseline, TunedFile(home / run_files.TUNED))
     theirs = _orders(batch, rule, now.places, places)
     run_faults = [fault for fault in (training_failure(home), worse) if fault]
-    seen, gaps = _seen(run, policy), batch.review_gap()
+    usual_range, gaps = _training_range(run, policy), batch.review_gap()
     views = batch.by_tier(batch.observation())["store"]
     names = batch.observation_names["store"]
     out = []
@@ -123,7 +123,7 @@ def decide(
                 "stockout_after": after,
                 "baseline": name,
                 "baseline_quantity": round(float(theirs[row]), 2),
-                "unusual": unusual_entries(names, views[at], seen),
+                "unusual": unusual_entries(names, views[at], usual_range),
                 "held_back": "; ".join(held_back) if refused else "",
             }
         )
@@ -278,14 +278,14 @@ def _rule(
     return best, made[best], worse if own < scores[best] else ""
 
 
-def _seen(run: RunConfig, policy: Policy) -> tuple[Floats, Floats]:
+def _training_range(run: RunConfig, policy: Policy) -> tuple[Floats, Floats]:
     """Return the least and the most of each entry that the policy sees on training days."""
     step = run.settings.observation.step
     batch = SupplyChainBatch(run.parameters, SEEN_WORLDS, observe_step=step)
     policy.bind(batch)
-    seen = _StoreObservations()
-    run_episodes(batch, policy, observer=seen)
-    every = np.concatenate(seen.rows)
+    observed = _StoreObservations()
+    run_episodes(batch, policy, observer=observed)
+    every = np.concatenate(observed.rows)
     low, high = every.min(axis=0), every.max(axis=0)
     room = MARGIN * (high - low) + 1e-6
     return low - room, high + room

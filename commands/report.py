@@ -24,7 +24,7 @@ STEPS, SCORE, GAP = "time/total_timesteps", "evaluation/return", "evaluation/gap
 
 
 def write_report(
-    entry: LoadedCheckpoints,
+    loaded: LoadedCheckpoints,
     evaluation: Evaluation,
     scenario: str | None = None,
     *,
@@ -40,9 +40,9 @@ def write_report(
     Path
         The page.
     """
-    folder = entry.folders[0]
-    stem = run_files.report_stem(seeds=bool(entry.seeds), scenario=scenario)
-    page, files = build(_contents(entry, evaluation, scenario, stochastic=stochastic))
+    folder = loaded.folders[0]
+    stem = run_files.report_stem(seeds=bool(loaded.seeds), scenario=scenario)
+    page, files = build(_contents(loaded, evaluation, scenario, stochastic=stochastic))
     pictures = folder / stem
     if pictures.is_symlink():
         raise InputError(f"{pictures}: is a symbolic link; remove it")
@@ -54,23 +54,23 @@ def write_report(
 
 
 def _contents(
-    entry: LoadedCheckpoints, evaluation: Evaluation, scenario: str | None, *, stochastic: bool
+    loaded: LoadedCheckpoints, evaluation: Evaluation, scenario: str | None, *, stochastic: bool
 ) -> ReportContents:
-    run = entry.run
+    run = loaded.run
     s = run.settings
-    what = f"{len(entry.seeds)} seeds of {s.algo}" if entry.seeds else s.algo
+    what = f"{len(loaded.seeds)} seeds of {s.algo}" if loaded.seeds else s.algo
     where = f", scenario {scenario}" if scenario else ""
-    versions = run_folder.read_versions(run_folder.last_phase(entry.folders[0]))
-    folders = "\n".join(str(folder) for folder in entry.folders)
+    versions = run_folder.read_versions(run_folder.last_phase(loaded.folders[0]))
+    folders = "\n".join(str(folder) for folder in loaded.folders)
     return ReportContents(
-        title=f"{what} on {s.problem}{where}: {entry.folders[0].resolve().name}",
+        title=f"{what} on {s.problem}{where}: {loaded.folders[0].resolve().name}",
         problem=run.problem,
         parameters=run.parameters,
         view=view_of(run.problem),
         policies=evaluation.policies,
         results=evaluation.results,
         records=evaluation.records,
-        curves=tuple(curve for folder in entry.folders for curve in read_curves(folder)),
+        curves=tuple(curve for folder in loaded.folders for curve in read_curves(folder)),
         facts={
             "Configuration": run.to_yaml(),
             "Trained with": json.dumps(versions, indent=2),

@@ -232,10 +232,10 @@ def _indices(sheet: Sheet, name: str, known: tuple[str, ...]) -> list[int]:
         if len(known) > 1:
             raise InputError(f"{sheet.name}: has no column {name}; add one")
         return [0] * len(sheet.cells)
-    words = list(sheet.cells[name])
-    for row, word in enumerate(words):
+    names = list(sheet.cells[name])
+    for row, word in enumerate(names):
         choose(f"{name} in {sheet.row(row)},", word, known)
-    return [known.index(word) for word in words]
+    return [known.index(word) for word in names]
 
 
 def _column(sheet: Sheet, name: str) -> Floats:

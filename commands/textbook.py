@@ -90,8 +90,8 @@ class Checked:
     @property
     def optimum_agrees(self) -> bool:
         """Whether the solver finds what was published."""
-        best, told = self.played[0], self.published
-        same = told.agrees(best.exact) and told.policy in (None, best.name)
+        best, published = self.played[0], self.published
+        same = published.agrees(best.exact) and published.policy in (None, best.name)
         return same and self.orders_agree
 
     @property
@@ -228,8 +228,8 @@ def table(found: Sequence[Checked]) -> Table:
     for heading in ("instance, policy", "exact", "simulated", "agrees"):
         shown.add_column(heading, justify="left" if heading.startswith("instance") else "right")
     for one in found:
-        told = one.published
-        cost = "" if told.cost is None else f"{told.cost:.{told.decimals}f}"
+        published = one.published
+        cost = "" if published.cost is None else f"{published.cost:.{published.decimals}f}"
         shown.add_row(one.name, cost, "", "yes" if one.optimum_agrees else "NO")
         for p in one.played:
             cost = f"{p.simulated.mean:.4f} ± {p.simulated.half_width:.4f}"
@@ -321,8 +321,8 @@ def check_all_tuned(wanted: Sequence[str], *, as_json: bool) -> bool:
         with screen.status(name):
             found += compare_tuned(name)
     if as_json:
-        told = [{"instance": one.instance, **one.to_json()} for one in found]
-        print(json.dumps(told, indent=2, allow_nan=False))
+        rows = [{"instance": one.instance, **one.to_json()} for one in found]
+        print(json.dumps(rows, indent=2, allow_nan=False))
     else:
         PlainConsole().print(tuned_table(found))
     return all(one.agrees for one in found)

@@ -76,10 +76,10 @@ def tune_rules(
             tuned, seconds = file.recall(run.problem, run.parameters, name, rule), None
             if tuned is None:
 
-                def tell(share: float) -> None:
+                def show_progress(share: float) -> None:
                     bar.update(task, completed=share)
 
-                tuned = file.tune(run.problem, run.parameters, name, rule, tell)
+                tuned = file.tune(run.problem, run.parameters, name, rule, show_progress)
                 seconds = perf_counter() - begin
             yield TuningResult(name, tuned, seconds)
 
@@ -124,8 +124,8 @@ def tune_named(run: RunConfig, names: tuple[str, ...], file: TunedFile, *, as_js
 
 def _show(run: RunConfig, lines: list[TuningResult], *, as_json: bool) -> None:
     if as_json:
-        told = {line.name: line.to_json() for line in lines}
-        total = {"problem": run.settings.problem, "measure": run.measure, "rules": told}
+        found = {line.name: line.to_json() for line in lines}
+        total = {"problem": run.settings.problem, "measure": run.measure, "rules": found}
         print(json.dumps(total, indent=2, allow_nan=False))
     elif lines:
         out = PlainConsole()

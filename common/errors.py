@@ -52,25 +52,25 @@ def _takes_truth(annotation: Any) -> bool:
 Model = TypeVar("Model", bound=BaseModel)
 
 MOST_NAMED = 100
-"""So many allowed words are told at most."""
+"""How many allowed values a message lists at most."""
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest allowed word, else the list of all."""
-    words = sorted(allowed)
-    known = {name.casefold(): name for name in words[:1000]}
+    names = sorted(allowed)
+    known = {name.casefold(): name for name in names[:1000]}
     close = difflib.get_close_matches(word[:100].casefold(), known, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {short(known[close[0]])}?"
-    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
-    return f"; allowed: {', '.join(word[:60] for word in words[:MOST_NAMED])}{more}"
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"; allowed: {', '.join(word[:60] for word in names[:MOST_NAMED])}{more}"
 
 
 def choose(kind: str, word: str, allowed: Iterable[str]) -> str:
     """Return `word` if it is among `allowed`, else raise with the nearest name."""
-    words = list(allowed)
-    if word not in words:
-        raise InputError(f"unknown {kind} {short(word)}{nearest(word, words)}")
+    names = list(allowed)
+    if word not in names:
+        raise InputError(f"unknown {kind} {short(word)}{nearest(word, names)}")
     return word
 
 
@@ -119,15 +119,15 @@ def _describe(model: type[BaseModel], error: ValidationError, where: str) -> str
     if first["type"] == "extra_forbidden":
         known, key = _fields_at(model, first["loc"][:-1]), str(first["loc"][-1])
         within = ([where] if where else []) + _named(first["loc"][:-1])
-        told = nearest(key, known) if known else ""
-        return f"unknown key {short('.'.join([*within, key]))}{told}{more}"
+        hint = nearest(key, known) if known else ""
+        return f"unknown key {short('.'.join([*within, key]))}{hint}{more}"
     if first["type"] == "missing":
         return f"{name} is missing{more}"
-    said = [_message(problem) for problem in problems if _named(problem["loc"]) == path]
-    told = " or ".join(dict.fromkeys(said))
+    reasons = [_message(problem) for problem in problems if _named(problem["loc"]) == path]
+    reason = " or ".join(dict.fromkeys(reasons))
     if not name:  # about several parameters at once: the message names them
-        return f"{told}{more}"
-    return f"{name} = {short(first['input'])}: {told}{more}"
+        return f"{reason}{more}"
+    return f"{name} = {short(first['input'])}: {reason}{more}"
 
 
 def _message(problem: ErrorDetails) -> str:

@@ -95,9 +95,9 @@ class _Loader(yaml.SafeLoader):
         self._depth -= 1
         return node
 
-    def _refuse(self, told: str) -> NoReturn:
+    def _refuse(self, message: str) -> NoReturn:
         line: int = self.get_mark().line + 1
-        raise InputError(f"line {line}: {told}")
+        raise InputError(f"line {line}: {message}")
 
 
 # YAML 1.1 takes 1:30:00 for 5400, 017 for 15 and no for false; 1.2 does not
@@ -156,7 +156,9 @@ def _check_keys(node: yaml.MappingNode) -> None:
         if not isinstance(key, yaml.ScalarNode) or key.tag != _STRING:
             raise InputError(f"line {_line(key)}: key {short(key.value)} is not a name")
         if key.value in seen:
-            raise InputError(f"line {_line(key)}: key {short(key.value)} stands there twice")
+            raise InputError(
+                f"line {_line(key)}: key {short(key.value)} is a duplicate; remove one"
+            )
         seen.add(key.value)
 
 

@@ -18,7 +18,7 @@ def block_length(series: Floats) -> int:
     Parameters
     ----------
     series : ndarray
-        Shape (days, lanes), stationary; lanes are taken to have the same memory.
+        Shape (days, series), stationary; series are taken to have the same memory.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def block_length(series: Floats) -> int:
 
 
 def autocorrelations(series: Floats, lags: int) -> Floats:
-    """Return the autocorrelation at lags 0 to `lags`, the mean over lanes that vary at all."""
+    """Return the autocorrelation at lags 0 to `lags`, the mean over series that vary at all."""
     centred = series - series.mean(axis=0)
     variance = (centred**2).sum(axis=0)
     varies = variance > 0
@@ -109,8 +109,8 @@ class TrainingDays:
         weeks = (len(self.demand) - self.block - weekday) // WEEK + 1
         source = weekday + WEEK * rng.integers(0, weeks)
         taken = (source[..., None] + np.arange(self.block)).reshape(len(days), -1)
-        lane = sku[:, None]
-        made: Floats = self.usual[days, lane] * self.remainders[taken[:, : days.shape[1]], lane]
+        row = sku[:, None]
+        made: Floats = self.usual[days, row] * self.remainders[taken[:, : days.shape[1]], row]
         return made
 
     def parametric(self, rng: np.random.Generator, days: Days, sku: Days) -> Floats:
@@ -167,7 +167,7 @@ class TrainingDays:
 
     @cached_property
     def _sold(self) -> NDArray[np.bool_]:
-        """Whether a day lies between the first and the last sale of its lane, as `demand`."""
+        """Whether a day lies between the first and the last sale of its series, as `demand`."""
         begun = np.cumsum(self.demand, axis=0) > 0
         goes_on = np.cumsum(self.demand[::-1], axis=0)[::-1] > 0
         sold: NDArray[np.bool_] = begun & goes_on
@@ -175,7 +175,7 @@ class TrainingDays:
 
     @cached_property
     def spread(self) -> Floats:
-        """Squared variation of each lane around `usual`, shape (SKUs, stores).
+        """Squared variation of each series around `usual`, shape (SKUs, stores).
 
         ``E[(D - m)^2 - m] / E[m^2]`` for whole units, without ``- m`` else.
         """

@@ -36,7 +36,7 @@ shape (worlds, N)."""
 
 WEEK = 7
 LEAST_SCALE = 0.5
-"""Errors are told over the recent mean, but over no less than this share of the training mean, lest
+"""Errors are divided by the recent mean, but by no less than this share of the training mean, lest
 demand after quiet weeks counts for any multiple of it."""
 DISCOUNTS = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.5)
 
@@ -195,7 +195,7 @@ def _weekday_factors(history: StoreHistory) -> Floats:
 
 
 def error_scale(recent: Floats, usual: Floats) -> Floats:
-    """Return what errors of a forecast are told over, by the recent and the training mean."""
+    """Return the divisor of forecast errors, from the recent and the training mean."""
     scale: Floats = np.maximum(recent, LEAST_SCALE * usual)
     return scale
 

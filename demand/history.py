@@ -230,12 +230,12 @@ def calendar_entries(start: NDArray[np.int64], day: int) -> Floats:
     day : int
         Day of the episode.
     """
-    seen = np.empty((4, start.size))
+    entries = np.empty((4, start.size))
     for w in range(start.size):
         turns = 2.0 * np.pi * (start[w] + day)
-        seen[0, w], seen[1, w] = np.sin(turns / 7), np.cos(turns / 7)
-        seen[2, w], seen[3, w] = np.sin(turns / YEAR), np.cos(turns / YEAR)
-    return seen
+        entries[0, w], entries[1, w] = np.sin(turns / 7), np.cos(turns / 7)
+        entries[2, w], entries[3, w] = np.sin(turns / YEAR), np.cos(turns / YEAR)
+    return entries
 
 
 class KnownDemand:
@@ -286,8 +286,8 @@ class KnownDemand:
 
     def calendar(self, day: int) -> Floats:
         """Return sine and cosine of the weekday and of the day of the year, shape (4, worlds)."""
-        seen: Floats = calendar_entries(self.start, day)
-        return seen
+        entries: Floats = calendar_entries(self.start, day)
+        return entries
 
     def entries(self, day: int, ahead: int) -> Floats:
         """Return what a store sees besides: see `entry_names`; shape (entries, worlds, N)."""

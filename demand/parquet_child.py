@@ -28,13 +28,13 @@ def main(most_rows: int, most_bytes: int) -> None:
     """Unpack standard input."""
     _limit()
     try:
-        told, columns = _unpack(sys.stdin.buffer.read(), most_rows, most_bytes)
+        header, columns = _unpack(sys.stdin.buffer.read(), most_rows, most_bytes)
     except RefusedError as error:
-        told, columns = {"error": str(error)}, []
+        header, columns = {"error": str(error)}, []
     except Exception as error:  # whatever pyarrow raises: the file is damaged
-        told, columns = {"error": f"cannot be read as Parquet: {error}"}, []
+        header, columns = {"error": f"cannot be read as Parquet: {error}"}, []
     out = sys.stdout.buffer
-    out.write(json.dumps(told).encode() + b"\n")
+    out.write(json.dumps(header).encode() + b"\n")
     for rows in columns:
         out.write(rows)
 
@@ -65,13 +65,13 @@ def _unpack(content: bytes, most_rows: int, most_bytes: int) -> tuple[dict[str, 
     names = [field.name for field in schema if not _is_row_number(field, pyarrow)]
     values, rows, size = [], [], 0
     for name in names if len(set(names)) == len(names) else ():
-        words, indices = _column(file, name, pyarrow)
-        size += sum(map(len, words))
+        texts, indices = _column(file, name, pyarrow)
+        size += sum(map(len, texts))
         if len(indices) != 4 * about.num_rows:
             raise RefusedError("cannot be read as Parquet: a column has other rows than the file")
         if size > most_bytes:
             raise RefusedError(f"holds texts of more than {most_bytes:,} bytes")
-        values.append(words)
+        values.append(texts)
         rows.append(indices)
     return {"names": names, "rows": about.num_rows, "values": values}, rows
 
@@ -111,7 +111,7 @@ def _is_text(kind: Any, arrow: Any) -> bool:
 
 
 def _is_row_number(field: Any, arrow: Any) -> bool:
-    """Whether a column holds row numbers that pandas wrote because it was not told not to."""
+    """Whether a column holds row numbers, which pandas writes by default."""
     return field.name.startswith("__index_level_") and bool(arrow.types.is_integer(field.type))
 
 
@@ -123,8 +123,8 @@ def _column(file: Any, name: str, arrow: Any) -> tuple[list[str], bytes]:
         return [], b""
     coded = arrow.chunked_array(parts).unify_dictionaries()
     rows = [chunk.indices.cast(arrow.int32()).fill_null(-1) for chunk in coded.chunks]
-    words = [_text(value) for value in coded.chunk(0).dictionary.to_pylist()]
-    return words, b"".join(chunk.to_numpy().tobytes() for chunk in rows)
+    texts = [_text(value) for value in coded.chunk(0).dictionary.to_pylist()]
+    return texts, b"".join(chunk.to_numpy().tobytes() for chunk in rows)
 
 
 def _coded(part: Any, arrow: Any) -> Any:

@@ -83,9 +83,9 @@ Date = Annotated[dt.date | None, BeforeValidator(_date)]
 class DemandSource(FrozenModel):
     """A file of dated demand, how it is to be read, and what its days are for.
 
-    Names, formats and encodings are detected where they are not given. `fill` puts 0, or the line
-    between the neighbours, in the place of missing days and of values that are empty, negative or
-    no numbers; the periods are those of `demand.calendar`.
+    Names, formats and encodings are detected where they are not given. `fill` gives 0, or the line
+    between the neighbours, to missing days and to values that are empty, negative or no numbers;
+    the periods are those of `demand.calendar`.
     """
 
     file: Annotated[Path, AfterValidator(_file)]

@@ -28,7 +28,7 @@ def difference(
 def headline(comparison: Comparison, seeds: SeedStatistics | None = None) -> str | None:
     """Return whether the agent beats the best rule, None without an agent or a rule.
 
-    Where returns are money of a file, it is told in money, also beside the stores' past orders.
+    Where returns are money of a file, it is in money, also against the stores' past orders.
     """
     rival, agents, savings = comparison.rival, comparison.agents, comparison.savings
     if rival is None or not agents:

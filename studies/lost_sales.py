@@ -1,7 +1,7 @@
 """One recipe on all instances of lost sales with a lead time: ``python -m studies.lost_sales``.
 
 Every agent's best model plays the same fresh traces as the exact best policy, whose cost is known.
-So its own cost is told as that optimum plus the mean difference on these traces, whose interval is
+So its own cost is given as that optimum plus the mean difference on these traces, whose interval is
 several times as narrow as that of the cost alone. Gaps are shares of the optimum.
 """
 
@@ -71,12 +71,14 @@ def main(seeds: int, algo: str, rows: tuple[str, ...], assignments: tuple[str, .
         own = [one.mean / optimum.cost - 1.0 for one in found]
         gaps += own
         costs = ", ".join(f"{one.mean:.4f} ± {one.half_width:.4f}" for one in found)
-        told = ", ".join(f"{gap:.3%}" for gap in own)
+        share = ", ".join(f"{gap:.3%}" for gap in own)
         others = " | ".join(
             f"{rule.cost:.4f} ({rule.cost / optimum.cost - 1:.1%})" for rule in simple
         )
         times = ", ".join(f"{s:.0f}" for s in seconds)
-        print(f"| {row} | {optimum.cost:.4f} | {others} | {costs} | {told} | {times} |", flush=True)
+        print(
+            f"| {row} | {optimum.cost:.4f} | {others} | {costs} | {share} | {times} |", flush=True
+        )
     print(f"\nMean gap {np.mean(gaps):.3%}, largest {np.max(gaps):.3%}.")
 
 

@@ -105,11 +105,11 @@ def table(comparison: Comparison) -> list[str]:
     for name, result in comparison.policies.items():
         cost, fill = result.metrics["cost_per_day"], result.metrics["fill_rate"]
         saving = money.savings.get(name)
-        told = ""
+        cell = ""
         if saving is not None:
             low, high = saving.ci95
-            told = f"{saving.saved:+.1%} [{low:+.1%}, {high:+.1%}]"
-        lines.append(f"| {name} | {cost:.2f} | {fill:.1%} | {told} |")
+            cell = f"{saving.saved:+.1%} [{low:+.1%}, {high:+.1%}]"
+        lines.append(f"| {name} | {cost:.2f} | {fill:.1%} | {cell} |")
         if name == money.agents[-1] and len(money.agents) > 1:
             lines.append(mean)
     return [*lines, "", headline(comparison) or "", *comparison.notes]
@@ -131,14 +131,14 @@ def over_periods(moneys: dict[str, Savings]) -> list[str]:
         saved = 1.0 - sum(own) / sum(costs)
         halves = [one.cost * (one.ci95[1] - one.ci95[0]) / 2 for one in rule]
         half = math.hypot(*halves) / sum(costs)
-        told = f"{saved:+.1%} [{saved - half:+.1%}, {saved + half:+.1%}]"
-        lines.append(_row(name, costs, told))
+        cell = f"{saved:+.1%} [{saved - half:+.1%}, {saved + half:+.1%}]"
+        lines.append(_row(name, costs, cell))
     return lines
 
 
-def _row(name: str, costs: list[float], told: str) -> str:
+def _row(name: str, costs: list[float], message: str) -> str:
     cells = [f"{cost:.2f}" for cost in (*costs, float(np.mean(costs)))]
-    return f"| {name} | {' | '.join(cells)} | {told} |"
+    return f"| {name} | {' | '.join(cells)} | {message} |"
 
 
 if __name__ == "__main__":

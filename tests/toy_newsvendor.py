@@ -74,8 +74,8 @@ class NewsvendorBatch:
 
     def observation(self):
         yesterday = self.demand[np.arange(self.num_worlds), np.maximum(self.day, 1) - 1]
-        seen = [np.where(self.day > 0, yesterday, 0.0), self.day / self.parameters.max_steps]
-        return np.stack(seen[: self.observation_size], axis=1).astype(np.float32)
+        entries = [np.where(self.day > 0, yesterday, 0.0), self.day / self.parameters.max_steps]
+        return np.stack(entries[: self.observation_size], axis=1).astype(np.float32)
 
     def action_masks(self):
         return np.ones((self.num_worlds, self.num_actions), np.bool_)
@@ -83,8 +83,8 @@ class NewsvendorBatch:
     def episode_totals(self):
         total, sold, asked = self.sums.copy()
         served = np.divide(sold, asked, out=np.ones_like(sold), where=asked > 0)
-        told = {"units_sold": sold, "unmet_demand": asked - sold, "fill_rate": served}
-        return {"return": total, "length": self.day.astype(np.float64), **told}
+        metrics = {"units_sold": sold, "unmet_demand": asked - sold, "fill_rate": served}
+        return {"return": total, "length": self.day.astype(np.float64), **metrics}
 
     def get_state(self):
         arrays = {name: getattr(self, name).copy() for name in ("demand", "day", "sums")}

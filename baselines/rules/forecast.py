@@ -33,8 +33,8 @@ class HistoryRule(StoreRule):
         self.forecast: ForecastName = forecast
 
     def __repr__(self) -> str:
-        told = super().__repr__().partition("(")[2]
-        return f"{type(self).__name__}({self.forecast!r}{', ' if told != ')' else ''}{told}"
+        values = super().__repr__().partition("(")[2]
+        return f"{type(self).__name__}({self.forecast!r}{', ' if values != ')' else ''}{values}"
 
     def _prepare(self, parameters: SupplyChainParameters) -> None:
         if parameters.history is None:

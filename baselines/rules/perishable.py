@@ -38,7 +38,7 @@ from envs.supply_chain.parameters import SupplyChainParameters
 
 
 class CountingWaste(StoreRule):
-    """Another rule of the stores, which is told ``IP - EW`` for the inventory position.
+    """Another rule of the stores, given ``IP - EW`` as the inventory position.
 
     Of a base-stock policy this makes the policy BSP-EW: order ``S - IP + EW``.
 

@@ -313,7 +313,7 @@ class SupplyChainBatch:
         return np.broadcast_to(seen[..., None], (2, self.num_worlds, self.num_stores))
 
     def age_evenly(self) -> None:
-        """Take the stock on hand for one of all ages alike: nobody told how old it is."""
+        """Spread the stock on hand evenly over all ages, as its age is not known."""
         on_hand, slots = self.sites["on_hand"].copy(), self.parameters.longest_shelf_life
         self.ages: Floats = evenly_aged(self._of.lanes, self.lane_of, on_hand, slots)
 

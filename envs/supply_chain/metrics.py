@@ -173,7 +173,7 @@ def tier_metrics(sites: Any, hubs: Any, days: int, *, perishable: bool = False) 
 
     The bullwhip ratio is the variance of a tier's orders over that of the demand that it serves,
     both over the days of an episode (Lee, Padmanabhan and Whang 1997). Of goods that perish, units
-    wasted and their cost are told too.
+    wasted and their cost are reported too.
     """
     waste = ("wasted", "waste_cost") if perishable else ()
     sold, asked = float(sites["total_sales"].sum()), float(sites["total_demand"].sum())

@@ -1,6 +1,6 @@
 """What the agents of the supply chain see: the compact observation, and the full one.
 
-Where the entries stand in a row of all agents is told by `envs.supply_chain.observation`.
+`envs.supply_chain.observation` knows the column of each entry.
 """
 
 from typing import Any

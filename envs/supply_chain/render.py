@@ -151,8 +151,8 @@ def _headline(batch: SupplyChainBatch) -> str:
     stores, hubs = batch.sites["total_return"], batch.hubs
     returns = (stores.mean(), hubs["total_return"].mean(), hubs["supplier_return"].mean())
     one = "mean store" if stores.size > 1 else "store"
-    told = "{} {:,.1f}, warehouse {:,.1f}, supplier {:,.1f}".format(one, *returns)
-    return f"Day {batch.day} of {batch.parameters.horizon}.  Return so far: {told}"
+    summary = "{} {:,.1f}, warehouse {:,.1f}, supplier {:,.1f}".format(one, *returns)
+    return f"Day {batch.day} of {batch.parameters.horizon}.  Return so far: {summary}"
 
 
 def _draw_lines(axes: Any, title: str, values: Values, labels: list[str]) -> None:

@@ -219,7 +219,7 @@ class SkuParameters(FrozenModel):
 
 
 class Lane(FrozenModel):
-    """One SKU with everything that holds for it."""
+    """The parameters of one SKU at every site; a world of a batch moves one lane (`lane_of`)."""
 
     sku: SkuParameters
     store: StoreParameters

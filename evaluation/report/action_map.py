@@ -52,18 +52,18 @@ def shades(name: str, count: int) -> list[str]:
     return [to_hex(mpl.colormaps[name](place)) for place in places]
 
 
-def axis_levels(seen: Floats, least: float, *, whole: bool = False) -> Floats:
+def axis_levels(values: Floats, least: float, *, whole: bool = False) -> Floats:
     """Return the grid of an axis: from 0 to a little over what is usual."""
-    finite = seen[np.isfinite(seen)]
+    finite = values[np.isfinite(values)]
     high = 1.15 * max(float(np.quantile(finite, 0.99)) if finite.size else 0.0, least)
     if whole and high < MOST_CELLS:
         return np.arange(0.0, np.ceil(high) + 2.0)
     return np.linspace(0.0, high, MOST_CELLS)
 
 
-def actions_in(material: ReportContents, name: str, batch: Any) -> NDArray[np.intp]:
+def actions_in(contents: ReportContents, name: str, batch: Any) -> NDArray[np.intp]:
     """Return the best actions of a policy in the worlds of a batch, as if all began now."""
-    policy = material.policies[name]
+    policy = contents.policies[name]
     policy.bind(batch)
     start = np.ones(batch.num_worlds, np.bool_)
     return np.asarray(policy.predict(batch.observation(), None, start, True)[0], np.intp)

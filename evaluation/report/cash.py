@@ -73,14 +73,14 @@ def action_names(parameters: Any) -> list[str]:
     return ["wait", *buys, *(f"convert {lot}" for lot in parameters.convert_lots)]
 
 
-def cash_actions(material: ReportContents, name: str) -> ActionMap:
+def cash_actions(contents: ReportContents, name: str) -> ActionMap:
     """Return the action over step and raw stock; the rest is the agent's median at that step."""
-    p, own = material.parameters, material.records[material.agent].steps
+    p, own = contents.parameters, contents.records[contents.agent].steps
     steps = np.unique(np.linspace(0, p.max_steps - 1, MOST_CELLS + 20).astype(int))
     steps = steps[steps < len(own["raw"])]
     raw = axis_levels(own["raw"], max(p.buy_lots), whole=True)
-    batch: Any = material.problem.make_batch(
-        p, raw.size * steps.size, split="evaluation", observe_step=material.observe_step
+    batch: Any = contents.problem.make_batch(
+        p, raw.size * steps.size, split="evaluation", observe_step=contents.observe_step
     )
     batch.reset()
     for row, entry in enumerate(rows.OBSERVATION_NAMES):
@@ -88,9 +88,9 @@ def cash_actions(material: ReportContents, name: str) -> ActionMap:
         batch.rows[row] = np.tile(usual, raw.size)
     batch.rows[rows.RAW] = np.repeat(raw, steps.size)
     batch.rows[rows.STEP] = np.tile(steps, raw.size)
-    chosen = actions_in(material, name, batch).reshape(raw.size, steps.size)
-    seen = material.records[name].steps["raw"]
-    at, episodes = np.nonzero(np.isfinite(seen))
+    chosen = actions_in(contents, name, batch).reshape(raw.size, steps.size)
+    raw_levels = contents.records[name].steps["raw"]
+    at, episodes = np.nonzero(np.isfinite(raw_levels))
     pick = np.unique(np.linspace(0, at.size - 1, MOST_DOTS).astype(int))
     colours = [*shades("Oranges", len(p.buy_lots)), *shades("GnBu", len(p.convert_lots))]
     return ActionMap(
@@ -99,7 +99,7 @@ def cash_actions(material: ReportContents, name: str) -> ActionMap:
         chosen,
         action_names(p),
         [WAIT, *colours],
-        (at[pick].astype(np.float64), seen[at[pick], episodes[pick]]),
+        (at[pick].astype(np.float64), raw_levels[at[pick], episodes[pick]]),
         "step",
         "raw stock [units]",
     )
@@ -118,8 +118,8 @@ VIEW = ProblemView(
     panels=PANELS,
     action_names=action_names,
     action_map=cash_actions,
-    map_caption=lambda material: (
+    map_caption=lambda contents: (
         "the action over step and raw stock, with the prices, the demand, the product and the cash "
-        f"that {material.label(material.agent)} usually has at that step"
+        f"that {contents.label(contents.agent)} usually has at that step"
     ),
 )

@@ -13,31 +13,31 @@ MOST_POINTS = 120
 """Points of the curve over seeds, at most."""
 
 
-def draw_learning(material: ReportContents, *, wide: bool) -> Any:
+def draw_learning(contents: ReportContents, *, wide: bool) -> Any:
     """Draw the scores on validation traces while the agents learned; None without any.
 
     Where a reference was known the second panel shows the gap to it: validation traces are others
     than those of the comparison, so that returns on the two do not compare, and gaps do. Phases,
     in which different tiers learn, whose returns do not compare either, have a panel each.
     """
-    curves = [curve for curve in material.curves if curve.steps.size]
+    curves = [curve for curve in contents.curves if curve.steps.size]
     if not curves:
         return None
-    if len(curves) > 1 and material.results.seeds is None:
-        return _phases(material, curves, wide=wide)
+    if len(curves) > 1 and contents.results.seeds is None:
+        return _phases(contents, curves, wide=wide)
     gaps = all(np.isfinite(curve.gaps).all() for curve in curves)
     figure = new_figure(WIDE if wide else NARROW, 3.0 if wide else 5.2)
     first, second = figure.subplots(1, 2) if wide else figure.subplots(2, 1)
-    _curves(first, material, curves, [curve.returns for curve in curves])
+    _curves(first, contents, curves, [curve.returns for curve in curves])
     first.set_title("Mean return on validation traces")
     if gaps:
         values = [100.0 * curve.gaps for curve in curves]
-        lines = _goals(second, material)
+        lines = _goals(second, contents)
         second.set_title("Gap in %, second half in full")
     else:
         values, lines = [curve.returns for curve in curves], []
         second.set_title("The same, second half in full")
-    _curves(second, material, curves, values)
+    _curves(second, contents, curves, values)
     _second_half(second, curves, values, lines)
     handles = dict(zip(*reversed(first.get_legend_handles_labels()), strict=True))
     handles |= dict(zip(*reversed(second.get_legend_handles_labels()), strict=True))
@@ -47,13 +47,13 @@ def draw_learning(material: ReportContents, *, wide: bool) -> Any:
     return figure
 
 
-def _phases(material: ReportContents, curves: list[Curve], *, wide: bool) -> Any:
+def _phases(contents: ReportContents, curves: list[Curve], *, wide: bool) -> Any:
     """Draw a panel per phase, each on an axis of its own."""
     rows, columns = (1, len(curves)) if wide else (len(curves), 1)
     figure = new_figure(WIDE if wide else NARROW, 2.8 if wide else 2.2 * rows)
     panels = figure.subplots(rows, columns).flat
     for number, (axes, curve) in enumerate(zip(panels, curves, strict=True)):
-        _curves(axes, material, [curve], [curve.returns], first=number)
+        _curves(axes, contents, [curve], [curve.returns], first=number)
         _second_half(axes, [curve], [curve.returns], [])
         axes.set_title(curve.label)
         axes.locator_params(axis="x", nbins=3)
@@ -69,24 +69,24 @@ def _second_half(axes: Any, curves: list[Curve], values: list[Floats], lines: li
     axes.set_ylim(low - 0.08 * room, high + 0.12 * room)
 
 
-def _goals(axes: Any, material: ReportContents) -> list[float]:
+def _goals(axes: Any, contents: ReportContents) -> list[float]:
     """Draw the reference and the best rival as gaps, and return where they lie."""
-    c, rival = material.comparison, material.rival
+    c, rival = contents.comparison, contents.rival
     word = "optimum" if c.reference is None else c.reference.name
     axes.axhline(0.0, color=INK, linewidth=1, linestyle="--", label=word)
     if rival is None or c.policies[rival].gap is None:
         return [0.0]
     value = 100.0 * float(c.policies[rival].gap or 0.0)
-    colour = material.colours[rival]
+    colour = contents.colours[rival]
     axes.axhline(value, color=colour, linewidth=1.4, linestyle=":", label=spoken(rival))
     return [0.0, value]
 
 
 def _curves(
-    axes: Any, material: ReportContents, curves: list[Curve], values: list[Floats], first: int = 0
+    axes: Any, contents: ReportContents, curves: list[Curve], values: list[Floats], first: int = 0
 ) -> None:
     """Draw a line per run, `first` choosing the shades; of seeds also what they are together."""
-    seeds = material.results.seeds is not None
+    seeds = contents.results.seeds is not None
     many = seeds and len(curves) > 1
     shades = [AGENT, *RIVALS]
     for number, (curve, own) in enumerate(zip(curves, values, strict=True), first):

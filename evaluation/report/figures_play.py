@@ -17,10 +17,10 @@ MOST_LINES = 4
 DASHES = ("-", "--", ":", "-.")
 
 
-def draw_episode(material: ReportContents, *, wide: bool) -> Any:
+def draw_episode(contents: ReportContents, *, wide: bool) -> Any:
     """Draw one episode, the agent's on the left and the best rival's on the right."""
-    names = [n for n in (material.agent, material.rival) if n is not None]
-    panels = material.view.panels
+    names = [n for n in (contents.agent, contents.rival) if n is not None]
+    panels = contents.view.panels
     across = len(names) if wide else 1
     blocks = [names] if wide else [[name] for name in names]
     lines = len(panels) * len(blocks)
@@ -31,13 +31,13 @@ def draw_episode(material: ReportContents, *, wide: bool) -> Any:
         for block, own in enumerate(blocks):
             for column, name in enumerate(own):
                 axes = grid[block * len(panels) + number, column]
-                steps = {k: v[:, material.episode] for k, v in material.records[name].steps.items()}
-                draw(axes, steps, material.colours[name])
-                axes.set_title(f"{material.label(name)}: {title}")
-                if draw is action_marks and material.view.action_names is not None:
-                    told = material.view.action_names(material.parameters)
-                    axes.set_yticks(range(len(told)), told)
-                    axes.set_ylim(-0.6, len(told) - 0.4)
+                steps = {k: v[:, contents.episode] for k, v in contents.records[name].steps.items()}
+                draw(axes, steps, contents.colours[name])
+                axes.set_title(f"{contents.label(name)}: {title}")
+                if draw is action_marks and contents.view.action_names is not None:
+                    action_names = contents.view.action_names(contents.parameters)
+                    axes.set_yticks(range(len(action_names)), action_names)
+                    axes.set_ylim(-0.6, len(action_names) - 0.4)
                 else:
                     axes.locator_params(axis="y", nbins=4)
                     axes.yaxis.set_major_formatter("{x:,.6g}")
@@ -47,7 +47,7 @@ def draw_episode(material: ReportContents, *, wide: bool) -> Any:
         for axes in shown:
             axes.set_ylim(low, high)
     for axes in grid[-1]:
-        axes.set_xlabel(material.view.step)
+        axes.set_xlabel(contents.view.step)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     if handles:
         legend = figure.legend(handles, labels, loc="outside lower center", ncols=4 if wide else 3)
@@ -108,21 +108,21 @@ def action_marks(axes: Any, steps: dict[str, Floats], colour: str) -> None:
     axes.plot(steps["action"], "|", color=colour, markersize=5, markeredgewidth=1.8)
 
 
-def draw_policy(material: ReportContents, *, wide: bool) -> Any:
+def draw_policy(contents: ReportContents, *, wide: bool) -> Any:
     """Draw what the agent, the best rival and the optimum do, over the state, if that is mapped."""
-    make = material.view.action_map
+    make = contents.view.action_map
     if make is None:
         return None
-    optimum = "optimum" if "optimum" in material.policies else None
-    names = [n for n in (material.agent, material.rival, optimum) if n is not None]
-    maps = {name: make(material, name) for name in names}
+    optimum = "optimum" if "optimum" in contents.policies else None
+    names = [n for n in (contents.agent, contents.rival, optimum) if n is not None]
+    maps = {name: make(contents, name) for name in names}
     across = len(names) if wide else 1
     size = (WIDE, 3.5) if wide else (NARROW, 2.3 * len(names) + 0.7)
     figure = new_figure(*size)
     grid = figure.subplots(-(-len(names) // across), across, sharey=wide, squeeze=False)
     for axes, (name, drawn) in zip(grid.flat, maps.items(), strict=True):
         _map(axes, drawn)
-        axes.set_title(material.label(name))
+        axes.set_title(contents.label(name))
         if not wide or axes is grid[0, 0]:
             axes.set_ylabel(drawn.y_label)
         if wide or axes is grid[-1, 0]:

@@ -13,17 +13,17 @@ FAR = 3.0
 """A policy is off the scale if its mean lies so many widths of all others away from them."""
 
 
-def draw_returns(material: ReportContents, *, wide: bool) -> Any:
+def draw_returns(contents: ReportContents, *, wide: bool) -> Any:
     """Draw the distribution of every policy's returns, and of the agent's paired differences."""
-    names = [*material.agents, *(n for n in material.policies if n not in material.agents)]
-    rivals = [n for n in names if n not in material.agents]
+    names = [*contents.agents, *(n for n in contents.policies if n not in contents.agents)]
+    rivals = [n for n in names if n not in contents.agents]
     height = 0.8 + 0.36 * len(names)
     figure = new_figure(WIDE if wide else NARROW, max(3.2, height) if wide else height + 3.6)
     ratio = {"width_ratios": (3, 2)} if wide else {"height_ratios": (height, 3.2)}
     grid = figure.subplots(1, 2, gridspec_kw=ratio) if wide else None
     left, right = figure.subplots(2, 1, gridspec_kw=ratio) if grid is None else grid
-    _violins(left, material, names)
-    _differences(right, material, rivals)
+    _violins(left, contents, names)
+    _differences(right, contents, rivals)
     handles, labels = right.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4 if wide else 2)
     return figure
@@ -41,21 +41,21 @@ def _scale(returns: dict[str, Floats]) -> tuple[float, float]:
     return low - 0.06 * room, high + 0.04 * room
 
 
-def _violins(axes: Any, material: ReportContents, names: list[str]) -> None:
-    returns = {name: material.comparison.policies[name].returns for name in names}
+def _violins(axes: Any, contents: ReportContents, names: list[str]) -> None:
+    returns = {name: contents.comparison.policies[name].returns for name in names}
     low, high = _scale(returns)
     grid = np.linspace(low, high, 240)
     for row, name in enumerate(names):
-        result, colour = material.comparison.policies[name], material.colours[name]
+        result, colour = contents.comparison.policies[name], contents.colours[name]
         if result.estimate.mean < low:
-            told = f"◂ off the scale: mean {result.estimate.mean:,.0f}"
-            axes.text(low, row, f" {told}", va="center", ha="left", fontsize=8, color=SOFT)
+            note = f"◂ off the scale: mean {result.estimate.mean:,.0f}"
+            axes.text(low, row, f" {note}", va="center", ha="left", fontsize=8, color=SOFT)
             continue
         density = _density(result.returns, grid)
         body = 0.4 * density / max(density.max(), 1e-300)
-        seen = body > 0.004
+        visible = body > 0.004
         axes.fill_between(
-            grid, row - body, row + body, where=seen, color=colour, alpha=0.35, linewidth=0
+            grid, row - body, row + body, where=visible, color=colour, alpha=0.35, linewidth=0
         )
         worst, mean = max(result.worst, low), result.estimate.mean
         axes.plot([mean, mean], [row - 0.3, row + 0.3], color=colour, linewidth=2.4)
@@ -84,10 +84,10 @@ def _density(values: Floats, grid: Floats) -> Floats:
     return density
 
 
-def _differences(axes: Any, material: ReportContents, rivals: list[str]) -> None:
+def _differences(axes: Any, contents: ReportContents, rivals: list[str]) -> None:
     """Draw how often the agent's episodes beat a rival's by how much: one curve per rival."""
-    policies = material.comparison.policies
-    agent = policies[material.agent].returns
+    policies = contents.comparison.policies
+    agent = policies[contents.agent].returns
     parts = {name: np.sort(agent - policies[name].returns) for name in rivals}
     near = {n: v for n, v in parts.items() if n != "random"} or parts
     ends = [np.quantile(v, (0.05, 0.95)) for v in near.values()] or [np.array([-1.0, 1.0])]
@@ -100,7 +100,7 @@ def _differences(axes: Any, material: ReportContents, rivals: list[str]) -> None
             np.concatenate([[low - room], values[at], [high + room]]),
             100 * np.concatenate([[0.0], share[at], [1.0]]),
             where="post",
-            color=material.colours[name],
+            color=contents.colours[name],
             label=spoken(name),
         )
     axes.axvline(0.0, color=INK, linewidth=0.8, zorder=1)
@@ -108,22 +108,22 @@ def _differences(axes: Any, material: ReportContents, rivals: list[str]) -> None
     axes.set_ylim(0, 100)
     axes.locator_params(axis="x", nbins=5)
     axes.xaxis.set_major_formatter("{x:,.6g}")
-    axes.set_xlabel(f"{material.label(material.agent)} minus rival, same episode")
+    axes.set_xlabel(f"{contents.label(contents.agent)} minus rival, same episode")
     axes.set_ylabel("% of episodes at or below")
     axes.set_title("Left of zero the rival wins")
 
 
-def draw_gap(material: ReportContents, *, wide: bool) -> Any:
+def draw_gap(contents: ReportContents, *, wide: bool) -> Any:
     """Draw every policy's gap to the reference with its interval; None without a reference."""
-    c, policies = material.comparison, material.comparison.policies
-    names = [*material.agents, *(n for n in material.policies if n not in material.agents)]
+    c, policies = contents.comparison, contents.comparison.policies
+    names = [*contents.agents, *(n for n in contents.policies if n not in contents.agents)]
     names = [n for n in names if n != "random" and policies[n].gap is not None]
     if c.reference is None or not names:
         return None
     figure = new_figure(WIDE if wide else NARROW, 1.0 + 0.3 * len(names))
     axes = figure.subplots()
     for row, name in enumerate(names):
-        middle, colour = 100.0 * float(policies[name].gap or 0.0), material.colours[name]
+        middle, colour = 100.0 * float(policies[name].gap or 0.0), contents.colours[name]
         low, high = policies[name].gap_ci95 or (0.0, 0.0)
         axes.plot([100.0 * low, 100.0 * high], [row, row], color=colour, linewidth=2)
         axes.plot(middle, row, "o", color=colour, markersize=5)
@@ -141,9 +141,9 @@ def draw_gap(material: ReportContents, *, wide: bool) -> Any:
     return figure
 
 
-def draw_parts(material: ReportContents, *, wide: bool) -> Any:
+def draw_parts(contents: ReportContents, *, wide: bool) -> Any:
     """Draw what the return is made of: a panel per part, a bar per policy; None if unknown."""
-    records, names = material.records, material.shown
+    records, names = contents.records, contents.shown
     found = [
         (whose, part) for n in names for whose, own in records[n].parts.items() for part in own
     ]
@@ -166,10 +166,10 @@ def draw_parts(material: ReportContents, *, wide: bool) -> Any:
         whose, part = panels[place]
         values = [records[name].parts[whose].get(part, 0.0) for name in names]
         usual = [v for v, name in zip(values, names, strict=True) if name != "random"]
-        _bars(axes, values, usual or values, [material.colours[name] for name in names])
+        _bars(axes, values, usual or values, [contents.colours[name] for name in names])
         several = len(records[names[0]].parts) > 1
         axes.set_title(f"{whose}\n{part}" if several else part)
-        shown = [material.label(n) for n in names] if place % columns == 0 else [""] * len(names)
+        shown = [contents.label(n) for n in names] if place % columns == 0 else [""] * len(names)
         axes.set_yticks(range(len(names)), shown)
     return figure
 
@@ -185,13 +185,13 @@ def _bars(axes: Any, values: list[float], usual: list[float], colours: list[str]
     axes.set_xlim(low - (0.55 * room if low < 0 else 0), high + (0.55 * room if high > 0 else 0))
     digits = 3 if 0.0 < most < FAR else 1
     for row, value in enumerate(values):
-        told = _component_label(value, digits)
+        label = _component_label(value, digits)
         if cut[row]:
-            axes.text(drawn[row] / 2, row, f"{told} (cut)", va="center", ha="center", fontsize=7.5)
+            axes.text(drawn[row] / 2, row, f"{label} (cut)", va="center", ha="center", fontsize=7.5)
             continue
         side = -1 if value < 0 else 1
         axes.annotate(
-            told, (value, row), (3 * side, 0), textcoords="offset points", va="center",
+            label, (value, row), (3 * side, 0), textcoords="offset points", va="center",
             ha="right" if side < 0 else "left", fontsize=7.5, color=INK,
         )  # fmt: skip
     axes.axvline(0.0, color=SOFT, linewidth=0.7)

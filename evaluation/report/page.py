@@ -28,7 +28,7 @@ FIGURES: dict[str, tuple[str, Draw]] = {
 HERE = Path(__file__).parent
 
 
-def draw_all(material: ReportContents) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
+def draw_all(contents: ReportContents) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
     """Draw all pictures.
 
     Returns
@@ -36,17 +36,17 @@ def draw_all(material: ReportContents) -> tuple[list[dict[str, Any]], dict[str, 
     list of dict, dict
         For the page, each with its heading, caption and both drawings; PNG files by name.
     """
-    words = ReportText(material)
+    text = ReportText(contents)
     sections, files = [], {}
     with style():
         for name, (heading, draw) in FIGURES.items():
-            figure = draw(material, wide=True)
+            figure = draw(contents, wide=True)
             if figure is None:
                 continue
             files[f"{name}.png"] = to_png(figure)
             figure.set_layout_engine("none")  # it is laid out, and stays so
-            caption = words.caption(name)
-            narrow = draw(material, wide=False)
+            caption = text.caption(name)
+            narrow = draw(contents, wide=False)
             sections.append(
                 {
                     "name": name,
@@ -59,9 +59,9 @@ def draw_all(material: ReportContents) -> tuple[list[dict[str, Any]], dict[str, 
     return sections, files
 
 
-def build(material: ReportContents) -> tuple[str, dict[str, bytes]]:
+def build(contents: ReportContents) -> tuple[str, dict[str, bytes]]:
     """Return the page as one HTML text, and the pictures as PNG files by name."""
-    sections, files = draw_all(material)
+    sections, files = draw_all(contents)
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -70,10 +70,10 @@ def build(material: ReportContents) -> tuple[str, dict[str, bytes]]:
         lstrip_blocks=True,
     )
     page = environment.get_template("page.html.j2").render(
-        title=material.title,
+        title=contents.title,
         style=Markup(css_variables() + "\n" + (HERE / "style.css").read_text("utf-8")),  # noqa: S704
-        words=ReportText(material),
+        text=ReportText(contents),
         sections=sections,
-        facts=material.facts,
+        facts=contents.facts,
     )
     return page, files

@@ -93,21 +93,21 @@ def _mean(sites: Any, total: str) -> Floats:
     return values
 
 
-def supply_chain_orders(material: ReportContents, name: str) -> ActionMap:
+def supply_chain_orders(contents: ReportContents, name: str) -> ActionMap:
     """Return a store's order over its stock and pipeline in the middle of the agent's episode.
 
     Where the warehouse learned, it is the warehouse's order over its stock and what is on its way.
     All else is as in that episode, which the agent has played so far in all of the map's worlds.
     """
-    p, hub = material.parameters, material.comparison.measure == "warehouse_return"
+    p, hub = contents.parameters, contents.comparison.measure == "warehouse_return"
     store = int(np.argsort([site.demand_multiplier for site in p.stores])[p.num_stores // 2])
     stock, coming = ("warehouse", "inbound") if hub else ("on_hand", "pipeline")
-    seen = {n: _of(w.steps, stock, coming, store) for n, w in material.records.items()}
+    states = {n: _of(w.steps, stock, coming, store) for n, w in contents.records.items()}
     day = p.horizon // 2
-    shown = [seen[n] for n in (material.agent, material.rival) if n is not None]
+    shown = [states[n] for n in (contents.agent, contents.rival) if n is not None]
     x = axis_levels(np.concatenate([s[0][day:].ravel() for s in shown]), 1.0)
     y = axis_levels(np.concatenate([s[1][day:].ravel() for s in shown]), 1.0)
-    batch = _played_until(material, day, x.size * y.size)
+    batch = _played_until(contents, day, x.size * y.size)
     if hub:
         batch.hubs["on_hand"] = np.tile(x, y.size)
         batch.hubs["on_desk"] = 0.0
@@ -122,9 +122,9 @@ def supply_chain_orders(material: ReportContents, name: str) -> ActionMap:
         batch.pipelines[:, store, :] = 0.0
         batch.pipelines[:, store, :slots] = np.repeat(y, x.size)[:, None] / slots
     column = p.num_stores if hub else store
-    chosen = actions_in(material, name, batch)[:, column].reshape(y.size, x.size)
+    chosen = actions_in(contents, name, batch)[:, column].reshape(y.size, x.size)
     orders = batch.warehouse_orders()[0] if hub else batch.store_orders()[0, store]
-    own = [values[day:].ravel() for values in seen[name]]
+    own = [values[day:].ravel() for values in states[name]]
     pick = np.unique(np.linspace(0, own[0].size - 1, MOST_DOTS).astype(int))
     colours = [to_hex(mpl.colormaps["cividis"](v)) for v in np.linspace(0.95, 0.1, len(orders))]
     whose = "warehouse" if hub else f"store {store + 1}"
@@ -146,15 +146,15 @@ def _of(steps: dict[str, Floats], stock: str, coming: str, store: int) -> tuple[
     return (one[..., store], two[..., store]) if one.ndim == 3 else (one, two)
 
 
-def _played_until(material: ReportContents, day: int, worlds: int) -> Any:
+def _played_until(contents: ReportContents, day: int, worlds: int) -> Any:
     """Return worlds that are all in the agent's shown episode, at its first review from `day`."""
-    c = material.comparison
-    trace = material.problem.traces(material.parameters, "evaluation", c.seed, c.episodes)
-    at = material.episode
-    batch: Any = material.problem.make_batch(
-        material.parameters, worlds, split="evaluation", observe_step=material.observe_step
+    c = contents.comparison
+    trace = contents.problem.traces(contents.parameters, "evaluation", c.seed, c.episodes)
+    at = contents.episode
+    batch: Any = contents.problem.make_batch(
+        contents.parameters, worlds, split="evaluation", observe_step=contents.observe_step
     )
-    policy = material.policies[material.agent]
+    policy = contents.policies[contents.agent]
     policy.bind(batch)
     shown = {n: np.repeat(values[at : at + 1], worlds, axis=0) for n, values in trace.items()}
     run_episodes(batch, policy, shown, observer=_UntilReview(day))
@@ -187,9 +187,9 @@ PANELS = (
 )
 
 
-def _map_caption(material: ReportContents) -> str:
+def _map_caption(contents: ReportContents) -> str:
     whose = "a store's order over its stock and what is under way to it"
-    if material.comparison.measure == "warehouse_return":
+    if contents.comparison.measure == "warehouse_return":
         whose = "the warehouse's order over its stock and what it has ordered"
     return f"{whose}, on the middle day of the episode above"
 

@@ -20,8 +20,8 @@ from evaluation.table import (
 class ReportText:
     """Sentences, tiles and table rows of a report."""
 
-    def __init__(self, material: ReportContents) -> None:
-        self._m, self._c = material, material.comparison
+    def __init__(self, contents: ReportContents) -> None:
+        self._m, self._c = contents, contents.comparison
         self._digits = decimals(r.estimate for r in self._c.policies.values())
 
     @property
@@ -104,8 +104,8 @@ class ReportText:
     def _metrics(self) -> list[str]:
         known = {m for r in self._c.policies.values() for m in r.metrics}
         known -= set(NOT_SHOWN.get(self._c.problem, ()))
-        told = {m for m in known for r in self._c.policies.values() if r.metrics.get(m)}
-        return [m for m in HEADINGS if m in told]  # what is 0 for all tells nothing
+        reported = {m for m in known for r in self._c.policies.values() if r.metrics.get(m)}
+        return [m for m in HEADINGS if m in reported]  # not what is 0 for all
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -205,5 +205,5 @@ class ReportText:
             "Better in %: share of the episodes in which the agent earns more than the row's "
             "policy, ties counted half.",
         ]
-        told = seed_captions(seeds) if seeds else []
-        return [*general, *told, *captions(self._c)]
+        of_seeds = seed_captions(seeds) if seeds else []
+        return [*general, *of_seeds, *captions(self._c)]

@@ -66,17 +66,17 @@ def test_where_actions_are_no_quantities_it_is_refused(flags):
 def test_the_bonus_for_entropy_falls_to_its_end():
     run = resolve({"timesteps": 640}, config=ROW, assignments=(*SMALL, "n_steps=20"))
     (learner,) = build_learners(run).learners
-    told = []
+    coefficients = []
     model = learner.model
     train = type(model).train
 
     def noted(self):
         train(self)
-        told.append(self.ent_coef)
+        coefficients.append(self.ent_coef)
 
     model.train = noted.__get__(model)
     model.learn(640)
-    assert told == pytest.approx([0.02 * left for left in (0.75, 0.5, 0.25, 0.0)], abs=1e-9)
+    assert coefficients == pytest.approx([0.02 * left for left in (0.75, 0.5, 0.25, 0.0)], abs=1e-9)
 
 
 def test_without_an_end_the_bonus_stays():

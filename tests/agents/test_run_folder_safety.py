@@ -57,8 +57,8 @@ def test_no_link_in_a_run_folder_is_followed_in_writing(finished, run_command, t
         (run / name).rename(precious)
         (run / name).symlink_to(precious)
         before = contents(precious)
-        told = refused(run_command(train.main, "--resume", run, "--timesteps", 160, "--quiet"))
-        assert "symbolic link" in told
+        message = refused(run_command(train.main, "--resume", run, "--timesteps", 160, "--quiet"))
+        assert "symbolic link" in message
         assert contents(precious) == before, name
 
 
@@ -96,11 +96,11 @@ def test_no_result_goes_through_a_link(run, run_command, tmp_path, monkeypatch):
     for name in ("evaluation.json", "report.html"):
         (run / name).symlink_to(precious)
     (run / "report").symlink_to(elsewhere)
-    told = ("--checkpoint", run, "--episodes", 5, "--baselines", "none", "--report", "--json")
+    options = ("--checkpoint", run, "--episodes", 5, "--baselines", "none", "--report", "--json")
     for name in ("evaluation.json", "report", "report.html"):
-        assert f"{name}: is a symbolic link" in refused(run_command(evaluate.main, *told))
+        assert f"{name}: is a symbolic link" in refused(run_command(evaluate.main, *options))
         (run / name).unlink()
-    done = run_command(evaluate.main, *told)
+    done = run_command(evaluate.main, *options)
     assert done.status == 0, done.stderr
     assert precious.read_text() == "a"
     assert not list(elsewhere.iterdir())
@@ -116,8 +116,8 @@ def test_a_run_that_was_stopped_before_it_began_begins_anew(left, run_command, t
         place = run / name if "." in name else run / name / "config.yaml"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text("")
-    told = refused(run_command(train.main, "--resume", run))
-    assert f"use the command that began it once more, with --run-dir {run}" in told
+    message = refused(run_command(train.main, "--resume", run))
+    assert f"use the command that began it once more, with --run-dir {run}" in message
     done = run_command(train.main, *COMMAND, "--run-dir", run)
     assert done.status == 0, done.stderr
     assert not any((run / name).exists() for name in left)
@@ -131,8 +131,8 @@ def test_a_folder_with_anything_else_in_it_is_left_alone(kept, run_command, tmp_
     run.mkdir()
     for name in kept:
         (run / name).write_text("")
-    told = refused(run_command(train.main, *COMMAND, "--run-dir", run))
-    assert "exists and is not an empty folder; choose another" in told
+    message = refused(run_command(train.main, *COMMAND, "--run-dir", run))
+    assert "exists and is not an empty folder; choose another" in message
     assert sorted(path.name for path in run.iterdir()) == sorted(kept)
 
 
@@ -183,17 +183,17 @@ def after_one(real, then):
 
 def test_a_length_that_cannot_be_leaves_the_run_as_it_is(run, run_command):
     before = (run / "config.yaml").read_bytes()
-    told = refused(run_command(train.main, "--resume", run, "--timesteps", 10**13))
-    assert "timesteps = 10000000000000" in told
+    message = refused(run_command(train.main, "--resume", run, "--timesteps", 10**13))
+    assert "timesteps = 10000000000000" in message
     assert (run / "config.yaml").read_bytes() == before
     assert run_folder.is_finished(run)
 
 
-def test_results_are_told_before_a_folder_that_cannot_be_written_is(run, run_command):
+def test_results_are_printed_before_a_folder_that_cannot_be_written_is(run, run_command):
     disk = Disk(run, at=1, lasting=True)
     with failing(disk):
-        told = ("--checkpoint", run, "--episodes", 5, "--baselines", "none", "--json")
-        done = run_command(evaluate.main, *told)
+        options = ("--checkpoint", run, "--episodes", 5, "--baselines", "none", "--json")
+        done = run_command(evaluate.main, *options)
     assert "evaluation.json" in refused(done)
     assert "No space left on device; mend that and try again" in done.stderr
     assert json.loads(done.stdout)
@@ -270,5 +270,5 @@ def test_a_disk_that_fails_at_any_call_costs_no_more_than_that(lasting, tmp_path
     calls, expected = break_disk.undisturbed("ppo", tmp_path / "whole")
     for at in range(3 + lasting, len(calls), len(calls) // 4):
         error = break_disk.ERRORS[at % len(break_disk.ERRORS)]
-        told = break_disk.attempt("ppo", Disk(tmp_path / "run", at, error, lasting), expected)
-        assert not told, (calls[at - 1], told)
+        wrong = break_disk.attempt("ppo", Disk(tmp_path / "run", at, error, lasting), expected)
+        assert not wrong, (calls[at - 1], wrong)

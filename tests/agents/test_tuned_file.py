@@ -113,9 +113,9 @@ def test_a_file_does_not_grow_for_ever(tmp_path, monkeypatch):
 
 def forged(**changes):
     def change(text):
-        told = json.loads(text)
-        told["rules"][0] |= changes
-        return json.dumps(told)
+        report = json.loads(text)
+        report["rules"][0] |= changes
+        return json.dumps(report)
 
     return change
 
@@ -173,11 +173,11 @@ def test_tune_names_rules_with_and_without_the_prefix(run_command):
     one = run_command(tune.main, *TINY, "--baseline", "cycle", "--json")
     both = run_command(tune.main, *TINY, "--baseline", "tuned_base_stock,cycle", "--json")
     assert one.status == both.status == 0
-    told = json.loads(both.stdout)["rules"]
-    assert list(told) == ["tuned_cycle", "tuned_base_stock"]
-    assert list(json.loads(run_command(tune.main, *TINY, "--json").stdout)["rules"]) == list(told)
+    report = json.loads(both.stdout)["rules"]
+    assert list(report) == ["tuned_cycle", "tuned_base_stock"]
+    assert list(json.loads(run_command(tune.main, *TINY, "--json").stdout)["rules"]) == list(report)
     first = json.loads(one.stdout)["rules"]["tuned_cycle"]
-    assert {**first, "seconds": 0} == {**told["tuned_cycle"], "seconds": 0}
+    assert {**first, "seconds": 0} == {**report["tuned_cycle"], "seconds": 0}
     assert first["se"] > 0
     assert first["played"] > first["candidates"] > 1
 
@@ -189,7 +189,7 @@ def test_tune_prints_a_table(run_command):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--baseline", "cycles"), "did you mean 'tuned_cycle'"),
         (("--checkpoint", "nowhere"), "no such file"),
@@ -200,10 +200,10 @@ def test_tune_prints_a_table(run_command):
         (("--problem", "bank"), "bank"),
     ],
 )
-def test_tune_refuses_on_one_line(arguments, told, run_command):
+def test_tune_refuses_on_one_line(arguments, message, run_command):
     done = run_command(tune.main, *arguments)
     assert done.status == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 

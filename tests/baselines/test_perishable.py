@@ -188,7 +188,7 @@ def test_no_rule_beats_the_bound_of_a_chain(
         assert returns.mean() - 4 * returns.std() / np.sqrt(60) <= bound.value
 
 
-def test_the_yardstick_of_a_small_store_is_its_optimum():
+def test_the_reference_of_a_small_store_is_its_optimum():
     p = one_store(horizon=20_100)
     reference = find_reference("stores", p).reference(STORES.traces(p, "evaluation", 0, 1))
     assert reference.kind == "optimum"
@@ -281,9 +281,9 @@ def test_every_tuned_rule_binds():
         if name.endswith("_ew") and isinstance(one, TunedRule):
             family = one.family(p)
             policy = family.make(**{k: np.array(v[:1] * 2) for k, v in family.grid.items()})
-            told = repr(family.make(**{k: v[0] for k, v in family.grid.items()}))
+            text = repr(family.make(**{k: v[0] for k, v in family.grid.items()}))
             batch = SupplyChainBatch(p, 2)
             batch.reset()
             policy.bind(batch)
             assert policy.predict(batch.observation())[0].shape == (2, 3)
-            assert "counting on waste" in told or "LowStockLevels" in told
+            assert "counting on waste" in text or "LowStockLevels" in text

@@ -61,16 +61,16 @@ def test_every_store_gets_an_order_a_chance_and_a_rival(run_command, run, state)
     )
     assert [row.split(",")[:2] for row in rows] == [["2021-07-01", x] for x in ("south", "north")]
     again = run_command(decide.main, "--checkpoint", run, "--state", state, "--json", *RULE)
-    told = json.loads(again.stdout)
-    for row in told:
+    report = json.loads(again.stdout)
+    for row in report:
         for quantity in (row["quantity"], row["baseline_quantity"]):
             assert quantity >= 0
             assert quantity == int(quantity)  # as the file has no fractions
         assert 0 <= row["stockout_before"] <= 1
         assert 0 <= row["stockout_after"] <= 1
         assert row["baseline"] == "newsvendor_weekday"
-    cover = (170 + told[0]["quantity"]) / 60  # the mean of a day in the south
-    assert told[0]["days_of_cover"] == pytest.approx(cover, rel=0.15)
+    cover = (170 + report[0]["quantity"]) / 60  # the mean of a day in the south
+    assert report[0]["days_of_cover"] == pytest.approx(cover, rel=0.15)
 
 
 def test_a_rule_is_tuned_once(run_command, run, state):
@@ -84,18 +84,18 @@ def test_a_rule_is_tuned_once(run_command, run, state):
 
 
 def test_chance_and_flag_follow_the_stock(run, tmp_path):
-    told = {}
+    rows = {}
     for stock in (0, 60, 100_000):
         path = tmp_path / "stock.csv"
         path.write_text(f"store,on_hand\nnorth,{stock}\n")
-        (told[stock],) = orders(str(run), path, baseline="newsvendor_weekday")
-    assert told[0]["stockout_before"] == 1
-    assert told[0]["stockout_before"] > told[60]["stockout_before"]
-    assert told[100_000]["stockout_before"] == told[100_000]["stockout_after"] == 0
-    assert told[100_000]["baseline_quantity"] == 0
-    assert told[60]["baseline_quantity"] > 0
-    assert "stock on hand higher than in training" in told[100_000]["unusual"]
-    assert "stock on hand" not in told[60]["unusual"]
+        (rows[stock],) = orders(str(run), path, baseline="newsvendor_weekday")
+    assert rows[0]["stockout_before"] == 1
+    assert rows[0]["stockout_before"] > rows[60]["stockout_before"]
+    assert rows[100_000]["stockout_before"] == rows[100_000]["stockout_after"] == 0
+    assert rows[100_000]["baseline_quantity"] == 0
+    assert rows[60]["baseline_quantity"] > 0
+    assert "stock on hand higher than in training" in rows[100_000]["unusual"]
+    assert "stock on hand" not in rows[60]["unusual"]
 
 
 def test_orders_are_due_on_a_date_or_in_so_many_days(run, state):
@@ -129,8 +129,8 @@ def test_recent_demand_comes_from_the_state_or_a_file(run, state, tmp_path):
     state.write_text(STATE)
     more = tmp_path / "more.csv"
     more.write_text(demand(2))
-    told = orders(str(run), state, history=more, **rule)
-    assert told[0]["days_of_cover"] < usual[0]["days_of_cover"]
+    recent = orders(str(run), state, history=more, **rule)
+    assert recent[0]["days_of_cover"] < usual[0]["days_of_cover"]
     with pytest.raises(InputError, match=r"28 days before 2020-01-05 are needed.*--history"):
         orders(str(run), state, history=more, date=DAYS[4].astype(object), **rule)
 
@@ -168,7 +168,7 @@ def test_a_state_that_cannot_be_used_is_told_in_one_line(run_command, run, state
     assert message in done.stderr
 
 
-def test_wrong_options_are_told(run_command, run, state, tmp_path):
+def test_wrong_options_are_refused(run_command, run, state, tmp_path):
     wrong = [
         (("--checkpoint", run, "--state", tmp_path / "none.csv"), "no such file"),
         (("--checkpoint", run, "--state", ""), "--state: is empty; name a file"),

@@ -30,7 +30,7 @@ def run(tmp_path_factory):
     return str(train(config, folder / "run").folder)
 
 
-def told(run, tmp_path, on_hand, date):
+def first_order(run, tmp_path, on_hand, date):
     path = tmp_path / "stock.csv"
     path.write_text(f"store,on_hand\nnorth,{on_hand}\n")
     (row,) = decide(run, path, date=date, **RULE)
@@ -38,14 +38,14 @@ def told(run, tmp_path, on_hand, date):
 
 
 def test_nothing_is_ordered_on_a_day_without_review(run, tmp_path):
-    closed, opened = (told(run, tmp_path, 45, date) for date in (WEDNESDAY, THURSDAY))
+    closed, opened = (first_order(run, tmp_path, 45, date) for date in (WEDNESDAY, THURSDAY))
     assert (closed["quantity"], closed["baseline_quantity"]) == (0, 0)
     assert opened["baseline_quantity"] > 0
 
 
 @pytest.mark.parametrize("on_hand", [0, 30, 75, 90, 130, 380])
 def test_quantities_are_packs_from_the_minimum_on(run, tmp_path, on_hand):
-    row = told(run, tmp_path, on_hand, THURSDAY)
+    row = first_order(run, tmp_path, on_hand, THURSDAY)
     for quantity in (row["quantity"], row["baseline_quantity"]):
         assert quantity % 12 == 0
         assert quantity == 0 or 36 <= quantity <= 400 - on_hand
@@ -54,8 +54,8 @@ def test_quantities_are_packs_from_the_minimum_on(run, tmp_path, on_hand):
 def test_the_chance_is_that_until_the_order_of_the_next_review_arrives(run, tmp_path):
     """Sunday sells 75 until the order of Monday arrives on Wednesday, Friday 110."""
     days = {WEEKDAYS[d.weekday()]: d for d in (dt.date(2021, 6, k) for k in range(21, 28))}
-    chance = {name: short(told(run, tmp_path, 90, date)) for name, date in days.items()}
-    lasting = {name: told(run, tmp_path, 300, date) for name, date in days.items()}
+    chance = {name: short(first_order(run, tmp_path, 90, date)) for name, date in days.items()}
+    lasting = {name: first_order(run, tmp_path, 300, date) for name, date in days.items()}
     assert chance["sun"] < 0.3 < 0.8 < chance["fri"]
     assert all(short(row) == 0 for row in lasting.values())
 

@@ -39,14 +39,14 @@ def test_every_seed_has_a_row_in_every_form(runs, run_command, tmp_path):
     options = (*checkpoints(*runs), *FEW, "--csv", table)
     done = run_command(evaluate.main, *options, "--json")
     assert done.status == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert [run["seed"] for run in told["seeds"]["runs"]] == [0, 1, 2]
+    report = json.loads(done.stdout)
+    assert [run["seed"] for run in report["seeds"]["runs"]] == [0, 1, 2]
     rows = {row["policy"]: row for row in csv.DictReader(table.read_text().splitlines())}
     for name in ("seed_0", "seed_1", "seed_2"):
-        assert float(rows[name]["return_mean"]) == told["policies"][name]["return_mean"]
-    assert float(rows["interquartile_mean"]["return_mean"]) == told["seeds"]["iqm"]["value"]
+        assert float(rows[name]["return_mean"]) == report["policies"][name]["return_mean"]
+    assert float(rows["interquartile_mean"]["return_mean"]) == report["seeds"]["iqm"]["value"]
     shown = run_command(evaluate.main, *options).stdout
-    assert all(f"\n{name} " in shown for name in told["policies"])
+    assert all(f"\n{name} " in shown for name in report["policies"])
     assert "interquartile mean of 3 seeds" in shown
     assert not (runs[0] / "evaluation.json").exists()  # that of the run alone
 

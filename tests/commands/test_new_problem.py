@@ -48,9 +48,9 @@ def test_a_new_problem_trains_evaluates_reports_and_resumes(newsvendor, run_comm
     options = ("--checkpoint", run, "--episodes", 50)
     done = run_command(evaluate.main, *options, "--report")
     assert done.status == 0, done.stderr
-    told = json.loads((run / "evaluation.json").read_text())
-    assert told["reference"] is None
-    assert {name: one["gap"] for name, one in told["policies"].items()} == dict.fromkeys(
+    result = json.loads((run / "evaluation.json").read_text())
+    assert result["reference"] is None
+    assert {name: one["gap"] for name, one in result["policies"].items()} == dict.fromkeys(
         ("agent", "random", "order_mean")
     )
     page = (run / "report.html").read_text("utf-8")

@@ -31,9 +31,9 @@ def run(script, *arguments):
 
 @pytest.mark.parametrize("script", ["train", "evaluate", "tune", "decide"])
 def test_help_and_a_misspelt_option_import_nothing_slow(script):
-    status, told, imported = run(script, "--help")
+    status, printed, imported = run(script, "--help")
     assert status == 0
-    assert f"{script}.py [OPTIONS]" in told
+    assert f"{script}.py [OPTIONS]" in printed
     assert "click" in imported
     assert not imported & SLOW
     status, _, imported = run(script, "--checkpiont")
@@ -42,5 +42,5 @@ def test_help_and_a_misspelt_option_import_nothing_slow(script):
 
 
 def test_the_help_names_every_scenario():
-    told = " ".join(run("evaluate", "--help")[1].split())
-    assert ", ".join(SCENARIOS) in told
+    printed = " ".join(run("evaluate", "--help")[1].split())
+    assert ", ".join(SCENARIOS) in printed

@@ -89,9 +89,9 @@ def test_what_was_not_published_does_not_agree(tmp_path, monkeypatch, run_comman
 def test_the_command_line(run_command):
     done = run_command(evaluate.main, "--textbook", "newsvendor", "--json", "--episodes", 20)
     assert done.status == 0
-    told = json.loads(done.stdout)
-    assert told["agrees"]
-    (found,) = told["instances"].values()
+    report = json.loads(done.stdout)
+    assert report["agrees"]
+    (found,) = report["instances"].values()
     assert found["published"] == 1.9976
     (played,) = found["policies"].values()
     assert played["cost_ci95"][0] < played["cost"] < played["cost_ci95"][1]
@@ -100,17 +100,17 @@ def test_the_command_line(run_command):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--textbook", "newsvender"], "did you mean"),
         (["newsvendor"], "after --textbook"),
         (["--textbook", "--problem", "stores"], "goes with"),
     ],
 )
-def test_what_the_command_line_refuses(run_command, arguments, told):
+def test_what_the_command_line_refuses(run_command, arguments, message):
     done = run_command(evaluate.main, *arguments)
     assert done.status == 2
-    assert told in done.stderr.lower().replace("-- textbook", "--textbook")
+    assert message in done.stderr.lower().replace("-- textbook", "--textbook")
 
 
 def test_an_instance_without_its_block_is_refused(tmp_path, monkeypatch):
@@ -120,7 +120,7 @@ def test_an_instance_without_its_block_is_refused(tmp_path, monkeypatch):
         textbook.load("empty")
 
 
-# ---- the long-run optimum as a yardstick ----
+# ---- the long-run optimum as a reference ----
 
 
 def changed(name, **changes):
@@ -129,7 +129,7 @@ def changed(name, **changes):
     return run.problem, validated(type(p), {**p.model_dump(), **changes})
 
 
-def test_the_yardstick_of_a_long_episode_is_the_optimum():
+def test_the_reference_of_a_long_episode_is_the_optimum():
     problem, p = changed("lost_sales_p4_L2")
     measure = find_reference(problem.name, p)
     reference = measure.reference({})
@@ -142,7 +142,7 @@ def test_the_yardstick_of_a_long_episode_is_the_optimum():
 
 
 @pytest.mark.parametrize("changes", [{"warmup_days": 0}, {"horizon": 220}])
-def test_the_yardstick_of_other_episodes_is_a_bound(changes):
+def test_the_reference_of_other_episodes_is_a_bound(changes):
     problem, p = changed("lost_sales_p4_L2", **changes)
     measure = find_reference(problem.name, p)
     reference = measure.reference({})

@@ -60,11 +60,11 @@ def test_an_edited_law_is_compiled_anew_in_the_solvers_that_call_it(checkout, tm
 def test_a_checkout_and_a_home_that_cannot_be_written_cost_speed_alone(checkout):
     (checkout / "common" / "__pycache__").write_text("a file, so that no folder can be made")
     nowhere = str(checkout / "envs" / "law.py" / "home")
-    printed, told = solve(checkout, HOME=nowhere, XDG_CACHE_HOME="")
+    printed, message = solve(checkout, HOME=nowhere, XDG_CACHE_HOME="")
     assert printed == "2\n"
-    assert told.count("\n") == 1
-    assert "not writable" in told
-    assert "set NUMBA_CACHE_DIR" in told
+    assert message.count("\n") == 1
+    assert "not writable" in message
+    assert "set NUMBA_CACHE_DIR" in message
 
 
 def test_a_home_that_can_be_written_keeps_the_cache_of_a_read_only_checkout(checkout):

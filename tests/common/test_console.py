@@ -67,8 +67,8 @@ PRINTS = "def main(): print('caf\\xe9 \\u65e5')"
 def test_an_ascii_locale_is_no_error():
     done = leave(PRINTS, PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"caf\\xe9 \\u65e5\n", b"")
-    told = leave("def main(): raise click.UsageError('caf\\xe9')", PYTHONIOENCODING="ascii")
-    assert (told.returncode, told.stderr) == (2, b"error: caf\\xe9\n")
+    left = leave("def main(): raise click.UsageError('caf\\xe9')", PYTHONIOENCODING="ascii")
+    assert (left.returncode, left.stderr) == (2, b"error: caf\\xe9\n")
 
 
 @pytest.mark.parametrize("redirect", [">&-", ">/dev/full"])

@@ -72,12 +72,12 @@ def test_a_product_that_came_later_varies_as_it_does_since_then():
     late = demand.copy()
     late[: DAYS // 2] = 0
     stretch = slice(DAYS // 2 + 40, DAYS)
-    told = TrainingDays(late).remainders
-    assert told[stretch].std() == pytest.approx(
+    found = TrainingDays(late).remainders
+    assert found[stretch].std() == pytest.approx(
         TrainingDays(demand).remainders[stretch].std(), 0.05
     )
-    assert told[: DAYS // 2].std() == pytest.approx(told[DAYS // 2 :].std(), rel=0.1)
-    assert told.mean() == pytest.approx(1.0, abs=0.02)
+    assert found[: DAYS // 2].std() == pytest.approx(found[DAYS // 2 :].std(), rel=0.1)
+    assert found.mean() == pytest.approx(1.0, abs=0.02)
     made = drawn(TrainingDays(late), at=300)
     assert (made > 0).all()
     assert (drawn(TrainingDays(late), at=100) == 0).all()

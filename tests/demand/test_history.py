@@ -252,7 +252,7 @@ def test_traces_from_outside_are_checked(numbered):
         ({"demand_data.augment": "more"}, "augment = 'more'"),
     ],
 )
-def test_what_does_not_fit_is_told(write, changes, message):
+def test_what_does_not_fit_is_refused(write, changes, message):
     values = write(np.ones((DAYS.size, 1, 2))).model_dump()
     for name, value in changes.items():
         if name == "stores" or value is None:
@@ -265,7 +265,7 @@ def test_what_does_not_fit_is_told(write, changes, message):
     assert "\n" not in str(refused.value)
 
 
-def test_periods_without_demand_or_room_are_told(write):
+def test_periods_without_demand_or_room_are_refused(write):
     demand = np.ones((DAYS.size, 1, 2))
     p = validated(SupplyChainParameters, {**write(demand).model_dump(), "horizon": 200})
     with pytest.raises(InputError, match="evaluation period has 181 days, an episode needs 200"):

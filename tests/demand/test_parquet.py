@@ -107,7 +107,7 @@ def test_what_would_not_fit_is_refused(read, monkeypatch):
         read(packed({"date": DAYS, "a": UNITS}))
 
 
-def test_a_process_that_breaks_down_is_told(read, monkeypatch, tmp_path):
+def test_a_process_that_breaks_down_is_reported(read, monkeypatch, tmp_path):
     child = tmp_path / "child.py"
     child.write_text("import os\nos.abort()\n")
     monkeypatch.setattr(sheet, "CHILD", child)
@@ -115,7 +115,7 @@ def test_a_process_that_breaks_down_is_told(read, monkeypatch, tmp_path):
         read(packed({"date": DAYS, "a": UNITS}))
 
 
-def test_without_pyarrow_the_remedy_is_told(read, monkeypatch):
+def test_without_pyarrow_the_remedy_is_named(read, monkeypatch):
     monkeypatch.setattr(sheet.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(InputError, match="needs pyarrow; pip install pyarrow, or save"):
         read(packed({"date": DAYS, "a": UNITS}))

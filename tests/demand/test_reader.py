@@ -84,7 +84,7 @@ def test_a_long_file_in_any_order(read):
     np.testing.assert_array_equal(table.demand[:, order], values)
 
 
-def test_names_and_layout_can_be_told(read):
+def test_names_and_layout_can_be_given(read):
     text = "when,what,where,many,other\n2021-03-01,x,a,1,9\n2021-03-02,x,a,2,9\n"
     table = read(text, date="when", sku="what", store="where", demand="many")
     assert (table.stores, table.skus, table.demand[:, 0, 0].tolist()) == (("a",), ("x",), [1, 2])
@@ -192,12 +192,12 @@ def test_every_defect_is_told_in_one_line_with_its_row(read, text, message):
         ({"date_format": "%d.%m.%Y"}, "row 2: '2021-03-01' is not a date"),
     ],
 )
-def test_wrong_options_are_told(read, options, message):
+def test_wrong_options_are_refused(read, options, message):
     with pytest.raises(InputError, match=message):
         read(wide(GOOD, header="date,nörth,south"), **options)
 
 
-def test_filling_is_done_when_asked_and_told(read):
+def test_filling_is_done_when_asked_and_reported(read):
     text = wide([[1, 1], [2, -4], [3, "x"], [4, ""], [5, 9]]).replace("2021-03-02,2,-4\n", "")
     zero = read(text, fill="zero")
     assert zero.demand[:, 0].tolist() == [[1, 1], [0, 0], [3, 0], [4, 0], [5, 9]]
@@ -214,15 +214,15 @@ def test_the_description_tells_what_was_read(read):
     table = read(wide([[x, 7 + i] for i, x in enumerate(weeks)]))
     split = START + dt.timedelta(days=100)
     source = DemandSource(file=__file__, split=split)
-    told = describe_demand(table, source).splitlines()
-    assert told[0].startswith("sales.csv: 2 stores, 1 SKU, 140 days from 2021-03-01 to 2021-07-18")
-    assert told[1:3] == ["columns: date, north, south", "no gaps, nothing filled in"]
-    north, south = told[4].split(), told[5].split()
+    lines = describe_demand(table, source).splitlines()
+    assert lines[0].startswith("sales.csv: 2 stores, 1 SKU, 140 days from 2021-03-01 to 2021-07-18")
+    assert lines[1:3] == ["columns: date, north, south", "no gaps, nothing filled in"]
+    north, south = lines[4].split(), lines[5].split()
     assert north[:4] == ["north", "28.6%", "21.4", "18.1"]
     assert north[5:] == ["0.00", "0.00", "0.47", "0.93", "1.40", "1.87", "2.33"]
     assert south[4] == "+477.5%"
-    assert told[6].split() == ["training", "2021-03-01", "to", "2021-05-24,", "85", "days"]
-    assert told[8].split()[1] == str(split)
+    assert lines[6].split() == ["training", "2021-03-01", "to", "2021-05-24,", "85", "days"]
+    assert lines[8].split()[1] == str(split)
     assert len(period_days(table, DemandSource(file=__file__), "evaluation")) == 35
 
 

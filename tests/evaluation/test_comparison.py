@@ -48,13 +48,13 @@ def real(demand_file, **changes) -> CashParameters:
 
 
 def test_json_has_the_agreed_keys(comparison):
-    told = comparison.to_json()
+    report = comparison.to_json()
     keys = ["problem", "episodes", "seed", "measure", "rival", "reference", "policies"]
     keys += ["control_variates", "notes"]
-    assert list(told) == keys
-    assert told["reference"] == {"kind": "optimum", "value": -1944.9, "note": "Exact."}
-    assert list(told["policies"]) == ["buy_buy_convert", "agent", "random"]
-    assert set(told["policies"]["agent"]) == {
+    assert list(report) == keys
+    assert report["reference"] == {"kind": "optimum", "value": -1944.9, "note": "Exact."}
+    assert list(report["policies"]) == ["buy_buy_convert", "agent", "random"]
+    assert set(report["policies"]["agent"]) == {
         *(
             "kind",
             "any_quantity",
@@ -69,22 +69,22 @@ def test_json_has_the_agreed_keys(comparison):
         *("final_cash", "units_sold"),
         *("unmet_demand", "fill_rate", "invalid_actions"),
     }
-    paired = told["policies"]["agent"]["paired"]
+    paired = report["policies"]["agent"]["paired"]
     assert set(paired) == {"buy_buy_convert", "random"}
     assert set(paired["random"]) == {"difference", "ci95", "better"}
-    assert "total demand" in told["control_variates"]
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert "total demand" in report["control_variates"]
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
 
 
 def test_the_gap_follows_from_the_printed_numbers(comparison):
-    told = comparison.to_json()["policies"]
-    random = told["random"]["return_mean"]
-    for policy in told.values():
+    policies = comparison.to_json()["policies"]
+    random = policies["random"]["return_mean"]
+    for policy in policies.values():
         low, high = policy["return_ci95"]
         assert low < policy["return_mean"] < high
         assert policy["gap"] == (-1944.9 - policy["return_mean"]) / (-1944.9 - random)
-    assert told["random"]["gap"] == 1
-    assert abs(told["agent"]["gap"]) < 0.005
+    assert policies["random"]["gap"] == 1
+    assert abs(policies["agent"]["gap"]) < 0.005
 
 
 @pytest.mark.parametrize("in_hindsight", [False, True])
@@ -127,10 +127,10 @@ def test_differences_are_paired_and_agree_with_the_means(comparison):
 def test_a_policy_plays_the_evaluation_traces_of_the_seed(comparison):
     trace = CASH.traces(CashParameters(), "evaluation", 1, 2000)
     totals = rollout(CASH, CashParameters(), BuyBuyConvert(), trace)
-    told = comparison.policies["buy_buy_convert"]
-    assert told.plain.mean == totals["return"].mean()
-    assert told.std == pytest.approx(totals["return"].std(ddof=1))
-    assert told.metrics["final_cash"] == totals["final_cash"].mean()
+    policy_result = comparison.policies["buy_buy_convert"]
+    assert policy_result.plain.mean == totals["return"].mean()
+    assert policy_result.std == pytest.approx(totals["return"].std(ddof=1))
+    assert policy_result.metrics["final_cash"] == totals["final_cash"].mean()
 
 
 def test_the_same_seed_gives_the_same_comparison():
@@ -150,10 +150,10 @@ def test_a_reference_may_depend_on_the_traces():
         seen.append(trace["demand"].shape)
         return Reference("upper_bound", float(trace["demand"].mean()), "")
 
-    told = compare(CASH, parameters, {}, bound, episodes=20, seed=0, progress=seen.append)
+    result = compare(CASH, parameters, {}, bound, episodes=20, seed=0, progress=seen.append)
     assert seen == [1.0, (20, 5)]
-    assert told.reference is not None
-    assert told.reference.kind == "upper_bound"
+    assert result.reference is not None
+    assert result.reference.kind == "upper_bound"
     without = compare(CASH, parameters, {}, None, episodes=20, seed=0).to_json()
     assert without["reference"] is None
     assert without["policies"]["random"]["gap"] is None
@@ -166,9 +166,11 @@ def test_a_gap_without_meaning_is_none(reference, random):
 
 def test_infinite_values_become_null():
     reference = Reference("upper_bound", float("inf"), "")
-    told = compare(CASH, CashParameters(max_steps=2), {}, reference, episodes=20, seed=0).to_json()
-    assert told["reference"]["value"] is None
-    json.dumps(told, allow_nan=False)
+    report = compare(
+        CASH, CashParameters(max_steps=2), {}, reference, episodes=20, seed=0
+    ).to_json()
+    assert report["reference"]["value"] is None
+    json.dumps(report, allow_nan=False)
 
 
 def test_fill_rate_is_summed_first():
@@ -190,22 +192,22 @@ def test_one_episode_is_refused():
 
 
 def test_real_demand_gets_the_interval_of_its_disjoint_windows(demand_file):
-    told = compare(
+    result = compare(
         CASH, real(demand_file), {"rule": BaseStock(400, 800)}, None, episodes=3000, seed=1
     )
-    rule = told.policies["rule"]
-    assert told.control_variates == ()
-    assert "181 days" in told.notes[0]
-    assert "no more than 6 that share no day" in told.notes[0]
+    rule = result.policies["rule"]
+    assert result.control_variates == ()
+    assert "181 days" in result.notes[0]
+    assert "no more than 6 that share no day" in result.notes[0]
     assert rule.estimate.mean == rule.plain.mean
     assert rule.estimate.se > 3 * rule.plain.se
 
 
-def test_a_history_too_short_for_two_windows_is_told(demand_file):
+def test_a_history_too_short_for_two_windows_is_noted(demand_file):
     parameters = real(demand_file, max_steps=120)
-    told = compare(CASH, parameters, {"rule": BuyBuyConvert()}, None, episodes=50, seed=1)
-    assert "nothing on other days" in told.notes[0]
-    assert told.policies["rule"].estimate == told.policies["rule"].plain
+    result = compare(CASH, parameters, {"rule": BuyBuyConvert()}, None, episodes=50, seed=1)
+    assert "nothing on other days" in result.notes[0]
+    assert result.policies["rule"].estimate == result.policies["rule"].plain
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -241,9 +243,9 @@ def test_the_agent_comes_first_in_the_table(comparison):
 
 def test_without_an_agent_the_best_policy_is_set_against_the_others():
     policies = {"random": RandomPolicy(), "buy_buy_convert": BuyBuyConvert()}
-    told = compare(CASH, CashParameters(), policies, OPTIMUM, episodes=50, seed=1)
+    result = compare(CASH, CashParameters(), policies, OPTIMUM, episodes=50, seed=1)
     console = Console(width=80, file=io.StringIO())
-    show(told, console)
+    show(result, console)
     assert "buy_buy_convert minus" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -268,16 +270,16 @@ def test_the_first_line_says_whether_the_agent_beats_the_best_rule(comparison):
 
 def test_what_a_policy_is_does_not_hang_on_its_name():
     agent = {"random": BuyBuyConvert()}
-    told = compare(
+    result = compare(
         *(CASH, CashParameters(max_steps=5), {**agent, "seed_0": BuyBuyConvert()}, None),
         **{"episodes": 5, "seed": 1, "kinds": {"random": AGENT}},
     )
-    assert (told.agents, told.rival) == (("random",), "seed_0")
+    assert (result.agents, result.rival) == (("random",), "seed_0")
 
 
 def test_a_rule_that_orders_any_quantity_is_no_rival():
     any_quantity = PolicyKind("tuned_rule", any_quantity=True)
-    told = compared_with("shop", BuyBuyConvert(), episodes=5, shop=any_quantity)
-    assert told.rival is None
-    assert told.to_json()["policies"]["shop"]["any_quantity"]
-    assert any(note.startswith("shop: BuyBuyConvert(") for note in told.notes)
+    result = compared_with("shop", BuyBuyConvert(), episodes=5, shop=any_quantity)
+    assert result.rival is None
+    assert result.to_json()["policies"]["shop"]["any_quantity"]
+    assert any(note.startswith("shop: BuyBuyConvert(") for note in result.notes)

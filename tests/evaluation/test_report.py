@@ -82,8 +82,8 @@ def test_the_page_has_every_section_and_names_every_policy(reported):
     _, folder, text = reported
     page = Page(text)
     assert page.sections == ["headline", "table", *FIGURES, "notes", "facts"]
-    told = json.loads((folder / "evaluation.json").read_text())
-    for name in told["policies"]:
+    report = json.loads((folder / "evaluation.json").read_text())
+    for name in report["policies"]:
         assert name in page.rows
         assert f">{name.replace('_', ' ')}</text>" in text
     assert "nan" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL).lower().split()
@@ -92,13 +92,13 @@ def test_the_page_has_every_section_and_names_every_policy(reported):
 def test_the_page_has_the_numbers_of_the_evaluation(reported):
     _, folder, text = reported
     rows = Page(text).rows
-    told = json.loads((folder / "evaluation.json").read_text())
-    for name, policy in told["policies"].items():
+    report = json.loads((folder / "evaluation.json").read_text())
+    for name, policy in report["policies"].items():
         low, high = policy["return_ci95"]
         expected = [policy["return_mean"], (high - low) / 2, policy["return_worst_5_percent"]]
         expected += [policy["gap"]]
         if name != "agent":
-            against = told["policies"]["agent"]["paired"][name]
+            against = report["policies"]["agent"]["paired"][name]
             expected += [against["difference"], against["better"]]
         assert rows[name][: len(expected)] == pytest.approx(expected)
     assert "All numbers" in text

@@ -36,30 +36,32 @@ def results(**costs):
 
 
 def test_savings_are_shares_of_what_the_rule_costs():
-    told = savings_of(PAID, results(agent=9.0, rule_a=10.0, rule_b=12.0, rule_c=8.0), plain_mean)
-    assert told.cost == pytest.approx(9)
-    saved = {name: one.saved for name, one in told.savings.items()}
+    found = savings_of(PAID, results(agent=9.0, rule_a=10.0, rule_b=12.0, rule_c=8.0), plain_mean)
+    assert found.cost == pytest.approx(9)
+    saved = {name: one.saved for name, one in found.savings.items()}
     assert saved == pytest.approx({"rule_a": 0.1, "rule_b": 0.25, "rule_c": -0.125})
-    assert told.sentence("rule_a", "It").startswith(
+    assert found.sentence("rule_a", "It").startswith(
         "It beats rule_a, the best rule: it costs 10.0% less"
     )
-    assert "It loses to rule_c, the best rule: it costs 12.5% more" in told.sentence("rule_c", "It")
+    assert "It loses to rule_c, the best rule: it costs 12.5% more" in found.sentence(
+        "rule_c", "It"
+    )
 
 
 def test_money_is_that_of_the_business_of_a_store_and_of_a_sku():
-    told = savings_of(PAID, results(agent=9.0, rule=10.0), plain_mean)
-    assert told.business == Business(stores=2, skus=3)
-    assert told.business.costs(9.0) == {
+    savings = savings_of(PAID, results(agent=9.0, rule=10.0), plain_mean)
+    assert savings.business == Business(stores=2, skus=3)
+    assert savings.business.costs(9.0) == {
         "business_per_day": 54.0,
         "business_per_year": 365 * 54.0,
         "store_per_day": 27.0,
         "sku_per_day": 18.0,
     }
-    sentence = told.sentence("rule", "It")
+    sentence = savings.sentence("rule", "It")
     assert "The whole business costs 54.00 against 60.00 a day, 19,710 against 21,900 a year" in (
         sentence
     )
-    assert told.to_json()["rivals"]["rule"]["store_per_day"] == pytest.approx(30.0)
+    assert savings.to_json()["rivals"]["rule"]["store_per_day"] == pytest.approx(30.0)
 
 
 def test_what_all_share_does_not_widen_the_interval_but_seeds_do():
@@ -75,9 +77,9 @@ def test_what_all_share_does_not_widen_the_interval_but_seeds_do():
 
 
 def test_own_orders_are_named_as_such():
-    told = savings_of(PAID, results(seed_0=9, rule=12, past_orders=6), plain_mean)
-    assert told.past_orders == "past_orders"
-    assert "the stores' own past orders" in told.sentence("past_orders", "It")
+    savings = savings_of(PAID, results(seed_0=9, rule=12, past_orders=6), plain_mean)
+    assert savings.past_orders == "past_orders"
+    assert "the stores' own past orders" in savings.sentence("past_orders", "It")
 
 
 def test_other_returns_are_not_money():

@@ -95,31 +95,31 @@ def test_ties_count_half():
 
 
 def test_statistics_over_seeds_follow_from_the_rows(comparison):
-    told = over_seeds(comparison, some_seeds()[:3])
+    summary = over_seeds(comparison, some_seeds()[:3])
     policies = comparison.policies
     own = [policies[f"seed_{i}"] for i in range(3)]
-    assert told.iqm.value == pytest.approx(np.mean([r.estimate.mean for r in own]))
-    assert told.iqm_finished is None
-    assert told.worst == pytest.approx(worst_mean(np.concatenate([r.returns for r in own])))
-    rival = told.rivals["buy_buy_convert"]
+    assert summary.iqm.value == pytest.approx(np.mean([r.estimate.mean for r in own]))
+    assert summary.iqm_finished is None
+    assert summary.worst == pytest.approx(worst_mean(np.concatenate([r.returns for r in own])))
+    rival = summary.rivals["buy_buy_convert"]
     same = [share_better(r.returns, policies["buy_buy_convert"].returns) for r in own]
     assert same[0] == 0.5
     assert rival.better_episodes.value == pytest.approx(np.mean(same))
     assert rival.better_seeds == 0.5  # one equal, one above, one below
     assert rival.difference.value == pytest.approx(
-        told.iqm.value - policies["buy_buy_convert"].estimate.mean
+        summary.iqm.value - policies["buy_buy_convert"].estimate.mean
     )
-    assert set(told.rivals) == {"random", "buy_buy_convert"}
+    assert set(summary.rivals) == {"random", "buy_buy_convert"}
 
 
 def test_a_failed_seed_counts_as_random_play(comparison, results):
-    told, policies = results.seeds, comparison.policies
+    summary, policies = results.seeds, comparison.policies
     means = [policies[n].estimate.mean for n in ("seed_0", "seed_1", "seed_2", "random")]
-    assert told.iqm.value == pytest.approx(np.mean(sorted(means)[1:3]))
-    assert told.iqm.ci95[0] < told.iqm.value
-    assert told.iqm_finished.value == pytest.approx(np.mean(means[:3]))
-    assert told.rivals["random"].better_seeds == 0.875
-    assert told.gap == pytest.approx((-1944.9 - told.iqm.value) / (-1944.9 - means[3]))
+    assert summary.iqm.value == pytest.approx(np.mean(sorted(means)[1:3]))
+    assert summary.iqm.ci95[0] < summary.iqm.value
+    assert summary.iqm_finished.value == pytest.approx(np.mean(means[:3]))
+    assert summary.rivals["random"].better_seeds == 0.875
+    assert summary.gap == pytest.approx((-1944.9 - summary.iqm.value) / (-1944.9 - means[3]))
 
 
 def test_the_table_shows_every_seed_and_why_one_failed(results):
@@ -136,9 +136,9 @@ def test_the_table_shows_every_seed_and_why_one_failed(results):
 
 
 def test_json_and_csv_hold_the_same_numbers(results):
-    told = json.loads(results.text())
-    assert told["seeds"]["failed"] == 1
-    assert told["seeds"]["runs"][3] == {
+    report = json.loads(results.text())
+    assert report["seeds"]["failed"] == 1
+    assert report["seeds"]["runs"][3] == {
         "name": "seed_3",
         "run": "runs/3",
         "seed": 3,
@@ -149,13 +149,13 @@ def test_json_and_csv_hold_the_same_numbers(results):
         *("seed_0", "seed_1", "seed_2", "seed_3", "interquartile_mean"),
         *("buy_buy_convert", "random", "optimum (solved)"),
     ]
-    for name, policy in told["policies"].items():
+    for name, policy in report["policies"].items():
         assert float(rows[name]["return_mean"]) == policy["return_mean"]
         assert float(rows[name]["return_ci95_low"]) == policy["return_ci95"][0]
         assert float(rows[name]["final_cash"]) == policy["final_cash"]
     assert rows["seed_3"]["failed"] == "damaged"
     assert rows["seed_3"]["return_mean"] == ""
-    assert float(rows["interquartile_mean"]["return_mean"]) == told["seeds"]["iqm"]["value"]
-    rival = told["seeds"]["rivals"]["random"]
+    assert float(rows["interquartile_mean"]["return_mean"]) == report["seeds"]["iqm"]["value"]
+    rival = report["seeds"]["rivals"]["random"]
     assert float(rows["random"]["difference"]) == rival["difference"]["value"]
     assert float(rows["random"]["better_episodes"]) == rival["better_episodes"]["value"]

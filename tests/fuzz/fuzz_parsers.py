@@ -15,7 +15,7 @@ INSTRUMENTED = [
 
 
 def main() -> None:
-    """Fuzz until told to stop."""
+    """Fuzz until interrupted."""
     import atheris  # here, for it is no part of what the tests need
 
     with atheris.instrument_imports(include=INSTRUMENTED):

@@ -279,15 +279,15 @@ class Outcome:
     """What came of an attempt: exit status, standard error, a traceback, files left behind."""
 
     status: int
-    told: str
+    message: str
     trace: str
     left: tuple[str, ...]
 
     @property
     def fine(self) -> bool:
         """Whether it was accepted without a word, or refused in one line."""
-        lines = self.told.count("\n")
-        refused = self.status == 2 and self.told.startswith("error: ") and lines == 1
+        lines = self.message.count("\n")
+        refused = self.status == 2 and self.message.startswith("error: ") and lines == 1
         return not self.trace and not self.left and (self.status == 0 or refused)
 
 
@@ -333,5 +333,5 @@ def carry_out(attempt: Attempt, home: Path) -> Outcome:
     left = {path for path in home.rglob("*") if path.is_file()} - given
     for path in home.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    told = err.getvalue().encode("utf-8", "backslashreplace").decode()
-    return Outcome(status, told, trace, tuple(sorted(str(path) for path in left)))
+    message = err.getvalue().encode("utf-8", "backslashreplace").decode()
+    return Outcome(status, message, trace, tuple(sorted(str(path) for path in left)))

@@ -42,7 +42,7 @@ def main(count: int) -> int:
             totals["tracebacks"] += bool(outcome.trace)
             totals["files left behind"] += len(outcome.left)
             if not outcome.fine:
-                where = outcome.trace.strip().splitlines()[-3:] or [outcome.told[:80]]
+                where = outcome.trace.strip().splitlines()[-3:] or [outcome.message[:80]]
                 wrong.setdefault(" | ".join(line.strip() for line in where), (tried, outcome))
 
         attempt()
@@ -52,9 +52,11 @@ def main(count: int) -> int:
     print(f"exit statuses {dict(sorted(statuses.items()))}")
     print(f"tracebacks {totals['tracebacks']}, files left behind {totals['files left behind']}")
     print(f"peak memory {peak / 1024:.0f} MiB, of which {base / 1024:.0f} MiB before the first")
-    for told, (tried, outcome) in wrong.items():
-        print(f"WRONG {told}\n  {tried.command} {tried.arguments!r} -> {outcome.status}")
-        print(f"  {outcome.told[:300]!r} { ({k: v[:200] for k, v in tried.files.items()}) }"[:900])
+    for message, (tried, outcome) in wrong.items():
+        print(f"WRONG {message}\n  {tried.command} {tried.arguments!r} -> {outcome.status}")
+        print(
+            f"  {outcome.message[:300]!r} { ({k: v[:200] for k, v in tried.files.items()}) }"[:900]
+        )
     return 1 if wrong else 0
 
 

@@ -2,7 +2,7 @@
 
 ``python -m tests.soak.break_disk`` trains once per call that writes, with a disk that fails at that
 call alone and with one that fails from it on. Training must end in one line with exit status 2, or
-not mind; and once the disk is mended, the same run must end with the weights of an undisturbed one.
+not mind; and once the disk works again, the run must end with the weights of an undisturbed one.
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
@@ -33,10 +33,10 @@ ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO)
 
 def arguments(name: str) -> list[str]:
     """Return the command line of a kind of run, all but its folder."""
-    told = ["--quiet"]
+    options = ["--quiet"]
     for part in RUNS[name]:
-        told += ["--set", part] if "=" in part else [part]
-    return told
+        options += ["--set", part] if "=" in part else [part]
+    return options
 
 
 def said(*command: object) -> tuple[int, str]:
@@ -50,33 +50,33 @@ def said(*command: object) -> tuple[int, str]:
 
 
 def attempt(name: str, disk: Disk, expected: dict[str, object]) -> str:
-    """Train on a disk that fails, then on a mended one; return what was wrong, or nothing."""
+    """Train on a disk that fails, then on a repaired one; return what was wrong, or nothing."""
     shutil.rmtree(disk.folder, ignore_errors=True)
     with failing(disk):
-        status, told = said(*arguments(name), "--run-dir", disk.folder)
-    if status not in (0, 2) or (status == 2 and not _is_one_line(told)):
-        return f"status {status}: {told}"
+        status, printed = said(*arguments(name), "--run-dir", disk.folder)
+    if status not in (0, 2) or (status == 2 and not _is_one_line(printed)):
+        return f"status {status}: {printed}"
     if (disk.folder / "config.yaml").is_file():
-        again, told = said("--resume", disk.folder, "--quiet")
+        again, printed = said("--resume", disk.folder, "--quiet")
     else:
-        again, told = said(*arguments(name), "--run-dir", disk.folder)
+        again, printed = said(*arguments(name), "--run-dir", disk.folder)
     if again or weights(disk.folder) != expected:
-        return f"on a mended disk, status {again}, {weights(disk.folder)}: {told}"
+        return f"on a repaired disk, status {again}, {weights(disk.folder)}: {printed}"
     left = [path.name for path in disk.folder.rglob(".*.tmp")]
     return f"left behind: {left}" if left else ""
 
 
-def _is_one_line(told: str) -> bool:
-    return told.startswith("error: ") and told.count("\n") == 1
+def _is_one_line(message: str) -> bool:
+    return message.startswith("error: ") and message.count("\n") == 1
 
 
 def undisturbed(name: str, folder: Path) -> tuple[list[str], dict[str, object]]:
     """Return the calls that a run makes, and its weights."""
     disk = Disk(folder)
     with failing(disk):
-        status, told = said(*arguments(name), "--run-dir", folder)
+        status, printed = said(*arguments(name), "--run-dir", folder)
     if status:
-        raise SystemExit(told)
+        raise SystemExit(printed)
     return disk.calls, weights(folder)
 
 
@@ -91,9 +91,9 @@ def main(names: list[str]) -> int:
                 for lasting in (False, True):
                     error = ERRORS[at % len(ERRORS)]
                     disk = Disk(Path(work) / "run", at, error, lasting)
-                    told = attempt(name, disk, expected)
-                    if told:
-                        print(f"WRONG {calls[at - 1]}, {at}, {lasting}: {told}", flush=True)
+                    failure = attempt(name, disk, expected)
+                    if failure:
+                        print(f"WRONG {calls[at - 1]}, {at}, {lasting}: {failure}", flush=True)
                         wrong += 1
         seconds = time.monotonic() - begun
         print(f"{name}: {len(calls)} calls, {2 * len(calls)} runs, {wrong} wrong, {seconds:.0f} s")

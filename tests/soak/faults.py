@@ -39,10 +39,10 @@ class Disk:
 
     def call(self, what: str, path: object) -> None:
         """Count a call, and raise if it is its turn to fail."""
-        told = f"{what} {Path(str(path)).name}"
+        named = f"{what} {Path(str(path)).name}"
         with self.lock:
-            again = self.calls[-1:] == [told]  # more of one writing counts once
-            self.calls += [] if again else [told]
+            again = self.calls[-1:] == [named]  # more of one writing counts once
+            self.calls += [] if again else [named]
             count = len(self.calls)
         once = count == self.at and not again
         if self.at and (once or (self.lasting and count >= self.at)):

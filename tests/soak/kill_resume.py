@@ -96,9 +96,9 @@ def soak(name: str, kills: int, work: Path, rng: random.Random) -> tuple[int, in
     """Kill runs of a kind `kills` times; return how many were finished, and how many well."""
     for folder in (work / "warm", work / "whole"):  # in this process: no child compiles then
         begun = time.monotonic()
-        with contextlib.redirect_stderr(io.StringIO()) as told:
+        with contextlib.redirect_stderr(io.StringIO()) as errors:
             if carry_out(*arguments(name), "--run-dir", folder):
-                raise SystemExit(told.getvalue())
+                raise SystemExit(errors.getvalue())
     longest = time.monotonic() - begun
     expected = weights(work / "whole")
     folder, killed, finished, well = work / f"killed {name}", 0, 0, 0
@@ -120,8 +120,8 @@ def main(kills: int, names: list[str]) -> int:
         begun = time.monotonic()
         with tempfile.TemporaryDirectory() as work:
             finished, well = soak(name, kills, Path(work), random.Random(kills))  # noqa: S311
-        told = f"{well} of {finished} runs ended with the same weights"
-        print(f"{name}: {kills} kills, {told}, {time.monotonic() - begun:.0f} s", flush=True)
+        summary = f"{well} of {finished} runs ended with the same weights"
+        print(f"{name}: {kills} kills, {summary}, {time.monotonic() - begun:.0f} s", flush=True)
         worst = max(worst, finished - well)
     return worst
 

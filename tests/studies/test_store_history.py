@@ -22,8 +22,8 @@ def test_the_table_has_a_row_per_policy_and_one_for_the_seeds_together():
     }
     saving = Saving(10.0, 0.15, (-0.012, 0.312), 0.995)
     savings = savings_of(("seed_0", "seed_1"), 8.5, {"tuned_base_stock": saving})
-    told = table(compared(policies, savings, "a note"))
-    assert told[2:] == [
+    rows = table(compared(policies, savings, "a note"))
+    assert rows[2:] == [
         "| seed_0 | 9.00 | 99.5% |  |",
         "| seed_1 | 8.00 | 99.5% |  |",
         "| mean of 2 seeds | 8.50 | 99.5% | |",
@@ -33,8 +33,8 @@ def test_the_table_has_a_row_per_policy_and_one_for_the_seeds_together():
         "a note",
     ]
     alone = savings_of(("seed_0",), 9.0, {"tuned_base_stock": saving})
-    told = table(compared(policies, alone))
-    assert not any("mean of" in line for line in told)
+    rows = table(compared(policies, alone))
+    assert not any("mean of" in line for line in rows)
     with pytest.raises(click.UsageError, match="objective=cost"):
         table(compared(policies, None))
 
@@ -48,5 +48,5 @@ def test_savings_over_periods_count_money_and_add_variances():
     half = (1**2 + 1.5**2) ** 0.5 / 30
     saved = 1 - 22 / 30
     assert lines[2] == "| agents | 8.00 | 14.00 | 11.00 |  |"
-    told = f"{saved:+.1%} [{saved - half:+.1%}, {saved + half:+.1%}]"
-    assert lines[3] == f"| rule | 10.00 | 20.00 | 15.00 | {told} |"
+    rows = f"{saved:+.1%} [{saved - half:+.1%}, {saved + half:+.1%}]"
+    assert lines[3] == f"| rule | 10.00 | 20.00 | 15.00 | {rows} |"

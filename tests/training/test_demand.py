@@ -51,19 +51,19 @@ def test_a_run_on_a_file_is_held_against_rivals_on_later_days(run_command, tmp_p
     assert "sales.csv: 2 stores, 1 SKU, 547 days from 2020-01-01 to 2021-06-30" in done.stderr
     assert "evaluation 2021-01-01 to 2021-06-30, 181 days" in done.stderr
     assert "stores" in (run / "config.yaml").read_text()
-    told = json.loads((run / "evaluation.json").read_text())
-    assert {"agent", "tuned_weekday", "tuned_base_stock"} <= set(told["policies"])
-    own = told["policies"]["agent"]
+    report = json.loads((run / "evaluation.json").read_text())
+    assert {"agent", "tuned_weekday", "tuned_base_stock"} <= set(report["policies"])
+    own = report["policies"]["agent"]
     assert own["cost_per_day"] == pytest.approx(-own["return_mean"] / 7)  # 3 days of start-up
-    assert told["savings"]["cost_per_day"] == pytest.approx(own["cost_per_day"])
-    assert told["savings"]["business_per_day"] == pytest.approx(2 * own["cost_per_day"])
-    rules = {n: p for n, p in told["policies"].items() if p["kind"] in ("rule", "tuned_rule")}
+    assert report["savings"]["cost_per_day"] == pytest.approx(own["cost_per_day"])
+    assert report["savings"]["business_per_day"] == pytest.approx(2 * own["cost_per_day"])
+    rules = {n: p for n, p in report["policies"].items() if p["kind"] in ("rule", "tuned_rule")}
     best = max(rules, key=lambda n: rules[n]["return_mean"])
-    assert told["rival"] == best
-    assert f"{best}, the best rule: it costs" in told["headline"]
-    assert any("The first 3 days of each are not counted" in note for note in told["notes"])
-    assert told["episodes"] == 172  # all windows of 10 days, fewer than 2,000
-    assert any("room for no more than 18 that share no day" in note for note in told["notes"])
+    assert report["rival"] == best
+    assert f"{best}, the best rule: it costs" in report["headline"]
+    assert any("The first 3 days of each are not counted" in note for note in report["notes"])
+    assert report["episodes"] == 172  # all windows of 10 days, fewer than 2,000
+    assert any("room for no more than 18 that share no day" in note for note in report["notes"])
     done = run_command(evaluate.main, "--checkpoint", run, "--episodes", 20, "--json")
     assert done.status == 0, done.stderr
     assert json.loads(done.stdout)["episodes"] == 20
@@ -86,7 +86,7 @@ def test_a_run_on_a_file_is_held_against_rivals_on_later_days(run_command, tmp_p
         (("--demand", "gap.csv"), "gap.csv row 3: 2020-01-02 of 'north' is missing"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(run_command, tmp_path, options, message):
+def test_what_is_wrong_is_one_line(run_command, tmp_path, options, message):
     text = write(tmp_path / "sales.csv", 0).read_text().splitlines()
     (tmp_path / "gap.csv").write_text("\n".join([*text[:2], *text[3:]]))
     done = run_command(train.main, "--algo", "ppo", "--quiet", *options)

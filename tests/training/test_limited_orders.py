@@ -24,17 +24,17 @@ def test_agents_learn_and_are_held_against_rules_with_all_limits_on(run_command,
     flags = ("--stores", 1, "--algo", algo, "--timesteps", 2000, "--n-envs", 24)
     done = run_command(train.main, *flags, *sets, "--run-dir", "run")
     assert done.status == 0, done.stderr
-    told = run_command(
+    evaluated = run_command(
         *(evaluate.main, "--checkpoint", "run", "--episodes", 10, "--json"),
         *("--baselines", "reference_rules,newsvendor"),
     )
-    assert told.status == 0, told.stderr
-    policies = json.loads(told.stdout)["policies"]
+    assert evaluated.status == 0, evaluated.stderr
+    policies = json.loads(evaluated.stdout)["policies"]
     assert set(policies) >= {"agent", "reference_rules", "newsvendor"}
 
 
 @pytest.mark.parametrize(
-    ("limit", "told"),
+    ("limit", "message"),
     [
         ("review_days=[mon,fry]", "check 'fry'"),
         ("review_days=[]", "must name at least one weekday"),
@@ -42,10 +42,10 @@ def test_agents_learn_and_are_held_against_rules_with_all_limits_on(run_command,
         ("shelf_capacity=.nan", "shelf_capacity = nan: input should be greater than 0"),
     ],
 )
-def test_wrong_limits_are_one_line(run_command, limit, told):
+def test_wrong_limits_are_one_line(run_command, limit, message):
     done = run_command(
         train.main, "--problem", "stores", "--algo", "ppo", "--set", f"store.{limit}"
     )
     assert done.status == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1

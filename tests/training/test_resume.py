@@ -109,7 +109,7 @@ def rows(folder):
 
 
 def points(folder):
-    """Return all scalars of TensorBoard, and make sure that no step stands there twice."""
+    """Return all scalars of TensorBoard, and make sure that no step occurs twice."""
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     events.Reload()
     found = {}

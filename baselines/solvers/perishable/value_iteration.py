@@ -248,7 +248,7 @@ def spared(store: PerishableStore, cost: float, *, tolerance: float = 1e-4) -> f
 
 
 def _arguments(store: PerishableStore) -> tuple[Any, ...]:
-    """Return what the compiled loops are told of a store."""
+    """Return a store as arguments of the compiled loops."""
     paid = store.unit_cost * np.arange(store.largest_order + 1.0)
     paid[1:] += store.fixed_cost
     costs = day_costs(perishable_weights(store), store.shape, store.lifo, store.law)

@@ -274,7 +274,7 @@ def _free(lattice: Lattice) -> Ints:
 
 
 def _arguments(store: LostSales, lattice: Lattice) -> tuple[Any, ...]:
-    """Return what the compiled loops are told of a store."""
+    """Return a store as arguments of the compiled loops."""
     return (
         store.day_costs(lattice.shape[1]),
         store.fixed_cost,

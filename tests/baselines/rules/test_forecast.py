@@ -39,8 +39,8 @@ def test_forecasts_are_of_the_days_until_the_next_order_can_arrive(weekly):
     for day in range(12):
         ahead = batch.past.demand[KNOWN_DAYS + day :][:2, :, 0].sum(axis=0)
         for name in ("weekday", "smoothing"):
-            told = forecast[name](batch.past, day, days, sku)
-            np.testing.assert_allclose(told[:, 0], ahead)
+            forecasts = forecast[name](batch.past, day, days, sku)
+            np.testing.assert_allclose(forecasts[:, 0], ahead)
         average = forecast["average"](batch.past, day, days, sku)
         np.testing.assert_allclose(average[:, 0], 2 * WEEK.mean())
 

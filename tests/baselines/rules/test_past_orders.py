@@ -123,9 +123,9 @@ def test_the_command_plays_them_and_says_what_is_not_known(run_command, file):
         *(*options, "--actual-orders", orders),
     )
     assert done.status == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert list(told["policies"]) == ["random", "actual_orders"]
-    assert "What stores really held when a window began is not known" in told["notes"][-1]
+    report = json.loads(done.stdout)
+    assert list(report["policies"]) == ["random", "actual_orders"]
+    assert "What stores really held when a window began is not known" in report["notes"][-1]
     for problem, message in (("cash", "belongs to stores"), ("stores", "belongs to stores")):
         done = run_command(evaluate.main, "--problem", problem, *options, "--actual-orders", orders)
         assert (done.status, done.stdout) == (2, "")

@@ -84,7 +84,7 @@ def test_flow_is_conserved(seed, cash, std):
         assert min(after["raw_price"], after["product_price"]) >= 0.1
 
 
-def test_state_put_back_gives_the_same_future():
+def test_a_restored_state_gives_the_same_future():
     batch = CashBatch(CashParameters(max_steps=7), 5, rng=np.random.default_rng(3))
     batch.reset()
     actions = np.random.default_rng(4).integers(0, 3, (40, 5))

@@ -52,7 +52,7 @@ def test_prices_stay_within_the_period(tmp_path, split, first, last):
     batch = CashBatch(p, 500, split=split)
     batch.reset()
     days = batch.rows[RAW_PRICE] - 1
-    assert days.min() == first + 1  # the day before is told, so it is within the period too
+    assert days.min() == first + 1  # the day before is observed, so it is within the period too
     assert days.max() == last - 4
 
 

@@ -172,9 +172,9 @@ def test_issuing_and_expiring_conserve_units(ages, demand, lifo):
     left = stock.sum()
     assert before - left == demand - short
     assert short == max(0.0, demand - before)
-    told = expiring(left, oldest, newer, lifo)
-    assert expire(stock) == told
-    assert stock.sum() == left - told
+    expected = expiring(left, oldest, newer, lifo)
+    assert expire(stock) == expected
+    assert stock.sum() == left - expected
     assert stock[-1] == 0
     assert (stock >= 0).all()
 

@@ -138,15 +138,15 @@ def test_demand_that_waits_is_conserved(parameters, seed):
 @given(parameters=worlds, seed=st.integers(0, 2**32 - 1))
 def test_with_stock_for_all_demand_waiting_or_losing_is_the_same(parameters, seed):
     stores = [{"initial_on_hand": 1e5} for _ in range(parameters["stores"])]
-    told = []
+    rewards = []
     for unmet in ("backlog", "lost"):
         store = {**parameters["store"], "unmet_demand": unmet}
         p = make(**{**parameters, "store": store, "stores": stores}, horizon=6)
         batch = SupplyChainBatch(p, 2, rng=np.random.default_rng(seed))
         batch.reset()
         rng = np.random.default_rng(seed)
-        told.append([batch.step(random_actions(batch, rng)).reward for _ in range(6)])
-    np.testing.assert_array_equal(*told)
+        rewards.append([batch.step(random_actions(batch, rng)).reward for _ in range(6)])
+    np.testing.assert_array_equal(*rewards)
 
 
 @pytest.mark.parametrize("unmet", ["backlog", "lost"])

@@ -109,7 +109,7 @@ def test_skus_may_have_lead_times_of_their_own():
         np.testing.assert_array_equal(alone[:, 0], together[:, k])
 
 
-def test_state_put_back_gives_the_same_future():
+def test_a_restored_state_gives_the_same_future():
     batch = SupplyChainBatch(make(horizon=9), 4, rng=np.random.default_rng(3))
     batch.reset()
     actions = some_actions(batch, 4, 20)

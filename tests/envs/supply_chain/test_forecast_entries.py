@@ -50,12 +50,12 @@ def positions(batch):
 @pytest.mark.parametrize("reviews", [{}, {"review_days": ["mon", "thu"]}])
 def test_stores_see_the_demand_until_the_next_order_arrives(play, days, reviews):
     batch = play(days, **reviews)
-    told, level = seen(batch), batch.past.level[:, 0]
+    observed, level = seen(batch), batch.past.level[:, 0]
     for world, gap in enumerate(batch.review_gap()):
         first = KNOWN_DAYS + days
         coming = batch.past.demand[first : first + LEAD_TIME + gap, world, 0].sum()
         missing = coming - positions(batch)[world, 0]
-        entries = [told[name][world, 0] for name in FORECAST_ENTRIES]
+        entries = [observed[name][world, 0] for name in FORECAST_ENTRIES]
         expected = [coming, 0, WEEK.mean(), missing]
         np.testing.assert_allclose(
             np.array(entries[:4]) * level[world], expected, rtol=5e-3, atol=1e-3
@@ -76,9 +76,9 @@ def test_stores_see_what_the_newsvendor_orders_by(play):
 
 
 def test_the_deviation_seen_is_that_of_chance(play):
-    told = seen(play(3))["deviation around the smoothed level"]
-    assert (told[:, 1] > 0.05).all()
-    assert (told[:, 1] < 0.4).all()
+    entries = seen(play(3))["deviation around the smoothed level"]
+    assert (entries[:, 1] > 0.05).all()
+    assert (entries[:, 1] < 0.4).all()
 
 
 def test_what_is_seen_knows_nothing_of_the_days_to_come(play):
@@ -97,7 +97,7 @@ def test_what_is_seen_knows_nothing_of_the_days_to_come(play):
 def test_stock_far_too_large_is_seen_within_limits(play):
     batch = play(2)
     batch.sites["on_hand"] = 1e9
-    told = seen(batch)
-    assert (told["the same in shares of an order's unit"] == -10).all()
+    entries = seen(batch)
+    assert (entries["the same in shares of an order's unit"] == -10).all()
     assert np.isfinite(batch.observation()).all()
     assert batch.observation_low == -np.inf

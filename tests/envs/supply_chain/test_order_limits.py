@@ -42,11 +42,11 @@ def test_orders_fit_all_limits(limits, full, seed):
     batch, store = SupplyChainBatch(p, 3, rng=random_stream(seed, "training")), p.store
     batch.reset()
     for day, actions in enumerate(some_actions(batch, seed, p.horizon)):
-        told = np.take_along_axis(batch.store_orders(), actions[:, :-2, None], 2)[..., 0]
+        expected = np.take_along_axis(batch.store_orders(), actions[:, :-2, None], 2)[..., 0]
         before = positions(batch)
         batch.step(actions)
         orders = batch.sites["order"]
-        np.testing.assert_array_equal(orders, told)
+        np.testing.assert_array_equal(orders, expected)
         some = orders[orders > 0.0]
         if WEEKDAYS[day % 7] not in store.review_days:
             assert not some.size
