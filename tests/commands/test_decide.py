@@ -13,6 +13,7 @@ from baselines.registry import make_baselines
 from commands import orders as todays_orders
 from commands.order_checks import OrderLimits
 from common.errors import InputError
+from tests.test_contributing import paste
 from training.trainer import train
 
 DAYS = np.arange("2020-01-01", "2021-07-01", dtype="datetime64[D]")
@@ -317,3 +318,8 @@ def test_an_unfinished_or_failed_run_decides_only_when_allowed(
     done, rows = decided(run_command, copy, state, "--allow")
     assert done.status == 0
     assert all(row["quantity"] is not None for row in rows)
+
+
+def test_a_column_is_added_as_contributing_says(run, state, monkeypatch):
+    paste(todays_orders, monkeypatch)
+    assert [row["on_hand"] for row in orders(str(run), state)] == [150, 30]

@@ -1,10 +1,6 @@
 """A problem that only its registry entry, a YAML and a rule make known goes all the way."""
 
-import ast
 import json
-import re
-from dataclasses import fields
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +8,7 @@ import evaluate
 import train
 from agents import config
 from baselines.registry import BASELINES, RANDOM_PLAY, FixedRule
-from envs.problems import PROBLEMS, Problem
+from envs.problems import PROBLEMS
 from tests.toy_newsvendor import NEWSVENDOR, OrderMean
 
 RECIPE = """
@@ -81,12 +77,3 @@ def test_what_a_new_problem_has_not_is_refused(newsvendor, run_command, options,
     done = run_command(train.main, "--problem", "newsvendor", *options)
     assert done.status == 2
     assert message in done.stderr
-
-
-def test_the_entry_that_is_shown_is_one():
-    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text("utf-8")
-    shown = re.search(r"   (PROBLEMS\[.*?\n   \))", text, re.DOTALL)
-    entry = ast.parse(shown[1].replace("\n   ", "\n")).body[0].value
-    names = [keyword.arg for keyword in entry.keywords]
-    assert names[:4] == [field.name for field in fields(Problem)][:4]
-    assert set(names) <= {field.name for field in fields(Problem)}
