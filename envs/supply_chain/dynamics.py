@@ -166,10 +166,11 @@ def _close_store_day(
         realised -= waste_charge(c, s.wasted)
     reward[i], told = realised, (s.service, 1.0 if s.sales < demand else 0.0)
     if points.size:
-        expected, service, stockout = expected_store_reward(
-            c, before, oldest, newer, points, chances
-        )
-        reward[i], told = expected - spent, (service, stockout)
+        if ages is None:
+            said = expected_store_reward(c, before, None, points, chances)
+        else:
+            said = expected_store_reward(c, before, (oldest, newer), points, chances)
+        reward[i], told = said[0] - spent, (said[1], said[2])
     if is_counted(day, c.warmup_days):
         holding, penalty, excess = store_terms(c, s.on_hand, short)
         s["total_return"] += realised

@@ -165,15 +165,18 @@ def waste_charge(w: Any, wasted: float) -> float:
 
 @compiled
 def _sums(
-    c: Any, on_hand: float, oldest: float, newer: float, points: Floats, chances: Floats
+    c: Any, on_hand: float, aging: tuple[float, float] | None, points: Floats, chances: Floats
 ) -> tuple[float, float, float]:
-    """Return sums over values of demand of reward, service level and stockouts."""
+    """Return sums over values of demand of reward, service level and stockouts.
+
+    Compiled with None for `aging`, it has no trace of waste in its loop.
+    """
     reward, service, stockout = 0.0, 0.0, 0.0
     for j in range(points.size):
         weight = chances[j] if chances.size else 1.0
         sales, left = meet_demand(on_hand, points[j])
-        if oldest > 0.0:
-            expired = expiring(left, oldest, newer, c.lifo)
+        if aging is not None and aging[0] > 0.0:
+            expired = expiring(left, aging[0], aging[1], c.lifo)
             left -= expired
             reward -= weight * waste_charge(c, expired)
         reward += weight * store_reward(c, left, sales, points[j])
@@ -184,7 +187,7 @@ def _sums(
 
 @compiled
 def expected_store_reward(
-    c: Any, on_hand: float, oldest: float, newer: float, points: Floats, chances: Floats
+    c: Any, on_hand: float, aging: tuple[float, float] | None, points: Floats, chances: Floats
 ) -> tuple[float, float, float]:
     """Return the reward, the service level and the chance of a stockout before demand is known.
 
@@ -194,14 +197,14 @@ def expected_store_reward(
         `STORE_WEIGHTS` or more.
     on_hand : float
         Units before demand; less what is owed.
-    oldest, newer : float
-        Units before demand that expire this evening, and that do not; 0 if none perish.
+    aging : tuple of float or None
+        Units before demand that expire this evening, and that do not; None where nothing perishes.
     points : ndarray
         Values that stand for the law of the day's demand.
     chances : ndarray
         Their probabilities times their number; empty where they are equally likely.
     """
-    reward, service, stockout = _sums(c, on_hand, oldest, newer, points, chances)
+    reward, service, stockout = _sums(c, on_hand, aging, points, chances)
     return reward / points.size, service / points.size, stockout / points.size
 
 
@@ -221,7 +224,7 @@ def expected_rewards(weights: Any, on_hand: Floats, points: Floats, chances: Flo
     """
     rewards = np.zeros(on_hand.size)
     for i in range(on_hand.size):
-        rewards[i] = _sums(weights[0], on_hand[i], 0.0, 0.0, points, chances)[0]
+        rewards[i] = _sums(weights[0], on_hand[i], None, points, chances)[0]
     return rewards
 
 
