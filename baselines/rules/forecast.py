@@ -19,7 +19,7 @@ from baselines.tuning import Family
 from common.errors import InputError
 from demand.calendar import WEEKDAYS
 from demand.forecast import WEEK, ForecastName, error_scale, forecast_errors, make_forecast
-from demand.history import KNOWN_DAYS
+from demand.history import KNOWN_DAYS, StoreHistory
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.sites import StoreParameters
@@ -47,9 +47,10 @@ class HistoryRule(StoreRule):
         """Return L + r, shape (worlds,)."""
         return self._lead_time + chain.review_gap()
 
-    def _coming(self, chain: SupplyChainBatch) -> Values:
+    def _coming(self, chain: SupplyChainBatch, days: NDArray[np.int64] | None = None) -> Values:
         assert chain.past is not None  # noqa: S101  (see _prepare)
-        return self._forecast(chain.past, chain.day, self._days(chain), chain.lane_of)
+        days = self._days(chain) if days is None else days
+        return self._forecast(chain.past, chain.day, days, chain.lane_of)
 
     def _recent(self, chain: SupplyChainBatch) -> tuple[Values, Values]:
         assert chain.past is not None  # noqa: S101
@@ -116,6 +117,11 @@ class RollingNewsvendor(HistoryRule):
     fractile ``p / (p + r h)`` of stockout and holding cost; by the reward of reconciliation these
     bear its weights.
 
+    Of goods that keep a day nothing is left for the day on which an order arrives but that order,
+    and nothing of it for the days after. F and the errors are then those of that day alone, what is
+    on hand or under way does not count, and the fractile is ``u / (u + o)``: by cost ``u = p - c``
+    and ``o = w + c`` with unit and waste cost, by reconciliation the weighted p and w.
+
     References
     ----------
     Beutel and Minner (2012), Safety stock planning under causal demand forecasting, International
@@ -129,26 +135,52 @@ class RollingNewsvendor(HistoryRule):
         super()._prepare(parameters)
         history = parameters.history
         assert history is not None  # noqa: S101
+        self._one_day = np.array([lane.store.shelf_life == 1 for lane in parameters.lanes()])
         self._errors = np.zeros((WEEK + 1, *history.mean.shape))
         for sku, lane in enumerate(parameters.lanes()):
             gaps = np.array(lane.store.review_gaps)
             reviews = np.isin(WEEKDAYS, lane.store.review_days)
             for gap in set(gaps[reviews].tolist()):
-                days = self._lead_time + gap
-                errors, weekdays = forecast_errors(history, sku, days, self._forecast)
+                errors, weekdays = self._past_errors(history, sku, gap)
                 some = errors[np.isin(weekdays, np.flatnonzero(reviews & (gaps == gap)))]
                 fractile = _fractile(parameters, lane.store, gap)
                 self._errors[gap, sku] = np.quantile(some, fractile, axis=0)
 
+    def _past_errors(
+        self, history: StoreHistory, sku: int, gap: int
+    ) -> tuple[Values, NDArray[np.int64]]:
+        """Return `forecast_errors` of the days that an order decides on."""
+        ahead, one_day = self._lead_time, self._one_day[sku]
+        days = ahead + (1 if one_day else gap)
+        errors, weekdays = forecast_errors(history, sku, days, self._forecast)
+        if one_day and ahead > 0:  # less those of the days before its arrival
+            errors -= forecast_errors(history, sku, ahead, self._forecast)[0][: len(errors)]
+        return errors, weekdays
+
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
         errors = self._errors[chain.review_gap(), chain.lane_of]
-        scale = error_scale(self._recent(chain)[0], self._mean[chain.lane_of])
-        return self._coming(chain) + errors * scale - position
+        safety = errors * error_scale(self._recent(chain)[0], self._mean[chain.lane_of])
+        wanted = self._coming(chain) + safety - position
+        if not self._one_day.any():
+            return wanted
+        of_day = self._on_arrival(chain) + safety - chain.sites["backorders"]
+        return np.where(self._one_day[chain.lane_of, None], of_day, wanted)
+
+    def _on_arrival(self, chain: SupplyChainBatch) -> Values:
+        """Return the forecast of the day on which today's order arrives, less what is there."""
+        ahead = np.full(chain.num_worlds, self._lead_time)
+        if self._lead_time == 0:
+            return np.asarray(self._coming(chain, ahead + 1) - chain.sites["on_hand"])
+        return self._coming(chain, ahead + 1) - self._coming(chain, ahead)
 
 
 def _fractile(parameters: SupplyChainParameters, store: StoreParameters, gap: int) -> float:
     perishes = store.shelf_life == 1  # what is too much is wasted, not held
-    under, over = store.stockout_cost, store.waste_cost if perishes else store.holding_cost * gap
+    bought = store.unit_cost if perishes and parameters.objective == "cost" else 0.0
+    under = store.stockout_cost
+    if store.unmet_demand == "lost":
+        under = max(under - bought, 0.0)
+    over = store.waste_cost + bought if perishes else store.holding_cost * gap
     if parameters.objective == "reconciliation":
         weights = parameters.weights.store
         weight = weights.waste_cost if perishes else weights.holding_cost

@@ -99,6 +99,13 @@ def test_the_command_line(run_command):
     assert "base-stock S=56.604" in done.stdout
 
 
+def test_instances_that_take_minutes_are_checked_only_when_named(run_command, monkeypatch):
+    monkeypatch.setattr(textbook, "names", lambda: ["newsvendor", "perishable_m5_exp8"])
+    done = run_command(evaluate.main, "--textbook", "--episodes", 20)
+    assert done.status == 0
+    assert "name it to check it: perishable_m5_exp8" in " ".join(done.stdout.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -93,18 +93,40 @@ def test_errors_of_forecasts_are_those_of_the_training_days(weekly):
 
 
 def test_the_newsvendor_on_weekdays_orders_what_is_needed(weekly):
-    batch = SupplyChainBatch(weekly, 200, split="evaluation")
+    trace = PROBLEMS["stores"].traces(weekly, "evaluation", 0, 200)
+    batch = SupplyChainBatch(weekly, len(trace["demand"]), split="evaluation")
     costs = {}
     for name in ("newsvendor_average", "newsvendor_weekday"):
         policy = make_baselines("stores", weekly, [name])[name]
         policy.bind(batch)
-        batch.reset(PROBLEMS["stores"].traces(weekly, "evaluation", 0, 200))
+        batch.reset(trace)
         for _ in range(14):
             batch.step(policy.predict(batch.observation())[0])
         costs[name] = -batch.sites["total_return"].mean(axis=0)
     assert (costs["newsvendor_weekday"] < costs["newsvendor_average"]).all()
     # what lies overnight is the next day's demand, for it is ordered a day before
     assert batch.sites["total_stockout_penalty"][:, 0].max() < 10  # a unit, for orders are even
+
+
+@pytest.mark.parametrize("lead_time", [0, 1, 2])
+def test_the_newsvendor_of_one_day_orders_for_the_day_of_arrival_alone(weekly, lead_time):
+    changes = {"shelf_life": 1, "lead_time": lead_time, "waste_cost": 7, "unit_cost": 3}
+    store = {**weekly.store.model_dump(), **changes, "stockout_cost": 5}
+    p = validated(SupplyChainParameters, {**weekly.model_dump(), "store": store, "horizon": 28})
+    batch = SupplyChainBatch(p, 300, split="evaluation")
+    policy = make_baselines("stores", p, ["newsvendor_weekday"])["newsvendor_weekday"]
+    policy.bind(batch)
+    batch.reset()
+    served, wasted = [], []
+    for day in range(28):
+        batch.step(policy.predict(batch.observation())[0])
+        if day >= max(lead_time, 1):  # what the first morning holds is not of its doing
+            served.append(batch.sites["service"].copy())
+            wasted.append(batch.sites["wasted"].copy())
+    assert np.min(served, axis=(0, 1))[0] == 1  # a store whose demand is known
+    assert np.max(wasted, axis=(0, 1))[0] == 0
+    short = np.mean(np.array(served)[..., 1] < 1)  # the fractile is (5 - 3) / (5 + 7) = 1/6
+    assert short == pytest.approx(5 / 6, abs=0.06)
 
 
 def test_rivals_of_a_file_are_tuned_on_its_training_days(weekly, monkeypatch):
