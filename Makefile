@@ -22,7 +22,7 @@ $(VENV)/.test: $(VENV)/.run
 
 setup: $(VENV)/.run ## create .venv and install what the project needs
 
-demo: $(VENV)/.run ## train DQN on the cash problem and hold it against the exact optimum
+demo: $(VENV)/.run ## train DQN on the cash problem and compare it with the exact optimum
 	$(BIN)/python train.py --algo dqn
 	$(BIN)/python evaluate.py --checkpoint
 
@@ -55,7 +55,7 @@ lint: $(VENV)/.test ## check format, style, types and who imports whom
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
 
-format: $(VENV)/.test ## format the code and mend what can be mended
+format: $(VENV)/.test ## format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

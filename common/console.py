@@ -78,7 +78,7 @@ def run(command: click.Command) -> NoReturn:
     except InputError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename or 'a file'}: {error.strerror or error}; mend that and try again")
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}; fix that and try again")
     except MemoryError as error:
         _fail(f"not enough memory: {error}; reduce n_envs, evaluation.episodes or the network")
     except NumericalError as error:

@@ -62,3 +62,18 @@ worlds_of_any_kind = st.fixed_dictionaries(
         ),
     }
 )
+
+
+def perishable_or_waiting(**store):
+    """Return worlds of 1 to 3 stores with these parameters, and a warehouse of any size."""
+    return st.fixed_dictionaries(
+        {
+            "stores": st.integers(1, 3),
+            "objective": st.sampled_from(["reconciliation", "cost"]),
+            "observation": st.sampled_from(["compact", "full"]),
+            "store": st.fixed_dictionaries({"lead_time": st.integers(0, 3), **store}),
+            "warehouse": st.fixed_dictionaries(
+                {"initial_on_hand": st.sampled_from([0.0, 300.0, 5000.0, float("inf")])}
+            ),
+        }
+    )

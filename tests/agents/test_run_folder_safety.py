@@ -195,7 +195,7 @@ def test_results_are_printed_before_a_folder_that_cannot_be_written_is(run, run_
         options = ("--checkpoint", run, "--episodes", 5, "--baselines", "none", "--json")
         done = run_command(evaluate.main, *options)
     assert "evaluation.json" in refused(done)
-    assert "No space left on device; mend that and try again" in done.stderr
+    assert "No space left on device; fix that and try again" in done.stderr
     assert json.loads(done.stdout)
 
 

@@ -13,12 +13,12 @@ where A is the part of the reward that the action itself earns. The functions of
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policy import Actions
+from baselines.policy import Actions, Rule
 from baselines.rollout import Observer, run_episodes
 from baselines.solvers.cash.grid import CashGrid, Floats, Resolution, make_grid, start_law
 from baselines.solvers.cash.kernels import backward, choose_actions
@@ -67,7 +67,7 @@ class CashOptimum:
         return OptimalCashPolicy(self.parameters, self.grid, self.values)
 
 
-class OptimalCashPolicy:
+class OptimalCashPolicy(Rule):
     """Take the action with the best immediate reward plus interpolated value of what follows.
 
     Parameters
@@ -85,7 +85,7 @@ class OptimalCashPolicy:
         Largest raw and product stock right after an action, since `bind`.
     """
 
-    blind = True
+    _batch: CashBatch
 
     def __init__(
         self, parameters: CashParameters, grid: CashGrid, values: NDArray[np.float32]
@@ -112,18 +112,12 @@ class OptimalCashPolicy:
                     f"the optimum was solved for {name} = {getattr(mine, name)!r}, the batch has "
                     f"{getattr(its, name)!r}; solve it for these parameters"
                 )
-        self._batch = batch
+        super().bind(batch)
         self.refused = np.zeros(batch.num_worlds, np.bool_)
         self.reached = np.zeros(2)
 
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Actions, None]:
-        """Return the best valid action of every world; the observation is not needed."""
+    def actions(self) -> Actions:
+        """Return the best valid action of every world."""
         actions = np.zeros(self._batch.num_worlds, np.int64)
         grid = self._grid
         choose_actions(
@@ -139,7 +133,7 @@ class OptimalCashPolicy:
             self.refused,
             self.reached,
         )
-        return actions, None
+        return actions
 
 
 def solve_cash(

@@ -5,16 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import InputError, validated
+from common.errors import InputError
 from envs.batch import random_actions
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.events import evenly_aged, expire, expiring, issue, waste_ahead
-from envs.supply_chain.parameters import SupplyChainParameters
 from tests.envs.supply_chain.perishable_days import DAYS
-
-
-def make(**parameters):
-    return validated(SupplyChainParameters, parameters)
+from tests.supply_chain_worlds import make, perishable_or_waiting
 
 
 def one_store(demand, store, on_hand=0.0, **parameters):
@@ -179,23 +175,10 @@ def test_issuing_and_expiring_conserve_units(ages, demand, lifo):
     assert (stock >= 0).all()
 
 
-worlds = st.fixed_dictionaries(
-    {
-        "stores": st.integers(1, 3),
-        "objective": st.sampled_from(["reconciliation", "cost"]),
-        "observation": st.sampled_from(["compact", "full"]),
-        "store": st.fixed_dictionaries(
-            {
-                "lead_time": st.integers(0, 3),
-                "shelf_life": st.integers(1, 4),
-                "issuing": st.sampled_from(["fifo", "lifo"]),
-                "unmet_demand": st.sampled_from(["lost", "backlog"]),
-            }
-        ),
-        "warehouse": st.fixed_dictionaries(
-            {"initial_on_hand": st.sampled_from([0.0, 300.0, 5000.0, float("inf")])}
-        ),
-    }
+worlds = perishable_or_waiting(
+    shelf_life=st.integers(1, 4),
+    issuing=st.sampled_from(["fifo", "lifo"]),
+    unmet_demand=st.sampled_from(["lost", "backlog"]),
 )
 
 

@@ -5,15 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import InputError, validated
+from common.errors import InputError
 from demand.laws import law_points
 from envs.batch import random_actions
 from envs.supply_chain.batch import SupplyChainBatch
-from envs.supply_chain.parameters import SupplyChainParameters
-
-
-def make(**parameters):
-    return validated(SupplyChainParameters, parameters)
+from tests.supply_chain_worlds import make, perishable_or_waiting
 
 
 def one_store(demand, on_hand=0.0, store=None, **parameters):
@@ -100,19 +96,7 @@ def test_reconciliation_reports_fixed_costs_but_does_not_count_them():
     assert [cost for _, cost in sums] == [0, 21]
 
 
-worlds = st.fixed_dictionaries(
-    {
-        "stores": st.integers(1, 3),
-        "objective": st.sampled_from(["reconciliation", "cost"]),
-        "observation": st.sampled_from(["compact", "full"]),
-        "store": st.fixed_dictionaries(
-            {"lead_time": st.integers(0, 3), "unmet_demand": st.just("backlog")}
-        ),
-        "warehouse": st.fixed_dictionaries(
-            {"initial_on_hand": st.sampled_from([0.0, 300.0, 5000.0, float("inf")])}
-        ),
-    }
-)
+worlds = perishable_or_waiting(unmet_demand=st.just("backlog"))
 
 
 @given(parameters=worlds, seed=st.integers(0, 2**32 - 1))
