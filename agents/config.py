@@ -173,6 +173,7 @@ def resolve(
     """
     given = nested_flags(flags)
     own = read_yaml(config) if config else {}
+    own.pop("asked", None)  # a run's configuration is taken as it stands
     own.pop("textbook", None)  # what a textbook says of the instance: see commands.textbook
     _relative_to(own, config)
     problem = choose("problem", str(given.get("problem", own.get("problem", "cash"))), PROBLEMS)
@@ -243,8 +244,7 @@ def _resolve_automatic(settings: RunSettings, parameters: Any) -> RunSettings:
     """Resolve ``reward.expected=auto``."""
     if settings.reward.expected != "auto":
         return settings
-    reward = settings.reward.model_copy(update={"expected": parameters.law_is_known})
-    return settings.model_copy(update={"reward": reward})
+    return settings.with_numbers({"expected": parameters.law_is_known})
 
 
 def _take_recipes(tree: dict[str, Any]) -> dict[str, Any]:

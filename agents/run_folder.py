@@ -15,6 +15,7 @@ from agents import checkpoints, run_files
 from agents.config import MAX_FILE_BYTES, RunConfig, from_dict, parse_mapping
 from agents.memory import check_memory
 from agents.run_files import BEST, CONFIG, FINAL, LOCKS, PLAYERS, START, VERSIONS, ModelFile
+from agents.training_data import data_digest
 from common.errors import InputError
 from common.files import MAX_ARCHIVE_BYTES, check_regular
 
@@ -264,6 +265,7 @@ def write_start(config: RunConfig, folder: Path, copies: Mapping[str, Path]) -> 
     OSError
         If the folder cannot be written.
     """
+    run_files.record_data(folder, data_digest(config))
     for target, source in copies.items():
         copy_player(source, folder / target)
     run_files.write(folder / CONFIG, config.to_yaml().encode())

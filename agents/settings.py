@@ -1,6 +1,7 @@
 """The settings of a run, validated: all but the problem's parameters and the hyperparameters."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -105,6 +106,9 @@ class TeamSettings(FrozenModel):
     turns: Annotated[int, Field(ge=1, le=10_000)] = 10
 
 
+AutomaticSetting = Literal["reward.shift", "reward.scale", "reward.expected"]
+
+
 class RunSettings(FrozenModel):
     """Everything about a run but the problem's parameters and the hyperparameters."""
 
@@ -123,3 +127,11 @@ class RunSettings(FrozenModel):
     checkpoint: CheckpointSettings = CheckpointSettings()
     team: TeamSettings = TeamSettings()
     phases: tuple[Annotated[int, Field(ge=1, le=4)], ...] = ()
+    asked: dict[AutomaticSetting, Literal["auto"]] = Field(default_factory=dict)
+    """Where ``auto`` was asked for; the settings hold what it came to."""
+
+    def with_numbers(self, numbers: Mapping[str, Any]) -> "RunSettings":
+        """Return settings with numbers in the place of ``auto`` in the reward's, and note which."""
+        asked = {f"reward.{n}": "auto" for n in numbers if getattr(self.reward, n) == "auto"}
+        reward = self.reward.model_copy(update=dict(numbers))
+        return self.model_copy(update={"reward": reward, "asked": {**self.asked, **asked}})

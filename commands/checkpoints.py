@@ -1,21 +1,21 @@
 """Who is judged: one checkpoint, or several seeds of one recipe, with those that failed."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agents import run_files, run_folder
 from agents.config import RunConfig
-from baselines.multi_agent import TeamPolicy
+from agents.training_data import changed_data
 from baselines.policy import Policy
-from baselines.rules.reference import reference_rules
+from common.console import screen
 from common.errors import InputError, short
 from evaluation.comparison import AGENT_NAME
 from evaluation.seeds import Seed
-from training.learners import calibrate, load_agent
+from training.learners import load_agent
 
-NOT_THE_RECIPE = ("seed", "device", "checkpoint")
+NOT_THE_RECIPE = ("seed", "device", "checkpoint", "asked")
 """Settings in which the seeds of one recipe may differ."""
 
 
@@ -53,10 +53,18 @@ def load_checkpoints(checkpoints: tuple[str, ...]) -> LoadedCheckpoints:
     if len(checkpoints) == 1:
         folder, name = run_folder.find(checkpoints[0])
         run, agent = load_agent(folder, name)
+        print_changed_data(folder, run)
         return LoadedCheckpoints(
             run, {AGENT_NAME: agent}, (), (run_folder.root_of(folder, checkpoints[0]),)
         )
     return _load_seeds(checkpoints)
+
+
+def print_changed_data(folder: Path, run: RunConfig) -> None:
+    """Say it where a run was trained on other data than its file holds now."""
+    changed = changed_data(folder, run)
+    if changed is not None:
+        screen.print(f"{changed}; the policy knows the former ones", soft_wrap=True)
 
 
 def _load_seeds(checkpoints: tuple[str, ...]) -> LoadedCheckpoints:
@@ -143,19 +151,8 @@ def _check_same_recipe(runs: Mapping[str, RunConfig]) -> None:
 
 
 def _recipe(run: RunConfig) -> dict[str, Any]:
-    """Return what makes a recipe by dotted name; numbers that ``auto`` stood for as ``auto``."""
-    reward = run.settings.reward
-    auto = reward.model_copy(update={"shift": "auto", "scale": "auto"})
-    learned = run.settings.team.learn
-    others = TeamPolicy(reference_rules()) if run.problem.totals else None
-    single = learned != "all" and run.settings.team.policy != "independent"
-    values = dict(_flat(run.to_dict()))
-    if single and (reward.shift, reward.scale) != (0.0, 1.0):
-        asked = replace(run, settings=run.settings.model_copy(update={"reward": auto}))
-        found = calibrate(asked, learned if others else "", others).settings.reward
-        for name in ("shift", "scale"):
-            if getattr(reward, name) == getattr(found, name):
-                values[f"reward.{name}"] = "auto"
+    """Return what makes a recipe by dotted name, as it was asked for."""
+    values = dict(_flat(run.to_dict())) | dict(run.settings.asked)
     return {
         name: value for name, value in values.items() if name.split(".")[0] not in NOT_THE_RECIPE
     }

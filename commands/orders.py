@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from agents import run_files, run_folder
 from agents.config import RunConfig
 from agents.tuned_file import TunedFile
-from baselines.multi_agent import chain_of
 from baselines.policy import Policy
 from baselines.registry import HISTORY_BASELINES, make_baselines
-from baselines.rollout import Observer, rollout, run_episodes
-from commands.checkpoints import training_failure
+from baselines.rollout import rollout
+from commands.checkpoints import print_changed_data, training_failure
 from commands.order_checks import OrderLimits, unusual_entries
 from commands.stock_database import Database
 from commands.stock_state import StockState, read_state
@@ -22,13 +21,13 @@ from common.errors import InputError, choose
 from demand.history import KNOWN_DAYS, KnownDemand, StoreHistory
 from demand.reader import read_demand
 from demand.table import DemandTable
-from envs.batch import Batch
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.sites import StoreParameters
 from training.learners import load_agent
+from training.observation_range import observation_range
 
 Floats = NDArray[np.float64]
-SELECTION_EPISODES, SEEN_WORLDS = 200, 128
+SELECTION_EPISODES = 200
 MARGIN = 0.05
 """Share of the range seen in training by which a state may lie outside of it."""
 
@@ -91,7 +90,7 @@ def decide(
     name, rule, worse = _rule(run, policy, baseline, TunedFile(home / run_files.TUNED))
     theirs = _orders(batch, rule, now.places, places)
     run_faults = [fault for fault in (training_failure(home), worse) if fault]
-    usual_range, gaps = _training_range(run, policy), batch.review_gap()
+    usual_range, gaps = _usual_range(home, run, policy), batch.review_gap()
     views = batch.by_tier(batch.observation())["store"]
     names = batch.observation_names["store"]
     out = []
@@ -138,6 +137,7 @@ def _load(checkpoint: str) -> tuple[Path, RunConfig, Policy]:
         raise InputError(
             f"{folder}: was not trained on stores with demand of a file; train one with --demand"
         )
+    print_changed_data(folder, run)
     return run_folder.root_of(folder, checkpoint), run, policy
 
 
@@ -278,33 +278,11 @@ def _rule(
     return best, made[best], worse if own < scores[best] else ""
 
 
-def _training_range(run: RunConfig, policy: Policy) -> tuple[Floats, Floats]:
-    """Return the least and the most of each entry that the policy sees on training days."""
-    step = run.settings.observation.step
-    batch = SupplyChainBatch(run.parameters, SEEN_WORLDS, observe_step=step)
-    policy.bind(batch)
-    observed = _StoreObservations()
-    run_episodes(batch, policy, observer=observed)
-    every = np.concatenate(observed.rows)
-    low, high = every.min(axis=0), every.max(axis=0)
+def _usual_range(home: Path, run: RunConfig, policy: Policy) -> tuple[Floats, Floats]:
+    """Return the least and the most of each entry that is nothing unusual."""
+    low, high = observation_range(run_folder.last_phase(home), run, policy)
     room = MARGIN * (high - low) + 1e-6
     return low - room, high + room
-
-
-class _StoreObservations(Observer):
-    """Keeps what the stores see, a row per store and step."""
-
-    def start(self, batch: Batch) -> None:
-        """Watch this batch from now on."""
-        self._chain = chain_of(batch)
-        self.rows: list[NDArray[np.float32]] = []
-
-    def before_step(self, observation: Any, actions: NDArray[Any]) -> None:
-        """Keep a step's observations."""
-        del actions
-        chain = self._chain
-        stores = chain.by_tier(chain.observation() if observation is None else observation)["store"]
-        self.rows.append(stores.reshape(-1, len(chain.observation_names["store"])))
 
 
 def _past(batch: SupplyChainBatch) -> KnownDemand:

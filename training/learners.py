@@ -101,8 +101,7 @@ def calibrate(config: RunConfig, player: str = "", others: TeamPolicy | None = N
     scale = 1.0 / spread if spread > 0 and math.isfinite(spread) else 1.0
     numbers = {"shift": _rounded(shift)}
     numbers["scale"] = _rounded(scale) if reward.scale == "auto" else reward.scale
-    settings = config.settings.model_copy(update={"reward": reward.model_copy(update=numbers)})
-    return replace(config, settings=settings)
+    return replace(config, settings=config.settings.with_numbers(numbers))
 
 
 class _Rewards(Observer):

@@ -10,14 +10,16 @@ from agents import checkpoints, run_folder
 from agents.algorithms import check_device
 from agents.config import RunConfig
 from agents.memory import check_memory
-from agents.run_files import FINAL, PLAYERS
+from agents.run_files import BEST, FINAL, PLAYERS
 from agents.run_folder import report_write_errors
+from agents.training_data import changed_data
 from common import console
 from common.errors import InputError, NumericalError, short
 from training.callbacks import Score
 from training.evaluator import Evaluator
-from training.learners import Learners, build_learners
+from training.learners import Learners, build_learners, load_agent
 from training.logger import silent_writers
+from training.observation_range import write_observation_range
 from training.session import TrainingSession
 
 
@@ -110,6 +112,9 @@ def go_on(config: RunConfig, folder: Path, *, quiet: bool = True) -> Trained:
         As `train`.
     """
     examiner, cast = _prepare(config, run_folder.start_of(folder), quiet=quiet)
+    changed = changed_data(folder, config)
+    if changed is not None:
+        raise InputError(f"{changed}; restore them, or train a new run")
     for change in run_folder.other_versions(folder):
         console.screen.print(f"begun with {change}: the weights may differ in their last bits")
     with report_write_errors(folder):
@@ -140,6 +145,8 @@ def _run(session: TrainingSession, folder: Path, config: RunConfig) -> Trained:
             if session.finished:
                 session.save_checkpoint()
             run_folder.write_versions(folder, **session.facts())
+            if getattr(config.parameters, "history", None) is not None:
+                write_observation_range(folder, *load_agent(folder, BEST))
     except NumericalError as error:
         kept = session.keep_last_good()
         run_folder.write_versions(folder, finished=False, failed=str(error))
