@@ -149,6 +149,8 @@ def _tell(trained: "Trained") -> None:
     if trained.best is not None:
         best = f"{trained.best.value:,.1f}{gap_in_words(trained.best.gap)}"
         say(f"best model on validation traces: return {best}")
+    if trained.verdict:
+        say(trained.verdict, soft_wrap=True, markup=False, highlight=False)
     say(f"saved in {trained.folder}", soft_wrap=True)
 
 

@@ -4,7 +4,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -117,10 +117,11 @@ class EpisodeMetrics(BaseCallback):
 
 @dataclass(frozen=True)
 class Score:
-    """How a policy did on the validation traces: mean return, and its gap if there is one."""
+    """How a policy did on the validation traces: mean return, its gap if there is one, and all."""
 
     value: float
     gap: float | None
+    returns: NDArray[np.float64] = field(default_factory=lambda: np.empty(0), compare=False)
 
 
 class BestModel(BaseCallback):
@@ -195,14 +196,19 @@ class BestModel(BaseCallback):
         if self.best is None or score.value > self.best.value:
             self.best = score
             self._save()
+        self._record(score)
+        self.logger.dump(self.num_timesteps)
+        return score
+
+    def _record(self, score: Score) -> None:
+        """Log a score beside the best one, which it may be."""
+        best = self.best or score
         self.logger.record("evaluation/return", score.value)
         if score.gap is not None:
             self.logger.record("evaluation/gap", score.gap)
-        self.logger.record("evaluation/best_return", self.best.value)
+        self.logger.record("evaluation/best_return", best.value)
         self.logger.record("evaluation/seconds", time.perf_counter() - self._begun)
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
-        self.logger.dump(self.num_timesteps)
-        return score
 
 
 class ProgressBar(BaseCallback):

@@ -17,8 +17,8 @@ from agents.run_files import BEST, FINAL, PLAYERS, PROGRESS, ModelFile
 from agents.weights import save_model, weights_hash
 from common.errors import InputError, NumericalError
 from common.files import MAX_ARCHIVE_BYTES
-from training.callbacks import BestModel, EpisodePicture, ProgressBar, Turn
-from training.evaluator import Evaluator
+from training.callbacks import EpisodePicture, ProgressBar, Turn
+from training.evaluator import BestGeneration, Evaluator, best_keeper
 from training.learner_session import LearnerSession, log_interval
 from training.learner_state import generators_state, load_generators_state
 from training.learners import Learner, Learners, player_config
@@ -63,13 +63,7 @@ class TrainingSession:
         self._single = len(cast.learners) == 1
         self._parts = [LearnerSession(x, self._home(x)) for x in cast.learners]
         s = config.settings
-        self.best = BestModel(
-            lambda: examiner.score(cast.policy),
-            lambda: self.save(BEST),
-            s.evaluation.every,
-            s.stop.gap,
-            s.stop.step,
-        )
+        self.best = best_keeper(cast, examiner, lambda: self.save(BEST), s)
         self._picture: EpisodePicture | None = None
         if self._single and config.problem.totals and s.evaluation.pictures:
             self._picture = EpisodePicture(
@@ -276,13 +270,21 @@ class TrainingSession:
         whose = "" if self._single else f"turn {turn}/{self._turns} {part.learner.player}"
         stages = part.curriculum
         of = f"stage {stages.stage + 1}/{len(stages.stages)}" if stages else ""
-        return " ".join(text for text in (whose, of) if text)
+        told = self.best.told if isinstance(self.best, BestGeneration) else ""
+        return " ".join(text for text in (whose, of, told) if text)
 
     def facts(self) -> dict[str, Any]:
-        """Return digests of the weights, the steps, and whether training has come to its end."""
+        """Return digests of the weights, the steps, whether it has ended, and how its rule did."""
         hashes = {part.learner.player: weights_hash(part.learner.model) for part in self._parts}
         weights = next(iter(hashes.values())) if self._single else hashes
-        return {"weights": weights, "steps": self.steps, "finished": self.finished}
+        beside = self.best.facts() if isinstance(self.best, BestGeneration) else {}
+        return {"weights": weights, "steps": self.steps, "finished": self.finished, **beside}
+
+    @property
+    def verdict(self) -> str:
+        """What the run says of the rule that it began with, if it began with one."""
+        told = self.best.verdict if isinstance(self.best, BestGeneration) else ""
+        return told.replace("{folder}", str(self._folder))
 
     def keep_last_good(self) -> str:
         """Write the models of the last checkpoint as the last ones; return what the run keeps."""

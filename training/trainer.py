@@ -37,6 +37,8 @@ class Trained:
         Environment steps, and the time they took without interruptions.
     status : int
         Exit status of the signal that ended it, 0 without one.
+    verdict : str
+        How it compares with the rule that it began with, if it began with one.
     """
 
     folder: Path
@@ -44,6 +46,7 @@ class Trained:
     steps: int
     seconds: float
     status: int
+    verdict: str = ""
 
     @property
     def interrupted(self) -> bool:
@@ -153,4 +156,5 @@ def _run(session: TrainingSession, folder: Path, config: RunConfig) -> Trained:
         raise NumericalError(f"{error}; {folder} keeps {kept}") from None
     finally:
         session.close()
-    return Trained(folder, session.best.best, session.steps, session.seconds, session.status)
+    s = session
+    return Trained(folder, s.best.best, s.steps, s.seconds, s.status, s.verdict)

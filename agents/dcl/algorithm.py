@@ -14,9 +14,9 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedul
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
-from agents.dcl.fit import FitSettings, fit_actor, fit_critic
+from agents.dcl.fit import FitSettings, Fitted, fit_actor, fit_critic
 from agents.dcl.halving import Halving
-from agents.dcl.labels import Labels, imitation
+from agents.dcl.labels import Labels, anchored, imitation
 from agents.dcl.rollouts import SEVERAL_DECISIONS, BatchLabeller, Search, player_of
 from agents.dcl.store_rollouts import StoreLabeller, Visits, compiled_store
 from baselines.policy import Policy
@@ -200,27 +200,31 @@ class DCL(BaseAlgorithm):
     def _next_generation(self) -> Labels:
         """Label states and fit the network to them, or to the rule in generation 0."""
         number = self.generation
-        rule = self._rule() if number <= 1 else None
+        rule = self.starting_rule() if number <= 1 else None
         seed = self._seed_of(max(number, 1) if rule is not None else number)
         labels, own, seconds = self._label(rule, seed)
-        if rule is not None and number == 0:
-            labels = imitation(labels, own)
+        imitates = rule is not None and number == 0
+        wanted = imitation(labels, own) if imitates else anchored(labels)
         settings = FitSettings(
             self.fit_steps, self.batch_size, self.lr_schedule(1.0), self.temperature
         )
-        fitted = fit_actor(self.policy, labels, settings, seed, fresh=number == 0)
+        fitted = fit_actor(self.policy, wanted, settings, seed, fresh=number == 0)
         explained = fit_critic(self.policy, labels, settings, seed)
+        self._record(labels, seconds, fitted)
+        self.logger.record("train/explained_variance", explained)
         self.num_timesteps += self.n_states
         self._n_updates += 1
-        self.logger.record("dcl/generation", number)
+        return labels
+
+    def _record(self, labels: Labels, seconds: float, fitted: Fitted) -> None:
+        """Log a generation, which `generation` still counts as the next one."""
+        self.logger.record("dcl/generation", self.generation)
         self.logger.record("dcl/states", len(labels.weights))
         self.logger.record("dcl/certain", float(labels.certain.mean()))
         self.logger.record("dcl/steps", labels.steps)
         self.logger.record("dcl/steps_per_second", labels.steps / max(seconds, 1e-9))
         self.logger.record("train/loss", fitted.loss)
         self.logger.record("train/accuracy", fitted.accuracy)
-        self.logger.record("train/explained_variance", explained)
-        return labels
 
     def _label(self, rule: Policy | None, seed: int) -> tuple[Labels, NDArray[np.int64], float]:
         """Return labels, what is done in their states, and seconds; those of a rule once only.
@@ -234,7 +238,7 @@ class DCL(BaseAlgorithm):
             self._known = {seed: (labels, own, time.perf_counter() - begun)}
         return self._known[seed]
 
-    def _rule(self) -> Policy | None:
+    def starting_rule(self) -> Policy | None:
         """Return the policy to begin with, made when it is asked for first."""
         if callable(self.rule):
             self._beginning, self.rule = self.rule(), None
@@ -271,5 +275,5 @@ class DCL(BaseAlgorithm):
         relu = all(isinstance(layer, nn.ReLU) for layer in layers[1::2])
         if len(layers) != 2 * COMPILED_LAYERS or not relu or self.gamma != 1.0:
             return False
-        rule = self._rule() if self.generation <= 1 else None
+        rule = self.starting_rule() if self.generation <= 1 else None
         return rule is None or isinstance(player_of(rule, batch), StockLevels)

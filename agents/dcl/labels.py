@@ -11,6 +11,8 @@ LEAST_GAIN = 0.02
 """Share of what is at stake that a change of mind must be worth."""
 STAKES = 0.9
 """At stake is this quantile of what the worst action of a state loses."""
+FAMILIAR_SHARE = 0.25
+"""What states without roll-outs weigh together, as a share of what those with roll-outs do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,9 @@ class Labels:
         Columns that the policy is not to look at.
     clock : tuple, optional
         The column that tells the time, and by how much a step moves it.
+    familiar : tuple of ndarray, optional
+        Further states that were met but not rolled out: observations, shape (m, size), and what
+        the policy does in them, shape (m,).
     """
 
     observations: NDArray[np.float32]
@@ -49,6 +54,7 @@ class Labels:
     sums: tuple[int, ...] = ()
     unseen: tuple[int, ...] = ()
     clock: tuple[int, float] | None = None
+    familiar: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None
 
     @property
     def rewards(self) -> Floats:
@@ -84,9 +90,42 @@ def only(actions: NDArray[np.int64], count: int) -> Floats:
 
 
 def imitation(labels: Labels, actions: NDArray[np.int64]) -> Labels:
-    """Return the same states with `actions`, shape (n,), as the only good ones."""
+    """Return the same states with `actions`, shape (n,), as the only good ones.
+
+    States that were met but not rolled out count as much as the others: the policy's own action is
+    as certain there.
+    """
     losses = only(actions, labels.losses.shape[1])
-    return replace(labels, losses=losses, certain=np.ones(len(losses), np.bool_))
+    same = replace(labels, losses=losses, certain=np.ones(len(losses), np.bool_))
+    return with_familiar(same, 1.0)
+
+
+def with_familiar(labels: Labels, weight: float) -> Labels:
+    """Return labels with the states that were met but not rolled out, each of this weight."""
+    if labels.familiar is None:
+        return labels
+    seen, actions = labels.familiar
+    more = replace(
+        labels,
+        observations=seen,
+        losses=only(actions, labels.losses.shape[1]),
+        weights=np.full(len(seen), weight),
+        values=np.full(len(seen), np.nan),
+        certain=np.ones(len(seen), np.bool_),
+        steps=0,
+    )
+    return replace(joined([labels, more]), familiar=None)
+
+
+def anchored(labels: Labels) -> Labels:
+    """Return labels with the further states, so that a network stays as it is where none speaks.
+
+    Together they weigh `FAMILIAR_SHARE` of the others: what is surely better wins.
+    """
+    if labels.familiar is None:
+        return labels
+    total = FAMILIAR_SHARE * float(labels.weights.sum())
+    return with_familiar(labels, total / len(labels.familiar[1]))
 
 
 def cautious(labels: Labels, own: NDArray[np.int64], unsure: NDArray[np.bool_]) -> Labels:

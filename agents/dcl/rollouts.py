@@ -32,10 +32,12 @@ SEVERAL_DECISIONS = (
     "dcl tries every action of a row, and a row of --policy joint takes several at once; "
     "use --policy shared or independent"
 )
-LEAST_WORLDS = 64
-"""Worlds in which states are met, at least."""
+FAMILIAR = 10
+"""Worlds that walk for one of whose states are rolled out: what a policy does costs next to
+nothing, and a network that imitates it must have seen rare days too."""
 
 Found = tuple[Labels, Whole, NDArray[np.bool_]]
+Met = tuple[NDArray[np.float32], Whole]
 Encode = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -174,8 +176,10 @@ class BatchLabeller:
         decider = RowPolicy(rule) if rule is not None else NetworkPolicy(policy, self._encode)
         rng = np.random.default_rng(seed)
         with ThreadPoolExecutor(self._search.workers) as pool:
-            found = list(self._walk(decider, rng, pool))
-        labels = joined([part for part, _, _ in found])
+            walked = list(self._walk(decider, rng, pool))
+        found = [one for one, _ in walked]
+        seen, does = (np.concatenate([met[k] for _, met in walked]) for k in (0, 1))
+        labels = replace(joined([part for part, _, _ in found]), familiar=(seen, does))
         own, unsure = (np.concatenate([part[k] for part in found]) for k in (1, 2))
         counts = [own.size for _, own, _ in found]
         clock = _clock(labels.observations, counts, int(self._batch.parameters.max_steps))
@@ -183,21 +187,21 @@ class BatchLabeller:
 
     def _walk(
         self, decider: Decider, rng: np.random.Generator, pool: ThreadPoolExecutor
-    ) -> Iterator[Found]:
-        """Let worlds live through an episode, and label some of them at every step."""
+    ) -> Iterator[tuple[Found, Met]]:
+        """Let worlds live through an episode; label some at every step, and look at the others."""
         steps = int(self._batch.parameters.max_steps)
         each = max(1, -(-self._search.states // steps))
-        batch = self._batch.fork(np.zeros(max(each, LEAST_WORLDS), np.intp)).batch
+        batch = self._batch.fork(np.zeros(FAMILIAR * each, np.intp)).batch
         batch.rng = rng
         batch.reset()
         decider.bind(batch)
         ended = np.zeros(batch.num_worlds, np.bool_)
         for step in range(steps):
             actions = decider.actions(batch)
-            rows = np.flatnonzero(~ended)
-            rows = np.sort(rng.permutation(rows)[:each])
-            if rows.size:
-                yield self._label(batch, rows, actions[rows], decider, steps - step, rng, pool)
+            mixed = rng.permutation(np.flatnonzero(~ended))
+            rows, others = np.sort(mixed[:each]), mixed[each:]
+            met = batch.observation()[others], actions[others]
+            yield self._label(batch, rows, actions[rows], decider, steps - step, rng, pool), met
             outcome = batch.step(self._moved(actions, rng))
             ended |= outcome.terminated | outcome.truncated
             if ended.all():

@@ -1,5 +1,7 @@
 """Labels, sequential halving and the fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from agents.dcl.fit import FitSettings, InputMap, fit_actor, fit_critic
 from agents.dcl.halving import Race
-from agents.dcl.labels import Labels, cautious, imitation, joined
+from agents.dcl.labels import Labels, anchored, cautious, imitation, joined
 
 
 def some_labels(count=400, seed=0):
@@ -56,6 +58,17 @@ def test_little_gain_changes_no_mind():
     unsure = np.array([False, False, False, True, False])
     kept = cautious(labels, np.zeros(5, np.int64), unsure)
     np.testing.assert_array_equal(kept.best, [0, 0, 1, 0, 1])
+
+
+def test_states_without_roll_outs_hold_a_network_where_it_is():
+    labels = replace(some_labels(5), familiar=(np.ones((20, 3), np.float32), np.full(20, 2)))
+    own = imitation(labels, np.zeros(5, np.int64))
+    assert own.best.tolist() == [0] * 5 + [2] * 20
+    np.testing.assert_array_equal(own.weights, 1.0)
+    held = anchored(labels)
+    np.testing.assert_array_equal(held.losses[:5], labels.losses)
+    assert held.weights[5:].sum() < held.weights[:5].sum()
+    assert held.familiar is None
 
 
 def test_a_race_drops_what_is_surely_worse_and_keeps_so_many():
