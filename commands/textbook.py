@@ -215,8 +215,8 @@ def check_all(wanted: Sequence[str], *, episodes: int, seed: int, as_json: bool)
     else:
         PlainConsole().print(table(found))
         if left_out:
-            told = ", ".join(left_out)
-            PlainConsole().print(f"Left out, for each takes minutes; name it to check it: {told}")
+            named = ", ".join(left_out)
+            PlainConsole().print(f"Left out, as each takes minutes; name one to check it: {named}")
         for one in found:
             if not one.agrees:
                 PlainConsole().print(f"{one.name}: does not agree", style="bold")

@@ -151,7 +151,7 @@ def read_arrays(
 
 
 def parse_array(content: bytes, name: str) -> NDArray[np.generic]:
-    """Return the array of an ``.npy`` file, whose header must tell its size truly.
+    """Return the array of an ``.npy`` file, whose header must state its true size.
 
     Raises
     ------

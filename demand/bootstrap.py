@@ -62,13 +62,13 @@ LEVEL_DAYS = 57
 """Days whose mean is the level of the middle one."""
 
 LEAST_USUAL = 1 / 3
-"""Days with less than this share of what is usual on their weekday tell nothing of remainders."""
+"""Days with less than this share of what is usual on their weekday say nothing about remainders."""
 
 RESAMPLING_ARRAYS = 8
 """Arrays of the size of all training days that taking them apart needs at once, at most."""
 
 MOST_POINTS = 128
-"""Remainders that stand for the law of a weekday, at most."""
+"""Remainders that represent the law of a weekday, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +129,7 @@ class TrainingDays:
     def law(self, days: Days, sku: Days) -> Floats:
         """Return equally likely values that stand for a day's demand under `bootstrap`.
 
-        Where blocks are longer than a day, that is its law without what the days before it tell.
+        Where blocks are longer than a day, it is the law of a day whose past is not known.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class TrainingDays:
     def remainders(self) -> Floats:
         """Remainders of all days, as `demand`.
 
-        Days that tell nothing (`LEAST_USUAL`) have those of other days of the same weekday, in
+        Days that say nothing (`LEAST_USUAL`) have those of other days of the same weekday, in
         turns, and 1 where there are none.
         """
         usual, sold = self.usual, self._sold

@@ -87,11 +87,11 @@ DemandModel = Literal[
 Floats = NDArray[np.float64]
 
 POINTS = 40
-"""Equally likely values that stand for a law of demand in expected rewards."""
+"""Equally likely values that represent a law of demand in expected rewards."""
 STRATUM = 25
 """Quantiles of which each of them is the mean."""
 MAX_VALUES = 64
-"""A Poisson law with no more values than these stands for itself in expected rewards."""
+"""A Poisson law with no more values than these represents itself in expected rewards."""
 _TAIL = 1e-13
 
 
@@ -164,7 +164,7 @@ def draw_demand(
 
 
 def demand_points(model: DemandModel, mean: Floats, std: Floats) -> Floats:
-    """Return `POINTS` equally likely values that stand for the law, on a new last axis.
+    """Return `POINTS` equally likely values that represent the law, on a new last axis.
 
     Each is the mean of the law within one of `POINTS` strata of equal probability, so that
     expectations of what is linear between kinks are exact but for the strata of the kinks.

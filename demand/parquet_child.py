@@ -59,7 +59,7 @@ def _unpack(content: bytes, most_rows: int, most_bytes: int) -> tuple[dict[str, 
     _check_claims(about, most_rows, most_bytes)
     for field in schema:
         _check_kind(field, pyarrow)
-    # texts stay coded: one of them may stand in every row
+    # texts stay coded: one of them may be in every row
     texts = [field.name for field in schema if _is_text(field.type, pyarrow)]
     file = parquet.ParquetFile(io.BytesIO(content), read_dictionary=texts, **WORDS)
     names = [field.name for field in schema if not _is_row_number(field, pyarrow)]

@@ -303,11 +303,13 @@ def _history_estimator(
             "first morning."
         )
     if windows < 2:
-        told = "The intervals cover the drawing of windows and prices alone: nothing on other days."
-        return plain_mean, (), (f"{source} {told}",)
-    told = "The intervals take those for the sample, so more episodes hardly narrow them."
+        limits = (
+            "The intervals cover the drawing of windows and prices alone: nothing on other days."
+        )
+        return plain_mean, (), (f"{source} {limits}",)
+    limits = "The intervals take those for the sample, so more episodes hardly narrow them."
     estimator = partial(window_mean, start=start, windows=windows, drawn=not whole)
-    return estimator, (), (f"{source} {told}",)
+    return estimator, (), (f"{source} {limits}",)
 
 
 def _results(

@@ -127,9 +127,9 @@ class Results:
                 rows.append({"policy": name, **about, **_numbers(result), **self._against(name)})
         reference = self.comparison.reference
         if reference is not None:
-            told = self.comparison.to_json()["reference"]["value"]
+            value = self.comparison.to_json()["reference"]["value"]
             label = REFERENCE_NAMES[reference.kind]
-            rows.append({"policy": label, "kind": "reference", "return_mean": told, "gap": 0.0})
+            rows.append({"policy": label, "kind": "reference", "return_mean": value, "gap": 0.0})
         return rows
 
     def _against(self, name: str) -> Mapping[str, Any]:

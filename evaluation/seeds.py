@@ -50,7 +50,7 @@ class Seed:
     run : str
         Its folder.
     seed : int or None
-        Its seed, if the folder still tells it.
+        Its seed, if the folder still says it.
     failed : str or None
         Why it has no policy to judge.
     """

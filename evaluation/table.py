@@ -191,8 +191,8 @@ def _over_seeds(seeds: SeedStatistics, comparison: Comparison) -> list[Text]:
     failed = f", {len(seeds.failed)} failed" if seeds.failed else ""
     lines = [Text(f"\ninterquartile mean of {len(seeds.seeds)} seeds{failed} [95% CI]", "bold")]
     gap = "" if seeds.gap is None else f"  gap {100 * seeds.gap:.2f}%"
-    told = _interval(seeds.iqm, digits).strip()
-    lines.append(Text(f"  return {told}{gap}  worst 5% {number(seeds.worst, 1)}"))
+    mean = _interval(seeds.iqm, digits).strip()
+    lines.append(Text(f"  return {mean}{gap}  worst 5% {number(seeds.worst, 1)}"))
     if seeds.iqm_finished is not None:
         lines.append(Text(f"  without the failed {_interval(seeds.iqm_finished, digits).strip()}"))
     lines.append(Text("\n... minus a rival's return [95% CI]; better in: episodes, seeds", "bold"))
@@ -200,8 +200,8 @@ def _over_seeds(seeds: SeedStatistics, comparison: Comparison) -> list[Text]:
     for name, rival in seeds.rivals.items():
         low, high = rival.better_episodes.ci95 or (rival.better_episodes.value,) * 2
         better = f"{100 * rival.better_episodes.value:.1f}% [{100 * low:.1f}, {100 * high:.1f}]"
-        told = f"{_interval(rival.difference, digits):<32}"
-        lines.append(Text(f"  {name:<{width}} {told} {better}, {100 * rival.better_seeds:.0f}%"))
+        margin = f"{_interval(rival.difference, digits):<32}"
+        lines.append(Text(f"  {name:<{width}} {margin} {better}, {100 * rival.better_seeds:.0f}%"))
     return lines
 
 
@@ -236,36 +236,36 @@ def _interval(interval: Interval, digits: int) -> str:
 
 def seed_captions(seeds: SeedStatistics) -> list[str]:
     """Return why seeds failed, and what the interval over seeds means."""
-    told = [f"{seed.name} failed: {seed.failed}" for seed in seeds.failed]
+    notes = [f"{seed.name} failed: {seed.failed}" for seed in seeds.failed]
     if seeds.failed:
-        told.append("A failed seed counts as random play in all that is said of the seeds.")
-    told.append(
+        notes.append("A failed seed counts as random play in all that is said of the seeds.")
+    notes.append(
         "Over seeds: mean of the middle half of the seeds' returns (of 2 or 3, of all); CI: "
         "bootstrap over seeds on these episodes, too narrow where the seeds are few."
     )
-    return told
+    return notes
 
 
 def captions(comparison: Comparison) -> list[str]:
     """Return what the numbers mean."""
-    told = []
+    notes = []
     reference = comparison.reference
     if reference is not None:
         label = reference.name
-        told.append(f"Gap = ({label} - return) / ({label} - return of random).")
-        told.append(f"{label.capitalize()}: {reference.note}" if reference.note else "")
+        notes.append(f"Gap = ({label} - return) / ({label} - return of random).")
+        notes.append(f"{label.capitalize()}: {reference.note}" if reference.note else "")
     if comparison.control_variates:
         names = ", ".join(comparison.control_variates)
-        told.append(
+        notes.append(
             "Mean return: regression on control variates of known mean "
             f"({names}); CI: Student t on its residuals."
         )
     else:
-        told.append("CI: Student t.")
+        notes.append("CI: Student t.")
     if comparison.problem in MEANINGS:
-        told[-1] = f"{told[-1]} An episode is a world: what its stores share is in the CI."
-        told.insert(0, f"Return: {MEANINGS[comparison.problem][comparison.measure]}.")
+        notes[-1] = f"{notes[-1]} An episode is a world: what its stores share is in the CI."
+        notes.insert(0, f"Return: {MEANINGS[comparison.problem][comparison.measure]}.")
         if any("cost_per_day" in result.metrics for result in comparison.policies.values()):
-            told.insert(1, "Costs /day: money per store, SKU and day, all of it and its parts.")
-    told += comparison.notes
-    return [caption for caption in told if caption]
+            notes.insert(1, "Costs /day: money per store, SKU and day, all of it and its parts.")
+    notes += comparison.notes
+    return [caption for caption in notes if caption]

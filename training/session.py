@@ -200,7 +200,7 @@ class TrainingSession:
         """
         bar = None
         if not self._quiet:
-            bar = ProgressBar(self._config.settings.timesteps, self.best, self._told)
+            bar = ProgressBar(self._config.settings.timesteps, self.best, self._stage_of_training)
             bar.since(self._before)
         self._begun = time.perf_counter()
         self._pace.begin(self.steps)
@@ -263,7 +263,7 @@ class TrainingSession:
             part.guard.explain(error)
             raise
 
-    def _told(self) -> str:
+    def _stage_of_training(self) -> str:
         """Return what the progress bar says of the stage of training."""
         turn, number = self._position
         part, turn = self._parts[number], min(turn + 1, self._turns)

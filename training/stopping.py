@@ -122,7 +122,7 @@ class RolloutBoundary(BaseCallback):
     ) -> None:
         super().__init__()
         self._save, self._steps, self._pace, self._signals = save, steps, pace, signals
-        self._told = False
+        self._announced = False
 
     def _on_rollout_start(self) -> None:
         if self._signals.status or self._pace.due(self._steps()):
@@ -133,7 +133,7 @@ class RolloutBoundary(BaseCallback):
             raise Stopped
 
     def _on_step(self) -> bool:
-        if self._signals.status and not self._told:
-            self._told = True
+        if self._signals.status and not self._announced:
+            self._announced = True
             console.screen.print("stopping after this rollout; once more stops at once")
         return True

@@ -1,6 +1,6 @@
 """The cash / raw / product problem: buy raw material, convert 2 raw into 1 product, sell.
 
-The batch of worlds. Parameters stand in `envs.cash.parameters`, traces in
+The batch of worlds. Parameters are in `envs.cash.parameters`, traces in
 `envs.cash.trace`, the law of motion in `envs.cash.dynamics`.
 """
 
@@ -197,7 +197,7 @@ class CashBatch:
 
     @property
     def report(self) -> NDArray[np.void]:
-        """What the worlds tell of their last step: a fresh `REPORT` array."""
+        """The report of every world's last step: a fresh `REPORT` array."""
         out = np.empty(self.num_worlds, REPORT)
         report_batch(self._rows, out)
         return out
@@ -209,7 +209,7 @@ class CashBatch:
         return out
 
     def show(self, observation: NDArray[np.float32]) -> None:
-        """Put the worlds in the state that observations tell of, so that `action_masks` fits."""
+        """Put the worlds in the state that observations describe, so that `action_masks` fits."""
         self.rows[: len(OBSERVATION_NAMES)] = observation[:, : len(OBSERVATION_NAMES)].T
 
     def action_masks(self) -> NDArray[np.bool_]:

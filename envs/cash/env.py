@@ -58,7 +58,7 @@ class CashInventoryEnv(gymnasium.Env[Observation, np.int64]):
     ## Action Space
     ``Discrete(1 + len(buy_lots) + len(convert_lots))``: wait first, then the buys, then the
     conversions. By default 0 wait, 1 buy one raw unit, 2 convert 2 raw into 1 product.
-    `action_masks` tells which actions are valid.
+    `action_masks` says which actions are valid.
 
     ## Observation Space
     ``Box(0, inf, (6,), float32)``

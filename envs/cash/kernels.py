@@ -33,7 +33,7 @@ REPORT_NAMES = (
     "product_inventory_after_sale",
 )
 REPORT = np.dtype([(n, "?" if n == "invalid_action" else "f8") for n in REPORT_NAMES], align=True)
-"""What a world tells of its last step."""
+"""What a world reports of its last step."""
 
 
 def make_rows(num_worlds: int) -> NDArray[np.float64]:
@@ -269,7 +269,7 @@ def _end(
     terminated: NDArray[np.bool_],
     truncated: NDArray[np.bool_],
 ) -> None:
-    """Let the step pass and tell which worlds it ended."""
+    """Advance the step and return which worlds it ended."""
     for i in range(step.size):
         step[i] += 1.0
         terminated[i] = cash[i] <= 0.0
@@ -291,7 +291,7 @@ def observe_batch(rows: Floats, out: NDArray[np.float32]) -> None:
 
 @compiled
 def report_batch(rows: Floats, out: NDArray[np.void]) -> None:
-    """Write what every world tells of its last step into `out`, shape (worlds,); 0 before it."""
+    """Write every world's report of its last step into `out`, shape (worlds,); 0 before it."""
     for i in range(out.size):
         report = out[i]
         report.sold_units = rows[SOLD, i]

@@ -1,6 +1,6 @@
 """The supply chain: a supplier, a warehouse and N stores, as a batch of worlds with one SKU each.
 
-Parameters stand in `envs.supply_chain.parameters`, the law of motion in
+Parameters are in `envs.supply_chain.parameters`, the law of motion in
 `envs.supply_chain.dynamics`, what the agents see in `envs.supply_chain.observation_kernels`.
 """
 

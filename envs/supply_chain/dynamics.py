@@ -150,7 +150,7 @@ def _close_store_day(
     reward: Floats,
     i: int,
 ) -> tuple[float, float]:
-    """Events 4 and 5 of a store; return the service level and stockout that the hub is told."""
+    """Events 4 and 5 of a store; return the service level and stockout that the hub sees."""
     before, asked, oldest, newer = s.on_hand - s.owed, s.owed + demand, 0.0, 0.0
     s.demand = demand
     sold, s.left = meet_demand(before, demand)
@@ -164,13 +164,13 @@ def _close_store_day(
     realised = store_reward(c, s.on_hand, sold, demand) - spent
     if ages is not None:
         realised -= waste_charge(c, s.wasted)
-    reward[i], told = realised, (s.service, 1.0 if s.sales < demand else 0.0)
+    reward[i], reported = realised, (s.service, 1.0 if s.sales < demand else 0.0)
     if points.size:
         if ages is None:
-            said = expected_store_reward(c, before, None, points, chances)
+            expected = expected_store_reward(c, before, None, points, chances)
         else:
-            said = expected_store_reward(c, before, (oldest, newer), points, chances)
-        reward[i], told = said[0] - spent, (said[1], said[2])
+            expected = expected_store_reward(c, before, (oldest, newer), points, chances)
+        reward[i], reported = expected[0] - spent, (expected[1], expected[2])
     if is_counted(day, c.warmup_days):
         holding, penalty, excess = store_terms(c, s.on_hand, short)
         s["total_return"] += realised
@@ -195,12 +195,12 @@ def _close_store_day(
     size = min(day + 1, c.forecast_window)
     window[day % c.forecast_window] = demand
     s.forecast, s.forecast_std = forecast(window, size, 0.0, c.demand_std)
-    return told
+    return reported
 
 
 @compiled
 def _close_hub_day(
-    c: Any, hub: Any, day: int, demand: float, told: tuple[float, float], rewards: Floats
+    c: Any, hub: Any, day: int, demand: float, reported: tuple[float, float], rewards: Floats
 ) -> None:
     """Event 5 of the warehouse and of the supplier."""
     n = rewards.size - 2
@@ -211,7 +211,7 @@ def _close_hub_day(
     if not is_counted(day, c.warmup_days):
         rewards[n] = rewards[n + 1] = 0.0
         return
-    rewards[n] = warehouse_reward(c, told[0], holding, told[1])
+    rewards[n] = warehouse_reward(c, reported[0], holding, reported[1])
     rewards[n + 1] = supplier
     hub["total_return"] += realised
     hub.total_service_level += hub.service
@@ -320,20 +320,20 @@ def step_world(
     _supply_warehouse(c, hub, inbound, actions[n + 1], works)
     _ship_to_stores(c, hub, sites, ages, pipelines, store_grid, actions, weekday)
     hub.on_desk = warehouse_grid[actions[n]]
-    total, service, stockouts, told_service, told_stockouts = 0.0, 0.0, 0.0, 0.0, 0.0
+    total, service, stockouts, sum_service, sum_stockouts = 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(n):
         s = sites[i]
         shelf = row_of(ages, i)
-        told = _close_store_day(
+        reported = _close_store_day(
             c, s, shelf, window[i], day, demand[i], points[i], chances[i], rewards, i
         )
         total += demand[i]
         service += s.service
         stockouts += s.sales < demand[i]
-        told_service += told[0]
-        told_stockouts += told[1]
+        sum_service += reported[0]
+        sum_stockouts += reported[1]
     hub.service, hub.stockouts = service / n, stockouts
-    _close_hub_day(c, hub, day, total, (told_service / n, told_stockouts), rewards)
+    _close_hub_day(c, hub, day, total, (sum_service / n, sum_stockouts), rewards)
     for i in range(n):
         if pipelines.shape[1]:
             _take_in(c, sites[i], row_of(ages, i), receive(pipelines[i]))

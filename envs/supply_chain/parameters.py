@@ -126,7 +126,7 @@ class SupplyChainParameters(FrozenModel):
 
     With `demand_data`, demand comes from a file: its stores and SKUs are those of the problem, each
     with the mean of its training days for scale. By default the warehouse is never short then (the
-    file does not tell of one), stores begin with `StoreDemand.initial_days` of their demand, the
+    file does not mention one), stores begin with `StoreDemand.initial_days` of their demand, the
     days until the first orders arrive are not counted (`warmup_days`), and stock beyond 10 days of
     the mean demand is excess.
     """

@@ -52,7 +52,7 @@ def draw_episode(contents: ReportContents, *, wide: bool) -> Any:
     if handles:
         legend = figure.legend(handles, labels, loc="outside lower center", ncols=4 if wide else 3)
         for line in legend.get_lines():
-            line.set_color(SOFT)  # the dashes tell the stores apart, the colours the policies
+            line.set_color(SOFT)  # the dashes distinguish the stores, the colours the policies
     return figure
 
 
