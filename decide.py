@@ -22,7 +22,8 @@ from common import console
     "--state",
     type=InputFile(),
     help="CSV with store, [sku], on_hand, due_1 (arrives tomorrow), due_2 ... or due_2024-01-31 "
-    "..., d1 (yesterday's demand) ... d7.",
+    "..., d1 (yesterday's demand) ... d7; of goods that perish expires_1 (this evening), "
+    "expires_2 ...",
 )
 @click.option(
     "--database",

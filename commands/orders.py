@@ -11,13 +11,14 @@ from agents import run_files, run_folder
 from agents.config import RunConfig
 from agents.tuned_file import TunedFile
 from baselines.policy import Policy
-from baselines.registry import HISTORY_BASELINES, make_baselines
+from baselines.registry import baseline_kinds, make_baselines
 from baselines.rollout import rollout
 from commands.checkpoints import print_changed_data, training_failure
 from commands.order_checks import OrderLimits, unusual_entries
 from commands.stock_database import Database
 from commands.stock_state import StockState, read_state
-from common.errors import InputError, choose
+from common.console import screen
+from common.errors import InputError, choose, short
 from demand.history import KNOWN_DAYS, KnownDemand, StoreHistory
 from demand.reader import read_demand
 from demand.table import DemandTable
@@ -210,8 +211,29 @@ def _batch(
     for row, (_, store) in enumerate(now.places):
         batch.sites["on_hand"][rows[row], store] = now.on_hand[row]
         batch.pipelines[rows[row], store, : due.shape[1]] = due[row]
-    batch.age_evenly()
+    _set_ages(batch, now, rows)
     return batch, rows
+
+
+def _set_ages(batch: SupplyChainBatch, now: StockState, rows: list[int]) -> None:
+    """Put in the stock by age; where the state does not tell it, take it evenly and say so."""
+    p = batch.parameters
+    lives = [p.lanes()[sku].store.shelf_life or 0 for sku, _ in now.places]
+    table = p.history.table if p.history is not None else None
+    labels = [
+        f"the state, store {short(table.stores[store])}, sku {short(table.skus[sku])}"
+        for sku, store in now.places
+        if table is not None
+    ]
+    ages = now.by_age(lives, labels)
+    batch.age_evenly()
+    if ages is None:
+        if any(lives):
+            told = "the state has no expires_1 ...: stock is taken to be of all ages alike"
+            screen.print(told, soft_wrap=True)
+        return
+    for row, (_, store) in enumerate(now.places):
+        batch.ages[rows[row], store, : ages.shape[1]] = ages[row]
 
 
 def _orders(
@@ -260,7 +282,8 @@ def _rule(
     name, rule, worse : str, Policy, str
         The last says by how much the policy does worse than the rule there, if it does.
     """
-    names = [rule for rule in HISTORY_BASELINES if rule != "random"]
+    kinds = baseline_kinds("stores", run.parameters).items()
+    names = [rule for rule, kind in kinds if kind.role != "random" and not kind.any_quantity]
     if name is not None:
         choose("baseline", name, names)
     made = make_baselines("stores", run.parameters, names if name is None else [name], tuner=tuner)

@@ -2,7 +2,8 @@
 
 import datetime as dt
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from demand.sheet import Sheet, read_quantities, read_sheet
 Floats = NDArray[np.float64]
 WEEK = 7
 _DUE, _DAY = re.compile(r"due_(\d{1,3})"), re.compile(r"d(\d{1,2})")
+_EXPIRES = re.compile(r"expires_(\d{1,3})")
 _DUE_ON = re.compile(r"due_(\d{4}-\d\d-\d\d)")
 _ON_HAND = ("on_hand", "stock", "stock_on_hand", "inventory", "qty_on_hand", "bestand")
 _SYNONYMS = {
@@ -68,6 +70,9 @@ class StockState:
         The day after which the state cannot be known.
     price : ndarray or None
         Of a unit, shape (rows,), where the source of the state has it.
+    expires : mapping
+        By k the units on hand that can be sold on k more days, today included, shape (rows,); empty
+        where the source of the state does not say how old they are.
     """
 
     places: list[tuple[int, int]]
@@ -77,6 +82,42 @@ class StockState:
     day: dt.date | None = None
     written: dt.date | None = None
     price: Floats | None = None
+    expires: Mapping[int, Floats] = field(default_factory=dict)
+
+    def by_age(self, lives: Sequence[int], labels: Sequence[str]) -> Floats | None:
+        """Return stock by age, shape (rows, longest life), oldest first [units]; None if not told.
+
+        Parameters
+        ----------
+        lives : sequence of int
+            The shelf life of each row's goods [days], 0 if they do not perish.
+        labels : sequence of str
+            What to call the rows in messages.
+
+        Raises
+        ------
+        InputError
+            If units keep longer than that, or do not add up to what is on hand.
+        """
+        if not self.expires:
+            return None
+        ages = np.zeros((len(self.places), max(lives)))
+        for k, units in self.expires.items():
+            for row in np.flatnonzero(units).tolist():
+                if not 1 <= k <= lives[row]:
+                    keeps = f"keep {lives[row]} days" if lives[row] else "do not perish"
+                    raise InputError(
+                        f"{labels[row]}: expires_{k} = {units[row]:g}: these goods {keeps} here "
+                        "(store.shelf_life)"
+                    )
+                ages[row, k - 1] = units[row]
+        for row, total in enumerate(ages.sum(axis=1)):
+            if lives[row] and not np.isclose(total, self.on_hand[row]):
+                raise InputError(
+                    f"{labels[row]}: expires_1 to expires_{lives[row]} add up to {total:g}, "
+                    f"on_hand is {self.on_hand[row]:g}; they must be equal"
+                )
+        return ages
 
     def due(self, day: dt.date, lead_time: int) -> Floats:
         """Return what arrives in 1, 2 ... mornings from `day`, shape (rows, lead time) [units].
@@ -132,7 +173,9 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
     Columns are ``store``, ``sku`` if there are several, ``on_hand``, ``due_1`` (arrives tomorrow),
     ``due_2`` ... or ``due_2024-01-31`` ..., ``d1`` (yesterday's demand), ``d2`` ... at least to
     ``d7``, or none of these, and possibly ``price`` (of a unit) and ``date``, the morning that all
-    this is of. Capitals do not count, and there are synonyms such as ``product`` and ``stock``.
+    this is of. Of goods that perish, ``expires_1`` (of `on_hand`, lost this evening unless sold),
+    ``expires_2`` ... say how old they are. Capitals do not count, and there are synonyms such as
+    ``product`` and ``stock``.
 
     Raises
     ------
@@ -151,6 +194,7 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
             raise InputError(f"{sheet.row(row)}: is a duplicate of row {first}; remove one")
     outstanding: list[Outstanding] = []
     days: dict[int, Floats] = {}
+    expires: dict[int, Floats] = {}
     for name in sheet.columns:
         if name in ("store", "sku", "on_hand", "date", "price"):
             continue
@@ -158,8 +202,10 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
             outstanding.append(Outstanding(f"{sheet.name}: {name}", due, _column(sheet, name)))
         elif match := _DAY.fullmatch(name):
             days[int(match[1])] = _column(sheet, name)
+        elif match := _EXPIRES.fullmatch(name):
+            expires[int(match[1])] = _column(sheet, name)
         else:
-            names = ["store", "sku", "on_hand", "due_1", "d1", "date", "price"]
+            names = ["store", "sku", "on_hand", "due_1", "d1", "expires_1", "date", "price"]
             choose(f"column in {sheet.name}", name, names)
     usual = np.array([history.mean[place] for place in places])
     return StockState(
@@ -170,6 +216,7 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
         _date(sheet),
         dt.date.fromtimestamp(path.stat().st_mtime),
         _column(sheet, "price") if "price" in sheet.columns else None,
+        expires,
     )
 
 
