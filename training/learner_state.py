@@ -147,8 +147,6 @@ def _check_last(own: Any, env: VecEnv, last: Mapping[str, Any]) -> None:
     ):
         value = last[name]
         if value is not None and like is not None:
-            if name == "_last_episode_starts" and own._last_episode_starts is None:
-                like = value
             check_like(like, value, name)
     states = getattr(own, "_last_lstm_states", None)
     if states is not None:

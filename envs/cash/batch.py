@@ -253,7 +253,7 @@ class CashBatch:
         if any(trace[name].shape != room for name, room in rooms.items()):
             raise ValueError("a trace of another shape")
         at, ends = rows[STEP], rows[MAX_STEPS]  # compiled steps read the trace there
-        if (at != np.floor(at)).any() or (at < 0).any() or (at > ends).any() or ends.max() > steps:
+        if (at != np.floor(at)).any() or (at < 0).any() or (at >= ends).any() or ends.max() > steps:
             raise ValueError("a step out of its episode")
         self.change_parameters(state["parameters"])
         self.rng.bit_generator.state = state["rng"]
