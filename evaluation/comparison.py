@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,13 @@ from baselines.solvers.reference import Reference
 from common.errors import FrozenModel, InputError
 from envs.batch import Trace
 from envs.problems import Problem
+from evaluation.estimators import estimator_for
 from evaluation.savings import Business, Savings, business_of, savings_of
 from evaluation.statistics import (
     Estimate,
     Estimator,
     plain_mean,
-    regression_mean,
     share_better,
-    usable_covariates,
-    window_mean,
     worst_mean,
 )
 
@@ -236,7 +234,7 @@ def compare(
             progress=_partial_progress(progress, len(totals), len(contenders)),
         )
     target = reference(trace) if callable(reference) else reference
-    estimator, variates, notes = _estimator(problem, parameters, trace)
+    estimator, variates, notes = estimator_for(problem, parameters, trace)
     tuned = (n for n in policies if known[n].role == "tuned_rule" or known[n].any_quantity)
     notes += tuple(f"{name}: {policies[name]!r}" for name in tuned)
     by_measure = {n: _with_return(t, measure) for n, t in totals.items()}
@@ -267,49 +265,6 @@ def _with_return(totals: Totals, measure: str) -> Totals:
 def _partial_progress(progress: Progress | None, done: int, of: int) -> Progress | None:
     """Turn the share of one policy's episodes into the share of all."""
     return progress and (lambda share: progress((done + share) / of))
-
-
-def _estimator(
-    problem: Problem, parameters: FrozenModel, trace: Trace
-) -> tuple[Estimator, tuple[str, ...], tuple[str, ...]]:
-    """Return how to estimate a mean on these traces, its control variates and notes."""
-    if getattr(parameters, "demand_data", None) is not None:
-        return _history_estimator(parameters, trace)
-    covariates = problem.covariates(parameters, trace)
-    usable = usable_covariates(covariates, len(covariates))
-    names = problem.covariate_names
-    known = tuple(names[i] if i < len(names) else f"covariate {i + 1}" for i in usable)
-    return partial(regression_mean, covariates=covariates), known, ()
-
-
-def _history_estimator(
-    parameters: Any, trace: Trace
-) -> tuple[Estimator, tuple[str, ...], tuple[str, ...]]:
-    """Return how to estimate a mean from windows of a history, and what to say of it."""
-    demand = trace["demand"]
-    same = trace.get("start", demand.reshape(len(demand), -1))
-    _, start, plays = np.unique(same, axis=0, return_inverse=True, return_counts=True)
-    days, length = len(parameters.played_days("evaluation")), demand.shape[1]
-    windows = (days - length + 1) / length
-    whole = plays.size == days - length + 1 and np.ptp(plays) == 0
-    how = f"in all {plays.size} windows of {length}" if whole else f"in windows of {length}"
-    source = (
-        f"Demand comes from the {days} days of the evaluation period, {how} that overlap: room for "
-        f"no more than {days // length} that share no day."
-    )
-    if start_up := getattr(parameters, "warmup_days", 0):
-        source += (
-            f" The first {start_up} days of each are not counted, as nothing is under way on the "
-            "first morning."
-        )
-    if windows < 2:
-        limits = (
-            "The intervals cover the drawing of windows and prices alone: nothing on other days."
-        )
-        return plain_mean, (), (f"{source} {limits}",)
-    limits = "The intervals take those for the sample, so more episodes hardly narrow them."
-    estimator = partial(window_mean, start=start, windows=windows, drawn=not whole)
-    return estimator, (), (f"{source} {limits}",)
 
 
 def _results(
