@@ -1,5 +1,6 @@
 """Runs: finding one and its models, beginning one, and what is known of it."""
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -15,9 +16,10 @@ from agents import checkpoints, run_files
 from agents.config import MAX_FILE_BYTES, RunConfig, from_dict, parse_mapping
 from agents.memory import check_memory
 from agents.run_files import BEST, CONFIG, FINAL, LOCKS, PLAYERS, START, VERSIONS, ModelFile
-from agents.training_data import data_digest
 from common.errors import InputError
 from common.files import MAX_ARCHIVE_BYTES, check_regular
+from demand.calendar import period_days
+from demand.reader import read_demand
 
 RUNS = Path("runs")
 NEWEST = "newest"
@@ -341,3 +343,29 @@ def other_versions(folder: Path) -> list[str]:
     """Return what a run was begun with that is another version now."""
     now, then = versions(), read_versions(folder)
     return [f"{k} {then[k]}, now {v}" for k, v in now.items() if k in then and then[k] != v]
+
+
+def data_digest(config: RunConfig) -> str | None:
+    """Return a digest of the days before evaluation; None where demand comes from no file."""
+    source = getattr(config.parameters, "demand_data", None)
+    if source is None:
+        return None
+    table = read_demand(source.reading() if hasattr(source, "reading") else source)
+    days = period_days(table, source, "validation").stop
+    names = [table.first_day.isoformat(), days, list(table.stores), list(table.skus)]
+    digest = hashlib.sha256(json.dumps(names).encode())
+    digest.update(table.demand[:days].astype("<f8").tobytes())
+    return digest.hexdigest()
+
+
+def changed_data(folder: Path, config: RunConfig) -> str | None:
+    """Return what to say where the days that a run was trained on have changed since.
+
+    Days that were appended are none of them, unless the file has no split of its own.
+    """
+    known = run_files.read_manifest(run_files.run_of(folder)).data
+    if known is None or known == data_digest(config):
+        return None
+    source = config.parameters.demand_data
+    more = "" if source.split else " (without a split, days that are appended move all periods)"
+    return f"{source.file}: the days that {folder} was trained on have changed{more}"

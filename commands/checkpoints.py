@@ -7,7 +7,7 @@ from typing import Any
 
 from agents import run_files, run_folder
 from agents.config import RunConfig
-from agents.training_data import changed_data
+from agents.run_folder import changed_data
 from baselines.policy import Policy
 from common.console import screen
 from common.errors import InputError, short

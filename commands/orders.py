@@ -25,7 +25,7 @@ from demand.table import DemandTable
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.sites import StoreParameters
 from training.learners import load_agent
-from training.observation_range import observation_range
+from training.policy import observation_range
 
 Floats = NDArray[np.float64]
 SELECTION_EPISODES = 200

@@ -11,15 +11,14 @@ from agents.algorithms import check_device
 from agents.config import RunConfig
 from agents.memory import check_memory
 from agents.run_files import BEST, FINAL, PLAYERS
-from agents.run_folder import report_write_errors
-from agents.training_data import changed_data
+from agents.run_folder import changed_data, report_write_errors
 from common import console
 from common.errors import InputError, NumericalError, short
 from training.callbacks import Score
 from training.evaluator import Evaluator
 from training.learners import Learners, build_learners, load_agent
 from training.logger import silent_writers
-from training.observation_range import write_observation_range
+from training.policy import write_observation_range
 from training.session import TrainingSession
 
 
