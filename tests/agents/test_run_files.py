@@ -10,31 +10,11 @@ from pathlib import Path
 import pytest
 
 from agents import checkpoints, run_files, run_folder
-from agents.config import resolve
 from common.errors import FrozenModel, InputError, UnreadableError
+from tests.agents.small_run import train_small
 from tests.soak.faults import Disk, failing
 from training.learners import load_agent
 from training.resume import resume
-from training.trainer import train
-
-SMALL = (
-    *("timesteps=80", "n_envs=4", "max_steps=5", "n_steps=5", "batch_size=20", "net_arch=[4]"),
-    *("evaluation.every=40", "evaluation.episodes=2", "demand_std=0", "checkpoint.every=40"),
-)
-
-
-def trained(folder):
-    return train(resolve({"algo": "ppo"}, assignments=SMALL), folder).folder
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("runs") / "run")
-
-
-@pytest.fixture
-def run(finished, tmp_path):
-    return shutil.copytree(finished, tmp_path / "run")
 
 
 def load(run):
@@ -76,7 +56,7 @@ def test_a_key_signs_runs_and_refuses_others(finished, tmp_path, monkeypatch):
     monkeypatch.setenv(run_files.KEY, "secret")
     with pytest.raises(UnreadableError, match=r"manifest.json: is not signed \(RUN_KEY\)"):
         load(finished)
-    run = trained(tmp_path / "signed")
+    run = train_small(tmp_path / "signed")
     load(run)
     monkeypatch.setenv(run_files.KEY, "another")
     with pytest.raises(UnreadableError, match="was altered or signed with another key"):
@@ -98,7 +78,7 @@ def test_a_key_signs_runs_and_refuses_others(finished, tmp_path, monkeypatch):
 
 def test_a_signed_run_takes_up_signed_checkpoints_alone(tmp_path, monkeypatch):
     monkeypatch.setenv(run_files.KEY, "secret")
-    run = trained(tmp_path / "signed")
+    run = train_small(tmp_path / "signed")
     last = run / run_files.CHECKPOINTS / str(checkpoints.found(run)[-1])
     listed = json.loads((last / run_files.SUMS).read_text())
     for signature in (None, "0" * 64):

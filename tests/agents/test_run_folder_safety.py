@@ -13,31 +13,15 @@ import evaluate
 import train
 from agents import checkpoints, run_files, run_folder
 from agents import checkpoints as checkpoint_files
-from agents.config import resolve
 from common.errors import FrozenModel, InputError
 from common.files import write_whole
+from tests.agents.small_run import SMALL, train_small
 from tests.soak import break_disk
 from tests.soak.faults import Disk, failing
 from training import logger
-from training.trainer import train as train_run
 
-SMALL = (
-    *("timesteps=80", "n_envs=4", "max_steps=5", "n_steps=5", "batch_size=20", "net_arch=[4]"),
-    *("evaluation.every=40", "evaluation.episodes=2", "demand_std=0", "checkpoint.every=40"),
-)
 RANDOM = "0123456789abcdef.tmp"
 COMMAND = ("--quiet", "--algo", "ppo", *(part for text in SMALL for part in ("--set", text)))
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    return train_run(resolve({"algo": "ppo"}, assignments=SMALL), folder).folder
-
-
-@pytest.fixture
-def run(finished, tmp_path):
-    return shutil.copytree(finished, tmp_path / "run")
 
 
 def refused(done):
@@ -139,7 +123,7 @@ def test_a_folder_with_anything_else_in_it_is_left_alone(kept, run_command, tmp_
 def test_the_manifest_and_the_configuration_are_the_first_files_of_a_run(tmp_path):
     disk = Disk(tmp_path / "run")
     with failing(disk):
-        train_run(resolve({"algo": "ppo"}, assignments=SMALL), disk.folder)
+        train_small(disk.folder)
     written = [call for call in disk.calls if call.startswith(("open", "rename", "replace"))]
     names = dict.fromkeys(re.sub(r"\.[0-9a-f]{16}\.tmp", "", call) for call in written)
     first = [".lock", ".manifest.lock", ".manifest.json", ".config.yaml"]
@@ -219,7 +203,7 @@ def test_a_folder_that_is_gone_is_not_said_to_hold_a_checkpoint(tmp_path, monkey
 
     monkeypatch.setattr(checkpoint_files, "write", write_and_remove)
     with pytest.raises(InputError, match="the folder is gone, so train anew"):
-        train_run(resolve({"algo": "ppo"}, assignments=SMALL), tmp_path / "run")
+        train_small(tmp_path / "run")
 
 
 def broken_at_each_call(folder, write):

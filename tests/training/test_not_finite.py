@@ -88,9 +88,11 @@ def test_training_stops_and_keeps_good_models(
     assert done.stderr.startswith("error: training")
     assert done.stderr.count("\n") == 1
     said = {"losses": ("loss is", "weights"), "weights": ("weights", "loss is")}
+    said["observations"] = ("NaN in the observations",)
     assert any(words in done.stderr for words in said.get(place, (f"in the {place}",)))
     assert re.search(r"look at .*learning_rate = 0.002, not 0.0003", done.stderr)
     assert "keeps the best and the last good model" in done.stderr
+    assert checkpoints.found(run)
     for name in ("best_model.zip", "model.zip"):
         load_agent(run, name)
         weights = read_tensors((run / name).read_bytes(), name, 1_000_000).values()
