@@ -51,12 +51,12 @@ def trained(tmp_path_factory):
     return folder, run
 
 
-def test_the_newest_run_is_evaluated_and_prints_one_json_object(trained):
+def test_the_newest_run_is_evaluated_and_prints_one_json_object(trained, run_command, monkeypatch):
     folder, run = trained
-    process = script("evaluate.py", "--checkpoint", "--json", "--episodes", 200, cwd=folder)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    result = json.loads(out)
+    monkeypatch.chdir(folder)
+    done = run_command(evaluate.main, "--checkpoint", "--json", "--episodes", 200)
+    assert done.status == 0, done.stderr
+    result = json.loads(done.stdout)
     assert {"problem", "episodes", "seed", "reference", "policies"} <= set(result)
     assert (result["problem"], result["episodes"], result["seed"]) == ("cash", 200, 1)
     assert result["reference"]["kind"] == "optimum"

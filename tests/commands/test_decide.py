@@ -40,6 +40,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("decide")
     (folder / "sales.csv").write_text(demand())
     settings = ("horizon=10", "n_steps=10", "batch_size=40", "evaluation.episodes=10")
+    settings += ("evaluation.pictures=0",)
     flags = {"algo": "ppo", "demand": folder / "sales.csv", "timesteps": 800, "n_envs": 8}
     config = resolve({**flags, "split": "2021-01-01"}, assignments=settings)
     return train(config, folder / "run").folder

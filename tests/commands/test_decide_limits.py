@@ -24,7 +24,7 @@ def run(tmp_path_factory):
     limits = (
         *("store.review_days=[mon,thu]", "store.order_multiple=12", "store.minimum_order=30"),
         *("store.shelf_capacity=400", "horizon=10", "n_steps=10", "batch_size=40"),
-        *("evaluation.episodes=10",),
+        *("evaluation.episodes=10", "evaluation.pictures=0"),
     )
     config = resolve({**flags, "split": "2021-01-01"}, assignments=limits)
     return str(train(config, folder / "run").folder)

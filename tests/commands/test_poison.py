@@ -87,7 +87,7 @@ def test_no_bomb_explodes(run, reader, runs, run_command, tmp_path):
     mark, copy = tmp_path / "exploded", tmp_path / "run"
     (tmp_path / "stock.csv").write_text("store,on_hand,due_1\nnorth,5,0\nsouth,2,1\n")
     tried = 0
-    for name, path, content in poisonings(runs / run, mark, 1000 if EVERY else 3):
+    for name, path, content in poisonings(runs / run, mark, 1000 if EVERY else 1):
         if not EVERY and re.search(NOT_READ[reader], name):
             continue
         if copy.exists():

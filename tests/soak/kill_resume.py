@@ -45,7 +45,7 @@ RUNS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "phases": (
         {"algo": "ppo", "stores": 2, "phases": "1-4"},
-        (*STORES, "n_steps=8", "batch_size=48", "timesteps=600"),
+        (*STORES, "n_steps=8", "batch_size=48", "timesteps=600", "evaluation.pictures=0"),
     ),
 }
 

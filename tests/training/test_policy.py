@@ -39,11 +39,11 @@ def episodes(trace):
 
 @pytest.mark.parametrize("algo", ["dqn", "recurrent_ppo", "maskable_ppo"])
 @pytest.mark.parametrize("observed", [False, True], ids=["step inside", "step in the observation"])
-def test_a_cash_run_earns_in_gymnasium_what_evaluation_says(algo, observed, tmp_path):
+def test_a_cash_run_earns_in_gymnasium_what_evaluation_says(algo, observed, trained_once):
     config = resolve(
         {"algo": algo}, assignments=(*CASH, "learning_starts=50") if algo == "dqn" else CASH
     )
-    run = train(config, tmp_path / "run").folder
+    run = trained_once(config).folder
     config, trace, expected = evaluated(run)
     policy = load(run)
     assert policy.models == {"": run / "best_model.zip"}
@@ -62,10 +62,11 @@ def test_a_cash_run_earns_in_gymnasium_what_evaluation_says(algo, observed, tmp_
         assert earned == pytest.approx(total)
 
 
-def test_a_batch_of_episodes_and_the_evaluation_of_stable_baselines(tmp_path):
+def test_a_batch_of_episodes_and_the_evaluation_of_stable_baselines(trained_once):
     config = resolve({"algo": "recurrent_ppo"}, assignments=CASH)
-    policy = load(train(config, tmp_path / "run").folder / "model.zip")
-    assert policy.models == {"": tmp_path / "run" / "model.zip"}
+    model = trained_once(config).folder / "model.zip"
+    policy = load(model)
+    assert policy.models == {"": model}
     trace = config.problem.traces(config.parameters, "evaluation", 1, EPISODES)
     env = CashInventoryVectorEnv(EPISODES, **config.parameters.model_dump())
     observation, _ = env.reset(options={"trace": trace})

@@ -22,7 +22,7 @@ ON_POLICY = ("timesteps=1920", "n_envs=16", "n_steps=10")
 FAST = ("evaluation.every=300", "evaluation.episodes=5", "max_steps=12", "net_arch=[8]")
 STORES = (
     *("n_envs=12", "horizon=8", "evaluation.every=300", "evaluation.episodes=5"),
-    *("evaluation.pictures=1", "parameters.observation=full", "net_arch=[8]", "team.turns=3"),
+    *("evaluation.pictures=0", "parameters.observation=full", "net_arch=[8]", "team.turns=3"),
 )
 BAKERY = Path(__file__).parents[2] / "data" / "bakery_3stores.csv"
 CLOCK = ("time/fps", "time/time_elapsed", "evaluation/seconds")
@@ -76,16 +76,21 @@ def die_at(monkeypatch):
 
 
 @pytest.fixture
-def goes_on(tmp_path, die_at):
+def whole(trained_once):
+    """Return what gives the folder of a run that came to its end undisturbed."""
+    return lambda config: trained_once(config).folder
+
+
+@pytest.fixture
+def goes_on(tmp_path, die_at, whole):
     """Return what holds a run that was killed at its second checkpoint against a whole one."""
 
     def hold(config):
-        train(config, tmp_path / "whole")
         die_at(2)
         with pytest.raises(Killed):
             train(config, tmp_path / "killed")
         resume(tmp_path / "killed")
-        same(tmp_path / "whole", tmp_path / "killed")
+        same(whole(config), tmp_path / "killed")
 
     return hold
 
@@ -158,16 +163,15 @@ def test_stores_of_a_file_go_on_to_the_same_bits(augment, goes_on):
     goes_on(config)
 
 
-def test_learners_in_turns_go_on_where_one_of_them_was(tmp_path, die_at):
+def test_learners_in_turns_go_on_where_one_of_them_was(tmp_path, die_at, whole):
     config = stores_run("ppo", "checkpoint.every=150", policy="independent")
-    train(config, tmp_path / "whole")
     for count in (1, 4):
         killed = tmp_path / f"killed_{count}"
         die_at(count)
         with pytest.raises(Killed):
             train(config, killed)
         resume(killed)
-        same(tmp_path / "whole", killed)
+        same(whole(config), killed)
 
 
 def test_phases_go_on_within_one_and_between_two(tmp_path, die_at):
@@ -204,7 +208,8 @@ def test_phases_go_on_within_one_and_between_two(tmp_path, die_at):
 
 def test_a_run_from_another_needs_that_other_no_more(tmp_path, die_at):
     stores = train(stores_run("ppo", "timesteps=200"), tmp_path / "stores")
-    config = stores_run("ppo", "checkpoint.every=300", learn="warehouse")
+    pictures = "evaluation.pictures=1"
+    config = stores_run("ppo", "checkpoint.every=300", pictures, learn="warehouse")
     train(config, tmp_path / "whole", start=stores.folder)
     die_at(1)
     with pytest.raises(Killed):
@@ -215,9 +220,8 @@ def test_a_run_from_another_needs_that_other_no_more(tmp_path, die_at):
 
 
 @pytest.mark.parametrize("algo", ["dqn", "ppo"])
-def test_a_run_killed_before_its_first_checkpoint_begins_anew(algo, tmp_path, monkeypatch):
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(algo, tmp_path, monkeypatch, whole):
     config = cash_run(algo)
-    train(config, tmp_path / "whole")
 
     def die(*_):
         raise Killed
@@ -228,7 +232,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(algo, tmp_path, mo
             train(config, tmp_path / "killed")
     assert checkpoints.found(tmp_path / "killed") == []
     resume(tmp_path / "killed")
-    same(tmp_path / "whole", tmp_path / "killed")
+    same(whole(config), tmp_path / "killed")
 
 
 def spoil(path):
@@ -238,9 +242,8 @@ def spoil(path):
 
 
 @pytest.mark.parametrize("name", ["arrays.npz", "sha256.json"])
-def test_the_one_before_a_damaged_checkpoint_is_taken(name, tmp_path, die_at, capsys):
+def test_the_one_before_a_damaged_checkpoint_is_taken(name, tmp_path, die_at, capsys, whole):
     config = cash_run("ppo", "checkpoint.every=400")
-    train(config, tmp_path / "whole")
     die_at(3)
     with pytest.raises(Killed):
         train(config, tmp_path / "killed")
@@ -250,7 +253,7 @@ def test_the_one_before_a_damaged_checkpoint_is_taken(name, tmp_path, die_at, ca
     said = " ".join(capsys.readouterr().err.split())
     assert "damaged" in said
     assert f"going on from {before}" in said
-    same(tmp_path / "whole", tmp_path / "killed")
+    same(whole(config), tmp_path / "killed")
 
 
 def test_a_checkpoint_is_never_unpickled(tmp_path, die_at):
@@ -272,8 +275,8 @@ def test_what_cannot_be_a_part_of_a_checkpoint_is_refused():
         serialize({"a": object()}, {})
 
 
-def test_a_finished_run_says_so_and_can_be_made_longer(tmp_path):
-    train(cash_run("ppo"), tmp_path / "run")
+def test_a_finished_run_says_so_and_can_be_made_longer(tmp_path, whole):
+    shutil.copytree(whole(cash_run("ppo")), tmp_path / "run")
     assert resume(tmp_path / "run") == (tmp_path / "run", [])
     assert resume(tmp_path / "run", timesteps=1920)[1] == []
     with pytest.raises(InputError, match="it can only be longer"):
@@ -281,8 +284,8 @@ def test_a_finished_run_says_so_and_can_be_made_longer(tmp_path):
     _, (longer,) = resume(tmp_path / "run", timesteps=3840)
     assert longer.steps == 3840
     assert run_folder.read_config(tmp_path / "run").settings.timesteps == 3840
-    train(cash_run("ppo", "timesteps=3840"), tmp_path / "whole")
-    assert weights(tmp_path / "run") == weights(tmp_path / "whole")  # no schedule in it
+    longest = whole(cash_run("ppo", "timesteps=3840"))
+    assert weights(tmp_path / "run") == weights(longest)  # no schedule in it
     steps = [int(row["time/total_timesteps"]) for row in all_rows(tmp_path / "run")]
     assert steps == sorted(steps)
 
@@ -300,10 +303,10 @@ def test_one_process_at_a_time(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["state.json", "arrays.npz", "sha256.json", ""])
-def test_a_checkpoint_that_cannot_be_read_is_kept(where, tmp_path, monkeypatch):
+def test_a_checkpoint_that_cannot_be_read_is_kept(where, tmp_path, monkeypatch, whole):
     """It may be whole: no permission and a failing disk say nothing of what is in it."""
     run = tmp_path / "run"
-    train(cash_run("ppo", "checkpoint.every=400"), run)
+    shutil.copytree(whole(cash_run("ppo", "checkpoint.every=400")), run)
     latest = run / run_files.CHECKPOINTS / str(checkpoints.found(run)[-1])
     before = sorted(run.rglob("*"))
     real = Path.open
@@ -328,9 +331,8 @@ def test_what_is_no_run_cannot_go_on(make, tmp_path):
         resume(tmp_path / "run")
 
 
-def test_the_disk_fills_up(tmp_path, monkeypatch):
+def test_the_disk_fills_up(tmp_path, monkeypatch, whole):
     config = cash_run("ppo", "checkpoint.every=400")
-    train(config, tmp_path / "whole")
     fill = checkpoints._put
     written = []
 
@@ -347,10 +349,10 @@ def test_the_disk_fills_up(tmp_path, monkeypatch):
     assert len(checkpoints.found(tmp_path / "full")) == 1
     assert not list((tmp_path / "full" / "checkpoints").glob(".*"))
     resume(tmp_path / "full")
-    same(tmp_path / "whole", tmp_path / "full")
+    same(whole(config), tmp_path / "full")
 
 
-def test_the_folder_goes_away_under_way(tmp_path, monkeypatch, capfd):
+def test_the_folder_goes_away_under_way(tmp_path, monkeypatch, capfd, whole):
     write = checkpoints.write
 
     def write_and_move(*arguments):
@@ -363,6 +365,5 @@ def test_the_folder_goes_away_under_way(tmp_path, monkeypatch, capfd):
         with pytest.raises(InputError, match=r"cannot be written: No such file"):
             train(config, tmp_path / "run")
     assert capfd.readouterr().err == ""
-    train(config, tmp_path / "whole")
     resume(tmp_path / "moved")
-    same(tmp_path / "whole", tmp_path / "moved")
+    same(whole(config), tmp_path / "moved")

@@ -1,6 +1,7 @@
 import base64
 import io
 import json
+import shutil
 import zipfile
 
 import numpy as np
@@ -39,9 +40,9 @@ def short_run(algo, *more, **flags):
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
-def test_every_algorithm_trains_saves_and_comes_back(algo, tmp_path):
+def test_every_algorithm_trains_saves_and_comes_back(algo, trained_once):
     config = short_run(algo)
-    result = train(config, tmp_path / "run")
+    result = trained_once(config)
     assert not result.interrupted
     assert result.steps >= config.settings.timesteps
     made = {path.name for path in result.folder.iterdir()}
@@ -60,14 +61,13 @@ def test_every_algorithm_trains_saves_and_comes_back(algo, tmp_path):
 
 
 @pytest.mark.parametrize("algo", ["dqn", "ppo", "maskable_ppo"])
-def test_the_same_seed_gives_the_same_weights(algo, tmp_path):
-    def weights(name, seed):
-        train(short_run(algo, seed=seed), tmp_path / name)
-        return json.loads((tmp_path / name / "versions.json").read_text())["weights"]
+def test_the_same_seed_gives_the_same_weights(algo, tmp_path, trained_once):
+    def weights(result):
+        return json.loads((result.folder / "versions.json").read_text())["weights"]
 
-    first = weights("first", 3)
-    assert first == weights("second", 3)
-    assert first != weights("third", 4)
+    first = weights(trained_once(short_run(algo)))
+    assert first == weights(train(short_run(algo), tmp_path / "again"))
+    assert first != weights(train(short_run(algo, seed=4), tmp_path / "other"))
 
 
 def test_the_reference_recipe_runs_as_written(tmp_path):
@@ -94,8 +94,8 @@ def scalars(folder):
     return {tag: [e.value for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
-def test_what_is_logged_to_tensorboard(tmp_path):
-    result = train(short_run("dqn"), tmp_path / "run")
+def test_what_is_logged_to_tensorboard(trained_once):
+    result = trained_once(short_run("dqn"))
     logged = set(scalars(result.folder))
     assert {
         "episode/return",
@@ -189,8 +189,8 @@ def test_every_world_flips_its_own_coin():
     assert (explored != greedy).mean() == pytest.approx(0.3 * 2 / 3, abs=0.05)
 
 
-def test_model_zip_is_a_normal_sb3_file(tmp_path):
-    result = train(short_run("dqn"), tmp_path / "run")
+def test_model_zip_is_a_normal_sb3_file(trained_once):
+    result = trained_once(short_run("dqn"))
     assert isinstance(DQN.load(result.folder / "model.zip", device="cpu"), DQN)
 
 
@@ -223,35 +223,37 @@ class Bomb:
         return (open, (str(self.mark), "w"))
 
 
-def test_a_poisoned_model_does_nothing(tmp_path):
+@pytest.fixture
+def run(trained_once, tmp_path):
+    return shutil.copytree(trained_once(short_run("ppo")).folder, tmp_path / "run")
+
+
+def test_a_poisoned_model_does_nothing(run, tmp_path):
     import pickle
 
-    result = train(short_run("ppo"), tmp_path / "run")
     mark = tmp_path / "exploded"
-    poison(result.folder / "model.zip", pickle.dumps(Bomb(mark)))
-    load_agent(result.folder, "model.zip")
+    poison(run / "model.zip", pickle.dumps(Bomb(mark)))
+    load_agent(run, "model.zip")
     buffer = io.BytesIO()
     torch.save({"policy": Bomb(mark)}, buffer)
-    with zipfile.ZipFile(result.folder / "model.zip", "w") as archive:
+    with zipfile.ZipFile(run / "model.zip", "w") as archive:
         archive.writestr("policy.pth", buffer.getvalue())
     with pytest.raises(InputError, match="not a model of this run"):
-        load_agent(result.folder, "model.zip")
+        load_agent(run, "model.zip")
     assert not mark.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a zip"])
-def test_a_damaged_model_is_refused(tmp_path, content):
-    result = train(short_run("ppo", "timesteps=160"), tmp_path / "run")
-    (result.folder / "model.zip").write_bytes(content)
+def test_a_damaged_model_is_refused(run, content):
+    (run / "model.zip").write_bytes(content)
     with pytest.raises(InputError, match="not a model of this run") as refused:
-        load_agent(result.folder, "model.zip")
+        load_agent(run, "model.zip")
     assert "\n" not in str(refused.value)
 
 
-def test_a_model_of_another_shape_is_refused(tmp_path):
+def test_a_model_of_another_shape_is_refused(run, tmp_path):
     small = train(short_run("ppo", "timesteps=160", "net_arch=[8]"), tmp_path / "small")
-    large = train(short_run("ppo", "timesteps=160"), tmp_path / "large")
-    (small.folder / "model.zip").write_bytes((large.folder / "model.zip").read_bytes())
+    shutil.copy(run / "model.zip", small.folder / "model.zip")
     with pytest.raises(InputError, match="not a model of this run"):
         load_agent(small.folder, "model.zip")
 
