@@ -37,8 +37,9 @@ check: $(VENV)/.test ## style, who imports whom, and the tests that take less th
 	PYTHONPATH=. $(BIN)/lint-imports
 	$(BIN)/python -m pytest $(FAST)
 
+# Two processes, each with whole test files: a module's fixtures are made once.
 test: $(VENV)/.test ## run the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 OLDEST := .venv-oldest
 $(OLDEST)/.test: setup.cfg build_backend.py constraints-oldest.txt
