@@ -210,9 +210,16 @@ def poison(path, bomb):
         if isinstance(value, dict) and ":serialized:" in value:
             value[":serialized:"] = base64.b64encode(bomb).decode()
     members["data"] = json.dumps(data).encode()
-    with zipfile.ZipFile(path, "w") as archive:
+    put(path, members)
+
+
+def put(path, members):
+    """Write an SB3 file, and its digest into the manifest: an attacker can do sums."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
+    run_files.write(path, made.getvalue())
 
 
 class Bomb:
@@ -236,8 +243,10 @@ def test_a_poisoned_model_does_nothing(run, tmp_path):
     load_agent(run, "model.zip")
     buffer = io.BytesIO()
     torch.save({"policy": Bomb(mark)}, buffer)
-    with zipfile.ZipFile(run / "model.zip", "w") as archive:
-        archive.writestr("policy.pth", buffer.getvalue())
+    with zipfile.ZipFile(run / "model.zip") as archive:
+        statistics = archive.read(run_files.STATISTICS)
+    held = {"policy.pth": buffer.getvalue(), run_files.STATISTICS: statistics}
+    put(run / "model.zip", held)
     with pytest.raises(InputError, match="not a model of this run"):
         load_agent(run, "model.zip")
     assert not mark.exists()
@@ -245,15 +254,15 @@ def test_a_poisoned_model_does_nothing(run, tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a zip"])
 def test_a_damaged_model_is_refused(run, content):
-    (run / "model.zip").write_bytes(content)
-    with pytest.raises(InputError, match="not a model of this run") as refused:
+    run_files.write(run / "model.zip", content)
+    with pytest.raises(InputError, match="damaged: 'File is not a zip file'") as refused:
         load_agent(run, "model.zip")
     assert "\n" not in str(refused.value)
 
 
 def test_a_model_of_another_shape_is_refused(run, tmp_path):
     small = train(short_run("ppo", "timesteps=160", "net_arch=[8]"), tmp_path / "small")
-    shutil.copy(run / "model.zip", small.folder / "model.zip")
+    run_files.write(small.folder / "model.zip", (run / "model.zip").read_bytes())
     with pytest.raises(InputError, match="not a model of this run"):
         load_agent(small.folder, "model.zip")
 
