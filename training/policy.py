@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from agents import run_files, run_folder
 from agents.config import RunConfig
 from baselines.multi_agent import TeamPolicy, chain_of, columns_of, tier_of
 from baselines.policy import Policy
 from baselines.rollout import Observer, run_episodes
-from common.errors import InputError, choose
+from common.errors import FrozenModel, InputError, choose
 from envs.batch import Batch
 from envs.cash.batch import CashBatch
 from envs.supply_chain.batch import SupplyChainBatch
@@ -279,6 +280,13 @@ def _fill(room: Rows, agent: str, seen: Rows, passed: NDArray[np.float64]) -> No
     room[...] = rows
 
 
+class _Range(FrozenModel):
+    """The least and the most of each entry, as they are written."""
+
+    low: list[float]
+    high: list[float]
+
+
 def observation_range(folder: Path, run: RunConfig, policy: Policy) -> tuple[Floats, Floats]:
     """Return the least and the most of each entry that stores showed on training days.
 
@@ -298,9 +306,12 @@ def observation_range(folder: Path, run: RunConfig, policy: Policy) -> tuple[Flo
     path = folder / run_files.RANGES
     if not run_files.exists(path):
         return _played(run, policy)
-    kept = json.loads(run_files.read(path, run_files.MAX_BYTES))
-    low, high = np.array(kept["low"], float), np.array(kept["high"], float)
-    if low.ndim != 1 or low.shape != high.shape or not (low <= high).all():
+    try:
+        kept = _Range.model_validate_json(run_files.read(path, run_files.MAX_BYTES))
+    except ValidationError:
+        raise InputError(f"{path}: damaged; remove it and train on") from None
+    low, high = np.array(kept.low), np.array(kept.high)
+    if low.shape != high.shape or not (low <= high).all():
         raise InputError(f"{path}: damaged; remove it and train on")
     return low, high
 

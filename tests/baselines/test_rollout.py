@@ -166,9 +166,9 @@ def test_the_first_chunk_is_observed(monkeypatch):
 
 
 def test_steps_are_taken_in_one_place():
-    """Besides the faces of a problem and the timing of one step."""
+    """Besides the faces of a problem, the forks that DCL compares, and the timing of one step."""
     root = Path(__file__).parents[2]
     rooms = ("baselines", "wrappers", "evaluation", "agents", "training", "commands", "studies")
     files = [path for room in rooms for path in (root / room).rglob("*.py")]
     steps = {p.relative_to(root).as_posix() for p in files if "batch.step(" in p.read_text()}
-    assert steps == {"baselines/rollout.py", "wrappers/vec_env.py"}
+    assert steps == {"baselines/rollout.py", "wrappers/vec_env.py", "agents/dcl/rollouts.py"}

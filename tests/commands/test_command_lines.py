@@ -15,6 +15,7 @@ import pytest
 import evaluate
 import train
 import tune
+from agents import run_files
 from training.trainer import Trained
 
 ROOT = Path(__file__).parents[2]
@@ -260,18 +261,20 @@ def test_training_refuses_bad_input_in_one_line(arguments, message, run_command,
         (
             lambda path: (
                 path.mkdir(),
-                (path / "config.yaml").write_text("problem: shops\n"),
-                (path / "model.zip").touch(),
+                run_files.begin(path),
+                run_files.write(path / "config.yaml", b"problem: shops\n"),
+                run_files.write(path / "model.zip", b""),
             ),
             "unknown problem 'shops'",
         ),
         (
             lambda path: (
                 path.mkdir(),
-                (path / "config.yaml").write_text("algo: ppo\n"),
-                (path / "model.zip").write_bytes(b"x"),
+                run_files.begin(path),
+                run_files.write(path / "config.yaml", b"algo: ppo\n"),
+                run_files.write(path / "model.zip", b"x"),
             ),
-            "not a model of this run",
+            "File is not a zip file",
         ),
     ],
     ids=["absent", "empty", "a text", "no model", "other problem", "damaged"],

@@ -87,7 +87,7 @@ def test_no_bomb_explodes(run, reader, runs, run_command, tmp_path):
     mark, copy = tmp_path / "exploded", tmp_path / "run"
     (tmp_path / "stock.csv").write_text("store,on_hand,due_1\nnorth,5,0\nsouth,2,1\n")
     tried = 0
-    for name, path, content in poisonings(runs / run, mark, 1000 if EVERY else 1):
+    for name, path, content in poisonings(runs / run, mark, 1000 if EVERY else 2):
         if not EVERY and re.search(NOT_READ[reader], name):
             continue
         if copy.exists():
@@ -97,7 +97,7 @@ def test_no_bomb_explodes(run, reader, runs, run_command, tmp_path):
         before = sorted(tmp_path.rglob("*"))
         done = run_command(*READERS[reader](copy, tmp_path / "new"))
         assert not mark.exists(), f"{name} exploded"
-        assert done.status in (0, 2), name
+        assert done.status in (0, 2, 4), name  # 4: orders are held back
         if done.status == 2:
             assert done.stderr.startswith("error: "), (name, done.stderr)
             assert done.stderr.count("\n") == 1, (name, done.stderr)

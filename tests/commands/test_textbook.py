@@ -103,7 +103,7 @@ def test_instances_that_take_minutes_are_checked_only_when_named(run_command, mo
     monkeypatch.setattr(textbook, "names", lambda: ["newsvendor", "perishable_m5_exp8"])
     done = run_command(evaluate.main, "--textbook", "--episodes", 20)
     assert done.status == 0
-    assert "name it to check it: perishable_m5_exp8" in " ".join(done.stdout.split())
+    assert "name one to check it: perishable_m5_exp8" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(
