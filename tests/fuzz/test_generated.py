@@ -32,7 +32,7 @@ def test_bad_input_is_one_line(kind, run, stores, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
 
-    @settings(max_examples=40, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(st.data())
     def attempt(data):
         tried = data.draw(KINDS[kind](run, stores))

@@ -6,6 +6,7 @@ not mind; and once the disk works again, the run must end with the weights of an
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+
 import contextlib
 import errno
 import io
@@ -15,10 +16,9 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
-from tests.soak.command import carry_out
-from tests.soak.command import weights
-from tests.soak.faults import Disk
-from tests.soak.faults import failing
+
+from tests.soak.command import carry_out, weights
+from tests.soak.faults import Disk, failing
 
 SETTINGS = (
     *("evaluation.every=60", "evaluation.episodes=2", "net_arch=[4]", "n_envs=4", "n_steps=10"),

@@ -6,6 +6,7 @@ All that is said to training is said through its command line.
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+
 import contextlib
 import io
 import os
@@ -18,9 +19,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from tests.soak.command import carry_out
-from tests.soak.command import in_child
-from tests.soak.command import weights
+
+from tests.soak.command import carry_out, in_child, weights
 
 COMMON = ("evaluation.every=700", "evaluation.episodes=5", "max_steps=20", "net_arch=[16]")
 OFF_POLICY = ("timesteps=3200", "n_envs=16", "learning_starts=300", "buffer_size=2000")
@@ -45,7 +45,7 @@ RUNS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "phases": (
         {"algo": "ppo", "stores": 2, "phases": "1-4"},
-        (*STORES, "n_steps=8", "batch_size=48", "timesteps=600", "evaluation.pictures=0"),
+        (*STORES, "n_steps=8", "batch_size=48", "timesteps=600"),
     ),
 }
 

@@ -21,7 +21,7 @@ OWN = {"ppo": ("n_steps=10", "batch_size=40"), "dqn": ("learning_starts=100",)}
 def test_agents_learn_and_are_held_against_rules_with_all_limits_on(run_command, algo):
     given = [f"store.{name}={value}" for name, value in LIMITS.items()]
     sets = [part for one in (*given, *SMALL, *OWN[algo]) for part in ("--set", one)]
-    flags = ("--stores", 1, "--algo", algo, "--timesteps", 960, "--n-envs", 24)
+    flags = ("--stores", 1, "--algo", algo, "--timesteps", 2000, "--n-envs", 24)
     done = run_command(train.main, *flags, *sets, "--run-dir", "run")
     assert done.status == 0, done.stderr
     evaluated = run_command(

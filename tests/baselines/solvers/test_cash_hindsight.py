@@ -69,7 +69,7 @@ def test_with_cash_enough_it_is_the_best_of_all_sequences(
 ):
     scale = lots[1][0]
     parameters = CashParameters(
-        max_steps=6 if len(lots[0]) + len(lots[1]) == 2 else 4,
+        max_steps=7 if len(lots[0]) + len(lots[1]) == 2 else 5,
         initial_cash=1e6,
         demand_mean=demand * scale,
         demand_std=spread * scale,
