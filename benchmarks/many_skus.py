@@ -5,6 +5,7 @@ problem in turns, each with its own default recipe, without the evaluations of s
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+
 import re
 import resource
 import subprocess
@@ -12,13 +13,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
 import click
 import numpy as np
 from rich.console import Console
 from rich.progress import track
-from demand.reader import read_demand
+
 from common.errors import validated
 from demand.history import StoreDemand
+from demand.reader import read_demand
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_DAY = "2022-01-01"

@@ -5,6 +5,7 @@ whose speed drifts does not favour one of them.
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,28 +14,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
 import numpy as np
 import torch
-from gymnasium import Env
-from gymnasium import spaces
+from gymnasium import Env, spaces
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
-from training.callbacks import BatchedBootstrap
+
 from agents.config import resolve
-from training.trainer import train
 from benchmarks.plain_python import PlainCashEnv
-from envs.cash.env import CashInventoryEnv
 from envs.cash.batch import CashBatch
+from envs.cash.env import CashInventoryEnv
 from envs.cash.parameters import CashParameters
 from envs.problems import PROBLEMS
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
-from wrappers.normalize import FixedNormalization
-from wrappers.normalize import FixedRewardScale
+from training.callbacks import BatchedBootstrap
+from training.trainer import train
+from wrappers.normalize import FixedNormalization, FixedRewardScale
 from wrappers.vec_env import BatchVecEnv
 
 ROUNDS = 5

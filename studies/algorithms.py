@@ -5,16 +5,16 @@ Five seeds each; the gap to the exact optimum on fresh traces, the steps and sec
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+
 import click
 import matplotlib as mpl
 import numpy as np
+from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.progress import track
+
 from agents.algorithms import ALGORITHMS
-from studies.experiment import DOCS
-from studies.experiment import Experiment
-from studies.experiment import experiment
-from matplotlib import pyplot as plt
+from studies.experiment import DOCS, Experiment, experiment
 
 mpl.use("Agg")
 

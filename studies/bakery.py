@@ -5,22 +5,24 @@ which were tuned on the training days.
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
 import click
 from rich.console import Console
 from rich.progress import track
-from agents.config import CONFIGS
-from agents.config import resolve
-from training.learners import load_agent
+
+from agents.config import CONFIGS, resolve
 from agents.run_files import BEST
-from training.trainer import train
 from baselines.policy import Policy
-from baselines.registry import make_baselines
 from baselines.references import find_reference
+from baselines.registry import make_baselines
 from evaluation.comparison import compare
 from evaluation.statistics import Estimate
 from studies.experiment import EVALUATION_SEED
+from training.learners import load_agent
+from training.trainer import train
 
 RIVAL = "tuned_base_stock"
 EPISODES = 2000

@@ -5,15 +5,15 @@ gap to the exact optimum that is left at the end.
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+
 import click
 import matplotlib as mpl
 import numpy as np
+from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.progress import track
-from studies.experiment import DOCS
-from studies.experiment import EPISODES
-from studies.experiment import experiment
-from matplotlib import pyplot as plt
+
+from studies.experiment import DOCS, EPISODES, experiment
 
 mpl.use("Agg")
 

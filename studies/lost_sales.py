@@ -6,27 +6,28 @@ several times as narrow as that of the cost alone. Gaps are shares of the optimu
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+
+from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
 import click
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
-from training.learners import load_agent
-from agents.config import RunConfig
-from agents.config import resolve
+
+from agents.config import RunConfig, resolve
 from agents.run_files import BEST
-from training.trainer import train
-from baselines.average_cost import Solved
-from baselines.average_cost import solved_rules
+from baselines.average_cost import Solved, solved_rules
 from baselines.policy import Policy
-from baselines.rules.reference import reference_team
 from baselines.rollout import rollout
-from evaluation.statistics import Estimate
-from evaluation.statistics import plain_mean
-from envs.batch import Trace
+from baselines.rules.reference import reference_team
 from commands import textbook
+from envs.batch import Trace
+from evaluation.statistics import Estimate, plain_mean
+from training.learners import load_agent
+from training.trainer import train
 
 EPISODES = 1000
 EVALUATION_SEED = 1
@@ -42,10 +43,13 @@ ROWS = tuple(
 @click.command()
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--algo", default="ppo", show_default=True, help="As for train.py.")
-@click.option("--row", "rows", multiple=True, default=ROWS, help="[all 32]")
+@click.option("--row", "patterns", multiple=True, default=("*",), help="Name or pattern [all 32].")
 @click.option("--set", "assignments", multiple=True, help="As for train.py.")
-def main(seeds: int, algo: str, rows: tuple[str, ...], assignments: tuple[str, ...]) -> None:
+def main(seeds: int, algo: str, patterns: tuple[str, ...], assignments: tuple[str, ...]) -> None:
     """Train and print a table in Markdown, a figure for each seed."""
+    rows = [row for row in ROWS if any(fnmatchcase(row, pattern) for pattern in patterns)]
+    if not rows:
+        raise click.BadParameter(f"{', '.join(patterns)}: names none of {ROWS[0]} to {ROWS[-1]}")
     simple_rules = "best base-stock | best capped"
     print(f"| instance | optimum | {simple_rules} | {algo}, cost per day | gap | seconds |")
     print("|---|---|---|---|---|---|---|", flush=True)

@@ -7,10 +7,12 @@ known; runs that do not get there are reported as such. Seconds include the eval
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+
 import click
 import numpy as np
 from rich.console import Console
 from rich.progress import track
+
 from studies.experiment import experiment
 
 RUNS = (("reference", "dqn"), ("default", "dqn"), ("default", "ppo"), ("default", "maskable_ppo"))

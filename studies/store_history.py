@@ -7,25 +7,27 @@ earlier periods than the one that they are reported on.
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+
 import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
 import click
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
-from training.learners import load_agent
+
 from agents.config import resolve
 from agents.run_files import BEST
-from training.trainer import train
 from baselines.policy import AGENT, Policy
-from baselines.registry import baseline_kinds, make_baselines
 from baselines.references import find_reference
-from evaluation.comparison import Comparison
-from evaluation.comparison import compare
+from baselines.registry import baseline_kinds, make_baselines
+from evaluation.comparison import Comparison, compare
 from evaluation.headline import headline
 from evaluation.savings import Savings
 from studies.experiment import EVALUATION_SEED
+from training.learners import load_agent
+from training.trainer import train
 
 BAKERY = Path(__file__).resolve().parent.parent / "data" / "bakery_3stores.csv"
 SPLIT = "2018-07-01"

@@ -5,25 +5,26 @@ their own.
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
 import click
 import matplotlib as mpl
+from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.progress import track
-from training.learners import load_agent
+
 from agents.config import resolve
 from agents.run_files import BEST
-from training.trainer import train
 from baselines.policy import AGENT, Policy
-from baselines.registry import baseline_kinds, make_baselines
 from baselines.references import find_reference
-from evaluation.comparison import Comparison
-from evaluation.comparison import compare
+from baselines.registry import baseline_kinds, make_baselines
+from evaluation.comparison import Comparison, compare
 from evaluation.statistics import Estimate
-from studies.experiment import DOCS
-from studies.experiment import EVALUATION_SEED
-from matplotlib import pyplot as plt
+from studies.experiment import DOCS, EVALUATION_SEED
+from training.learners import load_agent
+from training.trainer import train
 
 mpl.use("Agg")
 
