@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from agents.run_files import ARRAYS, CHECKPOINTS, STATE, SUMS, check_signature, signature_of
+from agents.run_files import (
+    ARRAYS,
+    CHECKPOINTS,
+    STATE,
+    SUMS,
+    check_signature,
+    place_of,
+    signature_of,
+)
 from agents.serialization import Arrays, deserialize, serialize
 from common.errors import InputError, UnreadableError, short
 from common.files import read_arrays, read_bytes
@@ -69,7 +77,7 @@ def write(run: Path, steps: int, state: Mapping[str, Any], files: Mapping[str, b
     temporary = home / f".{steps}.{secrets.token_hex(8)}.tmp"
     temporary.mkdir()
     try:
-        _fill(temporary, steps, state, files)
+        _fill(temporary, run, steps, state, files)
         temporary.rename(home / str(steps))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -78,7 +86,14 @@ def write(run: Path, steps: int, state: Mapping[str, Any], files: Mapping[str, b
         shutil.rmtree(home / str(old), ignore_errors=True)
 
 
-def _fill(folder: Path, steps: int, state: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+def _signed(run: Path, steps: int, sums: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is signed: the run too, so that no other's checkpoint passes for one of it."""
+    return {"run": place_of(run), "steps": steps, "files": sums}
+
+
+def _fill(
+    folder: Path, run: Path, steps: int, state: Mapping[str, Any], files: Mapping[str, bytes]
+) -> None:
     arrays: Arrays = {}
     contents = {STATE: json.dumps(serialize(state, arrays)).encode(), **files}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
@@ -88,7 +103,7 @@ def _fill(folder: Path, steps: int, state: Mapping[str, Any], files: Mapping[str
         np.savez(file, allow_pickle=False, **arrays)
         file.seek(0)
         sums[ARRAYS] = hashlib.file_digest(file, "sha256").hexdigest()
-    listed = {"files": sums, "signature": signature_of({"steps": steps, **sums})}
+    listed = {"files": sums, "signature": signature_of(_signed(run, steps, sums))}
     _put(folder / SUMS, json.dumps(listed, indent=2).encode())
     for name in (*sums, SUMS):  # all at once: the disk then waits once
         _flush(folder / name)
@@ -126,7 +141,7 @@ def newest(run: Path, parameters: type[BaseModel]) -> tuple[Checkpoint | None, l
     wrong: list[str] = []
     for steps in reversed(found(run)):
         try:
-            return _read(run / CHECKPOINTS / str(steps), steps, parameters), wrong
+            return _read(run, steps, parameters), wrong
         except UnreadableError:
             raise
         except InputError as error:
@@ -134,12 +149,13 @@ def newest(run: Path, parameters: type[BaseModel]) -> tuple[Checkpoint | None, l
     return None, wrong
 
 
-def _read(folder: Path, steps: int, parameters: type[BaseModel]) -> Checkpoint:
+def _read(run: Path, steps: int, parameters: type[BaseModel]) -> Checkpoint:
     """Read a checkpoint and hold every file against its checksum."""
+    folder = run / CHECKPOINTS / str(steps)
     try:
         listed = json.loads(read_bytes(folder / SUMS, MAX_BYTES))
         sums = listed["files"]
-        check_signature({"steps": steps, **sums}, listed["signature"], folder)
+        check_signature(_signed(run, steps, sums), listed["signature"], folder)
         contents = {name: _content(folder, name) for name in sums}
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != sums[name]:

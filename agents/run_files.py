@@ -12,6 +12,7 @@ import hmac
 import json
 import os
 import re
+import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -111,6 +112,8 @@ class Manifest(FrozenModel):
 
     Attributes
     ----------
+    run : str
+        A random name, which stays with the run wherever it is moved.
     files : dict
         Digests by the file's path in the run. While a file is being replaced there are two, of
         the old one (None if there was none) and of the new one.
@@ -120,6 +123,7 @@ class Manifest(FrozenModel):
         HMAC of the others.
     """
 
+    run: str = ""
     files: dict[str, tuple[str | None, ...]] = Field(default_factory=dict)
     data: str | None = None
     signature: str | None = None
@@ -244,7 +248,7 @@ def read_beside(path: Path, limit: int) -> bytes:
 def begin(folder: Path) -> None:
     """Give a new run its manifest; a phase of a run that has one begins with nothing in it."""
     run = run_of(folder)
-    manifest = Manifest() if run == folder else read_manifest(run)
+    manifest = Manifest(run=secrets.token_hex(16)) if run == folder else read_manifest(run)
     within = f"{_name(folder, run)}/"
     files = {name: d for name, d in manifest.files.items() if not name.startswith(within)}
     with _manifest_locked(run):
@@ -283,6 +287,13 @@ def _write_manifest(run: Path, manifest: Manifest) -> None:
 
 def _name(path: Path, run: Path) -> str:
     return path.relative_to(run).as_posix()
+
+
+def place_of(folder: Path) -> str:
+    """Return which part of which run a folder is, for what is signed for it alone."""
+    run = run_of(folder)
+    name = read_manifest(run).run if (run / MANIFEST).exists() else ""
+    return f"{name}/{_name(folder, run)}"
 
 
 def signature_of(value: Mapping[str, Any]) -> str | None:

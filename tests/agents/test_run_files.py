@@ -88,6 +88,19 @@ def test_a_signed_run_takes_up_signed_checkpoints_alone(tmp_path, monkeypatch):
         assert last.is_dir()
 
 
+def test_a_checkpoint_of_another_signed_run_is_refused(tmp_path, monkeypatch):
+    """The key is the same and the sums fit; what is signed names the run."""
+    monkeypatch.setenv(run_files.KEY, "secret")
+    run, other = train_small(tmp_path / "one"), train_small(tmp_path / "other")
+    last = checkpoints.found(run)[-1]
+    shutil.rmtree(run / run_files.CHECKPOINTS / str(last))
+    shutil.copytree(*(place / run_files.CHECKPOINTS / str(last) for place in (other, run)))
+    with pytest.raises(UnreadableError, match="altered or signed with another key"):
+        resume(run, timesteps=160)
+    moved = other.rename(tmp_path / "moved")
+    resume(moved, timesteps=160)
+
+
 def test_a_kill_at_any_call_leaves_a_file_and_its_digest_in_order(tmp_path):
     """One of two generations, and the manifest knows either."""
     run_files.begin(tmp_path)
