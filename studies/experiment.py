@@ -7,12 +7,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from agents.config import resolve
+from agents import run_folder
+from agents.config import RunConfig, resolve
 from agents.run_files import BEST, FINAL, PROGRESS
 from baselines.policy import Policy
 from baselines.references import find_reference
+from common.errors import InputError
 from evaluation.comparison import compare
 from training.learners import load_agent
+from training.resume import resume
 from training.trainer import train
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -78,6 +81,28 @@ def experiment(
     if best is None or last is None:
         raise ValueError("no gap without a reference above random")
     return Experiment(trained.steps, trained.seconds, best, last, curve)
+
+
+def train_once(run: RunConfig, folder: Path) -> bool:
+    """Train a run in a folder of its own, or on from where it was stopped; return if it finished.
+
+    A run that is finished there is left as it is.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a run of another configuration.
+    """
+    if not run_folder.is_begun(folder):
+        return not train(run, folder).interrupted
+    if _without_reward(run_folder.read_config(folder)) != _without_reward(run):
+        raise InputError(f"{folder}: holds a run of another configuration; name another folder")
+    return not any(trained.interrupted for trained in resume(folder)[1])
+
+
+def _without_reward(run: RunConfig) -> dict[str, Any]:
+    """Return the configuration but for what training may have replaced by numbers."""
+    return {name: value for name, value in run.to_dict().items() if name != "reward"}
 
 
 def _curve(folder: Path) -> list[tuple[int, float, float]]:

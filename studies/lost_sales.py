@@ -19,6 +19,7 @@ from rich.progress import track
 
 from agents.config import RunConfig, resolve
 from agents.run_files import BEST
+from agents.run_folder import is_finished, read_versions
 from baselines.average_cost import Solved, solved_rules
 from baselines.policy import Policy
 from baselines.rollout import rollout
@@ -26,11 +27,12 @@ from baselines.rules.reference import reference_team
 from commands import textbook
 from envs.batch import Trace
 from evaluation.statistics import Estimate, plain_mean
+from studies.experiment import train_once
 from training.learners import load_agent
-from training.trainer import train
 
 EPISODES = 1000
 EVALUATION_SEED = 1
+SECONDS = ("processor_seconds", "seconds")
 ROWS = tuple(
     f"lost_sales_{law}p{p}_L{lead_time}"
     for law in ("", "geometric_")
@@ -45,45 +47,75 @@ ROWS = tuple(
 @click.option("--algo", default="ppo", show_default=True, help="As for train.py.")
 @click.option("--row", "patterns", multiple=True, default=("*",), help="Name or pattern [all 32].")
 @click.option("--set", "assignments", multiple=True, help="As for train.py.")
-def main(seeds: int, algo: str, patterns: tuple[str, ...], assignments: tuple[str, ...]) -> None:
-    """Train and print a table in Markdown, a figure for each seed."""
+@click.option(
+    "--runs",
+    "kept",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep the runs here; what is finished there is not trained again.",
+)
+def main(
+    seeds: int, algo: str, patterns: tuple[str, ...], assignments: tuple[str, ...], kept: Path | None
+) -> None:
+    """Train and print a table in Markdown, a figure for each seed.
+
+    All rows are trained with a first seed, then with the next. Ctrl-C ends training and prints what
+    is finished; with --runs the same command goes on from there.
+    """
     rows = [row for row in ROWS if any(fnmatchcase(row, pattern) for pattern in patterns)]
     if not rows:
         raise click.BadParameter(f"{', '.join(patterns)}: names none of {ROWS[0]} to {ROWS[-1]}")
+    with TemporaryDirectory() as scratch:
+        folder = kept or Path(scratch)
+        wanted = {
+            (row, seed): (
+                resolve(
+                    {"seed": seed, "algo": algo},
+                    config=textbook.path_of(row),
+                    assignments=assignments,
+                ),
+                folder / f"{row}__{algo}__seed_{seed}",
+            )
+            for seed in range(seeds)
+            for row in rows
+        }
+        for run, home in track(wanted.values(), "training", console=Console(stderr=True)):
+            if not train_once(run, home):
+                break
+        done: dict[str, list[Path]] = {}
+        for (row, _), (_, home) in wanted.items():
+            if home.exists() and is_finished(home):
+                done.setdefault(row, []).append(home)
+        print_table(algo, done)
+
+
+def print_table(algo: str, done: dict[str, list[Path]]) -> None:
+    """Print a line for every row, out of its finished runs."""
     simple_rules = "best base-stock | best capped"
-    print(f"| instance | optimum | {simple_rules} | {algo}, cost per day | gap | seconds |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    times = "processor seconds | seconds"
+    print(f"| instance | optimum | {simple_rules} | {algo}, cost per day | gap | {times} |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     gaps: list[float] = []
-    for row in rows:
+    for row, homes in done.items():
         run, _ = textbook.load(row)
         optimum, *simple = solved_rules(run.parameters)
         trace = textbook.traces(run, EPISODES, EVALUATION_SEED)
         best = _costs(run, reference_team(store=optimum.rule), trace)
-        found: list[Estimate] = []
-        seconds: list[float] = []
-        for seed in track(range(seeds), row, console=Console(stderr=True)):
-            with TemporaryDirectory() as scratch:
-                asked = resolve(
-                    {"seed": seed, "algo": algo},
-                    config=textbook.path_of(row),
-                    assignments=assignments,
-                )
-                trained = train(asked, Path(scratch))
-                agent = load_agent(trained.folder, BEST)[1]
-            seconds.append(trained.seconds)
-            found.append(_beside(optimum, _costs(asked, agent, trace) - best))
-        own = [one.mean / optimum.cost - 1.0 for one in found]
-        gaps += own
-        costs = ", ".join(f"{one.mean:.4f} ± {one.half_width:.4f}" for one in found)
-        share = ", ".join(f"{gap:.3%}" for gap in own)
-        others = " | ".join(
-            f"{rule.cost:.4f} ({rule.cost / optimum.cost - 1:.1%})" for rule in simple
-        )
-        times = ", ".join(f"{s:.0f}" for s in seconds)
-        print(
-            f"| {row} | {optimum.cost:.4f} | {others} | {costs} | {share} | {times} |", flush=True
-        )
-    print(f"\nMean gap {np.mean(gaps):.3%}, largest {np.max(gaps):.3%}.")
+        agents = (load_agent(home, BEST) for home in homes)
+        found = [_beside(optimum, _costs(own, agent, trace) - best) for own, agent in agents]
+        share = [one.mean / optimum.cost - 1.0 for one in found]
+        gaps += share
+        spent = [[read_versions(home)[name] for home in homes] for name in SECONDS]
+        columns = [
+            row,
+            f"{optimum.cost:.4f}",
+            *(f"{rule.cost:.4f} ({rule.cost / optimum.cost - 1:.1%})" for rule in simple[:2]),
+            ", ".join(f"{one.mean:.4f} ± {one.half_width:.4f}" for one in found),
+            ", ".join(f"{gap:.3%}" for gap in share),
+            *(", ".join(f"{s:.0f}" for s in seconds) for seconds in spent),
+        ]
+        print(f"| {' | '.join(columns)} |", flush=True)
+    if gaps:
+        print(f"\nMean gap {np.mean(gaps):.3%}, largest {np.max(gaps):.3%}.")
 
 
 def _costs(run: RunConfig, policy: Policy, trace: Trace) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
@@ -30,6 +31,46 @@ FORGED = (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError)
 """What a checkpoint of another run, or of none, leads to."""
 
 
+class Stopwatch:
+    """Time spent, on the wall and of the processor, which tells more on a machine that is shared.
+
+    Parameters
+    ----------
+    seconds, processor_seconds : float
+        What was spent before.
+    """
+
+    def __init__(self, seconds: float = 0.0, processor_seconds: float = 0.0) -> None:
+        self._spent = np.array([seconds, processor_seconds])
+        self._begun: NDArray[np.float64] | None = None
+
+    def start(self) -> None:
+        """Count from now on."""
+        self._begun = self._now()
+
+    def stop(self) -> None:
+        """Count no further."""
+        self._spent, self._begun = self._total(), None
+
+    @staticmethod
+    def _now() -> NDArray[np.float64]:
+        return np.array([time.perf_counter(), time.process_time()])
+
+    def _total(self) -> NDArray[np.float64]:
+        since = 0.0 if self._begun is None else self._now() - self._begun
+        return self._spent + since
+
+    @property
+    def seconds(self) -> float:
+        """On the wall."""
+        return float(self._total()[0])
+
+    @property
+    def processor_seconds(self) -> float:
+        """Of the processor, all threads of this process together."""
+        return float(self._total()[1])
+
+
 class TrainingSession:
     """One run's learning, from wherever it stands to its end.
 
@@ -50,8 +91,8 @@ class TrainingSession:
     ----------
     best : BestModel
         The best model so far.
-    seconds : float
-        Time that learning took, interruptions left out.
+    time : Stopwatch
+        What learning took, interruptions left out.
     status : int
         Exit status of the signal that stopped it, or 0.
     """
@@ -74,9 +115,9 @@ class TrainingSession:
                 steps=max(1, s.timesteps // s.evaluation.pictures),
             )
         self._position = (0, 0)
-        self._before, self._begun = 0.0, time.perf_counter()
+        self.time = Stopwatch()
         self._pace, self._signals = CheckpointSchedule(s.checkpoint.every), StopSignals()
-        self.seconds, self.status = 0.0, 0
+        self.status = 0
 
     def _home(self, learner: Learner) -> Path:
         """Return where a learner's files go, with its configuration in it."""
@@ -113,7 +154,8 @@ class TrainingSession:
                 files[f"{number}_{BEST}"] = run_files.read(part.home / BEST, MAX_ARCHIVE_BYTES)
         state = {
             "position": self._position,
-            "seconds": self._before + time.perf_counter() - self._begun,
+            "seconds": self.time.seconds,
+            "processor_seconds": self.time.processor_seconds,
             "best": self.best.state(),
             "picture": self._picture.next if self._picture else None,
             "generators": generators_state(),
@@ -163,9 +205,11 @@ class TrainingSession:
         state = saved.state
         if self.steps != saved.steps:
             raise ValueError(f"its learners have {self.steps} steps, not {saved.steps}")
-        check_number(state["seconds"], "seconds", 0, whole=False)
-        self._before = float(state["seconds"])
-        self.best.load_state(state["best"], self._before)
+        passed = [float(state[name]) for name in ("seconds", "processor_seconds")]
+        for seconds in passed:
+            check_number(seconds, "seconds", 0, whole=False)
+        self.time = Stopwatch(*passed)
+        self.best.load_state(state["best"], passed[0])
         if self._picture is not None:
             check_number(state["picture"], "picture", 1)
             self._picture.next = state["picture"]
@@ -201,8 +245,8 @@ class TrainingSession:
         bar = None
         if not self._quiet:
             bar = ProgressBar(self._config.settings.timesteps, self.best, self._stage_of_training)
-            bar.since(self._before)
-        self._begun = time.perf_counter()
+            bar.since(self.time.seconds)
+        self.time.start()
         self._pace.begin(self.steps)
         try:
             with self._signals, np.errstate(over="ignore", invalid="ignore"):  # guards look
@@ -212,7 +256,7 @@ class TrainingSession:
             pass
         finally:
             self.status = self._signals.status
-            self.seconds = self._before + time.perf_counter() - self._begun
+            self.time.stop()
             if bar:
                 bar.close()
 
@@ -274,11 +318,18 @@ class TrainingSession:
         return " ".join(text for text in (whose, of, told) if text)
 
     def facts(self) -> dict[str, Any]:
-        """Return digests of the weights, the steps, whether it has ended, and how its rule did."""
+        """Return digests of the weights, the steps, the time, and how its rule did."""
         hashes = {part.learner.player: weights_hash(part.learner.model) for part in self._parts}
         weights = next(iter(hashes.values())) if self._single else hashes
         beside = self.best.facts() if isinstance(self.best, BestGeneration) else {}
-        return {"weights": weights, "steps": self.steps, "finished": self.finished, **beside}
+        return {
+            "weights": weights,
+            "steps": self.steps,
+            "seconds": round(self.time.seconds, 3),
+            "processor_seconds": round(self.time.processor_seconds, 3),
+            "finished": self.finished,
+            **beside,
+        }
 
     @property
     def verdict(self) -> str:

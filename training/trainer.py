@@ -156,4 +156,4 @@ def _run(session: TrainingSession, folder: Path, config: RunConfig) -> Trained:
     finally:
         session.close()
     s = session
-    return Trained(folder, s.best.best, s.steps, s.seconds, s.status, s.verdict)
+    return Trained(folder, s.best.best, s.steps, s.time.seconds, s.status, s.verdict)
