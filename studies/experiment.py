@@ -102,7 +102,7 @@ def train_once(run: RunConfig, folder: Path) -> bool:
 
 def _without_reward(run: RunConfig) -> dict[str, Any]:
     """Return the configuration but for what training may have replaced by numbers."""
-    return {name: value for name, value in run.to_dict().items() if name != "reward"}
+    return {k: value for k, value in run.to_dict().items() if k not in ("reward", "asked")}
 
 
 def _curve(folder: Path) -> list[tuple[int, float, float]]:

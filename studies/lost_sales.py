@@ -25,6 +25,7 @@ from baselines.policy import Policy
 from baselines.rollout import rollout
 from baselines.rules.reference import reference_team
 from commands import textbook
+from common import console
 from envs.batch import Trace
 from evaluation.statistics import Estimate, plain_mean
 from studies.experiment import train_once
@@ -54,7 +55,11 @@ ROWS = tuple(
     help="Keep the runs here; what is finished there is not trained again.",
 )
 def main(
-    seeds: int, algo: str, patterns: tuple[str, ...], assignments: tuple[str, ...], kept: Path | None
+    seeds: int,
+    algo: str,
+    patterns: tuple[str, ...],
+    assignments: tuple[str, ...],
+    kept: Path | None,
 ) -> None:
     """Train and print a table in Markdown, a figure for each seed.
 
@@ -134,4 +139,4 @@ def _beside(optimum: Solved, differences: NDArray[np.float64]) -> Estimate:
 
 
 if __name__ == "__main__":
-    main()
+    console.run(main)

@@ -1,4 +1,9 @@
-from studies.experiment import Experiment, experiment
+import pytest
+
+from agents import run_folder
+from agents.config import resolve
+from common.errors import InputError
+from studies.experiment import Experiment, experiment, train_once
 
 
 def test_when_a_curve_reaches_a_gap_and_stays():
@@ -19,3 +24,19 @@ def test_a_run_stops_at_a_gap_or_a_step():
     assert at_gap.curve[-1][2] <= 0.5 or at_gap.curve[-2][2] <= 0.5
     at_step = experiment({"algo": "maskable_ppo"}, *short, "stop.step=700")
     assert 700 <= at_step.steps < 800
+
+
+def test_a_run_that_is_kept_is_trained_once(tmp_path):
+    def run(seed):
+        return resolve(
+            {"algo": "maskable_ppo", "seed": seed},
+            assignments=("timesteps=800", "evaluation.every=400", "evaluation.episodes=20"),
+        )
+
+    assert train_once(run(3), tmp_path / "kept")
+    first = run_folder.read_versions(tmp_path / "kept")
+    assert train_once(run(3), tmp_path / "kept")
+    assert run_folder.read_versions(tmp_path / "kept") == first
+    assert first["processor_seconds"] > 0.0
+    with pytest.raises(InputError, match="another configuration"):
+        train_once(run(4), tmp_path / "kept")

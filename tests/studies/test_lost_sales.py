@@ -1,0 +1,23 @@
+from click.testing import CliRunner
+
+from studies.lost_sales import main
+
+TINY = (
+    "--algo=dcl",
+    "--seeds=1",
+    "--row=lost_sales_p4_L1",
+    "--set=timesteps=200",
+    "--set=hyperparameters.n_states=100",
+    "--set=evaluation.every=100",
+    "--set=evaluation.episodes=20",
+)
+
+
+def test_runs_that_are_kept_give_the_same_table_again(tmp_path):
+    first = CliRunner().invoke(main, [*TINY, f"--runs={tmp_path}"], catch_exceptions=False)
+    again = CliRunner().invoke(main, [*TINY, f"--runs={tmp_path}"], catch_exceptions=False)
+    assert first.stdout == again.stdout
+    row = first.stdout.splitlines()[2].split(" | ")
+    assert row[:2] == ["| lost_sales_p4_L1", "4.0407"]
+    assert float(row[5].rstrip("%")) < 1.0
+    assert len(list(tmp_path.iterdir())) == 1
