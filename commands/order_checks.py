@@ -3,14 +3,13 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError
 
-Floats = NDArray[np.float64]
 MOST_DEMAND = 10.0
 """So many times the largest demand of a training day is taken for an error."""
 
@@ -44,7 +43,7 @@ class OrderLimits:
         usual: float,
         price: float | None,
         demand: float,
-        known: Floats,
+        most: float,
     ) -> list[str]:
         """Return what speaks against an order.
 
@@ -57,8 +56,8 @@ class OrderLimits:
             Of a unit, where the state has it.
         demand : float
             The most in a day of those just before.
-        known : ndarray
-            Demand of the training days, shape (days,) [units/day].
+        most : float
+            The most in a day of training [units].
 
         Raises
         ------
@@ -75,7 +74,7 @@ class OrderLimits:
                 faults.append(f"worth {order * price:,.0f}, --max-value is {self.max_value:,.0f}")
         if order > self.max_multiple * max(rule, usual, 1.0):
             faults.append(f"{order:,.0f} units, the rule orders {rule:,.0f}")
-        most = max(float(known.max()), 1.0)
+        most = max(most, 1.0)
         if demand > MOST_DEMAND * most:
             faults.append(f"a demand of {demand:,.0f} a day, {most:,.0f} at most in training")
         return faults
@@ -93,6 +92,12 @@ _PHRASES = (
     (r"forecast less.*|the same in shares.*", "demand expected beyond the stock"),
 )
 """What a planner calls the entries of an observation; days of the calendar are left out."""
+
+
+@lru_cache(maxsize=1000)
+def _phrase(entry: str) -> str | None:
+    """Return what a planner calls an entry, None of those of the calendar."""
+    return next((text for form, text in _PHRASES if re.fullmatch(form, entry)), None)
 
 
 def unusual_entries(
@@ -116,7 +121,7 @@ def unusual_entries(
     """
     found: dict[str, None] = {}
     for entry, value, low, high in zip(names, view, *usual_range, strict=True):
-        phrase = next((text for form, text in _PHRASES if re.fullmatch(form, entry)), None)
+        phrase = _phrase(entry)
         if phrase is not None and not low <= value <= high:
             found[f"{phrase} {'higher' if value > high else 'lower'} than in training"] = None
     return ", ".join(found)

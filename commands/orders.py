@@ -1,6 +1,8 @@
 """Today's orders: what a trained policy does in the present state, and how sure it may be."""
 
 import datetime as dt
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,12 @@ from baselines.policy import Policy
 from baselines.registry import baseline_kinds, make_baselines
 from baselines.rollout import rollout
 from commands.checkpoints import print_changed_data, training_failure
+from commands.morning import Morning
 from commands.order_checks import OrderLimits, unusual_entries
 from commands.stock_database import Database
-from commands.stock_state import StockState, read_state
-from common.console import screen
-from common.errors import InputError, choose, short
-from demand.history import KNOWN_DAYS, KnownDemand, StoreHistory
-from demand.reader import read_demand
-from demand.table import DemandTable
+from commands.stock_state import read_state
+from common.errors import InputError, choose
+from demand.history import StoreHistory
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.sites import StoreParameters
 from training.learners import load_agent
@@ -32,8 +32,150 @@ SELECTION_EPISODES = 200
 MARGIN = 0.05
 """Share of the range seen in training by which a state may lie outside of it."""
 
-QUIET_WEEK = 0.5
-"""What is on offer is a multiple of at least this share of the mean of `KNOWN_DAYS` days."""
+
+@dataclass(frozen=True)
+class Advice:
+    """What is ordered in a morning, before anything is held back; every array has shape (rows,).
+
+    Attributes
+    ----------
+    morning : Morning
+        The state.
+    asked, by_rule : ndarray
+        Orders of the policy, and of the rule beside it [units].
+    daily : ndarray
+        Mean demand expected in the coming week [units/day].
+    gaps : ndarray
+        Days to the next day of review.
+    unusual : list of str
+        In which respects each state is unlike those in training.
+    """
+
+    morning: Morning
+    asked: Floats
+    by_rule: Floats
+    daily: Floats
+    gaps: NDArray[np.int64]
+    unusual: list[str]
+
+
+class Decider:
+    """What decides: a run's policy, the rule beside it, and what the run is worth.
+
+    Parameters
+    ----------
+    checkpoint : str
+        A run folder, trained on demand of a file.
+    baseline : str, optional
+        The rule to name besides; by default the best on the run's selection period.
+
+    Attributes
+    ----------
+    folder : Path
+        The run's.
+    run : RunConfig
+        Its configuration.
+    known : StoreHistory
+        The stores and SKUs, and their demand up to when it was trained.
+
+    Raises
+    ------
+    InputError
+        If it is no such run; when the rule is first asked for, if that is unknown.
+    """
+
+    def __init__(self, checkpoint: str, baseline: str | None = None) -> None:
+        self.folder, self.run, self._policy = _load(checkpoint)
+        self.known: StoreHistory = self.run.parameters.history
+        self._baseline = baseline
+        self._most_demand: Floats = self.known.training.max(axis=0)
+
+    @cached_property
+    def rule(self) -> tuple[str, Policy, str]:
+        """Name and policy of the rule beside the run, and by how much the run does worse."""
+        tuner = TunedFile(self.folder / run_files.TUNED)
+        return _rule(self.run, self._policy, self._baseline, tuner)
+
+    @cached_property
+    def faults(self) -> list[str]:
+        """Why the run's orders are held back, all of them."""
+        return [fault for fault in (training_failure(self.folder), self.rule[2]) if fault]
+
+    @cached_property
+    def usual_range(self) -> tuple[Floats, Floats]:
+        """The least and the most of each entry that is nothing unusual."""
+        return _usual_range(self.folder, self.run, self._policy)
+
+    def advise(self, morning: Morning) -> Advice:
+        """Return what the policy and the rule order in the morning."""
+        return Advice(
+            morning,
+            asked=_orders(morning.batch, self._policy, morning),
+            by_rule=_orders(morning.batch, self.rule[1], morning),
+            daily=morning.expected(7).mean(axis=0),
+            gaps=morning.batch.review_gap()[[world for world, _ in morning.places]],
+            unusual=self._unusual(morning),
+        )
+
+    def doubts(self, advice: Advice, row: int, limits: OrderLimits) -> list[str]:
+        """Return why the order of a row is held back."""
+        now = advice.morning.now
+        return self.faults + limits.faults(
+            float(advice.asked[row]),
+            rule=float(advice.by_rule[row]),
+            usual=float(advice.daily[row]) * int(advice.gaps[row]),
+            price=None if now.price is None else float(now.price[row]),
+            demand=float(advice.morning.recent[row].max()),
+            most=float(self._most_demand[now.places[row]]),
+        )
+
+    def orders(self, morning: Morning, limits: OrderLimits) -> list[dict[str, Any]]:
+        """Return the orders of a morning, a row per store and SKU of the state.
+
+        Returns
+        -------
+        list of dict
+            As `decide` says.
+        """
+        advice = self.advise(morning)
+        now, known, batch, name = morning.now, self.known, morning.batch, self.rule[0]
+        chances = morning.stockout_chances(advice.asked, advice.gaps)
+        out = []
+        for row, (sku, store) in enumerate(now.places):
+            at = morning.places[row]
+            order, usual = float(advice.asked[row]), float(advice.daily[row])
+            held_back = self.doubts(advice, row, limits)
+            refused = bool(held_back) and not limits.allow
+            position = batch.sites["on_hand"][at] + batch.pipelines[at].sum() + order
+            out.append(
+                {
+                    "date": morning.day.isoformat(),
+                    "store": known.table.stores[store],
+                    "sku": known.table.skus[sku],
+                    "quantity": None if refused else round(order, 2),
+                    "days_of_cover": round(float(position) / usual, 1) if usual > 0 else None,
+                    "stockout_before": round(float(chances[row, 0]), 3),
+                    "stockout_after": round(float(chances[row, 1]), 3),
+                    "baseline": name,
+                    "baseline_quantity": round(float(advice.by_rule[row]), 2),
+                    "unusual": advice.unusual[row],
+                    "held_back": "; ".join(held_back) if refused else "",
+                }
+            )
+        return out
+
+    def _unusual(self, morning: Morning) -> list[str]:
+        """Return in which respects each row's state is unlike those in training."""
+        batch = morning.batch
+        names = batch.observation_names["store"]
+        seen = batch.by_tier(batch.observation())["store"]
+        views = seen[tuple(np.array(morning.places).T)]
+        low, high = self.usual_range
+        outside = ((views < low) | (views > high)).any(axis=1)
+        return [
+            unusual_entries(names, view, (low, high)) if strange else ""
+            for view, strange in zip(views, outside, strict=True)
+        ]
 
 
 def decide(
@@ -76,58 +218,13 @@ def decide(
         ``baseline`` and ``baseline_quantity``, ``unusual``: what the policy never saw the like of
         in training, and ``held_back``: why an order is; empty if nothing.
     """
-    home, run, policy = _load(checkpoint)
-    limits = limits or OrderLimits()
-    known: StoreHistory = run.parameters.history
+    decider = Decider(checkpoint, baseline)
     if isinstance(state, Database):
-        now = state.read_state(known, date, demand=history is None)
+        now = state.read_state(decider.known, date, demand=history is None)
     else:
-        now = read_state(state, known)
-    recent, day = _recent(now, known, history, date)
-    due = now.due(day, run.parameters.lanes()[0].store.lead_time)
-    batch, rows = _batch(run, now, due, (recent, day))
-    places = [(rows[row], store) for row, (_, store) in enumerate(now.places)]
-    asked = _orders(batch, policy, now.places, places)
-    name, rule, worse = _rule(run, policy, baseline, TunedFile(home / run_files.TUNED))
-    theirs = _orders(batch, rule, now.places, places)
-    run_faults = [fault for fault in (training_failure(home), worse) if fault]
-    usual_range, gaps = _usual_range(home, run, policy), batch.review_gap()
-    views = batch.by_tier(batch.observation())["store"]
-    names = batch.observation_names["store"]
-    out = []
-    for row, (sku, store) in enumerate(now.places):
-        at = places[row]
-        order, gap = float(asked[row]), int(gaps[at[0]])
-        before, after = _stockouts(
-            *(_past(batch), known, (sku, *at), gap), (now.on_hand[row], due[row]), order
-        )
-        daily = float(_past(batch).same_weekday(0, 7)[(slice(None), *at)].mean())
-        held_back = run_faults + limits.faults(
-            order,
-            rule=float(theirs[row]),
-            usual=daily * gap,
-            price=None if now.price is None else float(now.price[row]),
-            demand=float(recent[row].max()),
-            known=known.training[:, sku, store],
-        )
-        refused = bool(held_back) and not limits.allow
-        position = batch.sites["on_hand"][at] + batch.pipelines[at].sum() + order
-        out.append(
-            {
-                "date": day.isoformat(),
-                "store": known.table.stores[store],
-                "sku": known.table.skus[sku],
-                "quantity": None if refused else round(order, 2),
-                "days_of_cover": round(float(position) / daily, 1) if daily > 0 else None,
-                "stockout_before": before,
-                "stockout_after": after,
-                "baseline": name,
-                "baseline_quantity": round(float(theirs[row]), 2),
-                "unusual": unusual_entries(names, views[at], usual_range),
-                "held_back": "; ".join(held_back) if refused else "",
-            }
-        )
-    return out
+        now = read_state(state, decider.known)
+    morning = Morning.of(decider.run, now, history=history, date=date)
+    return decider.orders(morning, limits or OrderLimits())
 
 
 def _load(checkpoint: str) -> tuple[Path, RunConfig, Policy]:
@@ -142,126 +239,24 @@ def _load(checkpoint: str) -> tuple[Path, RunConfig, Policy]:
     return run_folder.root_of(folder, checkpoint), run, policy
 
 
-def _recent(
-    now: StockState, known: StoreHistory, file: Path | None, date: dt.date | None
-) -> tuple[Floats, dt.date]:
-    """Return the demand known, shape (rows, `KNOWN_DAYS`), and the day that is decided on."""
-    if now.recent is not None and file is None:
-        return now.recent, date or now.day or dt.date.today()
-    table = known.table
-    if file is not None:
-        table = read_demand(known.source.model_copy(update={"file": file}))
-    day = date or table.last_day + dt.timedelta(days=1)
-    if date is None and (
-        now.day not in (None, day) or (now.written is not None and now.written < table.last_day)
-    ):
-        raise InputError(
-            f"the state is of {now.day or now.written}, and {table.name} has demand up to "
-            f"{table.last_day}; give the state of the morning after, or say --date"
-        )
-    end = (day - table.first_day).days
-    if not KNOWN_DAYS <= end <= table.days:
-        raise InputError(
-            f"{table.name}: {KNOWN_DAYS} days before {day} are needed, and it has "
-            f"{table.first_day} to {table.last_day}; name a file with --history, or give d1 to d7 "
-            "in the state"
-        )
-    last = table.demand[end - KNOWN_DAYS : end]
-    places = [_place(table, known, sku, store) for sku, store in now.places]
-    return np.stack([last[:, k, n] for k, n in places]), day
-
-
-def _place(table: DemandTable, known: StoreHistory, sku: int, store: int) -> tuple[int, int]:
-    """Return where a demand file has a SKU and store of the run's."""
-    what, where = known.table.skus[sku], known.table.stores[store]
-    choose(f"store in {table.name}", where, table.stores)
-    choose(f"SKU in {table.name}", what, table.skus)
-    return table.skus.index(what), table.stores.index(where)
-
-
-def _batch(
-    run: RunConfig, now: StockState, due: Floats, recent: tuple[Floats, dt.date]
-) -> tuple[SupplyChainBatch, list[int]]:
-    """Return worlds in the present state, one per SKU, and each row's world.
-
-    Stores that the state leaves out have an empty shop and their mean demand.
-    """
-    p, (past, day) = run.parameters, recent
-    skus = sorted({sku for sku, _ in now.places})
-    rows = [skus.index(sku) for sku, _ in now.places]
-    batch = SupplyChainBatch(
-        p, len(skus), split="evaluation", observe_step=run.settings.observation.step
-    )
-    shape = (len(skus), KNOWN_DAYS, p.num_stores)
-    before = np.broadcast_to(p.mean_demand()[skus][:, None], shape).copy()
-    for row, (_, store) in enumerate(now.places):
-        before[rows[row], :, store] = past[row]
-    batch.reset(
-        {
-            "demand": np.zeros((len(skus), p.horizon, p.num_stores)),
-            "supplier_ok": np.ones((len(skus), p.horizon), np.bool_),
-            "sku": np.array(skus),
-            "past": before,
-            "start": np.full(len(skus), day.toordinal()),
-        }
-    )
-    offered = batch.sites["forecast"]
-    batch.sites["forecast"] = np.maximum(offered, QUIET_WEEK * _past(batch).level)
-    batch.sites["on_hand"] = 0.0
-    for row, (_, store) in enumerate(now.places):
-        batch.sites["on_hand"][rows[row], store] = now.on_hand[row]
-        batch.pipelines[rows[row], store, : due.shape[1]] = due[row]
-    _set_ages(batch, now, rows)
-    return batch, rows
-
-
-def _set_ages(batch: SupplyChainBatch, now: StockState, rows: list[int]) -> None:
-    """Put in the stock by age; where the state does not tell it, take it evenly and say so."""
-    p = batch.parameters
-    lives = [p.lanes()[sku].store.shelf_life or 0 for sku, _ in now.places]
-    table = p.history.table if p.history is not None else None
-    labels = [
-        f"the state, store {short(table.stores[store])}, sku {short(table.skus[sku])}"
-        for sku, store in now.places
-        if table is not None
-    ]
-    ages = now.by_age(lives, labels)
-    batch.age_evenly()
-    if ages is None:
-        if any(lives):
-            told = "the state has no expires_1 ...: stock is taken to be of all ages alike"
-            screen.print(told, soft_wrap=True)
-        return
-    for row, (_, store) in enumerate(now.places):
-        batch.ages[rows[row], store, : ages.shape[1]] = ages[row]
-
-
-def _orders(
-    batch: SupplyChainBatch,
-    policy: Policy,
-    of: list[tuple[int, int]],
-    places: list[tuple[int, int]],
-) -> Floats:
-    """Return what a policy orders in the state of the batch, a row per store and SKU [units].
-
-    Parameters
-    ----------
-    batch, policy
-        What it sees, and who orders.
-    of, places : list of tuple
-        SKU and store, and world and store, of every row.
-    """
+def _orders(batch: SupplyChainBatch, policy: Policy, morning: Morning) -> Floats:
+    """Return what a policy orders in the morning, a row per store and SKU of the state [units]."""
     policy.bind(batch)
     start = np.ones(batch.num_worlds, np.bool_)
     actions = np.asarray(policy.predict(batch.observation(), None, start)[0])
     chosen = actions.reshape(batch.num_worlds, -1)[:, : batch.num_stores]
     orders = np.take_along_axis(batch.store_orders(), chosen[..., None], axis=2)[..., 0]
-    values = np.array([orders[at] for at in places])
+    values: Floats = orders[tuple(np.array(morning.places).T)]
     history = batch.parameters.history
     if history is None or (history.table.demand % 1).any():
         return values
     lanes = batch.parameters.lanes()
-    return np.array([_whole(x, lanes[sku].store) for x, (sku, _) in zip(values, of, strict=True)])
+    return np.array(
+        [
+            _whole(x, lanes[sku].store)
+            for x, (sku, _) in zip(values, morning.now.places, strict=True)
+        ]
+    )
 
 
 def _whole(order: float, store: StoreParameters) -> float:
@@ -306,61 +301,3 @@ def _usual_range(home: Path, run: RunConfig, policy: Policy) -> tuple[Floats, Fl
     low, high = observation_range(run_folder.last_phase(home), run, policy)
     room = MARGIN * (high - low) + 1e-6
     return low - room, high + room
-
-
-def _past(batch: SupplyChainBatch) -> KnownDemand:
-    if batch.past is None:
-        raise TypeError("a batch without demand of a file")
-    return batch.past
-
-
-def _stockouts(
-    past: KnownDemand,
-    known: StoreHistory,
-    place: tuple[int, int, int],
-    gap: int,
-    stock: tuple[float, Floats],
-    order: float,
-) -> tuple[float, float]:
-    """Return the shares of the training days' forecast errors that would empty the store.
-
-    Parameters
-    ----------
-    past : KnownDemand
-        What is known of the demand.
-    known : StoreHistory
-        The training days.
-    place : tuple of int
-        SKU, world and store.
-    gap : int
-        Days to the next day of review.
-    stock : tuple
-        On hand [units], and what arrives in 1, 2 ... mornings, shape (lead time,) [units].
-    order : float
-        Today's [units].
-
-    Returns
-    -------
-    before, after : float
-        Before the order can arrive, and from then until the next one can.
-    """
-    sku, world, store = place
-    on_hand, due = stock
-    count = len(due) + gap
-    expected = past.same_weekday(0, count)[:, world, store]
-    days = known.training[:, sku, store]
-    first = np.arange(KNOWN_DAYS, len(days) - count + 1)
-    ahead = first[:, None] + np.arange(count)
-    weeks = 1 + np.arange(count) // 7
-    before = range(max(1, 4 - int(weeks.max()) + 1))
-    usual = np.mean([days[ahead - 7 * (weeks + m)] for m in before], axis=0)
-    demand = expected * days[ahead] / np.maximum(usual, 1e-9 + 0.05 * known.mean[sku, store])
-    arriving = np.concatenate([[on_hand], due, np.zeros(gap)])
-    arriving[len(due)] += order
-    left, short = np.zeros(len(first)), np.zeros((count, len(first)), np.bool_)
-    for j in range(count):
-        left += arriving[j]
-        short[j] = demand[:, j] > left
-        left = np.maximum(left - demand[:, j], 0.0)
-    early, late = short[: len(due)].any(axis=0), short[len(due) :].any(axis=0)
-    return round(float(early.mean()), 3), round(float(late.mean()), 3)

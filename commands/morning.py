@@ -1,0 +1,231 @@
+"""The morning that is decided on: worlds that hold the present state, and what led to it."""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.config import RunConfig
+from commands.stock_state import StockState
+from common.console import screen
+from common.errors import InputError, choose, short
+from demand.history import KNOWN_DAYS, KnownDemand, StoreHistory
+from demand.reader import read_demand
+from demand.stock_projection import likely_demand, stock_after_days, stockout_chances
+from demand.table import DemandTable
+from envs.supply_chain.batch import SupplyChainBatch
+
+Floats = NDArray[np.float64]
+QUIET_WEEK = 0.5
+"""What is on offer is a multiple of at least this share of the mean of `KNOWN_DAYS` days."""
+
+
+@dataclass(frozen=True)
+class Morning:
+    """A state, and the worlds that hold it.
+
+    Attributes
+    ----------
+    now : StockState
+        The state.
+    due : ndarray
+        What arrives in 1, 2 ... mornings, shape (rows, lead time) [units].
+    recent : ndarray
+        Demand of the days before, the latest last, shape (rows, `KNOWN_DAYS`) [units/day].
+    day : date
+        The day that is decided on.
+    batch : SupplyChainBatch
+        Worlds in this state, one per SKU.
+    places : list of tuple
+        World and store of every row of the state.
+    """
+
+    now: StockState
+    due: Floats
+    recent: Floats
+    day: dt.date
+    batch: SupplyChainBatch
+    places: list[tuple[int, int]]
+
+    @classmethod
+    def of(
+        cls,
+        run: RunConfig,
+        now: StockState,
+        *,
+        history: Path | None = None,
+        date: dt.date | None = None,
+    ) -> "Morning":
+        """Return the morning of a state; `history` and `date` are as `decide` has them.
+
+        Raises
+        ------
+        InputError
+            If recent demand is missing or older than the state, or something is due too late.
+        """
+        recent, day = _recent(now, run.parameters.history, history, date)
+        due = now.due(day, run.parameters.lanes()[0].store.lead_time)
+        batch, rows = _batch(run, now, due, (recent, day))
+        places = [(rows[row], store) for row, (_, store) in enumerate(now.places)]
+        return cls(now, due, recent, day, batch, places)
+
+    def expected(self, days: int) -> Floats:
+        """Return the demand expected from today on, shape (days, rows) [units/day]."""
+        world, store = np.array(self.places).T
+        daily: Floats = _past(self.batch).same_weekday(0, days)[:, world, store]
+        return daily
+
+    def stockout_chances(self, orders: Floats, gaps: NDArray[np.int64]) -> Floats:
+        """Return each row's chances to run out, shape (rows, 2).
+
+        Parameters
+        ----------
+        orders : ndarray
+            Today's, shape (rows,) [units].
+        gaps : ndarray
+            Days to the next day of review, shape (rows,).
+        """
+        days = self.due.shape[1] + int(gaps.max())
+        training, mean = self._history()
+        stock = (np.ascontiguousarray(self.now.on_hand, np.float64), self.due, orders)
+        chances: Floats = stockout_chances(self.expected(days), training, mean, stock, gaps)
+        return chances
+
+    def projected_stock(self, row: int, order: float, days: int) -> Floats:
+        """Return the stock of a row after each of the coming days in likely futures.
+
+        Parameters
+        ----------
+        row : int
+            Of the state.
+        order : float
+            Today's, and the last [units].
+        days : int
+            At most `KNOWN_DAYS`.
+
+        Returns
+        -------
+        ndarray
+            Shape (days, futures) [units].
+        """
+        training, mean = self._history(row)
+        lead_time = self.due.shape[1]
+        arriving = np.zeros(max(days, lead_time + 1))
+        arriving[0] = self.now.on_hand[row]
+        arriving[1 : lead_time + 1] = self.due[row]
+        arriving[lead_time] += order
+        expected = self.expected(days)[:, row].copy()
+        demand = likely_demand(expected, training[:, 0].copy(), float(mean[0]))
+        left: Floats = stock_after_days(arriving[:days], demand)[0]
+        return left
+
+    def _history(self, row: int | None = None) -> tuple[Floats, Floats]:
+        """Return demand of the training days, shape (days, rows), and its mean, shape (rows,)."""
+        known = self.batch.parameters.history
+        if known is None:
+            raise TypeError("a batch without demand of a file")
+        places = self.now.places if row is None else [self.now.places[row]]
+        sku, store = np.array(places).T
+        return np.ascontiguousarray(known.training[:, sku, store]), known.mean[sku, store]
+
+
+def _past(batch: SupplyChainBatch) -> KnownDemand:
+    if batch.past is None:
+        raise TypeError("a batch without demand of a file")
+    return batch.past
+
+
+def _recent(
+    now: StockState, known: StoreHistory, file: Path | None, date: dt.date | None
+) -> tuple[Floats, dt.date]:
+    """Return the demand known, shape (rows, `KNOWN_DAYS`), and the day that is decided on."""
+    if now.recent is not None and file is None:
+        return now.recent, date or now.day or dt.date.today()
+    table = known.table
+    if file is not None:
+        table = read_demand(known.source.model_copy(update={"file": file}))
+    day = date or table.last_day + dt.timedelta(days=1)
+    if date is None and (
+        now.day not in (None, day) or (now.written is not None and now.written < table.last_day)
+    ):
+        raise InputError(
+            f"the state is of {now.day or now.written}, and {table.name} has demand up to "
+            f"{table.last_day}; give the state of the morning after, or say --date"
+        )
+    end = (day - table.first_day).days
+    if not KNOWN_DAYS <= end <= table.days:
+        raise InputError(
+            f"{table.name}: {KNOWN_DAYS} days before {day} are needed, and it has "
+            f"{table.first_day} to {table.last_day}; name a file with --history, or give d1 to d7 "
+            "in the state"
+        )
+    last = table.demand[end - KNOWN_DAYS : end]
+    places = [_place(table, known, sku, store) for sku, store in now.places]
+    return np.stack([last[:, k, n] for k, n in places]), day
+
+
+def _place(table: DemandTable, known: StoreHistory, sku: int, store: int) -> tuple[int, int]:
+    """Return where a demand file has a SKU and store of the run's."""
+    what, where = known.table.skus[sku], known.table.stores[store]
+    choose(f"store in {table.name}", where, table.stores)
+    choose(f"SKU in {table.name}", what, table.skus)
+    return table.skus.index(what), table.stores.index(where)
+
+
+def _batch(
+    run: RunConfig, now: StockState, due: Floats, recent: tuple[Floats, dt.date]
+) -> tuple[SupplyChainBatch, list[int]]:
+    """Return worlds in the present state, one per SKU, and each row's world.
+
+    Stores that the state leaves out have an empty shop and their mean demand.
+    """
+    p, (past, day) = run.parameters, recent
+    skus = sorted({sku for sku, _ in now.places})
+    rows = [skus.index(sku) for sku, _ in now.places]
+    batch = SupplyChainBatch(
+        p, len(skus), split="evaluation", observe_step=run.settings.observation.step
+    )
+    shape = (len(skus), KNOWN_DAYS, p.num_stores)
+    before = np.broadcast_to(p.mean_demand()[skus][:, None], shape).copy()
+    for row, (_, store) in enumerate(now.places):
+        before[rows[row], :, store] = past[row]
+    batch.reset(
+        {
+            "demand": np.zeros((len(skus), p.horizon, p.num_stores)),
+            "supplier_ok": np.ones((len(skus), p.horizon), np.bool_),
+            "sku": np.array(skus),
+            "past": before,
+            "start": np.full(len(skus), day.toordinal()),
+        }
+    )
+    offered = batch.sites["forecast"]
+    batch.sites["forecast"] = np.maximum(offered, QUIET_WEEK * _past(batch).level)
+    batch.sites["on_hand"] = 0.0
+    for row, (_, store) in enumerate(now.places):
+        batch.sites["on_hand"][rows[row], store] = now.on_hand[row]
+        batch.pipelines[rows[row], store, : due.shape[1]] = due[row]
+    _set_ages(batch, now, rows)
+    return batch, rows
+
+
+def _set_ages(batch: SupplyChainBatch, now: StockState, rows: list[int]) -> None:
+    """Put in the stock by age; where the state does not tell it, take it evenly and say so."""
+    p = batch.parameters
+    lives = [p.lanes()[sku].store.shelf_life or 0 for sku, _ in now.places]
+    table = p.history.table if p.history is not None else None
+    labels = [
+        f"the state, store {short(table.stores[store])}, sku {short(table.skus[sku])}"
+        for sku, store in now.places
+        if table is not None
+    ]
+    ages = now.by_age(lives, labels)
+    batch.age_evenly()
+    if ages is None:
+        if any(lives):
+            told = "the state has no expires_1 ...: stock is taken to be of all ages alike"
+            screen.print(told, soft_wrap=True)
+        return
+    for row, (_, store) in enumerate(now.places):
+        batch.ages[rows[row], store, : ages.shape[1]] = ages[row]

@@ -1,0 +1,1 @@
+"""The decision service: orders with a life, a log that proves it, and a planner's page."""

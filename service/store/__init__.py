@@ -1,0 +1,1 @@
+"""What the service keeps: orders and their history, decisions, tokens, policies and the log."""
