@@ -43,6 +43,8 @@ def initialize_orders(model: BaseAlgorithm, batch: Batch) -> None:
     """
     if not isinstance(batch, ControlledAgents) or batch.player == "supplier":
         raise InputError("initial_order = mean: only stores and the warehouse order quantities")
+    if batch.offsets is not None:
+        raise InputError("initial_order = mean: the stores choose offsets; leave it out")
     biases = order_biases(_orders_in_means(batch), joint=batch.layout == "joint")
     policy: Any = model.policy
     with torch.no_grad():

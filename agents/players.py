@@ -1,10 +1,14 @@
 """Whom the models of a run play, and the worlds that each learns in."""
 
+from dataclasses import replace
 from typing import Any
 
 from agents.algorithms import ALGORITHMS
 from agents.config import RunConfig
+from agents.settings import OffsetSettings
 from baselines.multi_agent import TeamPolicy
+from baselines.rule_choice import best_rule, named_rule
+from baselines.rules.offset import OffsetOrders
 from baselines.rules.reference import reference_rules
 from envs.batch import Batch
 from wrappers.single_agent import ControlledAgents, Layout
@@ -42,7 +46,40 @@ def learning_batch(
     skus = 1 if parameters.demand_data else len(parameters.sku)  # of a file they are drawn
     worlds = max(1, round(rows / per_world / skus)) * skus
     chain: Any = config.problem.make_batch(parameters, worlds, **options)
-    return ControlledAgents(chain, player, others or TeamPolicy(reference_rules()), layout)
+    team = others or TeamPolicy(reference_rules())
+    return ControlledAgents(chain, player, team, layout, offsets_of(config, player))
+
+
+def offsets_of(config: RunConfig, player: str) -> OffsetOrders | None:
+    """Return what makes orders of the offsets that a player chooses, None if it chooses none.
+
+    Raises
+    ------
+    InputError
+        If the run's rule is unknown, or its parameters are none that tuning comes to.
+    """
+    store = config.parameters.lanes()[0].store if config.problem.totals else None
+    if store is None or store.action != "offset" or not player.startswith("store"):
+        return None
+    chosen = config.settings.offset
+    rule = named_rule(config.problem, config.parameters, chosen.rule, chosen.values)
+    return OffsetOrders(rule, store.offsets)
+
+
+def with_offset_rule(config: RunConfig, player: str) -> RunConfig:
+    """Return a run with the rule that its offsets are to in full, as it goes into its folder."""
+    store = config.parameters.lanes()[0].store if config.problem.totals else None
+    if store is None or store.action != "offset" or not player.startswith("store"):
+        return config
+    asked = config.settings.offset
+    if asked.values:
+        return config
+    name = None if asked.rule == "auto" else asked.rule
+    found = best_rule(config.problem, config.parameters, name)
+    settings = config.settings.model_copy(
+        update={"offset": OffsetSettings(rule=found.name, values=found.values)}
+    )
+    return replace(config, settings=settings)
 
 
 def layout_of(config: RunConfig, player: str) -> Layout:

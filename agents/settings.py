@@ -93,6 +93,18 @@ class CheckpointSettings(FrozenModel):
     every: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
 
 
+class OffsetSettings(FrozenModel):
+    """The rule that offsets are to (``parameters.store.action = offset``).
+
+    `rule` is one of a file's baselines, ``auto`` the best of them by
+    `baselines.rule_choice.best_rule`; `values` are the parameters of a tuned one, found by tuning
+    where none are given. Both stand in the run's configuration in full once training has begun.
+    """
+
+    rule: Annotated[str, Field(max_length=100)] = "auto"
+    values: Annotated[dict[str, float], Field(max_length=100)] = Field(default_factory=dict)
+
+
 class TeamSettings(FrozenModel):
     """Who learns in the supply chain, and with how many models.
 
@@ -126,6 +138,7 @@ class RunSettings(FrozenModel):
     stop: StopSettings = StopSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     team: TeamSettings = TeamSettings()
+    offset: OffsetSettings = OffsetSettings()
     phases: tuple[Annotated[int, Field(ge=1, le=4)], ...] = ()
     asked: dict[AutomaticSetting, Literal["auto"]] = Field(default_factory=dict)
     """Where ``auto`` was asked for; the settings hold what it came to."""

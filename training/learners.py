@@ -21,13 +21,20 @@ from agents.config import RunConfig
 from agents.dcl.algorithm import DCL
 from agents.dcl.starting_rule import best_tuned
 from agents.initialization import initialize_orders
-from agents.players import layout_of, learning_batch, learning_players
+from agents.players import (
+    layout_of,
+    learning_batch,
+    learning_players,
+    offsets_of,
+    with_offset_rule,
+)
 from agents.run_files import BEST, ModelFile
 from agents.sb3_policy import AgentPolicy, observe, refuse_non_finite, reward_and_running
 from agents.weights import load_model
 from baselines.multi_agent import TeamPolicy, tier_of
 from baselines.policy import Actions, Policy, RandomPolicy, Rule
 from baselines.rollout import Observer, run_episodes
+from baselines.rules.offset import OffsetPolicy
 from baselines.rules.reference import reference_rules
 from baselines.rules.store import Newsvendor
 from common.errors import InputError
@@ -135,6 +142,10 @@ class _StoresNewsvendor(Rule):
         """
         if not isinstance(batch, ControlledAgents) or batch.player != "store":
             raise InputError("reward.calibration = newsvendor: is for the stores; take random")
+        if batch.offsets is not None:
+            raise InputError(
+                "reward.calibration = newsvendor: the stores choose offsets; take random"
+            )
         self._rule, self._shape = Newsvendor(), (batch.num_worlds, -1)
         self._rule.bind(batch.chain)
         self._joint = batch.layout == "joint"
@@ -261,7 +272,7 @@ def _learner(
     config: RunConfig, player: str, others: TeamPolicy | None, source: Path | None
 ) -> Learner:
     rules = TeamPolicy(reference_rules()) if others is not None else None
-    config = calibrate(config, player, rules)
+    config = calibrate(with_offset_rule(config, player), player, rules)
     s = config.settings
     env = training_env(config, player, others)
     model = build_model(
@@ -286,9 +297,10 @@ def _policy(config: RunConfig, player: str, model: BaseAlgorithm, env: VecEnv) -
     masks = ALGORITHMS[config.settings.algo].masks and not config.problem.totals
     policy: Policy = AgentPolicy(model, env, masks=masks)
     if config.problem.totals and layout_of(config, player) == "flat":
-        actions = len(config.parameters.lanes()[0].store.grid)
+        actions = config.parameters.lanes()[0].store.num_choices
         policy = FlatJointPolicy(policy, (actions,) * config.parameters.num_stores)
-    return policy
+    orders = offsets_of(config, player)
+    return policy if orders is None else OffsetPolicy(policy, orders, player)
 
 
 def load_agent(folder: Path, name: ModelFile) -> tuple[RunConfig, Policy]:

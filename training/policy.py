@@ -14,6 +14,7 @@ from agents.config import RunConfig
 from baselines.multi_agent import TeamPolicy, chain_of, columns_of, tier_of
 from baselines.policy import Policy
 from baselines.rollout import Observer, run_episodes
+from baselines.rules.offset import OffsetPolicy
 from common.errors import FrozenModel, InputError, choose
 from envs.batch import Batch
 from envs.cash.batch import CashBatch
@@ -183,6 +184,11 @@ class LoadedPolicy:
         stores = {agent for agent in everywhere if "store_" in agent}
         if team.joint and 0 < len(stores & seen.keys()) < len(stores):
             raise InputError("observation: the stores decide together, so it must hold all of them")
+        if not self._bound and any(isinstance(p, OffsetPolicy) for p in team.players.values()):
+            raise InputError(
+                "the run's stores choose offsets to a rule, which needs their worlds to read: call "
+                "bind(env) of the policy first"
+            )
         return {agent: everywhere[agent] for agent in seen}
 
     def _agents(self) -> dict[str, tuple[slice, int]]:

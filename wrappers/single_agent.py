@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from baselines.multi_agent import TeamPolicy, columns_of, rows_of
 from baselines.policy import Policy
+from baselines.rules.offset import OffsetOrders
 from common.errors import InputError
 from envs.batch import Fork, Futures, Outcome
 from envs.supply_chain.batch import SupplyChainBatch
@@ -40,6 +41,9 @@ class ControlledAgents:
         Plays all agents that are not controlled; its actions for those that are get replaced.
     layout : {"shared", "joint", "flat"}
         How agents become rows.
+    offsets : OffsetOrders, optional
+        Makes the stores' actions of what the learner chooses, offsets to the level of a rule;
+        without it these are the actions themselves.
 
     Attributes
     ----------
@@ -59,13 +63,17 @@ class ControlledAgents:
         player: str,
         others: TeamPolicy,
         layout: Layout = "shared",
+        offsets: OffsetOrders | None = None,
     ) -> None:
         self.chain, self.player, self.others, self.layout = chain, player, others, layout
+        self.offsets = offsets.bound(chain) if offsets is not None else None
         self._columns = columns_of(player, chain.num_stores)
         agents = len(self._columns)
         self.rows_per_world = agents if layout == "shared" else 1
         self.num_worlds = chain.num_worlds * self.rows_per_world
         self._counts = tuple(chain.num_actions[c] for c in self._columns)
+        if self.offsets is not None:
+            self._counts = (len(self.offsets.offsets),) * agents
         self.num_actions: int | tuple[int, ...] = self._counts
         if layout == "shared":
             self.num_actions = self._counts[0]
@@ -113,8 +121,11 @@ class ControlledAgents:
 
     def reset(self, trace: Mapping[str, Any] | None = None) -> None:
         """Start a new episode in every world, on `trace` (first axis = world) or a drawn one."""
+        before = self.chain.parameters
         self.chain.reset(trace)
         self.others.bind(self.chain)
+        if self.offsets is not None and self.chain.parameters is not before:
+            self.offsets = self.offsets.bound(self.chain)
         self._seen = self.chain.observation()
         self._memory, self._start = None, np.ones(self.chain.num_worlds, np.bool_)
 
@@ -149,8 +160,11 @@ class ControlledAgents:
     def _per_agent(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
         """Return the controlled agents' actions, shape (worlds, agents)."""
         if self.layout == "flat":
-            return np.stack(np.unravel_index(actions, self._counts), axis=1)
-        return actions.reshape(self.chain.num_worlds, len(self._columns))
+            actions = np.stack(np.unravel_index(actions, self._counts), axis=1)
+        chosen = actions.reshape(self.chain.num_worlds, len(self._columns))
+        if self.offsets is None:
+            return chosen
+        return self.offsets.actions_of(self._columns, chosen)
 
     def _rows(self) -> NDArray[np.float32]:
         tiers = self.chain.by_tier(self._seen)
@@ -182,6 +196,7 @@ class ControlledAgents:
         """Put back what `get_state` returned."""
         self.chain.set_state(state["chain"])
         self.others.bind(self.chain)
+        self.offsets = self.offsets.bound(self.chain) if self.offsets is not None else None
         self._memory, self._start = state["memory"], state["start"]
         self._seen = self.chain.observation()
 
@@ -201,6 +216,7 @@ class ControlledAgents:
         new.chain, new.others = chain, copy.copy(self.others)
         new.num_worlds = len(worlds) * self.rows_per_world
         new.others.bind(chain)
+        new.offsets = self.offsets.bound(chain) if self.offsets is not None else None
         new._memory, new._start = _picked(self._memory, whole), self._start[whole]
         new._seen = self._seen[whole]
         own = np.arange(len(worlds)) * self.rows_per_world + worlds % self.rows_per_world

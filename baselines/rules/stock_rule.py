@@ -122,8 +122,16 @@ class StoreRule(StockRule):
     def __repr__(self) -> str:
         return super().__repr__() + (", in any quantity" if self.free else "")
 
+    def wanted(self, chain: SupplyChainBatch) -> Values:
+        """Return the quantity that the rule wants now, on offer or not, shape (worlds, N) [units].
+
+        Of a base stock it is the order-up-to level less the inventory position, also where that is
+        below 0.
+        """
+        return self._wanted(chain, store_positions(chain.sites, chain.pipelines))
+
     def _choose(self, chain: SupplyChainBatch) -> Actions:
-        wanted = self._wanted(chain, store_positions(chain.sites, chain.pipelines))
+        wanted = self.wanted(chain)
         if self.free:
             chain.order_units(wanted)
             return np.zeros(wanted.shape, np.int64)

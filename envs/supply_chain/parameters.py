@@ -140,6 +140,13 @@ class SupplyChainParameters(FrozenModel):
         sizes = {(len(lane.store.grid), len(lane.warehouse.order_units)) for lane in lanes}
         if len(sizes) > 1:
             raise ValueError("all SKUs need order grids of the same lengths")
+        if len({(lane.store.action, lane.store.offsets) for lane in lanes}) > 1:
+            raise ValueError("all SKUs need the same action and offsets")
+        if lanes[0].store.action == "offset" and self.demand_data is None:
+            raise ValueError(
+                "store.action = offset: is to the level of a rule for demand of a file; name one "
+                "with --demand, or set store.action=quantity"
+            )
         means, stds = self.demand_moments()
         for lane, mean, std in zip(lanes, means, stds, strict=True):
             check_law(lane.sku.demand_model, mean, std)
@@ -323,6 +330,10 @@ class SupplyChainParameters(FrozenModel):
                 (lane.store.grid, lane.store.order_units is None, lane.warehouse.order_units)
                 for lane in p.lanes()
             ],
+            "the stores' actions": lambda p: (
+                p.lanes()[0].store.action,
+                p.lanes()[0].store.offsets,
+            ),
         }
         for name, of in same.items():
             if of(self) != of(stage):

@@ -64,7 +64,10 @@ SCENARIOS: dict[ScenarioName, Scenario] = {
 Amount = Annotated[float, Field(ge=0, le=1e9)]
 Grid = Annotated[tuple[Amount, ...], Field(min_length=1, max_length=256)]
 
+Offset = Annotated[float, Field(ge=-1000, le=1000)]
+
 DEFAULT_MULTIPLES = (0.0, 0.5, 1.0, 1.5)
+DEFAULT_OFFSETS = (-1.2, -0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9, 1.2)
 
 
 class StoreSite(FrozenModel):
@@ -94,6 +97,12 @@ class StoreParameters(FrozenModel):
     larger (`envs.supply_chain.order_limits`). Weekdays are ``mon`` to ``sun`` or 0 to 6, those of
     the date on demand of a file; episodes of other demand begin on a Monday. `order_multiples` are
     of the forecast demand until the next day of review.
+
+    An `action` of an agent that learns is a quantity of the grid (``quantity``), or one of
+    `offsets` [days of recent demand] to the order-up-to level of a rule, met by the nearest
+    quantity (``offset``): 0 is the rule itself. The rule is chosen when training begins
+    (`agents.settings.OffsetSettings`) and demand must come from a file. What an environment takes,
+    and what rules choose from, are quantities in any case.
     """
 
     model_config = ConfigDict(ser_json_inf_nan="constants")
@@ -107,6 +116,8 @@ class StoreParameters(FrozenModel):
     excess_threshold: Amount = 500.0
     order_multiples: Grid | None = None
     order_units: Grid | None = None
+    action: Literal["quantity", "offset"] = "quantity"
+    offsets: Annotated[tuple[Offset, ...], Field(min_length=2, max_length=255)] = DEFAULT_OFFSETS
     reorder_point: Amount = 300.0
     order_up_to_level: Amount = 700.0
     review_days: tuple[str, ...] = WEEKDAYS
@@ -147,6 +158,18 @@ class StoreParameters(FrozenModel):
         if self.order_multiples is not None and self.order_units is not None:
             raise ValueError("give order_multiples or order_units, not both")
         return self
+
+    @field_validator("offsets")
+    @classmethod
+    def _rising_through_zero(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if 0.0 not in value or list(value) != sorted(set(value)):
+            raise ValueError("must rise, and 0 (the rule itself) must be among them")
+        return value
+
+    @property
+    def num_choices(self) -> int:
+        """How many actions an agent that learns has."""
+        return len(self.offsets if self.action == "offset" else self.grid)
 
     @property
     def grid(self) -> tuple[float, ...]:

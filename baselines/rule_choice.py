@@ -1,0 +1,102 @@
+"""The rule that offsets are to: the best of a file's rules, chosen before its evaluation days."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from baselines.multi_agent import TeamPolicy
+from baselines.registry import Baseline, baselines_of
+from baselines.rollout import rollout
+from baselines.rules.reference import reference_team
+from baselines.rules.stock_rule import StoreRule
+from baselines.tuned_rules import TunedRule, tune_rule
+from common.errors import InputError, choose
+from envs.problems import PROBLEMS, Problem
+
+CHOICE_EPISODES = 1000
+CHOICE_SEED = 5
+"""Of the episodes of training days by which rules are chosen; tuning has others."""
+
+
+@dataclass(frozen=True)
+class ChosenRule:
+    """A rule by name, with the parameters that it was tuned to, if it has any."""
+
+    name: str
+    values: dict[str, float] = field(default_factory=dict)
+
+
+def offset_rules(problem: Problem, parameters: Any) -> dict[str, Baseline]:
+    """Return the rules that offsets can be to: those that order what is on offer, tuned or not."""
+    known = baselines_of(problem.name, parameters)
+    return {name: one for name, one in known.items() if one.kind.is_rival}
+
+
+def best_rule(problem: Problem, parameters: Any, name: str | None = None) -> ChosenRule:
+    """Return the rule that costs least on training days, or the one named, tuned if it can be.
+
+    Parameters
+    ----------
+    problem, parameters : Problem, SupplyChainParameters
+        What is to be controlled, with demand of a file.
+    name : str, optional
+        The rule, if it has been chosen.
+
+    Raises
+    ------
+    InputError
+        If there is no rule of that name.
+    """
+    if name is not None:
+        choose("offset.rule", name, offset_rules(problem, parameters))
+    return _best_rule(problem.name, parameters, name)
+
+
+@lru_cache(maxsize=8)
+def _best_rule(problem_name: str, parameters: Any, name: str | None) -> ChosenRule:
+    problem = PROBLEMS[problem_name]
+    known = offset_rules(problem, parameters)
+    found: dict[str, ChosenRule] = {}
+    scores: dict[str, float] = {}
+    trace = problem.traces(parameters, "training", CHOICE_SEED, CHOICE_EPISODES)
+    for rule, one in known.items():
+        if name not in (None, rule):
+            continue
+        values: dict[str, float] = {}
+        if isinstance(one, TunedRule):
+            values = tune_rule(problem, parameters, rule, one).values
+        found[rule] = ChosenRule(rule, values)
+        policy = reference_team(store=named_rule(problem, parameters, rule, values))
+        scores[rule] = float(rollout(problem, parameters, policy, trace)["return"].mean())
+    return found[max(scores, key=lambda rule: scores[rule])]
+
+
+def named_rule(
+    problem: Problem, parameters: Any, name: str, values: Mapping[str, float]
+) -> StoreRule:
+    """Return the stores' part of a rule of a file by name, with these parameters if it has any.
+
+    Raises
+    ------
+    InputError
+        If there is no such rule, or tuning cannot come to these parameters.
+    """
+    known = offset_rules(problem, parameters)
+    one = known[choose("offset.rule", name, known)]
+    if isinstance(one, TunedRule):
+        family = one.family(parameters)
+        if not family.admits(values):
+            raise InputError(
+                f"offset.values = {dict(values)}: no tuning of {name} comes to these; leave them "
+                "out, and the rule is tuned when training begins"
+            )
+        team = family.make(**values)
+    elif values:
+        raise InputError(f"offset.values: {name} has no parameters; leave them out")
+    else:
+        team = one.make(parameters, 0)
+    rule = team.players["store"] if isinstance(team, TeamPolicy) else team
+    if not isinstance(rule, StoreRule):
+        raise InputError(f"offset.rule = {name}: has no order-up-to level")
+    return rule

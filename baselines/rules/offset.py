@@ -1,0 +1,133 @@
+"""Offsets to the order-up-to level of a rule, as the actions of stores that learn.
+
+An offset a moves the level S_t of a rule by so many days of recent demand: the store wants
+
+``S_t + a mu_t - IP`` [units],
+
+mu_t being the mean of the last 28 days and IP the inventory position, and what it wants is met by
+the nearest quantity on offer, as of every rule, after all limits that orders must fit. At ``a = 0``
+it is the rule itself, so that a policy that has learned nothing is as good as the rule.
+"""
+
+import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.multi_agent import chain_of, columns_of
+from baselines.policy import Policy
+from baselines.rules.stock_rule import StoreRule, nearest_action
+from common.errors import InputError
+from demand.history import KNOWN_DAYS
+from envs.batch import Batch
+from envs.supply_chain.batch import SupplyChainBatch
+
+Whole = NDArray[np.int64]
+
+
+class OffsetOrders:
+    """Makes actions of a batch of offsets.
+
+    Parameters
+    ----------
+    rule : StoreRule
+        Whose level is moved; copies of it are bound.
+    offsets : tuple of float
+        What each choice moves it by [days of recent demand], 0 among them.
+    """
+
+    def __init__(self, rule: StoreRule, offsets: tuple[float, ...]) -> None:
+        self.rule, self.offsets = rule, offsets
+        self._days = np.array(offsets)
+
+    @property
+    def unmoved(self) -> int:
+        """The choice that is the rule itself."""
+        return self.offsets.index(0.0)
+
+    def bound(self, chain: SupplyChainBatch) -> "OffsetOrders":
+        """Return the same for the worlds of a batch.
+
+        Raises
+        ------
+        InputError
+            If its demand comes from no file.
+        """
+        if chain.past is None:
+            raise InputError("store.action = offset: needs demand of a file; set demand_data")
+        new = OffsetOrders(copy.copy(self.rule), self.offsets)
+        new.rule.bind(chain)
+        new._chain = chain
+        return new
+
+    _chain: SupplyChainBatch
+
+    def actions(self, chosen: Whole) -> Whole:
+        """Return the stores' actions, shape (worlds, N).
+
+        Parameters
+        ----------
+        chosen : ndarray
+            Numbers of offsets, shape (worlds, N).
+        """
+        chain = self._chain
+        assert chain.past is not None  # noqa: S101  (see bound)
+        recent, _ = chain.past.recent(chain.day, KNOWN_DAYS)
+        wanted = self.rule.wanted(chain) + self._days[chosen] * recent
+        return np.asarray(nearest_action(chain.store_orders(), wanted))
+
+    def actions_of(self, columns: NDArray[np.intp], chosen: NDArray[np.integer[Any]]) -> Whole:
+        """Return the actions of some stores, shape (worlds, stores), the others left out.
+
+        Parameters
+        ----------
+        columns : ndarray
+            Which stores.
+        chosen : ndarray
+            Their offsets' numbers, shape (worlds, stores).
+        """
+        moved = np.full((self._chain.num_worlds, self._chain.num_stores), self.unmoved)
+        moved[:, columns] = chosen
+        return self.actions(moved)[:, columns]
+
+
+class OffsetPolicy:
+    """A policy that chooses offsets, as one that chooses quantities.
+
+    Parameters
+    ----------
+    policy : Policy
+        Returns numbers of offsets, one per row of its player.
+    orders : OffsetOrders
+        What they are offsets to.
+    player : str
+        ``"store"``, or ``"store_1"`` ... for a single one.
+    """
+
+    def __init__(self, policy: Policy, orders: OffsetOrders, player: str) -> None:
+        self._policy, self._orders, self._player = policy, orders, player
+
+    @property
+    def rule(self) -> StoreRule:
+        """What the offsets are to."""
+        return self._orders.rule
+
+    def bind(self, batch: Batch) -> None:
+        """Act on `batch` from now on."""
+        chain = chain_of(batch)
+        self._policy.bind(batch)
+        self._bound = self._orders.bound(chain)
+        self._columns = columns_of(self._player, chain.num_stores)
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Any, Any]:
+        """Return actions, shape (worlds, agents), and the policy's hidden state."""
+        chosen, state = self._policy.predict(observation, state, episode_start, deterministic)
+        rows = np.asarray(chosen).reshape(-1, len(self._columns))
+        return self._bound.actions_of(self._columns, rows), state
