@@ -5,6 +5,11 @@ to arrive first. What becomes of demand is `envs.supply_chain.events.meet_demand
 own; what a day costs comes as a table (`LostSales.day_costs`); the orders under way move on by a
 shift of bits. The costs of a day are expected ones given the stock, so that demand matters only for
 what is left.
+
+Of goods that perish a state holds the stock by age in place of the units on hand, oldest first, in
+as many bits for each age as for an order under way: overnight all of them move on by one age, and
+the order that arrives is the freshest. What demand and waste leave comes as a table
+(`baselines.solvers.perishable.kernels.left_by_age`).
 """
 
 from typing import Any, NamedTuple
@@ -32,26 +37,34 @@ class Store(NamedTuple):
     Attributes
     ----------
     on_hand_bits, order_bits : int
-        Bits of a state for the units on hand, and for each order under way.
+        Bits of a state for the units on hand, or the oldest of them, and for each number after it.
     ahead : int
-        Orders under way that a state tells of (L - 1).
+        Numbers after the first: newer stock, of goods that perish, and orders under way (L - 1).
+    stock_bits : int
+        Bits of a state for all that is on hand.
     num_orders : int
         Orders to choose from: 0, 1, ..., num_orders - 1 units.
-    fixed_cost : float
-        Per order [money].
+    fixed_cost, unit_cost : float
+        Per order [money], and per unit ordered [money/unit].
     day_costs : ndarray
-        Expected cost of a day by the units on hand, shape (2^on_hand_bits,) [money].
+        Expected cost of a day by the stock, shape (2^stock_bits,) [money].
     demand_at : ndarray
         Quantiles of demand, shape (`DRAWS`,) [units].
+    left : ndarray
+        Of goods that perish, the stock of the next morning, before what arrives, by stock and
+        demand, shape (2^stock_bits, demands); of others it is empty.
     """
 
     on_hand_bits: int
     order_bits: int
     ahead: int
+    stock_bits: int
     num_orders: int
     fixed_cost: float
+    unit_cost: float
     day_costs: Floats
     demand_at: NDArray[np.int16]
+    left: NDArray[np.int32]
 
 
 class Actor(NamedTuple):
@@ -103,6 +116,10 @@ def draw_bits(seed: Any) -> Any:
 @compiled(nogil=True, inline="always")
 def following(store: Store, state: int, order: int, demand: int) -> int:
     """Return the state of the next morning."""
+    if store.left.size:
+        under_way = (state >> store.stock_bits) << (store.stock_bits - store.order_bits)
+        stock = int(store.left[state & ((1 << store.stock_bits) - 1), demand])
+        return stock | under_way | (order << (store.order_bits * store.ahead))
     most = (1 << store.on_hand_bits) - 1
     under_way = (state >> store.on_hand_bits) | (order << (store.order_bits * store.ahead))
     left = int(meet_demand(state & most, demand)[1])
@@ -164,15 +181,15 @@ def order_of(store: Store, actor: Actor, state: int) -> int:
 
 @compiled(nogil=True)
 def order_cost(store: Store, order: int) -> float:
-    """Return what it costs to order at all."""
-    return store.fixed_cost if order > 0 else 0.0
+    """Return what an order costs."""
+    return store.fixed_cost + store.unit_cost * order if order > 0 else 0.0
 
 
 @compiled(nogil=True)
 def day_cost(store: Store, state: int, order: int) -> float:
     """Return the expected cost of a day."""
-    on_hand = state & ((1 << store.on_hand_bits) - 1)
-    return float(store.day_costs[on_hand] + order_cost(store, order))
+    stock = state & ((1 << store.stock_bits) - 1)
+    return float(store.day_costs[stock] + order_cost(store, order))
 
 
 @compiled(nogil=True)

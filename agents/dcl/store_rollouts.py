@@ -1,4 +1,7 @@
-"""Labels of a single store with lost sales and a lead time, by compiled roll-outs."""
+"""Labels of a single store with lost sales and a lead time, by compiled roll-outs.
+
+Its goods may perish: then a state tells of the stock by age, in place of the units on hand.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,14 +17,18 @@ from agents.dcl.kernels import DRAWS, UNKNOWN, Actor, Store
 from agents.dcl.labels import Labels
 from agents.dcl.rollouts import player_of
 from baselines.average_cost import lost_sales_store
+from baselines.average_perishable import perishable_store
 from baselines.policy import Policy
 from baselines.rules.stock_rule import StockLevels
+from baselines.solvers.perishable.value_iteration import PerishableStore, packed_store
 from baselines.solvers.store.lost_sales_problem import LostSales, order_limits
 from envs.batch import Batch
 from wrappers.single_agent import ControlledAgents
 
 MAX_BITS = 26
 """Of a state, so that a table of orders takes at most 128 MB."""
+MAX_STOCK_BITS = 20
+"""Of stock by age, so that a table of what is left of it takes about as much."""
 VISITED_DAYS = 1_000_000
 WARMUP_DAYS = 300
 VALUE_PATHS, VALUE_DAYS = 16, 60
@@ -35,42 +42,85 @@ def compiled_store(batch: Batch) -> Store | None:
     """Return the store of a batch for the compiled loops, if it is one that they know.
 
     That is a single store with lost sales, supply without limit, steady demand in whole units, a
-    lead time of a day or more, the full observation, and orders of 0, 1, 2, ... units.
+    lead time of a day or more, the full observation, and orders of 0, 1, 2, ... units. Its goods
+    may perish (`MAX_STOCK_BITS`).
     """
     if not isinstance(batch, ControlledAgents) or batch.player != "store":
         return None
     p = batch.parameters
-    store = lost_sales_store(p)
+    store = lost_sales_store(p) or perishable_store(p)
     if store is None or store.lead_time < 1 or p.observation != "full" or p.limited:
         return None
     units = p.lanes()[0].store.order_units
     if units is None or units != tuple(range(len(units))):
         return None
+    if isinstance(store, PerishableStore):
+        return _perishable(store)
     made = _store(store, len(units))
-    bits = made.on_hand_bits + made.order_bits * made.ahead
-    return made if bits <= MAX_BITS else None
+    return made if _bits(made) <= MAX_BITS else None
+
+
+def _bits(store: Store) -> int:
+    """Return the bits of a state."""
+    return store.on_hand_bits + store.order_bits * store.ahead
+
+
+def _demand_at(law: NDArray[np.float64]) -> NDArray[np.int16]:
+    """Return the quantiles of demand that are drawn."""
+    middle = (np.arange(DRAWS) + 0.5) / DRAWS
+    demand = np.searchsorted(np.cumsum(law), middle)
+    return np.minimum(demand, law.size - 1).astype(np.int16)
 
 
 def _store(store: LostSales, num_orders: int) -> Store:
     limits = order_limits(store)
     on_hand_bits = max(int(limits[-1]), num_orders - 1).bit_length()
-    middle = (np.arange(DRAWS) + 0.5) / DRAWS
-    demand = np.searchsorted(np.cumsum(store.law), middle)
     return Store(
         on_hand_bits=on_hand_bits,
         order_bits=(num_orders - 1).bit_length(),
         ahead=store.lead_time - 1,
+        stock_bits=on_hand_bits,
         num_orders=num_orders,
         fixed_cost=float(store.fixed_cost),
+        unit_cost=0.0,
         day_costs=store.day_costs(1 << on_hand_bits),
-        demand_at=np.minimum(demand, store.law.size - 1).astype(np.int16),
+        demand_at=_demand_at(store.law),
+        left=np.zeros((0, 0), np.int32),
+    )
+
+
+def _perishable(store: PerishableStore) -> Store | None:
+    """Return a store whose goods perish; no age of them is more than the largest order."""
+    bits, life = store.largest_order.bit_length(), store.shelf_life
+    ahead = life + store.lead_time - 2
+    if bits * life > MAX_STOCK_BITS or bits * (1 + ahead) > MAX_BITS:
+        return None
+    demand = _demand_at(store.law)
+    costs, left = packed_store(store, bits, int(demand.max()) + 1)
+    return Store(
+        on_hand_bits=bits,
+        order_bits=bits,
+        ahead=ahead,
+        stock_bits=bits * life,
+        num_orders=store.largest_order + 1,
+        fixed_cost=float(store.fixed_cost),
+        unit_cost=float(store.unit_cost),
+        day_costs=costs,
+        demand_at=demand,
+        left=left,
     )
 
 
 def table_of(store: Store) -> NDArray[np.int16]:
     """Return an empty table of orders."""
-    bits = store.on_hand_bits + store.order_bits * store.ahead
-    return np.full(1 << bits, UNKNOWN, np.int16)
+    return np.full(1 << _bits(store), UNKNOWN, np.int16)
+
+
+def entries_of(store: Store) -> tuple[str, ...]:
+    """Return the entries of the full observation that hold the numbers of a state, in its order."""
+    ages = store.stock_bits // store.order_bits if store.left.size else 1
+    stock = [f"expires_{k + 1}" for k in range(ages)] if store.left.size else ["on_hand"]
+    return (*stock, *(f"pipeline_{k + 1}" for k in range(store.ahead + 1 - ages)))
 
 
 def rule_actor(store: Store, rule: StockLevels) -> Actor:
@@ -94,7 +144,7 @@ def network_actor(store: Store, policy: Any, columns: Sequence[int], unit: float
     policy : ActorCriticPolicy
         Two hidden layers with ReLUs.
     columns : sequence of int
-        Where the observation holds the units on hand and each order under way.
+        Where the observation holds each number of a state (`entries_of`).
     unit : float
         What the observation is divided by [units].
     """
@@ -147,11 +197,10 @@ class StoreLabeller:
         self._batch, self._store, self._visits, self._halving = batch, store, visits, halving
         self._days, self._workers = days, workers
         names = batch.chain.observation_names["store"]
-        slots = [f"pipeline_{k + 1}" for k in range(store.ahead)]
-        self.columns = [names.index(name) for name in ("on_hand", *slots)]
+        self.columns = [names.index(name) for name in entries_of(store)]
         self._unseen = tuple(i for i in range(len(names)) if i not in self.columns)
         self._unit = float(batch.parameters.mean_demand().flat[0])
-        known = lost_sales_store(batch.parameters)
+        known = lost_sales_store(batch.parameters)  # of goods that perish any order may be best
         self._most = int(order_limits(known)[0]) if known else store.num_orders - 1
         self._most = min(self._most, store.num_orders - 1)
 

@@ -81,6 +81,40 @@ def day_costs(store: Any, shape: tuple[int, int, int], lifo: bool, law: Floats) 
 
 
 @compiled
+def left_by_age(life: int, bits: int, lifo: bool, demands: int) -> NDArray[np.int32]:
+    """Return what is left of stock in the next morning, before what arrives.
+
+    Stock by age is packed into one number: so many bits for the units of each age, the oldest in
+    the lowest ones.
+
+    Parameters
+    ----------
+    life, bits : int
+        Days that a unit keeps (m), and bits of the units of an age.
+    lifo : bool
+        As for `envs.supply_chain.events.issue`.
+    demands : int
+        Demand is 0, 1, ... and less than this [units].
+
+    Returns
+    -------
+    ndarray
+        Packed stock by packed stock and demand, shape (2^(life * bits), demands).
+    """
+    left = np.zeros((1 << (life * bits), demands), np.int32)
+    ages = np.empty(life)
+    for stock in range(left.shape[0]):
+        for demand in range(demands):
+            for k in range(life):
+                ages[k] = (stock >> (k * bits)) & ((1 << bits) - 1)
+            issue(ages, demand, lifo)
+            expire(ages)
+            for k in range(life):
+                left[stock, demand] |= int(ages[k]) << (k * bits)
+    return left
+
+
+@compiled
 def sweep(
     costs: Floats,
     order_costs: Floats,

@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from baselines.solvers.perishable.kernels import day_costs, iterate, sweep
+from baselines.solvers.perishable.kernels import day_costs, iterate, left_by_age, sweep
 from baselines.solvers.store.checks import Floats, checked_costs, checked_law
 from baselines.solvers.store.lost_sales import AverageCost
 from common.errors import InputError
@@ -162,6 +162,36 @@ class PerishableOrders:
     def order(self, ages: Ints, pipelines: Ints) -> Ints:
         """Return the orders in states as `PerishableStore.find` takes them, shape (n,) [units]."""
         return np.asarray(self.orders[self.store.find(ages, pipelines)])
+
+
+def packed_store(
+    store: PerishableStore, bits: int, demands: int
+) -> tuple[Floats, NDArray[np.int32]]:
+    """Return a store's day as tables by its stock, packed as in `left_by_age`.
+
+    Parameters
+    ----------
+    store : PerishableStore
+        The problem.
+    bits : int
+        Bits for the units of an age; the largest order must fit.
+    demands : int
+        Demand is 0, 1, ... and less than this [units].
+
+    Returns
+    -------
+    tuple of ndarray
+        Expected cost of a day without its order, shape (2^(m * bits),) [money], 0 where units of an
+        age are more than the largest order, and what `left_by_age` returns.
+    """
+    costs = np.zeros(1 << (store.shelf_life * bits))
+    base, life = store.largest_order + 1, store.shelf_life
+    weights, shape = perishable_weights(store), (base, life, life)
+    number = np.arange(base**life)
+    places = base ** np.arange(life - 1, -1, -1)
+    stock = (number[:, None] // places % base) @ (1 << bits * np.arange(life))
+    costs[stock] = day_costs(weights, shape, store.lifo, store.law)
+    return costs, left_by_age(life, bits, store.lifo, demands)
 
 
 def solve_perishable(
