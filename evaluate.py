@@ -112,8 +112,8 @@ def main(
         print(evaluation.results.text())
     else:
         evaluation.results.show()
-    if len(loaded.folders) == 1:
-        write_evaluation(loaded.folders[0], evaluation.results, scenario)
+    if loaded.home is not None:
+        write_evaluation(loaded.home, evaluation.results, scenario)
     if csv_file is not None:
         write_whole(csv_file, evaluation.results.to_csv().encode())
     if report:

@@ -5,12 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.options import InputFile, SettingsCommand, WholeNumber, file_options
+from commands.options import (
+    InputFile,
+    SettingsCommand,
+    WholeNumber,
+    file_options,
+    worker_options,
+)
 from common import console
 from common.errors import InputError
 
 if TYPE_CHECKING:
     from agents.config import RunConfig
+    from common.shards import Workers
+    from training.seeds import TrainedSeed
     from training.trainer import Trained
 
 
@@ -30,6 +38,8 @@ if TYPE_CHECKING:
 )
 @click.option("--recipe", help="Named settings in configs/<problem>.yaml [default].")
 @click.option("--seed", type=WholeNumber(), help="Seed of everything random [0].")
+@click.option("--seeds", metavar="0-9", help="A run for each of these seeds, and their comparison.")
+@worker_options
 @click.option(
     "--timesteps", type=WholeNumber(), help="Environment steps, over all worlds together."
 )
@@ -70,6 +80,9 @@ def main(
     phases: str | None,
     start: Path | None,
     resumed: Path | None,
+    seeds: str | None,
+    workers: int,
+    cluster: str | None,
     **flags: Any,
 ) -> int:
     """Train an agent on an inventory problem and write a run folder under runs/.
@@ -78,33 +91,40 @@ def main(
     """
     from agents import run_folder  # here: --help and a misspelt option answer at once
     from agents.config import resolve
+    from common.shards import Workers
     from training.phases import parse_phases, resolve_phases, train_phases
+    from training.seeds import parse_seeds, train_seeds
     from training.trainer import train
 
+    where = Workers(workers, cluster)
     if resumed is not None:
-        return _resume(
-            resumed,
-            {**flags, "config": config, "set": assignments, "run_dir": run_dir, "phases": phases}
-            | {"from": start},
-            quiet=quiet,
-        )
+        others = {"config": config, "set": assignments, "run_dir": run_dir, "phases": phases}
+        more = {"from": start, "seeds": seeds}
+        return _resume(resumed, {**flags, **others, **more}, where, quiet=quiet)
+    numbers = None if seeds is None else parse_seeds(seeds)
+    if numbers is None and not where.here:
+        option = "--cluster" if cluster else "--workers"
+        raise InputError(f"{option}: shares out the seeds of --seeds; name them, such as 0-9")
+    if numbers is not None and flags["seed"] is not None:
+        raise InputError("--seed: --seeds names the seeds; leave one of the two out")
     if start is not None:
         try:
             start = run_folder.find(str(start))[0]
         except InputError as error:
             raise InputError(str(error).replace("--checkpoint", "--from", 1)) from None
     given: Any = {"config": config, "assignments": assignments}
-    if phases is not None:
-        numbers = parse_phases(phases)
-        configs = resolve_phases(numbers, flags, **given)
-        _describe(configs[0], quiet=quiet)
-        folder, done = train_phases(numbers, configs, run_dir, start=start, quiet=quiet)
+    stages = None if phases is None else parse_phases(phases)
+    configs = resolve_phases(stages, flags, **given) if stages else [resolve(flags, **given)]
+    _describe(configs[0], quiet=quiet)
+    if numbers is not None:
+        beside: Any = {"phases": stages or (), "start": start, "workers": where}
+        return _finish_seeds(*train_seeds(numbers, configs, run_dir, **beside, quiet=quiet))
+    if stages is not None:
+        folder, trained = train_phases(stages, configs, run_dir, start=start, quiet=quiet)
     else:
-        run = resolve(flags, **given)
-        _describe(run, quiet=quiet)
-        done = [train(run, run_dir, start=start, quiet=quiet)]
-        folder = done[0].folder
-    return _finish(folder, done, quiet=quiet)
+        trained = [train(configs[0], run_dir, start=start, quiet=quiet)]
+        folder = trained[0].folder
+    return _finish(folder, trained, quiet=quiet)
 
 
 def _describe(config: "RunConfig", *, quiet: bool) -> None:
@@ -114,11 +134,16 @@ def _describe(config: "RunConfig", *, quiet: bool) -> None:
         print_demand_summary(config)
 
 
-def _resume(folder: Path, options: dict[str, Any], *, quiet: bool) -> int:
+def _resume(folder: Path, options: dict[str, Any], workers: "Workers", *, quiet: bool) -> int:
+    from agents.run_folder import holds_seeds
     from training.resume import refuse_options, resume
+    from training.seeds import resume_seeds
 
     timesteps = options.pop("timesteps")
     refuse_options(options)
+    if holds_seeds(folder):
+        again = resume_seeds(folder, timesteps=timesteps, workers=workers, quiet=quiet)
+        return _finish_seeds(folder, *again)
     folder, done = resume(folder, timesteps=timesteps, quiet=quiet)
     if not done:
         console.screen.print(f"{folder} is finished; --timesteps makes it longer", soft_wrap=True)
@@ -140,6 +165,21 @@ def _finish(folder: Path, done: list["Trained"], *, quiet: bool) -> int:
     onward = onward if done[-1].interrupted else f"evaluate.py --checkpoint {folder}"
     say(f"next: python {onward}", soft_wrap=True)
     return done[-1].status
+
+
+def _finish_seeds(folder: Path, done: list["TrainedSeed"], status: int) -> int:
+    """Print what became of each seed, then hold them against the rules."""
+    from commands.seeds import compare_seeds, seed_table
+
+    say = console.screen.print
+    say(seed_table(done))
+    failed = any(one.failed for one in done)
+    onward = f"train.py --resume {folder}" if status else f"evaluate.py --checkpoint {folder}"
+    if not (status or all(one.failed for one in done)):
+        compare_seeds(folder)
+    say(f"saved in {folder}", soft_wrap=True)
+    say(f"next: python {onward}", soft_wrap=True)
+    return status or (console.NOT_FINITE if failed else 0)
 
 
 def _tell(trained: "Trained") -> None:

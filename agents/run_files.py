@@ -54,6 +54,7 @@ LOCK, MANIFEST_LOCK = ".lock", ".manifest.lock"
 LOCKS = frozenset((LOCK, MANIFEST_LOCK))
 
 _PHASE = re.compile(r"phase_[1-4]")
+_SEED = re.compile(r"seed_(\d{1,10})", re.ASCII)
 _BEFORE = re.compile(rf"{START}|{PLAYERS}|phase_[1-4]\.yaml|{re.escape(MANIFEST)}|\..*\.tmp")
 """What is written before the configuration."""
 
@@ -80,6 +81,18 @@ def phase_plan(root: Path, phase: int) -> Path:
 def is_phase(folder: Path) -> bool:
     """Return whether a folder is named as a phase of a run."""
     return _PHASE.fullmatch(folder.name) is not None
+
+
+def seed_folder(root: Path, seed: int) -> Path:
+    """Return where the run of a seed lies, among those of several."""
+    return root / f"seed_{seed}"
+
+
+def seed_folders(root: Path) -> list[Path]:
+    """Return the runs of the seeds that a folder holds, in the order of the seeds."""
+    found = {path: _SEED.fullmatch(path.name) for path in root.glob("seed_*")}
+    known = {path: int(match[1]) for path, match in found.items() if match}
+    return sorted(known, key=lambda path: known[path])
 
 
 def evaluation_file(folder: Path, scenario: str | None) -> Path:

@@ -111,12 +111,29 @@ def find(checkpoint: str) -> tuple[Path, ModelFile]:
         path, name = path.parent, FINAL if path.name == FINAL else BEST
     if not (path / CONFIG).is_file():
         raise InputError(f"--checkpoint {checkpoint}: not a run folder, it holds no {CONFIG}")
+    if run_files.seed_folders(path) and not run_files.exists(path / name):
+        one = run_files.seed_folders(path)[0]
+        raise InputError(
+            f"--checkpoint {checkpoint}: holds the runs of several seeds; name one, such as {one}"
+        )
     path = last_phase(path)
     if name == BEST and _has_model(path):  # else it holds players, each with a best model
         name = best_of(path)
     if not run_files.exists(path / name) and not players(path):
         raise InputError(f"--checkpoint {checkpoint}: holds no model; did its training finish?")
     return path, name
+
+
+def runs_of(checkpoint: str) -> tuple[Path | None, tuple[str, ...]]:
+    """Return the folder that holds runs of several seeds, and them; or None, and what was named."""
+    path = _newest() if checkpoint == NEWEST else Path(checkpoint)
+    runs = run_files.seed_folders(path) if path.is_dir() else []
+    return (path, tuple(map(str, runs))) if runs else (None, (checkpoint,))
+
+
+def holds_seeds(folder: Path) -> bool:
+    """Return whether a folder is that of several seeds, each with a run of its own."""
+    return (folder / CONFIG).is_file() and bool(read_config(folder).settings.seeds)
 
 
 def root_of(folder: Path, checkpoint: str) -> Path:
@@ -204,7 +221,8 @@ def claim(config: RunConfig, folder: Path | None) -> Iterator[Path]:
     """
     s = config.settings
     if folder is None:
-        stem = f"{s.problem}__{s.algo}__{s.seed}__{time.strftime('%Y%m%d-%H%M%S')}"
+        seed = f"{len(s.seeds)}-seeds" if s.seeds else s.seed
+        stem = f"{s.problem}__{s.algo}__{seed}__{time.strftime('%Y%m%d-%H%M%S')}"
         folder, count = RUNS / stem, 1
         while folder.exists():  # two runs may begin within a second
             count += 1

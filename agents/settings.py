@@ -9,6 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 from common.errors import FrozenModel
 
 MAX_EPISODES = 1_000_000
+MAX_SEEDS = 10_000
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
 def _known_device(name: str) -> str:
@@ -127,7 +129,7 @@ class RunSettings(FrozenModel):
     problem: str = "cash"
     algo: str = "dqn"
     recipe: str = "default"
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    seed: Seed = 0
     timesteps: Annotated[int, Field(ge=1, le=10**12)] = 50_000
     n_envs: Annotated[int, Field(ge=1, le=65_536)] = 16
     device: Annotated[str, AfterValidator(_known_device)] = "cpu"
@@ -140,6 +142,8 @@ class RunSettings(FrozenModel):
     team: TeamSettings = TeamSettings()
     offset: OffsetSettings = OffsetSettings()
     phases: tuple[Annotated[int, Field(ge=1, le=4)], ...] = ()
+    seeds: Annotated[tuple[Seed, ...], Field(max_length=MAX_SEEDS)] = ()
+    """Of a folder that holds a run for each of them."""
     asked: dict[AutomaticSetting, Literal["auto"]] = Field(default_factory=dict)
     """Where ``auto`` was asked for; the settings hold what it came to."""
 

@@ -1,7 +1,7 @@
 """Who is judged: one checkpoint, or several seeds of one recipe, with those that failed."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +33,19 @@ class LoadedCheckpoints:
         All seeds, where several runs were named.
     folders : tuple of Path
         The runs' folders, failed ones too.
+    home : Path or None
+        Where results are written: the folder of a single run, or that holds those of several.
     """
 
     run: RunConfig
     policies: dict[str, Policy] = field(default_factory=dict)
     seeds: tuple[Seed, ...] = ()
     folders: tuple[Path, ...] = ()
+    home: Path | None = None
 
 
 def load_checkpoints(checkpoints: tuple[str, ...]) -> LoadedCheckpoints:
-    """Load the agents that ``--checkpoint`` names, once or several times.
+    """Load the agents that ``--checkpoint`` names, once or several times, or by their folder.
 
     Raises
     ------
@@ -50,14 +53,16 @@ def load_checkpoints(checkpoints: tuple[str, ...]) -> LoadedCheckpoints:
         If a single one cannot be loaded; if of several one does not exist or is no run, two are
         of different recipes or of the same seed, or none can be loaded.
     """
+    home = None
     if len(checkpoints) == 1:
-        folder, name = run_folder.find(checkpoints[0])
-        run, agent = load_agent(folder, name)
-        print_changed_data(folder, run)
-        return LoadedCheckpoints(
-            run, {AGENT_NAME: agent}, (), (run_folder.root_of(folder, checkpoints[0]),)
-        )
-    return _load_seeds(checkpoints)
+        home, checkpoints = run_folder.runs_of(checkpoints[0])
+    if home is not None or len(checkpoints) > 1:
+        return replace(_load_seeds(checkpoints), home=home)
+    folder, name = run_folder.find(checkpoints[0])
+    run, agent = load_agent(folder, name)
+    print_changed_data(folder, run)
+    root = run_folder.root_of(folder, checkpoints[0])
+    return LoadedCheckpoints(run, {AGENT_NAME: agent}, (), (root,), root)
 
 
 def print_changed_data(folder: Path, run: RunConfig) -> None:

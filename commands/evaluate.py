@@ -113,7 +113,8 @@ def evaluate_policies(
 
     `options` are those of `play_against_baselines`.
     """
-    tuner = TunedFile(loaded.folders[0] / run_files.TUNED if loaded.folders else None)
+    home = loaded.home or next(iter(loaded.folders), None)
+    tuner = TunedFile(home / run_files.TUNED if home else None)
     recorders = _recorders(loaded.run) if report else None
     policies, comparison = play_against_baselines(
         loaded.run, loaded.policies, tuner=tuner, observers=recorders, **options

@@ -1,5 +1,6 @@
 """Options that several commands have."""
 
+import os
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -100,6 +101,40 @@ def _setting(name: str) -> str | None:
     models = [m for m in vars(hyperparameters).values() if hasattr(m, "model_fields")]
     known = {field for model in (RunSettings, *models) for field in model.model_fields}
     return name if name in known else _OTHER_NAMES.get(name)
+
+
+class WorkerCount(click.ParamType[int]):
+    """A number of processes; ``auto`` means one per core."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """Return the number."""
+        count = os.cpu_count() or 1 if value == "auto" else WholeNumber().convert(value, param, ctx)
+        if not 1 <= count <= MOST_WORKERS:
+            raise InputError(f"{param.opts[0]} {value}: must be from 1 to {MOST_WORKERS}, or auto")
+        return count
+
+
+MOST_WORKERS = 1024
+
+
+def worker_options(command: Command) -> Command:
+    """Add the options that say where shards of the work run."""
+    workers = click.option(
+        "--workers",
+        type=WorkerCount(),
+        default=1,
+        show_default=True,
+        help="Processes of this machine that share the work; auto: one per core. They change "
+        "nothing about the result.",
+    )
+    cluster = click.option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="A Ray cluster in their place: auto, or its address (docs/scale.md).",
+    )
+    return workers(cluster(command))
 
 
 FILE_OPTIONS = "demand", "prices", "split", "validation", "fill", "augment"

@@ -40,7 +40,7 @@ def write_report(
     Path
         The page.
     """
-    folder = loaded.folders[0]
+    folder = loaded.home or loaded.folders[0]
     stem = run_files.report_stem(seeds=bool(loaded.seeds), scenario=scenario)
     page, files = build(_contents(loaded, evaluation, scenario, stochastic=stochastic))
     pictures = folder / stem
@@ -63,7 +63,7 @@ def _contents(
     versions = run_folder.read_versions(run_folder.last_phase(loaded.folders[0]))
     folders = "\n".join(str(folder) for folder in loaded.folders)
     return ReportContents(
-        title=f"{what} on {s.problem}{where}: {loaded.folders[0].resolve().name}",
+        title=f"{what} on {s.problem}{where}: {(loaded.home or loaded.folders[0]).resolve().name}",
         problem=run.problem,
         parameters=run.parameters,
         view=view_of(run.problem),

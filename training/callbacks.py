@@ -211,6 +211,32 @@ class BestModel(BaseCallback):
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
 
 
+ShareReport = Callable[[float], None]
+"""Called with the share of a run's steps that is done, up to 1."""
+
+
+class StepShare(BaseCallback):
+    """Tells another process how far a run is, twice a second.
+
+    `before` counts the steps of other learners of the same run.
+    """
+
+    def __init__(self, total: int, report: ShareReport) -> None:
+        super().__init__()
+        self._total, self._report, self._shown = total, report, 0.0
+        self.before = 0
+
+    def _on_step(self) -> bool:
+        now = time.perf_counter()
+        if now - self._shown > 0.5:
+            self._shown = now
+            self._report(min(1.0, (self.before + self.num_timesteps) / self._total))
+        return True
+
+    def close(self) -> None:
+        """Say nothing more."""
+
+
 class ProgressBar(BaseCallback):
     """A bar within 80 columns: steps, speed, time left, return, gap, stage of the curriculum.
 

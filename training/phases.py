@@ -7,6 +7,7 @@ are frozen; 3. the supplier learns, the others are frozen; 4. all are tuned toge
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from agents.config import MAX_FILE_BYTES, RunConfig, from_dict, parse_mapping, r
 from agents.run_folder import report_write_errors
 from common import console
 from common.errors import InputError
+from training.callbacks import ShareReport
 from training.trainer import Trained, go_on, train
 
 LEARNS = {1: "store", 2: "warehouse", 3: "supplier", 4: "all"}
@@ -78,6 +80,7 @@ def train_phases(
     *,
     start: Path | None = None,
     quiet: bool = True,
+    report: ShareReport | None = None,
 ) -> tuple[Path, list[Trained]]:
     """Train phase after phase, each from the models of the former.
 
@@ -91,6 +94,8 @@ def train_phases(
         A run whose models the first phase begins with.
     quiet : bool
         Show no progress.
+    report : callable, optional
+        Called with the share of the steps of all phases that is done, if nothing is shown.
 
     Returns
     -------
@@ -109,10 +114,12 @@ def train_phases(
         for phase, config in zip(phases, configs, strict=True):
             run_files.write(run_files.phase_plan(root, phase), config.to_yaml().encode())
         run_folder.write_start(own, root, run_folder.start_models(start))
-        return root, go_through(root, quiet=quiet)
+        return root, go_through(root, quiet=quiet, report=report)
 
 
-def go_through(root: Path, *, quiet: bool = True) -> list[Trained]:
+def go_through(
+    root: Path, *, quiet: bool = True, report: ShareReport | None = None
+) -> list[Trained]:
     """Train the phases of a run that are not finished, each from the models of the former.
 
     The caller holds the folder's lock.
@@ -121,8 +128,8 @@ def go_through(root: Path, *, quiet: bool = True) -> list[Trained]:
     ----------
     root : Path
         The folder of a run of phases.
-    quiet : bool
-        Show no progress.
+    quiet, report
+        As `train_phases` has them.
 
     Returns
     -------
@@ -131,22 +138,31 @@ def go_through(root: Path, *, quiet: bool = True) -> list[Trained]:
     """
     start = run_folder.start_of(root)
     done: list[Trained] = []
-    for phase in run_folder.read_config(root).settings.phases:
+    phases = run_folder.read_config(root).settings.phases
+    for number, phase in enumerate(phases):
         folder = run_files.phase_folder(root, phase)
         if not run_folder.is_finished(folder):
             if not quiet:
                 console.screen.print(f"phase {phase}: learn {LEARNS[phase]}")
-            done.append(_train_phase(root, phase, start, quiet=quiet))
+            share = report and partial(_report_phase, report, number, len(phases))
+            done.append(_train_phase(root, phase, start, quiet=quiet, report=share))
             if done[-1].interrupted:
                 break
         start = folder
     return done
 
 
-def _train_phase(root: Path, phase: int, start: Path | None, *, quiet: bool) -> Trained:
+def _report_phase(report: ShareReport, number: int, phases: int, share: float) -> None:
+    report((number + share) / phases)
+
+
+def _train_phase(
+    root: Path, phase: int, start: Path | None, *, quiet: bool, report: ShareReport | None
+) -> Trained:
     folder = run_files.phase_folder(root, phase)
     if run_folder.is_begun(folder):
         with run_files.hold_lock(folder):
-            return go_on(run_folder.read_config(folder), folder, quiet=quiet)
+            return go_on(run_folder.read_config(folder), folder, quiet=quiet, report=report)
     plan = run_files.read(run_files.phase_plan(root, phase), MAX_FILE_BYTES)
-    return train(from_dict(parse_mapping(plan)), folder, start=start, quiet=quiet)
+    config = from_dict(parse_mapping(plan))
+    return train(config, folder, start=start, quiet=quiet, report=report)

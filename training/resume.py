@@ -11,6 +11,7 @@ from agents.config import RunConfig
 from agents.run_folder import report_write_errors
 from agents.settings import RunSettings
 from common.errors import InputError, validated
+from training.callbacks import ShareReport
 from training.phases import go_through
 from training.trainer import Trained, go_on
 
@@ -96,7 +97,11 @@ def refuse_options(given: Mapping[str, Any]) -> None:
 
 
 def resume(
-    folder: Path, *, timesteps: int | None = None, quiet: bool = True
+    folder: Path,
+    *,
+    timesteps: int | None = None,
+    quiet: bool = True,
+    report: ShareReport | None = None,
 ) -> tuple[Path, list[Trained]]:
     """Go on with a run from its last good checkpoint, or with the phases that are left of it.
 
@@ -109,6 +114,8 @@ def resume(
         phases must all be finished, the last one.
     quiet : bool
         Show no progress.
+    report : callable, optional
+        Called with the share of the steps that is done, if nothing is shown.
 
     Returns
     -------
@@ -128,11 +135,11 @@ def resume(
         if config.settings.phases:
             if timesteps is not None:
                 extend_phases(folder, timesteps)
-            return folder, go_through(folder, quiet=quiet)
+            return folder, go_through(folder, quiet=quiet, report=report)
         longer = extend(config, folder, timesteps)
         if not longer and run_folder.is_finished(folder):
             return folder, []
-        return folder, [go_on(longer or config, folder, quiet=quiet)]
+        return folder, [go_on(longer or config, folder, quiet=quiet, report=report)]
 
 
 def _check_begun(folder: Path) -> None:

@@ -18,7 +18,7 @@ from agents.run_files import BEST, FINAL, PLAYERS, PROGRESS, ModelFile
 from agents.weights import save_model, weights_hash
 from common.errors import InputError, NumericalError
 from common.files import MAX_ARCHIVE_BYTES
-from training.callbacks import EpisodePicture, ProgressBar, Turn
+from training.callbacks import EpisodePicture, ProgressBar, ShareReport, StepShare, Turn
 from training.evaluator import BestGeneration, Evaluator, best_keeper
 from training.learner_session import LearnerSession, log_interval
 from training.learner_state import generators_state, load_generators_state
@@ -86,6 +86,8 @@ class TrainingSession:
         Scores policies on validation traces.
     quiet : bool
         Show no progress.
+    report : callable, optional
+        Called with the share of the steps that is done, if nothing is shown.
 
     Attributes
     ----------
@@ -98,8 +100,16 @@ class TrainingSession:
     """
 
     def __init__(
-        self, config: RunConfig, folder: Path, cast: Learners, examiner: Evaluator, *, quiet: bool
+        self,
+        config: RunConfig,
+        folder: Path,
+        cast: Learners,
+        examiner: Evaluator,
+        *,
+        quiet: bool,
+        report: ShareReport | None = None,
     ) -> None:
+        self._report = report
         self._config, self._folder, self._cast, self._quiet = config, folder, cast, quiet
         self._single = len(cast.learners) == 1
         self._parts = [LearnerSession(x, self._home(x)) for x in cast.learners]
@@ -242,10 +252,7 @@ class TrainingSession:
         NumericalError
             If a number is not finite; the models and checkpoints saved before stay.
         """
-        bar = None
-        if not self._quiet:
-            bar = ProgressBar(self._config.settings.timesteps, self.best, self._stage_of_training)
-            bar.since(self.time.seconds)
+        bar = self._progress()
         self.time.start()
         self._pace.begin(self.steps)
         try:
@@ -260,12 +267,20 @@ class TrainingSession:
             if bar:
                 bar.close()
 
+    def _progress(self) -> ProgressBar | StepShare | None:
+        total = self._config.settings.timesteps
+        if self._quiet:
+            return StepShare(total, self._report) if self._report else None
+        bar = ProgressBar(total, self.best, self._stage_of_training)
+        bar.since(self.time.seconds)
+        return bar
+
     @property
     def finished(self) -> bool:
         """Whether all turns are over."""
         return self._position[0] >= self._turns
 
-    def _take_turns(self, bar: ProgressBar | None) -> None:
+    def _take_turns(self, bar: ProgressBar | StepShare | None) -> None:
         ending = Turn()
         boundary = RolloutBoundary(
             self.save_checkpoint, lambda: self.steps, self._pace, self._signals

@@ -14,7 +14,7 @@ from agents.run_files import BEST, FINAL, PLAYERS
 from agents.run_folder import changed_data, report_write_errors
 from common import console
 from common.errors import InputError, NumericalError, short
-from training.callbacks import Score
+from training.callbacks import Score, ShareReport
 from training.evaluator import Evaluator
 from training.learners import Learners, build_learners, load_agent
 from training.logger import silent_writers
@@ -59,6 +59,7 @@ def train(
     *,
     start: Path | None = None,
     quiet: bool = True,
+    report: ShareReport | None = None,
 ) -> Trained:
     """Train a run to its end, or until Ctrl-C, and write its folder.
 
@@ -73,6 +74,8 @@ def train(
         A run folder whose models are begun with, or play those who do not learn.
     quiet : bool
         Show no progress.
+    report : callable, optional
+        Called with the share of the steps that is done, if nothing is shown.
 
     Raises
     ------
@@ -82,19 +85,22 @@ def train(
     NumericalError
         If a number is not finite.
     """
-    if config.settings.phases:
-        raise InputError(
-            f"phases = {short(config.settings.phases)}: are trained with --phases, on stores alone"
-        )
+    for name, value in (("phases", config.settings.phases), ("seeds", config.settings.seeds)):
+        if value:
+            more = ", on stores alone" if name == "phases" else ""
+            raise InputError(f"{name} = {short(value)}: are trained with --{name}{more}")
     examiner, cast = _prepare(config, start, quiet=quiet)
     own = cast.learners[0].config if len(cast.learners) == 1 else config
     copies = {f"{PLAYERS}/{name}": path for name, path in cast.frozen.items()}
     with run_folder.claim(own, folder) as folder, report_write_errors(folder):
         run_folder.write_start(own, folder, {**run_folder.start_models(start), **copies})
-        return _run(TrainingSession(config, folder, cast, examiner, quiet=quiet), folder, config)
+        session = TrainingSession(config, folder, cast, examiner, quiet=quiet, report=report)
+        return _run(session, folder, config)
 
 
-def go_on(config: RunConfig, folder: Path, *, quiet: bool = True) -> Trained:
+def go_on(
+    config: RunConfig, folder: Path, *, quiet: bool = True, report: ShareReport | None = None
+) -> Trained:
     """Train a run of a folder on, from its last good checkpoint, or anew if it has none.
 
     The caller holds the folder's lock.
@@ -105,8 +111,8 @@ def go_on(config: RunConfig, folder: Path, *, quiet: bool = True) -> Trained:
         The folder's own, possibly with more steps.
     folder : Path
         A folder that `train` has begun.
-    quiet : bool
-        Show no progress.
+    quiet, report
+        As `train` has them.
 
     Raises
     ------
@@ -120,7 +126,8 @@ def go_on(config: RunConfig, folder: Path, *, quiet: bool = True) -> Trained:
     for change in run_folder.other_versions(folder):
         console.screen.print(f"begun with {change}: the weights may differ in their last bits")
     with report_write_errors(folder):
-        return _run(TrainingSession(config, folder, cast, examiner, quiet=quiet), folder, config)
+        session = TrainingSession(config, folder, cast, examiner, quiet=quiet, report=report)
+        return _run(session, folder, config)
 
 
 def _prepare(config: RunConfig, start: Path | None, *, quiet: bool) -> tuple[Evaluator, Learners]:

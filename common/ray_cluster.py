@@ -1,0 +1,106 @@
+"""Shards on a Ray cluster: an extra, ``pip install -e '.[cluster]'``."""
+
+import logging
+import os
+import platform
+import re
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from common.errors import InputError, NumericalError
+from common.shards import ATTEMPTS, Outcome, ShardError, Work, describe, is_final
+
+Result = TypeVar("Result")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def iterate_on_cluster(
+    work: Work[Result], shared: Any, shards: Sequence[Any], address: str
+) -> Generator[Outcome[Result], None, None]:
+    """Yield what comes of every shard on a cluster, as each ends.
+
+    Parameters
+    ----------
+    work, shared, shards
+        As `common.shards.map_shards` has them; `shared` goes into the object store once.
+    address : str
+        ``auto``, or the address of the cluster's head.
+
+    Raises
+    ------
+    InputError
+        If Ray is not installed, there is no such cluster, or it has another version of Ray or of
+        Python.
+    """
+    ray = _connect(address)
+    try:
+        run = ray.remote(max_retries=0, num_cpus=1)(_attempt)
+        everyone = ray.put(shared)
+        attempts = dict.fromkeys(range(len(shards)), 1)
+        pending = {run.remote(work, everyone, shard): i for i, shard in enumerate(shards)}
+        while pending:
+            done, _ = ray.wait(list(pending))
+            index = pending.pop(done[0])
+            outcome = _outcome(ray, done[0])
+            if outcome.error and not is_final(outcome.error) and attempts[index] < ATTEMPTS:
+                attempts[index] += 1
+                pending[run.remote(work, everyone, shards[index])] = index
+            else:
+                yield Outcome(index, outcome.value, outcome.error)
+    finally:
+        ray.shutdown()  # cancels what is not done
+
+
+def _attempt(work: Work[Any], shared: Any, shard: Any) -> Outcome[Any]:
+    try:
+        return Outcome(-1, work(shared, shard, lambda _share: None))
+    except (InputError, NumericalError) as error:
+        return Outcome(-1, None, error)
+    except Exception as error:
+        return Outcome(-1, None, ShardError(describe(error)))
+
+
+def _outcome(ray: Any, reference: Any) -> Outcome[Any]:
+    try:
+        outcome: Outcome[Any] = ray.get(reference)
+    except (ray.exceptions.RayError, OSError) as error:
+        return Outcome(-1, None, ShardError(f"its worker died ({type(error).__name__})"))
+    return outcome
+
+
+def _connect(address: str) -> Any:
+    """Return the library, connected to a cluster whose workers find this checkout."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of a change
+    try:
+        import ray
+    except ImportError:
+        raise InputError("--cluster needs Ray; pip install -e '.[cluster]'") from None
+    variables = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    try:
+        ray.init(
+            address=address,
+            runtime_env={"env_vars": variables},
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except RuntimeError as error:
+        raise InputError(f"--cluster {address}: {_version_line(ray, str(error))}") from None
+    except (ConnectionError, ValueError) as error:
+        raise InputError(
+            f"--cluster {address}: no Ray cluster there ({' '.join(str(error).split())[:100]}); "
+            "start one with ray start --head, or leave the option out"
+        ) from None
+    return ray
+
+
+def _version_line(ray: Any, message: str) -> str:
+    """Return both versions in one line, where they are what is wrong."""
+    found = re.findall(r"(Ray|Python): *(\d+(?:\.\d+)+)", message)
+    if "ersion mismatch" not in message or len(found) < 2:
+        return " ".join(message.split())[:200]
+    theirs = dict(found[:2])
+    return (
+        f"the cluster has Ray {theirs.get('Ray')} and Python {theirs.get('Python')}, this machine "
+        f"Ray {ray.__version__} and Python {platform.python_version()}; they must be the same"
+    )

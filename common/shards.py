@@ -1,0 +1,318 @@
+"""Work in shards: in this process, over processes of this machine, or over a Ray cluster.
+
+A shard is an argument, best an index and a seed; what all of them need goes to each worker once.
+Nothing that a shard returns depends on how many workers there are or who they are.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
+
+from common.errors import InputError, NumericalError, short
+
+Result = TypeVar("Result")
+Report = Callable[[float], None]
+"""Called within a shard with the share of it that is done, up to 1."""
+
+Work = Callable[[Any, Any, Report], Result]
+"""A function of a module: ``work(shared, shard, report)``."""
+
+ATTEMPTS = 2
+"""So often a shard is tried that broke, or whose worker died."""
+GRACE = 1.5
+"""Seconds that workers have to save and to end after an interruption."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Where shards run.
+
+    Attributes
+    ----------
+    count : int
+        Processes of this machine; 1 is this process itself.
+    cluster : str or None
+        ``auto``, or the address of a Ray cluster; then `count` has no meaning.
+    """
+
+    count: int = 1
+    cluster: str | None = None
+
+    @property
+    def here(self) -> bool:
+        """Whether this process does all shards."""
+        return self.count == 1 and self.cluster is None
+
+
+HERE = Workers()
+"""This process alone."""
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Result]):
+    """What came of a shard.
+
+    Attributes
+    ----------
+    index : int
+        Which one.
+    value : object
+        What it returned; None if it failed.
+    error : Exception or None
+        Why it failed.
+    """
+
+    index: int
+    value: Result | None
+    error: Exception | None = None
+
+
+class ShardError(RuntimeError):
+    """How a shard broke in another process, or that the process is gone."""
+
+
+def map_shards(
+    work: Work[Result],
+    shared: Any,
+    shards: Sequence[Any],
+    workers: Workers = HERE,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> list[Result]:
+    """Return what every shard returns, in the order of the shards.
+
+    Parameters
+    ----------
+    work : callable
+        ``work(shared, shard, report)``, a function of a module.
+    shared : object
+        What all shards need; it reaches every worker once.
+    shards : sequence
+        The arguments.
+    workers : Workers
+        Where they run.
+    progress : callable, optional
+        Called with the share of all that is done.
+
+    Raises
+    ------
+    InputError
+        If a shard has bad input, or fails otherwise `ATTEMPTS` times.
+    """
+    values: dict[int, Any] = {}
+    shares = dict.fromkeys(range(len(shards)), 0.0)
+
+    def report(index: int, share: float) -> None:
+        shares[index] = share
+        if progress is not None:
+            progress(sum(shares.values()) / max(1, len(shares)))
+
+    for outcome in iterate_shards(work, shared, shards, workers, report=report):
+        if isinstance(outcome.error, InputError | NumericalError):
+            raise outcome.error
+        if outcome.error is not None:
+            raise InputError(
+                f"shard {outcome.index} of {len(shards)} failed {ATTEMPTS} times: "
+                f"{describe(outcome.error)}"
+            )
+        values[outcome.index] = outcome.value
+        report(outcome.index, 1.0)
+    return [values[index] for index in range(len(shards))]
+
+
+def describe(error: Exception) -> str:
+    """Return an error as one line."""
+    plain = isinstance(error, InputError | NumericalError | ShardError)
+    text = " ".join(str(error).split())
+    return text if plain else short(f"{type(error).__name__}: {text}", 200).strip("'\"")
+
+
+def iterate_shards(
+    work: Work[Result],
+    shared: Any,
+    shards: Sequence[Any],
+    workers: Workers = HERE,
+    *,
+    report: Callable[[int, float], None] = lambda _index, _share: None,
+) -> Generator[Outcome[Result], None, None]:
+    """Yield what comes of every shard, as each ends.
+
+    A shard that breaks is tried again, also where its worker died. Bad input and numbers that are
+    not finite break again, so they are not. Closing the iterator, as an interruption does, stops
+    all workers within two seconds and leaves none running.
+
+    Parameters
+    ----------
+    work, shared, shards, workers
+        As `map_shards` has them.
+    report : callable
+        Called with a shard's index and the share of it that is done.
+    """
+    if workers.cluster is not None:
+        from common.ray_cluster import iterate_on_cluster  # here: an extra, slow to import
+
+        yield from iterate_on_cluster(work, shared, shards, workers.cluster)
+    elif workers.here:
+        for index, shard in enumerate(shards):
+            yield _here(work, shared, index, shard, report)
+    else:
+        yield from _over_processes(work, shared, shards, workers.count, report)
+
+
+def _here(
+    work: Work[Result],
+    shared: Any,
+    index: int,
+    shard: Any,
+    report: Callable[[int, float], None],
+) -> Outcome[Result]:
+    for attempt in range(ATTEMPTS):
+        try:
+            return Outcome(index, work(shared, shard, lambda share: report(index, share)))
+        except Exception as error:
+            if is_final(error) or attempt == ATTEMPTS - 1:
+                return Outcome(index, None, error)
+    raise AssertionError("not reached")
+
+
+def is_final(error: Exception) -> bool:
+    """Return whether a shard that failed so would fail again."""
+    return isinstance(error, InputError | NumericalError)
+
+
+@dataclass
+class _Worker:
+    """A process of this machine and the shard that it works on."""
+
+    process: Any
+    pipe: Connection
+    shard: int | None = None
+
+
+@dataclass
+class _Pool:
+    """Processes that are started as shards need them and replaced when they die."""
+
+    work: Work[Any]
+    shared: Any
+    count: int
+    idle: list[_Worker] = field(default_factory=list)
+    busy: list[_Worker] = field(default_factory=list)
+
+    def give(self, index: int, shard: Any) -> None:
+        """Let a process that is free, or a new one, do a shard."""
+        worker = self.idle.pop() if self.idle else self._start()
+        worker.shard = index
+        self.busy.append(worker)
+        with suppress(OSError):  # it died: seen when it is waited for
+            worker.pipe.send(shard)
+
+    def _start(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")  # a fork would copy locks of threads
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self.work, self.shared), daemon=True)
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    def messages(self) -> Iterator[tuple[_Worker, Any]]:
+        """Wait, and yield what the processes say; None from one that died."""
+        pipes = {worker.pipe: worker for worker in self.busy}
+        for pipe in wait(list(pipes)):
+            worker = pipes[pipe]  # type: ignore[index]
+            try:
+                yield worker, worker.pipe.recv()
+            except (EOFError, OSError):
+                worker.process.join()
+                yield worker, None
+
+    def stop(self) -> None:
+        """End every process: those at work may save first, within `GRACE` seconds."""
+        for worker in self.idle:
+            worker.pipe.close()  # it ends by itself
+        for worker in self.busy:
+            with suppress(OSError, ValueError):
+                os.kill(worker.process.pid, signal.SIGINT)
+        limit = time.monotonic() + GRACE
+        for worker in [*self.idle, *self.busy]:
+            worker.process.join(max(0.0, limit - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+
+
+def _over_processes(
+    work: Work[Result],
+    shared: Any,
+    shards: Sequence[Any],
+    count: int,
+    report: Callable[[int, float], None],
+) -> Generator[Outcome[Result], None, None]:
+    pool = _Pool(work, shared, count)
+    waiting = deque(range(len(shards)))
+    attempts = dict.fromkeys(range(len(shards)), 0)
+    try:
+        while waiting or pool.busy:
+            while waiting and len(pool.busy) < count:
+                index = waiting.popleft()
+                attempts[index] += 1
+                pool.give(index, shards[index])
+            for worker, message in pool.messages():
+                index = worker.shard if worker.shard is not None else -1
+                if isinstance(message, float):
+                    report(index, message)
+                    continue
+                pool.busy.remove(worker)
+                if message is None:
+                    message = Outcome(-1, None, _death(worker))
+                else:
+                    pool.idle.append(worker)
+                error = message.error
+                if error is not None and not is_final(error) and attempts[index] < ATTEMPTS:
+                    waiting.append(index)
+                else:
+                    yield Outcome(index, message.value, error)
+    finally:
+        pool.stop()
+
+
+def _death(worker: _Worker) -> ShardError:
+    code = worker.process.exitcode
+    how = f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+    return ShardError(f"its process died ({how})")
+
+
+def _serve(pipe: Connection, work: Work[Any], shared: Any) -> None:
+    """Do shards for the process that began this one, until it closes the pipe."""
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)  # Ctrl-C reaches the first process alone, which passes it on
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(EOFError, OSError, KeyboardInterrupt):
+        while True:
+            shard = pipe.recv()
+            pipe.send(_attempt(pipe, work, shared, shard))
+
+
+def _attempt(pipe: Connection, work: Work[Any], shared: Any, shard: Any) -> Outcome[Any]:
+    try:
+        return Outcome(-1, work(shared, shard, pipe.send))
+    except (InputError, NumericalError) as error:
+        return Outcome(-1, None, error)
+    except Exception as error:  # as text: another process may be unable to rebuild it
+        return Outcome(-1, None, ShardError(describe(error)))
+
+
+def _end_with_parent() -> None:
+    """Leave no process behind when the first one is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,112 @@
+"""Several seeds of one recipe, a run each, over one process or two."""
+
+import shutil
+
+import pytest
+
+import evaluate
+import train
+from agents import run_files, run_folder
+from agents.config import resolve
+from common.errors import InputError
+from tests.agents.small_run import SMALL
+from training.seeds import parse_seeds, train_seeds
+
+OPTIONS = [part for setting in SMALL for part in ("--set", setting)]
+
+
+def weights(root):
+    return {
+        folder.name: run_folder.read_versions(folder)["weights"]
+        for folder in run_files.seed_folders(root)
+    }
+
+
+@pytest.fixture(scope="module")
+def by_one_process(tmp_path_factory):
+    root = tmp_path_factory.mktemp("seeds") / "one"
+    train_seeds((0, 1, 2), [resolve({"algo": "ppo"}, assignments=SMALL)], root)
+    return root
+
+
+def test_two_processes_and_single_runs_learn_the_same(by_one_process, tmp_path, run_command):
+    done = run_command(
+        train.main,
+        *("--algo", "ppo", "--seeds", "0-2", "--workers", 2, "--quiet"),
+        *("--run-dir", tmp_path / "two", *OPTIONS),
+    )
+    assert done.status == 0, done.stderr
+    assert "interquartile mean of 3 seeds" in done.stdout
+    assert weights(tmp_path / "two") == weights(by_one_process)
+    alone = run_command(
+        train.main,
+        *("--algo", "ppo", "--seed", 1, "--quiet", "--run-dir", tmp_path / "run", *OPTIONS),
+    )
+    assert alone.status == 0, alone.stderr
+    assert (
+        run_folder.read_versions(tmp_path / "run")["weights"] == weights(by_one_process)["seed_1"]
+    )
+
+
+def test_what_is_missing_is_trained_and_nothing_else(by_one_process, tmp_path, run_command):
+    root = tmp_path / "again"
+    shutil.copytree(by_one_process, root)
+    shutil.rmtree(root / "seed_1")
+    kept = (root / "seed_0" / run_files.FINAL).stat().st_mtime_ns
+    done = run_command(train.main, "--resume", root)
+    assert done.status == 0, done.stderr
+    assert weights(root) == weights(by_one_process)
+    assert (root / "seed_0" / run_files.FINAL).stat().st_mtime_ns == kept
+
+
+def test_the_folder_is_evaluated_whole_and_one_seed_by_its_name(by_one_process, run_command):
+    done = run_command(evaluate.main, "--checkpoint", by_one_process, "--episodes", 50)
+    assert done.status == 0, done.stderr
+    assert "interquartile mean of 3 seeds" in done.stdout
+    assert run_files.evaluation_file(by_one_process, None).is_file()
+    one = run_command(evaluate.main, "--checkpoint", by_one_process / "seed_2", "--episodes", 50)
+    assert one.status == 0, one.stderr
+    with pytest.raises(InputError, match=r"several seeds; name one, such as .*seed_0"):
+        run_folder.find(str(by_one_process))
+
+
+def test_a_failed_seed_costs_itself_alone(tmp_path, run_command, monkeypatch):
+    from training import trainer
+
+    learned = trainer.TrainingSession.learn
+
+    def fail_for_seed_1(session):
+        if session._config.settings.seed == 1:
+            raise trainer.NumericalError("a loss is NaN")
+        learned(session)
+
+    monkeypatch.setattr(trainer.TrainingSession, "learn", fail_for_seed_1)
+    root = tmp_path / "run"
+    run = ("--algo", "ppo", "--seeds", "0,1", "--run-dir", root, "--quiet", *OPTIONS)
+    done = run_command(train.main, *run)
+    assert done.status == 3
+    assert "failed: a loss is NaN" in " ".join(done.stderr.split())
+    assert "weights" in run_folder.read_versions(root / "seed_0")
+    assert "without the failed" in " ".join(done.stdout.split()) or "seed_1" in done.stdout
+
+
+@pytest.mark.parametrize("text", ["", "a", "3-1", "1,1", "-1", "0-10000", "4294967296", "0-2,,3"])
+def test_seeds_that_are_none_are_refused(text):
+    with pytest.raises(InputError, match="--seeds"):
+        parse_seeds(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--workers", 2), "--workers: shares out the seeds of --seeds"),
+        (("--seeds", "0-1", "--workers", 0), "--workers 0: must be from 1"),
+        (("--seeds", "0-1", "--seed", 3), "leave one of the two out"),
+        (("--set", "seeds=[0,1]"), "are trained with --seeds"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_line(options, message, run_command, tmp_path):
+    done = run_command(train.main, *options, "--run-dir", tmp_path / "run")
+    assert done.status == 2
+    assert message in done.stderr
+    assert not (tmp_path / "run").exists()
