@@ -20,8 +20,12 @@ from common.errors import InputError, NumericalError
 from common.files import MAX_ARCHIVE_BYTES
 from training.callbacks import EpisodePicture, ProgressBar, ShareReport, StepShare, Turn
 from training.evaluator import BestGeneration, Evaluator, best_keeper
-from training.learner_session import LearnerSession, log_interval
-from training.learner_state import generators_state, load_generators_state
+from training.learner_session import (
+    LearnerSession,
+    generators_state,
+    load_generators_state,
+    log_interval,
+)
 from training.learners import Learner, Learners, player_config
 from training.logger import open_log, rows_of
 from training.state_checks import check_number
