@@ -106,12 +106,23 @@ class Decider:
         """The least and the most of each entry that is nothing unusual."""
         return _usual_range(self.folder, self.run, self._policy)
 
-    def advise(self, morning: Morning) -> Advice:
-        """Return what the policy and the rule order in the morning."""
+    def prepare(self) -> None:
+        """Choose the rule and read the usual range now, before the first morning asks for them."""
+        _ = self.faults, self.usual_range
+
+    def advise(self, morning: Morning, *, rule_alone: bool = False) -> Advice:
+        """Return what the policy and the rule order in the morning, or the rule in place of both.
+
+        Raises
+        ------
+        NumericalError
+            If the policy's outputs are not finite.
+        """
+        by_rule = _orders(morning.batch, self.rule[1], morning)
         return Advice(
             morning,
-            asked=_orders(morning.batch, self._policy, morning),
-            by_rule=_orders(morning.batch, self.rule[1], morning),
+            asked=by_rule if rule_alone else _orders(morning.batch, self._policy, morning),
+            by_rule=by_rule,
             daily=morning.expected(7).mean(axis=0),
             gaps=morning.batch.review_gap()[[world for world, _ in morning.places]],
             unusual=self._unusual(morning),

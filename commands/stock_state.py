@@ -212,7 +212,7 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
         places,
         _column(sheet, "on_hand"),
         tuple(outstanding),
-        _recent(sheet, days, usual),
+        recent_demand(sheet.name, days, usual),
         _date(sheet),
         dt.date.fromtimestamp(path.stat().st_mtime),
         _column(sheet, "price") if "price" in sheet.columns else None,
@@ -251,10 +251,23 @@ def _due(name: str) -> int | dt.date | None:
     return None
 
 
-def _recent(sheet: Sheet, days: dict[int, Floats], usual: Floats) -> Floats | None:
+def recent_demand(name: str, days: Mapping[int, Floats], usual: Floats) -> Floats | None:
     """Return the last `KNOWN_DAYS` days: those given, and the weeks before as the last one.
 
-    Where nothing was sold in all of the days given, the days before are as `usual` [units/day].
+    Parameters
+    ----------
+    name : str
+        What to call the source in messages.
+    days : mapping
+        Demand by how many days ago it was, from 1 on, shape (rows,) each [units/day].
+    usual : ndarray
+        Where nothing was sold in all of the days given, the days before are like this, shape
+        (rows,) [units/day].
+
+    Raises
+    ------
+    InputError
+        If a day is missing, or there is less than a week.
     """
     if not days:
         return None
@@ -262,7 +275,7 @@ def _recent(sheet: Sheet, days: dict[int, Floats], usual: Floats) -> Floats | No
     missing = [f"d{day}" for day in range(1, max(last, WEEK) + 1) if day not in days]
     if missing or last > KNOWN_DAYS:
         raise InputError(
-            f"{sheet.name}: recent demand needs all of d1 to d{WEEK}, or more up to d{KNOWN_DAYS}; "
+            f"{name}: recent demand needs all of d1 to d{WEEK}, or more up to d{KNOWN_DAYS}; "
             f"check {(missing or [f'd{last}'])[0]}"
         )
     back = np.arange(1, KNOWN_DAYS + 1)

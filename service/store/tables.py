@@ -87,7 +87,7 @@ DECISIONS = Table(
     Column("request", Text, nullable=False),
     Column("answer", Text, nullable=False),
     Column("response", Text, nullable=False),
-    Index("decisions_by_input", "policy", "input_hash"),
+    Index("decisions_by_day", "policy", "date", "time"),
 )
 
 KEYS = Table(
@@ -96,8 +96,7 @@ KEYS = Table(
     Column("user", NAME, primary_key=True),
     Column("key", NAME, primary_key=True),
     Column("content_hash", DIGEST, nullable=False),
-    Column("status", Integer, nullable=False),
-    Column("response", Text, nullable=False),
+    Column("decision", String(32), nullable=False),
     Column("time", MOMENT, nullable=False),
 )
 

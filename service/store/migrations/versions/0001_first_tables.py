@@ -27,14 +27,13 @@ def upgrade() -> None:
         sa.Column("response", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("decisions_by_input", "decisions", ["policy", "input_hash"], unique=False)
+    op.create_index("decisions_by_day", "decisions", ["policy", "date", "time"], unique=False)
     op.create_table(
         "idempotency_keys",
         sa.Column("user", sa.String(length=255), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("content_hash", sa.String(length=64), nullable=False),
-        sa.Column("status", sa.Integer(), nullable=False),
-        sa.Column("response", sa.Text(), nullable=False),
+        sa.Column("decision", sa.String(length=32), nullable=False),
         sa.Column("time", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("user", "key"),
     )

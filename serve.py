@@ -1,0 +1,117 @@
+"""Decisions as a service: ``python serve.py --checkpoint runs/<run>``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commands.options import OutputFile
+from common import console
+from common.errors import InputError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--checkpoint", metavar="RUN", help="A run folder [the champion of the last start].")
+@click.option(
+    "--database",
+    default="service.db",
+    show_default=True,
+    metavar="URL",
+    help="A file of SQLite, made where there is none, or postgresql://user@host/name.",
+)
+@click.option("--baseline", help="The rule beside the policy [the best before the split].")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Port."
+)
+@click.option(
+    "--open-to-network", is_flag=True, help="Allow a --host that other machines can reach."
+)
+@click.option(
+    "--host-name", multiple=True, help="A name under which it is reached, besides --host."
+)
+@click.option("--max-order", type=click.FloatRange(0), help="Most units of an order.")
+@click.option("--max-value", type=click.FloatRange(0), help="Most money of an order.")
+@click.option("--max-day-value", type=click.FloatRange(0), help="Most money of a day's orders.")
+@click.option(
+    "--max-multiple",
+    type=click.FloatRange(0),
+    default=5.0,
+    show_default=True,
+    help="The rule orders in place of more than so many times its own order.",
+)
+@click.option(
+    "--max-age",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="Days by which a state may be old; the rule orders beyond.",
+)
+@click.option("--token", metavar="NAME:ROLE", help="Print a new token, and end.")
+@click.option("--verify", is_flag=True, help="Check the log, and end.")
+@click.option("--replay", metavar="ID", help="Make a decision anew, to the same bytes, and end.")
+@click.option("--backup", type=OutputFile(), help="Write a copy of the database, and end.")
+@click.option(
+    "--retain",
+    type=click.IntRange(1),
+    metavar="DAYS",
+    help="Remove ended orders and their decisions that are older, and end.",
+)
+def main(
+    checkpoint: str | None,
+    database: str,
+    baseline: str | None,
+    host: str,
+    port: int,
+    open_to_network: bool,
+    host_name: tuple[str, ...],
+    **more: Any,
+) -> None:
+    """Propose orders, let them be approved and placed, and keep a log that proves it."""
+    if host not in LOOPBACK and not open_to_network:
+        raise InputError(
+            f"--host {host}: other machines could reach it, unencrypted; put a proxy with TLS "
+            "before it and say --open-to-network"
+        )
+    try:
+        from service import serve  # here: --help and a misspelt option answer at once
+        from service.guards import Guards
+        from service.store.database import Database
+    except ModuleNotFoundError as error:
+        raise InputError(f"the service needs {error.name}; pip install -e '.[serve]'") from None
+    base = Database(database)
+    if once(serve, base, more):
+        return
+    limits = {name: value for name, value in more.items() if name.startswith("max_")}
+    serve.serve(
+        *(base, checkpoint),
+        host=host,
+        port=port,
+        guards=Guards(**limits),
+        baseline=baseline,
+        names=host_name,
+    )
+
+
+def once(serve: Any, base: Any, asked: dict[str, Any]) -> bool:
+    """Do what needs no server, if that is asked for; return whether it was."""
+    backup: Path | None = asked["backup"]
+    if asked["token"] is not None:
+        print(serve.add_token(base, asked["token"]))
+    elif asked["verify"]:
+        serve.verify(base)
+    elif asked["replay"] is not None:
+        serve.replay(base, asked["replay"])
+    elif backup is not None:
+        serve.backup(base, backup)
+    elif asked["retain"] is not None:
+        serve.retain(base, asked["retain"])
+    else:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    console.run(main)

@@ -1,0 +1,335 @@
+"""A decision: the same code as ``decide.py``, guarded, written once, and kept to be shown again."""
+
+import datetime as dt
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sql
+from sqlalchemy.engine import Connection
+
+from commands.morning import Morning
+from commands.orders import Advice
+from common.errors import InputError, NumericalError, short
+from service.guards import Guards, exceptions_of, finite, guard
+from service.policies import CHAMPION, LoadedRun, Policies, load
+from service.requests import DecisionRequest
+from service.store import audit_log, order_book
+from service.store.database import Database, canonical, now
+from service.store.tables import DECISIONS, KEYS
+
+Row = dict[str, Any]
+
+
+class KeyReusedError(Exception):
+    """A key of idempotency came again with other contents; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a caller gets.
+
+    Attributes
+    ----------
+    content : str
+        JSON.
+    repeated : bool
+        Whether it is the first answer again.
+    """
+
+    content: str
+    repeated: bool
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Orders of a morning, before they are written.
+
+    Attributes
+    ----------
+    rows : list of dict
+        Columns of the table of orders, without its life.
+    answer : str
+        They and what they were made of, as JSON: the same bytes for the same input.
+    asked : list of float
+        What the policy itself would order.
+    """
+
+    rows: list[Row]
+    answer: str
+    asked: list[float]
+
+
+class Decisions:
+    """Decides, once for every input.
+
+    Parameters
+    ----------
+    base : Database
+        Where orders and decisions are kept.
+    policies : Policies
+        Who decides.
+    guards : Guards
+        The limits.
+    today : callable
+        Gives the present day.
+    """
+
+    def __init__(
+        self, base: Database, policies: Policies, guards: Guards, today: Any = dt.date.today
+    ) -> None:
+        self._base, self._policies, self.guards = base, policies, guards
+        self.today = today
+
+    def decide(self, user: str, request: DecisionRequest, key: str | None = None) -> Answer:
+        """Return the orders of a morning, and propose them.
+
+        Parameters
+        ----------
+        user : str
+            Who asks.
+        request : DecisionRequest
+            The state.
+        key : str, optional
+            Of idempotency: the same contents under it get the first answer.
+
+        Raises
+        ------
+        InputError
+            If the state cannot be used.
+        KeyReusedError
+            If the key came with other contents before.
+        """
+        body = request.model_dump(mode="json")
+        content_hash = audit_log.digest(canonical(body))
+        if key is not None and (kept := self._under_key(user, key, content_hash)) is not None:
+            return Answer(kept, repeated=True)
+        champion, candidate = self._policies.champion, self._policies.candidate
+        failure = "" if champion.is_unaltered() else "the policy's files were altered"
+        inputs = {"state": body, "guards": self.guards.to_dict(), "failure": failure}
+        inputs |= {"manifest": champion.manifest, "today": self.today().isoformat()}
+        inputs["rule"] = champion.decider.rule[0]
+        text = canonical(inputs)
+        input_hash = audit_log.digest(text)
+        computed = compute(champion, inputs)
+        shadow = None if candidate is None else _shadow(candidate, inputs)
+        decision = {
+            **{"id": secrets.token_hex(16), "time": now(), "user": user, "policy": CHAMPION},
+            **{"run": str(champion.folder), "manifest": champion.manifest},
+            **{"date": computed.rows[0]["date"], "input_hash": input_hash, "request": text},
+            **{"answer": computed.answer, "answer_hash": audit_log.digest(computed.answer)},
+        }
+        with self._base.writing() as connection:
+            if key is not None:
+                kept = _kept(connection, user, key, content_hash)
+                if kept is not None:
+                    return Answer(kept, repeated=True)
+            last = _last_of_day(connection, decision["date"])
+            if last is not None and last.input_hash == input_hash:
+                if key is not None:
+                    _keep(connection, user, key, content_hash, last.id)
+                return Answer(last.response, repeated=True)
+            response = self._write(connection, user, decision, computed, shadow)
+            if key is not None:
+                _keep(connection, user, key, content_hash, decision["id"])
+        return Answer(response, repeated=False)
+
+    def _under_key(self, user: str, key: str, content_hash: str) -> str | None:
+        with self._base.reading() as connection:
+            return _kept(connection, user, key, content_hash)
+
+    def _write(
+        self,
+        connection: Connection,
+        user: str,
+        decision: Row,
+        computed: Computed,
+        shadow: tuple[str, list[float]] | None,
+    ) -> str:
+        """Write a decision with its orders; return the answer."""
+        proposals = [
+            {**row, "policy": CHAMPION, "decision": decision["id"], "row": number}
+            for number, row in enumerate(computed.rows)
+        ]
+        done = order_book.propose(connection, user, proposals)
+        if shadow is not None:
+            ids = [order["id"] for order in done.orders]
+            order_book.write_shadows(connection, shadow[0], dict(zip(ids, shadow[1], strict=True)))
+        orders = [
+            {**public(order), "kept": kept}
+            for order, kept in zip(done.orders, done.kept, strict=True)
+        ]
+        response = json.dumps(
+            {
+                "decision": decision["id"],
+                "policy": CHAMPION,
+                "run": Path(decision["run"]).name,
+                "date": decision["date"].isoformat(),
+                "orders": orders,
+            },
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+        decision["response"] = response
+        connection.execute(DECISIONS.insert(), decision)
+        content = audit_log.summary(decision)
+        audit_log.append(connection, user, [("decision", decision["id"], content)])
+        return response
+
+    def replay(self, decision_id: str) -> tuple[str, str]:
+        """Return what was answered, and what the same input gives now, both before any order.
+
+        Raises
+        ------
+        InputError
+            If there is no such decision, or its run is gone or altered.
+        """
+        row = self.find(decision_id)
+        inputs = json.loads(row["request"])
+        run = load(row["run"], inputs["rule"])
+        if run.manifest != row["manifest"]:
+            raise InputError(f"decision {decision_id}: its run {row['run']} was altered since")
+        return row["answer"], compute(run, inputs).answer
+
+    def find(self, decision_id: str) -> Row:
+        """Return a decision.
+
+        Raises
+        ------
+        InputError
+            If there is none, or its contents are no longer kept.
+        """
+        with self._base.reading() as connection:
+            query = sql.select(DECISIONS).where(DECISIONS.c.id == decision_id)
+            row = connection.execute(query).mappings().first()
+        if row is None:
+            raise InputError(f"decision {short(decision_id)}: there is none, or it is not kept")
+        return dict(row)
+
+    def morning(self, run: LoadedRun, decision: Mapping[str, Any], row: int) -> Morning:
+        """Return the morning of a decision, with one row of its state."""
+        state = DecisionRequest.model_validate(json.loads(decision["request"])["state"])
+        one = state.model_copy(update={"items": [state.items[row]]})
+        return Morning.of(run.decider.run, one.state(run.decider.known), date=decision["date"])
+
+
+def compute(run: LoadedRun, inputs: Mapping[str, Any]) -> Computed:
+    """Return the orders for an input that was kept, or is about to be.
+
+    Raises
+    ------
+    InputError
+        If the state cannot be used.
+    """
+    request = DecisionRequest.model_validate(inputs["state"])
+    guards, failure = Guards(**inputs["guards"]), inputs["failure"]
+    today = dt.date.fromisoformat(inputs["today"])
+    decider = run.decider
+    state = request.state(decider.known)
+    with run.lock:
+        morning = Morning.of(decider.run, state, date=request.date)
+        advice, broken = _advice(run, morning)
+    guarded = guard(decider, advice, guards, today=today, failure=failure or broken)
+    rows = _rows(run, advice, guarded, stale=(today - morning.day).days > guards.max_age)
+    shown = [{**row, "date": str(row["date"]), "arrives": str(row["arrives"])} for row in rows]
+    asked = [round(float(x), 2) for x in advice.asked]
+    return Computed(rows, canonical({"orders": shown, "manifest": run.manifest}), asked)
+
+
+def _advice(run: LoadedRun, morning: Morning) -> tuple[Advice, str]:
+    """Return what is ordered, and why the rule must decide alone, if so."""
+    try:
+        advice = run.decider.advise(morning)
+    except NumericalError as error:
+        return run.decider.advise(morning, rule_alone=True), str(error)
+    if not finite(advice):
+        return run.decider.advise(morning, rule_alone=True), "the policy's orders are no numbers"
+    return advice, ""
+
+
+def _rows(run: LoadedRun, advice: Advice, guarded: Any, *, stale: bool) -> list[Row]:
+    """Return the columns of the table of orders that a decision fills."""
+    morning, table = advice.morning, run.decider.known.table
+    quantities = guarded.quantities
+    chances = morning.stockout_chances(np.array(quantities), advice.gaps)
+    lead_time = morning.due.shape[1]
+    on_order, price = morning.due.sum(axis=1), morning.now.price
+    rows = []
+    for n, (sku, store) in enumerate(morning.now.places):
+        on_hand, daily = float(morning.now.on_hand[n]), float(advice.daily[n])
+        level = on_hand + float(on_order[n]) + quantities[n]
+        row: Row = {
+            "date": morning.day,
+            "store": table.stores[store],
+            "sku": table.skus[sku],
+            "quantity": quantities[n],
+            "source": guarded.sources[n],
+            "reason": "",
+            "asked": round(float(advice.asked[n]), 2),
+            "rule": run.decider.rule[0],
+            "rule_quantity": round(float(advice.by_rule[n]), 2),
+            "on_hand": round(on_hand, 2),
+            "on_order": round(float(on_order[n]), 2),
+            "forecast": round(daily, 2),
+            "level": round(level, 2),
+            "days_of_cover": round(level / daily, 1) if daily > 0 else None,
+            "stockout_before": round(float(chances[n, 0]), 3),
+            "stockout_after": round(float(chances[n, 1]), 3),
+            "price": None if price is None else float(price[n]),
+            "arrives": morning.day + dt.timedelta(days=lead_time),
+            "held_back": guarded.held_back[n],
+            "unusual": advice.unusual[n],
+        }
+        days = lead_time + int(advice.gaps[n])
+        row["exceptions"] = ",".join(exceptions_of(row, days=days, stale=stale))
+        rows.append(row)
+    return rows
+
+
+def _shadow(candidate: LoadedRun, inputs: Mapping[str, Any]) -> tuple[str, list[float]] | None:
+    """Return what the candidate would order; None where it cannot decide."""
+    try:
+        return str(candidate.folder), compute(candidate, inputs).asked
+    except InputError:
+        return None
+
+
+def public(order: Mapping[str, Any]) -> Row:
+    """Return an order as callers see it."""
+    shown = {**order, "date": order["date"].isoformat(), "arrives": order["arrives"].isoformat()}
+    price = order["price"]
+    shown["cost"] = None if price is None else round(price * order["quantity"], 2)
+    shown["exceptions"] = [name for name in order["exceptions"].split(",") if name]
+    del shown["row"]
+    return shown
+
+
+def _kept(connection: Connection, user: str, key: str, content_hash: str) -> str | None:
+    query = (
+        sql.select(KEYS.c.content_hash, DECISIONS.c.response)
+        .join(DECISIONS, DECISIONS.c.id == KEYS.c.decision)
+        .where(KEYS.c.user == user, KEYS.c.key == key)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    if row.content_hash != content_hash:
+        raise KeyReusedError(
+            f"Idempotency-Key {key}: came with other contents before; take a new one"
+        )
+    return str(row.response)
+
+
+def _keep(connection: Connection, user: str, key: str, content_hash: str, decision: str) -> None:
+    row = {"user": user, "key": key, "content_hash": content_hash, "decision": decision}
+    connection.execute(KEYS.insert(), {**row, "time": now()})
+
+
+def _last_of_day(connection: Connection, date: dt.date) -> Any:
+    query = sql.select(DECISIONS.c.id, DECISIONS.c.input_hash, DECISIONS.c.response)
+    own = (DECISIONS.c.policy == CHAMPION, DECISIONS.c.date == date)
+    return connection.execute(query.where(*own).order_by(DECISIONS.c.time.desc()).limit(1)).first()

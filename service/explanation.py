@@ -1,0 +1,144 @@
+"""Why an order is what it is: every number that it came from, and the stock that it leads to."""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from commands.morning import Morning
+from service.decisions import Decisions
+from service.policies import Policies
+
+DAYS_AHEAD = 28
+BAND = (0.1, 0.5, 0.9)
+
+
+class Projected(BaseModel):
+    """Stock at the end of a day [units]: in nine of ten futures it is above `low`."""
+
+    date: dt.date
+    low: float
+    median: float
+    high: float
+
+
+class Explanation(BaseModel):
+    """The numbers behind an order.
+
+    Attributes
+    ----------
+    due : list
+        What arrives tomorrow, the day after ... [units].
+    position : float
+        On hand and on order [units].
+    protection_days : int
+        Days until the order of the next review arrives: what this order must last for.
+    forecast : list
+        Demand expected on these days [units/day]; `needed` is their sum.
+    level : float
+        To what the order raises the position [units].
+    pack, minimum_order, shelf_capacity : float or None
+        Limits of an order [units].
+    projected, projected_rule : list of Projected
+        The coming weeks under this order and no further one, and under the rule's.
+    """
+
+    order: int
+    store: str
+    sku: str
+    date: dt.date
+    arrives: dt.date
+    status: str
+    quantity: float
+    source: str
+    reason: str
+    asked: float
+    rule: str
+    rule_quantity: float
+    held_back: str
+    unusual: str
+    on_hand: float
+    on_order: float
+    due: list[float]
+    position: float
+    lead_time: int
+    review_days: int
+    protection_days: int
+    forecast: list[float]
+    needed: float
+    level: float
+    stockout_before: float
+    stockout_after: float
+    pack: float | None
+    minimum_order: float | None
+    shelf_capacity: float | None
+    projected: list[Projected]
+    projected_rule: list[Projected]
+
+
+def explain(decisions: Decisions, policies: Policies, order: Mapping[str, Any]) -> Explanation:
+    """Return the numbers behind an order, from the state that it was decided in.
+
+    Raises
+    ------
+    InputError
+        If the decision is no longer kept.
+    """
+    morning = morning_of(decisions, policies, order)
+    ((sku, _),) = morning.now.places
+    store = policies.champion.decider.run.parameters.lanes()[sku].store
+    gap = int(morning.batch.review_gap()[0])
+    days = store.lead_time + gap
+    forecast = _daily(morning, max(days, 1))
+    position = order["on_hand"] + order["on_order"]
+    shared = {
+        name: order[name]
+        for name in Explanation.model_fields
+        if name in order and name != "forecast"  # the order's is of a mean day
+    }
+    return Explanation(
+        **shared,
+        order=order["id"],
+        due=[round(float(x), 2) for x in morning.due[0]],
+        position=round(position, 2),
+        lead_time=store.lead_time,
+        review_days=gap,
+        protection_days=days,
+        forecast=forecast,
+        needed=round(sum(forecast), 2),
+        pack=store.order_multiple,
+        minimum_order=store.minimum_order or None,
+        shelf_capacity=store.shelf_capacity if np.isfinite(store.shelf_capacity) else None,
+        projected=_projected(morning, order["quantity"]),
+        projected_rule=_projected(morning, order["rule_quantity"]),
+    )
+
+
+def forecast_of(
+    decisions: Decisions, policies: Policies, order: Mapping[str, Any], days: int
+) -> list[float]:
+    """Return the demand expected from an order's day on [units/day]."""
+    return _daily(morning_of(decisions, policies, order), days)
+
+
+def morning_of(decisions: Decisions, policies: Policies, order: Mapping[str, Any]) -> Morning:
+    """Return the morning of an order, with its own row alone."""
+    decision = decisions.find(order["decision"])
+    return decisions.morning(policies.champion, decision, order["row"])
+
+
+def _daily(morning: Morning, days: int) -> list[float]:
+    return [round(float(x), 2) for x in morning.expected(days)[:, 0]]
+
+
+def _projected(morning: Morning, quantity: float) -> list[Projected]:
+    left = morning.projected_stock(0, quantity, DAYS_AHEAD)
+    if not left.shape[1]:
+        return []
+    low, median, high = np.quantile(left, BAND, axis=1).round(1)
+    return [
+        Projected(date=morning.day + dt.timedelta(days=n), low=a, median=b, high=c)
+        for n, (a, b, c) in enumerate(zip(low, median, high, strict=True))
+    ]

@@ -1,0 +1,157 @@
+"""When the rule orders in the policy's place, and what a planner must look at first."""
+
+import datetime as dt
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from commands.order_checks import OrderLimits
+from commands.orders import Advice, Decider
+
+STOCKOUT, OVERSTOCK, LIMIT, UNUSUAL, STALE = "stockout", "overstock", "limit", "unusual", "stale"
+EXCEPTIONS = STOCKOUT, LIMIT, UNUSUAL, STALE, OVERSTOCK
+"""In the order in which a page shows them."""
+
+LIKELY = 0.5
+"""From this chance on, to run out is an exception."""
+
+LONG_COVER = 4.0
+"""So many times the days that an order is for, stock is overstock."""
+
+
+@dataclass(frozen=True)
+class Guards:
+    """Limits, none of which a policy can talk itself out of.
+
+    Attributes
+    ----------
+    max_order, max_value, max_multiple
+        As of `OrderLimits`.
+    max_day_value : float or None
+        Most money of all orders of a day, by the prices in the state.
+    max_age : int
+        Days by which the morning may lie before today.
+    """
+
+    max_order: float | None = None
+    max_value: float | None = None
+    max_multiple: float = 5.0
+    max_day_value: float | None = None
+    max_age: int = 2
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the limits as plain values."""
+        return asdict(self)
+
+    @property
+    def limits(self) -> OrderLimits:
+        """Those of a single order."""
+        return OrderLimits(self.max_order, self.max_value, self.max_multiple)
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """Orders after the guards; every list has an entry per row.
+
+    Attributes
+    ----------
+    quantities : list of float
+        What is proposed [units].
+    sources : list of str
+        ``policy`` or ``rule``.
+    held_back : list of str
+        Why the policy's order is not proposed, or empty.
+    """
+
+    quantities: list[float]
+    sources: list[str]
+    held_back: list[str]
+
+
+def guard(
+    decider: Decider, advice: Advice, guards: Guards, *, today: dt.date, failure: str = ""
+) -> Guarded:
+    """Return what is proposed: the policy's orders, or the rule's where something speaks against.
+
+    Where not even the rule's keeps the limits of an order, nothing is ordered, and it is said.
+
+    Parameters
+    ----------
+    decider, advice
+        Who decides, and what it would order.
+    guards : Guards
+        The limits.
+    today : date
+        The present day.
+    failure : str
+        Why no order of the policy can be trusted today, if so.
+    """
+    price = advice.morning.now.price
+    for_all = [failure] if failure else []
+    if guards.max_value is not None and price is None:
+        guards = Guards(**{**guards.to_dict(), "max_value": None})
+        for_all.append("the state has no prices to hold against the limit of value")
+    age = (today - advice.morning.day).days
+    if age > guards.max_age:
+        for_all.append(f"the state is {age} days old, {guards.max_age} are allowed")
+    if guards.max_day_value is not None:
+        for_all += _day_value(advice.asked, price, guards.max_day_value)
+    quantities, sources, held_back = [], [], []
+    for row, asked in enumerate(advice.asked):
+        doubts = for_all + decider.doubts(advice, row, guards.limits)
+        quantity = float(advice.by_rule[row] if doubts else asked)
+        if doubts and (why := _over(quantity, row, advice, guards)):
+            quantity = 0.0
+            doubts.append(f"the rule's order too is {why}: nothing is ordered")
+        quantities.append(round(quantity, 2))
+        sources.append("rule" if doubts else "policy")
+        held_back.append("; ".join(doubts))
+    return Guarded(quantities, sources, held_back)
+
+
+def _day_value(asked: Any, price: Any, most: float) -> list[str]:
+    if price is None:
+        return ["the state has no prices to hold against the limit of the day's value"]
+    value = float((asked * price).sum())
+    return [f"the day's orders are worth {value:,.0f}, at most {most:,.0f}"] if value > most else []
+
+
+def _over(quantity: float, row: int, advice: Advice, guards: Guards) -> str:
+    price = advice.morning.now.price
+    if guards.max_order is not None and quantity > guards.max_order:
+        return f"{quantity:,.0f} units"
+    if guards.max_value is not None and price is not None:
+        value = quantity * float(price[row])
+        if value > guards.max_value:
+            return f"worth {value:,.0f}"
+    return ""
+
+
+def exceptions_of(row: dict[str, Any], *, days: int, stale: bool) -> list[str]:
+    """Return what a planner must look at, of an order.
+
+    Parameters
+    ----------
+    row : dict
+        Columns of the table of orders.
+    days : int
+        That the order is for.
+    stale : bool
+        Whether the state is older than it may be.
+    """
+    cover = row["days_of_cover"]
+    found = {
+        STOCKOUT: max(row["stockout_before"], row["stockout_after"]) >= LIKELY,
+        LIMIT: bool(row["held_back"]) and not stale,
+        UNUSUAL: bool(row["unusual"]),
+        STALE: stale,
+        OVERSTOCK: (cover is None and row["on_hand"] > 0)
+        or (cover is not None and cover > LONG_COVER * max(days, 1) and row["on_hand"] > 0),
+    }
+    return [name for name in EXCEPTIONS if found[name]]
+
+
+def finite(advice: Advice) -> bool:
+    """Return whether every order is a number."""
+    return bool(np.isfinite(advice.asked).all() and np.isfinite(advice.by_rule).all())

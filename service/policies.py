@@ -1,0 +1,217 @@
+"""Which runs decide: the champion's orders count, the candidate decides in its shadow."""
+
+import hashlib
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import sqlalchemy as sql
+from sqlalchemy.engine import Connection
+
+from agents import run_files, run_folder
+from commands.orders import Decider
+from common.errors import InputError
+from service.store import audit_log
+from service.store.database import Database, now
+from service.store.tables import POLICIES
+
+Slot = Literal["champion", "candidate"]
+CHAMPION: Slot = "champion"
+CANDIDATE: Slot = "candidate"
+NOBODY = ""
+"""Run of a candidate that was taken away."""
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run that decides.
+
+    Attributes
+    ----------
+    folder : Path
+        The run's folder.
+    manifest : str
+        Digest of its manifest when it was loaded; its files were held against that.
+    decider : Decider
+        Its policy and the rule beside it.
+    lock : Lock
+        Held while it decides: a policy reads one morning at a time.
+    """
+
+    folder: Path
+    manifest: str
+    decider: Decider
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def is_unaltered(self) -> bool:
+        """Return whether the manifest on the disk is still that which was loaded."""
+        try:
+            return manifest_digest(self.folder) == self.manifest
+        except (InputError, OSError):
+            return False
+
+
+def manifest_digest(folder: Path) -> str:
+    """Return the digest of a run's manifest, without what a run can do without."""
+    manifest = run_files.read_manifest(folder)
+    kept = sorted(
+        f"{name} {digests[-1]}"
+        for name, digests in manifest.files.items()
+        if Path(name).name != run_files.TUNED  # tuning another rule does not change the policy
+    )
+    return hashlib.sha256("\n".join([*kept, str(manifest.data)]).encode()).hexdigest()
+
+
+def load(checkpoint: str, baseline: str | None = None) -> LoadedRun:
+    """Return a run, checked and ready to decide.
+
+    Raises
+    ------
+    InputError
+        If it is none, was altered, or is of another problem.
+    """
+    folder = run_folder.root_of(run_folder.find(checkpoint)[0], checkpoint).resolve()
+    digest = manifest_digest(folder)
+    decider = Decider(str(folder), baseline)
+    decider.prepare()
+    return LoadedRun(folder, digest, decider)
+
+
+class Policies:
+    """The runs that names point to, and the way back.
+
+    Parameters
+    ----------
+    base : Database
+        Which keeps what each name pointed to, and when.
+    baseline : str, optional
+        The rule beside every run; by default the best on its selection period.
+    """
+
+    def __init__(self, base: Database, baseline: str | None = None) -> None:
+        self._base, self._baseline = base, baseline
+        self._loaded: dict[Slot, LoadedRun] = {}
+        self._changing = threading.Lock()
+
+    def start(self, checkpoint: str | None) -> None:
+        """Load what the names point to; `checkpoint` becomes the champion where it is not.
+
+        Raises
+        ------
+        InputError
+            If no run was ever named, or one cannot be loaded.
+        """
+        with self._base.reading() as connection:
+            kept = {slot: _newest(connection, slot) for slot in (CHAMPION, CANDIDATE)}
+        champion = checkpoint or kept[CHAMPION]
+        if not champion:
+            raise InputError("no policy was named yet; say --checkpoint RUN")
+        run = load(champion, self._baseline)
+        if str(run.folder) != kept[CHAMPION]:
+            self._point("serve.py", CHAMPION, run, "champion")
+        self._loaded[CHAMPION] = run
+        if kept[CANDIDATE] and kept[CANDIDATE] != str(run.folder):
+            self._loaded[CANDIDATE] = load(kept[CANDIDATE], self._baseline)
+
+    @property
+    def champion(self) -> LoadedRun:
+        """Whose orders count.
+
+        Raises
+        ------
+        InputError
+            If none is loaded yet.
+        """
+        if CHAMPION not in self._loaded:
+            raise InputError("the policy is being loaded; try again")
+        return self._loaded[CHAMPION]
+
+    @property
+    def candidate(self) -> LoadedRun | None:
+        """Who decides in the champion's shadow, if anybody does."""
+        return self._loaded.get(CANDIDATE)
+
+    def is_ready(self) -> bool:
+        """Return whether there is a champion."""
+        return CHAMPION in self._loaded
+
+    def nominate(self, user: str, run: str) -> LoadedRun:
+        """Let a run beside the champion's decide in its shadow.
+
+        Raises
+        ------
+        InputError
+            If it cannot be loaded, or decides for other stores or products.
+        """
+        with self._changing:
+            loaded = load(str(self.champion.folder.parent / run), self._baseline)
+            ours, theirs = self.champion.decider.known.table, loaded.decider.known.table
+            if (ours.stores, ours.skus) != (theirs.stores, theirs.skus):
+                raise InputError(f"run {run}: decides for other stores or products")
+            self._point(user, CANDIDATE, loaded, "nominate")
+            self._loaded[CANDIDATE] = loaded
+            return loaded
+
+    def promote(self, user: str) -> LoadedRun:
+        """Make the candidate the champion; the next decision is its own.
+
+        Raises
+        ------
+        InputError
+            If there is none, or it was altered since.
+        """
+        with self._changing:
+            run = self._loaded.get(CANDIDATE)
+            if run is None:
+                raise InputError("there is no candidate; name one first")
+            if not run.is_unaltered():
+                raise InputError(f"run {run.folder.name}: was altered since it was named")
+            self._point(user, CHAMPION, run, "promote")
+            self._point(user, CANDIDATE, None, "promote")
+            self._loaded = {CHAMPION: run}
+            return run
+
+    def roll_back(self, user: str) -> LoadedRun:
+        """Make the champion before this one the champion again.
+
+        Raises
+        ------
+        InputError
+            If there was none, or it cannot be loaded any more.
+        """
+        with self._changing:
+            with self._base.reading() as connection:
+                query = sql.select(POLICIES.c.run).where(POLICIES.c.name == CHAMPION)
+                runs = list(connection.execute(query.order_by(POLICIES.c.id)).scalars())
+            before = _before(runs)
+            if before is None:
+                raise InputError("there was no other champion before this one")
+            run = load(before, self._baseline)
+            self._point(user, CHAMPION, run, "roll_back")
+            self._loaded[CHAMPION] = run
+            return run
+
+    def _point(self, user: str, slot: Slot, run: LoadedRun | None, event: str) -> None:
+        folder, manifest = (str(run.folder), run.manifest) if run else (NOBODY, NOBODY)
+        row = {"name": slot, "run": folder, "manifest": manifest, "time": now(), "user": user}
+        said = {"policy": slot, "run": Path(folder).name, "manifest": manifest}
+        with self._base.writing() as connection:
+            connection.execute(POLICIES.insert(), row)
+            audit_log.append(connection, user, [(event, slot, said)])
+
+
+def _newest(connection: Connection, slot: Slot) -> str:
+    query = sql.select(POLICIES.c.run).where(POLICIES.c.name == slot)
+    return connection.execute(query.order_by(POLICIES.c.id.desc()).limit(1)).scalar() or NOBODY
+
+
+def _before(runs: list[str]) -> str | None:
+    """Return the champion before the last one, going back further with every step back."""
+    stack: list[str] = []
+    for run in runs:
+        if len(stack) > 1 and stack[-2] == run:
+            stack.pop()
+        else:
+            stack.append(run)
+    return stack[-2] if len(stack) > 1 else None

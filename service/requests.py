@@ -1,0 +1,178 @@
+"""What callers send: the state of stores in JSON, and changes of orders."""
+
+import datetime as dt
+from collections import defaultdict
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, StringConstraints, field_validator
+
+from commands.stock_state import FIRST_YEAR, LAST_YEAR, Outstanding, StockState, recent_demand
+from common.errors import FrozenModel, InputError, choose, short
+from demand.history import KNOWN_DAYS, StoreHistory
+from demand.sheet import MAX_DEMAND
+
+MOST_ITEMS = 20_000
+MOST_DAYS = 100
+Units = Annotated[float, Field(ge=0, le=MAX_DEMAND)]
+Dated = Annotated[dict[dt.date, Units], Field(max_length=MOST_DAYS)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00]*$"),
+]
+
+
+class Item(FrozenModel):
+    """What a store holds of a product this morning, before it orders.
+
+    Attributes
+    ----------
+    store, sku : str
+        May be left out where there is one only.
+    on_hand : float
+        This morning's receipts included [units].
+    due : list or mapping
+        What arrives tomorrow, the day after ..., or by date [units].
+    recent : list
+        Yesterday's demand, that of the day before ..., 7 to 28 days [units/day].
+    expires : list
+        Of `on_hand`, what is lost this evening unless sold, tomorrow evening ... [units].
+    price : float, optional
+        Of a unit.
+    """
+
+    store: Name | None = None
+    sku: Name | None = None
+    on_hand: Units
+    due: Annotated[tuple[Units, ...], Field(max_length=MOST_DAYS)] | Dated = ()
+    recent: Annotated[tuple[Units, ...], Field(max_length=KNOWN_DAYS)] = ()
+    expires: Annotated[tuple[Units, ...], Field(max_length=MOST_DAYS)] = ()
+    price: Units | None = None
+
+
+class DecisionRequest(FrozenModel):
+    """A morning: the state of every store and product that may order.
+
+    Attributes
+    ----------
+    date : date, optional
+        The day that is decided on; by default the one after the last with known demand.
+    items : list of Item
+        In any order, each store and product once.
+    """
+
+    date: dt.date | None = None
+    items: Annotated[list[Item], Field(min_length=1, max_length=MOST_ITEMS)]
+
+    @field_validator("date")
+    @classmethod
+    def _sensible(cls, day: dt.date | None) -> dt.date | None:
+        if day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR:
+            raise ValueError(f"must be a date from {FIRST_YEAR} to {LAST_YEAR}")
+        return day
+
+    def state(self, known: StoreHistory) -> StockState:
+        """Return the state for a policy that knows these stores and products.
+
+        Raises
+        ------
+        InputError
+            One line: a name that is unknown or missing, a duplicate, lists of unequal length.
+        """
+        items, table = self.items, known.table
+        places = [
+            (_index("sku", one.sku, table.skus, row), _index("store", one.store, table.stores, row))
+            for row, one in enumerate(items)
+        ]
+        if len(set(places)) < len(places):
+            first: dict[tuple[int, int], int] = {}
+            row = next(n for n, place in enumerate(places) if first.setdefault(place, n) != n)
+            raise InputError(f"items[{row}]: duplicate of items[{first[places[row]]}]")
+        days = _columns([one.recent for one in items], "recent", equal=True)
+        usual = np.array([known.mean[place] for place in places])
+        prices = [one.price for one in items]
+        if None in prices and any(price is not None for price in prices):
+            raise InputError(f"items[{prices.index(None)}]: has no price, others have; give all")
+        return StockState(
+            places,
+            np.array([one.on_hand for one in items]),
+            self._outstanding(),
+            recent_demand("items", days, usual),
+            self.date,
+            price=None if prices[0] is None else np.array(prices, float),
+            expires=_columns([one.expires for one in items], "expires", equal=False),
+        )
+
+    def _outstanding(self) -> tuple[Outstanding, ...]:
+        listed = [one.due if isinstance(one.due, tuple) else () for one in self.items]
+        columns: dict[int | dt.date, Any] = {}
+        columns.update(_columns(listed, "due", equal=False).items())
+        for row, one in enumerate(self.items):
+            for day, units in one.due.items() if isinstance(one.due, dict) else ():
+                if day not in columns and len(columns) >= 2 * MOST_DAYS:
+                    raise InputError(f"items[{row}]: due has more than {2 * MOST_DAYS} days in all")
+                columns.setdefault(day, np.zeros(len(self.items)))[row] = units
+        return tuple(Outstanding(f"items: due {day}", day, at) for day, at in columns.items())
+
+
+def _index(kind: str, name: str | None, known: tuple[str, ...], row: int) -> int:
+    """Return the place of a name; it may be left out where there is one only."""
+    if name is None and len(known) == 1:
+        return 0
+    if name is None:
+        raise InputError(f"items[{row}]: {kind} is missing")
+    if name not in known:
+        choose(f"{kind} in items[{row}],", name, known)
+    return known.index(name)
+
+
+def _columns(lists: list[tuple[float, ...]], name: str, *, equal: bool) -> dict[int, Any]:
+    """Return by position, from 1 on, the entries of lists, shape (rows,); missing ones are 0."""
+    longest = max(map(len, lists))
+    for row, values in enumerate(lists):
+        if equal and len(values) != longest:
+            raise InputError(
+                f"items[{row}]: {name} has {len(values)} entries, others have {longest}; give all "
+                "the same days"
+            )
+    columns: dict[int, Any] = defaultdict(lambda: np.zeros(len(lists)))
+    for row, values in enumerate(lists):
+        for k, value in enumerate(values, 1):
+            columns[k][row] = value
+    return dict(columns)
+
+
+class Override(FrozenModel):
+    """Another quantity [units], and why."""
+
+    quantity: Units
+    reason: Reason
+
+
+class Because(FrozenModel):
+    """Why an order is changed."""
+
+    reason: Reason | None = None
+
+
+class NewToken(FrozenModel):
+    """Who gets a token, to do what."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[\w .@-]{1,64}$")]
+    role: Literal["planner", "approver", "admin"]
+
+
+class Candidate(FrozenModel):
+    """A run folder, by its name in the folder that the service was given runs in."""
+
+    run: Annotated[str, StringConstraints(pattern=r"^[\w][\w.-]{0,200}$")]
+
+
+def one_line(errors: Any) -> str:
+    """Return what pydantic found wrong first, in one line."""
+    first = errors[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{short(where, 100)[1:-1] or 'the request'}: {message[:1].lower()}{message[1:]}{more}"

@@ -1,0 +1,139 @@
+"""What ``serve.py`` does: start, verify, replay, back up, tidy."""
+
+import datetime as dt
+import threading
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from common.console import screen
+from common.errors import InputError
+from service.access import Access, Role
+from service.decisions import Decisions
+from service.guards import Guards
+from service.policies import Policies
+from service.store import audit_log, retention
+from service.store.database import Database
+from service.web.app import create_app
+from service.web.border import log_as_json
+from service.web.state import Service
+
+ADMIN = "admin"
+
+
+def serve(
+    base: Database,
+    checkpoint: str | None,
+    *,
+    host: str,
+    port: int,
+    guards: Guards,
+    baseline: str | None = None,
+    names: tuple[str, ...] = (),
+) -> None:
+    """Answer until interrupted; the policy is loaded meanwhile, and ``/ready`` says when.
+
+    Raises
+    ------
+    InputError
+        If the policy cannot be loaded.
+    """
+    policies = Policies(base, baseline)
+    service = Service(base, policies, guards, hosts=_hosts(host, names))
+    first_token(service.access)
+    log_as_json()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(service),
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=30,
+            limit_concurrency=500,
+            h11_max_incomplete_event_size=65_536,
+        )
+    )
+    failures: list[InputError] = []
+
+    def load() -> None:
+        try:
+            policies.start(checkpoint)
+            screen.print(f"ready: http://{host}:{port}", soft_wrap=True)
+        except InputError as error:
+            failures.append(error)
+            server.should_exit = True
+
+    threading.Thread(target=load, daemon=True).start()
+    server.run()
+    if failures:
+        raise failures[0]
+
+
+def _hosts(host: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    own = f"[{host}]" if ":" in host else host
+    return ("127.0.0.1", "localhost", "[::1]", own.lower(), *(name.lower() for name in names))
+
+
+def first_token(access: Access) -> None:
+    """Print a token of an admin where nobody has one yet."""
+    if access.is_empty():
+        token = access.issue(ADMIN, "admin", "serve.py")
+        screen.print(
+            f"token of {ADMIN}, shown this once: {token}\n"
+            "give it at the page, or send it as: Authorization: Bearer TOKEN",
+            soft_wrap=True,
+        )
+
+
+def add_token(base: Database, text: str) -> str:
+    """Return a new token for ``NAME:ROLE``."""
+    name, _, role = text.partition(":")
+    roles: dict[str, Role] = {"planner": "planner", "approver": "approver", "admin": "admin"}
+    if not name or role not in roles:
+        raise InputError(f"--token {text!r}: must be NAME:ROLE, ROLE one of {', '.join(roles)}")
+    return Access(base).issue(name, roles[role], "serve.py")
+
+
+def verify(base: Database) -> None:
+    """Check the log.
+
+    Raises
+    ------
+    InputError
+        If it was altered.
+    """
+    entries, fault = audit_log.verify(base)
+    if fault is not None:
+        raise InputError(f"{base.name}: {fault}; restore a backup, and find out who wrote to it")
+    print(f"{base.name}: {entries:,} entries, none altered or missing")
+
+
+def replay(base: Database, decision: str) -> None:
+    """Print what a decision answered, after it was made anew to the same bytes.
+
+    Raises
+    ------
+    InputError
+        If it gives other bytes now.
+    """
+    service: Any = Policies(base)
+    then, again = Decisions(base, service, Guards()).replay(decision)
+    if then != again:
+        raise InputError(f"decision {decision}: gives another answer now")
+    print(again)
+
+
+def retain(base: Database, days: int) -> None:
+    """Remove what is older: see `service.store.retention`."""
+    first = dt.date.today() - dt.timedelta(days=days)
+    removed = retention.remove_before(base, first, "serve.py")
+    print(", ".join(f"{count:,} {name}" for name, count in removed.items()) + " removed")
+
+
+def backup(base: Database, path: Path) -> None:
+    """Write a copy of everything to a file of SQLite."""
+    rows = base.backup(path)
+    print(f"{path}: {rows:,} rows; start from it with --database {path}")
