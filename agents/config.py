@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def parse_mapping(content: bytes) -> dict[str, Any]:
     """Return the mapping that YAML holds; nothing at all is an empty one."""
+    return deepcopy(_parse_mapping(content))
+
+
+@lru_cache(maxsize=8)
+def _parse_mapping(content: bytes) -> dict[str, Any]:
+    """Parse YAML once, as a command reads a run's configuration for each of its players."""
     try:
         tree = parse_yaml(content.decode("utf-8"))
     except UnicodeError:

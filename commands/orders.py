@@ -24,6 +24,7 @@ from common.errors import InputError, choose
 from demand.history import StoreHistory
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.sites import StoreParameters
+from evaluation.estimators import estimator_for
 from training.learners import load_agent
 from training.policy import observation_range
 
@@ -286,7 +287,8 @@ def _rule(
     Returns
     -------
     name, rule, worse : str, Policy, str
-        The last says by how much the policy does worse than the rule there, if it does.
+        The last says by how much the policy does worse than the rule there, if it does by more
+        than chance.
     """
     kinds = baseline_kinds("stores", run.parameters).items()
     names = [rule for rule, kind in kinds if kind.role != "random" and not kind.any_quantity]
@@ -295,16 +297,21 @@ def _rule(
     made = make_baselines("stores", run.parameters, names if name is None else [name], tuner=tuner)
     trace = run.problem.traces(run.parameters, "validation", 0, SELECTION_EPISODES)
 
-    def score(player: Policy) -> float:
+    def returns(player: Policy) -> Floats:
         step = run.settings.observation.step
-        played = rollout(run.problem, run.parameters, player, trace, observe_step=step)
-        return float(played["return"].mean())
+        return rollout(run.problem, run.parameters, player, trace, observe_step=step)["return"]
 
-    scores = {rule: score(player) for rule, player in made.items()}
-    best = max(scores, key=lambda rule: scores[rule])
-    own = score(policy)
-    worse = f"the agent earns {own:,.1f} on the selection period, {best} {scores[best]:,.1f}"
-    return best, made[best], worse if own < scores[best] else ""
+    by_rule = {rule: returns(player) for rule, player in made.items()}
+    best = max(by_rule, key=lambda rule: float(by_rule[rule].mean()))
+    own = returns(policy)
+    mean, *_ = estimator_for(run.problem, run.parameters, trace, "validation")
+    difference = mean(own - by_rule[best])
+    low, high = difference.ci95
+    worse = (
+        f"the agent earns {own.mean():,.1f} on the selection period, {best} "
+        f"{by_rule[best].mean():,.1f} (95% interval of the difference {low:,.1f} to {high:,.1f})"
+    )
+    return best, made[best], worse if high < 0.0 else ""
 
 
 def _usual_range(home: Path, run: RunConfig, policy: Policy) -> tuple[Floats, Floats]:

@@ -55,21 +55,45 @@ class Reader:
         self._name, self._sql, self._connection = name, sql, connection
         self._known = history.table
 
-    def stock(self) -> tuple[list[tuple[int, int]], Floats, Floats | None]:
-        """Return SKU and store of every row, what is on hand [units], and prices if it has them."""
+    def stock(self) -> tuple[list[tuple[int, int]], Floats, Floats | None, list[dt.date]]:
+        """Return SKU and store of every row, what is on hand [units], and prices and days if any.
+
+        A column ``date`` says of which morning the row is.
+        """
         most = len(self._known.stores) * len(self._known.skus)
-        names = ["on_hand"]
-        if "price" in self._columns(STOCK, names):
-            names += ["price"]
+        there = self._columns(STOCK, ["on_hand"])
+        optional = [name for name in ("price", "date") if name in there]
+        names = ["on_hand", *(["price"] if "price" in there else [])]
         places: dict[tuple[int, int], list[float]] = {}
-        for where, place, values in self._rows(STOCK, names, most + 1):
+        days = []
+        for where, place, values in self._rows(STOCK, ["on_hand", *optional], most + 1):
             if place in places:
                 raise InputError(f"{where}: duplicate; remove one")
-            places[place] = [_quantity(where, *pair) for pair in zip(names, values, strict=True)]
+            places[place] = [_quantity(where, *pair) for pair in zip(names, values, strict=False)]
+            days += [_date(where, "date", values[-1])] if "date" in there else []
         if not places:
             raise InputError(f"{self._name}: table {STOCK} is empty; put in a row for each store")
         on_hand, *price = np.array(list(places.values())).T
-        return list(places), on_hand, price[0] if price else None
+        return list(places), on_hand, price[0] if price else None, days
+
+    def check_days(
+        self, places: list[tuple[int, int]], days: list[dt.date], day: dt.date | None
+    ) -> None:
+        """Make sure that all stock is of the morning after the last demand, or of one morning.
+
+        Raises
+        ------
+        InputError
+            Naming the first row of another day.
+        """
+        until = "" if day is None else f", and table {DEMAND} ends on {day - dt.timedelta(days=1)}"
+        morning = max(days) if day is None else day
+        for place, own in zip(places, days, strict=True):
+            if own != morning:
+                raise InputError(
+                    f"{self._name}: table {STOCK}, {self._label(place)} is of {own}{until}; put in "
+                    f"what is on hand in the morning of {morning}, or say --date"
+                )
 
     def outstanding(self, places: list[tuple[int, int]]) -> Iterator[Outstanding]:
         """Return the orders under way, one by one."""
@@ -292,13 +316,17 @@ class Database:
         Raises
         ------
         InputError
-            One line with table and place: missing, unknown, duplicate, or no quantity.
+            One line with table and place: missing, unknown, duplicate, no quantity, or stock of
+            another morning than `date`.
         """
         with self._transaction("BEGIN") as connection:
             read = Reader(self.name, self._sql, connection, history)
-            places, on_hand, price = read.stock()
+            places, on_hand, price, days = read.stock()
             outstanding = tuple(read.outstanding(places))
             day = date if date or not demand else read.next_day()
+            if days and date is None:
+                read.check_days(places, days, day)
+                day = max(days)
             recent = read.recent(places, day) if demand and day else None
             return StockState(places, on_hand, outstanding, recent, day, price=price)
 

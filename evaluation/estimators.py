@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import FrozenModel
+from common.random_streams import Split
 from envs.batch import Trace
 from envs.problems import Problem
 from evaluation.statistics import (
@@ -18,11 +19,11 @@ from evaluation.statistics import (
 
 
 def estimator_for(
-    problem: Problem, parameters: FrozenModel, trace: Trace
+    problem: Problem, parameters: FrozenModel, trace: Trace, split: Split = "evaluation"
 ) -> tuple[Estimator, tuple[str, ...], tuple[str, ...]]:
-    """Return how to estimate a mean on these traces, its control variates and notes."""
+    """Return how to estimate a mean on these traces of `split`, its control variates and notes."""
     if getattr(parameters, "demand_data", None) is not None:
-        return _history_estimator(parameters, trace)
+        return _history_estimator(parameters, trace, split)
     covariates = problem.covariates(parameters, trace)
     usable = usable_covariates(covariates, len(covariates))
     names = problem.covariate_names
@@ -31,18 +32,18 @@ def estimator_for(
 
 
 def _history_estimator(
-    parameters: Any, trace: Trace
+    parameters: Any, trace: Trace, split: Split
 ) -> tuple[Estimator, tuple[str, ...], tuple[str, ...]]:
     """Return how to estimate a mean from windows of a history, and what to say of it."""
     demand = trace["demand"]
     same = trace.get("start", demand.reshape(len(demand), -1))
     _, start, plays = np.unique(same, axis=0, return_inverse=True, return_counts=True)
-    days, length = len(parameters.played_days("evaluation")), demand.shape[1]
+    days, length = len(parameters.played_days(split)), demand.shape[1]
     windows = (days - length + 1) / length
     whole = plays.size == days - length + 1 and np.ptp(plays) == 0
     how = f"in all {plays.size} windows of {length}" if whole else f"in windows of {length}"
     source = (
-        f"Demand comes from the {days} days of the evaluation period, {how} that overlap: room for "
+        f"Demand comes from the {days} days of the {split} period, {how} that overlap: room for "
         f"no more than {days // length} that share no day."
     )
     if start_up := getattr(parameters, "warmup_days", 0):

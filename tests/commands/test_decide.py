@@ -299,6 +299,28 @@ def test_a_run_worse_than_a_rule_says_what_the_rule_orders(run_command, run, sta
 
 
 @pytest.mark.usefixtures("good_run")
+def test_a_run_that_is_worse_by_chance_is_not_held_back(run, monkeypatch):
+    """A difference counts once its interval leaves 0 out, windows counted that share no day."""
+    rollout, rng = todays_orders.rollout, np.random.default_rng(0)
+
+    def worse_by(mean):
+        players = []
+
+        def noisy(*arguments, **options):
+            played = rollout(*arguments, **options)
+            players.append(arguments[2])
+            noise = rng.normal(0, 50, played["return"].size)
+            less = noise - noise.mean() - mean if len(players) == 2 else 0.0
+            return {**played, "return": played["return"] + less}
+
+        monkeypatch.setattr(todays_orders, "rollout", noisy)
+        return todays_orders.Decider(str(run), "newsvendor_weekday").rule[2]
+
+    assert worse_by(1.0) == ""
+    assert "(95% interval of the difference -" in worse_by(200.0)
+
+
+@pytest.mark.usefixtures("good_run")
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [

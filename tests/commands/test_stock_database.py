@@ -157,6 +157,22 @@ def test_tables_that_cannot_be_used_are_told_in_one_line(file, known, command, m
     assert "\n" not in str(refused.value)
 
 
+def test_stock_of_another_morning_is_refused(file, known):
+    changed(file, "alter table stock add column date", "update stock set date='2020-04-01'")
+    base = Database(str(file))
+    assert str(base.read_state(known).day) == "2020-04-01"
+    assert str(base.read_state(known, demand=False).day) == "2020-04-01"
+    changed(file, "update stock set date='2020-03-30' where store='north'")
+    with pytest.raises(
+        InputError, match=r"store 'north' is of 2020-03-30; .* morning of 2020-04-01"
+    ):
+        base.read_state(known, demand=False)
+    changed(file, "update stock set date='2020-03-30'")
+    with pytest.raises(InputError, match="is of 2020-03-30, and table demand ends on 2020-03-31"):
+        base.read_state(known)
+    assert str(base.read_state(known, DAYS[-1].astype(object)).day) == "2020-03-31"
+
+
 def test_bases_that_cannot_be_used_are_told_in_one_line(file, known, tmp_path, monkeypatch):
     (tmp_path / "text.db").write_text("no database at all, but long enough to be one" * 50)
     for address, message in (
