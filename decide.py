@@ -38,6 +38,12 @@ from common import console
     help="A demand file with the last 28 days, in place of d1 ... or the table demand [the run's "
     "own].",
 )
+@click.option(
+    "--calendar",
+    type=InputFile(),
+    help="What is known of the coming days (holiday, promotion, price ...), where the run knows "
+    "such things.",
+)
 @click.option("--date", metavar="DATE", help="The day that is decided on [after the last known].")
 @click.option("--baseline", help="The rule to name besides [the best before the split].")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON in place of CSV.")
@@ -63,6 +69,7 @@ def main(
     state: Path | None,
     database: str | None,
     history: Path | None,
+    calendar: Path | None,
     date: str | None,
     baseline: str | None,
     as_json: bool,
@@ -89,6 +96,7 @@ def main(
             checkpoint,
             tables or state or Path(),
             history=history,
+            calendar=calendar,
             date=day,
             baseline=baseline,
             limits=OrderLimits(**limits),

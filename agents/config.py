@@ -49,7 +49,7 @@ def nested_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
 def _file_options(given: dict[str, Any]) -> None:
     """Put the options about a file of days where they belong, and choose the recipe for one."""
     known = {one.file_option.name: one.file_option for one in PROBLEMS.values() if one.file_option}
-    about_days = ("split", "validation", "fill", "augment")
+    about_days = ("split", "validation", "fill", "augment", "calendar", "holidays")
     options: dict[str, Any] = {name: given.pop(name) for name in about_days if name in given}
     named = next((name for name in known if name in given), None)
     if named is None:
@@ -62,6 +62,11 @@ def _file_options(given: dict[str, Any]) -> None:
     defaults = known[named].defaults
     if "augment" in options and "augment" not in defaults:
         raise InputError(f"--augment makes days of stores; --{named} plays its days as they were")
+    ahead = next((one for one in ("calendar", "holidays") if one in options), None)
+    if ahead is not None and "augment" not in defaults:
+        raise InputError(f"--{ahead} is about days of stores; --{named} has prices of its own")
+    if "calendar" in options:
+        options["calendar"] = str(Path(options["calendar"]).resolve())
     given.setdefault("recipe", known[named].recipe)
     data: dict[str, Any] = {"file": str(Path(given.pop(named)).resolve()), **defaults, **options}
     given["parameters"] = {"demand_data": data}
@@ -317,7 +322,12 @@ def _relative_to(tree: dict[str, Any], config: Path | None) -> None:
     """Let a data file named in a configuration be found beside it, wherever one stands."""
     source = tree.get("parameters")
     source = source.get("demand_data") if isinstance(source, dict) else None
-    if config is not None and isinstance(source, dict) and isinstance(source.get("file"), str):
-        if "\0" in source["file"]:
-            raise InputError(f"demand_data.file = {short(source['file'])}: not the name of a file")
-        source["file"] = str((config.parent / source["file"]).resolve())
+    if config is None or not isinstance(source, dict):
+        return
+    for name in ("file", "calendar"):
+        if isinstance(source.get(name), str):
+            if "\0" in source[name]:
+                raise InputError(
+                    f"demand_data.{name} = {short(source[name])}: not the name of a file"
+                )
+            source[name] = str((config.parent / source[name]).resolve())

@@ -373,6 +373,9 @@ def data_digest(config: RunConfig) -> str | None:
     names = [table.first_day.isoformat(), days, list(table.stores), list(table.skus)]
     digest = hashlib.sha256(json.dumps(names).encode())
     digest.update(table.demand[:days].astype("<f8").tobytes())
+    known = getattr(getattr(config.parameters, "history", None), "covariates", None)
+    for column in known.columns if known else ():
+        digest.update(column.name.encode() + column.values[:days].astype("<f4").tobytes())
     return digest.hexdigest()
 
 

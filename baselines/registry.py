@@ -97,6 +97,15 @@ HISTORY_BASELINES: dict[str, Baseline] = {
 }
 """Baselines of the stores where demand comes from a file, so that nobody knows its law."""
 
+INFORMED_BASELINES: dict[str, Baseline] = {
+    "newsvendor_weekday_covariates": _rolling_newsvendor("weekday_covariates"),
+    "newsvendor_smoothing_covariates": _rolling_newsvendor("smoothing_covariates"),
+    "tuned_base_stock_covariates": _tuned(lambda _: forecast.rolling_family("average_covariates")),
+    "tuned_weekday_covariates": _tuned(lambda _: forecast.rolling_family("weekday_covariates")),
+    "tuned_smoothing_covariates": _tuned(lambda _: forecast.rolling_family("smoothing_covariates")),
+}
+"""Those that there are besides where something is known of days ahead."""
+
 OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
     "warehouse_return": {
         "random": _random("warehouse_return"),
@@ -193,7 +202,8 @@ def baselines_of(
     if problem_name != "stores":
         return own
     if parameters.demand_data is not None:
-        own = HISTORY_BASELINES
+        informed = parameters.history.effects is not None
+        own = {**HISTORY_BASELINES, **(INFORMED_BASELINES if informed else {})}
     elif chain.in_units(parameters):
         own = {**own, **LEVEL_BASELINES}
     if parameters.longest_shelf_life > 0:

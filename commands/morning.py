@@ -12,6 +12,7 @@ from commands.stock_state import StockState
 from common.console import screen
 from common.errors import InputError, choose, short
 from demand.history import KNOWN_DAYS, KnownDemand, StoreHistory
+from demand.known_ahead.covariates import read_calendar
 from demand.reader import read_demand
 from demand.stock_projection import likely_demand, stock_after_days, stockout_chances
 from demand.table import DemandTable
@@ -56,18 +57,21 @@ class Morning:
         now: StockState,
         *,
         history: Path | None = None,
+        calendar: Path | None = None,
         date: dt.date | None = None,
     ) -> "Morning":
-        """Return the morning of a state; `history` and `date` are as `decide` has them.
+        """Return the morning of a state; the other arguments are as `decide` has them.
 
         Raises
         ------
         InputError
-            If recent demand is missing or older than the state, or something is due too late.
+            If recent demand is missing or older than the state, something is due too late, or
+            something that counts is not known of the coming days.
         """
         recent, day = _recent(now, run.parameters.history, history, date)
         due = now.due(day, run.parameters.lanes()[0].store.lead_time)
         batch, rows = _batch(run, now, due, (recent, day))
+        _look_ahead(batch, day, history, calendar)
         places = [(rows[row], store) for row, (_, store) in enumerate(now.places)]
         return cls(now, due, recent, day, batch, places)
 
@@ -208,6 +212,38 @@ def _batch(
         batch.pipelines[rows[row], store, : due.shape[1]] = due[row]
     _set_ages(batch, now, rows)
     return batch, rows
+
+
+def _look_ahead(
+    batch: SupplyChainBatch, day: dt.date, file: Path | None, calendar: Path | None
+) -> None:
+    """Put in what is known of the days that orders of `day` are for.
+
+    Raises
+    ------
+    InputError
+        If something that counts is not known of one of them.
+    """
+    p = batch.parameters
+    if p.history is None or p.history.levels is None or p.history.covariates is None:
+        if calendar is not None:
+            raise InputError(
+                f"--calendar {calendar}: nothing was known ahead when this run was made; make it "
+                "again with --calendar"
+            )
+        return
+    known, table, source = p.history.covariates, p.history.table, p.history.source
+    if file is not None:
+        later = read_demand(source.model_copy(update={"file": file})).covariates
+        known = known if later is None else known.joined(later)
+    if calendar is not None:
+        told = read_calendar(calendar, table.stores, table.skus, source.date_format)
+        known = known.before(day, told.names).joined(told)
+    lead_time = max(lane.store.lead_time for lane in p.lanes())
+    p.history.levels.check_known(known, day, lead_time + int(batch.review_gap().max()))
+    start, ahead = np.full(batch.num_worlds, day.toordinal()), lead_time + p.longest_review_gap
+    demand = _past(batch).demand
+    batch.past = p.history.known_demand(demand, start, batch.lane_of, ahead, known)
 
 
 def _set_ages(batch: SupplyChainBatch, now: StockState, rows: list[int]) -> None:

@@ -137,7 +137,7 @@ def worker_options(command: Command) -> Command:
     return workers(cluster(command))
 
 
-FILE_OPTIONS = "demand", "prices", "split", "validation", "fill", "augment"
+FILE_OPTIONS = "demand", "prices", "split", "validation", "fill", "augment", "calendar", "holidays"
 """Names of what `file_options` adds."""
 
 
@@ -174,6 +174,18 @@ def file_options(command: Command) -> Command:
             click.option(
                 "--augment",
                 help="Training days made anew: none, bootstrap, parametric [bootstrap].",
+            ),
+            click.option(
+                "--calendar",
+                type=InputFile(),
+                metavar="FILE",
+                help="What is known of days ahead, coming ones too: date, [store], [sku], and "
+                "columns such as holiday, promotion, price, event, closed.",
+            ),
+            click.option(
+                "--holidays",
+                metavar="REGION",
+                help="Public holidays are known ahead: DE, DE-BY, US-CA ...",
             ),
         )
     ):

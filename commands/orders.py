@@ -195,6 +195,7 @@ def decide(
     state: Path | Database,
     *,
     history: Path | None = None,
+    calendar: Path | None = None,
     date: dt.date | None = None,
     baseline: str | None = None,
     limits: OrderLimits | None = None,
@@ -211,6 +212,8 @@ def decide(
     history : Path, optional
         A demand file of the same stores and SKUs with the days before `date`; by default that of
         the run, where the state has no recent demand.
+    calendar : Path, optional
+        What is known of the coming days, where the run's rules and agents know such things.
     date : date, optional
         The day that is decided on; by default that of the state, else the one after the last with
         known demand, or today.
@@ -235,7 +238,7 @@ def decide(
         now = state.read_state(decider.known, date, demand=history is None)
     else:
         now = read_state(state, decider.known)
-    morning = Morning.of(decider.run, now, history=history, date=date)
+    morning = Morning.of(decider.run, now, history=history, calendar=calendar, date=date)
     return decider.orders(morning, limits or OrderLimits())
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from common.errors import InputError, choose, short
 from demand.history import KNOWN_DAYS, StoreHistory
-from demand.reader import SKU_NAMES, STORE_NAMES
+from demand.known_ahead.covariates import SKU_NAMES, STORE_NAMES
 from demand.sheet import Sheet, read_quantities, read_sheet
 
 Floats = NDArray[np.float64]

@@ -79,9 +79,12 @@ class TrainingDays:
     ----------
     demand : ndarray
         Shape (days, SKUs, stores) [units/day].
+    effects : ndarray or None
+        What is known of each day ahead, which stays with it, multiplies demand by, as `demand`.
     """
 
     demand: Floats
+    effects: Floats | None = None
 
     def bootstrap(self, rng: np.random.Generator, days: Days, sku: Days) -> Floats:
         """Return the days with remainders of other days of the period.
@@ -152,26 +155,12 @@ class TrainingDays:
     @cached_property
     def usual(self) -> Floats:
         """What is usual on each day, as `demand`; 0 before the first and after the last sale."""
-        demand = self.demand
-        sold, before = self._sold, np.zeros((1, *demand.shape[1:]))
-        total, days = (np.concatenate([before, np.cumsum(x, axis=0)]) for x in (demand, sold))
-        at, half = np.arange(len(demand)), LEVEL_DAYS // 2
-        low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, len(demand))
-        level = sold * (total[high] - total[low]) / np.maximum(days[high] - days[low], 1)
-        usual: Floats = level.copy()
-        for weekday in range(min(WEEK, len(demand))):
-            whole = level[weekday::WEEK].sum(axis=0)
-            factor = demand[weekday::WEEK].sum(axis=0) / np.maximum(whole, 1e-12)
-            usual[weekday::WEEK] *= np.where(whole > 0, factor, 1.0)
-        return usual
+        return usual_days(self.demand, self.effects)
 
     @cached_property
     def _sold(self) -> NDArray[np.bool_]:
         """Whether a day lies between the first and the last sale of its series, as `demand`."""
-        begun = np.cumsum(self.demand, axis=0) > 0
-        goes_on = np.cumsum(self.demand[::-1], axis=0)[::-1] > 0
-        sold: NDArray[np.bool_] = begun & goes_on
-        return sold
+        return _sold_days(self.demand)
 
     @cached_property
     def spread(self) -> Floats:
@@ -220,6 +209,44 @@ class TrainingDays:
         if weeks > MOST_POINTS:
             rising = _strata_means(rising, MOST_POINTS)
         return np.ascontiguousarray(np.moveaxis(rising, 0, -1))
+
+
+def usual_days(demand: Floats, effects: Floats | None = None) -> Floats:
+    """Return what is usual on each day: its level, weekday and what is known of it ahead.
+
+    Parameters
+    ----------
+    demand : ndarray
+        Shape (days, SKUs, stores) [units/day].
+    effects : ndarray, optional
+        What each day's demand is multiplied by, as `demand`.
+
+    Returns
+    -------
+    ndarray
+        As `demand`; 0 before the first and after the last sale of a series.
+    """
+    sold, before = _sold_days(demand), np.zeros((1, *demand.shape[1:]))
+    counted = sold if effects is None else sold * effects
+    total, days = (np.concatenate([before, np.cumsum(x, axis=0)]) for x in (demand, counted))
+    at, half = np.arange(len(demand)), LEVEL_DAYS // 2
+    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, len(demand))
+    least = 1 if effects is None else 1.0 / WEEK  # days that are all closed have no level
+    level = sold * (total[high] - total[low]) / np.maximum(days[high] - days[low], least)
+    usual: Floats = level.copy() if effects is None else level * effects
+    for weekday in range(min(WEEK, len(demand))):
+        whole = usual[weekday::WEEK].sum(axis=0)
+        factor = demand[weekday::WEEK].sum(axis=0) / np.maximum(whole, 1e-12)
+        usual[weekday::WEEK] *= np.where(whole > 0, factor, 1.0)
+    return usual
+
+
+def _sold_days(demand: Floats) -> NDArray[np.bool_]:
+    """Return whether a day lies between the first and the last sale of its series."""
+    begun = np.cumsum(demand, axis=0) > 0
+    goes_on = np.cumsum(demand[::-1], axis=0)[::-1] > 0
+    sold: NDArray[np.bool_] = begun & goes_on
+    return sold
 
 
 def _strata_means(rising: Floats, strata: int) -> Floats:

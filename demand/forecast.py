@@ -7,6 +7,10 @@ r"""Forecasts of demand of a file from the days before, for the L + r days that 
 
 Factors and the discount w come from training days.
 
+Each has a form, ``"smoothing_covariates"`` and so on, that knows what is known ahead: days multiply
+by m_t (`demand.known_ahead.levels`), so that levels are means of demand over means of m, and every
+coming day's forecast is times its m; c m stands in the place of c.
+
 References
 ----------
 Brown (1963), Smoothing, Forecasting and Prediction of Discrete Time Series, chapters 9 and 12:
@@ -25,11 +29,19 @@ from numpy.typing import NDArray
 from common.compiled import compiled
 from common.errors import InputError
 from demand.calendar import weekday_of
-from demand.history import KNOWN_DAYS, KnownDemand, StoreHistory
+from demand.history import KNOWN_DAYS, WEEKS, KnownDemand, StoreHistory, weekday_means
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
-ForecastName = Literal["average", "weekday", "smoothing"]
+ForecastName = Literal[
+    "average",
+    "weekday",
+    "smoothing",
+    "average_covariates",
+    "weekday_covariates",
+    "smoothing_covariates",
+]
+COVARIATES = "_covariates"
 Forecast = Callable[[KnownDemand, int, Whole, Whole], Floats]
 """From what is known, the day t, the number of days and the SKU of each world to F_t [units],
 shape (worlds, N)."""
@@ -38,14 +50,36 @@ WEEK = 7
 LEAST_SCALE = 0.5
 """Errors are divided by the recent mean, but by no less than this share of the training mean, lest
 demand after quiet weeks counts for any multiple of it."""
+MOST_AHEAD = 128
+"""Days after the last one that a forecast may be for."""
+
 DISCOUNTS = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.5)
 
 
+LEAST_EFFECT = 0.25
+"""Days that multiply by less than this on average say nothing of the level."""
+
+
 def make_forecast(name: ForecastName, history: StoreHistory, days: int) -> Forecast:
-    """Return a forecast; `days` is how many days it is mostly for."""
-    if name == "smoothing":
-        return smoothing(history, days)
-    return {"average": _average, "weekday": _weekday}[name]
+    """Return a forecast; `days` is how many days it is mostly for.
+
+    Raises
+    ------
+    InputError
+        If it needs what is known ahead, and nothing is.
+    """
+    informed = name.endswith(COVARIATES)
+    if informed and history.effects is None:
+        raise InputError(
+            f"{history.table.name}: nothing is known ahead that changed in the training period; "
+            f"take {name.removesuffix(COVARIATES)}, or give a --calendar"
+        )
+    base = name.removesuffix(COVARIATES)
+    if base == "smoothing":
+        return smoothing(history, days, informed=informed)
+    if informed:
+        return {"average": _informed_average, "weekday": _informed_weekday}[base]
+    return {"average": _average, "weekday": _weekday}[base]
 
 
 def _average(past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
@@ -60,23 +94,67 @@ def _weekday(past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
     return total
 
 
-@lru_cache(maxsize=4)
-def smoothing(history: StoreHistory, days: int) -> "Smoothing":
+def _informed_average(past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
+    del sku
+    effects = _effects(past)
+    coming = _coming_days(effects, day, days)
+    total: Floats = _level(past, effects, day, WEEK) * coming.sum(axis=0)
+    return total
+
+
+def _informed_weekday(past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
+    del sku
+    effects = _effects(past)
+    coming = _coming_days(effects, day, days)
+    usual = weekday_means(effects, KNOWN_DAYS + day, len(coming), WEEKS)
+    level = past.same_weekday(day, len(coming)) / np.maximum(usual, LEAST_EFFECT)
+    level = np.where(usual >= LEAST_EFFECT, level, _level(past, effects, day, KNOWN_DAYS))
+    total: Floats = (level * coming).sum(axis=0)
+    return total
+
+
+def _effects(past: KnownDemand) -> Floats:
+    """Return what days multiply by, as they must be known (see `make_forecast`)."""
+    if past.effects is None:
+        raise TypeError("a batch without covariates")
+    return past.effects
+
+
+def _coming_days(effects: Floats, day: int, days: Whole) -> Floats:
+    """Return what the coming days multiply by, 0 from day `days` on, (ahead, worlds, N)."""
+    row, ahead = KNOWN_DAYS + day, np.arange(days.max())[:, None] < days
+    return effects[row : row + len(ahead)] * ahead[..., None]
+
+
+def _level(past: KnownDemand, effects: Floats, day: int, days: int) -> Floats:
+    """Return demand of the last `days` days over what they multiply by, or the usual mean."""
+    row = KNOWN_DAYS + day
+    base = effects[row - days : row].mean(axis=0)
+    level = past.demand[row - days : row].mean(axis=0) / np.maximum(base, LEAST_EFFECT)
+    return np.where(base >= LEAST_EFFECT, level, past.usual)
+
+
+@lru_cache(maxsize=8)
+def smoothing(history: StoreHistory, days: int, *, informed: bool = False) -> "Smoothing":
     """Return the smoothing with the least squared errors on training days, found once.
 
-    `days` is how many days it is mostly for.
+    `days` is how many days it is mostly for, `informed` whether it knows what is known ahead.
     """
-    factors = _weekday_factors(history)
+    factors = _weekday_factors(history, informed=informed)
     skus = range(len(factors))
-    scores = sum(_squared_errors(history, k, days, factors) for k in skus)
-    return Smoothing(factors, DISCOUNTS[int(np.argmin(scores))])
+    scores = sum(_squared_errors(history, k, days, factors, informed=informed) for k in skus)
+    return Smoothing(factors, DISCOUNTS[int(np.argmin(scores))], informed=informed)
 
 
-def _squared_errors(history: StoreHistory, sku: int, days: int, factors: Floats) -> Floats:
+def _squared_errors(
+    history: StoreHistory, sku: int, days: int, factors: Floats, *, informed: bool
+) -> Floats:
     """Return the sum of squares of `forecast_errors` for each of `DISCOUNTS`, at once."""
     windows = _training_windows(history, sku, days)
     weekdays = (windows.start + np.arange(-KNOWN_DAYS, days)[:, None] - 1) % WEEK
     usual = factors[sku, weekdays]
+    if informed and windows.effects is not None:
+        usual = usual * windows.effects
     weights = np.array(DISCOUNTS)[:, None] ** np.arange(KNOWN_DAYS, 0, -1)
     known, base = (np.tensordot(weights, x[:KNOWN_DAYS], 1) for x in (windows.demand, usual))
     expected = known / np.maximum(base, 1e-9) * usual[KNOWN_DAYS:].sum(axis=0)
@@ -93,10 +171,12 @@ class Smoothing:
         Each weekday's demand over that of all days, shape (SKUs, 7, N), Monday first.
     discount : float
         w, what a day counts beside the one after it.
+    informed : bool
+        Whether it knows what is known ahead.
     """
 
-    def __init__(self, factors: Floats, discount: float) -> None:
-        self.factors, self.discount = factors, discount
+    def __init__(self, factors: Floats, discount: float, *, informed: bool = False) -> None:
+        self.factors, self.discount, self.informed = factors, discount, informed
         self._weights: Floats = np.power(discount, np.arange(1.0, KNOWN_DAYS + 1))
 
     def __call__(self, past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
@@ -106,7 +186,8 @@ class Smoothing:
 
     def coming(self, past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
         """Return the sum of the factors of the coming days, shape (worlds, N)."""
-        total: Floats = coming_factors(self.factors, past.start, day, days, sku)
+        effects = self._effects(past)[KNOWN_DAYS + day :]
+        total: Floats = coming_factors(self.factors, effects, past.start, day, days, sku)
         return total
 
     def fit(self, past: KnownDemand, day: int, sku: Whole) -> tuple[Floats, Floats]:
@@ -118,20 +199,39 @@ class Smoothing:
             Shape (worlds, N) each [units/day].
         """
         row = KNOWN_DAYS + day
-        fitted: tuple[Floats, Floats] = smoothed_level(
-            self.factors, self._weights, past.demand, row, past.start + day, sku
+        level, deviation = smoothed_level(
+            self.factors,
+            self._weights,
+            past.demand,
+            self._effects(past),
+            row,
+            past.start + day,
+            sku,
         )
-        return fitted
+        if self.informed:  # days that were all closed say nothing
+            shut = _effects(past)[row - KNOWN_DAYS : row].mean(axis=0) < LEAST_EFFECT
+            level = np.where(shut, past.usual, level)
+        return level, deviation
+
+    def _effects(self, past: KnownDemand) -> Floats:
+        if self.informed:
+            return _effects(past)
+        rows, *rest = past.demand.shape
+        return np.broadcast_to(np.ones(1), (rows + MOST_AHEAD, *rest))
 
 
 @compiled
-def coming_factors(factors: Floats, start: Whole, day: int, days: Whole, sku: Whole) -> Floats:
-    """Return the sum of the weekday factors of `days` days from `day` on, shape (worlds, N).
+def coming_factors(
+    factors: Floats, effects: Floats, start: Whole, day: int, days: Whole, sku: Whole
+) -> Floats:
+    """Return the sum of the factors of `days` days from `day` on, shape (worlds, N).
 
     Parameters
     ----------
     factors : ndarray
-        Shape (SKUs, 7, N), Monday first.
+        Of weekdays, shape (SKUs, 7, N), Monday first.
+    effects : ndarray
+        What is known ahead multiplies by, from `day` on, shape (days, worlds, N).
     start, days, sku : ndarray
         Each world's first day (an ordinal), number of days and SKU, shape (worlds,).
     day : int
@@ -140,13 +240,19 @@ def coming_factors(factors: Floats, start: Whole, day: int, days: Whole, sku: Wh
     total = np.zeros((days.size, factors.shape[2]))
     for w in range(days.size):
         for j in range(days[w]):
-            total[w] += factors[sku[w], weekday_of(start[w], day + j)]
+            total[w] += factors[sku[w], weekday_of(start[w], day + j)] * effects[j, w]
     return total
 
 
 @compiled
 def smoothed_level(
-    factors: Floats, weights: Floats, demand: Floats, row: int, today: Whole, sku: Whole
+    factors: Floats,
+    weights: Floats,
+    demand: Floats,
+    effects: Floats,
+    row: int,
+    today: Whole,
+    sku: Whole,
 ) -> tuple[Floats, Floats]:
     """Return the level a_t, and the deviation of the days it is from around it.
 
@@ -156,8 +262,8 @@ def smoothed_level(
         As in `coming_factors`.
     weights : ndarray
         What the days before count, the last one first.
-    demand : ndarray
-        Shape (days, worlds, N) [units/day]; `row` is today's, which is not known.
+    demand, effects : ndarray
+        Shape (days, worlds, N) [units/day]; `row` is today's, whose demand is not known.
     today : ndarray
         Its ordinal, shape (worlds,).
 
@@ -174,7 +280,7 @@ def smoothed_level(
         for i in range(shape[1]):
             known, base, weekday = 0.0, 0.0, first
             for k in range(back):
-                usual[k] = factors[sku[w], weekday, i]
+                usual[k] = factors[sku[w], weekday, i] * effects[row - 1 - k, w, i]
                 weekday = weekday - 1 if weekday else 6
                 known += weights[k] * demand[row - 1 - k, w, i]
                 base += weights[k] * usual[k]
@@ -185,13 +291,18 @@ def smoothed_level(
     return level, deviation
 
 
-def _weekday_factors(history: StoreHistory) -> Floats:
+def _weekday_factors(history: StoreHistory, *, informed: bool) -> Floats:
     training = history.training
     weekday = (history.table.first_day.weekday() + np.arange(len(training))) % WEEK
     mean = np.maximum(training.mean(axis=0), 1e-9)
     usual = [training[weekday == w].mean(axis=0) for w in range(WEEK)]
     factors: Floats = np.stack(usual, axis=1) / mean[:, None]
-    return factors
+    if not informed or history.effects is None:
+        return factors
+    effects = history.effects[: len(training)]
+    over = np.stack([effects[weekday == w].mean(axis=0) for w in range(WEEK)], axis=1)
+    informed_factors: Floats = factors / np.maximum(over, LEAST_EFFECT)
+    return informed_factors
 
 
 def error_scale(recent: Floats, usual: Floats) -> Floats:
@@ -219,7 +330,7 @@ def forecast_errors(
     """
     windows = _training_windows(history, sku, days)
     count = windows.start.size
-    past = KnownDemand(windows.demand, windows.start, history.mean[sku])
+    past = KnownDemand(windows.demand, windows.start, history.mean[sku], windows.effects)
     expected = forecast(past, 0, np.full(count, days), np.full(count, sku))
     return windows.relative_errors(expected), (windows.start - 1) % WEEK
 
@@ -236,11 +347,14 @@ class _Windows:
         Ordinal of the day between the two, shape (windows,).
     usual : ndarray
         Mean of the training days, shape (N,) [units/day].
+    effects : ndarray or None
+        What the days multiply by, as `demand`, where anything is known ahead.
     """
 
     demand: Floats
     start: Whole
     usual: Floats
+    effects: Floats | None
 
     def relative_errors(self, expected: Floats) -> Floats:
         """Return what came less what was expected, over the `error_scale` of the days known."""
@@ -254,5 +368,7 @@ def _training_windows(history: StoreHistory, sku: int, days: int) -> _Windows:
     at = np.arange(KNOWN_DAYS, len(own) - days + 1)
     if at.size < 2:
         raise InputError(f"{history.table.name}: the training period is too short for a forecast")
-    around = own[at + np.arange(-KNOWN_DAYS, days)[:, None]]
-    return _Windows(around, at + history.table.first_day.toordinal(), history.mean[sku])
+    rows = at + np.arange(-KNOWN_DAYS, days)[:, None]
+    effects = None if history.effects is None else history.effects[rows, sku]
+    start = at + history.table.first_day.toordinal()
+    return _Windows(own[rows], start, history.mean[sku], effects)

@@ -14,12 +14,17 @@ from common.errors import InputError
 from common.random_streams import Split
 from demand.bootstrap import TrainingDays
 from demand.calendar import period_days
-from demand.reader import DemandSource, read_demand
+from demand.known_ahead.covariates import Covariates, public_holidays, read_calendar
+from demand.known_ahead.levels import CovariateLevels, learn_levels
+from demand.reader import DataFile, DemandSource, file_version, read_demand
 from demand.table import DemandTable
 
 Floats = NDArray[np.float64]
 KNOWN_DAYS = 28
 """Days before an episode that are known on its first morning."""
+
+DAYS_AHEAD = 400
+"""Days after the end of a file whose public holidays are known."""
 
 
 class StoreDemand(DemandSource):
@@ -27,11 +32,15 @@ class StoreDemand(DemandSource):
 
     `augment` lets training draw episodes that never were, made from training days alone
     (`demand.bootstrap`). In the first morning stores hold `initial_days` of their mean demand; by
-    default enough until the first orders arrive, and a day more.
+    default enough until the first orders arrive, and a day more. What is known of days ahead is in
+    the file (`demand.known_ahead.covariates`), in `calendar`, a file of dates, also of coming ones,
+    and `holidays`, the public ones of a country or a part of it, such as ``DE-BY``.
     """
 
     augment: Literal["none", "bootstrap", "parametric"] = "none"
     initial_days: Annotated[float, Field(ge=0, le=1000)] | None = None
+    calendar: DataFile | None = None
+    holidays: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,6})?$")] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +55,15 @@ class StoreHistory:
         What they are for.
     mean, std : ndarray
         Of the training days, shape (SKUs, stores) [units/day].
+    covariates : Covariates or None
+        What is known of days ahead.
     """
 
     table: DemandTable
     source: StoreDemand
     mean: Floats
     std: Floats
+    covariates: Covariates | None = None
 
     @property
     def training(self) -> Floats:
@@ -62,7 +74,54 @@ class StoreHistory:
     @cached_property
     def resampled(self) -> TrainingDays:
         """The training days, taken apart to be put together anew."""
-        return TrainingDays(self.training)
+        training = self.training
+        effects = None if self.effects is None else self.effects[: len(training)]
+        return TrainingDays(training, effects)
+
+    @cached_property
+    def levels(self) -> CovariateLevels | None:
+        """What is known ahead multiplies demand by, learned from training days."""
+        return None if self.covariates is None else learn_levels(self.training, self.covariates)
+
+    @cached_property
+    def effects(self) -> Floats | None:
+        """What each day's demand is multiplied by, shape (days, SKUs, stores), later days too."""
+        if self.levels is None or self.covariates is None:
+            return None
+        return self.levels.multipliers(self.covariates)
+
+    def known_demand(
+        self,
+        demand: Floats,
+        start: NDArray[np.int64],
+        sku: NDArray[np.int64],
+        ahead: int,
+        covariates: Covariates | None = None,
+    ) -> "KnownDemand":
+        """Return what is known of these episodes.
+
+        Parameters
+        ----------
+        demand, start : ndarray
+            As of `KnownDemand`.
+        sku : ndarray
+            Of each world, shape (worlds,).
+        ahead : int
+            So many days after the last one may be asked about.
+        covariates : Covariates, optional
+            What is known ahead, by default that of the file and its calendar.
+        """
+        usual, every_day = self.mean[sku], self.effects
+        if every_day is None or self.levels is None:
+            return KnownDemand(demand, start, usual)
+        if covariates is not None:
+            every_day = self.levels.multipliers(covariates.since(self.table.first_day))
+        first = self.table.first_day.toordinal() + KNOWN_DAYS
+        at = start - first + np.arange(len(demand) + ahead)[:, None]
+        known = (at >= 0) & (at < len(every_day))
+        effects = every_day[np.where(known, at, 0), sku]
+        effects[~known] = 1.0  # what nobody knows is as usual
+        return KnownDemand(demand, start, usual, effects)
 
     def starts(self, split: Split, horizon: int) -> range:
         """Return the days of the file on which an episode may start.
@@ -151,11 +210,28 @@ def store_history(source: StoreDemand) -> StoreHistory:
     InputError
         As `read_demand`, and if there is no demand in the training period.
     """
-    return _history(read_demand(source), source)
+    version = None if source.calendar is None else file_version(source.calendar)
+    return _history(read_demand(source.reading()), source, version)
+
+
+def known_ahead(table: DemandTable, source: StoreDemand) -> Covariates | None:
+    """Return all that is known ahead, of the days of a file and of later ones."""
+    found = table.covariates
+    if source.holidays is not None:
+        last = table.last_day + dt.timedelta(days=DAYS_AHEAD)
+        days = public_holidays(source.holidays, table.first_day, last)
+        found = days if found is None else found.joined(days)
+    if source.calendar is not None:
+        days = read_calendar(source.calendar, table.stores, table.skus, source.date_format)
+        found = days.completed() if found is None else found.joined(days)
+    return None if found is None else found.since(table.first_day)
 
 
 @lru_cache(maxsize=4)
-def _history(table: DemandTable, source: StoreDemand) -> StoreHistory:
+def _history(
+    table: DemandTable, source: StoreDemand, version: tuple[int, int] | None
+) -> StoreHistory:
+    del version  # a changed calendar is another one
     days = period_days(table, source, "training")
     training = table.demand[days.start : days.stop]
     if not training.any():
@@ -163,7 +239,7 @@ def _history(table: DemandTable, source: StoreDemand) -> StoreHistory:
         raise InputError(f"{table.name}: no demand at all up to {last}, the last training day")
     mean, std = training.mean(axis=0), training.std(axis=0)
     floor = 0.01 * mean[mean > 0].mean()  # for what was not sold before: a little
-    return StoreHistory(table, source, np.maximum(mean, floor), std)
+    return StoreHistory(table, source, np.maximum(mean, floor), std, known_ahead(table, source))
 
 
 WEEKS = 4
@@ -249,6 +325,8 @@ class KnownDemand:
         Ordinal of each world's first day, shape (worlds,).
     usual : ndarray
         Mean demand of the training period, shape (worlds, N) [units/day].
+    effects : ndarray, optional
+        What is known ahead multiplies each day's demand by, as `demand` and a few days longer.
 
     Attributes
     ----------
@@ -258,8 +336,14 @@ class KnownDemand:
         and years.
     """
 
-    def __init__(self, demand: Floats, start: NDArray[Any], usual: Floats) -> None:
-        self.demand, self.start = demand, start
+    def __init__(
+        self,
+        demand: Floats,
+        start: NDArray[Any],
+        usual: Floats,
+        effects: Floats | None = None,
+    ) -> None:
+        self.demand, self.start, self.usual, self.effects = demand, start, usual, effects
         self.level: Floats = np.maximum(demand[:KNOWN_DAYS].mean(axis=0), LEAST_LEVEL * usual)
 
     def recent(self, day: int, days: int) -> tuple[Floats, Floats]:

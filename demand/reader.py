@@ -9,48 +9,28 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from common.errors import FrozenModel, InputError, choose, short
+from demand.dates import date_column, named_column, row_days
+from demand.known_ahead.covariates import (
+    KNOWN_AHEAD,
+    SKU_NAMES,
+    STORE_NAMES,
+    Covariates,
+    covariate_names,
+    read_covariates,
+)
 from demand.sheet import Mark, Sheet, numbers, read_quantities, read_sheet
 from demand.table import DemandSeries, DemandTable, Whole
 
-FORMATS = (
-    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
-    *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"),
-    *("%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%a, %d %b %Y"),
-    *("%b %d %Y", "%B %d %Y", "%A, %B %d, %Y", "%A, %d %B %Y"),
-    *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%d-%b-%y"),
-)
-_TIME_OF_DAY = re.compile(r"[T ]+\d{1,2}:\d\d.*")
-DATE_NAMES = ("date", "day", "datum", "ds", "timestamp", "time", "datetime")
-STORE_NAMES = (
-    *("store", "shop", "location", "site", "branch", "store_id", "filiale", "unique_id"),
-    *("store_nbr", "store_name", "shop_id", "outlet"),
-)
-SKU_NAMES = (
-    *("sku", "item", "product", "article", "sku_id", "item_id", "product_id", "artikel"),
-    *("item_nbr", "product_name", "item_name", "article_id", "family"),
-)
 DEMAND_NAMES = (
     *("demand", "units", "quantity", "qty", "sales", "y", "sold", "units_sold", "qty_sold"),
     *("quantity_sold", "sold_units", "sold_qty", "unit_sales", "sales_units", "sales_qty"),
     *("num_sold", "value", "menge", "absatz"),
 )
-COVARIATES = {
-    *(
-        "price",
-        "prices",
-        "preis",
-        "cost",
-        "discount",
-        "rabatt",
-        "promo",
-        "promotion",
-        "onpromotion",
-    ),
-    *("holiday", "feiertag", "flag", "event", "weekday", "dow", "month", "year", "temperature"),
+NO_DEMAND = KNOWN_AHEAD - {"open", "feature", "deal"} | {
+    *("cost", "flag", "weekday", "dow", "month", "year", "temperature"),
 }
 """Words in the name of a column that holds no demand."""
 
@@ -80,6 +60,9 @@ def _date(value: object) -> object:
 Date = Annotated[dt.date | None, BeforeValidator(_date)]
 
 
+DataFile = Annotated[Path, AfterValidator(_file)]
+
+
 class DemandSource(FrozenModel):
     """A file of dated demand, how it is to be read, and what its days are for.
 
@@ -88,12 +71,15 @@ class DemandSource(FrozenModel):
     the periods are those of `demand.calendar`.
     """
 
-    file: Annotated[Path, AfterValidator(_file)]
+    file: DataFile
     date: str | None = Field(None, description="column of the days")
     store: str | None = Field(None, description="column of the stores, in a long file")
     sku: str | None = Field(None, description="column of the SKUs, in a long file")
     demand: str | None = Field(None, description="column of the demand, in a long file")
     stores: tuple[str, ...] | None = Field(None, description="the stores to take; default: all")
+    covariates: tuple[str, ...] | None = Field(
+        None, description="columns known ahead; default: by their names"
+    )
     layout: Literal["auto", "wide", "long"] = "auto"
     date_format: str | None = Field(None, description="as of strptime, such as %d.%m.%Y")
     decimal: Mark | None = Field(None, description="decimal mark, a point or a comma")
@@ -136,12 +122,16 @@ def read_demand(
         One line with the row and what to do about it.
     """
     reading = source.model_copy(update=dict.fromkeys(("split", "validation", "until")))
+    return _read(reading, file_version(source.file), today or dt.date.today(), quantities)
+
+
+def file_version(path: Path) -> tuple[int, int]:
+    """Return what changes with a file: when it was written, and its size."""
     try:
-        status = source.file.stat()
+        status = path.stat()
     except OSError as error:
-        raise InputError(f"{source.file}: cannot be read: {error.strerror}") from None
-    version = status.st_mtime_ns, status.st_size
-    return _read(reading, version, today or dt.date.today(), quantities)
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    return status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=4)
@@ -153,15 +143,16 @@ def _read(
     if sheet.cells.empty:
         raise InputError(f"{sheet.name}: holds a header and no days; put in a row for every day")
     date = _date_column(sheet, source)
-    days, form = _days(sheet, date, source.date_format, today)
+    days, form = row_days(sheet, date, source.date_format, today)
     roles = _long_columns(sheet, source, date, quantities)
-    reasons = {} if roles or source.stores else _covariates(sheet, date)
+    reasons = {} if roles or source.stores else _no_demand(sheet, date)
     series = (
         _long(sheet, days, roles, source) if roles else _wide(sheet, days, date, reasons, source)
     )
     demand, filled = series.daily(source.fill)
     demand.flags.writeable = False
     used = (date, *roles.values()) if roles else (date, *series.columns)
+    ahead = covariate_names(sheet, (c for c in sheet.columns if c not in used), source.covariates)
     return DemandTable(
         name=sheet.name,
         kind=f"{'long' if roles else 'wide'}, {sheet.kind}, dates {form}",
@@ -169,28 +160,37 @@ def _read(
         stores=series.stores,
         skus=series.skus,
         demand=demand,
-        columns=_columns_note(sheet, used, reasons),
+        columns=_columns_note(sheet, used, ahead, reasons),
         filled=filled,
+        covariates=_known_ahead(series, ahead, source) if ahead else None,
     )
 
 
-def _columns_note(sheet: Sheet, used: Sequence[str], reasons: Mapping[str, str]) -> str:
+def _known_ahead(series: DemandSeries, names: Sequence[str], source: DemandSource) -> Covariates:
+    """Return what columns of a file say of its days, in a wide one of all stores at once."""
+    rows = np.arange(len(series.days))
+    wide = series.columns == series.stores and len(series.skus) == 1
+    places = np.full(len(rows), -1) if wide else series.places[:, 0]
+    shape = len(series.skus), len(series.stores)
+    return read_covariates(
+        series.sheet, names, series.days, rows, places, shape, decimal=source.decimal
+    )
+
+
+def _columns_note(
+    sheet: Sheet, used: Sequence[str], ahead: Sequence[str], reasons: Mapping[str, str]
+) -> str:
     """Return a line on which columns are used, and which are left out and why."""
-    kept = set(used)
+    kept = {*used, *ahead}
+    known = f"; known ahead: {_listed(ahead)}" if ahead else ""
     rest = [f"{c} ({reasons[c]})" if c in reasons else c for c in sheet.columns if c not in kept]
     left_out = f"; left out: {_listed(rest)}" if rest else ""
-    return f"columns: {_listed(used)}{left_out}"
+    return f"columns: {_listed(used)}{known}{left_out}"
 
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - MOST_LISTED:,} more" if len(names) > MOST_LISTED else ""
     return f"{', '.join(name[:40] for name in names[:MOST_LISTED])}{more}"
-
-
-def _named(sheet: Sheet, names: Iterable[str]) -> str | None:
-    """Return the column with the first of the names, whatever its capitals."""
-    by_name = {re.sub(r"[ -]", "_", c.lower()): c for c in reversed(sheet.columns)}
-    return next((by_name[name] for name in names if name in by_name), None)
 
 
 def _check_column(sheet: Sheet, source: DemandSource, name: str, others: Iterable[str]) -> None:
@@ -204,71 +204,7 @@ def _date_column(sheet: Sheet, source: DemandSource) -> str:
     if source.date is not None:
         _check_column(sheet, source, source.date, sheet.columns)
         return source.date
-    dated = (c for c in sheet.columns if _date_formats(sheet, c))
-    column = _named(sheet, DATE_NAMES) or next(dated, None)
-    if column is None:
-        raise InputError(
-            f"{sheet.name}: no column of dates among {short(sheet.columns)}; name it with "
-            "--set demand_data.date="
-        )
-    return column
-
-
-def _date_formats(sheet: Sheet, column: str) -> list[str]:
-    """Return the formats of the first dates in a column, none if they are no dates."""
-    first = sheet.texts(column)[:20]
-    return [form for form in FORMATS if (_ordinals(first, form) > 0).any()]
-
-
-def _ordinals(texts: Sequence[str], form: str) -> Whole:
-    """Return the days that texts are, whatever their time of day; below 1 where they are none."""
-    dates = [text if any(map(str.isdigit, text)) else "" for text in texts]  # pandas knows "now"
-    days = _parse(dates, form)
-    if (days < 1).any():
-        days = np.maximum(days, _parse([_TIME_OF_DAY.sub("", text) for text in dates], form))
-    return days
-
-
-def _parse(texts: Sequence[str], form: str) -> Whole:
-    try:
-        moments = pd.to_datetime(pd.Series(texts, dtype=object), format=form, errors="coerce")
-        days = moments.dt.tz_localize(None).to_numpy("datetime64[D]").astype(np.intp)
-    except (ValueError, AttributeError) as error:
-        raise InputError(f"date_format = {short(form)}: {short(str(error), 100)}") from None
-    ordinals: Whole = days + dt.date(1970, 1, 1).toordinal()
-    return ordinals
-
-
-def _days(sheet: Sheet, name: str, form: str | None, today: dt.date) -> tuple[Whole, str]:
-    """Return every row's day as an ordinal, and the format of the dates."""
-    texts = sheet.texts(name)
-    forms = [form] if form else _date_formats(sheet, name) or FORMATS[:1]
-    read = {f: _ordinals(texts, f) for f in forms}
-    chosen = max(read, key=lambda f: int((read[f] > 0).sum()))
-    dates = read[chosen]
-    for other, others in read.items():
-        if (others > 0).sum() == (dates > 0).sum() and (
-            differ := (others != dates) & (others > 0) & (dates > 0)
-        ).any():
-            raise InputError(
-                f"{sheet.name}: {texts[int(differ.argmax())]} may be {chosen} or {other}; say "
-                f"--set demand_data.date_format={chosen} or {other}"
-            )
-    days = dates[sheet.codes(name)]
-    if (days < 1).any():
-        position = int((days < 1).argmax())
-        text = str(sheet.cells[name].iloc[position])
-        remedy = "correct it, or say --set demand_data.date_format="
-        if len(text) == 5 and text.isdigit():
-            remedy = "a spreadsheet counts days so; format the column as a date and save it again"
-        raise InputError(f"{sheet.row(position)}: {short(text)} is not a date ({chosen}); {remedy}")
-    if (days > today.toordinal()).any():
-        position = int((days > today.toordinal()).argmax())
-        raise InputError(
-            f"{sheet.row(position)}: {dt.date.fromordinal(int(days[position]))} is in the future, "
-            f"today is {today}; remove forecasts, or say --set demand_data.date_format="
-        )
-    return days, chosen
+    return date_column(sheet, "name it with --set demand_data.date=")
 
 
 def _long_columns(
@@ -279,7 +215,7 @@ def _long_columns(
     known = {"store": STORE_NAMES, "sku": SKU_NAMES, "demand": quantities}
     for name in filter(None, asked.values()):
         _check_column(sheet, source, name, sheet.columns)
-    found = {part: name or _named(sheet, known[part]) for part, name in asked.items()}
+    found = {part: name or named_column(sheet, known[part]) for part, name in asked.items()}
     roles = {part: name for part, name in found.items() if name and name != date}
     keys = [roles[part] for part in ("store", "sku") if part in roles]
     others = [column for column in sheet.columns if column not in (date, *keys)]
@@ -308,7 +244,7 @@ def _is_text(sheet: Sheet, column: str) -> bool:
     return bool(texts) and all(np.isnan(numbers(texts, mark)).all() for mark in (".", ","))
 
 
-def _covariates(sheet: Sheet, date: str) -> dict[str, str]:
+def _no_demand(sheet: Sheet, date: str) -> dict[str, str]:
     """Return the columns of a wide file that hold no demand, with the reason.
 
     Columns of 0 and 1 alone are flags beside columns of other numbers.
@@ -317,7 +253,7 @@ def _covariates(sheet: Sheet, date: str) -> dict[str, str]:
     flags: dict[str, str] = {}
     for column in (c for c in sheet.columns if c != date):
         words = re.split(r"[^a-z]+", column.lower())
-        if COVARIATES & set(words) or words[0] == "is":
+        if NO_DEMAND & set(words) or words[0] == "is":
             reasons[column] = "by its name"
         elif _is_text(sheet, column):
             reasons[column] = "text"
@@ -335,7 +271,7 @@ def _wide(
         _check_column(sheet, source, name, columns)
     stores = source.stores or tuple(column for column in columns if column not in reasons)
     if not stores:
-        left_out = f" ({_columns_note(sheet, [date], reasons)})" if reasons else ""
+        left_out = f" ({_columns_note(sheet, [date], [], reasons)})" if reasons else ""
         raise InputError(
             f"{sheet.name}: has dates and no column of demand{left_out}; add one per store, or "
             "name them with --set demand_data.stores="

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from common.errors import InputError, short
+from demand.known_ahead.covariates import Covariates
 from demand.sheet import MAX_DEMAND, Floats, Sheet
 
 Whole = NDArray[np.intp]
@@ -37,6 +38,8 @@ class DemandTable:
         Shape (days, SKUs, stores) [units/day]; not to be written to.
     columns, filled : str
         The columns used and left out, and what `DemandSource.fill` put in; "" if nothing.
+    covariates : Covariates or None
+        What the file says of its days that is known ahead.
     """
 
     name: str
@@ -47,6 +50,7 @@ class DemandTable:
     demand: Floats
     columns: str
     filled: str = ""
+    covariates: Covariates | None = None
 
     @property
     def days(self) -> int:

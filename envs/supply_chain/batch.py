@@ -161,10 +161,10 @@ class SupplyChainBatch:
         self._remember()
 
     def _remember(self) -> None:
-        """Take up what is known of the demand of a file."""
-        self.past: KnownDemand | None = None
-        if self.parameters.demand_data is not None:
-            self.past = KnownDemand(self._known, self._start, self._of.mean[self.lane_of])
+        self.past: KnownDemand | None = None  # of the demand of a file
+        if (history := self.parameters.history) is not None:
+            where = self._start, self.lane_of, self._of.days_ahead
+            self.past = history.known_demand(self._known, *where)
             self._forecast(self.past)
 
     def _forecast(self, past: KnownDemand) -> None:

@@ -59,6 +59,11 @@ class Constants:
     view: ObservationLayout
     forecast: ForecastEntries | None
 
+    @property
+    def days_ahead(self) -> int:
+        """Days after an episode that an order of its last day is for, at most."""
+        return self.view.store_slots + self.view.longest_gap
+
     def ordering(self, quantities: Floats, lane_of: NDArray[np.int64]) -> "Constants":
         """Return constants with a lane per world whose i-th action orders store i's quantity.
 
@@ -125,7 +130,8 @@ def _forecast(p: SupplyChainParameters, view: ObservationLayout) -> ForecastEntr
     if p.history is None or not view.past:
         return None
     days = view.store_slots + view.longest_gap
-    return ForecastEntries(smoothing(p.history, days), view.store_slots)
+    informed = p.history.effects is not None
+    return ForecastEntries(smoothing(p.history, days, informed=informed), view.store_slots)
 
 
 def _view(p: SupplyChainParameters, *, time: bool) -> ObservationLayout:

@@ -43,8 +43,8 @@ def test_flags_prices_and_texts_of_a_wide_file_are_no_stores(read):
     assert table.stores == ("north", "south")
     np.testing.assert_array_equal(table.demand[:, 0, 0], UNITS["north"])
     assert table.columns == (
-        "columns: date, north, south; left out: is_holiday (by its name), open (0 or 1), "
-        "promo (by its name), Unit Price (by its name), weather (text)"
+        "columns: date, north, south; known ahead: is_holiday, open, promo, Unit Price; "
+        "left out: weather (text)"
     )
     assert table.columns in describe_demand(table, DemandSource(file=__file__))
 
@@ -85,7 +85,7 @@ def test_demand_of_a_long_file_has_many_names(read, name):
     table = read(long(name), repeat=2)
     assert (table.stores, table.skus) == (("a", "b"), ("x",))
     assert table.demand[:3, 0].tolist() == [[0, 1], [2, 3], [4, 5]]
-    assert table.columns == f"columns: date, store, sku, {name}; left out: price"
+    assert table.columns == f"columns: date, store, sku, {name}; known ahead: price"
 
 
 @pytest.mark.parametrize("fill", [None, "zero"])

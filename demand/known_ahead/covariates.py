@@ -1,0 +1,384 @@
+"""What is known of days before they come: flags, prices and events, from a file and a calendar.
+
+A column of a demand file is taken for one by its name (`KNOWN_AHEAD`), or because it is named: a
+price is set and a holiday is fixed beforehand, but how many customers came is not, and a forecast
+that sees it knows what nobody can. All columns of a calendar are known ahead.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import InputError, choose
+from demand.dates import date_column, named_column, row_days
+from demand.sheet import Mark, Sheet, numbers, read_sheet
+
+Singles = NDArray[np.float32]
+Whole = NDArray[np.intp]
+
+KNOWN_AHEAD = {
+    *("price", "prices", "preis", "preise", "discount", "rabatt", "deal", "feature"),
+    *("promo", "promotion", "promotions", "onpromotion", "aktion", "campaign", "event", "events"),
+    *("holiday", "holidays", "schoolholiday", "feiertag", "ferien", "schulferien"),
+    *("closed", "geschlossen", "open", "stateholiday"),
+}
+"""Words in the name of a column that says what is known ahead."""
+
+STORE_NAMES = (
+    *("store", "shop", "location", "site", "branch", "store_id", "filiale", "unique_id"),
+    *("store_nbr", "store_name", "shop_id", "outlet"),
+)
+SKU_NAMES = (
+    *("sku", "item", "product", "article", "sku_id", "item_id", "product_id", "artikel"),
+    *("item_nbr", "product_name", "item_name", "article_id", "family"),
+)
+MOST_COLUMNS = 20
+_TRUE, _FALSE = {"1", "true", "yes", "ja", "y"}, {"0", "false", "no", "nein", "n"}
+
+
+@dataclass(frozen=True, eq=False)
+class Covariate:
+    """One thing that is known ahead.
+
+    Attributes
+    ----------
+    name : str
+        Of its column.
+    values : ndarray
+        Shape (days, SKUs, stores), where 1 SKU or store stands for all; NaN where nothing is known.
+    labels : tuple of str
+        What the values stand for as numbers from 0, where they are texts; ``""`` is nothing.
+    nothing: float
+        What it means that nothing is said, NaN if it means nothing.
+    """
+
+    name: str
+    values: Singles
+    labels: tuple[str, ...] = ()
+    nothing: float = np.nan
+
+    def completed(self) -> "Covariate":
+        """Return the column with what it means where nothing is said."""
+        said = np.where(np.isnan(self.values), np.float32(self.nothing), self.values)
+        return Covariate(self.name, said, self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Covariates:
+    """All that is known ahead of the days of a file, and of later ones.
+
+    Attributes
+    ----------
+    first_day : date
+        The day of the first row.
+    columns : tuple of Covariate
+        All with the same days.
+    """
+
+    first_day: dt.date
+    columns: tuple[Covariate, ...]
+
+    @property
+    def days(self) -> int:
+        """Number of days."""
+        return len(self.columns[0].values) if self.columns else 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(one.name for one in self.columns)
+
+    def unknown(self, day: dt.date, count: int) -> dict[str, dt.date]:
+        """Return by name the first of `count` days from `day` on of which a column knows nothing.
+
+        A price that is missing for some stores or SKUs is as usual; what has no value at all on a
+        day is not known.
+        """
+        found: dict[str, dt.date] = {}
+        first = (day - self.first_day).days
+        for one in self.columns:
+            for row in range(first, first + count):
+                if not 0 <= row < len(one.values) or np.isnan(one.values[row]).all():
+                    found[one.name] = self.first_day + dt.timedelta(days=row)
+                    break
+        return found
+
+    def since(self, day: dt.date) -> "Covariates":
+        """Return what is known from a day on, which may lie before the first one."""
+        skipped = (day - self.first_day).days
+        columns = []
+        for one in self.columns:
+            values = one.values[max(skipped, 0) :]
+            if skipped < 0:
+                before = np.full((-skipped, *values.shape[1:]), np.nan, np.float32)
+                values = np.concatenate([before, values])
+            columns.append(Covariate(one.name, values, one.labels))
+        return Covariates(day, tuple(columns))
+
+    def completed(self) -> "Covariates":
+        """Return all columns with what it means where nothing is said."""
+        return Covariates(self.first_day, tuple(one.completed() for one in self.columns))
+
+    def before(self, day: dt.date, names: Iterable[str]) -> "Covariates":
+        """Return these without what columns of these names say from a day on."""
+        row, columns = max((day - self.first_day).days, 0), []
+        for one in self.columns:
+            values = one.values
+            if one.name in names:
+                values = values.copy()
+                values[row:] = np.nan
+            columns.append(Covariate(one.name, values, one.labels))
+        return Covariates(self.first_day, tuple(columns))
+
+    def joined(self, later: "Covariates") -> "Covariates":
+        """Return these with what `later` says in its place, where it says anything, completed."""
+        first = min(self.first_day, later.first_day)
+        last = max(c.first_day + dt.timedelta(days=c.days) for c in (self, later))
+        days = (last - first).days
+        own, other = ({one.name: one for one in c.columns} for c in (self, later))
+        columns = []
+        for name in dict.fromkeys([*own, *other]):
+            parts = [
+                (part[name], (source.first_day - first).days)
+                for source, part in ((self, own), (later, other))
+                if name in part
+            ]
+            columns.append(_merged(name, parts, days))
+        return Covariates(first, tuple(columns))
+
+
+def _merged(name: str, parts: Sequence[tuple[Covariate, int]], days: int) -> Covariate:
+    """Return one column of several, each with the row at which it starts; the last one wins."""
+    labels = tuple(dict.fromkeys(label for part, _ in parts for label in part.labels))
+    if labels and not all(part.labels for part, _ in parts):
+        raise InputError(
+            f"{name}: holds texts in one file and numbers in the other; write it the same way"
+        )
+    shape = np.broadcast_shapes(*(part.values.shape[1:] for part, _ in parts))
+    values = np.full((days, *shape), np.nan, np.float32)
+    for part, start in parts:
+        new = part.values
+        if labels:
+            places = np.array([labels.index(label) for label in part.labels], np.float32)
+            codes = np.nan_to_num(new).astype(np.intp)
+            new = np.where(np.isnan(new), np.nan, places[codes]).astype(np.float32)
+        rows = values[start : start + len(new)]
+        np.copyto(rows, new, where=~np.isnan(np.broadcast_to(new, rows.shape)))
+    for part, start in parts:
+        rows = values[start : start + len(part.values)]
+        rows[np.isnan(rows)] = part.nothing
+    return Covariate(name, values, labels)
+
+
+def covariate_names(sheet: Sheet, among: Iterable[str], asked: Sequence[str] | None) -> list[str]:
+    """Return the columns of a demand file that hold what is known ahead.
+
+    Parameters
+    ----------
+    sheet : Sheet
+        The file.
+    among : iterable of str
+        Its columns that hold nothing else.
+    asked : sequence of str, optional
+        The columns to take; by default those with a name that says so.
+    """
+    known = list(among)
+    if asked is not None:
+        for name in asked:
+            choose(f"column in {sheet.name} (--set demand_data.covariates)", name, known)
+    names = [c for c in known if says_known_ahead(c)] if asked is None else list(asked)
+    if len(names) > MOST_COLUMNS:
+        raise InputError(
+            f"{sheet.name}: {len(names)} columns of what is known ahead, at most {MOST_COLUMNS}; "
+            "name the ones to use with --set demand_data.covariates="
+        )
+    return names
+
+
+def says_known_ahead(name: str) -> bool:
+    """Return whether a column's name says that it is known ahead."""
+    return bool(KNOWN_AHEAD & set(re.split(r"[^a-z]+", name.lower())))
+
+
+def read_covariates(
+    sheet: Sheet,
+    names: Sequence[str],
+    days: Whole,
+    rows: Whole,
+    places: Whole,
+    shape: tuple[int, int],
+    *,
+    complete: bool = False,
+    decimal: Mark | None = None,
+) -> Covariates:
+    """Return columns of a file as what is known of its days.
+
+    Parameters
+    ----------
+    sheet, names : Sheet, sequence of str
+        The file and the columns.
+    days : ndarray
+        Ordinal of each row's day, shape (rows,).
+    rows, places : ndarray
+        Which row is about which place, SKU times number of stores plus store, or about all of them
+        (-1), shape (entries,); where several are about one place, the last one that says anything.
+    shape : tuple of int
+        Numbers of SKUs and stores.
+    complete : bool
+        Whether no event and no flag is meant where nothing is said (see `Covariate.nothing`).
+    decimal : {".", ","}, optional
+        The decimal mark; by default the one by which more are numbers.
+    """
+    first, series = int(days.min()), shape[0] * shape[1]
+    count = int(days.max()) - first + 1
+    common = bool((places < 0).all())
+    day, whole = days[rows] - first, places < 0
+    columns = []
+    for name in names:
+        by_text, labels, nothing = _values(sheet, name, decimal)
+        values = np.full((count, 1 if common else series), np.nan, np.float32)
+        entries = by_text[sheet.codes(name)][rows]
+        entries = entries if complete else np.where(np.isnan(entries), nothing, entries)
+        says = ~np.isnan(entries)
+        values[day[whole & says]] = entries[whole & says, None]
+        if not common:
+            values[day[~whole & says], places[~whole & says]] = entries[~whole & says]
+        if not common and _alike(values):
+            values = values[:, :1]
+        sizes = (1, 1) if values.shape[1] == 1 else shape
+        means = nothing if complete else np.nan
+        columns.append(Covariate(name, values.reshape(count, *sizes), labels, means))
+    return Covariates(dt.date.fromordinal(first), tuple(columns))
+
+
+def _alike(values: Singles) -> bool:
+    """Return whether all columns are the same."""
+    return bool(((values == values[:, :1]) | (np.isnan(values) & np.isnan(values[:, :1]))).all())
+
+
+def _values(
+    sheet: Sheet, name: str, decimal: Mark | None
+) -> tuple[Singles, tuple[str, ...], float]:
+    """Return what each text of a column means, NaN if it is empty; labels; what nothing means."""
+    texts = sheet.texts(name)
+    lower = [text.lower() for text in texts]
+    if {text for text in lower if text} <= _TRUE | _FALSE:
+        truth = [float(text in _TRUE) if text else np.nan for text in lower]
+        return np.array(truth, np.float32), (), 0.0
+    marks: tuple[Mark, ...] = (decimal,) if decimal else (".", ",")
+    read = [numbers(texts, sheet.decimal or mark) for mark in marks]
+    best = max(read, key=lambda found: int(np.isfinite(found).sum()))
+    if int(np.isfinite(best).sum()) == sum(1 for text in texts if text):
+        return best.astype(np.float32), (), np.nan
+    labels = ("", *(text for text in texts if text))
+    codes = [labels.index(text) if text else np.nan for text in texts]
+    return np.array(codes, np.float32), labels, 0.0
+
+
+def read_calendar(
+    path: Path, stores: tuple[str, ...], skus: tuple[str, ...], date_format: str | None = None
+) -> Covariates:
+    """Read a calendar: a date, possibly a store and an SKU, and columns of what is known ahead.
+
+    From its first to its last date it is complete: a day without a row has no event and no flag,
+    unless the demand file says otherwise (see `Covariates.joined`). A row without a store, or
+    without an SKU, holds for all of them, unless a row that names one says otherwise.
+
+    Raises
+    ------
+    InputError
+        One line with the row: no date, an unknown store or SKU, a duplicate.
+    """
+    sheet = read_sheet(path)
+    if sheet.cells.empty:
+        raise InputError(f"{sheet.name}: holds a header and no days; put in a row for each")
+    date = date_column(sheet, "add one, called date")
+    days, _ = row_days(sheet, date, date_format, None)
+    store, sku = named_column(sheet, STORE_NAMES), named_column(sheet, SKU_NAMES)
+    names = [column for column in sheet.columns if column not in (date, store, sku)]
+    if not names:
+        raise InputError(
+            f"{sheet.name}: has dates and nothing that is known of them; add a column such as "
+            "holiday, promotion, price, event or closed"
+        )
+    if len(names) > MOST_COLUMNS:
+        raise InputError(
+            f"{sheet.name}: {len(names)} columns, at most {MOST_COLUMNS}; leave some out"
+        )
+    which = np.stack([_keys(sheet, sku, skus), _keys(sheet, store, stores)], axis=1)
+    keys = np.column_stack([days, which])
+    order = np.lexsort(keys.T)
+    again = np.flatnonzero((keys[order][1:] == keys[order][:-1]).all(axis=1))
+    if again.size:
+        one, other = sorted(order[again[0] : again[0] + 2].tolist())
+        raise InputError(
+            f"{sheet.row(other)}: is a duplicate of row {sheet.cells.index[one]}; remove one"
+        )
+    rows, places = _entries(which, (len(skus), len(stores)))
+    return read_covariates(
+        sheet, names, days, rows, places, (len(skus), len(stores)), complete=True
+    )
+
+
+def _keys(sheet: Sheet, column: str | None, known: tuple[str, ...]) -> Whole:
+    """Return which store or SKU every row is about, -1 for all of them."""
+    if column is None:
+        return np.full(len(sheet.cells), -1, np.intp)
+    for text in sheet.texts(column):
+        choose(f"{column} in {sheet.name}", text, ["", *known])
+    places = {name: place for place, name in enumerate(known)}
+    return np.array([places.get(t, -1) for t in sheet.texts(column)], np.intp)[sheet.codes(column)]
+
+
+def _entries(which: Whole, shape: tuple[int, int]) -> tuple[Whole, Whole]:
+    """Return row and place of all that rows are about, the most special rows last."""
+    rows, places = [], []
+    grid = np.arange(shape[0] * shape[1]).reshape(shape)
+    for row in np.argsort((which >= 0).sum(axis=1), kind="stable"):
+        sku, store = which[row]
+        if sku < 0 and store < 0:
+            about = np.array([-1])
+        else:
+            about = grid[sku if sku >= 0 else slice(None), store if store >= 0 else slice(None)]
+        about = np.asarray(about).reshape(-1)
+        rows.append(np.full(about.size, row))
+        places.append(about)
+    return np.concatenate(rows), np.concatenate(places)
+
+
+def public_holidays(region: str, first: dt.date, last: dt.date) -> Covariates:
+    """Return the public holidays of a country, or of a part of it, as a flag.
+
+    Parameters
+    ----------
+    region : str
+        Such as ``"DE"`` or ``"DE-BY"`` (ISO 3166).
+    first, last : date
+        The days to know.
+
+    Raises
+    ------
+    InputError
+        If the package `holidays` is missing, or knows no such region.
+    """
+    try:
+        import holidays  # here: an extra that few need
+    except ImportError:
+        raise InputError(
+            "--holidays: needs the package holidays; pip install holidays, or give a --calendar"
+        ) from None
+    country, _, part = region.upper().partition("-")
+    known = holidays.list_supported_countries(include_aliases=True)
+    choose("country of --holidays", country, known)
+    if part:
+        choose(f"part of {country} for --holidays", part, known[country])
+    years = range(first.year, last.year + 1)
+    of_country = holidays.country_holidays(country, subdiv=part or None, years=years)
+    days = [first + dt.timedelta(days=k) for k in range((last - first).days + 1)]
+    flags = np.array([day in of_country for day in days], np.float32)
+    return Covariates(first, (Covariate("public_holiday", flags[:, None, None]),))

@@ -1,0 +1,346 @@
+r"""How much what is known ahead multiplies demand by: levels, learned from training days only.
+
+Demand of a series on day t is ``D_t = b_t exp(z_t' beta)`` with ``b_t`` the level and weekday of
+`demand.bootstrap` and ``z_t`` what is known of the day: an indicator for every value of a flag or
+event but the commonest, the logarithm of a price over its median. ``beta`` is the posterior mode
+of a quasi-Poisson model in two stages: levels common to all series, shrunk towards no effect, and
+each series' own, shrunk towards those as far as series differ beyond chance.
+
+A flag of public holidays also gives the days before and after them, and every single holiday has a
+level of its own (Christmas is not Whit Monday), by its date or its distance from Easter. Where a
+series sold nothing whenever a value held, though it should have, it is closed then.
+
+References
+----------
+McCullagh and Nelder (1989), Generalized Linear Models, 2nd ed., chapters 6 and 9; DerSimonian and
+Laird (1986), Meta-analysis in clinical trials, Controlled Clinical Trials 7(3).
+"""
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from dateutil.easter import easter
+from numpy.typing import NDArray
+
+from common.errors import InputError
+from demand.bootstrap import usual_days
+from demand.known_ahead.covariates import Covariate, Covariates
+
+Floats = NDArray[np.float64]
+
+MOST_VALUES = 30
+"""Values of a flag or event with a level of their own, the commonest ones."""
+
+FLAG_VALUES = 8
+"""Numbers of at most so many values are flags."""
+
+PRIOR_DEVIATION = 0.5
+"""Of a common level from none, and at most of a series' from the common one (logarithms)."""
+
+TOGETHER = 0.3
+"""How far series deviate together on a day, a correlation."""
+
+ROUNDS, STEPS = 3, 4
+MOST_EFFECT = 3.0
+SURELY_CLOSED = 10.0
+"""Units that should have been sold where nothing was, for a series to count as closed."""
+
+BATCH_VALUES = 4_000_000
+EASTER_DAYS = {-48, -47, -46, -3, -2, -1, 0, 1, 39, 49, 50, 60}
+"""Days that holidays lie from Easter Sunday."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One column of z.
+
+    Attributes
+    ----------
+    covariate : str
+        The column of the file or calendar that it comes from.
+    value : float or None
+        The value that it indicates; None for a number.
+    scale : tuple of float or None
+        Of a number: median and 0 for ``log(x / median)``, or mean and deviation.
+    shift : int
+        Of the days around a holiday: 1 is the day before it, -1 the day after.
+    holiday : str
+        Which holiday, nothing for all of them.
+    """
+
+    covariate: str
+    value: float | None = None
+    scale: tuple[float, float] | None = None
+    shift: int = 0
+    holiday: str = ""
+
+    def of(self, column: Covariate, names: NDArray[np.str_]) -> Floats:
+        """Return the term on every day of the column, 0 where nothing is known."""
+        x = column.values.astype(np.float64)
+        if self.value is None:
+            middle, deviation = self.scale or (1.0, 1.0)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                z = np.log(x / middle) if deviation == 0 else (x - middle) / deviation
+            known: Floats = np.where(np.isfinite(z), z, 0.0)
+            return known
+        active = x == self.value
+        if self.shift:
+            near = np.zeros_like(active)
+            if self.shift > 0:
+                near[: -self.shift] = active[self.shift :]
+            else:
+                near[-self.shift :] = active[: self.shift]
+            active = near & ~active
+        if self.holiday:
+            active = active & (names == self.holiday)[:, None, None]
+        indicator: Floats = active.astype(np.float64)
+        return indicator
+
+
+@dataclass(frozen=True, eq=False)
+class CovariateLevels:
+    """Levels of what is known ahead.
+
+    Attributes
+    ----------
+    terms : tuple of Term
+        What has one.
+    levels : ndarray
+        Logarithms, shape (SKUs, stores, terms); minus infinity where the series is closed.
+    common : ndarray
+        Those of all series together, shape (terms,).
+    """
+
+    terms: tuple[Term, ...]
+    levels: Floats
+    common: Floats
+
+    def check_known(self, covariates: Covariates, day: dt.date, days: int) -> None:
+        """Make sure that what has a level is known of `days` days from `day` on.
+
+        Raises
+        ------
+        InputError
+            Naming what is not, and the days.
+        """
+        unknown = covariates.unknown(day, days)
+        names = sorted({term.covariate for term in self.terms} & set(unknown))
+        if names:
+            first, last = min(unknown[name] for name in names), day + dt.timedelta(days=days - 1)
+            raise InputError(
+                f"{', '.join(names)}: not known of {first}, and orders need it up to {last}; give "
+                f"these days with --calendar, a file with date, {', '.join(names)}"
+            )
+
+    def multipliers(self, covariates: Covariates) -> Floats:
+        """Return what each day's demand is multiplied by, shape (days, SKUs, stores)."""
+        shape = (covariates.days, *self.levels.shape[:2])
+        total, closed = np.zeros(shape), np.zeros(shape, np.bool_)
+        for k, z in enumerate(_design(covariates, self.terms)):
+            own = self.levels[..., k]
+            shut = np.isneginf(own)
+            total += z * np.where(shut, 0.0, own)
+            if shut.any():
+                closed |= (z > 0) & shut
+        effects: Floats = np.exp(np.clip(total, -MOST_EFFECT, MOST_EFFECT))
+        return np.where(closed, 0.0, effects)
+
+
+def learn_levels(demand: Floats, covariates: Covariates) -> CovariateLevels | None:
+    """Learn levels from training days; None if nothing that is known ever changes in them.
+
+    Parameters
+    ----------
+    demand : ndarray
+        Of the training days, shape (days, SKUs, stores).
+    covariates : Covariates
+        Of these days at least, the first one the same; later ones are not looked at.
+    """
+    seen = _first_days(covariates, len(demand))
+    terms = tuple(term for column in seen.columns for term in _terms(column, seen.first_day))
+    if not terms:
+        return None
+    z = list(_design(seen, terms))
+    levels, common = np.zeros((*demand.shape[1:], len(terms))), np.zeros(len(terms))
+    effects = np.ones_like(demand)
+    for _ in range(ROUNDS):
+        base = usual_days(demand, effects) / np.where(effects > 0, effects, 1.0)
+        common, levels = _fit(demand, base, z, common, levels)
+        closed = _closed(demand, base, z)
+        effects = CovariateLevels(terms, np.where(closed, -np.inf, levels), common).multipliers(
+            seen
+        )
+    return CovariateLevels(terms, np.where(closed, -np.inf, levels), common)
+
+
+def _first_days(covariates: Covariates, days: int) -> Covariates:
+    """Return the first days alone, so that nothing of later ones can have an influence."""
+    columns = [Covariate(c.name, c.values[:days], c.labels) for c in covariates.columns]
+    return Covariates(covariates.first_day, tuple(columns))
+
+
+def _terms(column: Covariate, first_day: dt.date) -> Iterator[Term]:
+    known = column.values[~np.isnan(column.values)]
+    values, counts = np.unique(known, return_counts=True)
+    if values.size < 2:
+        return
+    if not column.labels and values.size > FLAG_VALUES:
+        positive = bool((values > 0).all())
+        middle = float(np.median(known)) if positive else float(known.mean())
+        yield Term(column.name, scale=(middle, 0.0 if positive else float(known.std())))
+        return
+    order = np.argsort(-counts, kind="stable")[1 : MOST_VALUES + 1]
+    for value in values[np.sort(order)].tolist():
+        yield Term(column.name, value)
+        if not _is_holiday(column):
+            continue
+        yield Term(column.name, value, shift=1)
+        yield Term(column.name, value, shift=-1)
+        active = (column.values == value).any(axis=(1, 2))
+        for name in sorted(set(_holidays(first_day, len(active))[active])):
+            yield Term(column.name, value, holiday=str(name))
+
+
+def _is_holiday(column: Covariate) -> bool:
+    """Return whether a column is a flag of public holidays."""
+    words = set(re.split(r"[^a-z]+", column.name.lower()))
+    return (
+        not column.labels
+        and bool(words & {"holiday", "holidays", "feiertag", "feiertage", "stateholiday"})
+        and "school" not in words
+    )
+
+
+@lru_cache(maxsize=8)
+def _holidays(first_day: dt.date, days: int) -> NDArray[np.str_]:
+    """Return a name for every day: how far from Easter it is, or its day and month."""
+    names = []
+    for k in range(days):
+        day = first_day + dt.timedelta(days=k)
+        distance = (day - easter(day.year)).days
+        names.append(f"Easter{distance:+d}" if distance in EASTER_DAYS else f"{day:%d.%m.}")
+    return np.array(names)
+
+
+def _design(covariates: Covariates, terms: tuple[Term, ...]) -> Iterator[Floats]:
+    """Return z, term by term, each of shape (days, SKUs or 1, stores or 1)."""
+    columns = {column.name: column for column in covariates.columns}
+    names = _holidays(covariates.first_day, covariates.days)
+    for term in terms:
+        yield term.of(columns[term.covariate], names)
+
+
+def _closed(demand: Floats, base: Floats, z: list[Floats]) -> NDArray[np.bool_]:
+    """Return which series sold nothing whenever a term held, shape (SKUs, stores, terms)."""
+    closed = np.zeros((*demand.shape[1:], len(z)), np.bool_)
+    for k, active in enumerate(z):
+        if not np.isin(active, (0.0, 1.0)).all():
+            continue
+        sold, due = (demand * active).sum(axis=0), (base * active).sum(axis=0)
+        closed[..., k] = (sold == 0) & (due >= SURELY_CLOSED)
+    return closed
+
+
+def _fit(
+    demand: Floats, base: Floats, z: list[Floats], common: Floats, levels: Floats
+) -> tuple[Floats, Floats]:
+    """Return common and own levels, from those of the round before."""
+    series, terms = demand[0].size, len(z)
+    dispersion = _dispersion(demand, base, z, levels)
+    for _ in range(STEPS):
+        slope, curve = np.zeros(terms), np.zeros((terms, terms))
+        for part, design in _batches(demand, base, z):
+            mean = design.base * np.exp(np.clip(design.z @ common, -MOST_EFFECT, MOST_EFFECT))
+            weight = 1.0 / dispersion[part]
+            slope += np.einsum("st,stc,s->c", design.demand - mean, design.z, weight)
+            curve += _curvature(design.z, mean * weight[:, None]).sum(axis=0)
+        less = 1.0 + TOGETHER * (series - 1)
+        whole = curve / less + np.eye(terms) / PRIOR_DEVIATION**2
+        common = common + _step(whole, slope / less - common / PRIOR_DEVIATION**2)
+    flat = levels.reshape(series, terms).copy()
+    between = np.full(terms, PRIOR_DEVIATION**2 / 4)
+    for last in (False, True):
+        spread = np.empty((series, terms))
+        for part, design in _batches(demand, base, z):
+            for _ in range(STEPS):
+                own = flat[part]
+                power = np.clip(np.einsum("stc,sc->st", design.z, own), -MOST_EFFECT, MOST_EFFECT)
+                mean, weight = design.base * np.exp(power), 1.0 / dispersion[part]
+                curves = _curvature(design.z, mean * weight[:, None])
+                spread[part] = np.diagonal(curves, axis1=1, axis2=2)
+                slope = np.einsum("st,stc->sc", design.demand - mean, design.z) * weight[:, None]
+                slope -= (own - common) / between
+                flat[part] = own + _step(curves + np.diag(1.0 / between), slope)
+        if not last:
+            between = _between(flat - common, spread, between)
+    return common, flat.reshape(levels.shape)
+
+
+def _between(away: Floats, information: Floats, prior: Floats) -> Floats:
+    """Return the variance between series beyond chance, from estimates shrunk with `prior`."""
+    kept = information * prior / (1.0 + information * prior)  # what shrinkage leaves of a deviation
+    some = information > 1e-9
+    whole = np.where(some, away / np.maximum(kept, 1e-9), 0.0)
+    chance = np.where(some, 1.0 / np.maximum(information, 1e-9), 0.0)
+    weight = np.where(some, kept**2, 0.0)
+    total = np.maximum(weight.sum(axis=0), 1e-9)
+    variance = (weight * (whole**2 - chance)).sum(axis=0) / total
+    found: Floats = np.clip(variance, 0.02**2, PRIOR_DEVIATION**2)
+    return found
+
+
+def _step(curve: Floats, slope: Floats) -> Floats:
+    """Return a step of Newton's method, of at most 1 in every level."""
+    step: Floats = np.clip(np.linalg.solve(curve, slope[..., None])[..., 0], -1.0, 1.0)
+    return step
+
+
+def _curvature(z: Floats, weight: Floats) -> Floats:
+    """Return ``sum_t w_t z_t z_t'`` of every series."""
+    curve: Floats = np.swapaxes(z * weight[..., None], 1, 2) @ z
+    return curve
+
+
+def _dispersion(demand: Floats, base: Floats, z: list[Floats], levels: Floats) -> Floats:
+    """Return ``sum (D - mu)^2 / sum mu`` of every series, at least 1/10."""
+    power = np.zeros_like(demand)
+    for k, part in enumerate(z):
+        power += part * levels[..., k]
+    mean = base * np.exp(np.clip(power, -MOST_EFFECT, MOST_EFFECT))
+    over = ((demand - mean) ** 2).sum(axis=0) / np.maximum(mean.sum(axis=0), 1e-9)
+    dispersion: Floats = np.maximum(over, 0.1).reshape(-1)
+    return dispersion
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Some series: demand and base, shape (series, days), and z, shape (series, days, terms)."""
+
+    demand: Floats
+    base: Floats
+    z: Floats
+
+
+def _batches(demand: Floats, base: Floats, z: list[Floats]) -> Iterator[tuple[slice, _Batch]]:
+    """Return the series in batches, so that memory stays bounded."""
+    days, series = len(demand), demand[0].size
+    room = max(1, BATCH_VALUES // (days * len(z)))
+    for first in range(0, series, room):
+        part = slice(first, min(first + room, series))
+        units, usual = (
+            np.ascontiguousarray(x.reshape(days, series)[:, part].T) for x in (demand, base)
+        )
+        terms = [_of_series(x, demand.shape, part) for x in z]
+        yield part, _Batch(units, usual, np.stack(terms, axis=-1))
+
+
+def _of_series(z: Floats, shape: tuple[int, ...], part: slice) -> Floats:
+    """Return a term of some series, shape (series, days)."""
+    if z[0].size == 1:
+        return np.broadcast_to(z.reshape(1, -1), (part.stop - part.start, len(z)))
+    whole: Floats = np.broadcast_to(z, shape).reshape(len(z), -1)[:, part].T
+    return whole

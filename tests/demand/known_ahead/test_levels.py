@@ -1,0 +1,221 @@
+"""What is known ahead: columns of a file, calendars, public holidays, and their levels."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from common.errors import InputError
+from demand.forecast import forecast_errors, make_forecast
+from demand.history import KNOWN_DAYS, KnownDemand, StoreDemand, store_history
+from demand.known_ahead.covariates import Covariate, Covariates, public_holidays, read_calendar
+from demand.known_ahead.levels import learn_levels
+
+FIRST = dt.date(2022, 1, 3)
+DAYS = 900
+WEEK = np.array([40, 20, 20, 30, 30, 60, 20])
+SPLIT = FIRST + dt.timedelta(days=700)
+
+
+def known(**columns):
+    """Return covariates that are the same for all stores and SKUs."""
+    parts = (Covariate(n, np.float32(x)[:, None, None]) for n, x in columns.items())
+    return Covariates(FIRST, tuple(parts))
+
+
+def series(multiplier, stores=3, seed=0):
+    usual = 3 * WEEK[np.arange(DAYS) % 7][:, None, None] * multiplier
+    return np.random.default_rng(seed).poisson(np.broadcast_to(usual, (DAYS, 1, stores))) * 1.0
+
+
+def flags(share, seed=1):
+    return np.random.default_rng(seed).random(DAYS) < share
+
+
+def test_the_level_of_a_flag_is_learned():
+    promotion, event = flags(0.1), flags(0.05, seed=2)
+    demand = series((1.0 + 0.5 * promotion - 0.3 * event)[:, None, None])
+    levels = learn_levels(demand, known(promotion=promotion, event=event))
+    effects = levels.multipliers(known(promotion=promotion, event=event))
+    only = promotion & ~event
+    np.testing.assert_allclose(effects[only], 1.5, rtol=0.06)
+    np.testing.assert_allclose(effects[event & ~promotion], 0.7, rtol=0.06)
+    assert (effects[~promotion & ~event] == 1).all()
+
+
+def test_the_level_of_a_price_is_an_elasticity():
+    price = np.exp(np.random.default_rng(3).normal(np.log(2), 0.2, DAYS))
+    demand = series(((price / 2) ** -1.5)[:, None, None])
+    levels = learn_levels(demand, known(price=price))
+    effects = levels.multipliers(known(price=np.array([1.0, 2.0, 4.0])))
+    np.testing.assert_allclose(effects[:, 0, 0], [2**1.5, 1, 2**-1.5], rtol=0.1)
+
+
+def test_levels_that_are_chance_are_shrunk_and_real_differences_are_kept():
+    flag = flags(0.02)
+    alike = learn_levels(series(np.ones((DAYS, 1, 1)), stores=8), known(promotion=flag))
+    assert np.abs(alike.levels).max() < 0.05
+    differ = np.where(np.arange(8) % 2, 1.4, 0.7)
+    demand = series(np.where(flag[:, None, None], differ, 1.0), stores=8)
+    found = np.exp(learn_levels(demand, known(promotion=flag)).levels[0, :, 0])
+    np.testing.assert_allclose(found, differ, rtol=0.12)
+
+
+def test_a_store_that_never_sells_on_a_holiday_is_closed_on_it():
+    day = [FIRST + dt.timedelta(days=k) for k in range(DAYS)]
+    christmas = np.array([(d.month, d.day) == (12, 25) for d in day])
+    labour = np.array([(d.month, d.day) == (5, 1) for d in day])
+    multiplier = np.ones((DAYS, 1, 2))
+    multiplier[christmas, 0, 0] = 0  # the second store opens even then
+    levels = learn_levels(series(multiplier, stores=2), known(holiday=christmas | labour))
+    effects = levels.multipliers(known(holiday=christmas | labour))
+    assert (effects[christmas, 0, 0] == 0).all()
+    assert (effects[christmas, 0, 1] > 0.5).all()
+    assert (effects[labour] > 0.5).all()
+
+
+def test_days_that_are_not_of_training_teach_nothing():
+    promotion = flags(0.1)
+    demand = series((1.0 + promotion)[:, None, None])
+    own = learn_levels(demand[:700], known(promotion=promotion))
+    other = promotion.copy()
+    other[700:] = ~other[700:]
+    again = learn_levels(demand[:700], known(promotion=other, surprise=np.arange(DAYS) > 800))
+    assert own.terms == again.terms
+    assert (own.levels == again.levels).all()
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(sold, promotion, name="sales.csv"):
+        days = [FIRST + dt.timedelta(days=k) for k in range(len(sold))]
+        rows = [f"{d},a,{x:.0f},{int(p)}" for d, x, p in zip(days, sold, promotion, strict=True)]
+        path = tmp_path / name
+        path.write_text("\n".join(["date,store,demand,promotion", *rows]) + "\n")
+        return path
+
+    return write
+
+
+def history(path, **options):
+    return store_history(StoreDemand(file=path, split=SPLIT, **options))
+
+
+@pytest.mark.parametrize("name", ["average", "weekday", "smoothing"])
+def test_forecasts_follow_what_is_known(file, name):
+    promotion = flags(0.15)
+    sold = series((1.0 + promotion)[:, None, None], stores=1)[:, 0, 0]
+    past = history(file(sold, promotion))
+    assert past.table.covariates.names == ("promotion",)
+    blind, informed = (
+        np.square(forecast_errors(past, 0, 2, make_forecast(n, past, 2))[0]).mean()
+        for n in (name, f"{name}_covariates")
+    )
+    assert informed < 0.6 * blind
+
+
+def test_a_closed_month_does_not_make_the_days_after_it_empty(file):
+    closed = np.zeros(DAYS, bool)
+    closed[300:340] = closed[640:680] = True
+    sold = series(np.where(closed, 0.0, 1.0)[:, None, None], stores=1)[:, 0, 0]
+    past = history(file(sold, closed))
+    days, sku = np.array([7]), np.array([0])
+    at = FIRST.toordinal() + np.array([340])
+    demand = sold[340 - KNOWN_DAYS : 341][:, None, None]
+    seen = past.known_demand(demand, at, sku, 10)
+    assert isinstance(seen, KnownDemand)
+    for name in ("average_covariates", "weekday_covariates", "smoothing_covariates"):
+        week = make_forecast(name, past, 7)(seen, 0, days, sku)
+        assert week[0, 0] == pytest.approx(3 * WEEK.sum(), rel=0.25)
+
+
+def test_resampled_days_keep_what_is_known_of_them(file):
+    promotion = flags(0.15)
+    sold = series((1.0 + promotion)[:, None, None], stores=1)[:, 0, 0]
+    past = history(file(sold, promotion), augment="bootstrap")
+    days = np.arange(100, 500)[None]
+    made = past.resampled.bootstrap(np.random.default_rng(0), days.repeat(50, 0), np.zeros(50, int))
+    ratio = made[..., 0].mean(axis=0) / (3 * WEEK[days[0] % 7])
+    assert ratio[promotion[100:500]].mean() == pytest.approx(2.0, rel=0.06)
+    assert ratio[~promotion[100:500]].mean() == pytest.approx(1.0, rel=0.06)
+
+
+STORES, SKUS = ("a", "b"), ("x", "y")
+
+
+@pytest.fixture
+def calendar(tmp_path):
+    def read(text, **options):
+        path = tmp_path / "calendar.csv"
+        path.write_text(text)
+        return read_calendar(path, STORES, SKUS, **options).completed()
+
+    return read
+
+
+def test_a_calendar_is_complete_from_its_first_to_its_last_date(calendar):
+    found = calendar("date,event,closed\n2024-03-01,fair,\n2024-03-04,,1\n")
+    event, closed = found.columns
+    assert (event.labels, event.values[:, 0, 0].tolist()) == (("", "fair"), [1, 0, 0, 0])
+    assert closed.values[:, 0, 0].tolist() == [0, 0, 0, 1]
+    assert found.unknown(dt.date(2024, 3, 4), 2) == {
+        "event": dt.date(2024, 3, 5),
+        "closed": dt.date(2024, 3, 5),
+    }
+
+
+def test_rows_of_a_store_win_over_rows_of_all(calendar):
+    found = calendar(
+        "date,store,sku,closed,price\n2024-03-01,,,1,\n2024-03-01,a,,0,\n2024-03-01,a,y,,2.5\n"
+    )
+    closed, price = found.columns
+    assert closed.values[0].tolist() == [[0, 1], [0, 1]]
+    assert price.values[0, 1, 0] == 2.5
+    assert np.isnan(price.values[0]).sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("date,event\n", "a header and no days"),
+        ("date,store\n2024-03-01,a\n", "nothing that is known of them; add a column"),
+        ("day of it,event\nsoon,fair\n", "no column of dates.*add one, called date"),
+        ("date,event\n2024-03-01,fair\nlater,fair\n", "row 3: 'later' is not a date"),
+        ("date,store,event\n2024-03-01,c,fair\n", "unknown store in calendar.csv 'c'"),
+        ("date,event\n2024-03-01,fair\n2024-03-01,\n", "row 3: is a duplicate of row 2"),
+    ],
+)
+def test_a_calendar_that_is_wrong_is_refused(calendar, text, message):
+    with pytest.raises(InputError, match=message):
+        calendar(text)
+
+
+def test_a_calendar_joins_what_the_file_says(file, tmp_path):
+    promotion = flags(0.1)
+    sold = series((1.0 + promotion)[:, None, None], stores=1)[:, 0, 0]
+    path = tmp_path / "calendar.csv"
+    after = FIRST + dt.timedelta(days=DAYS)
+    path.write_text(f"date,promotion,event\n{FIRST},,fair\n{after},1,\n")
+    past = history(file(sold, promotion), calendar=path)
+    names = {one.name: one for one in past.covariates.columns}
+    assert list(names) == ["promotion", "event"]
+    assert names["promotion"].values[-1, 0, 0] == 1
+    assert past.effects.shape == (DAYS + 1, 1, 1)
+    assert past.effects[-1, 0, 0] == pytest.approx(2.0, rel=0.1)
+    path.write_text(f"date,promotion\n{FIRST},maybe\n{after},certainly\n")
+    with pytest.raises(InputError, match="texts in one file and numbers in the other"):
+        history(file(sold, promotion), calendar=path)
+
+
+def test_public_holidays_are_those_of_the_region():
+    pytest.importorskip("holidays")
+    of = {
+        region: public_holidays(region, dt.date(2024, 1, 1), dt.date(2024, 12, 31))
+        for region in ("DE", "DE-BY")
+    }
+    epiphany = (dt.date(2024, 1, 6) - dt.date(2024, 1, 1)).days
+    assert [found.columns[0].values[epiphany, 0, 0] for found in of.values()] == [0, 1]
+    with pytest.raises(InputError, match="unknown country of --holidays 'XX'"):
+        public_holidays("XX", FIRST, FIRST)
+    with pytest.raises(InputError, match="unknown part of DE for --holidays 'TX'"):
+        public_holidays("DE-TX", FIRST, FIRST)
