@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from agents.algorithms import ALGORITHMS
-from agents.hyperparameters import Hyperparameters
+from agents.hyperparameters import DCL, Hyperparameters
 from agents.settings import RunSettings, TeamSettings
 from common.errors import FrozenModel, InputError, choose, nearest, short, validated
 from common.files import read_bytes
@@ -245,11 +245,24 @@ def from_dict(tree: Mapping[str, Any]) -> RunConfig:
         raise InputError(f"team (--learn, --policy) has no meaning for {settings.problem}")
     if settings.reward.expected and not run.parameters.law_is_known:
         raise InputError(LAW_UNKNOWN)
+    if settings.reward.shaping.rule != "none":
+        _check_shaping(settings, problem, parts["hyperparameters"])
     if settings.reward.standardize and not algorithm.off_policy:
         raise InputError(f"reward.standardize needs a replay buffer; {settings.algo} has none")
     if settings.reward.standardize and parts["hyperparameters"].n_steps > 1:
         raise InputError("reward.standardize works with one-step returns; set n_steps=1")
     return run
+
+
+def _check_shaping(settings: RunSettings, problem: Problem, own: Hyperparameters) -> None:
+    """Make sure that a rule can advise whoever learns."""
+    team = settings.team
+    if not problem.totals or team.learn != "store" or team.policy == "joint":
+        raise InputError("reward.shaping: is for stores that learn, each a row; set rule=none")
+    if isinstance(own, DCL):
+        raise InputError(f"reward.shaping: {settings.algo} learns from roll-outs; set rule=none")
+    if own.gamma == 0.0:
+        raise InputError("reward.shaping: gamma must be above 0")
 
 
 def _resolve_automatic(settings: RunSettings, parameters: Any) -> RunSettings:

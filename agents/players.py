@@ -7,9 +7,10 @@ from agents.algorithms import ALGORITHMS
 from agents.config import RunConfig
 from agents.settings import OffsetSettings
 from baselines.multi_agent import TeamPolicy
-from baselines.rule_choice import best_rule, named_rule
+from baselines.rule_choice import best_rule, named_rule, tuned_values
 from baselines.rules.offset import OffsetOrders
 from baselines.rules.reference import reference_rules
+from baselines.rules.stock_rule import StoreRule
 from envs.batch import Batch
 from wrappers.single_agent import ControlledAgents, Layout
 
@@ -80,6 +81,34 @@ def with_offset_rule(config: RunConfig, player: str) -> RunConfig:
         update={"offset": OffsetSettings(rule=found.name, values=found.values)}
     )
     return replace(config, settings=settings)
+
+
+SHAPING = "reward.shaping"
+
+
+def shaping_rule(config: RunConfig) -> StoreRule | None:
+    """Return the rule whose advice the rewards of training hold, None if there is none.
+
+    Raises
+    ------
+    InputError
+        If the rule is unknown, or its parameters are none that tuning comes to.
+    """
+    asked = config.settings.reward.shaping
+    if asked.rule == "none":
+        return None
+    return named_rule(config.problem, config.parameters, asked.rule, asked.values, SHAPING)
+
+
+def with_shaping_rule(config: RunConfig) -> RunConfig:
+    """Return a run with the parameters of the rule that advises it, tuned if none are given."""
+    asked = config.settings.reward.shaping
+    if asked.rule == "none" or asked.values:
+        return config
+    found = tuned_values(config.problem, config.parameters, asked.rule, SHAPING)
+    shaping = asked.model_copy(update={"values": found})
+    reward = config.settings.reward.model_copy(update={"shaping": shaping})
+    return replace(config, settings=config.settings.model_copy(update={"reward": reward}))
 
 
 def layout_of(config: RunConfig, player: str) -> Layout:

@@ -27,6 +27,19 @@ class ObservationSettings(FrozenModel):
     step: bool = False
 
 
+class ShapingSettings(FrozenModel):
+    """Advice of a rule within the rewards of training (`wrappers.shaping`): none by default.
+
+    `rule` is one of the stores' baselines, `values` the parameters of a tuned one, found by tuning
+    where none are given; both stand in the run's configuration in full once training has begun.
+    `weight` is money per unit that an order is away from the rule's.
+    """
+
+    rule: Annotated[str, Field(max_length=100)] = "none"
+    values: Annotated[dict[str, float], Field(max_length=100)] = Field(default_factory=dict)
+    weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+
+
 class RewardSettings(FrozenModel):
     """What the agent is rewarded with, in training only: ``(reward + shift) * scale``.
 
@@ -34,7 +47,7 @@ class RewardSettings(FrozenModel):
     `calibration` it is random play, or stores that follow the newsvendor rule. `expected` trains on
     the reward's expectation over the law of demand (``auto``: where training has one),
     `standardize` standardises within each minibatch (off-policy), `normalize` divides by a running
-    deviation.
+    deviation, `shaping` adds a rule's advice.
     """
 
     shift: float | Literal["auto"] = 0.0
@@ -43,6 +56,7 @@ class RewardSettings(FrozenModel):
     normalize: Literal["none", "running"] = "none"
     expected: bool | Literal["auto"] = False
     standardize: bool = False
+    shaping: ShapingSettings = ShapingSettings()
 
 
 class StageSettings(FrozenModel):

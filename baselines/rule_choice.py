@@ -72,10 +72,36 @@ def _best_rule(problem_name: str, parameters: Any, name: str | None) -> ChosenRu
     return found[max(scores, key=lambda rule: scores[rule])]
 
 
+def tuned_values(problem: Problem, parameters: Any, name: str, setting: str) -> dict[str, float]:
+    """Return the parameters that tuning finds for a rule by name; none if it has none.
+
+    Raises
+    ------
+    InputError
+        If there is no such rule; `setting` is what asks for it.
+    """
+    known = offset_rules(problem, parameters)
+    one = known[choose(f"{setting}.rule", name, known)]
+    return tune_rule(problem, parameters, name, one).values if isinstance(one, TunedRule) else {}
+
+
 def named_rule(
-    problem: Problem, parameters: Any, name: str, values: Mapping[str, float]
+    problem: Problem,
+    parameters: Any,
+    name: str,
+    values: Mapping[str, float],
+    setting: str = "offset",
 ) -> StoreRule:
-    """Return the stores' part of a rule of a file by name, with these parameters if it has any.
+    """Return the stores' part of a rule by name, with these parameters if it has any.
+
+    Parameters
+    ----------
+    problem, parameters : Problem, SupplyChainParameters
+        What is to be controlled.
+    name, values : str, mapping
+        The rule.
+    setting : str
+        What asks for it.
 
     Raises
     ------
@@ -83,20 +109,20 @@ def named_rule(
         If there is no such rule, or tuning cannot come to these parameters.
     """
     known = offset_rules(problem, parameters)
-    one = known[choose("offset.rule", name, known)]
+    one = known[choose(f"{setting}.rule", name, known)]
     if isinstance(one, TunedRule):
         family = one.family(parameters)
         if not family.admits(values):
             raise InputError(
-                f"offset.values = {dict(values)}: no tuning of {name} comes to these; leave them "
-                "out, and the rule is tuned when training begins"
+                f"{setting}.values = {dict(values)}: no tuning of {name} comes to these; leave "
+                "them out, and the rule is tuned when training begins"
             )
         team = family.make(**values)
     elif values:
-        raise InputError(f"offset.values: {name} has no parameters; leave them out")
+        raise InputError(f"{setting}.values: {name} has no parameters; leave them out")
     else:
         team = one.make(parameters, 0)
     rule = team.players["store"] if isinstance(team, TeamPolicy) else team
     if not isinstance(rule, StoreRule):
-        raise InputError(f"offset.rule = {name}: has no order-up-to level")
+        raise InputError(f"{setting}.rule = {name}: has no order-up-to level")
     return rule

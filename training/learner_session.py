@@ -39,6 +39,7 @@ from training.state_checks import (
 )
 from wrappers.curriculum import CurriculumCallback, Stage
 from wrappers.normalize import find_running, moments_of
+from wrappers.shaping import find_shaping
 from wrappers.vec_env import base_env, batch_of
 
 _COUNTERS = (
@@ -83,6 +84,7 @@ def learner_state(model: BaseAlgorithm, env: VecEnv) -> dict[str, Any]:
         "episodes": None if own.ep_info_buffer is None else list(own.ep_info_buffer),
         "spaces": [_generator_of(s) for s in (own.action_space, own.observation_space)],
         "statistics": _statistics(find_running(env)),
+        "potential": _potential(env),
         "batch": batch_of(env).get_state(),
         "seeds": list(base_env(env)._seeds),
     }
@@ -114,6 +116,7 @@ def load_learner_state(
     _check_last(own, env, state["last"])
     _load_replay_state(own, getattr(own, "replay_buffer", None), state["replay"])
     _load_statistics(find_running(env), state["statistics"])
+    _load_potential(env, state["potential"])
     _load_batch(env, state, stages)
     for name, value in state["counters"].items():
         setattr(own, name, value)
@@ -184,6 +187,21 @@ def _load_batch(env: VecEnv, state: Mapping[str, Any], stages: Sequence[Any]) ->
     for seed in seeds:
         check_number(0 if seed is None else seed, "a seed of its worlds", 0, 2**32 - 1)
     base_env(env)._seeds = seeds
+
+
+def _potential(env: VecEnv) -> Any:
+    """Return the potential that shaped rewards take back next, None without shaping."""
+    layer = find_shaping(env)
+    return None if layer is None else layer.potential
+
+
+def _load_potential(env: VecEnv, potential: Any) -> None:
+    layer = find_shaping(env)
+    if layer is None:
+        check_like(None, potential, "the potential")
+        return
+    check_like(layer.potential, potential, "the potential")
+    layer.potential = potential
 
 
 def _generator_of(space: Any) -> Any:

@@ -26,7 +26,9 @@ from agents.players import (
     learning_batch,
     learning_players,
     offsets_of,
+    shaping_rule,
     with_offset_rule,
+    with_shaping_rule,
 )
 from agents.run_files import BEST, ModelFile
 from agents.sb3_policy import AgentPolicy, observe, refuse_non_finite, reward_and_running
@@ -41,6 +43,7 @@ from common.errors import InputError
 from common.random_streams import random_stream
 from envs.batch import Batch, Outcome
 from wrappers.normalize import FixedRewardScale
+from wrappers.shaping import RuleShaping
 from wrappers.single_agent import ControlledAgents, FlatJointPolicy
 from wrappers.vec_env import BatchVecEnv, batch_of
 
@@ -175,6 +178,10 @@ def training_env(config: RunConfig, player: str = "", others: TeamPolicy | None 
         expected_reward=s.reward.expected,
     )
     env = observe(config, BatchVecEnv(batch, bootstrap_time_limit=not s.observation.step))
+    rule = shaping_rule(config)
+    if rule is not None:
+        shaping = s.reward.shaping
+        env = RuleShaping(env, rule, shaping.weight, config.hyperparameters.gamma)
     if (s.reward.shift, s.reward.scale) != (0.0, 1.0):
         env = FixedRewardScale(env, float(s.reward.shift), float(s.reward.scale))
     return reward_and_running(config, env)
@@ -272,7 +279,8 @@ def _learner(
     config: RunConfig, player: str, others: TeamPolicy | None, source: Path | None
 ) -> Learner:
     rules = TeamPolicy(reference_rules()) if others is not None else None
-    config = calibrate(with_offset_rule(config, player), player, rules)
+    config = with_shaping_rule(with_offset_rule(config, player))
+    config = calibrate(config, player, rules)
     s = config.settings
     env = training_env(config, player, others)
     model = build_model(
