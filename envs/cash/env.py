@@ -14,25 +14,7 @@ from common.random_streams import Split
 from envs.cash.batch import CashBatch
 from envs.cash.kernels import REPORT_NAMES
 from envs.cash.parameters import CashParameters
-
-
-def cash_text(world: Any) -> str:
-    """Return the five lines of one step.
-
-    Parameters
-    ----------
-    world : numpy.void
-        One entry of `envs.cash.kernels.STATE`.
-    """
-    return (
-        f"Step: {world['step']}\n"
-        f"Raw Inventory: {world['raw']:.1f}\n"
-        f"Product Inventory Before Sale: {world['before_sale']:.1f}, "
-        f"After Sale: {world['product']:.1f}\n"
-        f"Raw Price: {world['raw_price']:.2f}, Product Price: {world['product_price']:.2f}\n"
-        f"Demand: {world['demand']:.2f}, Cash: {world['cash']:.2f}"
-    )
-
+from envs.cash.render import CashHistory, cash_picture, cash_text
 
 Observation = NDArray[np.float32]
 
@@ -102,7 +84,9 @@ class CashInventoryEnv(gymnasium.Env[Observation, np.int64]):
     ## Arguments
     The fields of `envs.cash.parameters.CashParameters`, as keywords, and:
 
-    * ``render_mode``: ``"ansi"`` (a string) or ``"human"`` (printed after every step).
+    * ``render_mode``: ``"ansi"`` (a string), ``"human"`` (printed after every step) or
+      ``"rgb_array"`` (a picture of the episode so far, which `gymnasium.wrappers.RecordVideo`
+      makes into a film).
     * ``observe_step``: append the share of the episode that has passed to the observation.
     * ``split``: with ``demand_data``, which days are drawn (``"training"`` by default).
 
@@ -110,7 +94,10 @@ class CashInventoryEnv(gymnasium.Env[Observation, np.int64]):
     * v0: first version.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi", "human"], "render_fps": 4}  # noqa: RUF012  (the base's own type)
+    metadata: dict[str, Any] = {  # noqa: RUF012  (the base's own type)
+        "render_modes": ["ansi", "human", "rgb_array"],
+        "render_fps": 4,
+    }
 
     def __init__(
         self,
@@ -128,6 +115,7 @@ class CashInventoryEnv(gymnasium.Env[Observation, np.int64]):
         self.observation_space = cash_observation_space(self.batch.observation_size)
         self.action_space = spaces.Discrete(self.batch.num_actions)
         self._action = np.zeros(1, np.int64)
+        self._history = CashHistory(self.parameters.max_steps)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -142,8 +130,8 @@ class CashInventoryEnv(gymnasium.Env[Observation, np.int64]):
         super().reset(seed=seed)
         self.batch.rng = self.np_random
         self.batch.reset(_trace_option(options))
-        if self.render_mode == "human":
-            self.render()
+        self._history = CashHistory(self.parameters.max_steps)
+        self._show()
         return self.batch.observation()[0], self._info()
 
     def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -156,8 +144,7 @@ class CashInventoryEnv(gymnasium.Env[Observation, np.int64]):
         """
         self._action[0] = action
         reward, terminated, truncated = self.batch.step(self._action)
-        if self.render_mode == "human":
-            self.render()
+        self._show()
         return (
             self.batch.observation()[0],
             reward.item(),
@@ -174,8 +161,20 @@ class CashInventoryEnv(gymnasium.Env[Observation, np.int64]):
         masks: NDArray[np.bool_] = self.batch.action_masks()[0]
         return masks
 
-    def render(self) -> str | None:
-        """Return (``ansi``) or print (``human``) five lines about the last step."""
+    def _show(self) -> None:
+        """Print the step, or take note of it for a picture, as the mode asks."""
+        if self.render_mode == "human":
+            self.render()
+        elif self.render_mode == "rgb_array":
+            self._history.record(self.batch.state[0])
+
+    def render(self) -> str | NDArray[np.uint8] | None:
+        """Return (``ansi``) or print (``human``) five lines about the last step, or draw it.
+
+        ``rgb_array`` gives a picture of the episode so far, shape (480, 640, 3).
+        """
+        if self.render_mode == "rgb_array":
+            return cash_picture(self._history)
         text = cash_text(self.batch.state[0])
         if self.render_mode == "human":
             print(text)

@@ -201,3 +201,14 @@ def test_a_vector_steps_like_single_environments_do():
 def test_bad_arguments_are_named(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_a_picture_shows_the_episode_so_far():
+    env = CashInventoryEnv(render_mode="rgb_array", max_steps=3)
+    env.reset(seed=1)
+    first = env.render()
+    assert (first.shape, first.dtype) == ((480, 640, 3), np.uint8)
+    env.step(1)
+    assert (env.render() != first).any()
+    env.reset(seed=1)
+    np.testing.assert_array_equal(env.render(), first)
