@@ -2,14 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from commands.options import NEWEST, InputFile, OutputFile, SettingsCommand, file_options
 from common import console
 from common.errors import InputError
-from common.files import write_whole
 
 SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability"
 
@@ -48,6 +47,25 @@ SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability
 @click.option("--stochastic", is_flag=True, help="Sample the agent's actions.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option("--csv", "csv_file", type=OutputFile(), help="Write the table here too.")
+@click.option(
+    "--render",
+    type=click.IntRange(0, 1000),
+    default=0,
+    metavar="N",
+    help="Print the first N episodes step by step: the agent's, or without one the first rule's.",
+)
+@click.option(
+    "--reports",
+    type=OutputFile(),
+    metavar="FILE",
+    help="Write its report of every step, agent and episode here, as CSV.",
+)
+@click.option(
+    "--episodes-file",
+    type=OutputFile(),
+    metavar="FILE",
+    help="Write the totals of every episode of every policy here, as CSV.",
+)
 @click.option("--report", is_flag=True, help="Write report.html and its pictures into the run.")
 @click.option("--textbook", is_flag=True, help="Instances with published optima: NAMES, or all.")
 @click.argument("names", nargs=-1)
@@ -57,6 +75,9 @@ def main(
     actual_orders: Path | None,
     as_json: bool,
     csv_file: Path | None,
+    render: int,
+    reports: Path | None,
+    episodes_file: Path | None,
     report: bool,
     episodes: int,
     seed: int,
@@ -69,32 +90,27 @@ def main(
 
     With --textbook: exit status 1 where a solver or the simulator disagrees with what is published.
     """
-    if names and not textbook:
-        raise InputError(f"{names[0]!r}: names are those of instances, after --textbook")
-    if textbook:
-        if (
-            any(given.values())
-            or scenario
-            or baselines
-            or stochastic
-            or csv_file
-            or report
-            or actual_orders
-        ):
+    files = {"reports": reports, "episodes": episodes_file, "table": csv_file}
+    if names or textbook:
+        others = (*given.values(), scenario, baselines, stochastic, report, actual_orders, render)
+        if names and not textbook:
+            raise InputError(f"{names[0]!r}: names are those of instances, after --textbook")
+        if any(others) or any(files.values()):
             raise InputError("--textbook goes with --episodes, --seed and --json alone")
-        from commands.textbook import check_all  # here: --help and a misspelt option answer at once
-
-        sys.exit(not check_all(names, episodes=episodes, seed=seed, as_json=as_json))
+        _textbook(names, episodes=episodes, seed=seed, as_json=as_json)
     from commands.evaluate import (
         checkpoints_from_options,
         evaluate_policies,
         print_demand_summary,
         write_evaluation,
     )
+    from commands.play import print_steps, write_files
 
     loaded = checkpoints_from_options(scenario, **given)
     if not (loaded.folders or as_json):
         print_demand_summary(loaded.run)
+    if render and as_json:
+        raise InputError("--render: prints steps, and --json nothing but JSON; leave one out")
     if report and not loaded.folders:
         raise InputError("--report is written into a run folder; name one with --checkpoint")
     usual = "default,tuned" if report else "default"
@@ -108,19 +124,27 @@ def main(
         actual_orders=actual_orders,
         report=report,
     )
+    seen = {"episodes": episodes, "seed": seed, "stochastic": stochastic}
+    print_steps(loaded.run, evaluation.policies, render, **seen)
     if as_json:
         print(evaluation.results.text())
     else:
         evaluation.results.show()
     if loaded.home is not None:
         write_evaluation(loaded.home, evaluation.results, scenario)
-    if csv_file is not None:
-        write_whole(csv_file, evaluation.results.to_csv().encode())
+    write_files(files, loaded.run, evaluation, **seen)
     if report:
         from commands.report import write_report
 
         page = write_report(loaded, evaluation, scenario, stochastic=stochastic)
         console.screen.print(f"report: {page}", soft_wrap=True)
+
+
+def _textbook(names: tuple[str, ...], **options: Any) -> NoReturn:
+    """Check instances with published optima, and leave with the exit status."""
+    from commands.textbook import check_all  # here: --help and a misspelt option answer at once
+
+    sys.exit(not check_all(names, **options))
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ if TYPE_CHECKING:
 )
 @click.option("--run-dir", type=click.Path(path_type=Path), help="An empty or new folder.")
 @click.option("--device", help="cpu, cuda, mps or auto [cpu].")
-@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.option("--quiet", is_flag=True, help="Show no progress, and no evaluation when done.")
 def main(
     config: Path | None,
     assignments: tuple[str, ...],
@@ -152,15 +152,14 @@ def _resume(folder: Path, options: dict[str, Any], workers: "Workers", *, quiet:
 
 
 def _finish(folder: Path, done: list["Trained"], *, quiet: bool) -> int:
-    from agents import run_files, run_folder
-    from commands.evaluate import show_supply_chain
+    from agents import run_files
+    from commands.evaluate import show_trained
 
     for trained in done:
         _tell(trained)
     say = console.screen.print
-    show = not quiet and not done[-1].interrupted and (folder / run_files.CONFIG).is_file()
-    if show and run_folder.read_config(folder).problem.totals:
-        show_supply_chain(folder)
+    if not quiet and not done[-1].interrupted and (folder / run_files.CONFIG).is_file():
+        show_trained(folder)
     onward = f"train.py --resume {folder}"
     onward = onward if done[-1].interrupted else f"evaluate.py --checkpoint {folder}"
     say(f"next: python {onward}", soft_wrap=True)

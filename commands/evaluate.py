@@ -28,11 +28,12 @@ from demand.summary import describe_demand
 from envs.problems import PROBLEMS
 from envs.supply_chain.metrics import tier_of_total
 from evaluation.comparison import AGENT_NAME, Comparison, compare
+from evaluation.first_episodes import episode_table
 from evaluation.output import Results
 from evaluation.report.episodes import EpisodeRecord, EpisodeRecorder
 from evaluation.seeds import over_seeds
 from evaluation.table import show
-from evaluation.tiers import TierResults, episode_table, tier_results, tier_table
+from evaluation.tiers import TierResults, tier_results, tier_table
 from training.learners import load_agent
 
 
@@ -286,8 +287,8 @@ def write_evaluation(folder: Path, results: Results, scenario: str | None = None
     write_whole(run_files.evaluation_file(folder, scenario), results.text().encode())
 
 
-def show_supply_chain(folder: Path) -> None:
-    """Print what a trained run of the supply chain is worth: five episodes, then the tables."""
+def show_trained(folder: Path) -> None:
+    """Print what a trained run is worth: five episodes in full, then the tables."""
     screen = PlainConsole()
     path, name = run_folder.find(str(folder))
     run, agent = load_agent(path, name)

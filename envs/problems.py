@@ -12,12 +12,15 @@ from common.random_streams import Split, random_stream
 from envs.batch import Batch, Trace
 from envs.cash import batch as cash
 from envs.cash import trace as cash_trace
+from envs.cash.kernels import REPORT_NAMES
 from envs.cash.parameters import CashParameters
+from envs.cash.render import cash_text
 from envs.supply_chain import batch as supply_chain
 from envs.supply_chain import constants
 from envs.supply_chain import trace as supply_chain_trace
 from envs.supply_chain.metrics import TOTALS
 from envs.supply_chain.parameters import SupplyChainParameters
+from envs.supply_chain.render import chain_text
 from envs.supply_chain.sites import SCENARIOS
 
 
@@ -44,6 +47,17 @@ def no_covariates(parameters: Any, trace: Trace) -> NDArray[np.float64]:
     """Return no control variates, shape (episodes, 0)."""
     del parameters
     return np.empty((len(next(iter(trace.values()))), 0))
+
+
+def plain_text(batch: Batch, world: int) -> str:
+    """Return what an agent sees of a world, for problems that have no text of their own."""
+    seen = ", ".join(f"{value:.4g}" for value in batch.observation()[world])
+    return f"Observation: {seen}"
+
+
+def plain_reports(batch: Batch) -> dict[str, dict[str, NDArray[Any]]]:
+    """Return the sums of the episode so far, for problems that have no reports of their own."""
+    return {"agent": {name: values.copy() for name, values in batch.episode_totals().items()}}
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,11 @@ class Problem:
         Options of the command line that have a meaning for this problem alone.
     file_option : FileOption or None
         The one that names a file of days.
+    text : callable
+        ``text(batch, world)``, what ``--render`` prints of the last step of a world.
+    reports : callable
+        ``reports(batch)``, what the last step came to, by agent and name, each of shape
+        (worlds,).
     shared_bytes : callable
         ``shared_bytes(parameters, expected_reward)``, by what for, the bytes that a batch needs
         besides the state of its worlds.
@@ -93,6 +112,8 @@ class Problem:
     scenarios: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     file_option: FileOption | None = None
+    text: Callable[[Any, int], str] = plain_text
+    reports: Callable[[Any], Mapping[str, Mapping[str, NDArray[Any]]]] = plain_reports
     shared_bytes: Callable[[Any, bool], Mapping[str, float]] = lambda *_: {}
 
     def traces(self, parameters: FrozenModel, split: Split, seed: int, episodes: int) -> Trace:
@@ -119,6 +140,11 @@ def _draw_supply_chain(
     return whole or supply_chain_trace.draw_trace(parameters, rng, episodes, split)
 
 
+def _cash_reports(batch: cash.CashBatch) -> dict[str, dict[str, NDArray[Any]]]:
+    report = batch.report
+    return {"maker": {name: report[name] for name in REPORT_NAMES}}
+
+
 PROBLEMS: dict[str, Problem] = {
     "cash": Problem(
         name="cash",
@@ -133,6 +159,8 @@ PROBLEMS: dict[str, Problem] = {
             "history",
             {"column": "demand", "raw_price": "raw_price", "product_price": "product_price"},
         ),
+        text=lambda batch, world: cash_text(batch.state[world]),
+        reports=_cash_reports,
     ),
     "stores": Problem(
         name="stores",
@@ -142,6 +170,8 @@ PROBLEMS: dict[str, Problem] = {
         totals={str(tier): total for tier, total in TOTALS.items()},
         scenarios=tuple(SCENARIOS),
         options=("stores", "learn", "policy"),
+        text=chain_text,
+        reports=supply_chain.SupplyChainBatch.reports,
         shared_bytes=constants.shared_bytes,
         # resampling does best on the bakery's selection period
         file_option=FileOption("demand", "demand", {"augment": "bootstrap"}),

@@ -60,8 +60,8 @@ class PolicyResult:
         By the other policy's name, the mean difference of the returns, this one's less its.
     better : dict
         By the other policy's name, the share of episodes that this one earns more in, ties half.
-    returns : ndarray
-        Of every episode, shape (episodes,).
+    totals : dict
+        The totals of every episode, each of shape (episodes,); ``return`` among them.
     """
 
     kind: PolicyKind
@@ -74,7 +74,12 @@ class PolicyResult:
     worst: float
     paired: dict[str, Estimate]
     better: dict[str, float]
-    returns: Values = field(repr=False, compare=False)
+    totals: Totals = field(repr=False, compare=False)
+
+    @property
+    def returns(self) -> Values:
+        """The return of every episode, shape (episodes,)."""
+        return self.totals["return"]
 
     def to_json(self) -> dict[str, Any]:
         """Return what `Comparison.to_json` says of a policy."""
@@ -291,7 +296,7 @@ def _results(
             gap_ci95=gap_interval(reference, gaps[name], values, returns["random"], estimator),
             worst=worst_mean(values),
             better={o: share_better(values, r) for o, r in returns.items() if o != name},
-            returns=values,
+            totals=totals[name],
             paired={
                 other: estimator(values - theirs)
                 for other, theirs in returns.items()

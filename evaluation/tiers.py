@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from baselines.policy import Policy
-from baselines.rollout import rollout, run_episodes
+from baselines.rollout import rollout
 from common.errors import FrozenModel
 from envs.problems import Problem
 from envs.supply_chain.metrics import TOTALS
@@ -20,8 +19,6 @@ from evaluation.statistics import Estimate, plain_mean
 
 LABELS = {"store": "stores (mean)", "all": "all agents (sum)"}
 MEASURES = {LABELS.get(tier, tier): total for tier, total in TOTALS.items()}
-MOST_STORES = 8
-"""Stores that have a column each where episodes are printed one by one."""
 
 
 @dataclass(frozen=True)
@@ -131,42 +128,3 @@ def tier_table(results: TierResults) -> Group:
             table.add_row("  change", *cells, style="dim")
     note = "Change: paired on the same episodes, from the line above; ± half of a 95% interval."
     return Group(table, Text(note, style="dim"))
-
-
-def episode_table(
-    problem: Problem,
-    parameters: Any,
-    policy: Policy,
-    *,
-    seed: int,
-    observe_step: bool,
-    episodes: int = 5,
-) -> Table:
-    """Play a few evaluation episodes and return each store's reward in each of them."""
-    trace = problem.traces(parameters, "evaluation", seed, episodes)
-    episodes = len(trace["demand"])
-    batch: Any = problem.make_batch(
-        parameters, episodes, split="evaluation", observe_step=observe_step
-    )
-    policy.bind(batch)
-    run_episodes(batch, policy, trace)
-    returns = batch.sites["total_return"]
-    table = Table(
-        title=f"reward of {episodes} episodes, by store",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-    )
-    table.add_column("episode", justify="right")
-    many = returns.shape[1] > MOST_STORES
-    columns = {f"store_{i + 1}": returns[:, i] for i in range(0 if many else returns.shape[1])}
-    if many:
-        columns = {"lowest": returns.min(axis=1), "median": np.median(returns, axis=1)}
-        columns["highest"] = returns.max(axis=1)
-    columns["mean"] = returns.mean(axis=1)
-    for name in columns:
-        table.add_column(name, justify="right")
-    for episode in range(episodes):
-        table.add_row(str(episode + 1), *(f"{c[episode]:,.1f}" for c in columns.values()))
-    return table

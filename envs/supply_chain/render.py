@@ -18,7 +18,7 @@ _WIDTH = 11
 _COLUMNS = ("on hand", "pipeline", "backorders", "order", "demand", "sales", "lost", "reward")
 
 
-def chain_text(batch: SupplyChainBatch) -> str:
+def chain_text(batch: SupplyChainBatch, world: int | None = None) -> str:
     """Return a table of the last day: a line per store, the warehouse and the supplier.
 
     Stock on hand, what is under way and what the warehouse owes are those of this morning; the
@@ -27,9 +27,12 @@ def chain_text(batch: SupplyChainBatch) -> str:
     Parameters
     ----------
     batch : SupplyChainBatch
-        One world per SKU.
+        One world per SKU, where `world` is not given.
+    world : int, optional
+        The only one that is shown.
     """
-    tables = [_table(batch, world) for world in range(batch.num_worlds)]
+    worlds = range(batch.num_worlds) if world is None else [world]
+    tables = [_table(batch, shown) for shown in worlds]
     if len(tables) > 1:
         tables = [f"sku_{k + 1}\n{table}" for k, table in enumerate(tables)]
     return "\n\n".join([f"Day {batch.day} of {batch.parameters.horizon}", *tables])

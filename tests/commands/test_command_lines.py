@@ -45,7 +45,8 @@ def trained(tmp_path_factory):
     process = script("train.py", "--algo", "dqn", "--timesteps", 2000, *QUICK, cwd=folder)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    assert out == ""
+    assert "reward of 5 episodes" in out  # what it is worth follows training unasked
+    assert "optimum (solved)" in out
     (run,) = (folder / "runs").iterdir()
     assert re.fullmatch(r"cash__dqn__0__\d{8}-\d{6}", run.name)
     assert f"next: python evaluate.py --checkpoint runs/{run.name}" in err

@@ -1,0 +1,201 @@
+"""Episodes as they are played: printed step by step, and their reports as a file."""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.config import RunConfig
+from baselines.policy import Policy
+from baselines.rollout import Observer, run_episodes
+from commands.evaluate import Evaluation
+from common.console import PlainConsole
+from common.errors import InputError
+from common.files import write_whole
+from envs.batch import Batch, Outcome
+from envs.problems import Problem
+from evaluation.comparison import Comparison
+
+MOST_ROWS = 5_000_000
+"""Of a file of reports."""
+
+
+def print_steps(run: RunConfig, policies: Mapping[str, Policy], count: int, **options: Any) -> None:
+    """Print the first episodes of an evaluation step by step, as the first of `policies` plays.
+
+    Parameters
+    ----------
+    run : RunConfig
+        The problem, and what its agents observe.
+    policies : mapping
+        Policies by name.
+    count : int
+        How many episodes; none for 0.
+    **options
+        `episodes`, `seed` and `stochastic` of the evaluation.
+    """
+    if count == 0:
+        return
+    name, policy = next(iter(policies.items()))
+    printer = StepPrinter(run.problem, name)
+    _play(run, policy, printer, count=count, **options)
+    printer.show(PlainConsole())
+
+
+def write_files(
+    files: Mapping[str, Path | None], run: RunConfig, evaluation: Evaluation, **options: Any
+) -> None:
+    """Write the CSV files that an evaluation was asked for.
+
+    Parameters
+    ----------
+    files : mapping
+        Where to: the ``table``, the totals of all ``episodes`` of all policies, the ``reports`` of
+        every step as the first policy plays; None for those that nobody wants.
+    run, evaluation : RunConfig, Evaluation
+        What was played.
+    **options
+        As for `print_steps`.
+
+    Raises
+    ------
+    InputError
+        If reports are more than `MOST_ROWS`.
+    """
+    for kind, path in files.items():
+        if path is None:
+            continue
+        if kind == "table":
+            text = evaluation.results.to_csv()
+        elif kind == "episodes":
+            text = _episodes(evaluation.results.comparison)
+        else:
+            recorder = ReportRecorder(run.problem)
+            _play(run, next(iter(evaluation.policies.values())), recorder, **options)
+            text = recorder.to_csv()
+        write_whole(path, text.encode())
+
+
+def _play(
+    run: RunConfig,
+    policy: Policy,
+    observer: Observer,
+    *,
+    episodes: int,
+    seed: int,
+    stochastic: bool,
+    count: int | None = None,
+) -> None:
+    """Play the first `count` episodes of an evaluation, watched by `observer`."""
+    trace = run.problem.traces(run.parameters, "evaluation", seed, episodes)
+    trace = {name: values[:count] for name, values in trace.items()}
+    worlds = len(next(iter(trace.values())))
+    step = run.settings.observation.step
+    batch = run.problem.make_batch(run.parameters, worlds, split="evaluation", observe_step=step)
+    policy.bind(batch)
+    run_episodes(batch, policy, trace, deterministic=not stochastic, observer=observer)
+
+
+class StepPrinter(Observer):
+    """Keeps what every step of every episode looked like, and prints one episode after another.
+
+    Parameters
+    ----------
+    problem : Problem
+        Says how a step looks.
+    name : str
+        Of the policy.
+    """
+
+    def __init__(self, problem: Problem, name: str) -> None:
+        self._problem, self._name = problem, name
+
+    def start(self, batch: Batch) -> None:
+        """Watch this batch from now on."""
+        self._batch = batch
+        self._texts: list[list[str]] = [[] for _ in range(batch.num_worlds)]
+        self._returns = np.zeros(batch.num_worlds)
+
+    def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
+        """Keep the step of every world that is in its episode."""
+        del outcome
+        totals = self._batch.episode_totals()["return"]
+        for world in np.flatnonzero(running):
+            self._texts[world].append(self._problem.text(self._batch, int(world)))
+            self._returns[world] = totals[world]
+
+    def show(self, console: PlainConsole) -> None:
+        """Print all episodes."""
+        for number, texts in enumerate(self._texts):
+            console.print(f"{self._name}, episode {number + 1} of {len(self._texts)}\n")
+            for text in texts:
+                console.print(text, soft_wrap=True)
+                console.print()
+            console.print(f"return {self._returns[number]:,.1f}\n")
+
+
+class ReportRecorder(Observer):
+    """Keeps the report of every step, agent and episode as rows of a table.
+
+    Parameters
+    ----------
+    problem : Problem
+        Says what a report is.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+
+    def start(self, batch: Batch) -> None:
+        """Watch this batch from now on."""
+        self._batch, self._steps = batch, 0
+        self._rows: list[dict[str, Any]] = []
+
+    def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
+        """Keep the reports of every world that is in its episode."""
+        self._steps += 1
+        reports = self._problem.reports(self._batch)
+        rewards = outcome.reward.reshape(self._batch.num_worlds, -1)
+        if len(self._rows) + running.sum() * len(reports) > MOST_ROWS:
+            raise InputError(f"--reports: more than {MOST_ROWS:,} rows; use fewer --episodes")
+        for world in np.flatnonzero(running):
+            for column, (agent, report) in enumerate(reports.items()):
+                row = {"episode": int(world) + 1, "step": self._steps, "agent": agent}
+                row["reward"] = _plain(rewards[world, column])
+                row |= {name: _plain(values[world]) for name, values in report.items()}
+                self._rows.append(row)
+
+    def to_csv(self) -> str:
+        """Return the rows: episodes, steps, agents in order; empty where an agent has no such."""
+        self._rows.sort(key=lambda row: row["episode"])
+        return _table(self._rows)
+
+
+def _episodes(comparison: Comparison) -> str:
+    """Return the totals of every episode of every policy as CSV."""
+    rows = [
+        {"policy": name, "episode": episode + 1}
+        | {total: _plain(values[episode]) for total, values in result.totals.items()}
+        for name, result in comparison.policies.items()
+        for episode in range(len(result.returns))
+    ]
+    return _table(rows)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of numpy's as Python's, whole where it is."""
+    number = value.item() if hasattr(value, "item") else value
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
