@@ -8,10 +8,12 @@ objective. Costs are long-run averages per day; of what an episode costs they sa
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from baselines.average_perishable import QUICK, perishable_optimum, perishable_store
+from baselines.policy import Policy
 from baselines.rules.perishable import SolvedPerishable
 from baselines.rules.stock_rule import SolvedOrders, StockLevels, StoreRule
 from baselines.solvers.perishable.value_iteration import (
@@ -23,21 +25,34 @@ from baselines.solvers.perishable.value_iteration import best_base_stock as best
 from baselines.solvers.reference import Reference
 from baselines.solvers.store import reorder_point
 from baselines.solvers.store.lost_sales import (
+    AverageCost,
     LostSalesOptimum,
     base_stock_cost,
     best_base_stock,
     best_capped_base_stock,
     best_reorder_point,
+    policy_cost,
     reorder_cost,
     solve_lost_sales,
     spared,
 )
-from baselines.solvers.store.lost_sales_problem import LostSales, negative_binomial, poisson
+from baselines.solvers.store.lost_sales_problem import (
+    Ints,
+    LostSales,
+    negative_binomial,
+    poisson,
+)
 from common.errors import InputError
+from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
+from envs.supply_chain.trace import empty_trace
 
 WARMUP_DAYS = 100
 """Days after which an episode has forgotten its start."""
+EXACT = 1e-5
+"""Bounds of the exact cost of any policy are at most so far apart [money/day]."""
+EXACT_STATES = 400_000
+"""States of a store, at most, of which any policy's cost is worked out; it takes seconds."""
 NEGLIGIBLE = 0.002
 """Share of an episode's cost that a store may spare by knowing its last day."""
 
@@ -230,6 +245,68 @@ def average_cost(parameters: SupplyChainParameters, rule: StockLevels) -> float 
     if point < level - 1:
         return reorder_cost(store, int(point), int(level)).value
     return base_stock_cost(store, int(level), int(cap) if math.isfinite(cap) else None).value
+
+
+def exact_cost(parameters: SupplyChainParameters, policy: Policy) -> AverageCost | None:
+    """Return the exact average cost of any policy of a store with lost sales, learned or not.
+
+    It must decide by the stock and the orders under way alone. Each state that it comes to is
+    shown to it twice, with unlike forecasts; one that decides otherwise then has no such cost.
+
+    Parameters
+    ----------
+    parameters : SupplyChainParameters
+        The problem.
+    policy : Policy
+        Of all agents.
+
+    Returns
+    -------
+    AverageCost or None
+        None for any other problem or policy, and beyond `EXACT_STATES` states.
+    """
+    store = lost_sales_store(parameters)
+    if store is None or store.lead_time < 1 or parameters.limited:
+        return None
+    shown = parameters.model_copy(update={"horizon": 2, "warmup_days": 0})
+    orders = partial(_orders_of, shown, policy)
+    try:
+        return policy_cost(store, orders, tolerance=EXACT, states=EXACT_STATES)
+    except _OtherReasonsError:
+        return None
+
+
+class _OtherReasonsError(Exception):
+    """A policy decides by more than the stock and the orders under way."""
+
+
+def _orders_of(
+    parameters: SupplyChainParameters, policy: Policy, on_hand: Ints, pipelines: Ints
+) -> Ints:
+    """Return what a policy orders in states, which must not depend on what else it sees."""
+    batch = SupplyChainBatch(parameters, on_hand.size)
+    first, *others = (_asked(batch, policy, on_hand, pipelines, noise) for noise in (0.0, 0.5))
+    if any((first != other).any() for other in others):
+        raise _OtherReasonsError
+    return first
+
+
+def _asked(
+    batch: SupplyChainBatch, policy: Policy, on_hand: Ints, pipelines: Ints, noise: float
+) -> Ints:
+    """Return the orders in states where forecasts are off by shares up to `noise`."""
+    rng = np.random.default_rng(0)
+    batch.reset(empty_trace(batch.parameters, batch.num_worlds))
+    for name in ("forecast", "forecast_std"):
+        batch.sites[name] *= 1.0 + rng.uniform(-noise, noise, batch.sites[name].shape)
+    batch.sites["on_hand"][:, 0] = on_hand
+    batch.pipelines[:, 0, : pipelines.shape[1]] = pipelines
+    policy.bind(batch)
+    starts = np.ones(batch.num_worlds, np.bool_)
+    actions = np.asarray(policy.predict(batch.observation(), None, starts)[0])
+    chosen = actions.reshape(batch.num_worlds, -1)[:, :1, None]
+    orders = np.take_along_axis(batch.store_orders(), chosen, axis=2)[:, 0, 0]
+    return np.rint(orders).astype(np.int64)
 
 
 def _costs(store: LostSales) -> dict[str, float]:

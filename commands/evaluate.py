@@ -9,6 +9,7 @@ from typing import Any
 from agents import run_files, run_folder
 from agents.config import RunConfig, resolve
 from agents.tuned_file import TunedFile
+from baselines.average_cost import exact_cost
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import AGENT, OPTIMUM, PAST_ORDERS, Policy
 from baselines.references import find_reference
@@ -27,6 +28,7 @@ from demand.reader import read_demand
 from demand.summary import describe_demand
 from envs.problems import PROBLEMS
 from envs.supply_chain.metrics import tier_of_total
+from envs.supply_chain.parameters import SupplyChainParameters
 from evaluation.comparison import AGENT_NAME, Comparison, compare
 from evaluation.first_episodes import episode_table
 from evaluation.output import Results
@@ -217,10 +219,27 @@ def play_against_baselines(
             kinds=kinds,
             observers=observers,
         )
+    comparison = _with_exact_costs(run, contenders, comparison)
     if past is not None:
         with_past = (*comparison.notes, _past_orders_note(past, run.parameters))
         comparison = replace(comparison, notes=with_past)
     return contenders, comparison
+
+
+def _with_exact_costs(
+    run: RunConfig, policies: Mapping[str, Policy], comparison: Comparison
+) -> Comparison:
+    """Return a comparison with the exact costs of its policies, where they can be worked out."""
+    if run.measure != "return" or not isinstance(run.parameters, SupplyChainParameters):
+        return comparison
+    results = dict(comparison.policies)
+    with console.screen.status("working out exact costs"):
+        for name, result in comparison.policies.items():
+            found = exact_cost(run.parameters, policies[name])
+            if found is not None:
+                metrics = {**result.metrics, "exact_cost_per_day": found.value}
+                results[name] = replace(result, metrics=metrics)
+    return replace(comparison, policies=results)
 
 
 def _past_orders(run: RunConfig, file: Path) -> PastOrders:

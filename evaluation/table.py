@@ -24,6 +24,7 @@ HEADINGS = {
     "holding_cost": "holding cost",
     "on_hand": "on hand",
     "cost_per_day": "cost /day",
+    "exact_cost_per_day": "exact /day",
     "holding_cost_per_day": "holding /day",
     "stockout_cost_per_day": "stockout /day",
     "ordering_cost_per_day": "ordering /day",
@@ -60,6 +61,9 @@ COSTS = (
     "waste_cost_per_day",
 )
 """What is spent per store, SKU and day, and its parts."""
+
+EXACT_COST = "exact_cost_per_day"
+EXACT_MEANS = "the average cost in the long run, worked out from all states that a policy comes to."
 
 SAID_PER_DAY = ("holding_cost", "ordering_cost", "waste_cost")
 """Metrics of the whole episode that are left out where those are shown."""
@@ -161,8 +165,12 @@ def _cells(result: PolicyResult, digits: int, metrics: list[str]) -> list[str]:
     shown = [number(estimate.mean, digits), f"± {number(estimate.half_width, digits)}"]
     shown.append(number(result.worst, min(digits, 1)))
     for name in metrics:
-        value = result.metrics[name]
+        value = result.metrics.get(name)
+        if value is None:
+            shown.append("")
+            continue
         digits = 2 if name in COSTS and abs(value) < 10 else 1
+        digits = 4 if name == EXACT_COST else digits
         shown.append(f"{100 * value:.1f}" if name in SHARES else number(value, digits))
     return [*shown, "" if result.gap is None else f"{100 * result.gap:.2f}"]
 
@@ -266,6 +274,8 @@ def captions(comparison: Comparison) -> list[str]:
         notes[-1] = f"{notes[-1]} An episode is a world: what its stores share is in the CI."
         notes.insert(0, f"Return: {MEANINGS[comparison.problem][comparison.measure]}.")
         if any("cost_per_day" in result.metrics for result in comparison.policies.values()):
+            if any(EXACT_COST in result.metrics for result in comparison.policies.values()):
+                notes.insert(1, f"Exact /day: {EXACT_MEANS}")
             notes.insert(1, "Costs /day: money per store, SKU and day, all of it and its parts.")
     notes += comparison.notes
     return [caption for caption in notes if caption]

@@ -2,7 +2,8 @@
 
 Every agent's best model plays the same fresh traces as the exact best policy, whose cost is known.
 So its own cost is given as that optimum plus the mean difference on these traces, whose interval is
-several times as narrow as that of the cost alone. Gaps are shares of the optimum.
+several times as narrow as that of the cost alone. Gaps are shares of the optimum. The exact gap is
+that of `baselines.average_cost.exact_cost`, empty where the agent looks at more than its stock.
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
@@ -20,7 +21,7 @@ from rich.progress import track
 from agents.config import RunConfig, resolve
 from agents.run_files import BEST
 from agents.run_folder import is_finished, read_versions
-from baselines.average_cost import Solved, solved_rules
+from baselines.average_cost import Solved, exact_cost, solved_rules
 from baselines.policy import Policy
 from baselines.rollout import rollout
 from baselines.rules.reference import reference_team
@@ -96,17 +97,18 @@ def main(
 def print_table(algo: str, done: dict[str, list[Path]]) -> None:
     """Print a line for every row, out of its finished runs."""
     simple_rules = "best base-stock | best capped"
-    times = "processor seconds | seconds"
-    print(f"| instance | optimum | {simple_rules} | {algo}, cost per day | gap | {times} |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
+    found_out = "gap | exact gap | processor seconds | seconds"
+    print(f"| instance | optimum | {simple_rules} | {algo}, cost per day | {found_out} |")
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
     gaps: list[float] = []
     for row, homes in done.items():
         run, _ = textbook.load(row)
         optimum, *simple = solved_rules(run.parameters)
         trace = textbook.traces(run, EPISODES, EVALUATION_SEED)
         best = _costs(run, reference_team(store=optimum.rule), trace)
-        agents = (load_agent(home, BEST) for home in homes)
+        agents = [load_agent(home, BEST) for home in homes]
         found = [_beside(optimum, _costs(own, agent, trace) - best) for own, agent in agents]
+        exact = [exact_cost(own.parameters, agent) for own, agent in agents]
         share = [one.mean / optimum.cost - 1.0 for one in found]
         gaps += share
         spent = [[read_versions(home)[name] for home in homes] for name in SECONDS]
@@ -116,6 +118,9 @@ def print_table(algo: str, done: dict[str, list[Path]]) -> None:
             *(f"{rule.cost:.4f} ({rule.cost / optimum.cost - 1:.1%})" for rule in simple[:2]),
             ", ".join(f"{one.mean:.4f} ± {one.half_width:.4f}" for one in found),
             ", ".join(f"{gap:.3%}" for gap in share),
+            ", ".join(
+                "" if one is None else f"{one.value / optimum.cost - 1:.4%}" for one in exact
+            ),
             *(", ".join(f"{s:.0f}" for s in seconds) for seconds in spent),
         ]
         print(f"| {' | '.join(columns)} |", flush=True)

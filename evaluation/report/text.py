@@ -8,6 +8,7 @@ from evaluation.report.contents import ReportContents
 from evaluation.report.episodes import RECORDED
 from evaluation.statistics import decimals, number
 from evaluation.table import (
+    EXACT_COST,
     HEADINGS,
     NOT_SHOWN,
     REFERENCE_NAMES,
@@ -154,8 +155,13 @@ class ReportText:
         else:
             cells += [("", None)] * 3
         for metric in self._metrics:
-            value = result.metrics[metric]
-            cells.append((f"{100 * value:.1f}" if metric in SHARES else number(value, 1), value))
+            value = result.metrics.get(metric)
+            if value is None:
+                cells.append(("", None))
+                continue
+            places = 4 if metric == EXACT_COST else 1
+            shown = f"{100 * value:.1f}" if metric in SHARES else number(value, places)
+            cells.append((shown, value))
         return cells
 
     def _seed_cells(self) -> list[tuple[str, float | None]]:

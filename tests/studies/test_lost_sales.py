@@ -20,4 +20,5 @@ def test_runs_that_are_kept_give_the_same_table_again(tmp_path):
     row = first.stdout.splitlines()[2].split(" | ")
     assert row[:2] == ["| lost_sales_p4_L1", "4.0407"]
     assert float(row[5].rstrip("%")) < 1.0
+    assert 0.0 <= float(row[6].rstrip("%")) < 1.0
     assert len(list(tmp_path.iterdir())) == 1

@@ -48,6 +48,10 @@ MAX_SWEEPS = 20_000
 """Where they do not suffice, as where demand does not vary, the bounds stay wider apart."""
 
 
+Orders = Callable[[Ints, Ints], Ints]
+"""From units on hand and orders under way to orders."""
+
+
 class AverageCost(NamedTuple):
     """A long-run average cost between proven bounds [money/day]."""
 
@@ -221,6 +225,65 @@ def best_reorder_point(store: LostSales) -> tuple[int, int, AverageCost]:
         if cost_of(*found) >= cost_of(*best):
             return *best, known[best]
         best = found
+
+
+def policy_cost(
+    store: LostSales, order: Orders, *, tolerance: float = 1e-6, states: int = MAX_STATES
+) -> AverageCost | None:
+    """Return the average cost of any policy that orders by the stock and the orders under way.
+
+    Only states that it comes to from an empty store are asked for. All others order nothing, so
+    that the store empties, and has no average cost but that of the states asked for.
+
+    Parameters
+    ----------
+    store : LostSales
+        The problem, with a lead time of a day or more.
+    order : callable
+        From units on hand, shape (n,), and orders under way, shape (n, L - 1), to orders, (n,).
+    tolerance : float
+        Largest distance of the bounds of the cost [money/day].
+    states : int
+        Stock levels times pipelines that are looked at, at most.
+
+    Returns
+    -------
+    AverageCost or None
+        None where the policy comes to more states than that.
+    """
+    limits = order_limits(store)
+    while count_pipelines(limits) * (int(limits[-1]) + 1) <= states:
+        lattice = make_lattice(limits)
+        orders = _reached_orders(store, lattice, order)
+        if orders is not None:
+            return _average(store, lattice, orders, tolerance)
+        limits = limits + max(1, int(limits[0]) // 4)  # it orders more than can be of use
+    return None
+
+
+def _reached_orders(store: LostSales, lattice: Lattice, order: Orders) -> Ints | None:
+    """Return a policy's orders, 0 where it does not come; None where it leaves the lattice."""
+    orders = np.zeros(lattice.shape, np.int64)
+    met = np.zeros(lattice.shape, np.bool_)
+    empty = np.flatnonzero(lattice.totals == 0)
+    at, on_hand = empty, np.zeros_like(empty)
+    met[at, on_hand] = True
+    while at.size:
+        wanted = order(on_hand, lattice.pipelines[at])
+        room = lattice.limits[-1] - lattice.totals[at] - on_hand
+        if (wanted > np.minimum(room, lattice.limits[0])).any():
+            return None
+        following = lattice.following[at, wanted]
+        if (following < 0).any():
+            return None
+        orders[at, on_hand] = wanted
+        new = np.zeros_like(met)
+        for demand in np.flatnonzero(store.law[: int(on_hand.max()) + 1]):
+            left = np.maximum(on_hand - demand, 0)
+            new[following, left + lattice.arriving[at, wanted]] = True
+        at, on_hand = np.nonzero(new & ~met)
+        met |= new
+    return orders
 
 
 def spared(store: LostSales, cost: float) -> float:

@@ -1,0 +1,71 @@
+"""The exact cost of any policy of a store with lost sales."""
+
+import numpy as np
+import pytest
+
+from baselines import average_cost
+from baselines.average_cost import exact_cost, lost_sales_store, solved_rules
+from baselines.policy import RandomPolicy
+from baselines.rules.reference import reference_team
+from baselines.rules.stock_rule import StockLevels
+from baselines.rules.store import ForecastBaseStock
+from baselines.solvers.store.lost_sales import (
+    base_stock_cost,
+    best_capped_base_stock,
+    policy_cost,
+    reorder_cost,
+)
+from baselines.solvers.store.lost_sales_problem import LostSales, poisson
+from commands import textbook
+
+
+@pytest.mark.parametrize("lead_time", [1, 2, 3])
+def test_a_policy_costs_what_it_costs_as_a_rule(lead_time):
+    store = LostSales(poisson(3), lead_time, holding_cost=1, stockout_cost=9)
+    level, cap, known = best_capped_base_stock(store)
+
+    def capped(on_hand, pipelines):
+        return np.clip(level - on_hand - pipelines.sum(axis=1), 0, cap)
+
+    def point(on_hand, pipelines):
+        position = on_hand + pipelines.sum(axis=1)
+        return np.where(position <= 5, level - position, 0)
+
+    found, other = policy_cost(store, capped), policy_cost(store, point)
+    assert found.value == pytest.approx(known.value, abs=2e-6)
+    assert other.value == pytest.approx(reorder_cost(store, 5, level).value, abs=2e-6)
+
+
+def test_orders_beyond_all_use_are_followed_too():
+    store = LostSales(poisson(2), 1, holding_cost=1, stockout_cost=2)
+    far = 14
+
+    def much(on_hand, pipelines):
+        del pipelines
+        return np.maximum(far - on_hand, 0)
+
+    found = policy_cost(store, much)
+    assert found.value == pytest.approx(base_stock_cost(store, far).value, abs=2e-6)
+    assert policy_cost(store, much, states=5) is None
+
+
+def test_rules_as_policies_and_the_optimum_itself():
+    run, _ = textbook.load("lost_sales_p4_L2")
+    optimum, base_stock, *_ = solved_rules(run.parameters)
+    for solved in (optimum, base_stock):
+        found = exact_cost(run.parameters, reference_team(store=solved.rule))
+        assert found.value == pytest.approx(solved.cost, abs=1e-5)
+
+
+def test_what_decides_by_more_than_stock_has_no_such_cost(monkeypatch):
+    run, _ = textbook.load("lost_sales_p4_L1")
+    forecasts = reference_team(store=ForecastBaseStock(2.0, 1.0))
+    assert exact_cost(run.parameters, forecasts) is None
+    assert exact_cost(run.parameters, RandomPolicy(np.random.default_rng(0))) is None
+    steady = reference_team(store=StockLevels(12))
+    assert exact_cost(run.parameters, steady) is not None
+    monkeypatch.setattr(average_cost, "EXACT_STATES", 5)
+    assert exact_cost(run.parameters, steady) is None
+    backlog, _ = textbook.load("reorder_point")
+    assert lost_sales_store(backlog.parameters) is None
+    assert exact_cost(backlog.parameters, steady) is None
