@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-from baselines.average_cost import average_optimum, average_reference
+from baselines.average_cost import average_optimum, average_reference, exact_cost
 from baselines.policy import Policy
 from baselines.rules.reference import reference_team
 from baselines.serial_chain import serial_chain
@@ -119,3 +119,14 @@ REFERENCES: dict[str, Callable[[Any, str], ReferenceSource]] = {
     "stores": _supply_chain_reference,
 }
 """By problem, from its parameters and a total of the episode; others have no reference."""
+
+
+def find_exact_cost(problem: str, parameters: Any, policy: Policy) -> float | None:
+    """Return what a policy spends on a day on average in the long run, where that can be known."""
+    known = EXACT_COSTS.get(choose("problem", problem, PROBLEMS))
+    found = None if known is None else known(parameters, policy)
+    return None if found is None else found.value
+
+
+EXACT_COSTS = {"stores": exact_cost}
+"""By problem, from its parameters and a policy; of others none is known."""

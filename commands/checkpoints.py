@@ -132,6 +132,24 @@ def training_failure(root: Path) -> str | None:
     return None
 
 
+def short_of_its_rule(root: Path) -> str | None:
+    """Return that a run never reached the rule it began with, None if it did or began with none."""
+    facts = run_folder.read_versions(run_folder.last_phase(root)).get("starting_rule")
+    if not isinstance(facts, dict) or facts.get("reaches_rule") is not False:
+        return None
+    rule, less = short(str(facts.get("rule"))).strip("'\""), facts.get("kept_minus_rule")
+    by = f", and earns {-less:,.4g} less on validation traces" if isinstance(less, float) else ""
+    return f"no generation reached the rule it began with, {rule}{by}"
+
+
+def rules_not_reached(loaded: LoadedCheckpoints) -> tuple[str, ...]:
+    """Return a note for every agent that never reached the rule it began with."""
+    names = [seed.name for seed in loaded.seeds] or list(loaded.policies)
+    pairs = zip(names, loaded.folders, strict=True)
+    lines = ((name, short_of_its_rule(home)) for name, home in pairs)
+    return tuple(f"{name}: {line}; use the rule" for name, line in lines if line is not None)
+
+
 def _check_seeds(seeds: list[Seed]) -> None:
     seen: dict[int, str] = {}
     for one in seeds:

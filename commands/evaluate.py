@@ -9,16 +9,15 @@ from typing import Any
 from agents import run_files, run_folder
 from agents.config import RunConfig, resolve
 from agents.tuned_file import TunedFile
-from baselines.average_cost import exact_cost
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import AGENT, OPTIMUM, PAST_ORDERS, Policy
-from baselines.references import find_reference
+from baselines.references import find_exact_cost, find_reference
 from baselines.registry import baseline_kinds, make_baselines, make_random
 from baselines.rollout import Observer
 from baselines.rules.past_orders import ActualOrders
 from baselines.rules.reference import reference_team
 from baselines.tuned_rules import Tuner, tune_rule
-from commands.checkpoints import LoadedCheckpoints, load_checkpoints
+from commands.checkpoints import LoadedCheckpoints, load_checkpoints, rules_not_reached
 from common import console
 from common.console import PlainConsole, screen
 from common.errors import InputError, choose
@@ -28,7 +27,6 @@ from demand.reader import read_demand
 from demand.summary import describe_demand
 from envs.problems import PROBLEMS
 from envs.supply_chain.metrics import tier_of_total
-from envs.supply_chain.parameters import SupplyChainParameters
 from evaluation.comparison import AGENT_NAME, Comparison, compare
 from evaluation.first_episodes import episode_table
 from evaluation.output import Results
@@ -122,6 +120,7 @@ def evaluate_policies(
     policies, comparison = play_against_baselines(
         loaded.run, loaded.policies, tuner=tuner, observers=recorders, **options
     )
+    comparison = replace(comparison, notes=(*comparison.notes, *rules_not_reached(loaded)))
     seeds = over_seeds(comparison, loaded.seeds) if loaded.seeds else None
     tiers = None
     if len(loaded.folders) == 1:
@@ -230,14 +229,14 @@ def _with_exact_costs(
     run: RunConfig, policies: Mapping[str, Policy], comparison: Comparison
 ) -> Comparison:
     """Return a comparison with the exact costs of its policies, where they can be worked out."""
-    if run.measure != "return" or not isinstance(run.parameters, SupplyChainParameters):
+    if run.measure != "return":
         return comparison
     results = dict(comparison.policies)
     with console.screen.status("working out exact costs"):
         for name, result in comparison.policies.items():
-            found = exact_cost(run.parameters, policies[name])
+            found = find_exact_cost(run.problem.name, run.parameters, policies[name])
             if found is not None:
-                metrics = {**result.metrics, "exact_cost_per_day": found.value}
+                metrics = {**result.metrics, "exact_cost_per_day": found}
                 results[name] = replace(result, metrics=metrics)
     return replace(comparison, policies=results)
 

@@ -15,7 +15,7 @@ from agents.tuned_file import TunedFile
 from baselines.policy import Policy
 from baselines.registry import baseline_kinds, make_baselines
 from baselines.rollout import rollout
-from commands.checkpoints import print_changed_data, training_failure
+from commands.checkpoints import print_changed_data, short_of_its_rule, training_failure
 from commands.morning import Morning
 from commands.order_checks import OrderLimits, unusual_entries
 from commands.stock_database import Database
@@ -100,7 +100,8 @@ class Decider:
     @cached_property
     def faults(self) -> list[str]:
         """Why the run's orders are held back, all of them."""
-        return [fault for fault in (training_failure(self.folder), self.rule[2]) if fault]
+        found = training_failure(self.folder), short_of_its_rule(self.folder), self.rule[2]
+        return [fault for fault in found if fault]
 
     @cached_property
     def usual_range(self) -> tuple[Floats, Floats]:

@@ -51,10 +51,14 @@ class Futures(NamedTuple):
     of : ndarray
         The number of each copy's future, from 0, shape (copies,): copies of the same number meet
         the same demand, so that their outcomes differ by their actions alone.
+    paths : int
+        Futures that belong together, numbers 0 to paths - 1 and so on: where a problem can, it
+        spreads them evenly over its laws, so that few of them tell more than as many random ones.
     """
 
     rng: np.random.Generator
     of: NDArray[np.intp]
+    paths: int = 1
 
     @property
     def different(self) -> int:

@@ -285,7 +285,7 @@ class BatchLabeller:
         row, action = (np.repeat(x, paths) for x in np.nonzero(alive))
         path = np.tile(np.arange(paths), int(alive.sum()))
         rng = np.random.default_rng(seed)
-        futures = Futures(rng, row * paths + path) if batch.memoryless else None
+        futures = Futures(rng, row * paths + path, paths) if batch.memoryless else None
         world, at = batch.fork(rows[row], futures)
         world.rng = rng
         who = copy.copy(decider)

@@ -386,7 +386,7 @@ class SupplyChainBatch:
         for name in _STATE:
             setattr(new, name, np.take(getattr(self, name), worlds, axis=int(name in _BY_DAY)))
         if futures is not None:
-            drawn = draw_futures(self.parameters, futures, new.lane_of, self.split)
+            drawn = draw_futures(self.parameters, futures, new.lane_of, self.split, self.day)
             new._demand, new._works = drawn
         new._remember()
         return Fork(new, np.arange(len(worlds)))

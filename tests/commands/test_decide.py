@@ -326,9 +326,13 @@ def test_a_run_that_is_worse_by_chance_is_not_held_back(run, monkeypatch):
     [
         ({"finished": False, "steps": 400}, "training broke off at step 400; train.py --resume"),
         ({"finished": False, "failed": "loss is not finite"}, "loss is not finite"),
+        (
+            {"starting_rule": {"rule": "R(x=3)", "reaches_rule": False, "kept_minus_rule": -2.5}},
+            "reached the rule it began with, R(x=3), and earns 2.5 less on validation traces",
+        ),
     ],
 )
-def test_an_unfinished_or_failed_run_decides_only_when_allowed(
+def test_an_unfinished_failed_or_worse_run_decides_only_when_allowed(
     run_command, run, state, tmp_path, facts, reason
 ):
     copy = tmp_path / "run"
@@ -341,6 +345,7 @@ def test_an_unfinished_or_failed_run_decides_only_when_allowed(
     done, rows = decided(run_command, copy, state, "--allow")
     assert done.status == 0
     assert all(row["quantity"] is not None for row in rows)
+    assert all(row["baseline_quantity"] is not None for row in rows)
 
 
 def test_a_column_is_added_as_contributing_says(run, state, monkeypatch):

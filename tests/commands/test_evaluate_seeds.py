@@ -8,7 +8,7 @@ import pytest
 
 import evaluate
 import train
-from agents import run_folder
+from agents import run_files, run_folder
 
 RECIPE = (
     *("--algo", "ppo", "--timesteps", 800, "--set", "max_steps=12"),
@@ -49,6 +49,19 @@ def test_every_seed_has_a_row_in_every_form(runs, run_command, tmp_path):
     assert all(f"\n{name} " in shown for name in report["policies"])
     assert "interquartile mean of 3 seeds" in shown
     assert not (runs[0] / "evaluation.json").exists()  # that of the run alone
+
+
+def test_a_run_that_never_reached_its_rule_is_named(runs, run_command, tmp_path):
+    copy = tmp_path / "worse"
+    shutil.copytree(runs[1], copy)
+    kept = json.loads((copy / "versions.json").read_text())
+    about = {"rule": "R(x=3)", "reaches_rule": False, "kept_minus_rule": -2.5}
+    facts = json.dumps({**kept, "starting_rule": about}).encode()
+    run_files.write(copy / run_files.VERSIONS, facts)
+    done = run_command(evaluate.main, *checkpoints(runs[0], copy), *FEW, "--json")
+    wanted = "seed_1: no generation reached the rule it began with, R(x=3), and earns 2.5 less"
+    named = [note for note in json.loads(done.stdout)["notes"] if "the rule it began" in note]
+    assert [note[: len(wanted)] for note in named] == [wanted]
 
 
 def test_a_failed_seed_is_shown(runs, run_command, tmp_path):
