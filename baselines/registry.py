@@ -222,14 +222,28 @@ def baseline_kinds(
     return {name: one.kind for name, one in known.items()}
 
 
-def _free(baseline: Baseline) -> Baseline:
-    """Return the same baseline with stores that order any quantity."""
+def rules_in_units(parameters: Any) -> dict[str, Baseline]:
+    """Return the rules of stores on demand of a file, ordering what they want.
+
+    That is any quantity that packs and limits allow; whole units where demand comes in those.
+    """
+    whole = parameters.history.whole_units
+    known = baselines_of("stores", parameters)
+    return {name: _free(one, whole=whole) for name, one in known.items() if one.kind.is_rival}
+
+
+def _free(baseline: Baseline, *, whole: bool = False) -> Baseline:
+    """Return the same baseline with stores that order any quantity, or whole numbers of units."""
     kind = replace(baseline.kind, any_quantity=True)
     if isinstance(baseline, TunedRule):
         family = baseline.family
-        return replace(baseline, kind=kind, family=lambda p: chain.free_family(family(p)))
+
+        def free(parameters: Any) -> Family:
+            return chain.free_family(family(parameters), whole=whole)
+
+        return replace(baseline, kind=kind, family=free)
     make = baseline.make
-    return FixedRule(lambda *given: chain.with_free_orders(make(*given)), kind)
+    return FixedRule(lambda *given: chain.with_free_orders(make(*given), whole=whole), kind)
 
 
 def _members(group: str, known: Mapping[str, Baseline]) -> set[str]:

@@ -79,6 +79,11 @@ class StoreHistory:
         return TrainingDays(training, effects)
 
     @cached_property
+    def whole_units(self) -> bool:
+        """Whether demand of the training days comes in whole units."""
+        return bool((self.training % 1 == 0).all())
+
+    @cached_property
     def levels(self) -> CovariateLevels | None:
         """What is known ahead multiplies demand by, learned from training days."""
         return None if self.covariates is None else learn_levels(self.training, self.covariates)

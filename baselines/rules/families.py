@@ -39,17 +39,17 @@ def search_of(parameters: SupplyChainParameters) -> Search:
     return Search(episodes, ROUNDS, WORK)
 
 
-def with_free_orders(team: Policy) -> TeamPolicy:
-    """Return a team of rules with stores that order any quantity, on offer or not."""
+def with_free_orders(team: Policy, *, whole: bool = False) -> TeamPolicy:
+    """Return a team of rules whose stores order any quantity, or any `whole` number of units."""
     store = team.players["store"] if isinstance(team, TeamPolicy) else team
     if not isinstance(team, TeamPolicy) or not isinstance(store, StoreRule):
         raise TypeError(f"{type(store).__name__} is no rule of the stores")
-    return TeamPolicy({**team.players, "store": store.in_any_quantity()}, team.joint)
+    return TeamPolicy({**team.players, "store": store.in_any_quantity(whole=whole)}, team.joint)
 
 
-def free_family(family: Family) -> Family:
-    """Return the same rules, ordering any quantity."""
-    return replace(family, make=lambda **values: with_free_orders(family.make(**values)))
+def free_family(family: Family, *, whole: bool = False) -> Family:
+    """Return the same rules, ordering any quantity, or any `whole` number of units."""
+    return replace(family, make=lambda **v: with_free_orders(family.make(**v), whole=whole))
 
 
 def longest_lead_time(parameters: SupplyChainParameters) -> int:

@@ -109,18 +109,25 @@ class StoreRule(StockRule):
     ----------
     free : bool
         Whether it orders any quantity, on offer or not.
+    whole : bool
+        Whether these are whole units.
     """
 
     free = False
+    whole = False
 
-    def in_any_quantity(self) -> Self:
-        """Return the same rule, ordering exactly what it wants in place of the nearest on offer."""
+    def in_any_quantity(self, *, whole: bool = False) -> Self:
+        """Return the same rule, ordering exactly what it wants in place of the nearest on offer.
+
+        With `whole` it is the nearest number of whole units.
+        """
         rule = copy.copy(self)
-        rule.free = True
+        rule.free, rule.whole = True, whole
         return rule
 
     def __repr__(self) -> str:
-        return super().__repr__() + (", in any quantity" if self.free else "")
+        how = ", in whole units" if self.whole else ", in any quantity" if self.free else ""
+        return super().__repr__() + how
 
     def wanted(self, chain: SupplyChainBatch) -> Values:
         """Return the quantity that the rule wants now, on offer or not, shape (worlds, N) [units].
@@ -133,7 +140,7 @@ class StoreRule(StockRule):
     def _choose(self, chain: SupplyChainBatch) -> Actions:
         wanted = self.wanted(chain)
         if self.free:
-            chain.order_units(wanted)
+            chain.order_units(np.floor(wanted + 0.5) if self.whole else wanted)
             return np.zeros(wanted.shape, np.int64)
         return nearest_action(chain.store_orders(), wanted)
 

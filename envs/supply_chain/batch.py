@@ -191,9 +191,8 @@ class SupplyChainBatch:
         rewards = np.empty_like(self.rewards)
         if actions.shape != rewards.shape:
             raise ValueError(f"actions have shape {actions.shape}, not {rewards.shape}")
-        known, lane_of, taken = self._of, self.lane_of, actions
-        if self._ordered is not None:
-            known, lane_of = known.ordering(self._ordered, lane_of), np.arange(self.num_worlds)
+        (known, lane_of), taken = self._offered(), actions
+        if self.asked_units:
             taken = actions.copy()
             taken[:, : self.num_stores] = np.arange(self.num_stores)
         wrong = step_batch(
@@ -241,17 +240,7 @@ class SupplyChainBatch:
     def order_units(self, quantities: Floats) -> None:
         """Let the stores order these quantities on the day to come, whatever their actions say.
 
-        For comparison: what rules would earn if any quantity were on offer.
-
-        Parameters
-        ----------
-        quantities : ndarray
-            Shape (num_worlds, N) [units], finite; below 0 as 0.
-
-        Raises
-        ------
-        ValueError
-            If they are not.
+        Shape (num_worlds, N) [units], below 0 as 0; a ValueError if they are not finite.
         """
         if quantities.shape != self.sites.shape or not np.isfinite(quantities).all():
             raise ValueError(f"quantities must be finite, of shape {self.sites.shape}")
@@ -291,11 +280,22 @@ class SupplyChainBatch:
         """Return each tier's part: shapes (num_worlds, N, size), (num_worlds, size) twice."""
         return self._of.view.by_tier(observation)
 
+    @property
+    def asked_units(self) -> bool:
+        """Whether `order_units` has said what stores order today; store i's is its action i."""
+        return self._ordered is not None
+
+    def _offered(self) -> tuple[Constants, Whole]:
+        """Return what actions stand for today, and which of its lanes a world has."""
+        if self._ordered is None:
+            return self._of, self.lane_of
+        return self._of.ordering(self._ordered, self.lane_of), np.arange(self.num_worlds)
+
     def store_orders(self) -> Floats:
         """Return what each action of each store would order now, shape (worlds, N, actions)."""
-        where = (self.sites, self.pipelines, self._start, self.day)
-        grid = self._of.store_grid
-        return np.asarray(orders_on_offer(self._of.lanes, self.lane_of, *where, grid))
+        known, lane_of = self._offered()
+        state = (self.sites, self.pipelines, self._start, self.day)
+        return np.asarray(orders_on_offer(known.lanes, lane_of, *state, known.store_grid))
 
     def review_gap(self) -> NDArray[np.int64]:
         """Return the days from today to the next day of review after it, shape (num_worlds,)."""

@@ -1,0 +1,245 @@
+"""A period of a demand file played once, day after day, with stock carried over.
+
+That is what happens in a shop: one past, not windows of it. Costs of days near each other hang
+together, so intervals are drawn from blocks of days, the same for all policies that are compared.
+
+References
+----------
+Politis and Romano (1992), A circular block-resampling procedure for stationary data, in Exploring
+the Limits of Bootstrap, Wiley.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.multi_agent import chain_of
+from baselines.policy import Policy
+from baselines.rollout import CHUNK, Observer, run_episodes
+from common.errors import InputError, validated
+from demand.calendar import period_days
+from envs.batch import Batch, Outcome
+from envs.problems import Problem
+from evaluation.savings import DAYS_A_YEAR
+
+Floats = NDArray[np.float64]
+
+BLOCK_DAYS = 28
+"""Days of a block; a shorter period has blocks of a quarter of it."""
+
+DRAWS = 2000
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a policy did in a period; every array has shape (days, SKUs, stores).
+
+    Attributes
+    ----------
+    first_day : date
+        The first day that counts.
+    cost : ndarray
+        Of every day [money].
+    demand, sales : ndarray
+        [units].
+    on_hand : ndarray
+        In the evening [units].
+    orders : ndarray
+        That were placed [units].
+    """
+
+    first_day: dt.date
+    cost: Floats
+    demand: Floats
+    sales: Floats
+    on_hand: Floats
+    orders: Floats
+
+    @property
+    def days(self) -> int:
+        """Number of days that count."""
+        return len(self.cost)
+
+    @property
+    def cost_per_year(self) -> float:
+        """Of the whole business [money]."""
+        return DAYS_A_YEAR * float(self.cost.sum()) / self.days
+
+    @property
+    def fill_rate(self) -> float:
+        """Units sold over units asked for."""
+        asked = float(self.demand.sum())
+        return float(self.sales.sum()) / asked if asked > 0 else 1.0
+
+    @property
+    def mean_on_hand(self) -> float:
+        """Units in the evening, all stores and SKUs together."""
+        return float(self.on_hand.sum()) / self.days
+
+    @property
+    def orders_per_year(self) -> float:
+        """Orders of all stores and SKUs together."""
+        return DAYS_A_YEAR * float((self.orders > 0).sum()) / self.days
+
+    @property
+    def mean_order(self) -> float:
+        """Units of an order, 0 without any."""
+        placed = int((self.orders > 0).sum())
+        return float(self.orders.sum()) / placed if placed else 0.0
+
+    def by_store(self) -> Floats:
+        """Return each store's cost per year, shape (stores,) [money]."""
+        total: Floats = DAYS_A_YEAR * self.cost.sum(axis=(0, 1)) / self.days
+        return total
+
+    def by_sku(self) -> Floats:
+        """Return cost per year of each SKU at each store, shape (SKUs, stores) [money]."""
+        total: Floats = DAYS_A_YEAR * self.cost.sum(axis=0) / self.days
+        return total
+
+    def to_json(self) -> dict[str, float]:
+        """Return the figures of the whole business."""
+        return {
+            "cost_per_year": self.cost_per_year,
+            "fill_rate": self.fill_rate,
+            "mean_on_hand": self.mean_on_hand,
+            "orders_per_year": self.orders_per_year,
+            "mean_order": self.mean_order,
+        }
+
+
+class _Diary(Observer):
+    """Writes down every day of a batch of the supply chain."""
+
+    def __init__(self) -> None:
+        self.days: list[dict[str, Floats]] = []
+
+    def start(self, batch: Batch) -> None:
+        """Look at the worlds before the first step."""
+        self._chain = chain_of(batch)
+
+    def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
+        """Write down the day."""
+        del running
+        sites = self._chain.sites
+        day = {name: sites[name].copy() for name in ("demand", "sales", "left", "order")}
+        stores = np.asarray(outcome.reward)[:, : sites.shape[1]]
+        self.days.append({**day, "cost": -stores.astype(np.float64)})
+
+    def columns(self, name: str) -> Floats:
+        """Return what was written down, shape (days, worlds, stores)."""
+        return np.stack([day[name] for day in self.days])
+
+
+def replay(
+    problem: Problem, parameters: Any, policy: Policy, *, observe_step: bool = False
+) -> Replay:
+    """Play the evaluation period once, with stock carried over from day to day.
+
+    Stores begin as `StoreDemand.initial_days` says, and the `warmup_days` are not counted.
+
+    Parameters
+    ----------
+    problem, parameters : Problem, FrozenModel
+        Stores on demand of a file; the horizon is that of the period.
+    policy : Policy
+        What orders.
+    observe_step : bool
+        As in `baselines.rollout.rollout`.
+
+    Raises
+    ------
+    InputError
+        If demand is of no file, or returns are no costs.
+    """
+    p = whole_period(parameters)
+    trace = problem.traces(p, "evaluation", SEED, len(p.sku))
+    skus = len(p.sku)
+    order = np.argsort(trace["sku"])
+    parts: dict[str, list[Floats]] = {}
+    for first in range(0, skus, CHUNK):
+        rows = order[first : first + CHUNK]
+        batch = problem.make_batch(p, rows.size, split="evaluation", observe_step=observe_step)
+        policy.bind(batch)
+        diary = _Diary()
+        some = {name: values[rows] for name, values in trace.items()}
+        run_episodes(batch, policy, some, observer=diary)
+        for name in ("cost", "demand", "sales", "left", "order"):
+            parts.setdefault(name, []).append(diary.columns(name)[p.warmup_days :])
+    whole = {name: np.concatenate(values, axis=1) for name, values in parts.items()}
+    start = period_days(p.history.table, p.demand_data, "evaluation").start + p.warmup_days
+    first_day = p.history.table.first_day + dt.timedelta(days=start)
+    return Replay(
+        first_day,
+        whole["cost"],
+        whole["demand"],
+        whole["sales"],
+        whole["left"],
+        whole["order"],
+    )
+
+
+def whole_period(parameters: Any) -> Any:
+    """Return parameters with an episode that is the whole evaluation period."""
+    source = getattr(parameters, "demand_data", None)
+    if source is None or parameters.history is None:
+        raise InputError("--replay: plays the days of a demand file; name one with --demand")
+    if parameters.objective != "cost":
+        raise InputError("--replay: counts money; say --set objective=cost")
+    starts = parameters.history.starts("evaluation", 1)
+    changed = {"horizon": len(starts)}
+    return validated(type(parameters), {**parameters.model_dump(), **changed})
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean per year with its 95 % interval [money]."""
+
+    mean: float
+    low: float
+    high: float
+
+    def to_json(self) -> dict[str, float]:
+        """Return the numbers."""
+        return {"mean": self.mean, "low": self.low, "high": self.high}
+
+
+def saved_per_year(own: Sequence[Replay], others: Sequence[Replay]) -> Interval:
+    """Return what a policy costs less per year than another on the same days.
+
+    Parameters
+    ----------
+    own, others : sequence of Replay
+        Of both, in the same periods, one or several; blocks of days never reach over an end.
+
+    Returns
+    -------
+    Interval
+        Quantiles of circular block resamples of the days, all stores and SKUs together.
+    """
+    rng = np.random.default_rng(SEED)
+    days = sum(one.days for one in own)
+    total, mean = np.zeros(DRAWS), 0.0
+    for mine, theirs in zip(own, others, strict=True):
+        daily = (theirs.cost - mine.cost).sum(axis=(1, 2))
+        mean += float(daily.sum())
+        block = max(1, min(BLOCK_DAYS, daily.size // 4))
+        blocks = -(-daily.size // block)
+        first = rng.integers(0, daily.size, (DRAWS, blocks))
+        at = (first[..., None] + np.arange(block)) % daily.size
+        total += daily[at.reshape(DRAWS, -1)[:, : daily.size]].sum(axis=1)
+    low, high = np.quantile(DAYS_A_YEAR * total / days, (0.025, 0.975))
+    return Interval(DAYS_A_YEAR * mean / days, float(low), float(high))
+
+
+def mean_cost(replays: Mapping[str, Sequence[Replay]]) -> dict[str, float]:
+    """Return each policy's cost per year over all its periods [money]."""
+    return {
+        name: DAYS_A_YEAR * sum(float(r.cost.sum()) for r in rs) / sum(r.days for r in rs)
+        for name, rs in replays.items()
+    }

@@ -1,0 +1,145 @@
+"""A period played once, beside forty lines of numpy that know nothing of the project."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from agents.config import resolve
+from baselines.registry import rules_in_units
+from baselines.rules.families import with_free_orders
+from baselines.rules.forecast import RollingBaseStock, RollingReorderPoint
+from baselines.rules.reference import reference_team
+from common.errors import InputError, validated
+from envs.supply_chain.parameters import SupplyChainParameters
+from evaluation.replay import Replay, replay, saved_per_year, whole_period
+
+DAYS = np.arange("2022-01-01", "2023-10-01", dtype="datetime64[D]")
+SPLIT, LEAD_TIME, HOLDING, STOCKOUT = "2023-03-01", 2, 0.3, 4.0
+CUT = int((np.datetime64(SPLIT) - DAYS[0]).astype(int))
+TRAINING = round(CUT * 0.85)
+INITIAL_DAYS, WARM_UP = LEAD_TIME + 2, LEAD_TIME + 1
+
+
+def demand():
+    """Two products in three stores, shape (days, SKUs, stores)."""
+    week = np.array([20, 10, 15, 20, 25, 40, 10])[np.arange(DAYS.size) % 7]
+    size = np.array([[1.0, 3.0, 0.3], [0.5, 0.1, 2.0]])
+    return np.random.default_rng(0).poisson(week[:, None, None] * size).astype(float)
+
+
+# An independent account of the same days: plain arrays, one series, one day after the other.
+
+
+def base_stock_average(past):
+    return 3 * past[-7:].mean() * 1.1 + 1.5 * np.sqrt(3) * past[-28:].std()
+
+
+def base_stock_weekday(past):
+    coming = sum(np.mean([past[j - 7 * k] for k in (1, 2, 3, 4)]) for j in range(3))
+    return coming + 2.0 * np.sqrt(3) * past[-28:].std()
+
+
+def reorder_point(past):
+    return 3.47 * past[-28:].mean(), 6.03 * past[-28:].mean()
+
+
+def independent(sold, rule):
+    """Return cost per day, demand met and stock of an evaluation period, warm-up included."""
+    mean = sold[:TRAINING].mean()
+    on_hand, under_way, days = INITIAL_DAYS * mean, [0.0] * (LEAD_TIME - 1), []
+    for t in range(CUT, len(sold)):
+        past = sold[:t]
+        level = rule(past)
+        position = on_hand + sum(under_way)
+        if isinstance(level, tuple):
+            wanted = level[1] - position if position < min(level) else 0.0
+        else:
+            wanted = level - position
+        under_way.append(max(np.floor(wanted + 0.5), 0.0))
+        sales = min(on_hand, sold[t])
+        left = on_hand - sales
+        days.append((HOLDING * left + STOCKOUT * (sold[t] - sales), sales, left, under_way[-1]))
+        on_hand = left + under_way.pop(0)
+    return np.array(days)
+
+
+RULES = {
+    "average": (base_stock_average, RollingBaseStock("average", 1.1, 1.5)),
+    "weekday": (base_stock_weekday, RollingBaseStock("weekday", 1.0, 2.0)),
+    "reorder point": (reorder_point, RollingReorderPoint(3.47, 6.03)),
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("replay") / "sales.csv"
+    lines = ["date,store,sku,demand"]
+    for day, units in zip(DAYS, demand(), strict=True):
+        lines += [f"{day},s{n},p{k},{units[k, n]:.0f}" for k in range(2) for n in range(3)]
+    path.write_text("\n".join(lines) + "\n")
+    costs = (f"store.lead_time={LEAD_TIME}", f"store.holding_cost={HOLDING}")
+    flags = {"algo": "ppo", "demand": path, "split": SPLIT}
+    return resolve(flags, assignments=(*costs, f"store.stockout_cost={STOCKOUT}"))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_replay_is_what_forty_lines_of_numpy_say(run, name):
+    plain, rule = RULES[name]
+    team = with_free_orders(reference_team(store=rule), whole=True)
+    played = replay(run.problem, run.parameters, team)
+    sold = demand()
+    expected = np.stack(
+        [[independent(sold[:, k, n], plain) for n in range(3)] for k in range(2)]
+    )  # (SKUs, stores, days, figures)
+    expected = np.moveaxis(expected, 2, 0)[WARM_UP:]
+    for place, figures in enumerate((played.cost, played.sales, played.on_hand, played.orders)):
+        np.testing.assert_allclose(figures, expected[..., place], rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(played.demand, sold[CUT + WARM_UP :])
+    assert str(played.first_day) == str(DAYS[CUT + WARM_UP])
+    a_year = 365 * expected[..., 0].sum() / len(expected)
+    assert played.cost_per_year == pytest.approx(a_year, abs=1e-6)
+    assert played.by_store().sum() == pytest.approx(a_year)
+    assert played.by_sku().sum() == pytest.approx(a_year)
+
+
+def test_intervals_are_of_days_and_the_same_for_all_pairs(run):
+    rules = rules_in_units(run.parameters)
+    one, other = (
+        replay(run.problem, run.parameters, rules[name].make(run.parameters, 0))
+        for name in ("newsvendor_weekday", "newsvendor_average")
+    )
+    saved = saved_per_year([one], [other])
+    assert saved.mean == pytest.approx(other.cost_per_year - one.cost_per_year)
+    assert saved.low < saved.mean < saved.high
+    back = saved_per_year([other], [one])
+    assert (back.low, back.high) == pytest.approx((-saved.high, -saved.low))
+    nothing = saved_per_year([one, other], [one, other])
+    assert (nothing.mean, nothing.low, nothing.high) == (0, 0, 0)
+
+
+def test_intervals_cover_what_they_should():
+    """Days that hang together for weeks: of 100 pasts, about 95 hold the true mean."""
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(100):
+        noise = np.convolve(rng.normal(size=420), np.ones(7) / 7, "valid")[:400]
+        held += _interval(5.0 + noise)
+    assert 85 <= held <= 100
+
+
+def _interval(daily):
+
+    zero = np.zeros((daily.size, 1, 1))
+    none = Replay(dt.date(2024, 1, 1), zero, zero, zero, zero, zero)
+    some = Replay(dt.date(2024, 1, 1), daily[:, None, None], zero, zero, zero, zero)
+    saved = saved_per_year([none], [some])
+    return saved.low <= 365 * 5.0 <= saved.high
+
+
+def test_what_cannot_be_replayed_is_refused(run):
+    with pytest.raises(InputError, match="--replay: plays the days of a demand file"):
+        whole_period(validated(SupplyChainParameters, {}))
+    other = {**run.parameters.model_dump(), "objective": "reconciliation"}
+    with pytest.raises(InputError, match="--replay: counts money; say --set objective=cost"):
+        whole_period(validated(SupplyChainParameters, other))
