@@ -257,6 +257,8 @@ def _rows(run: LoadedRun, advice: Advice, guarded: Any, *, stale: bool) -> list[
     quantities = guarded.quantities
     chances = morning.stockout_chances(np.array(quantities), advice.gaps)
     lead_time = morning.due.shape[1]
+    given = morning.now.recent is not None  # else it is of the file that it was trained on
+    drifts = run.drift.of(morning.recent, morning.now.places) if given else [""] * len(quantities)
     on_order, price = morning.due.sum(axis=1), morning.now.price
     rows = []
     for n, (sku, store) in enumerate(morning.now.places):
@@ -282,10 +284,12 @@ def _rows(run: LoadedRun, advice: Advice, guarded: Any, *, stale: bool) -> list[
             "price": None if price is None else float(price[n]),
             "arrives": morning.day + dt.timedelta(days=lead_time),
             "held_back": guarded.held_back[n],
-            "unusual": advice.unusual[n],
+            "unusual": ", ".join(text for text in (advice.unusual[n], drifts[n]) if text),
         }
         days = lead_time + int(advice.gaps[n])
-        row["exceptions"] = ",".join(exceptions_of(row, days=days, stale=stale))
+        row["exceptions"] = ",".join(
+            exceptions_of(row, days=days, stale=stale, drift=bool(drifts[n]))
+        )
         rows.append(row)
     return rows
 

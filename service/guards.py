@@ -9,8 +9,9 @@ import numpy as np
 from commands.order_checks import OrderLimits
 from commands.orders import Advice, Decider
 
-STOCKOUT, OVERSTOCK, LIMIT, UNUSUAL, STALE = "stockout", "overstock", "limit", "unusual", "stale"
-EXCEPTIONS = STOCKOUT, LIMIT, UNUSUAL, STALE, OVERSTOCK
+STOCKOUT, OVERSTOCK, LIMIT = "stockout", "overstock", "limit"
+UNUSUAL, DRIFT, STALE = "unusual", "drift", "stale"
+EXCEPTIONS = STOCKOUT, LIMIT, UNUSUAL, DRIFT, STALE, OVERSTOCK
 """In the order in which a page shows them."""
 
 LIKELY = 0.5
@@ -128,7 +129,7 @@ def _over(quantity: float, row: int, advice: Advice, guards: Guards) -> str:
     return ""
 
 
-def exceptions_of(row: dict[str, Any], *, days: int, stale: bool) -> list[str]:
+def exceptions_of(row: dict[str, Any], *, days: int, stale: bool, drift: bool) -> list[str]:
     """Return what a planner must look at, of an order.
 
     Parameters
@@ -139,12 +140,15 @@ def exceptions_of(row: dict[str, Any], *, days: int, stale: bool) -> list[str]:
         That the order is for.
     stale : bool
         Whether the state is older than it may be.
+    drift : bool
+        Whether demand has left what training saw.
     """
     cover = row["days_of_cover"]
     found = {
         STOCKOUT: max(row["stockout_before"], row["stockout_after"]) >= LIKELY,
         LIMIT: bool(row["held_back"]) and not stale,
         UNUSUAL: bool(row["unusual"]),
+        DRIFT: drift,
         STALE: stale,
         OVERSTOCK: (cover is None and row["on_hand"] > 0)
         or (cover is not None and cover > LONG_COVER * max(days, 1) and row["on_hand"] > 0),

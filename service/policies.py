@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from agents import run_files, run_folder
 from commands.orders import Decider
 from common.errors import InputError
+from service.drift import Drift
 from service.store import audit_log
 from service.store.database import Database, now
 from service.store.tables import POLICIES
@@ -35,6 +36,8 @@ class LoadedRun:
         Digest of its manifest when it was loaded; its files were held against that.
     decider : Decider
         Its policy and the rule beside it.
+    drift : Drift
+        Tells whether demand has left what it was trained on.
     lock : Lock
         Held while it decides: a policy reads one morning at a time.
     """
@@ -42,6 +45,7 @@ class LoadedRun:
     folder: Path
     manifest: str
     decider: Decider
+    drift: Drift
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def is_unaltered(self) -> bool:
@@ -75,7 +79,7 @@ def load(checkpoint: str, baseline: str | None = None) -> LoadedRun:
     digest = manifest_digest(folder)
     decider = Decider(str(folder), baseline)
     decider.prepare()
-    return LoadedRun(folder, digest, decider)
+    return LoadedRun(folder, digest, decider, Drift(decider.known))
 
 
 class Policies:

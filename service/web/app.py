@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from common.errors import InputError
@@ -14,8 +14,8 @@ from service.requests import one_line
 from service.store.order_book import ConflictError, UnknownOrderError
 from service.web.api import api
 from service.web.border import Border, Measures
-from service.web.pages import pages
-from service.web.state import NotAllowedError, Service
+from service.web.pages import pages, render
+from service.web.state import NotAllowedError, Service, visitor
 
 LOG = logging.getLogger("service")
 STATUS: dict[type[Exception], int] = {
@@ -48,29 +48,41 @@ def create_app(service: Service) -> Border:
     return Border(app, service, measures)
 
 
+def _answer(
+    request: Request, status: int, detail: str, headers: dict[str, str] | None = None
+) -> Response:
+    """Return what went wrong: a page for whoever looks at pages, else JSON."""
+    if "text/html" in request.headers.get("accept", ""):
+        return render("error.html", visitor(request), status, detail=detail)
+    return JSONResponse({"detail": detail}, status, headers)
+
+
 def _line(status: int) -> Any:
-    def answer(_: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, status)
+    def answer(request: Request, error: Exception) -> Response:
+        return _answer(request, status, str(error))
 
     return answer
 
 
-def _not_allowed(_: Request, error: Exception) -> JSONResponse:
+def _not_allowed(request: Request, error: Exception) -> Response:
     status = error.status if isinstance(error, NotAllowedError) else 403
-    headers = {"www-authenticate": "Bearer"} if status == 401 else None
-    return JSONResponse({"detail": str(error)}, status, headers)
+    if status != 401:
+        return _answer(request, status, str(error))
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("/login", 303)
+    return JSONResponse({"detail": str(error)}, status, {"www-authenticate": "Bearer"})
 
 
-def _invalid(_: Request, error: Exception) -> JSONResponse:
+def _invalid(request: Request, error: Exception) -> Response:
     errors = error.errors() if isinstance(error, RequestValidationError) else []
-    return JSONResponse({"detail": one_line(errors)}, 422)
+    return _answer(request, 422, one_line(errors))
 
 
-def _http(_: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = str(error.detail) if isinstance(error, HTTPException) else "failed"
     headers = error.headers if isinstance(error, HTTPException) else None
-    return JSONResponse({"detail": detail}, status, headers)
+    return _answer(request, status, detail, dict(headers) if headers else None)
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:

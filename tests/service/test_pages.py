@@ -1,0 +1,137 @@
+import copy
+import re
+
+import markupsafe
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi", reason="no fastapi: pip install -e '.[serve]'")
+
+from demand.history import KNOWN_DAYS
+from service.drift import Drift
+from service.policies import load
+from tests.service.app import STATE, service
+
+PAGE = {"accept": "text/html"}
+
+
+@pytest.fixture(scope="module")
+def site(runs, tmp_path_factory):
+    address = tmp_path_factory.mktemp("pages") / "service.db"
+    with service(runs, str(address)) as (made, callers):
+        yield made, callers
+
+
+def browser(site, role):
+    """Return the page's client, logged in, and the CSRF token of its session."""
+    _, callers = site
+    http = callers[role].http
+    http.cookies.clear()
+    token = callers[role].headers["authorization"].split()[1]
+    done = http.post("/login", data={"token": token}, follow_redirects=False)
+    assert done.status_code == 303
+    cookie = done.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "samesite=strict" in cookie.lower()
+    page = http.get("/", headers=PAGE)
+    return http, re.search(r'name="csrf" value="([^"]+)"', page.text)[1]
+
+
+def test_nobody_sees_anything_without_a_token(site):
+    http = site[1]["admin"].http
+    http.cookies.clear()
+    for path in ("/", "/orders/1", "/policies", "/export.csv"):
+        done = http.get(path, headers=PAGE, follow_redirects=False)
+        assert (done.status_code, done.headers["location"]) == (303, "/login")
+    done = http.post("/login", data={"token": "guess"}, headers=PAGE)
+    assert done.status_code == 403
+    assert "nobody has this token" in done.text
+
+
+def test_a_planner_overrides_and_an_approver_places(site):
+    _, callers = site
+    orders = callers["planner"].decide().json()["orders"]
+    number = orders[1]["id"]
+    http, csrf = browser(site, "planner")
+    page = http.get("/", headers=PAGE).text
+    assert page.index("Exceptions") < page.index("north")
+    assert "runs out" in page
+    form = {"csrf": csrf, "quantity": "77", "reason": "<b>fair</b>"}
+    page = http.post(f"/orders/{number}/override", data=form, headers=PAGE).text
+    assert "&lt;b&gt;fair&lt;/b&gt;" in page
+    assert "<b>fair</b>" not in page
+    assert "<svg" in page
+    refused = {"csrf": csrf, "what": "approve"}
+    done = http.post(f"/orders/{number}/change", data=refused, headers=PAGE)
+    assert done.status_code == 403
+    http, csrf = browser(site, "approver")
+    for what, status in (("approve", "approved"), ("place", "placed")):
+        form = {"csrf": csrf, "what": what, "order": [o["id"] for o in orders]}
+        page = http.post("/orders/changes", data=form, headers=PAGE).text
+        assert f'<p class="said" role="status">{status}</p>' in page
+    done = http.post("/orders/changes", data=form | {"what": "approve"}, headers=PAGE)
+    assert done.status_code == 409
+    table = http.get("/export.csv").text.splitlines()
+    assert table[0].startswith("date,store,sku,status,quantity")
+    assert "placed,77.0" in table[2]
+
+
+def test_a_form_of_another_site_is_refused(site):
+    _, callers = site
+    number = callers["planner"].decide().json()["orders"][0]["id"]
+    for role in ("planner", "admin"):
+        http, csrf = browser(site, role)
+        for path in (f"/orders/{number}/override", f"/orders/{number}/change", "/orders/changes"):
+            for wrong in ("", csrf[:-1], "é"):
+                assert http.post(path, data={"csrf": wrong}).status_code == 403
+        assert http.post("/policies/promote", data={"csrf": "x"}).status_code == 403
+        assert http.post("/logout", data={"csrf": "x"}).status_code == 403
+    http.post("/logout", data={"csrf": csrf})
+    done = http.get("/", follow_redirects=False)
+    assert done.headers["location"] == "/login"
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../pages.py", "/static/..%2fpages.py", "/orders/1e3", "/orders/99999999999"]
+)
+def test_no_path_leads_out(site, path):
+    http, _ = browser(site, "planner")
+    assert http.get(path).status_code == 404
+
+
+def test_all_that_is_typed_is_escaped(site):
+    site[1]["planner"].decide()
+    http, _ = browser(site, "planner")
+    evil = "\"><script>alert(1)</script>' OR 1=1 --"
+    page = http.get("/", params={"find": evil, "said": evil}, headers=PAGE).text
+    assert "<script>alert" not in page
+    assert str(markupsafe.escape(evil)) in page
+    done = http.get("/", params={"date": evil}, headers=PAGE)
+    assert done.status_code == 422
+    assert "<script>alert" not in done.text
+
+
+def test_the_api_is_described(site):
+    http, _ = browser(site, "planner")
+    page = http.get("/docs", headers=PAGE).text
+    assert "POST /v1/decisions" in page
+
+
+def test_demand_that_left_what_training_saw_is_told(runs, site):
+    run = load(str(runs / "first"), "newsvendor_weekday")
+    known = run.decider.known
+    usual = known.training[-KNOWN_DAYS:, 0, :].T.copy()
+    places = [(0, 0), (0, 1)]
+    drift = Drift(known)
+    assert drift.of(usual, places) == ["", ""]
+    assert "higher than in training" in drift.of(usual * np.array([[2.0], [1.0]]), places)[0]
+    shuffled = usual.copy()
+    shuffled[1, ::2] *= 2.0
+    shuffled[1, 1::2] = 0.0
+    assert "forecast errors larger" in drift.of(shuffled, places)[1]
+    state = copy.deepcopy(STATE)
+    state["date"] = "2021-06-29"
+    for item in state["items"]:
+        item |= {"recent": [300.0] * 28, "due": []}
+    orders = site[1]["planner"].decide(state).json()["orders"]
+    assert all("drift" in order["exceptions"] for order in orders)
