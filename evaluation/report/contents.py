@@ -42,6 +42,8 @@ class ProblemView:
         What a step is called.
     action_names : callable or None
         From the parameters to what the actions are called.
+    line_names : callable or None
+        From the parameters to the names of a panel's lines, where it has several.
     action_map : callable or None
         From the contents and a policy's name to its actions over the state (`ActionMap`).
     map_caption : callable
@@ -52,6 +54,7 @@ class ProblemView:
     panels: tuple[tuple[str, Callable[..., None]], ...]
     step: str = "step"
     action_names: Callable[[Any], list[str]] | None = None
+    line_names: Callable[[Any], list[str]] | None = None
     action_map: Callable[[Any, str], Any] | None = None
     map_caption: Callable[[Any], str] = lambda _: ""
 

@@ -25,7 +25,8 @@ class EpisodeRecord:
         By whose return it is and part, the mean over the episodes; they add up to the return.
     steps : dict
         By name, what stood or happened in every step of the kept episodes, shape
-        (steps, episodes) or (steps, episodes, stores); NaN after an episode's end.
+        (steps, episodes) or (steps, episodes, stores); NaN after an episode's end, and where
+        there is no limit.
     """
 
     parts: dict[str, dict[str, float]]

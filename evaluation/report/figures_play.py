@@ -1,6 +1,6 @@
 """Pictures of what policies do: one episode, and the action over the state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ DASHES = ("-", "--", ":", "-.")
 def draw_episode(contents: ReportContents, *, wide: bool) -> Any:
     """Draw one episode, the agent's on the left and the best rival's on the right."""
     names = [n for n in (contents.agent, contents.rival) if n is not None]
-    panels = contents.view.panels
+    panels, names_of = contents.view.panels, contents.view.line_names
+    lines_called = names_of(contents.parameters) if names_of is not None else []
     across = len(names) if wide else 1
     blocks = [names] if wide else [[name] for name in names]
     lines = len(panels) * len(blocks)
@@ -32,7 +33,7 @@ def draw_episode(contents: ReportContents, *, wide: bool) -> Any:
             for column, name in enumerate(own):
                 axes = grid[block * len(panels) + number, column]
                 steps = {k: v[:, contents.episode] for k, v in contents.records[name].steps.items()}
-                draw(axes, steps, contents.colours[name])
+                draw(axes, steps, contents.colours[name], lines_called)
                 axes.set_title(f"{contents.label(name)}: {title}")
                 if draw is action_marks and contents.view.action_names is not None:
                     action_names = contents.view.action_names(contents.parameters)
@@ -59,13 +60,17 @@ def draw_episode(contents: ReportContents, *, wide: bool) -> Any:
 def lines_of(name: str) -> Callable[..., None]:
     """Return what draws a quantity of every store, or one number per step."""
 
-    def draw(axes: Any, steps: dict[str, Floats], colour: str) -> None:
+    def draw(axes: Any, steps: dict[str, Floats], colour: str, names: Sequence[str]) -> None:
         values = steps[name] if steps[name].ndim == 2 else steps[name][:, None]
         days = np.arange(len(values))
+        if not np.isfinite(values).any():  # a warehouse that is never short
+            axes.text(0.5, 0.5, "without limit", transform=axes.transAxes, ha="center", color=SOFT)
+            axes.set_yticks([])
+            return
         single = values.shape[1] == 1
         if values.shape[1] <= MOST_LINES:
             for i, line in enumerate(values.T):
-                label = None if single else f"store {i + 1}"
+                label = None if single else str(names[i])
                 axes.plot(days, line, color=colour, linestyle=DASHES[i], label=label)
         else:
             low, middle, high = np.quantile(values, (0.0, 0.5, 1.0), axis=1)
@@ -73,7 +78,7 @@ def lines_of(name: str) -> Callable[..., None]:
                 days, low, high, color=colour, alpha=0.2, linewidth=0, label="lowest to highest"
             )
             axes.plot(days, middle, color=colour, label=f"median of {values.shape[1]} stores")
-        least = float(np.nanmin(values)) if np.isfinite(values).any() else 0.0
+        least = float(np.nanmin(values))
         high = max(1.0, _highest(values))
         bottom = least - 0.1 * (high - least) if least > 0.6 * high else 0.0
         axes.set_ylim(bottom, high + 0.08 * (high - bottom))
@@ -84,7 +89,8 @@ def lines_of(name: str) -> Callable[..., None]:
 def bars_of(*names: str) -> Callable[..., None]:
     """Return what draws the sum over the stores of one quantity, or two upon each other."""
 
-    def draw(axes: Any, steps: dict[str, Floats], colour: str) -> None:
+    def draw(axes: Any, steps: dict[str, Floats], colour: str, labels: Sequence[str]) -> None:
+        del labels  # their sum is drawn
         bottom: Any = 0.0
         for number, name in enumerate(names):
             values = steps[name].reshape(len(steps[name]), -1).sum(axis=1)
@@ -103,8 +109,9 @@ def _highest(values: Floats) -> float:
     return float(finite.max()) if finite.size else 0.0
 
 
-def action_marks(axes: Any, steps: dict[str, Floats], colour: str) -> None:
+def action_marks(axes: Any, steps: dict[str, Floats], colour: str, names: Sequence[str]) -> None:
     """Draw which action was taken in every step."""
+    del names
     axes.plot(steps["action"], "|", color=colour, markersize=5, markeredgewidth=1.8)
 
 

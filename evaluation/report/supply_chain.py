@@ -50,47 +50,59 @@ class SupplyChainRecorder(EpisodeRecorder):
         """Take the returns of all tiers to pieces."""
         b = self._batch
         sites, hubs, lanes = b.sites, b.hubs, b.parameters.lane_constants()
-        c, cost = lanes[b.lane_of], bool(lanes["cost"].all())
-
-        def weight(name: str) -> Floats:
-            values: Floats = np.ones(b.num_worlds) if cost else c[name]
-            return values
-
-        store = {
-            "service level": weight("store_service_level") * _mean(sites, "service_level"),
-            "holding": -weight("store_holding_cost") * _mean(sites, "holding_cost"),
-            "stockouts": -weight("store_stockout_penalty") * _mean(sites, "stockout_penalty"),
-            "excess stock": -weight("store_excess_inventory") * _mean(sites, "excess_inventory"),
-            "fixed order cost": -_mean(sites, "ordering_cost"),
-        }
-        warehouse = {
-            "service level": weight("warehouse_service_level") * hubs["total_service_level"],
-            "holding": -weight("warehouse_holding_cost") * hubs["total_holding_cost"],
-            "stockouts": -weight("warehouse_stockout_count") * hubs["total_stockouts"],
-        }
-        supplier = {
-            "fulfilment": weight("supplier_fulfillment_rate") * hubs["total_fulfillment"],
-            "delays": -weight("supplier_delay_penalty") * hubs["total_delays"],
-        }
-        counted = {
-            "store (mean)": ({"holding", "stockouts", "fixed order cost"}, store),
-            "warehouse": ({"holding"}, warehouse),
-            "supplier": (set[str](), supplier),
-        }
-        parts = {
-            tier: {
-                name: float(values.mean())
-                for name, values in own.items()
-                if (name in costs if cost else name != "fixed order cost")
-            }
-            for tier, (costs, own) in counted.items()
-        }
-        self._parts = {tier: own for tier, own in parts.items() if own}
+        cost, of = bool(lanes["cost"].all()), lanes[b.lane_of]
+        parts = _COSTS if cost else _WEIGHTED
+        self._parts = {}
+        for tier, own in parts.items():
+            made = {}
+            for name, total, weight in own:
+                values = sites[total].mean(axis=1) if tier == STORES else hubs[total]
+                scale = of[weight] if weight else 1.0
+                sign = 1.0 if name in _GAINS else -1.0
+                label = _with_weight(name, lanes[weight]) if weight else name
+                made[label] = sign * float((scale * values).mean())
+            self._parts[tier] = made
 
 
-def _mean(sites: Any, total: str) -> Floats:
-    values: Floats = sites[f"total_{total}"].mean(axis=1)
-    return values
+STORES = "store (mean)"
+_GAINS = frozenset(("service level", "fulfilment"))
+"""What adds to a return; all else takes from it."""
+
+_COSTS = {
+    STORES: (
+        ("holding", "total_holding_cost", None),
+        ("stockouts", "total_stockout_penalty", None),
+        ("fixed order cost", "total_ordering_cost", None),
+        ("waste", "total_waste_cost", None),
+    ),
+    "warehouse": (("holding", "total_holding_cost", None),),
+}
+_WEIGHTED = {
+    STORES: (
+        ("service level", "total_service_level", "store_service_level"),
+        ("holding", "total_holding_cost", "store_holding_cost"),
+        ("stockouts", "total_stockout_penalty", "store_stockout_penalty"),
+        ("excess stock", "total_excess_inventory", "store_excess_inventory"),
+        ("waste", "total_waste_cost", "store_waste_cost"),
+    ),
+    "warehouse": (
+        ("service level", "total_service_level", "warehouse_service_level"),
+        ("holding", "total_holding_cost", "warehouse_holding_cost"),
+        ("stockouts", "total_stockouts", "warehouse_stockout_count"),
+    ),
+    "supplier": (
+        ("fulfilment", "total_fulfillment", "supplier_fulfillment_rate"),
+        ("delays", "total_delays", "supplier_delay_penalty"),
+    ),
+}
+"""By tier the parts of a return, where returns are costs and where terms are weighted: name, total
+of the episode and weight."""
+
+
+def _with_weight(name: str, weights: NDArray[np.float64]) -> str:
+    """Return what a part is called: with its weight, of several SKUs the least and the most."""
+    low, high = float(weights.min()), float(weights.max())
+    return f"{name}, weight {low:g}" + (f" to {high:g}" if high > low else "")
 
 
 def supply_chain_orders(contents: ReportContents, name: str) -> ActionMap:
@@ -127,7 +139,7 @@ def supply_chain_orders(contents: ReportContents, name: str) -> ActionMap:
     own = [values[day:].ravel() for values in states[name]]
     pick = np.unique(np.linspace(0, own[0].size - 1, MOST_DOTS).astype(int))
     colours = [to_hex(mpl.colormaps["cividis"](v)) for v in np.linspace(0.95, 0.1, len(orders))]
-    whose = "warehouse" if hub else f"store {store + 1}"
+    whose = "warehouse" if hub else store_names(p)[store]
     return ActionMap(
         x,
         y,
@@ -194,9 +206,17 @@ def _map_caption(contents: ReportContents) -> str:
     return f"{whose}, on the middle day of the episode above"
 
 
+def store_names(parameters: Any) -> list[str]:
+    """Return what the stores are called: in the demand file, if there is one."""
+    if parameters.history is not None:
+        return list(parameters.history.table.stores)
+    return [f"store {i + 1}" for i in range(parameters.num_stores)]
+
+
 VIEW = ProblemView(
     recorder=SupplyChainRecorder,
     panels=PANELS,
+    line_names=store_names,
     step="day",
     action_map=supply_chain_orders,
     map_caption=_map_caption,

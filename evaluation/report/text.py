@@ -82,8 +82,9 @@ class ReportText:
             how = "over seeds" if seeds else "paired"
             bounds = f"95% CI {number(low, digits)} to {number(high, digits)}, {how}"
             tiles.append((f"minus {rival}", f"{mean:+,.{digits}f}", bounds))
-            share = f"{100 * self._better(rival):.1f}%"
-            tiles.append((f"better than {rival}", share, "of the episodes, ties half"))
+            better = self._better(rival)
+            remark = f"of the episodes, ties half{_against_the_mean(mean, better)}"
+            tiles.append((f"better than {rival}", f"{100 * better:.1f}%", remark))
         gap = seeds.gap if seeds else policies[self._m.agent].gap
         if gap is not None and self._c.reference is not None:
             name = f"gap to the {self._c.reference.name}"
@@ -213,3 +214,18 @@ class ReportText:
         ]
         of_seeds = seed_captions(seeds) if seeds else []
         return [*general, *of_seeds, *captions(self._c)]
+
+
+def _against_the_mean(mean: float, better: float) -> str:
+    """Return how a mean difference and the share of episodes that are better go together.
+
+    Examples
+    --------
+    >>> _against_the_mean(0.62, 0.034)
+    '; in these it earns more by far than it loses in the others'
+    """
+    if mean > 0.0 and better < 0.5:
+        return "; in these it earns more by far than it loses in the others"
+    if mean < 0.0 and better > 0.5:
+        return "; in the others it loses more by far than it earns in these"
+    return ""

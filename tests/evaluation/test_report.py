@@ -18,6 +18,8 @@ from baselines.rules.reference import reference_team
 from envs.cash.parameters import CashParameters
 from envs.problems import PROBLEMS
 from envs.supply_chain.parameters import SupplyChainParameters
+from evaluation.report.figures_play import lines_of
+from evaluation.report.supply_chain import store_names
 from evaluation.report.theme import DARK, RIVALS, colours, css_variables, new_figure, style, to_svg
 from evaluation.report.views import view_of
 
@@ -176,10 +178,13 @@ def test_the_parts_of_the_cash_problem_add_up_to_the_return(parameters, policy):
         assert "bankruptcy" not in seen.parts["return"]
 
 
+PERISHES = {"shelf_life": 2, "waste_cost": 4.0}
+
+
 @pytest.mark.parametrize("objective", ["reconciliation", "cost"])
-def test_the_parts_of_the_supply_chain_add_up_to_every_tier(objective):
+@pytest.mark.parametrize("store", [{"unmet_demand": "backlog", "fixed_cost": 3.0}, PERISHES])
+def test_the_parts_of_the_supply_chain_add_up_to_every_tier(objective, store):
     problem = PROBLEMS["stores"]
-    store = {"unmet_demand": "backlog", "fixed_cost": 3.0}
     parameters = SupplyChainParameters(stores=2, horizon=25, objective=objective, store=store)
     trace = problem.traces(parameters, "evaluation", 1, 40)
     recorder = view_of(problem).recorder()
@@ -190,3 +195,18 @@ def test_the_parts_of_the_supply_chain_add_up_to_every_tier(objective):
     for tier, total in tiers.items():
         assert sum(seen.parts[tier].values()) == pytest.approx(totals[total].mean())
     assert seen.steps["on_hand"].shape == (25, 40, 2)
+    named = {part.partition(",")[0] for part in seen.parts["store (mean)"]}
+    assert "waste" in named
+    assert ("service level, weight 10" in seen.parts["store (mean)"]) == (objective != "cost")
+
+
+def test_a_supply_without_limit_is_said_and_stores_have_their_names(demand_file):
+    figure = new_figure(3, 3)
+    axes = figure.subplots(1, 2)
+    lines_of("warehouse")(axes[0], {"warehouse": np.full(5, np.nan)}, "black", [])
+    assert [text.get_text() for text in axes[0].texts] == ["without limit"]
+    source = {name: demand_file[name] for name in ("file", "split")}
+    names = store_names(SupplyChainParameters(demand_data=source))
+    assert names == ["shop"]
+    lines_of("on_hand")(axes[1], {"on_hand": np.ones((5, 2))}, "black", ["north", "south"])
+    assert axes[1].get_legend_handles_labels()[1] == ["north", "south"]
