@@ -80,7 +80,7 @@ def lines_of(name: str) -> Callable[..., None]:
             axes.plot(days, middle, color=colour, label=f"median of {values.shape[1]} stores")
         least = float(np.nanmin(values))
         high = max(1.0, _highest(values))
-        bottom = least - 0.1 * (high - least) if least > 0.6 * high else 0.0
+        bottom = least - 0.1 * (high - least) if high > least > 0.6 * high else 0.0
         axes.set_ylim(bottom, high + 0.08 * (high - bottom))
 
     return draw
