@@ -76,7 +76,7 @@ class TunedFile:
     """
 
     def __init__(self, path: Path | None, seed: int = TUNING_SEED) -> None:
-        self._path, self._seed = path, seed
+        self._path, self.seed = path, seed
 
     def __call__(self, problem: Problem, parameters: Any, name: str, rule: TunedRule) -> Tuned:
         """Return a tuned rule from the file, or tune it and write it there."""
@@ -88,7 +88,7 @@ class TunedFile:
         kept = self._read()
         if not kept:
             return None
-        mark = fingerprint(problem, parameters, name, rule, seed=self._seed)
+        mark = fingerprint(problem, parameters, name, rule, seed=self.seed)
         family = rule.family(parameters)
         found = (one.tuned(family) for one in kept if one.fingerprint == mark)
         return next((tuned for tuned in found if tuned is not None), None)
@@ -102,11 +102,17 @@ class TunedFile:
         progress: Progress | None = None,
     ) -> Tuned:
         """Tune a rule afresh and write it to the file."""
-        tuned = tune_rule(problem, parameters, name, rule, seed=self._seed, progress=progress)
-        if self._path is not None:
-            mark = fingerprint(problem, parameters, name, rule, seed=self._seed)
-            self._write(_kept(mark, name, tuned, self._seed))
+        tuned = tune_rule(problem, parameters, name, rule, seed=self.seed, progress=progress)
+        self.record(problem, parameters, name, rule, tuned)
         return tuned
+
+    def record(
+        self, problem: Problem, parameters: Any, name: str, rule: TunedRule, tuned: Tuned
+    ) -> None:
+        """Write a rule that was tuned for the seed of this file."""
+        if self._path is not None:
+            mark = fingerprint(problem, parameters, name, rule, seed=self.seed)
+            self._write(_kept(mark, name, tuned, self.seed))
 
     def _read(self) -> list[_Kept]:
         if self._path is None or not (self._path.is_symlink() or self._path.exists()):

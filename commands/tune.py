@@ -2,20 +2,22 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, fields
 from time import perf_counter
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from agents.config import RunConfig
+from agents.config import RunConfig, from_dict
 from agents.tuned_file import TunedFile, json_values
 from baselines.registry import baselines_of
-from baselines.tuned_rules import TunedRule
+from baselines.tuned_rules import TunedRule, tune_rule
 from baselines.tuning import Tuned
 from common.console import PlainConsole, screen
-from common.errors import choose
+from common.errors import InputError, choose
+from common.shards import HERE, Report, Workers, iterate_shards
 
 
 @dataclass(frozen=True)
@@ -64,24 +66,50 @@ def select_rules(run: RunConfig, names: tuple[str, ...]) -> dict[str, TunedRule]
 
 
 def tune_rules(
-    run: RunConfig, rules: dict[str, TunedRule], file: TunedFile
+    run: RunConfig, rules: dict[str, TunedRule], file: TunedFile, workers: Workers = HERE
 ) -> Iterator[TuningResult]:
     """Tune the rules that the file does not know, and yield each as it is done."""
+    known = {name: file.recall(run.problem, run.parameters, name, r) for name, r in rules.items()}
+    yield from (TuningResult(name, tuned, None) for name, tuned in known.items() if tuned)
+    unknown = [name for name, tuned in known.items() if tuned is None]
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=screen, transient=True) as bar:
-        task = bar.add_task("", total=1.0)
-        for number, (name, rule) in enumerate(rules.items()):
-            bar.reset(task, description=f"{name} ({number + 1} of {len(rules)})")
-            begin = perf_counter()
-            tuned, seconds = file.recall(run.problem, run.parameters, name, rule), None
-            if tuned is None:
+        task = bar.add_task(f"0 of {len(unknown)} rules", total=float(max(1, len(unknown))))
+        shares = dict.fromkeys(range(len(unknown)), 0.0)
 
-                def show_progress(share: float) -> None:
-                    bar.update(task, completed=share)
+        def report(index: int, share: float) -> None:
+            shares[index] = share
+            ended = sum(one >= 1.0 for one in shares.values())
+            text = f"{ended} of {len(unknown)} rules"
+            bar.update(task, completed=sum(shares.values()), description=text)
 
-                tuned = file.tune(run.problem, run.parameters, name, rule, show_progress)
-                seconds = perf_counter() - begin
-            yield TuningResult(name, tuned, seconds)
+        shared = run.to_dict(), file.seed
+        with closing(iterate_shards(_tune_one, shared, unknown, workers, report=report)) as done:
+            for outcome in done:
+                name = unknown[outcome.index]
+                if outcome.value is None:
+                    raise outcome.error or InputError(f"{name}: was not tuned")
+                found, seconds = outcome.value
+                policy = rules[name].family(run.parameters).make(**found["values"])
+                tuned = Tuned(policy, **found)
+                file.record(run.problem, run.parameters, name, rules[name], tuned)
+                report(outcome.index, 1.0)
+                yield TuningResult(name, tuned, seconds)
+
+
+def _tune_one(
+    shared: tuple[dict[str, Any], int], name: str, report: Report
+) -> tuple[dict[str, Any], float]:
+    """Tune one rule; return all of the result but the policy, which is made of the values."""
+    values, seed = shared
+    run = from_dict(values)
+    rule = baselines_of(run.settings.problem, run.parameters, run.measure)[name]
+    assert isinstance(rule, TunedRule)  # noqa: S101  (`select_rules` takes no others)
+    begin = perf_counter()
+    tuned = tune_rule(run.problem, run.parameters, name, rule, seed=seed, progress=report)
+    found = {field.name: getattr(tuned, field.name) for field in fields(tuned)}
+    del found["policy"]
+    return found, perf_counter() - begin
 
 
 def table(run: RunConfig, lines: list[TuningResult]) -> Table:
@@ -110,12 +138,19 @@ def table(run: RunConfig, lines: list[TuningResult]) -> Table:
     return shown
 
 
-def tune_named(run: RunConfig, names: tuple[str, ...], file: TunedFile, *, as_json: bool) -> None:
+def tune_named(
+    run: RunConfig,
+    names: tuple[str, ...],
+    file: TunedFile,
+    workers: Workers = HERE,
+    *,
+    as_json: bool,
+) -> None:
     """Tune the rules that are named and print them, after Ctrl-C those that are done."""
     rules = select_rules(run, names)
     lines: list[TuningResult] = []
     try:
-        lines.extend(tune_rules(run, rules, file))
+        lines.extend(tune_rules(run, rules, file, workers))
     except KeyboardInterrupt:
         _show(run, lines, as_json=as_json)
         raise

@@ -124,6 +124,10 @@ class Score:
     returns: NDArray[np.float64] = field(default_factory=lambda: np.empty(0), compare=False)
 
 
+Scored = Callable[[int, Score], bool]
+"""Told of every evaluation: the step and the score; returns whether to stop there."""
+
+
 class BestModel(BaseCallback):
     """Evaluate on validation traces every so many steps and keep the best model.
 
@@ -137,6 +141,8 @@ class BestModel(BaseCallback):
         Environment steps between evaluations.
     stop_at_gap, stop_at_step : float, int, optional
         Stop training at an evaluation with at most this gap, or once this step is reached.
+    scored : callable, optional
+        Is told of every evaluation in training and may stop it.
     """
 
     def __init__(
@@ -146,12 +152,13 @@ class BestModel(BaseCallback):
         every: int,
         stop_at_gap: float | None = None,
         stop_at_step: int | None = None,
+        scored: Scored | None = None,
     ) -> None:
         super().__init__()
         self._score, self._save, self._every = score, save, every
         self._target = -np.inf if stop_at_gap is None else stop_at_gap
         self._last_step = np.inf if stop_at_step is None else stop_at_step
-        self._next = every
+        self._next, self._scored = every, scored
         self.best: Score | None = None
         self.last: Score | None = None
         self._before = 0.0
@@ -181,6 +188,8 @@ class BestModel(BaseCallback):
             self._next = (self.num_timesteps // self._every + 1) * self._every
             score = self.evaluate()
             if score.gap is not None and score.gap <= self._target:
+                return False
+            if self._scored is not None and self._scored(self.num_timesteps, score):
                 return False
         return self.num_timesteps < self._last_step
 

@@ -20,9 +20,10 @@ from baselines.policy import Policy
 from baselines.references import find_reference
 from baselines.registry import make_random
 from baselines.rollout import run_episodes
+from common.random_streams import Split
 from envs.batch import Trace
 from evaluation.statistics import plain_mean
-from training.callbacks import BestModel, Score
+from training.callbacks import BestModel, Score, Scored
 from training.learners import Learners
 from training.state_checks import check_number
 from wrappers.vec_env import batch_of
@@ -33,14 +34,13 @@ class Evaluator:
 
     The gap is ``(reference - policy) / (reference - random)`` with all three means taken on
     these traces, the reference being the optimal policy's or, where that is unknown, a bound's.
+    With `split` the traces are others, such as those of tuning.
     """
 
-    def __init__(self, config: RunConfig) -> None:
-        self._config, self._measure = config, config.measure
+    def __init__(self, config: RunConfig, split: Split = "validation") -> None:
+        self._config, self._measure, self._split = config, config.measure, split
         problem, episodes = config.problem, config.settings.evaluation.episodes
-        self.trace: Trace = problem.traces(
-            config.parameters, "validation", config.settings.seed, episodes
-        )
+        self.trace: Trace = problem.traces(config.parameters, split, config.settings.seed, episodes)
         self.reference = self.random = math.nan
         measure = find_reference(problem.name, config.parameters)
         best = measure.policy
@@ -55,7 +55,7 @@ class Evaluator:
         batch = self._config.problem.make_batch(
             self._config.parameters,
             self._config.settings.evaluation.episodes,
-            split="validation",
+            split=self._split,
             observe_step=self._config.settings.observation.step,
         )
         policy.bind(batch)
@@ -223,7 +223,11 @@ def _check_state(state: dict[str, Any]) -> None:
 
 
 def best_keeper(
-    learners: Learners, examiner: Evaluator, save: Callable[[], None], settings: RunSettings
+    learners: Learners,
+    examiner: Evaluator,
+    save: Callable[[], None],
+    settings: RunSettings,
+    scored: Scored | None = None,
 ) -> BestModel:
     """Return what keeps the best model of a run.
 
@@ -237,6 +241,8 @@ def best_keeper(
         Saves the present models as the best.
     settings : RunSettings
         How often to evaluate, and when to stop.
+    scored : callable, optional
+        As `BestModel` has it.
     """
     s = settings
     how = (
@@ -245,6 +251,7 @@ def best_keeper(
         s.evaluation.every,
         s.stop.gap,
         s.stop.step,
+        scored,
     )
     if len(learners.learners) > 1 or not isinstance(learners.learners[0].model, DCL):
         return BestModel(*how)

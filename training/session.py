@@ -18,7 +18,7 @@ from agents.run_files import BEST, FINAL, PLAYERS, PROGRESS, ModelFile
 from agents.weights import save_model, weights_hash
 from common.errors import InputError, NumericalError
 from common.files import MAX_ARCHIVE_BYTES
-from training.callbacks import EpisodePicture, ProgressBar, ShareReport, StepShare, Turn
+from training.callbacks import EpisodePicture, ProgressBar, Scored, ShareReport, StepShare, Turn
 from training.evaluator import BestGeneration, Evaluator, best_keeper
 from training.learner_session import (
     LearnerSession,
@@ -92,6 +92,8 @@ class TrainingSession:
         Show no progress.
     report : callable, optional
         Called with the share of the steps that is done, if nothing is shown.
+    scored : callable, optional
+        Told of every evaluation; it may stop training.
 
     Attributes
     ----------
@@ -112,13 +114,14 @@ class TrainingSession:
         *,
         quiet: bool,
         report: ShareReport | None = None,
+        scored: Scored | None = None,
     ) -> None:
         self._report = report
         self._config, self._folder, self._cast, self._quiet = config, folder, cast, quiet
         self._single = len(cast.learners) == 1
         self._parts = [LearnerSession(x, self._home(x)) for x in cast.learners]
         s = config.settings
-        self.best = best_keeper(cast, examiner, lambda: self.save(BEST), s)
+        self.best = best_keeper(cast, examiner, lambda: self.save(BEST), s, scored)
         self._picture: EpisodePicture | None = None
         if self._single and config.problem.totals and s.evaluation.pictures:
             self._picture = EpisodePicture(

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,7 +15,7 @@ from agents.run_files import BEST, FINAL, PLAYERS
 from agents.run_folder import changed_data, report_write_errors
 from common import console
 from common.errors import InputError, NumericalError, short
-from training.callbacks import Score, ShareReport
+from training.callbacks import Score, Scored, ShareReport
 from training.evaluator import Evaluator
 from training.learners import Learners, build_learners, load_agent
 from training.logger import silent_writers
@@ -60,6 +61,7 @@ def train(
     start: Path | None = None,
     quiet: bool = True,
     report: ShareReport | None = None,
+    scored: Scored | None = None,
 ) -> Trained:
     """Train a run to its end, or until Ctrl-C, and write its folder.
 
@@ -76,6 +78,8 @@ def train(
         Show no progress.
     report : callable, optional
         Called with the share of the steps that is done, if nothing is shown.
+    scored : callable, optional
+        Told of every evaluation, by step and score; training stops where it returns True.
 
     Raises
     ------
@@ -94,7 +98,8 @@ def train(
     copies = {f"{PLAYERS}/{name}": path for name, path in cast.frozen.items()}
     with run_folder.claim(own, folder) as folder, report_write_errors(folder):
         run_folder.write_start(own, folder, {**run_folder.start_models(start), **copies})
-        session = TrainingSession(config, folder, cast, examiner, quiet=quiet, report=report)
+        watch: Any = {"quiet": quiet, "report": report, "scored": scored}
+        session = TrainingSession(config, folder, cast, examiner, **watch)
         return _run(session, folder, config)
 
 

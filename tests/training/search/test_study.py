@@ -1,0 +1,179 @@
+"""Hyperparameters searched by trials, through kills, and the recipe that comes of it."""
+
+import json
+
+import pytest
+
+import tune
+from agents.config import read_yaml, resolve
+from agents.tuned_file import TunedFile
+from commands.tune import select_rules, tune_rules
+from common.errors import InputError
+from common.shards import HERE, Workers
+from tests.agents.small_run import SMALL
+from training.search import study as studies
+from training.search.space import read_space
+from training.search.study import StudyPlan, is_ended, open_study, work
+
+pytest.importorskip("optuna")
+
+SPACE = """
+spaces:
+  ppo:
+    learning_rate: {low: 1.0e-4, high: 1.0e-2, log: true}
+    n_epochs: {low: 1, high: 3}
+"""
+OPTIONS = [part for setting in SMALL for part in ("--set", setting)]
+
+
+@pytest.fixture(scope="module")
+def space_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("space") / "space.yaml"
+    path.write_text(SPACE)
+    return path
+
+
+def plan(folder, space_file, trials=4):
+    folder.mkdir(exist_ok=True)
+    return StudyPlan(
+        folder=str(folder),
+        flags={"algo": "ppo"},
+        config=None,
+        assignments=SMALL,
+        space=read_space("ppo", space_file),
+        storage=None,
+        sampler="tpe",
+        pruner="none",
+        trials=trials,
+        seed=0,
+    )
+
+
+def trials_of(study):
+    return [(one.number, one.params, one.value, one.state) for one in study.get_trials()]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, space_file):
+    one = plan(tmp_path_factory.mktemp("studies") / "whole", space_file)
+    for place in range(4):
+        assert work(one, place, lambda _share: None) == place
+    assert work(one, 4, lambda _share: None) is None  # none is left
+    return trials_of(open_study(one))
+
+
+def test_a_killed_trial_is_done_again_and_counted_once(
+    undisturbed, tmp_path, space_file, monkeypatch
+):
+    one = plan(tmp_path / "killed", space_file)
+    train = studies.train
+    deaths = iter([True, False, True, True, False, False, False])
+
+    def die_sometimes(*arguments, **options):
+        if next(deaths):
+            raise KeyboardInterrupt
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(studies, "train", die_sometimes)
+    study = open_study(one)
+    for _ in range(10):
+        if sum(map(is_ended, study.get_trials())) == 4:
+            break
+        try:
+            work(one, 0, lambda _share: None)
+        except KeyboardInterrupt:
+            continue
+    assert trials_of(open_study(one)) == undisturbed
+
+
+def test_a_trial_that_another_process_does_is_left_to_it(tmp_path, space_file):
+    one = plan(tmp_path / "shared", space_file, trials=2)
+    study = open_study(one)
+    with studies._owned(tmp_path / "shared") as owner:
+        assert studies._take(study, one, owner).number == 0
+        with studies._owned(tmp_path / "shared") as other:
+            assert studies._take(study, one, other).number == 1
+            assert studies._take(study, one, other) is None
+
+
+def test_the_pruner_stops_a_trial(tmp_path, space_file, monkeypatch):
+    from optuna.trial import Trial, TrialState
+
+    monkeypatch.setattr(Trial, "should_prune", lambda _: True)
+    one = plan(tmp_path / "pruned", space_file, trials=1)
+    work(one, 0, lambda _share: None)
+    (trial,) = open_study(one).get_trials()
+    assert trial.state == TrialState.PRUNED
+    assert list(trial.intermediate_values) == [40]  # the first evaluation of two
+
+
+def test_the_command_writes_a_recipe_goes_on_and_compares(tmp_path, space_file, run_command):
+    folder = tmp_path / "study"
+    search = (
+        *("--algo", "ppo", "--space", space_file, "--run-dir", folder, "--quiet", *OPTIONS),
+        *("--pruner", "none"),
+    )
+    first = run_command(tune.main, *search, "--trials", 2, "--confirm", 0)
+    assert first.status == 0, first.stderr
+    more = run_command(tune.main, *search, "--trials", 3, "--confirm", 2)
+    assert more.status == 0, more.stderr
+    assert "3 complete, 0 pruned, 0 fail" in more.stdout
+    assert "2 fresh seeds" in more.stdout
+    recipe = read_yaml(folder / "recipe.yaml")
+    best = max(
+        json.loads(line)["values"][0]
+        for line in (folder / "study.jsonl").read_text().splitlines()
+        if "values" in json.loads(line) and json.loads(line)["values"]
+    )
+    assert f"{best:,.3f} on tuning traces" in more.stdout
+    assert resolve({}, config=folder / "recipe.yaml").to_dict() == recipe
+    other = run_command(tune.main, *search, "--trials", 3, "--set", "gamma=0.5")
+    assert other.status == 2
+    assert "holds a study of other settings" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--trials", 3), "--trials: goes with --algo"),
+        (("--algo", "ppo", "--trials", 0), "--trials 0: must be at least 1"),
+        (("--algo", "trpo"), "has no search space for it"),
+        (("--algo", "ppo", "--sampler", "tpa"), "unknown sampler 'tpa'; did you mean 'tpe'?"),
+        (("--algo", "ppo", "--baseline", "all"), "--algo goes with neither"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_line(options, message, run_command, tmp_path):
+    folder = ("--run-dir", tmp_path / "new") if "--algo" in options else ()
+    done = run_command(tune.main, *options, *folder)
+    assert done.status == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "spaces: {ppo: {gamma: {low: 1}}}",
+        "spaces: {ppo: {gamma: {low: 2, high: 1}}}",
+        "spaces: {ppo: {gamma: {low: 0, high: 1, log: true}}}",
+        "spaces: {ppo: {gamma: {low: 0, high: 1, choices: [1]}}}",
+        "spaces: {ppo: {}}",
+        "spaces: []",
+    ],
+)
+def test_spaces_that_are_none_are_refused(text, tmp_path):
+    path = tmp_path / "space.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError):
+        read_space("ppo", path)
+
+
+def test_a_rule_is_tuned_the_same_by_another_process():
+    run = resolve({"problem": "cash"}, assignments=("max_steps=5",))
+    rules = select_rules(run, ("cycle",))
+    found = [
+        [one.tuned.values for one in tune_rules(run, rules, TunedFile(None), workers)]
+        for workers in (HERE, Workers(2))
+    ]
+    assert found[0] == found[1]

@@ -1,0 +1,1 @@
+"""Search of hyperparameters: spaces, and a study whose trials are trainings."""
