@@ -114,7 +114,7 @@ def main(
 
         sys.exit(not check_all_tuned(names, as_json=as_json))
     from baselines.tuning import TUNING_SEED
-    from commands.tune import tune_named
+    from commands.tuning.rules import tune_named
     from common.shards import Workers
 
     seed = TUNING_SEED if seed is None else seed
@@ -183,7 +183,7 @@ def _search(
     """Search hyperparameters and print the recipe that was found."""
     import time
 
-    from commands import search
+    from commands.tuning import hyperparameters as search
     from common.console import INTERRUPTED, screen
     from training.search.space import read_space
     from training.search.study import StudyPlan

@@ -317,7 +317,7 @@ def carry_out(attempt: Attempt, home: Path) -> Outcome:
         mock.patch.object(sys, "argv", ["script", *arguments]),
         mock.patch("training.trainer.train", _begin),
         mock.patch("commands.evaluate.evaluate_policies", _accept),
-        mock.patch("commands.tune.tune_named", _accept),
+        mock.patch("commands.tuning.rules.tune_named", _accept),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         contextlib.chdir(home),

@@ -7,7 +7,7 @@ import pytest
 import tune
 from agents.config import read_yaml, resolve
 from agents.tuned_file import TunedFile
-from commands.tune import select_rules, tune_rules
+from commands.tuning.rules import select_rules, tune_rules
 from common.errors import InputError
 from common.shards import HERE, Workers
 from tests.agents.small_run import SMALL

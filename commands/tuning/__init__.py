@@ -1,0 +1,1 @@
+"""Tuning: rules by simulation, hyperparameters by trials."""
