@@ -14,6 +14,7 @@ from envs.cash import batch as cash
 from envs.cash import trace as cash_trace
 from envs.cash.kernels import REPORT_NAMES
 from envs.cash.parameters import CashParameters
+from envs.cash.price_history import HistoricalDemand
 from envs.cash.render import cash_text
 from envs.supply_chain import batch as supply_chain
 from envs.supply_chain import constants
@@ -127,7 +128,15 @@ class Problem:
 def _draw_cash(
     parameters: CashParameters, split: Split, rng: np.random.Generator, episodes: int
 ) -> Trace:
-    return cash_trace.draw_trace(parameters, parameters.demand_law(split), rng, episodes)
+    """Draw episodes; of an evaluation on days with prices play every window where these are fewer.
+
+    Where prices are drawn, more episodes than windows know more: they average over prices.
+    """
+    law, steps = parameters.demand_law(split), parameters.max_steps
+    whole = None
+    if split == "evaluation" and isinstance(law, HistoricalDemand) and law.prices is not None:
+        whole = law.every_trace(steps) if len(law.windows(steps + 1)) <= episodes else None
+    return whole or cash_trace.draw_trace(parameters, law, rng, episodes)
 
 
 def _draw_supply_chain(

@@ -88,19 +88,24 @@ class HistoricalDemand:
     def draw_trace(self, rng: np.random.Generator, episodes: int, steps: int) -> Trace:
         """Return windows of demand and prices as a trace of the cash problem.
 
-        A step knows the demand of the day before and the prices of its own day, on which it sells.
-
         Returns
         -------
         dict
             As of `envs.cash.trace.draw_trace`.
         """
+        return self._trace(self._starts(rng, episodes, steps + 1), steps)
+
+    def every_trace(self, steps: int) -> Trace:
+        """Return every window of demand and prices once, in order of its start."""
+        return self._trace(np.arange(len(self.windows(steps + 1))), steps)
+
+    def _trace(self, starts: NDArray[np.int64], steps: int) -> Trace:
+        """Return windows; a step knows the day before's demand and the prices at which it sells."""
         if self.prices is None:
             raise ValueError("the file has no prices")
-        starts = self._starts(rng, episodes, steps + 1)
         today = starts[:, None] + np.arange(1, steps + 1)
         prices = self.prices[today]
-        changes = np.zeros((2, episodes, steps))  # after the last day nothing is sold
+        changes = np.zeros((2, starts.size, steps))  # after the last day nothing is sold
         changes[:, :, :-1] = np.moveaxis(np.diff(prices, axis=1), 2, 0)
         return {
             "demand": self.windows(steps + 1)[starts],

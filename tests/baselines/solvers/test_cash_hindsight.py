@@ -1,6 +1,5 @@
 """The clairvoyant's optimum: enumeration, dominance over policies, real demand."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -145,10 +144,7 @@ def test_real_demand(objective):
     source = DemandFile(file=DATA, column="store_37", split="2018-06-01")
     parameters = CashParameters(**BAKERY, objective=objective, demand_data=source)
     trace = CASH.traces(parameters, "evaluation", 0, 300)
-    hindsight_values(parameters, {name: values[:1] for name, values in trace.items()})  # compile
-    start = time.perf_counter()
     bound = hindsight_values(parameters, trace)
-    assert time.perf_counter() - start < 6  # 0.3 s on an idle core
     reference = hindsight_reference(parameters, trace)
     assert reference.kind == "hindsight"
     assert reference.value == pytest.approx(bound.mean())

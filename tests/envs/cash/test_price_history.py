@@ -6,6 +6,8 @@ from envs.cash.batch import CashBatch
 from envs.cash.kernels import DEMAND, PRODUCT_PRICE, RAW_PRICE
 from envs.cash.parameters import CashParameters
 from envs.cash.price_history import DemandFile, demand_period
+from envs.problems import PROBLEMS
+from evaluation.estimators import estimator_for
 
 DAYS = 60
 
@@ -54,6 +56,16 @@ def test_prices_stay_within_the_period(tmp_path, split, first, last):
     days = batch.rows[RAW_PRICE] - 1
     assert days.min() == first + 1  # the day before is observed, so it is within the period too
     assert days.max() == last - 4
+
+
+def test_an_evaluation_plays_every_window_of_days_with_prices_once(tmp_path):
+    p = validated(CashParameters, {"demand_data": market(tmp_path), "max_steps": 5})
+    trace = PROBLEMS["cash"].traces(p, "evaluation", 1, 10)
+    assert trace["raw_price"].tolist() == [1.0 + day for day in range(46, 56)]
+    for split, episodes in (("evaluation", 9), ("validation", 10)):  # drawn: fewer, or to choose by
+        assert len(PROBLEMS["cash"].traces(p, split, 1, episodes)["raw_price"]) == episodes
+    _, _, (note,) = estimator_for(PROBLEMS["cash"], p, trace)
+    assert "in all 10 windows of 6 that overlap" in note
 
 
 def test_defaults_suit_the_market_and_give_way(tmp_path):
