@@ -6,10 +6,11 @@ from typing import Any
 import click
 
 from commands.options import NEWEST, InputFile, OutputFile
+from commands.plugins import PluginCommand, plugin_option
 from common import console
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=PluginCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--checkpoint",
     default=NEWEST,
@@ -46,6 +47,7 @@ from common import console
 )
 @click.option("--date", metavar="DATE", help="The day that is decided on [after the last known].")
 @click.option("--baseline", help="The rule to name besides [the best before the split].")
+@plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Write JSON in place of CSV.")
 @click.option("--output", type=OutputFile(), help="A file [standard output].")
 @click.option("--max-order", type=click.FloatRange(0), help="Hold back orders of more units.")

@@ -6,7 +6,14 @@ from typing import Any, NoReturn
 
 import click
 
-from commands.options import NEWEST, InputFile, OutputFile, SettingsCommand, file_options
+from commands.options import (
+    NEWEST,
+    InputFile,
+    OutputFile,
+    SettingsCommand,
+    file_options,
+)
+from commands.plugins import plugin_options
 from common import console
 from common.errors import InputError
 
@@ -28,6 +35,7 @@ SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability
 @click.option("--config", type=InputFile(), help="With no checkpoint: a YAML file.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
 @click.option("--stores", type=int, metavar="N", help="The supply chain with so many stores.")
+@plugin_options
 @file_options
 @click.option("--scenario", metavar="NAME", help=f"Of the supply chain: {SCENARIOS}.")
 @click.option("--episodes", type=click.IntRange(2, 1_000_000), default=2000, show_default=True)
@@ -104,7 +112,7 @@ def main(
         print_demand_summary,
         write_evaluation,
     )
-    from commands.play import print_steps, write_files
+    from evaluation.step_by_step import Played, print_steps, write_files
 
     loaded = checkpoints_from_options(scenario, **given)
     if not (loaded.folders or as_json):
@@ -124,15 +132,17 @@ def main(
         actual_orders=actual_orders,
         report=report,
     )
-    seen = {"episodes": episodes, "seed": seed, "stochastic": stochastic}
-    print_steps(loaded.run, evaluation.policies, render, **seen)
+    run = loaded.run
+    what = (run.problem, run.parameters, run.settings.observation.step, evaluation.policies)
+    played = Played(*what, episodes, seed, stochastic)
+    print_steps(played, render)
     if as_json:
         print(evaluation.results.text())
     else:
         evaluation.results.show()
     if loaded.home is not None:
         write_evaluation(loaded.home, evaluation.results, scenario)
-    write_files(files, loaded.run, evaluation, **seen)
+    write_files(files, played, evaluation.results)
     if report:
         from commands.report import write_report
 

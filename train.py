@@ -12,6 +12,7 @@ from commands.options import (
     file_options,
     worker_options,
 )
+from commands.plugins import plugin_options
 from common import console
 from common.errors import InputError
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--algo", help="dqn, qrdqn, ppo, a2c, trpo, maskable_ppo, recurrent_ppo, dcl [dqn]")
 @click.option("--problem", help="The problem to learn [cash].")
 @click.option("--stores", type=WholeNumber(), help="The supply chain, with so many stores.")
+@plugin_options
 @file_options
 @click.option("--learn", help="In the supply chain: store, warehouse, supplier or all [store].")
 @click.option("--policy", help="One model for the stores: shared, joint, or independent [shared].")
@@ -162,7 +164,7 @@ def _finish(folder: Path, done: list["Trained"], *, quiet: bool) -> int:
         show_trained(folder)
     onward = f"train.py --resume {folder}"
     onward = onward if done[-1].interrupted else f"evaluate.py --checkpoint {folder}"
-    say(f"next: python {onward}", soft_wrap=True)
+    say(f"next: python {onward}{_own_code()}", soft_wrap=True)
     return done[-1].status
 
 
@@ -179,6 +181,12 @@ def _finish_seeds(folder: Path, done: list["TrainedSeed"], status: int) -> int:
     say(f"saved in {folder}", soft_wrap=True)
     say(f"next: python {onward}", soft_wrap=True)
     return status or (console.NOT_FINITE if failed else 0)
+
+
+def _own_code() -> str:
+    """Return the options that name users' code, which the next command must name again."""
+    own = click.get_current_context().meta.get("own_code", ())
+    return "".join(f" {option}" for option in own)
 
 
 def _tell(trained: "Trained") -> None:

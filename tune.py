@@ -14,6 +14,7 @@ from commands.options import (
     file_options,
     worker_options,
 )
+from commands.plugins import plugin_options
 from common import console
 from common.errors import InputError
 
@@ -39,6 +40,7 @@ SEARCH = ("trials", "timesteps", "space", "sampler", "pruner", "storage", "confi
 @click.option("--config", type=InputFile(), help="With no checkpoint: a YAML file.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
 @click.option("--stores", type=int, metavar="N", help="The supply chain with so many stores.")
+@plugin_options
 @file_options
 @click.option(
     "--baseline",

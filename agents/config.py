@@ -16,7 +16,7 @@ from common.errors import FrozenModel, InputError, choose, nearest, short, valid
 from common.files import read_bytes
 from common.safe_yaml import parse_yaml
 from envs.batch import LAW_UNKNOWN
-from envs.problems import PROBLEMS, Problem
+from envs.problems import PROBLEMS, Problem, known_problem
 
 
 def nested_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,10 +188,10 @@ def resolve(
     own.pop("asked", None)  # a run's configuration is taken as it stands
     own.pop("textbook", None)  # what a textbook says of the instance: see commands.textbook
     _relative_to(own, config)
-    problem = choose("problem", str(given.get("problem", own.get("problem", "cash"))), PROBLEMS)
+    problem = known_problem(str(given.get("problem", own.get("problem", "cash"))))
     if "problem" in given and own.get("problem", problem) != problem:
         raise InputError(f"{config} is about the {own['problem']} problem, not {problem}")
-    base = read_yaml(CONFIGS / f"{problem}.yaml")
+    base = read_yaml(CONFIGS / f"{PROBLEMS[problem].recipes or problem}.yaml")
     usual = own.get("algo", base.get("algo", "dqn"))
     algo = choose("algorithm", str(given.get("algo", usual)), ALGORITHMS)
     recipe = str(given.get("recipe", own.get("recipe", "default")))
@@ -227,7 +227,7 @@ def _learns(given: Mapping[str, Any], own: Mapping[str, Any], assignments: tuple
 def from_dict(tree: Mapping[str, Any]) -> RunConfig:
     """Validate a resolved tree, such as a run's ``config.yaml``."""
     rest = dict(tree)
-    problem = PROBLEMS[choose("problem", str(rest.get("problem", "cash")), PROBLEMS)]
+    problem = PROBLEMS[known_problem(str(rest.get("problem", "cash")))]
     algorithm = ALGORITHMS[choose("algorithm", str(rest.get("algo", "dqn")), ALGORITHMS)]
     parts: dict[str, Any] = {}
     models = {"parameters": problem.parameters, "hyperparameters": algorithm.settings}

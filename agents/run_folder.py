@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -222,7 +223,8 @@ def claim(config: RunConfig, folder: Path | None) -> Iterator[Path]:
     s = config.settings
     if folder is None:
         seed = f"{len(s.seeds)}-seeds" if s.seeds else s.seed
-        stem = f"{s.problem}__{s.algo}__{seed}__{time.strftime('%Y%m%d-%H%M%S')}"
+        problem = re.sub(r"[^\w-]", "_", s.problem)  # of others it is module:Class
+        stem = f"{problem}__{s.algo}__{seed}__{time.strftime('%Y%m%d-%H%M%S')}"
         folder, count = RUNS / stem, 1
         while folder.exists():  # two runs may begin within a second
             count += 1

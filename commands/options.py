@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from commands.plugins import PluginCommand
 from common.errors import InputError, short
 
 Command = Callable[..., Any]
@@ -78,7 +79,7 @@ _OTHER_NAMES = {"eval_freq": "evaluation.every", "eval_episodes": "evaluation.ep
 """What others call a setting."""
 
 
-class SettingsCommand(click.Command):
+class SettingsCommand(PluginCommand):
     """A command with ``--set``: an unknown option that is a setting's name gets a hint."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

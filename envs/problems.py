@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import FrozenModel
+from common.errors import FrozenModel, InputError, choose
 from common.random_streams import Split, random_stream
 from envs.batch import Batch, Trace
 from envs.cash import batch as cash
@@ -92,6 +92,8 @@ class Problem:
         Options of the command line that have a meaning for this problem alone.
     file_option : FileOption or None
         The one that names a file of days.
+    recipes : str
+        Which file in ``configs/`` holds its recipes, if not the one of its name.
     text : callable
         ``text(batch, world)``, what ``--render`` prints of the last step of a world.
     reports : callable
@@ -113,6 +115,7 @@ class Problem:
     scenarios: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     file_option: FileOption | None = None
+    recipes: str = ""
     text: Callable[[Any, int], str] = plain_text
     reports: Callable[[Any], Mapping[str, Mapping[str, NDArray[Any]]]] = plain_reports
     shared_bytes: Callable[[Any, bool], Mapping[str, float]] = lambda *_: {}
@@ -186,3 +189,19 @@ PROBLEMS: dict[str, Problem] = {
         file_option=FileOption("demand", "demand", {"augment": "bootstrap"}),
     ),
 }
+
+
+def known_problem(name: str) -> str:
+    """Return the name of a problem, if it is known.
+
+    Raises
+    ------
+    InputError
+        If it is not. The code of another's environment is run only where its user names it.
+    """
+    if ":" in name and name not in PROBLEMS:
+        raise InputError(
+            f"problem = {name[:100]}: is an environment of your own, whose code runs only if you "
+            f"name it: --env {name[:100]}"
+        )
+    return choose("problem", name, PROBLEMS)

@@ -3,52 +3,72 @@
 import csv
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.config import RunConfig
 from baselines.policy import Policy
 from baselines.rollout import Observer, run_episodes
-from commands.evaluate import Evaluation
 from common.console import PlainConsole
 from common.errors import InputError
 from common.files import write_whole
 from envs.batch import Batch, Outcome
 from envs.problems import Problem
 from evaluation.comparison import Comparison
+from evaluation.output import Results
 
 MOST_ROWS = 5_000_000
 """Of a file of reports."""
 
 
-def print_steps(run: RunConfig, policies: Mapping[str, Policy], count: int, **options: Any) -> None:
-    """Print the first episodes of an evaluation step by step, as the first of `policies` plays.
+@dataclass(frozen=True)
+class Played:
+    """An evaluation whose first policy is to be watched.
 
-    Parameters
+    Attributes
     ----------
-    run : RunConfig
-        The problem, and what its agents observe.
+    problem, parameters, observe_step
+        What is played, and whether agents observe the step.
     policies : mapping
-        Policies by name.
-    count : int
-        How many episodes; none for 0.
-    **options
-        `episodes`, `seed` and `stochastic` of the evaluation.
+        Policies by name, the one to watch first.
+    episodes, seed, stochastic
+        Of the evaluation.
     """
+
+    problem: Problem
+    parameters: Any
+    observe_step: bool
+    policies: Mapping[str, Policy]
+    episodes: int
+    seed: int
+    stochastic: bool = False
+
+    def watch(self, observer: Observer, count: int | None = None) -> None:
+        """Play the first `count` episodes once more, watched by `observer`."""
+        trace = self.problem.traces(self.parameters, "evaluation", self.seed, self.episodes)
+        trace = {name: values[:count] for name, values in trace.items()}
+        worlds = len(next(iter(trace.values())))
+        batch = self.problem.make_batch(
+            self.parameters, worlds, split="evaluation", observe_step=self.observe_step
+        )
+        policy = next(iter(self.policies.values()))
+        policy.bind(batch)
+        run_episodes(batch, policy, trace, deterministic=not self.stochastic, observer=observer)
+
+
+def print_steps(played: Played, count: int) -> None:
+    """Print the first `count` episodes of an evaluation step by step; none for 0."""
     if count == 0:
         return
-    name, policy = next(iter(policies.items()))
-    printer = StepPrinter(run.problem, name)
-    _play(run, policy, printer, count=count, **options)
+    printer = StepPrinter(played.problem, next(iter(played.policies)))
+    played.watch(printer, count)
     printer.show(PlainConsole())
 
 
-def write_files(
-    files: Mapping[str, Path | None], run: RunConfig, evaluation: Evaluation, **options: Any
-) -> None:
+def write_files(files: Mapping[str, Path | None], played: Played, results: Results) -> None:
     """Write the CSV files that an evaluation was asked for.
 
     Parameters
@@ -56,10 +76,8 @@ def write_files(
     files : mapping
         Where to: the ``table``, the totals of all ``episodes`` of all policies, the ``reports`` of
         every step as the first policy plays; None for those that nobody wants.
-    run, evaluation : RunConfig, Evaluation
-        What was played.
-    **options
-        As for `print_steps`.
+    played, results : Played, Results
+        What was played, and what it came to.
 
     Raises
     ------
@@ -70,34 +88,14 @@ def write_files(
         if path is None:
             continue
         if kind == "table":
-            text = evaluation.results.to_csv()
+            text = results.to_csv()
         elif kind == "episodes":
-            text = _episodes(evaluation.results.comparison)
+            text = _episodes(results.comparison)
         else:
-            recorder = ReportRecorder(run.problem)
-            _play(run, next(iter(evaluation.policies.values())), recorder, **options)
+            recorder = ReportRecorder(played.problem)
+            played.watch(recorder)
             text = recorder.to_csv()
         write_whole(path, text.encode())
-
-
-def _play(
-    run: RunConfig,
-    policy: Policy,
-    observer: Observer,
-    *,
-    episodes: int,
-    seed: int,
-    stochastic: bool,
-    count: int | None = None,
-) -> None:
-    """Play the first `count` episodes of an evaluation, watched by `observer`."""
-    trace = run.problem.traces(run.parameters, "evaluation", seed, episodes)
-    trace = {name: values[:count] for name, values in trace.items()}
-    worlds = len(next(iter(trace.values())))
-    step = run.settings.observation.step
-    batch = run.problem.make_batch(run.parameters, worlds, split="evaluation", observe_step=step)
-    policy.bind(batch)
-    run_episodes(batch, policy, trace, deterministic=not stochastic, observer=observer)
 
 
 class StepPrinter(Observer):

@@ -1,0 +1,1 @@
+"""Environments of other people, under the same run folder, evaluation and report."""
