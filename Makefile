@@ -6,7 +6,7 @@ export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-oldest lint format bench study clean
+.PHONY: help setup demo docs docs-serve check test test-oldest lint format bench study clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -63,6 +63,16 @@ format: $(VENV)/.test ## format the code and fix what can be fixed
 bench: $(VENV)/.run ## measure speed: ratios against a peer or a null in the same run
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.many_skus
+
+$(VENV)/.docs: $(VENV)/.run
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs ## build the documentation as a site, build/site/index.html; links are checked
+	$(BIN)/mkdocs build --quiet
+
+docs-serve: $(VENV)/.docs ## show the site at http://127.0.0.1:8000 while pages are written
+	$(BIN)/mkdocs serve
 
 study: $(VENV)/.run ## does longer exploration help? final gap over the length of the epsilon schedule
 	$(BIN)/python -m studies.exploration

@@ -19,7 +19,7 @@ from commands.options import InputFile, OutputFile
 from envs.problems import PROBLEMS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SCRIPTS = {"train": train, "evaluate": evaluate, "tune": tune, "decide": decide}
 SCRIPTS |= {"serve": serve}
 NAME = re.compile(r"--set\s+['\"]?([a-z][a-z_.]*)=")
@@ -50,6 +50,16 @@ def test_the_settings_that_are_named_exist():
     named = {name for page in PAGES for name in NAME.findall(page.read_text("utf-8"))}
     assert len(named) > 20
     assert {name for name in named if not is_setting(name.split("."), models)} == set()
+
+
+def test_every_name_on_the_page_of_the_write_ups_is_a_setting():
+    text = (ROOT / "docs" / "from_the_write_ups.md").read_text("utf-8")
+    models = [RunSettings, *(problem.parameters for problem in PROBLEMS.values())]
+    models += [m for m in vars(hyperparameters).values() if hasattr(m, "model_fields")]
+    rows = [line.split("|")[2] for line in text.splitlines() if line.startswith("| ")]
+    named = [n for cell in rows for n in re.findall(r"`([a-z]+(?:_[a-z]+)*(?:\.[a-z_]+)*)`", cell)]
+    assert len(named) > 60
+    assert [name for name in named if not is_setting(name.split("."), models)] == []
 
 
 def is_setting(path, models):
