@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from agents.algorithms import ALGORITHMS
-from agents.hyperparameters import DCL, Hyperparameters
+from agents.hyperparameters import BY_LEAD_TIME, DCL, Hyperparameters, discount_of
 from agents.settings import RunSettings, TeamSettings
 from common.errors import FrozenModel, InputError, choose, nearest, short, validated
 from common.files import read_bytes
@@ -229,13 +229,15 @@ def from_dict(tree: Mapping[str, Any]) -> RunConfig:
     rest = dict(tree)
     problem = PROBLEMS[known_problem(str(rest.get("problem", "cash")))]
     algorithm = ALGORITHMS[choose("algorithm", str(rest.get("algo", "dqn")), ALGORITHMS)]
-    parts: dict[str, Any] = {}
+    parts: dict[str, Any] = {}  # parameters first: gamma may depend on them
     models = {"parameters": problem.parameters, "hyperparameters": algorithm.settings}
     for name, model in models.items():
         values = rest.pop(name, None)
         values = {} if values is None else values
         if not isinstance(values, Mapping):
             raise InputError(f"{name} = {short(values)}: must be a mapping of names to values")
+        if values.get("gamma") == BY_LEAD_TIME and name == "hyperparameters":
+            values = {**values, "gamma": _discount(problem, parts["parameters"])}
         parts[name] = validated(model, values, name)
     settings = _resolve_automatic(validated(RunSettings, rest), parts["parameters"])
     run = RunConfig(settings, **parts)
@@ -263,6 +265,13 @@ def _check_shaping(settings: RunSettings, problem: Problem, own: Hyperparameters
         raise InputError(f"reward.shaping: {settings.algo} learns from roll-outs; set rule=none")
     if own.gamma == 0.0:
         raise InputError("reward.shaping: gamma must be above 0")
+
+
+def _discount(problem: Problem, parameters: Any) -> float:
+    """Return what ``gamma = by_lead_time`` comes to."""
+    if not problem.totals:
+        raise InputError(f"gamma = {BY_LEAD_TIME}: is for the stores; give a number up to 1")
+    return discount_of(max(lane.store.lead_time for lane in parameters.lanes()))
 
 
 def _resolve_automatic(settings: RunSettings, parameters: Any) -> RunSettings:

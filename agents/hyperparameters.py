@@ -15,8 +15,27 @@ Rounds = Annotated[
 ]
 
 
+BY_LEAD_TIME = "by_lead_time"
+
+
+def discount_of(lead_time: int) -> float:
+    """Return the gamma that ``by_lead_time`` stands for.
+
+    What an order does is seen from its arrival on, after the lead time L: of rewards that far ahead
+    0.8 leaves half at 2 days and a fifth at 7. It is ``1 - 1.8 / (L + 1)^2`` from L = 2 on, at
+    most 0.99.
+
+    >>> [discount_of(days) for days in (0, 2, 4, 7, 30)]
+    [0.8, 0.8, 0.93, 0.97, 0.99]
+    """
+    return min(round(1.0 - 1.8 / (max(lead_time, 2) + 1) ** 2, 2), 0.99)
+
+
 class Hyperparameters(FrozenModel):
-    """What all algorithms share."""
+    """What all algorithms share.
+
+    `gamma` may be ``by_lead_time`` in a recipe of the stores (`discount_of`).
+    """
 
     learning_rate: Positive = 3e-4
     learning_rate_final: Annotated[
@@ -126,6 +145,7 @@ class DCL(Hyperparameters):
     temperature: Positive = 0.75
     moved_share: Share = 0.15
     moved_by: Annotated[int, Field(ge=1, le=1000)] = 2
+    least_evidence: Annotated[float, Field(ge=-1000, le=1000, description="of offsets")] = 2.0
     fit_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 1_500
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 512
     workers: Annotated[int, Field(ge=1, le=1024, description="threads; same result")] = 1

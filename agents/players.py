@@ -62,7 +62,7 @@ def offsets_of(config: RunConfig, player: str) -> OffsetOrders | None:
     store = config.parameters.lanes()[0].store if config.problem.totals else None
     if store is None or store.action != "offset" or not player.startswith("store"):
         return None
-    chosen = config.settings.offset
+    chosen = with_offset_rule(config, player).settings.offset
     rule = named_rule(config.problem, config.parameters, chosen.rule, chosen.values)
     return OffsetOrders(rule, store.offsets)
 

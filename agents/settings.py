@@ -112,8 +112,8 @@ class CheckpointSettings(FrozenModel):
 class OffsetSettings(FrozenModel):
     """The rule that offsets are to (``parameters.store.action = offset``).
 
-    `rule` is one of a file's baselines, ``auto`` the best of them by
-    `baselines.rule_choice.best_rule`; `values` are the parameters of a tuned one, found by tuning
+    `rule` is one of a file's baselines, ``auto`` the best of them on the days before the split
+    (`baselines.rule_choice.best_rule`); `values` are the parameters of a tuned one, found by tuning
     where none are given. Both stand in the run's configuration in full once training has begun.
     """
 

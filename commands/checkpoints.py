@@ -8,7 +8,9 @@ from typing import Any
 from agents import run_files, run_folder
 from agents.config import RunConfig
 from agents.run_folder import changed_data
+from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
+from baselines.rules.offset import OffsetPolicy
 from common.console import screen
 from common.errors import InputError, short
 from evaluation.comparison import AGENT_NAME
@@ -61,6 +63,7 @@ def load_checkpoints(checkpoints: tuple[str, ...]) -> LoadedCheckpoints:
     folder, name = run_folder.find(checkpoints[0])
     run, agent = load_agent(folder, name)
     print_changed_data(folder, run)
+    print_rule_followed(agent)
     root = run_folder.root_of(folder, checkpoints[0])
     return LoadedCheckpoints(run, {AGENT_NAME: agent}, (), (root,), root)
 
@@ -70,6 +73,20 @@ def print_changed_data(folder: Path, run: RunConfig) -> None:
     changed = changed_data(folder, run)
     if changed is not None:
         screen.print(f"{changed}; the policy knows the former ones", soft_wrap=True)
+
+
+def print_rule_followed(policy: Policy) -> None:
+    """Say it where stores could choose offsets to a rule and follow the rule itself."""
+    players = policy.players.values() if isinstance(policy, TeamPolicy) else ()
+    for player in players:
+        if isinstance(player, OffsetPolicy) and player.is_rule:
+            screen.print(
+                "there was no evidence that offsets save anything: the policy is exactly the rule, "
+                f"{player.rule!r}",
+                soft_wrap=True,
+                markup=False,
+            )
+            return
 
 
 def _load_seeds(checkpoints: tuple[str, ...]) -> LoadedCheckpoints:

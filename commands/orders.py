@@ -15,7 +15,12 @@ from agents.tuned_file import TunedFile
 from baselines.policy import Policy
 from baselines.registry import baseline_kinds, make_baselines
 from baselines.rollout import rollout
-from commands.checkpoints import print_changed_data, short_of_its_rule, training_failure
+from commands.checkpoints import (
+    print_changed_data,
+    print_rule_followed,
+    short_of_its_rule,
+    training_failure,
+)
 from commands.morning import Morning
 from commands.order_checks import OrderLimits, unusual_entries
 from commands.stock_database import Database
@@ -252,6 +257,7 @@ def _load(checkpoint: str) -> tuple[Path, RunConfig, Policy]:
             f"{folder}: was not trained on stores with demand of a file; train one with --demand"
         )
     print_changed_data(folder, run)
+    print_rule_followed(policy)
     return run_folder.root_of(folder, checkpoint), run, policy
 
 

@@ -202,12 +202,16 @@ class BestModel(BaseCallback):
             self.init_callback(model)
             self.num_timesteps = model.num_timesteps
         score = self.last = self._score()
-        if self.best is None or score.value > self.best.value:
+        if self.best is None or self._is_better(score, self.best):
             self.best = score
             self._save()
         self._record(score)
         self.logger.dump(self.num_timesteps)
         return score
+
+    def _is_better(self, score: Score, best: Score) -> bool:
+        """Return whether the present model is to be kept in place of the best so far."""
+        return score.value > best.value
 
     def _record(self, score: Score) -> None:
         """Log a score beside the best one, which it may be."""

@@ -5,7 +5,7 @@ Deep controlled learning is compared with the rule that it begins with, too.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from agents.config import RunConfig
 from agents.dcl.algorithm import DCL
+from agents.dcl.offset_fit import Evidence
 from agents.dcl.rollouts import player_of
 from agents.settings import RunSettings
 from baselines.multi_agent import TeamPolicy
@@ -116,6 +117,7 @@ class BestGeneration(BestModel):
         self._judge, self._beside = judge, beside
         self.rule: tuple[str, Score] | None = None
         self.kept: Lead | None = None
+        self.evidence: Evidence | None = None
         self.told = ""
 
     def _on_training_start(self) -> None:
@@ -126,9 +128,18 @@ class BestGeneration(BestModel):
             if rule is not None:
                 self.rule = repr(rule), self._judge(self._beside(rule))
 
+    def _is_better(self, score: Score, best: Score) -> bool:
+        """Keep the last generation of offsets: blocks of the calendar have judged them.
+
+        The selection period is short, and by its chance it would undo what many months say.
+        """
+        assert isinstance(self.model, DCL)  # noqa: S101  (narrows SB3's type)
+        return self.model.evidence is not None or super()._is_better(score, best)
+
     def _record(self, score: Score) -> None:
         super()._record(score)
         assert isinstance(self.model, DCL)  # noqa: S101  (narrows SB3's type)
+        self.evidence = self.model.evidence or self.evidence
         log, generation = self.logger, self.model.generation - 1
         self._tell(generation, score)
         log.record("dcl/return", score.value)
@@ -154,9 +165,10 @@ class BestGeneration(BestModel):
 
     def state(self) -> dict[str, Any]:
         """Return what `BestModel` does, and how the rule did."""
-        rule, kept = self.rule, self.kept
+        rule, kept, found = self.rule, self.kept, self.evidence
         return {
             **super().state(),
+            "evidence": found and (found.saved, found.t, found.blocks, found.least),
             "rule": rule and (rule[0], rule[1].value, rule[1].gap, rule[1].returns),
             "kept": kept and (kept.generation, kept.mean, kept.half_width),
         }
@@ -169,6 +181,7 @@ class BestGeneration(BestModel):
             name, *score = state["rule"]
             self.rule = name, Score(*score)
         self.kept = state["kept"] and Lead(*state["kept"])
+        self.evidence = state["evidence"] and Evidence(*state["evidence"])
 
     def facts(self) -> dict[str, Any]:
         """Return how the rule did on the validation traces, and what is kept."""
@@ -184,7 +197,10 @@ class BestGeneration(BestModel):
             "interval": self.kept.interval,
             "reaches_rule": self.kept.interval[1] >= 0.0,
         }
-        return {"starting_rule": told}
+        found = self.evidence
+        if found is None:
+            return {"starting_rule": told}
+        return {"starting_rule": told, "offsets": {"used": found.used, **asdict(found)}}
 
     @property
     def verdict(self) -> str:
@@ -199,6 +215,8 @@ class BestGeneration(BestModel):
             f"kept: generation {kept.generation}, minus the rule {kept.mean:+.4f} "
             f"[{low:+.4f}, {high:+.4f}]"
         )
+        if self.evidence is not None:
+            lines = f"{lines}\n{self.evidence.sentence}"
         if high >= 0.0:
             return lines
         return (
@@ -209,6 +227,11 @@ class BestGeneration(BestModel):
 
 def _check_state(state: dict[str, Any]) -> None:
     """Refuse a checkpoint whose rule or lead is not as `BestGeneration.state` returns it."""
+    if state["evidence"] is not None:
+        saved, t, blocks, least = state["evidence"]
+        check_number(blocks, "blocks of the calendar", 0)
+        for number in (saved, t, least):
+            check_number(number, "evidence", -math.inf, math.inf, whole=False)
     if state["kept"] is not None:
         generation, *lead = state["kept"]
         check_number(generation, "the kept generation", 0)

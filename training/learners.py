@@ -19,6 +19,7 @@ from agents import run_folder
 from agents.algorithms import ALGORITHMS, build_model
 from agents.config import RunConfig
 from agents.dcl.algorithm import DCL
+from agents.dcl.offset_fit import follows_rule
 from agents.dcl.starting_rule import best_tuned
 from agents.initialization import initialize_orders
 from agents.players import (
@@ -37,7 +38,7 @@ from baselines.multi_agent import TeamPolicy, tier_of
 from baselines.policy import Actions, Policy, RandomPolicy, Rule
 from baselines.rollout import Observer, run_episodes
 from baselines.rules.offset import OffsetPolicy
-from baselines.rules.reference import reference_rules
+from baselines.rules.reference import reference_rules, reference_team
 from baselines.rules.store import Newsvendor
 from common.errors import InputError
 from common.random_streams import random_stream
@@ -293,7 +294,10 @@ def _learner(
     )
     if getattr(config.hyperparameters, "initial_order", "none") == "mean":
         initialize_orders(model, batch_of(env))
-    if isinstance(model, DCL) and source is None:
+    orders = offsets_of(config, player)
+    if isinstance(model, DCL) and orders is not None:
+        model.rule = partial(reference_team, store=orders.rule)
+    elif isinstance(model, DCL) and source is None:
         model.rule = partial(best_tuned, config.problem, config.parameters, config.measure)
     if source is not None:
         load_model(model, env, source / run_folder.best_of(source), frozen=False)
@@ -366,7 +370,10 @@ def _load(folder: Path, name: ModelFile, config: RunConfig, player: str) -> Poli
     )  # on the CPU
     load_model(model, env, folder / name)
     refuse_non_finite(model)
-    return _policy(config, player, model, env)
+    policy = _policy(config, player, model, env)
+    if isinstance(policy, OffsetPolicy):
+        policy.is_rule = follows_rule(model.policy)
+    return policy
 
 
 def _joint(config: RunConfig, learning: list[str]) -> frozenset[str]:

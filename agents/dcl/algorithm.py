@@ -17,6 +17,16 @@ from torch import nn
 from agents.dcl.fit import FitSettings, Fitted, fit_actor, fit_critic
 from agents.dcl.halving import Halving
 from agents.dcl.labels import Labels, anchored, imitation
+from agents.dcl.offset_fit import (
+    Evidence,
+    OffsetFitSettings,
+    evidence,
+    follow_rule,
+    follows_rule,
+    hidden_of,
+    learn_offsets,
+)
+from agents.dcl.offset_rollouts import OffsetLabeller, OffsetLabels, OffsetSearch
 from agents.dcl.rollouts import SEVERAL_DECISIONS, BatchLabeller, Search, player_of
 from agents.dcl.store_rollouts import StoreLabeller, Visits, compiled_store
 from baselines.policy import Policy
@@ -28,6 +38,8 @@ from wrappers.single_agent import ControlledAgents
 from wrappers.vec_env import batch_of
 
 RuleMaker = Callable[[], Policy | None]
+_OF_LEARNING = ("_labeller", "_known", "_known_of_rule", "evidence")
+ONE_LAYER = "offsets are learned by one hidden layer of ReLUs; set net_arch=[16] activation=relu"
 COMPILED_LAYERS = 2
 """Hidden layers of a network that the compiled roll-outs know."""
 
@@ -65,6 +77,9 @@ class DCL(BaseAlgorithm):
         Minibatches of a fit, and states in each.
     gamma : float
         What a step later counts in roll-outs; 1 is their plain sum.
+    least_evidence : float
+        Of stores that choose offsets to a rule: the t-statistic, over blocks of the calendar that
+        were held out, of what offsets save; with less the policy stays exactly the rule.
     workers : int
         Threads that label; the result does not depend on it.
     rule : callable, optional
@@ -97,6 +112,7 @@ class DCL(BaseAlgorithm):
         fit_steps: int = 1500,
         batch_size: int = 512,
         gamma: float = 1.0,
+        least_evidence: float = 2.0,
         workers: int = 1,
         rule: RuleMaker | None = None,
         policy_kwargs: dict[str, Any] | None = None,
@@ -125,7 +141,8 @@ class DCL(BaseAlgorithm):
         self.paths, self.keep, self.standard_errors = tuple(paths), tuple(keep), standard_errors
         self.rollout_horizon, self.gamma = rollout_horizon, gamma
         self.temperature, self.moved_share, self.moved_by = temperature, moved_share, moved_by
-        self.workers, self.rule = workers, rule
+        self.workers, self.rule, self.least_evidence = workers, rule, least_evidence
+        self.evidence: Evidence | None = None
         self._beginning: Policy | None = None
         if _init_setup_model:
             self._setup_model()
@@ -143,7 +160,7 @@ class DCL(BaseAlgorithm):
         self.policy = made.to(self.device)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "rule", "_beginning", "_labeller", "_known"]
+        return [*super()._excluded_save_params(), "rule", "_beginning", *_OF_LEARNING]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy", "policy.optimizer"], []
@@ -179,6 +196,7 @@ class DCL(BaseAlgorithm):
         )
         self._labeller = self._make_labeller()
         self._known: dict[int, tuple[Labels, NDArray[np.int64], float]] = {}
+        self._known_of_rule: OffsetLabels | None = None
         callback.on_training_start({"total_timesteps": total_timesteps}, {})
         going = True
         while going and self.num_timesteps < total_timesteps:
@@ -197,17 +215,17 @@ class DCL(BaseAlgorithm):
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
         self.logger.dump(self.num_timesteps)
 
-    def _next_generation(self) -> Labels:
+    def _next_generation(self) -> Labels | OffsetLabels:
         """Label states and fit the network to them, or to the rule in generation 0."""
+        if isinstance(self._labeller, OffsetLabeller):
+            return self._next_offsets(self._labeller)
         number = self.generation
         rule = self.starting_rule() if number <= 1 else None
         seed = self._seed_of(max(number, 1) if rule is not None else number)
         labels, own, seconds = self._label(rule, seed)
         imitates = rule is not None and number == 0
         wanted = imitation(labels, own) if imitates else anchored(labels)
-        settings = FitSettings(
-            self.fit_steps, self.batch_size, self.lr_schedule(1.0), self.temperature
-        )
+        settings = self._fit_settings()
         fitted = fit_actor(self.policy, wanted, settings, seed, fresh=number == 0)
         explained = fit_critic(self.policy, labels, settings, seed)
         self._record(labels, seconds, fitted)
@@ -215,6 +233,54 @@ class DCL(BaseAlgorithm):
         self.num_timesteps += self.n_states
         self._n_updates += 1
         return labels
+
+    def _fit_settings(self) -> FitSettings:
+        rate = self.lr_schedule(1.0)
+        return FitSettings(self.fit_steps, self.batch_size, rate, self.temperature)
+
+    def _next_offsets(self, labeller: OffsetLabeller) -> OffsetLabels:
+        """Learn offsets from what they cost beside the rule, and beside the present network.
+
+        Generation 0 is the rule itself. The network of generation 1 is fitted to roll-outs of the
+        rule, that of each later one to these and to roll-outs of the network before it.
+        """
+        number, begun = self.generation, time.perf_counter()
+        learned = number > 1 and not follows_rule(self.policy)
+        labels = [self._of_rule(labeller)]
+        if learned:
+            labels.append(labeller.label(self.policy, self._seed_of(number)))
+        settings = OffsetFitSettings(self.fit_steps, self.batch_size, self.lr_schedule(1.0))
+        if number == 0:
+            follow_rule(self.policy, labeller.offsets)
+        else:
+            self.evidence = self.evidence or evidence(
+                labels[0],
+                labeller.offsets,
+                hidden_of(self.policy),
+                settings,
+                self._seed_of(1),
+                self.least_evidence,
+            )
+            how = (labeller.offsets, settings, self._seed_of(number), self.evidence)
+            learn_offsets(self.policy, labels, *how)
+            self.logger.record("dcl/evidence", self.evidence.t)
+            self.logger.record("dcl/saved", self.evidence.saved)
+        explained = fit_critic(self.policy, labels[-1].with_losses(), self._fit_settings(), number)
+        self.logger.record("train/explained_variance", explained)
+        seconds = time.perf_counter() - begun
+        self.logger.record("dcl/generation", number)
+        self.logger.record("dcl/states", sum(len(part.values) for part in labels))
+        self.logger.record("dcl/steps", labels[-1].steps)
+        self.logger.record("dcl/steps_per_second", labels[-1].steps / max(seconds, 1e-9))
+        self.num_timesteps += self.n_states
+        self._n_updates += 1
+        return labels[-1]
+
+    def _of_rule(self, labeller: OffsetLabeller) -> OffsetLabels:
+        """Return labels by roll-outs of the rule, made once."""
+        if self._known_of_rule is None:
+            self._known_of_rule = labeller.label(None, self._seed_of(1))
+        return self._known_of_rule
 
     def _record(self, labels: Labels, seconds: float, fitted: Fitted) -> None:
         """Log a generation, which `generation` still counts as the next one."""
@@ -234,6 +300,7 @@ class DCL(BaseAlgorithm):
         """
         if seed not in self._known:
             begun = time.perf_counter()
+            assert not isinstance(self._labeller, OffsetLabeller)  # noqa: S101
             labels, own = self._labeller.label(self.policy, rule, seed)
             self._known = {seed: (labels, own, time.perf_counter() - begun)}
         return self._known[seed]
@@ -248,11 +315,17 @@ class DCL(BaseAlgorithm):
         sequence = np.random.SeedSequence(self.seed or 0, spawn_key=(generation,))
         return int(sequence.generate_state(1, np.uint32)[0]) + 1
 
-    def _make_labeller(self) -> BatchLabeller | StoreLabeller:
+    def _make_labeller(self) -> BatchLabeller | StoreLabeller | OffsetLabeller:
         """Return what labels states: compiled where the batch is a store that is known so."""
         env = self.env
         assert isinstance(env, VecEnv)  # noqa: S101  (narrows SB3's union)
         batch = batch_of(env)
+        if isinstance(batch, ControlledAgents) and batch.offsets is not None:
+            layers = list(self.policy.mlp_extractor.policy_net)
+            if len(layers) != 2 or not isinstance(layers[1], nn.ReLU):
+                raise InputError(ONE_LAYER)
+            counts = (self.n_states, self.paths[0], self.moved_share, self.workers)
+            return OffsetLabeller(batch, OffsetSearch(*counts), lambda seen: encode(env, seen))
         halving = Halving(self.paths, self.keep, self.standard_errors)
         store = compiled_store(batch) if self._is_small(batch) else None
         if store is not None and isinstance(batch, ControlledAgents):

@@ -103,7 +103,14 @@ class OffsetPolicy:
         What they are offsets to.
     player : str
         ``"store"``, or ``"store_1"`` ... for a single one.
+
+    Attributes
+    ----------
+    is_rule : bool
+        Whether it is known to choose 0 in every state, so that it is the rule itself.
     """
+
+    is_rule = False
 
     def __init__(self, policy: Policy, orders: OffsetOrders, player: str) -> None:
         self._policy, self._orders, self._player = policy, orders, player

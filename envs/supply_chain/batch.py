@@ -91,13 +91,11 @@ class SupplyChainBatch:
         self.agents = self._of.view.agents
         lane = parameters.lanes()[0]
         self._counts = (len(lane.store.grid), len(lane.warehouse.order_units), SUPPLIER_ACTIONS)
-        per_agent = (*([self._counts[0]] * self.num_stores), *self._counts[1:])
-        self.num_actions: tuple[int, ...] = per_agent
+        self.num_actions = (self._counts[0],) * self.num_stores + self._counts[1:]
         self.observation_size = self._of.view.size(self._of.view.names)
         self.observation_low = -1.0 if parameters.observation == "full" else 0.0
         if parameters.backlog or self._of.forecast is not None:
             self.observation_low = -np.inf
-        self.day = 0
         self._begin(empty_trace(parameters, num_worlds))
 
     @property
@@ -375,8 +373,8 @@ class SupplyChainBatch:
 
     @property
     def memoryless(self) -> bool:
-        """Whether demand comes from a law, not from a file."""
-        return self.parameters.demand_data is None
+        """Whether demand comes from a law: none of a file, unless its days are resampled."""
+        return self.parameters.demand_data is None or self.parameters.is_resampled(self.split)
 
     def fork(self, worlds: NDArray[np.intp], futures: Futures | None = None) -> Fork:
         """Return copies of worlds; see `envs.batch.Batch.fork`."""
@@ -386,8 +384,10 @@ class SupplyChainBatch:
         for name in _STATE:
             setattr(new, name, np.take(getattr(self, name), worlds, axis=int(name in _BY_DAY)))
         if futures is not None:
-            drawn = draw_futures(self.parameters, futures, new.lane_of, self.split, self.day)
-            new._demand, new._works = drawn
+            of = (new.lane_of, new._start, self.split, self.day)
+            new._demand, new._works = draw_futures(self.parameters, futures, *of)
+            if self.past is not None:
+                new._known[KNOWN_DAYS + self.day :] = new._demand[self.day :]
         new._remember()
         return Fork(new, np.arange(len(worlds)))
 

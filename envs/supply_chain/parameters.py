@@ -142,11 +142,6 @@ class SupplyChainParameters(FrozenModel):
             raise ValueError("all SKUs need order grids of the same lengths")
         if len({(lane.store.action, lane.store.offsets) for lane in lanes}) > 1:
             raise ValueError("all SKUs need the same action and offsets")
-        if lanes[0].store.action == "offset" and self.demand_data is None:
-            raise ValueError(
-                "store.action = offset: is to the level of a rule for demand of a file; name one "
-                "with --demand, or set store.action=quantity"
-            )
         means, stds = self.demand_moments()
         for lane, mean, std in zip(lanes, means, stds, strict=True):
             check_law(lane.sku.demand_model, mean, std)
@@ -197,6 +192,11 @@ class SupplyChainParameters(FrozenModel):
     def law_is_known(self) -> bool:
         """Whether rewards can be expected over the law of the day's demand in training."""
         return self.demand_data is None or self.demand_data.augment == "bootstrap"
+
+    def is_resampled(self, split: Split) -> bool:
+        """Return whether days of `split` are drawn anew from a law, not played as they were."""
+        source = self.demand_data
+        return split == "training" and source is not None and source.augment == "bootstrap"
 
     @property
     def history(self) -> StoreHistory | None:

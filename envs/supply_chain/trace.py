@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from common.errors import InputError
 from common.random_streams import Split
-from demand.history import KNOWN_DAYS
+from demand.history import KNOWN_DAYS, StoreHistory
 from demand.laws import draw_demand
 from envs.batch import NOT_MEMORYLESS, Futures, Trace
 from envs.supply_chain.parameters import SupplyChainParameters
@@ -92,9 +92,16 @@ def empty_trace(parameters: SupplyChainParameters, episodes: int) -> Trace:
 
 
 def draw_futures(
-    p: SupplyChainParameters, futures: Futures, sku: NDArray[np.int64], split: Split, day: int
+    p: SupplyChainParameters,
+    futures: Futures,
+    sku: NDArray[np.int64],
+    start: NDArray[np.int64],
+    split: Split,
+    day: int,
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Draw what copies of worlds are going to meet; nobody reads the days that have passed.
+
+    Days of a file are drawn anew where `split` resamples them.
 
     Parameters
     ----------
@@ -102,8 +109,8 @@ def draw_futures(
         Their parameters.
     futures : Futures
         Which of them meet the same.
-    sku : ndarray
-        Each copy's SKU, shape (copies,).
+    sku, start : ndarray
+        Each copy's SKU and, of a file, the ordinal of its first day, shape (copies,).
     split : str
         What its episodes are for.
     day : int
@@ -118,13 +125,16 @@ def draw_futures(
     Raises
     ------
     InputError
-        If demand is of a file.
+        If demand is of a file whose days are played as they were.
     """
-    if p.demand_data is not None:
+    if p.demand_data is not None and not p.is_resampled(split):
         raise InputError(NOT_MEMORYLESS)
-    drawn = draw_trace(p, futures.rng, futures.different * len(p.sku), split)
-    _spread(p, futures, drawn["demand"], day)
-    episode = futures.of * len(p.sku) + sku  # episode e is about SKU e % number of SKUs
+    if p.history is None:
+        drawn = draw_trace(p, futures.rng, futures.different * len(p.sku), split)
+        _spread(p, futures, drawn["demand"], day)
+        episode = futures.of * len(p.sku) + sku  # episode e is about SKU e % number of SKUs
+    else:
+        drawn, episode = _days_anew(p, p.history, futures, sku, start), futures.of
     works = np.ones((p.horizon + 1, len(episode)), np.bool_)
     works[1:] = np.take(drawn["supplier_ok"].T, episode, axis=1)
     return np.take(drawn["demand"].swapaxes(0, 1), episode, axis=1), works
@@ -171,6 +181,26 @@ def _spread(p: SupplyChainParameters, futures: Futures, demand: Floats, day: int
     for k in normal:
         drawn = means[k][coming] + stds[k][coming] * shocks
         demand[k :: len(p.sku), coming] = np.maximum(drawn, 0.0)
+
+
+def _days_anew(
+    p: SupplyChainParameters,
+    history: StoreHistory,
+    futures: Futures,
+    sku: NDArray[np.int64],
+    start: NDArray[np.int64],
+) -> Trace:
+    """Return an episode of resampled days for every future, which is of one day and SKU."""
+    _, first = np.unique(futures.of, return_index=True)
+    if (start != start[first][futures.of]).any() or (sku != sku[first][futures.of]).any():
+        raise ValueError("copies that meet the same days must be of the same day and SKU")
+    begins = start[first] - history.table.first_day.toordinal()
+    days = begins[:, None] + np.arange(p.horizon)
+    reliable = p.lanes()[0].supplier.reliability
+    return {
+        "demand": history.resampled.bootstrap(futures.rng, days, sku[first]),
+        "supplier_ok": futures.rng.random((first.size, p.horizon)) < reliable,
+    }
 
 
 def _of_history(

@@ -118,11 +118,27 @@ def test_what_is_wrong_is_one_line(run_command, sales, setting, message):
     assert not Path("run").exists()
 
 
-def test_offsets_need_a_file_and_environments_take_quantities():
-    with pytest.raises(InputError, match="demand of a file"):
-        resolve({"algo": "ppo", "problem": "stores"}, assignments=("store.action=offset",))
-    with pytest.raises(InputError, match="demand of a file"):
+def test_offsets_need_a_file_and_environments_take_quantities(run_command):
+    options = ("--algo", "ppo", "--problem", "stores", "--set", "store.action=offset")
+    done = run_command(train.main, *options)
+    assert (done.status, done.stderr.count("\n")) == (2, 1)
+    assert "demand of a file; name one with --demand" in done.stderr
+    with pytest.raises(InputError, match="an environment takes quantities"):
         SupplyChainEnv(store={"action": "offset"})
+
+
+def test_gamma_follows_the_lead_time_where_a_recipe_says_so(sales):
+    for algo in ("ppo", "dqn"):
+        gammas = [
+            resolve(
+                {"algo": algo, "demand": sales, "split": SPLIT},
+                assignments=(f"store.lead_time={days}", *more),
+            ).hyperparameters.gamma
+            for days, more in ((0, ()), (2, ()), (7, ()), (7, ("gamma=0.5",)))
+        ]
+        assert gammas == [0.8, 0.8, 0.97, 0.5]
+    with pytest.raises(InputError, match="is for the stores"):
+        resolve({"algo": "ppo"}, assignments=("gamma=by_lead_time",))
 
 
 def test_a_loaded_policy_needs_the_worlds_that_its_rule_reads(run_command, sales):

@@ -1,0 +1,240 @@
+"""Labels of stores that choose offsets to the level of a rule, by roll-outs on resampled days.
+
+From states of training episodes every offset is taken once and the present policy decides from then
+on, for the days on which today's order can matter. All offsets of a state meet the same days, drawn
+anew for every state (`envs.supply_chain.trace.draw_futures`), so that none is good by the luck of
+the one future that a file holds.
+"""
+
+import copy
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.dcl.labels import Labels
+from agents.dcl.rollouts import Encode, NetworkPolicy
+from envs.batch import Futures
+from wrappers.single_agent import ControlledAgents
+
+Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
+COPIES = 8_192
+"""Copies of worlds that are moved at once."""
+APART = 5
+"""Days from one state of an episode to the next: all weekdays occur, as episodes begin on any."""
+MOMENTS = 5
+"""States of an episode that are rolled out."""
+DAYS_AFTER = 6
+"""Days that are counted beyond those until the next order after today's arrives."""
+BLOCK_DAYS = 42
+"""Days of a block of the calendar, by which labels are held out."""
+PASSED_OVER = ("season", "warehouse", "last demand", "demand_std")
+"""Entries, by how their names begin, by which single weeks of a short history are learned by
+heart; the policy does not look at them."""
+
+
+@dataclass(frozen=True, eq=False)
+class OffsetLabels:
+    """States, and what every offset costs in them beside the rule.
+
+    Attributes
+    ----------
+    observations : ndarray
+        What the network is given, shape (n, size).
+    costs : ndarray
+        What each offset costs more than the rule's own order, shape (n, offsets) [days of the
+        store's own level times money].
+    values : ndarray
+        What is earned from each state if it follows the rule once more, shape (n,).
+    blocks : ndarray
+        Number of the block of `BLOCK_DAYS` days of the calendar that each is from, shape (n,).
+    unseen : tuple of int
+        Columns that the policy is not to look at.
+    steps : int
+        Steps of stores that were simulated.
+    """
+
+    observations: NDArray[np.float32]
+    costs: Floats
+    values: Floats
+    blocks: Whole
+    unseen: tuple[int, ...]
+    steps: int
+
+    def with_losses(self) -> Labels:
+        """Return the same as labels of a classifier, for the value head."""
+        losses = self.costs - self.costs.min(axis=1, keepdims=True)
+        ones = np.ones(len(losses))
+        certain = np.zeros(len(losses), np.bool_)
+        return Labels(
+            self.observations, losses, ones, self.values, certain, self.steps, unseen=self.unseen
+        )
+
+    @property
+    def rewards(self) -> Floats:
+        """The values, by the name under which a buffer's callbacks look for them."""
+        return self.values
+
+
+def pooled(parts: list[OffsetLabels]) -> OffsetLabels:
+    """Return all labels together, in their order."""
+    return replace(
+        parts[0],
+        observations=np.concatenate([part.observations for part in parts]),
+        costs=np.concatenate([part.costs for part in parts]),
+        values=np.concatenate([part.values for part in parts]),
+        blocks=np.concatenate([part.blocks for part in parts]),
+        steps=sum(part.steps for part in parts),
+    )
+
+
+@dataclass(frozen=True)
+class OffsetSearch:
+    """What is labelled.
+
+    Attributes
+    ----------
+    states : int
+        About how many states.
+    paths : int
+        Futures of each.
+    moved_share : float
+        Share of the offsets that are drawn at random on the way, so that states are met around
+        those of the policy.
+    workers : int
+        Threads; the labels do not depend on them.
+    """
+
+    states: int
+    paths: int
+    moved_share: float
+    workers: int
+
+
+class OffsetLabeller:
+    """Labels states of stores that choose offsets.
+
+    Parameters
+    ----------
+    batch : ControlledAgents
+        Stores like those that are labelled; they themselves are not moved.
+    search : OffsetSearch
+        How.
+    encode : callable
+        From what the batch shows to what the network is given.
+    """
+
+    def __init__(self, batch: ControlledAgents, search: OffsetSearch, encode: Encode) -> None:
+        assert batch.offsets is not None  # noqa: S101  (see DCL._make_labeller)
+        self._batch, self._search, self._encode = batch, search, encode
+        self.offsets = batch.offsets.offsets
+        self._unmoved, self._count = batch.offsets.unmoved, len(self.offsets)
+        p = batch.parameters
+        lead_time = max(lane.store.lead_time for lane in p.lanes())
+        self._days = lead_time + p.longest_review_gap + DAYS_AFTER
+        names = batch.chain.observation_names["store"]
+        self._unseen = tuple(k for k, name in enumerate(names) if name.startswith(PASSED_OVER))
+        # a warehouse that is never short lets stores of a world be tried side by side
+        free = all(np.isinf(lane.warehouse.initial_on_hand) for lane in p.lanes())
+        self._together = batch.rows_per_world if free else 1
+
+    def label(self, policy: Any | None, seed: int) -> OffsetLabels:
+        """Return labels of a generation.
+
+        Parameters
+        ----------
+        policy : ActorCriticPolicy or None
+            The present network; None for the rule.
+        seed : int
+            Of everything random.
+        """
+        decider = None if policy is None else NetworkPolicy(policy, self._encode)
+        rng = np.random.default_rng(seed)
+        with ThreadPoolExecutor(self._search.workers) as pool:
+            return pooled(list(self._walk(decider, rng, pool)))
+
+    def _walk(
+        self, decider: NetworkPolicy | None, rng: np.random.Generator, pool: ThreadPoolExecutor
+    ) -> Iterator[OffsetLabels]:
+        """Let worlds live through an episode, and label their states every few days."""
+        worlds = max(1, round(self._search.states / MOMENTS / self._batch.rows_per_world))
+        batch: Any = self._batch.fork(np.zeros(worlds, np.intp)).batch
+        last = APART * (MOMENTS - 1)
+        horizon = last + self._days
+        longer = batch.parameters.model_copy(update={"horizon": horizon, "warmup_days": 0})
+        batch.change_parameters(longer)
+        batch.rng = rng
+        batch.reset()
+        for day in range(last + 1):
+            own = self._decide(decider, batch)
+            if day % APART == 0:
+                yield self._label(batch, own, decider, rng, pool)
+            moved = rng.random(own.size) < self._search.moved_share
+            batch.step(np.where(moved, rng.integers(0, self._count, own.size), own))
+
+    def _decide(self, decider: NetworkPolicy | None, batch: Any) -> Whole:
+        if decider is None:
+            return np.full(batch.num_worlds, self._unmoved)
+        return decider.actions(batch)
+
+    def _label(
+        self,
+        batch: ControlledAgents,
+        own: Whole,
+        decider: NetworkPolicy | None,
+        rng: np.random.Generator,
+        pool: ThreadPoolExecutor,
+    ) -> OffsetLabels:
+        """Return labels of all rows at this moment."""
+        paths = self._search.paths if batch.memoryless else 1
+        groups = batch.num_worlds // self._together  # rows that take the same offset at once
+        most = max(1, COPIES // (paths * self._count))
+        parts = [np.arange(k, min(k + most, groups)) for k in range(0, groups, most)]
+        seeds = rng.integers(0, 2**63, len(parts)).tolist()
+
+        def play(part: NDArray[np.intp], seed: int) -> Floats:
+            return self._play(batch, part, paths, decider, seed)
+
+        earned = np.concatenate(list(pool.map(play, parts, seeds)))
+        mean = earned.mean(axis=1).transpose(0, 2, 1).reshape(own.size, self._count)
+        past = batch.chain.past
+        assert past is not None  # noqa: S101  (offsets need a file)
+        days = past.start + batch.chain.day
+        return OffsetLabels(
+            self._encode(batch.observation()),
+            mean[:, [self._unmoved]] - mean,
+            mean[:, self._unmoved],
+            np.repeat(days // BLOCK_DAYS, batch.rows_per_world),
+            self._unseen,
+            earned.size * self._days,
+        )
+
+    def _play(
+        self,
+        batch: ControlledAgents,
+        groups: NDArray[np.intp],
+        paths: int,
+        decider: NetworkPolicy | None,
+        seed: int,
+    ) -> Floats:
+        """Return what is earned, shape (groups, paths, offsets, rows of a group)."""
+        rng = np.random.default_rng(seed)
+        future = np.repeat(np.arange(groups.size * paths), self._count)
+        rows = np.repeat(groups * self._together, paths * self._count)
+        fork = batch.fork(rows, Futures(rng, future) if batch.memoryless else None)
+        world: Any = fork.batch
+        world.rng = rng
+        who = copy.copy(decider)
+        at = (fork.rows[:, None] + np.arange(self._together)).reshape(-1)
+        chosen = self._decide(who, world)
+        chosen[at] = np.repeat(np.tile(np.arange(self._count), groups.size * paths), self._together)
+        earned = np.zeros(at.size)
+        for day in range(self._days):
+            earned += world.step(chosen).reward[at]
+            if day + 1 < self._days:
+                chosen = self._decide(who, world)
+        return earned.reshape(groups.size, paths, self._count, self._together)
