@@ -34,6 +34,12 @@ from common import console
     "sku, demand). The day's rows in its table orders are replaced.",
 )
 @click.option(
+    "--server",
+    metavar="URL",
+    help="Let a service decide (serve.py), with the token in SERVICE_TOKEN; its orders are "
+    "proposed there.",
+)
+@click.option(
     "--history",
     type=InputFile(),
     help="A demand file with the last 28 days, in place of d1 ... or the table demand [the run's "
@@ -70,6 +76,7 @@ def main(
     checkpoint: str,
     state: Path | None,
     database: str | None,
+    server: str | None,
     history: Path | None,
     calendar: Path | None,
     date: str | None,
@@ -84,6 +91,8 @@ def main(
     """
     if (state is None) == (database is None):
         raise click.UsageError("the present state is needed: --state FILE or --database URL")
+    if server is not None:
+        return _decide_remotely(server, state, date, output, as_json=as_json)
     from agents import run_folder  # here: --help and a misspelt option answer at once
     from commands.order_checks import OrderLimits
     from commands.order_output import report_held_back, write_orders
@@ -106,6 +115,21 @@ def main(
     run = str(run_folder.find(checkpoint)[0])
     write_orders(rows, output, as_json=as_json, tables=tables, run=run)
     return console.HELD_BACK if report_held_back(rows) else 0
+
+
+def _decide_remotely(
+    server: str, state: Path | None, date: str | None, output: Path | None, *, as_json: bool
+) -> int:
+    """Write what a service proposes; its own limits hold orders back."""
+    if state is None:
+        raise click.UsageError("--server needs --state FILE")
+    from commands.order_output import write_orders
+    from commands.remote_orders import decide_remotely
+
+    with console.screen.status("asking the service"):
+        rows = decide_remotely(server, state, date)
+    write_orders(rows, output, as_json=as_json, tables=None, run=server)
+    return 0
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
     InputError
         One line with the row: a column, store or SKU that is missing or unknown, or no quantity.
     """
-    sheet = _with_known_names(read_sheet(path))
+    sheet = with_known_names(read_sheet(path))
     if sheet.cells.empty:
         raise InputError(f"{sheet.name}: holds a header and no stores; put in a row for each")
     stores = _indices(sheet, "store", history.table.stores)
@@ -220,7 +220,7 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
     )
 
 
-def _with_known_names(sheet: Sheet) -> Sheet:
+def with_known_names(sheet: Sheet) -> Sheet:
     """Return the sheet with its columns called as here, whatever their capitals and synonyms."""
     names: list[str] = []
     for title in sheet.columns:

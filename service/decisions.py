@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from commands.morning import Morning
 from commands.orders import Advice
 from common.errors import InputError, NumericalError, short
-from service.guards import Guards, exceptions_of, finite, guard
+from service.guards import DRIFT, LIMIT, STALE, Guards, exceptions_of, finite, guard
 from service.policies import CHAMPION, LoadedRun, Policies, load
 from service.requests import DecisionRequest
 from service.store import audit_log, order_book
@@ -115,8 +115,8 @@ class Decisions:
         inputs["rule"] = champion.decider.rule[0]
         text = canonical(inputs)
         input_hash = audit_log.digest(text)
-        computed = compute(champion, inputs)
-        shadow = None if candidate is None else _shadow(candidate, inputs)
+        computed = compute(champion, inputs, request)
+        shadow = None if candidate is None else _shadow(candidate, inputs, request)
         decision = {
             **{"id": secrets.token_hex(16), "time": now(), "user": user, "policy": CHAMPION},
             **{"run": str(champion.folder), "manifest": champion.manifest},
@@ -217,15 +217,20 @@ class Decisions:
         return Morning.of(run.decider.run, one.state(run.decider.known), date=decision["date"])
 
 
-def compute(run: LoadedRun, inputs: Mapping[str, Any]) -> Computed:
+def compute(
+    run: LoadedRun, inputs: Mapping[str, Any], request: DecisionRequest | None = None
+) -> Computed:
     """Return the orders for an input that was kept, or is about to be.
+
+    `request` is what the input has as its state, where that was read already.
 
     Raises
     ------
     InputError
         If the state cannot be used.
     """
-    request = DecisionRequest.model_validate(inputs["state"])
+    if request is None:
+        request = DecisionRequest.model_validate(inputs["state"])
     guards, failure = Guards(**inputs["guards"]), inputs["failure"]
     today = dt.date.fromisoformat(inputs["today"])
     decider = run.decider
@@ -287,17 +292,18 @@ def _rows(run: LoadedRun, advice: Advice, guarded: Any, *, stale: bool) -> list[
             "unusual": ", ".join(text for text in (advice.unusual[n], drifts[n]) if text),
         }
         days = lead_time + int(advice.gaps[n])
-        row["exceptions"] = ",".join(
-            exceptions_of(row, days=days, stale=stale, drift=bool(drifts[n]))
-        )
+        told = {LIMIT: guarded.limited[n], DRIFT: bool(drifts[n]), STALE: stale}
+        row["exceptions"] = ",".join(exceptions_of(row, days=days, known=told))
         rows.append(row)
     return rows
 
 
-def _shadow(candidate: LoadedRun, inputs: Mapping[str, Any]) -> tuple[str, list[float]] | None:
+def _shadow(
+    candidate: LoadedRun, inputs: Mapping[str, Any], request: DecisionRequest
+) -> tuple[str, list[float]] | None:
     """Return what the candidate would order; None where it cannot decide."""
     try:
-        return str(candidate.folder), compute(candidate, inputs).asked
+        return str(candidate.folder), compute(candidate, inputs, request).asked
     except InputError:
         return None
 

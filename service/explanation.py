@@ -11,7 +11,7 @@ from commands.morning import Morning
 from service.decisions import Decisions
 from service.policies import Policies
 
-DAYS_AHEAD = 28
+DAYS_AHEAD = 14
 BAND = (0.1, 0.5, 0.9)
 
 

@@ -63,11 +63,14 @@ class Guarded:
         ``policy`` or ``rule``.
     held_back : list of str
         Why the policy's order is not proposed, or empty.
+    limited : list of bool
+        Whether that is something about the order, and not about all of them.
     """
 
     quantities: list[float]
     sources: list[str]
     held_back: list[str]
+    limited: list[bool]
 
 
 def guard(
@@ -98,17 +101,20 @@ def guard(
         for_all.append(f"the state is {age} days old, {guards.max_age} are allowed")
     if guards.max_day_value is not None:
         for_all += _day_value(advice.asked, price, guards.max_day_value)
-    quantities, sources, held_back = [], [], []
+    quantities, sources, held_back, limited = [], [], [], []
     for row, asked in enumerate(advice.asked):
-        doubts = for_all + decider.doubts(advice, row, guards.limits)
+        own = decider.doubts(advice, row, guards.limits)
+        doubts = for_all + own
         quantity = float(advice.by_rule[row] if doubts else asked)
         if doubts and (why := _over(quantity, row, advice, guards)):
             quantity = 0.0
+            own.append(why)
             doubts.append(f"the rule's order too is {why}: nothing is ordered")
         quantities.append(round(quantity, 2))
         sources.append("rule" if doubts else "policy")
         held_back.append("; ".join(doubts))
-    return Guarded(quantities, sources, held_back)
+        limited.append(len(own) > len(decider.faults))
+    return Guarded(quantities, sources, held_back, limited)
 
 
 def _day_value(asked: Any, price: Any, most: float) -> list[str]:
@@ -129,7 +135,7 @@ def _over(quantity: float, row: int, advice: Advice, guards: Guards) -> str:
     return ""
 
 
-def exceptions_of(row: dict[str, Any], *, days: int, stale: bool, drift: bool) -> list[str]:
+def exceptions_of(row: dict[str, Any], *, days: int, known: dict[str, bool]) -> list[str]:
     """Return what a planner must look at, of an order.
 
     Parameters
@@ -138,20 +144,16 @@ def exceptions_of(row: dict[str, Any], *, days: int, stale: bool, drift: bool) -
         Columns of the table of orders.
     days : int
         That the order is for.
-    stale : bool
-        Whether the state is older than it may be.
-    drift : bool
-        Whether demand has left what training saw.
+    known : dict
+        Whether it is of those that other columns do not tell.
     """
     cover = row["days_of_cover"]
     found = {
         STOCKOUT: max(row["stockout_before"], row["stockout_after"]) >= LIKELY,
-        LIMIT: bool(row["held_back"]) and not stale,
         UNUSUAL: bool(row["unusual"]),
-        DRIFT: drift,
-        STALE: stale,
         OVERSTOCK: (cover is None and row["on_hand"] > 0)
         or (cover is not None and cover > LONG_COVER * max(days, 1) and row["on_hand"] > 0),
+        **known,
     }
     return [name for name in EXCEPTIONS if found[name]]
 

@@ -130,9 +130,15 @@ class RollingNewsvendor(HistoryRule):
 
     def __init__(self, forecast: ForecastName) -> None:
         super().__init__(forecast)
+        # copies of a rule share it: a team binds copies, and the quantiles take long to find
+        self._prepared: list[tuple[SupplyChainParameters, NDArray[np.bool_], Values]] = []
 
     def _prepare(self, parameters: SupplyChainParameters) -> None:
         super()._prepare(parameters)
+        for known, one_day, quantiles in self._prepared:
+            if known is parameters:
+                self._one_day, self._errors = one_day, quantiles
+                return
         history = parameters.history
         assert history is not None  # noqa: S101
         self._one_day = np.array([lane.store.shelf_life == 1 for lane in parameters.lanes()])
@@ -145,6 +151,7 @@ class RollingNewsvendor(HistoryRule):
                 some = errors[np.isin(weekdays, np.flatnonzero(reviews & (gaps == gap)))]
                 fractile = _fractile(parameters, lane.store, gap)
                 self._errors[gap, sku] = np.quantile(some, fractile, axis=0)
+        self._prepared[:] = [(parameters, self._one_day, self._errors)]
 
     def _past_errors(
         self, history: StoreHistory, sku: int, gap: int

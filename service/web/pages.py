@@ -184,8 +184,17 @@ def overview(
         said=said if said in SAID else "",
         run=champion.folder.name,
         rule=champion.decider.rule[0],
-        faults=champion.decider.faults,
+        faults=_of_all(orders),
     )
+
+
+def _of_all(orders: list[dict[str, Any]]) -> list[str]:
+    """Return why the rule orders everywhere, where it does."""
+    reasons = [order["held_back"].split("; ") for order in orders]
+    if not reasons:
+        return []
+    common = set(reasons[0]).intersection(*reasons)
+    return [reason for reason in reasons[0] if reason and reason in common]
 
 
 SAID = {"approved", "placed", "received", "cancelled", "overridden", "done"}
@@ -263,7 +272,7 @@ def _chart(why: Explanation | None) -> dict[str, Any] | None:
         "arrives": f"{50 + (why.arrives - why.date).days * step:.1f}",
         "lines": [(270 - 250 * share, _units(round(most * share))) for share in (0, 0.5, 1)],
         "dates": [
-            (f"{50 + n * step:.0f}", f"{days[n].date:%d %b}") for n in range(3, len(days), 7)
+            (f"{50 + n * step:.0f}", f"{days[n].date:%d %b}") for n in range(1, len(days), 3)
         ],
     }
 

@@ -113,7 +113,7 @@ def test_why_shows_the_numbers(served):
     assert why["needed"] == pytest.approx(sum(why["forecast"]))
     assert len(why["forecast"]) == 3
     assert why["level"] == 8 + why["quantity"]
-    assert len(why["projected"]) == 28
+    assert len(why["projected"]) == 14
     for day in why["projected"]:
         assert 0 <= day["low"] <= day["median"] <= day["high"]
     days = {"store": "north", "sku": order["sku"], "days": 5}
