@@ -370,7 +370,7 @@ def data_digest(config: RunConfig) -> str | None:
     source = getattr(config.parameters, "demand_data", None)
     if source is None:
         return None
-    table = read_demand(source.reading() if hasattr(source, "reading") else source)
+    table = read_demand(source.reading())
     days = period_days(table, source, "validation").stop
     names = [table.first_day.isoformat(), days, list(table.stores), list(table.skus)]
     digest = hashlib.sha256(json.dumps(names).encode())

@@ -237,8 +237,8 @@ def _look_ahead(
         later = read_demand(source.model_copy(update={"file": file})).covariates
         known = known if later is None else known.joined(later)
     if calendar is not None:
-        told = read_calendar(calendar, table.stores, table.skus, source.date_format)
-        known = known.before(day, told.names).joined(told)
+        coming = read_calendar(calendar, table.stores, table.skus, source.date_format)
+        known = known.before(day, coming.names).joined(coming)
     lead_time = max(lane.store.lead_time for lane in p.lanes())
     p.history.levels.check_known(known, day, lead_time + int(batch.review_gap().max()))
     start, ahead = np.full(batch.num_worlds, day.toordinal()), lead_time + p.longest_review_gap
@@ -260,8 +260,8 @@ def _set_ages(batch: SupplyChainBatch, now: StockState, rows: list[int]) -> None
     batch.age_evenly()
     if ages is None:
         if any(lives):
-            told = "the state has no expires_1 ...: stock is taken to be of all ages alike"
-            screen.print(told, soft_wrap=True)
+            note = "the state has no expires_1 ...: stock is taken to be of all ages alike"
+            screen.print(note, soft_wrap=True)
         return
     for row, (_, store) in enumerate(now.places):
         batch.ages[rows[row], store, : ages.shape[1]] = ages[row]

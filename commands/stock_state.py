@@ -85,7 +85,7 @@ class StockState:
     expires: Mapping[int, Floats] = field(default_factory=dict)
 
     def by_age(self, lives: Sequence[int], labels: Sequence[str]) -> Floats | None:
-        """Return stock by age, shape (rows, longest life), oldest first [units]; None if not told.
+        """Return stock by age, shape (rows, longest life), oldest first; None if not known.
 
         Parameters
         ----------

@@ -118,7 +118,7 @@ class BestGeneration(BestModel):
         self.rule: tuple[str, Score] | None = None
         self.kept: Lead | None = None
         self.evidence: Evidence | None = None
-        self.told = ""
+        self.progress = ""
 
     def _on_training_start(self) -> None:
         super()._on_training_start()
@@ -161,7 +161,7 @@ class BestGeneration(BestModel):
         values = self.logger.name_to_value
         if "dcl/certain" in values:
             speed, certain = values["dcl/steps_per_second"] / 1e6, values["dcl/certain"]
-            self.told = f"gen {generation} {speed:.1f}M/s {certain:.0%} sure {score.value:,.1f}"
+            self.progress = f"gen {generation} {speed:.1f}M/s {certain:.0%} sure {score.value:,.1f}"
 
     def state(self) -> dict[str, Any]:
         """Return what `BestModel` does, and how the rule did."""
@@ -188,7 +188,7 @@ class BestGeneration(BestModel):
         if self.rule is None or self.kept is None:
             return {}
         name, score = self.rule
-        told = {
+        facts = {
             "rule": name,
             "rule_return": score.value,
             "rule_gap": score.gap,
@@ -199,8 +199,8 @@ class BestGeneration(BestModel):
         }
         found = self.evidence
         if found is None:
-            return {"starting_rule": told}
-        return {"starting_rule": told, "offsets": {"used": found.used, **asdict(found)}}
+            return {"starting_rule": facts}
+        return {"starting_rule": facts, "offsets": {"used": found.used, **asdict(found)}}
 
     @property
     def verdict(self) -> str:

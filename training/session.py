@@ -336,8 +336,8 @@ class TrainingSession:
         whose = "" if self._single else f"turn {turn}/{self._turns} {part.learner.player}"
         stages = part.curriculum
         of = f"stage {stages.stage + 1}/{len(stages.stages)}" if stages else ""
-        told = self.best.told if isinstance(self.best, BestGeneration) else ""
-        return " ".join(text for text in (whose, of, told) if text)
+        generation = self.best.progress if isinstance(self.best, BestGeneration) else ""
+        return " ".join(text for text in (whose, of, generation) if text)
 
     def facts(self) -> dict[str, Any]:
         """Return digests of the weights, the steps, the time, and how its rule did."""
@@ -356,8 +356,8 @@ class TrainingSession:
     @property
     def verdict(self) -> str:
         """What the run says of the rule that it began with, if it began with one."""
-        told = self.best.verdict if isinstance(self.best, BestGeneration) else ""
-        return told.replace("{folder}", str(self._folder))
+        verdict = self.best.verdict if isinstance(self.best, BestGeneration) else ""
+        return verdict.replace("{folder}", str(self._folder))
 
     def keep_last_good(self) -> str:
         """Write the models of the last checkpoint as the last ones; return what the run keeps."""

@@ -73,9 +73,8 @@ def test_tuning_twice_gives_the_same(demand_file):
     assert (first.values, first.score) == (second.values, second.score)
 
 
-def test_the_tuned_rules_of_a_real_shop_are_ready_in_seconds(demand_file):
+def test_the_tuned_rules_of_a_real_shop_earn_more_than_a_simple_one(demand_file):
     parameters = real(demand_file)
-    make_baselines("cash", parameters, ["tuned_cycle"])  # compiles
     policies = make_baselines("cash", parameters, ["tuned"])
     trace = CASH.traces(parameters, "evaluation", 1, 500)
     earned = {}
