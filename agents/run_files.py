@@ -38,6 +38,9 @@ WEIGHTS, STATISTICS = "policy.pth", "normalizer.npz"
 
 VERSIONS = "versions.json"
 TUNED = "tuned.json"
+RECOMMENDATION, ADVICE = "recommendation.json", "recommendation.md"
+"""Whom a run orders by, for `decide.py` and for people."""
+
 RANGES = "observation_range.json"
 MANIFEST = "manifest.json"
 PROGRESS = "progress.csv"

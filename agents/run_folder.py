@@ -120,7 +120,8 @@ def find(checkpoint: str) -> tuple[Path, ModelFile]:
     path = last_phase(path)
     if name == BEST and _has_model(path):  # else it holds players, each with a best model
         name = best_of(path)
-    if not run_files.exists(path / name) and not players(path):
+    trained = run_files.exists(path / name) or players(path)
+    if not trained and not run_files.exists(path / run_files.RECOMMENDATION):
         raise InputError(f"--checkpoint {checkpoint}: holds no model; did its training finish?")
     return path, name
 

@@ -1,4 +1,4 @@
-"""Tuned rules kept in a run folder, so that they are tuned once."""
+"""Rules kept in a run folder: those that were tuned, and the one that a run orders by."""
 
 import json
 import math
@@ -7,11 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from agents import run_files
 from agents.run_files import read_beside, write_beside
+from baselines.policy import Policy
+from baselines.registry import rules_in_units
 from baselines.tuned_rules import TunedRule, fingerprint, tune_rule
 from baselines.tuning import TUNING_SEED, Family, Progress, Tuned
 from common.console import screen
-from common.errors import FrozenModel, InputError
+from common.errors import FrozenModel, InputError, choose
 from envs.problems import Problem
 
 MAX_BYTES = 1_000_000
@@ -149,3 +152,69 @@ def _kept(mark: str, name: str, tuned: Tuned, seed: int) -> _Kept:
 def json_values(tuned: Tuned) -> dict[str, float | Literal["inf"]]:
     """Return the parameters as JSON has them, which knows no infinity."""
     return {name: "inf" if math.isinf(value) else value for name, value in tuned.values.items()}
+
+
+class Recommendation(FrozenModel):
+    """Whom a run orders by.
+
+    Attributes
+    ----------
+    kind : {"rule", "agent"}
+        A rule, in whole units where demand comes in those, or the run's own agent.
+    name : str
+        Of the rule, or the agent's algorithm.
+    values : dict
+        The rule's tuned parameters.
+    sentence : str
+        The recommendation in plain words.
+    figures : dict
+        What it rests on, for programs to read.
+    """
+
+    model_config = ConfigDict(strict=True)
+
+    kind: Literal["rule", "agent"]
+    name: Annotated[str, Field(max_length=100)]
+    values: dict[str, float | Literal["inf"]]
+    sentence: Annotated[str, Field(max_length=2000)]
+    figures: dict[str, Any]
+
+    def write(self, folder: Path) -> None:
+        """Write it into a run's folder."""
+        text = json.dumps(self.model_dump(), indent=1, allow_nan=False)
+        run_files.write(folder / run_files.RECOMMENDATION, f"{text}\n".encode())
+
+    def rule(self, parameters: Any) -> Policy:
+        """Return the rule.
+
+        Raises
+        ------
+        InputError
+            If there is no such rule, or no search of it comes to these values.
+        """
+        known = rules_in_units(parameters)
+        rule = known[choose("rule in the recommendation", self.name, known)]
+        values = {name: float(value) for name, value in self.values.items()}
+        if not isinstance(rule, TunedRule):
+            return rule.make(parameters, 0)
+        family = rule.family(parameters)
+        if not family.admits(values):
+            raise InputError(f"the recommendation has no values of {self.name}; make it again")
+        return family.make(**values)
+
+
+def read_recommendation(folder: Path) -> Recommendation | None:
+    """Return whom a run orders by, None where it holds an agent alone.
+
+    Raises
+    ------
+    InputError
+        If it was altered or is damaged.
+    """
+    path = folder / run_files.RECOMMENDATION
+    if not run_files.exists(path):
+        return None
+    try:
+        return Recommendation.model_validate_json(run_files.read(path, MAX_BYTES))
+    except ValidationError:
+        raise InputError(f"{path}: damaged; restore the run from a copy") from None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agents import run_files, run_folder
 from agents.config import RunConfig
-from agents.tuned_file import TunedFile
+from agents.tuned_file import TunedFile, read_recommendation
 from baselines.policy import Policy
 from baselines.registry import baseline_kinds, make_baselines
 from baselines.rollout import rollout
@@ -99,6 +99,9 @@ class Decider:
     @cached_property
     def rule(self) -> tuple[str, Policy, str]:
         """Name and policy of the rule beside the run, and by how much the run does worse."""
+        advice = read_recommendation(self.folder)
+        if advice is not None and self._baseline is None:
+            return advice.name, advice.rule(self.run.parameters), ""
         tuner = TunedFile(self.folder / run_files.TUNED)
         return _rule(self.run, self._policy, self._baseline, tuner)
 
@@ -249,8 +252,13 @@ def decide(
 
 
 def _load(checkpoint: str) -> tuple[Path, RunConfig, Policy]:
-    """Return the run's folder, its configuration and its policy."""
+    """Return the run's folder, its configuration and its policy: the rule, if it recommends one."""
     folder, name = run_folder.find(checkpoint)
+    advice = read_recommendation(folder)
+    if advice is not None and advice.kind == "rule":
+        run = run_folder.read_config(folder)
+        print_changed_data(folder, run)
+        return folder, run, advice.rule(run.parameters)
     run, policy = load_agent(folder, name)
     if getattr(run.parameters, "history", None) is None:
         raise InputError(
@@ -267,6 +275,8 @@ def _orders(batch: SupplyChainBatch, policy: Policy, morning: Morning) -> Floats
     start = np.ones(batch.num_worlds, np.bool_)
     actions = np.asarray(policy.predict(batch.observation(), None, start)[0])
     chosen = actions.reshape(batch.num_worlds, -1)[:, : batch.num_stores]
+    if batch.asked_units:
+        chosen = np.broadcast_to(np.arange(batch.num_stores), chosen.shape)
     orders = np.take_along_axis(batch.store_orders(), chosen[..., None], axis=2)[..., 0]
     values: Floats = orders[tuple(np.array(morning.places).T)]
     history = batch.parameters.history
@@ -326,6 +336,9 @@ def _rule(
 
 def _usual_range(home: Path, run: RunConfig, policy: Policy) -> tuple[Floats, Floats]:
     """Return the least and the most of each entry that is nothing unusual."""
+    advice = read_recommendation(home)
+    if advice is not None and advice.kind == "rule":  # which looks at no observation
+        return np.array(-np.inf), np.array(np.inf)
     low, high = observation_range(run_folder.last_phase(home), run, policy)
     room = MARGIN * (high - low) + 1e-6
     return low - room, high + room

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 import decide
 import evaluate
+import recommend
 import serve
 import train
 import tune
@@ -21,7 +22,7 @@ from envs.problems import PROBLEMS
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SCRIPTS = {"train": train, "evaluate": evaluate, "tune": tune, "decide": decide}
-SCRIPTS |= {"serve": serve}
+SCRIPTS |= {"serve": serve, "recommend": recommend}
 NAME = re.compile(r"--set\s+['\"]?([a-z][a-z_.]*)=")
 
 

@@ -29,7 +29,7 @@ def run(script, *arguments):
     )
 
 
-@pytest.mark.parametrize("script", ["train", "evaluate", "tune", "decide", "serve"])
+@pytest.mark.parametrize("script", ["train", "evaluate", "tune", "decide", "recommend", "serve"])
 def test_help_and_a_misspelt_option_import_nothing_slow(script):
     status, printed, imported = run(script, "--help")
     assert status == 0

@@ -1,0 +1,149 @@
+"""A recommendation in words and tables: what is understood at once, then what it rests on."""
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+from commands.recommendation.selection import Candidates, Periods
+from demand.forecast import COVARIATES
+from demand.table import DemandTable
+from evaluation.replay import Interval, saved_per_year
+
+USUAL_RULE = "tuned_base_stock"
+"""What savings are counted against: what is done in most shops."""
+
+MOST_ROWS = 10
+IN_WORDS = {
+    "newsvendor_average": "the newsvendor rule on the mean of the last week",
+    "newsvendor_weekday": "the newsvendor rule on the means of the last four same weekdays",
+    "newsvendor_smoothing": "the newsvendor rule on smoothed weekday forecasts",
+    "tuned_reorder_point": "a reorder point in days of recent demand",
+    "tuned_base_stock": "base stock on recent demand",
+    "tuned_weekday": "base stock on the means of the last four same weekdays",
+    "tuned_smoothing": "base stock on smoothed weekday forecasts",
+}
+
+
+def in_words(name: str, known_ahead: tuple[str, ...] = ()) -> str:
+    """Return what a rule is, for people."""
+    words = IN_WORDS.get(name.removesuffix(COVARIATES), name)
+    if not name.endswith(COVARIATES):
+        return words
+    return f"{words} that know {', '.join(known_ahead) or 'what is known ahead'}"
+
+
+def savings(found: Candidates) -> dict[str, Interval]:
+    """Return what each candidate saves per year of the evaluation period against the usual rule."""
+    usual = found.evaluation[USUAL_RULE]
+    return {name: saved_per_year([one], [usual]) for name, one in found.evaluation.items()}
+
+
+def sentence(found: Candidates, known_ahead: tuple[str, ...], algo: str | None) -> str:
+    """Return the recommendation."""
+    name, usual = found.choice, in_words(USUAL_RULE)
+    own = found.evaluation[name]
+    text = f"Order by {in_words(name, known_ahead)}: it costs {own.cost_per_year:,.0f} a year"
+    if name != USUAL_RULE:
+        saved = savings(found)[name]
+        less = saved.mean >= 0
+        low, high = (saved.low, saved.high) if less else (-saved.high, -saved.low)
+        verb, than = ("saves", "against") if less else ("that is", "more than")
+        text += (
+            f" and {verb} {abs(saved.mean):,.0f} a year [{low:,.0f}, {high:,.0f}] {than} {usual}"
+        )
+        text += ", which may be chance," if saved.low <= 0 <= saved.high else ""
+    text += f" at a fill rate of {own.fill_rate:.1%}."
+    if algo is not None and algo != name:
+        text += f" Training an agent ({algo}) is not worth it here."
+    return text
+
+
+def figures(found: Candidates, periods: Periods) -> dict[str, Any]:
+    """Return what the recommendation rests on, as JSON values."""
+    saved = savings(found)
+    return {
+        "chosen": found.choice,
+        "origins": [day.isoformat() for day in periods.origins],
+        "split": periods.split.isoformat(),
+        "until": periods.until.isoformat(),
+        "cost_per_year_before_the_split": found.costs(),
+        "evaluation": {
+            name: {**one.to_json(), "saved_per_year": saved[name].to_json()}
+            for name, one in found.evaluation.items()
+        },
+    }
+
+
+def page(
+    found: Candidates, periods: Periods, table: DemandTable, understood: str, advice: str
+) -> str:
+    """Return the recommendation as a page of Markdown, its first line what to do."""
+    return "\n".join([advice, "", *_lines(found, periods, table, understood)]) + "\n"
+
+
+def _lines(
+    found: Candidates, periods: Periods, table: DemandTable, understood: str
+) -> Iterator[str]:
+    saved, costs, choice = savings(found), found.costs(), found.choice
+    last = periods.until - dt.timedelta(days=1)
+    first = found.evaluation[choice].first_day
+    yield f"## From {first} to {last}, one day after the other"
+    yield ""
+    yield (
+        "Days that nothing was chosen, tuned or trained on. Savings are against "
+        f"{in_words(USUAL_RULE)}, with 95% intervals from blocks of days."
+    )
+    yield ""
+    yield "| ordered by | cost a year | saved a year | fill rate | units on hand | orders a year |"
+    yield "|---|---|---|---|---|---|"
+    for name, one in sorted(found.evaluation.items(), key=lambda item: item[1].cost_per_year):
+        mark, s = ("**" if name == choice else ""), saved[name]
+        interval = "" if name == USUAL_RULE else f"{s.mean:,.0f} [{s.low:,.0f}, {s.high:,.0f}]"
+        yield (
+            f"| {mark}{name}{mark} | {one.cost_per_year:,.0f} | {interval} | {one.fill_rate:.2%} | "
+            f"{one.mean_on_hand:,.0f} | {one.orders_per_year:,.0f} |"
+        )
+    yield ""
+    own, usual = found.evaluation[choice], found.evaluation[USUAL_RULE]
+    yield "## Stores"
+    yield ""
+    yield f"| store | {choice}: cost a year | saved a year |"
+    yield "|---|---|---|"
+    by_store, before = own.by_store(), usual.by_store()
+    for n in by_store.argsort()[::-1][:MOST_ROWS]:
+        yield f"| {_cell(table.stores[n])} | {by_store[n]:,.0f} | {before[n] - by_store[n]:,.0f} |"
+    yield ""
+    if len(table.skus) > 1:
+        yield "## Dearest products"
+        yield ""
+        yield "| product | store | cost a year | saved a year |"
+        yield "|---|---|---|---|"
+        by_sku, before = own.by_sku(), usual.by_sku()
+        for at in by_sku.reshape(-1).argsort()[::-1][:MOST_ROWS]:
+            k, n = divmod(int(at), len(table.stores))
+            cost, less = by_sku[k, n], before[k, n] - by_sku[k, n]
+            names = f"{_cell(table.skus[k])} | {_cell(table.stores[n])}"
+            yield f"| {names} | {cost:,.0f} | {less:,.0f} |"
+        yield ""
+    yield "## How it was chosen"
+    yield ""
+    origins = ", ".join(day.isoformat() for day in periods.origins)
+    yield (
+        f"Each was tuned on all days before {origins} and played from there to the next one, the "
+        f"last to {periods.split}. Cost a year over these days:"
+    )
+    yield ""
+    yield "| ordered by | cost a year |"
+    yield "|---|---|"
+    for name, cost in costs.items():
+        yield f"| {name} | {cost:,.0f} |"
+    yield ""
+    yield "## What the file was understood to be"
+    yield ""
+    yield "```"
+    yield understood
+    yield "```"
+
+
+def _cell(name: str) -> str:
+    return name.replace("|", "/").replace("`", "'")

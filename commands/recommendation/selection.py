@@ -1,0 +1,175 @@
+"""Which rule or agent to order by: rolling origins before the split choose, the days after tell."""
+
+import datetime as dt
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agents.config import RunConfig
+from agents.run_files import BEST
+from agents.tuned_file import TunedFile, json_values
+from baselines.policy import Policy
+from baselines.registry import rules_in_units
+from baselines.tuned_rules import TunedRule
+from common.errors import InputError
+from demand.calendar import period_days
+from demand.history import KNOWN_DAYS
+from evaluation.replay import Replay, mean_cost, replay
+from training.learners import load_agent
+from training.trainer import train
+
+LONGEST_FOLD, SHORTEST_FOLD = 91, 28
+LEAST_TRAINING = 4 * KNOWN_DAYS
+"""Days that a rule must have before the first origin."""
+
+Report = Callable[[str], None]
+"""Called before each piece of work with what it is."""
+
+
+@dataclass(frozen=True)
+class Periods:
+    """Days of a file by what a recommendation does with them.
+
+    Attributes
+    ----------
+    origins : tuple of date
+        First days of the periods that choose, each of which trains on all days before it.
+    split, until : date
+        First day of the evaluation period, and the first after it.
+    """
+
+    origins: tuple[dt.date, ...]
+    split: dt.date
+    until: dt.date
+
+    def folds(self) -> Iterator[tuple[dt.date, dt.date]]:
+        """Yield first day, and first day after it, of every period that chooses."""
+        yield from zip(self.origins, (*self.origins[1:], self.split), strict=True)
+
+
+def periods_of(run: RunConfig, origins: int) -> Periods:
+    """Return the periods of a run's file.
+
+    Raises
+    ------
+    InputError
+        If there are too few days before the split.
+    """
+    table, source = run.parameters.history.table, run.parameters.demand_data
+    days = period_days(table, source, "evaluation")
+    length = min(LONGEST_FOLD, max(SHORTEST_FOLD, days.start // (2 * (origins + 1))))
+    if days.start - origins * length < LEAST_TRAINING:
+        raise InputError(
+            f"{table.name}: {days.start} days before the split are too few for {origins} rolling "
+            f"origins, which need {LEAST_TRAINING + origins * length}; lower --origins or move "
+            "--split"
+        )
+
+    def day(number: int) -> dt.date:
+        whole: dt.date = table.first_day + dt.timedelta(days=number)
+        return whole
+
+    first = [days.start - length * (origins - k) for k in range(origins)]
+    return Periods(tuple(map(day, first)), day(days.start), day(days.stop))
+
+
+@dataclass
+class Candidates:
+    """What may be recommended, and what it did; dictionaries by name.
+
+    Attributes
+    ----------
+    folds : dict
+        Replays of the periods that choose.
+    evaluation : dict
+        Replay of the evaluation period.
+    values : dict
+        Tuned parameters of the rules, from all days before the split.
+    policies : dict
+        As tuned or trained on all days before the split.
+    """
+
+    folds: dict[str, list[Replay]] = field(default_factory=dict)
+    evaluation: dict[str, Replay] = field(default_factory=dict)
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    policies: dict[str, Policy] = field(default_factory=dict)
+
+    def costs(self) -> dict[str, float]:
+        """Return cost per year over the periods that choose, the cheapest first."""
+        costs = mean_cost(self.folds)
+        return dict(sorted(costs.items(), key=lambda item: item[1]))
+
+    @property
+    def choice(self) -> str:
+        """The cheapest in the periods that choose; of equals the first that was tried."""
+        return min(costs := mean_cost(self.folds), key=lambda name: costs[name])
+
+
+def pieces_of_work(run: RunConfig, origins: int, algo: str | None) -> int:
+    """Return how often `play_candidates` reports."""
+    return (origins + 1) * (len(rules_in_units(run.parameters)) + (algo is not None))
+
+
+def play_candidates(
+    make_run: Callable[[dt.date, dt.date], RunConfig],
+    periods: Periods,
+    *,
+    algo: str | None,
+    folder: Path,
+    report: Report,
+) -> Candidates:
+    """Tune every rule, and train the agent, before each origin and play the days after it.
+
+    Parameters
+    ----------
+    make_run : callable
+        From a split and the first day after the evaluation period to the configuration.
+    periods : Periods
+        The days.
+    algo : str or None
+        The agent's algorithm.
+    folder : Path
+        Where the agent that is trained on all days before the split goes.
+    report : callable
+        Told of every piece of work.
+    """
+    found = Candidates()
+    for number, (split, until) in enumerate(periods.folds()):
+        run, where = make_run(split, until), f"origin {number + 1} of {len(periods.origins)}"
+        for name, (policy, _) in _rules(run, TunedFile(None), where, report):
+            found.folds.setdefault(name, []).append(replay(run.problem, run.parameters, policy))
+        if algo is not None:
+            report(f"{where}: training {algo}")
+            with tempfile.TemporaryDirectory() as scratch:
+                played = _agent(run, Path(scratch) / "run")[1]
+            found.folds.setdefault(algo, []).append(played)
+    run = make_run(periods.split, periods.until)
+    for name, (policy, values) in _rules(run, TunedFile(None), "all days", report):
+        found.policies[name], found.values[name] = policy, values
+        found.evaluation[name] = replay(run.problem, run.parameters, policy)
+    if algo is not None:
+        report(f"all days: training {algo}")
+        found.policies[algo], found.evaluation[algo] = _agent(run, folder)
+    return found
+
+
+def _rules(
+    run: RunConfig, tuner: TunedFile, where: str, report: Report
+) -> Iterator[tuple[str, tuple[Policy, dict[str, Any]]]]:
+    """Yield every rule by name, with its parameters, as tuned on the run's training days."""
+    for name, rule in rules_in_units(run.parameters).items():
+        report(f"{where}: {name}")
+        if isinstance(rule, TunedRule):
+            tuned = tuner(run.problem, run.parameters, name, rule)
+            yield name, (tuned.policy, dict(json_values(tuned)))
+        else:
+            yield name, (rule.make(run.parameters, 0), {})
+
+
+def _agent(run: RunConfig, folder: Path) -> tuple[Policy, Replay]:
+    train(run, folder, quiet=True)
+    policy = load_agent(folder, BEST)[1]
+    step = run.settings.observation.step
+    return policy, replay(run.problem, run.parameters, policy, observe_step=step)

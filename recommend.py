@@ -1,0 +1,78 @@
+"""What to order by, and what it saves: ``python recommend.py --demand sales.csv``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commands.options import InputFile, SettingsCommand
+from common import console
+
+
+@click.command(cls=SettingsCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--demand",
+    type=InputFile(),
+    required=True,
+    metavar="FILE",
+    help="Daily demand of stores: CSV or Parquet, a column per store, or long.",
+)
+@click.option(
+    "--calendar",
+    type=InputFile(),
+    metavar="FILE",
+    help="What is known of days ahead, coming ones too: date, [store], [sku], and columns such as "
+    "holiday, promotion, price, event, closed.",
+)
+@click.option("--holidays", metavar="REGION", help="Public holidays: DE, DE-BY, US-CA ...")
+@click.option("--split", metavar="DATE", help="First day of the evaluation [the last quarter].")
+@click.option("--until", metavar="DATE", help="First day after it [the end of the file].")
+@click.option("--fill", help="Put in missing days and values: zero or interpolate [refuse them].")
+@click.option(
+    "--algo",
+    default="none",
+    show_default=True,
+    help="An agent to train beside the rules, once per origin: ppo, dqn ...",
+)
+@click.option(
+    "--origins",
+    type=click.IntRange(1, 12),
+    default=3,
+    show_default=True,
+    help="Periods before the split that choose among rules and agent.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of the agent [0].")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="An empty or new folder.")
+def main(
+    algo: str,
+    origins: int,
+    assignments: tuple[str, ...],
+    run_dir: Path | None,
+    **flags: Any,
+) -> None:
+    """Choose among rules and agents on days before the split, and play the choice after it.
+
+    The first line says whom to order by, what it costs a year and what it saves. decide.py orders
+    by it.
+    """
+    from agents import run_files  # here: --help and a misspelt option answer at once
+    from commands.recommendation.recommend import recommend
+
+    folder, advice = recommend(
+        flags,
+        algo=None if algo == "none" else algo,
+        origins=origins,
+        assignments=assignments,
+        run_dir=run_dir,
+    )
+    print(advice.sentence)
+    console.screen.print(
+        f"tables: {folder / run_files.ADVICE}; orders: python decide.py --checkpoint {folder} "
+        "--state stock.csv",
+        soft_wrap=True,
+    )
+
+
+if __name__ == "__main__":
+    console.run(main)

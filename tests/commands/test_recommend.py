@@ -1,0 +1,136 @@
+"""``recommend.py``: what it says of a file, what it leaves behind, and what it must not see."""
+
+import datetime as dt
+import json
+
+import numpy as np
+import pytest
+
+import decide
+import recommend
+from agents.tuned_file import read_recommendation
+from baselines import registry
+from commands.recommendation import selection
+
+FIRST, DAYS, SPLIT = dt.date(2022, 1, 3), 430, 340
+WEEK = np.array([20, 10, 15, 20, 25, 40, 10])
+RULES = ("newsvendor_weekday", "newsvendor_smoothing_covariates", "tuned_base_stock")
+STATE = "store,on_hand,due_1\nsouth,150,20\nnorth,30,0\n"
+
+
+def write(path, *, other_days=0.0, other_promotions=False):
+    """Write a file with promotions that double the demand; the days from the split may differ."""
+    rng = np.random.default_rng(0)
+    promotion = np.arange(DAYS) % 9 == 4
+    units = rng.poisson(
+        (WEEK[np.arange(DAYS) % 7] * (1 + promotion))[:, None] * np.array([1.0, 3.0])
+    )
+    units[SPLIT:] += rng.poisson(other_days, units[SPLIT:].shape)
+    if other_promotions:
+        promotion[SPLIT:] = ~promotion[SPLIT:]
+    rows = ["date,north,south,promotion"]
+    for k in range(DAYS):
+        rows.append(f"{FIRST + dt.timedelta(days=k)},{units[k, 0]},{units[k, 1]},{promotion[k]:d}")
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_rules():
+    """Choose among three rules: tuning more of them takes longer, and shows nothing else."""
+    every = registry.rules_in_units
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selection, "rules_in_units", lambda p: {n: every(p)[n] for n in RULES})
+        patch.setattr("commands.recommendation.recommend.pieces_of_work", lambda *_: 6)
+        yield
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("recommend")
+
+
+@pytest.fixture(scope="module")
+def options():
+    split = FIRST + dt.timedelta(days=SPLIT)
+    return ("--split", split, "--origins", 1, "--set", "store.lead_time=1")
+
+
+@pytest.fixture(scope="module")
+def run(home, options):
+    from commands.recommendation.recommend import recommend as make
+
+    flags = {"demand": write(home / "sales.csv"), "split": str(options[1])}
+    folder, _ = make(flags, origins=1, assignments=options[-1:], run_dir=home / "run")
+    return folder
+
+
+def test_the_first_line_says_what_to_do(run):
+    advice, page = read_recommendation(run), (run / "recommendation.md").read_text()
+    assert page.splitlines()[0] == advice.sentence
+    assert advice.sentence.startswith(
+        "Order by the newsvendor rule on smoothed weekday forecasts that know promotion: it costs "
+    )
+    assert " against base stock on recent demand at a fill rate of " in advice.sentence
+    assert "known ahead: promotion" in page
+    assert "| north | " in page
+    figures = advice.figures["evaluation"]
+    assert set(figures) == set(RULES)
+    saved = figures[advice.name]["saved_per_year"]
+    less = figures["tuned_base_stock"]["cost_per_year"] - figures[advice.name]["cost_per_year"]
+    assert saved["mean"] == pytest.approx(less)
+    assert 0 < saved["low"] < saved["mean"] < saved["high"]
+
+
+def test_other_evaluation_days_and_promotions_recommend_the_same(run_command, run, home, options):
+    path = write(home / "other.csv", other_days=30.0, other_promotions=True)
+    asked = ("--demand", path, *options, "--run-dir", home / "other")
+    done = run_command(recommend.main, *asked)
+    assert done.status == 0, done.stderr
+    own, other = (read_recommendation(folder) for folder in (run, home / "other"))
+    assert done.stdout == f"{other.sentence}\n"
+    assert f"decide.py --checkpoint {home / 'other'}" in done.stderr
+    assert (other.kind, other.name, other.values) == (own.kind, own.name, own.values)
+    before = "cost_per_year_before_the_split"
+    assert other.figures[before] == own.figures[before]  # bit for bit
+    assert other.figures["evaluation"] != own.figures["evaluation"]
+
+
+def test_orders_are_those_of_the_recommended_rule(run_command, run, tmp_path):
+    state, calendar = tmp_path / "stock.csv", tmp_path / "calendar.csv"
+    state.write_text(STATE)
+    day = FIRST + dt.timedelta(days=DAYS)
+    orders = {}
+    for promoted in (0, 1):
+        calendar.write_text(
+            f"date,promotion\n{day},{promoted}\n{day + dt.timedelta(days=1)},{promoted}\n"
+        )
+        asked = ("--checkpoint", run, "--state", state, "--calendar", calendar, "--json")
+        done = run_command(decide.main, *asked)
+        assert done.status == 0, done.stderr
+        orders[promoted] = [row["quantity"] for row in json.loads(done.stdout)]
+        assert all(quantity == int(quantity) for quantity in orders[promoted])
+    assert orders[1][0] > orders[0][0] + 30
+    done = run_command(decide.main, "--checkpoint", run, "--state", state)
+    assert done.status == 2
+    assert f"promotion: not known of {day}" in done.stderr
+
+
+def test_too_few_days_and_a_recommendation_that_was_altered_are_refused(
+    run_command, run, home, options, tmp_path
+):
+    few = ("--demand", home / "sales.csv", *options[:2], "--origins", 12)
+    done = run_command(recommend.main, *few, "--run-dir", tmp_path / "few")
+    assert done.status == 2
+    assert "340 days before the split are too few for 12 rolling origins" in done.stderr
+    assert not (tmp_path / "few").exists()
+    (tmp_path / "stock.csv").write_text(STATE)
+    path = run / "recommendation.json"
+    kept = path.read_text()
+    path.write_text(kept.replace("newsvendor_smoothing_covariates", "newsvendor_weekday"))
+    try:
+        done = run_command(decide.main, "--checkpoint", run, "--state", tmp_path / "stock.csv")
+    finally:
+        path.write_text(kept)
+    assert done.status == 2
+    assert "was altered after the run wrote it" in done.stderr
