@@ -6,7 +6,9 @@ day, orders of 0, 1, ... units on offer, and a cost as the objective.
 
 import numpy as np
 
+from baselines.policy import Policy
 from baselines.solvers.perishable.value_iteration import (
+    Ints,
     PerishableOrders,
     PerishableStore,
     solve_perishable,
@@ -15,6 +17,7 @@ from baselines.solvers.perishable.value_iteration import (
 from baselines.solvers.store.demand_points import rounded_gamma
 from baselines.solvers.store.lost_sales_problem import poisson
 from common.errors import InputError
+from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.events import Floats
 from envs.supply_chain.parameters import SupplyChainParameters
 
@@ -82,6 +85,44 @@ def perishable_optimum(
         return None
     best = solve_perishable(store)
     return best, spared(store, best.cost.lower)
+
+
+def policy_orders(parameters: SupplyChainParameters, policy: Policy) -> Ints | None:
+    """Return what a policy orders in every state of a store that `perishable_store` knows.
+
+    With `baselines.solvers.perishable.value_iteration.orders_cost` this is its exact cost, however
+    it was found.
+
+    Parameters
+    ----------
+    parameters : SupplyChainParameters
+        Of such a store.
+    policy : Policy
+        Plays all agents of the chain, and remembers nothing.
+
+    Returns
+    -------
+    ndarray or None
+        By state, shape (states,) [units]; None of a policy that looks at more than the state, at
+        the demand of the last day as many do.
+    """
+    store = perishable_store(parameters)
+    if store is None:
+        raise InputError("parameters: no store whose goods perish and whose states can be counted")
+    batch = SupplyChainBatch(parameters, store.states)
+    digits, life = store.digits().astype(np.float64), store.shelf_life
+    batch.ages[:, 0] = digits[:, :life]
+    batch.sites["on_hand"][:, 0] = digits[:, :life].sum(axis=1)
+    batch.pipelines[:, 0, : store.lead_time - 1] = digits[:, life:]
+    orders = []
+    for demand in (4.0, 0.0):
+        batch.sites["forecast"], batch.sites["forecast_std"] = demand, demand / 2.0
+        policy.bind(batch)
+        chosen, _ = policy.predict(batch.observation())
+        units = batch.store_orders()[:, 0]
+        action = np.asarray(chosen).reshape(store.states, -1)[:, :1]
+        orders.append(np.take_along_axis(units, action, axis=1)[:, 0].astype(np.int64))
+    return orders[0] if np.array_equal(orders[0], orders[1]) else None
 
 
 def two_day_orders(

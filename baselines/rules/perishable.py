@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
-from baselines.rules.families import _unit_levels, in_units
+from baselines.rules.families import _unit_levels, in_units, search_of
 from baselines.rules.lead_time_demand import critical_fractile, demand_quantile
 from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StoreRule, Values
@@ -202,12 +202,12 @@ def perishable_baselines(
     """
     counted = {name: own[name] for name in COUNTED if name in own}
     found = {
-        f"{name}_ew": TunedRule(partial(counting_family, rule))
+        f"{name}_ew": TunedRule(partial(counting_family, rule), search_of=rule.search_of)
         for name, rule in counted.items()
         if isinstance(rule, TunedRule)
     }
     if in_units(parameters):
-        found["tuned_low_level_ew"] = TunedRule(low_level_family)
+        found["tuned_low_level_ew"] = TunedRule(low_level_family, search_of=search_of)
     return found
 
 
