@@ -20,7 +20,7 @@ from rich.progress import track
 
 from agents.config import RunConfig, resolve
 from agents.run_files import BEST
-from agents.run_folder import is_finished, read_versions
+from agents.run_folder import is_finished, read_config, read_versions
 from baselines.average_cost import Solved, exact_cost, solved_rules
 from baselines.policy import Policy
 from baselines.rollout import rollout
@@ -42,13 +42,14 @@ ROWS = tuple(
     for lead_time in (1, 2, 3, 4)
 )
 """The instances of Zipkin (2008), demand being Poisson or geometric."""
+FIXED_COST = "lost_sales_fixed_cost"
 
 
 @click.command()
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--algo", default="ppo", show_default=True, help="As for train.py.")
-@click.option("--row", "patterns", multiple=True, default=("*",), help="Name or pattern [all 32].")
-@click.option("--set", "assignments", multiple=True, help="As for train.py.")
+@click.option("--row", "patterns", multiple=True, default=ROWS, help="Name or pattern [all 32].")
+@click.option("--set", "assignments", multiple=True, help="As for train.py, of the instances too.")
 @click.option(
     "--runs",
     "kept",
@@ -67,9 +68,10 @@ def main(
     All rows are trained with a first seed, then with the next. Ctrl-C ends training and prints what
     is finished; with --runs the same command goes on from there.
     """
-    rows = [row for row in ROWS if any(fnmatchcase(row, pattern) for pattern in patterns)]
+    known = *ROWS, FIXED_COST
+    rows = [row for row in known if any(fnmatchcase(row, pattern) for pattern in patterns)]
     if not rows:
-        raise click.BadParameter(f"{', '.join(patterns)}: names none of {ROWS[0]} to {ROWS[-1]}")
+        raise click.BadParameter(f"{', '.join(patterns)}: names none of {ROWS[0]} to {known[-1]}")
     with TemporaryDirectory() as scratch:
         folder = kept or Path(scratch)
         wanted = {
@@ -96,13 +98,12 @@ def main(
 
 def print_table(algo: str, done: dict[str, list[Path]]) -> None:
     """Print a line for every row, out of its finished runs."""
-    simple_rules = "best base-stock | best capped"
     found_out = "gap | exact gap | processor seconds | seconds"
-    print(f"| instance | optimum | {simple_rules} | {algo}, cost per day | {found_out} |")
-    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    print(f"| instance | optimum | simple rules | {algo}, cost per day | {found_out} |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     gaps: list[float] = []
     for row, homes in done.items():
-        run, _ = textbook.load(row)
+        run = read_config(homes[0])
         optimum, *simple = solved_rules(run.parameters)
         trace = textbook.traces(run, EPISODES, EVALUATION_SEED)
         best = _costs(run, reference_team(store=optimum.rule), trace)
@@ -115,7 +116,10 @@ def print_table(algo: str, done: dict[str, list[Path]]) -> None:
         columns = [
             row,
             f"{optimum.cost:.4f}",
-            *(f"{rule.cost:.4f} ({rule.cost / optimum.cost - 1:.1%})" for rule in simple[:2]),
+            "; ".join(
+                f"{rule.name} {rule.cost:.4f} ({rule.cost / optimum.cost - 1:.1%})"
+                for rule in simple
+            ),
             ", ".join(f"{one.mean:.4f} ± {one.half_width:.4f}" for one in found),
             ", ".join(f"{gap:.3%}" for gap in share),
             ", ".join(

@@ -1,0 +1,30 @@
+from click.testing import CliRunner
+
+from studies.frontier import RULE, Point, draw, main
+
+
+def test_a_row_has_the_rule_and_every_algorithm_that_ran(tmp_path):
+    tiny = ("--set=timesteps=800", "--set=evaluation.every=400", "--set=evaluation.episodes=20")
+    options = ("--row=cash", "--algo=maskable_ppo", "--no-picture", f"--runs={tmp_path}")
+    done = CliRunner().invoke(main, [*options, *tiny], catch_exceptions=False)
+    heads, _, row = (line.strip("| ").split(" | ") for line in done.stdout.splitlines())
+    assert heads == ["instance", RULE, "maskable_ppo"]
+    rule, agent = (float(cell.split("%")[0]) for cell in row[1:])
+    assert row[0] == "cash"
+    assert abs(rule) < 0.05
+    assert agent > rule
+
+
+def test_a_name_of_no_instance_is_refused():
+    done = CliRunner().invoke(main, ["--row=cars"])
+    assert done.exit_code == 2
+    assert "names none of cash, stores" in done.stderr
+
+
+def test_the_picture_has_a_panel_for_each_instance(tmp_path):
+    found = {
+        name: [Point(RULE, 8.0, 0.01, 0.001), Point("dcl", 40.0, -1e-6, 1e-5)]
+        for name in ("cash", "stores", "lost_sales_p4_L2", "lost_sales_p4_L4", "other")
+    }
+    draw(found, tmp_path / "frontier.png")
+    assert (tmp_path / "frontier.png").read_bytes().startswith(b"\x89PNG")
