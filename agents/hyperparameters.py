@@ -143,6 +143,7 @@ class DCL(Hyperparameters):
     standard_errors: Positive = 3.0
     rollout_horizon: Annotated[int, Field(ge=1, le=100_000)] = 150
     temperature: Positive = 0.75
+    least_gain: Share | None = 0.02
     moved_share: Share = 0.15
     moved_by: Annotated[int, Field(ge=1, le=1000)] = 2
     least_evidence: Annotated[float, Field(ge=-1000, le=1000, description="of offsets")] = 2.0

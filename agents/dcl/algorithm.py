@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import nn
 
 from agents.dcl.fit import FitSettings, Fitted, fit_actor, fit_critic
 from agents.dcl.halving import Halving
-from agents.dcl.labels import Labels, anchored, imitation
+from agents.dcl.labels import LEAST_GAIN, Labels, anchored, imitation
 from agents.dcl.offset_fit import (
     Evidence,
     OffsetFitSettings,
@@ -67,10 +68,15 @@ class DCL(BaseAlgorithm):
     standard_errors : float
         Actions that are so many standard errors worse than the best are dropped.
     rollout_horizon : int
-        Longest path [steps].
+        Longest path once an action takes effect, as an order does when it arrives [steps]; compiled
+        roll-outs take it as the longest path at all.
     temperature : float
         Labels are ``softmax(-loss / T)``, T being so many times the median distance of the second
         best action from the best one.
+    least_gain : float, optional
+        A label differs from the policy's own action only where another is surely better, and by
+        more than this share of what is at stake. None takes labels as roll-outs give them: where
+        gains are many and small, none of them is sure, and the network finds their mean.
     moved_share, moved_by : float, int
         Share of actions on the way to states that are moved, and by how many at most.
     fit_steps, batch_size : int
@@ -107,6 +113,7 @@ class DCL(BaseAlgorithm):
         standard_errors: float = 3.0,
         rollout_horizon: int = 150,
         temperature: float = 0.75,
+        least_gain: float | None = LEAST_GAIN,
         moved_share: float = 0.15,
         moved_by: int = 2,
         fit_steps: int = 1500,
@@ -143,6 +150,7 @@ class DCL(BaseAlgorithm):
         self.temperature, self.moved_share, self.moved_by = temperature, moved_share, moved_by
         self.workers, self.rule, self.least_evidence = workers, rule, least_evidence
         self.evidence: Evidence | None = None
+        self.least_gain = least_gain
         self._beginning: Policy | None = None
         if _init_setup_model:
             self._setup_model()
@@ -224,7 +232,7 @@ class DCL(BaseAlgorithm):
         seed = self._seed_of(max(number, 1) if rule is not None else number)
         labels, own, seconds = self._label(rule, seed)
         imitates = rule is not None and number == 0
-        wanted = imitation(labels, own) if imitates else anchored(labels)
+        wanted = imitation(labels, own) if imitates else self._wanted(labels)
         settings = self._fit_settings()
         fitted = fit_actor(self.policy, wanted, settings, seed, fresh=number == 0)
         explained = fit_critic(self.policy, labels, settings, seed)
@@ -282,6 +290,10 @@ class DCL(BaseAlgorithm):
             self._known_of_rule = labeller.label(None, self._seed_of(1))
         return self._known_of_rule
 
+    def _wanted(self, labels: Labels) -> Labels:
+        """Return what a network learns of roll-outs, held where it is where none speaks."""
+        return replace(labels, familiar=None) if self.least_gain is None else anchored(labels)
+
     def _record(self, labels: Labels, seconds: float, fitted: Fitted) -> None:
         """Log a generation, which `generation` still counts as the next one."""
         self.logger.record("dcl/generation", self.generation)
@@ -335,8 +347,9 @@ class DCL(BaseAlgorithm):
             self.n_states,
             self.moved_share,
             self.moved_by,
+            self.least_gain,
             halving,
-            self.rollout_horizon,
+            self.rollout_horizon + _delay(batch),
             self.gamma,
             self.workers,
         )
@@ -350,3 +363,16 @@ class DCL(BaseAlgorithm):
             return False
         rule = self.starting_rule() if self.generation <= 1 else None
         return rule is None or isinstance(player_of(rule, batch), StockLevels)
+
+
+def _delay(batch: Batch) -> int:
+    """Return the longest time from an order, or the next one there could be, to arrival [steps]."""
+    if not isinstance(batch, ControlledAgents):
+        return 0
+    p, tier = batch.parameters, batch.player.partition("_")[0]
+    if tier == "warehouse":
+        return max(int(p.supplier_lead_time(lane)) for lane in p.lanes())
+    if tier == "store":
+        stores = [lane.store for lane in p.lanes()]
+        return max(int(one.lead_time + max(one.review_gaps) - 1) for one in stores)
+    return 0

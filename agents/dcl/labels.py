@@ -128,10 +128,15 @@ def anchored(labels: Labels) -> Labels:
     return with_familiar(labels, total / len(labels.familiar[1]))
 
 
-def cautious(labels: Labels, own: NDArray[np.int64], unsure: NDArray[np.bool_]) -> Labels:
+def cautious(
+    labels: Labels,
+    own: NDArray[np.int64],
+    unsure: NDArray[np.bool_],
+    least_gain: float = LEAST_GAIN,
+) -> Labels:
     """Return the same labels with the policy's own action wherever little speaks against it.
 
-    That is where no other one is surely better, or better by less than `LEAST_GAIN` of what is
+    That is where no other one is surely better, or better by less than a share of what is
     at stake. Where an action comes to nearly the same now, as one step of rest among many
     does, a policy that took it in every state would lose much.
 
@@ -143,10 +148,12 @@ def cautious(labels: Labels, own: NDArray[np.int64], unsure: NDArray[np.bool_]) 
         The policy's own actions, shape (n,).
     unsure : ndarray
         Where none is surely better, shape (n,).
+    least_gain : float
+        That share.
     """
     finite = np.where(np.isfinite(labels.losses), labels.losses, 0.0)
     gain = labels.losses[np.arange(len(own)), own]
-    keeps = unsure | (gain <= LEAST_GAIN * float(np.quantile(finite.max(axis=1), STAKES)))
+    keeps = unsure | (gain <= least_gain * float(np.quantile(finite.max(axis=1), STAKES)))
     losses = labels.losses.copy()
     losses[keeps] = only(own[keeps], losses.shape[1])
     return replace(labels, losses=losses)

@@ -118,6 +118,8 @@ class Search:
         policy.
     moved_by : int
         To actions up to so many numbers away.
+    least_gain : float or None
+        As in `agents.dcl.labels.cautious`; None takes labels as they are.
     halving : Halving
         How actions are tried.
     days : int
@@ -131,6 +133,7 @@ class Search:
     states: int
     moved_share: float
     moved_by: int
+    least_gain: float | None
     halving: Halving
     days: int
     gamma: float
@@ -183,7 +186,8 @@ class BatchLabeller:
         own, unsure = (np.concatenate([part[k] for part in found]) for k in (1, 2))
         counts = [own.size for _, own, _ in found]
         clock = _clock(labels.observations, counts, int(self._batch.parameters.max_steps))
-        return cautious(replace(labels, clock=clock), own, unsure), own
+        labels, least = replace(labels, clock=clock), self._search.least_gain
+        return (labels if least is None else cautious(labels, own, unsure, least)), own
 
     def _walk(
         self, decider: Decider, rng: np.random.Generator, pool: ThreadPoolExecutor

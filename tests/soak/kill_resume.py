@@ -43,6 +43,14 @@ RUNS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"algo": "dqn", "stores": 2, "policy": "joint"},
         (*STORES, "learning_starts=100"),
     ),
+    "dcl": (
+        CASH,
+        (
+            *("timesteps=480", "n_states=60", "fit_steps=60", "batch_size=32", "net_arch=[16,16]"),
+            *("paths=[4,8]", "keep=[3,2]", "max_steps=20", "checkpoint.every=60"),
+            *("evaluation.every=60", "evaluation.episodes=5"),
+        ),
+    ),
     "phases": (
         {"algo": "ppo", "stores": 2, "phases": "1-4"},
         (*STORES, "n_steps=8", "batch_size=48", "timesteps=600"),

@@ -8,18 +8,19 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.config import resolve
-from agents.dcl.algorithm import DCL
+from agents.dcl.algorithm import DCL, _delay
 from agents.dcl.starting_rule import best_tuned, candidates
 from agents.run_folder import read_config, read_versions
 from agents.weights import weights_hash
 from baselines.rules.cash import BuyBuyConvert
+from baselines.rules.reference import reference_team
 from commands import textbook
 from common.errors import InputError
 from envs.cash.batch import CashBatch
 from envs.cash.parameters import CashParameters
 from envs.problems import PROBLEMS
 from training.evaluator import Evaluator
-from training.learners import load_agent
+from training.learners import learning_batch, load_agent
 from training.resume import resume
 from training.trainer import train
 from wrappers.vec_env import BatchVecEnv
@@ -98,6 +99,32 @@ def test_the_same_seed_gives_the_same_weights_with_any_number_of_threads(rule):
     hashes = [weights_hash(small(rule=rule, workers=n).learn(180)) for n in (1, 1, 2)]
     assert len(set(hashes)) == 1
     assert weights_hash(small(rule=rule, seed=2).learn(180)) != hashes[0]
+
+
+def changed_minds(least_gain):
+    """Return in how many states labels of a chain's stores differ from what the rule does."""
+    run = stores_run("hyperparameters.rollout_horizon=2", "parameters.sku.demand_std=40")
+    batch = learning_batch(run, "store", None, 4, expected_reward=True)
+    model = DCL(
+        "MlpPolicy", BatchVecEnv(batch), n_states=60, paths=(16,), keep=(2,), least_gain=least_gain
+    )
+    labels, own = model._make_labeller().label(model.policy, reference_team(), 3)
+    return int((labels.best != own).sum())
+
+
+def test_small_gains_change_a_label_only_where_labels_are_taken_as_they_are():
+    assert changed_minds(None) > changed_minds(0.02)
+
+
+def test_roll_outs_wait_until_an_order_has_arrived():
+    for more, wanted in (
+        ((), 2),
+        (("parameters.store.lead_time=5",), 5),
+        (("parameters.store.review_days=[mon]",), 8),
+    ):
+        assert _delay(learning_batch(stores_run(*more), "store", None, 1)) == wanted
+    assert _delay(learning_batch(stores_run(learn="warehouse"), "warehouse", None, 1)) == 7
+    assert _delay(cash_env().batch) == 0
 
 
 def test_rounds_need_as_many_numbers_to_keep():
