@@ -75,6 +75,11 @@ SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability
     help="Write the totals of every episode of every policy here, as CSV.",
 )
 @click.option("--report", is_flag=True, help="Write report.html and its pictures into the run.")
+@click.option(
+    "--hub-card",
+    is_flag=True,
+    help="Begin the run's README.md with the Hugging Face Hub's metadata; nothing is uploaded.",
+)
 @click.option("--textbook", is_flag=True, help="Instances with published optima: NAMES, or all.")
 @click.argument("names", nargs=-1)
 def main(
@@ -87,6 +92,7 @@ def main(
     reports: Path | None,
     episodes_file: Path | None,
     report: bool,
+    hub_card: bool,
     episodes: int,
     seed: int,
     stochastic: bool,
@@ -100,7 +106,8 @@ def main(
     """
     files = {"reports": reports, "episodes": episodes_file, "table": csv_file}
     if names or textbook:
-        others = (*given.values(), scenario, baselines, stochastic, report, actual_orders, render)
+        others = (*given.values(), scenario, baselines, stochastic, actual_orders, render)
+        others += (report, hub_card)
         if names and not textbook:
             raise InputError(f"{names[0]!r}: names are those of instances, after --textbook")
         if any(others) or any(files.values()):
@@ -119,8 +126,9 @@ def main(
         print_demand_summary(loaded.run)
     if render and as_json:
         raise InputError("--render: prints steps, and --json nothing but JSON; leave one out")
-    if report and not loaded.folders:
-        raise InputError("--report is written into a run folder; name one with --checkpoint")
+    if (report or hub_card) and not loaded.folders:
+        option = "--report" if report else "--hub-card"
+        raise InputError(f"{option} is written into a run folder; name one with --checkpoint")
     usual = "default,tuned" if report else "default"
     evaluation = evaluate_policies(
         loaded,
@@ -141,7 +149,7 @@ def main(
     else:
         evaluation.results.show()
     if loaded.home is not None:
-        write_evaluation(loaded.home, evaluation.results, scenario)
+        write_evaluation(loaded.home, evaluation.results, scenario, hub=hub_card)
     write_files(files, played, evaluation.results)
     if report:
         from commands.report import write_report

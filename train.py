@@ -23,7 +23,21 @@ if TYPE_CHECKING:
     from training.trainer import Trained
 
 
-@click.command(cls=SettingsCommand, context_settings={"help_option_names": ["-h", "--help"]})
+class TrainCommand(SettingsCommand):
+    """The command, within a run of Weights & Biases if it is asked for one."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        project: str | None = ctx.params.pop("wandb", None)
+        if project is None:
+            return super().invoke(ctx)
+        from training.logger import wandb_run
+
+        with wandb_run(project):
+            return super().invoke(ctx)
+
+
+@click.command(cls=TrainCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--algo", help="dqn, qrdqn, ppo, a2c, trpo, maskable_ppo, recurrent_ppo, dcl [dqn]")
 @click.option("--problem", help="The problem to learn [cash].")
 @click.option("--stores", type=WholeNumber(), help="The supply chain, with so many stores.")
@@ -73,6 +87,9 @@ if TYPE_CHECKING:
 )
 @click.option("--run-dir", type=click.Path(path_type=Path), help="An empty or new folder.")
 @click.option("--device", help="cpu, cuda, mps or auto [cpu].")
+@click.option(
+    "--wandb", metavar="PROJECT", help="Send TensorBoard's values to Weights & Biases too."
+)
 @click.option("--quiet", is_flag=True, help="Show no progress, and no evaluation when done.")
 def main(
     config: Path | None,

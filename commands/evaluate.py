@@ -1,5 +1,6 @@
 """An agent compared with baselines and the reference: what the commands print."""
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ from evaluation.seeds import over_seeds
 from evaluation.table import show
 from evaluation.tiers import TierResults, tier_results, tier_table
 from training.learners import load_agent
+from training.trainer import write_card
 
 
 def print_demand_summary(config: RunConfig) -> None:
@@ -300,9 +302,17 @@ def tiers_by_phase(
     )
 
 
-def write_evaluation(folder: Path, results: Results, scenario: str | None = None) -> None:
-    """Write ``evaluation.json`` of a run, or of a scenario."""
-    write_whole(run_files.evaluation_file(folder, scenario), results.text().encode())
+def write_evaluation(
+    folder: Path, results: Results, scenario: str | None = None, *, hub: bool = False
+) -> None:
+    """Write ``evaluation.json`` of a run, or of a scenario, and the card of the run.
+
+    With `hub` the card begins with the metadata of the Hugging Face Hub.
+    """
+    text = results.text()
+    write_whole(run_files.evaluation_file(folder, scenario), text.encode())
+    if scenario is None and (folder / run_files.CONFIG).is_file():
+        write_card(folder, json.loads(text), hub=hub)
 
 
 def show_trained(folder: Path) -> None:

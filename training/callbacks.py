@@ -143,6 +143,11 @@ class BestModel(BaseCallback):
         Stop training at an evaluation with at most this gap, or once this step is reached.
     scored : callable, optional
         Is told of every evaluation in training and may stop it.
+
+    Attributes
+    ----------
+    tags : dict
+        Logged with every score: the phase of a run, the turn of its learners.
     """
 
     def __init__(
@@ -159,6 +164,7 @@ class BestModel(BaseCallback):
         self._target = -np.inf if stop_at_gap is None else stop_at_gap
         self._last_step = np.inf if stop_at_step is None else stop_at_step
         self._next, self._scored = every, scored
+        self.tags: dict[str, int] = {}
         self.best: Score | None = None
         self.last: Score | None = None
         self._before = 0.0
@@ -217,6 +223,9 @@ class BestModel(BaseCallback):
         """Log a score beside the best one, which it may be."""
         best = self.best or score
         self.logger.record("evaluation/return", score.value)
+        self.logger.record("eval/mean_reward", score.value)  # as SB3's EvalCallback has it
+        for name, value in self.tags.items():
+            self.logger.record(name, value)
         if score.gap is not None:
             self.logger.record("evaluation/gap", score.gap)
         self.logger.record("evaluation/best_return", best.value)

@@ -1,6 +1,7 @@
 """The logs of a learner: ``progress.csv`` and TensorBoard, and taking them up where they stood."""
 
 import csv
+import importlib
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from stable_baselines3.common.logger import (
 )
 
 from agents.run_files import EVENTS, PROGRESS
+from common.errors import InputError
 from training.state_checks import check_number
 
 FORMAT_NAMES = ("", "csv", "stdout", "json", "log", "tensorboard")
@@ -132,3 +134,24 @@ def rows_of(log: Logger) -> bytes:
     """Return ``progress.csv`` as it stands."""
     path = Path(str(log.dir)) / PROGRESS
     return path.read_bytes() if path.is_file() else b""
+
+
+@contextmanager
+def wandb_run(project: str) -> Iterator[None]:
+    """Send what TensorBoard is given to a run of Weights & Biases too.
+
+    Raises
+    ------
+    InputError
+        If its client is not installed, or cannot begin a run.
+    """
+    try:
+        wandb = importlib.import_module("wandb")
+    except ImportError:
+        raise InputError("--wandb: needs its client; pip install wandb") from None
+    try:
+        run = wandb.init(project=project, sync_tensorboard=True)
+    except Exception as error:  # its own errors have no common base
+        raise InputError(f"--wandb {project}: {error}; or set WANDB_MODE=offline") from None
+    with run:
+        yield

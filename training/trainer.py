@@ -1,5 +1,6 @@
 """Training: a configuration in, a run folder out."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,12 @@ from agents import checkpoints, run_folder
 from agents.algorithms import check_device
 from agents.config import RunConfig
 from agents.memory import check_memory
-from agents.run_files import BEST, FINAL, PLAYERS
+from agents.run_files import BEST, CARD, FINAL, PLAYERS
 from agents.run_folder import changed_data, report_write_errors
 from common import console
 from common.errors import InputError, NumericalError, short
+from common.files import write_whole
+from evaluation.report.card import model_card
 from training.callbacks import Score, Scored, ShareReport
 from training.evaluator import Evaluator
 from training.learners import Learners, build_learners, load_agent
@@ -159,6 +162,7 @@ def _run(session: TrainingSession, folder: Path, config: RunConfig) -> Trained:
             if session.finished:
                 session.save_checkpoint()
             run_folder.write_versions(folder, **session.facts())
+            write_card(folder)
             if getattr(config.parameters, "history", None) is not None:
                 write_observation_range(folder, *load_agent(folder, BEST))
     except NumericalError as error:
@@ -169,3 +173,23 @@ def _run(session: TrainingSession, folder: Path, config: RunConfig) -> Trained:
         session.close()
     s = session
     return Trained(folder, s.best.best, s.steps, s.time.seconds, s.status, s.verdict)
+
+
+def write_card(
+    folder: Path, evaluation: Mapping[str, Any] | None = None, *, hub: bool = False
+) -> None:
+    """Write the card of a run, ``README.md``: what it is, what it reaches, how to load it.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+    evaluation : mapping, optional
+        What ``evaluation.json`` says.
+    hub : bool
+        Begin with the metadata of the Hugging Face Hub.
+    """
+    facts = run_folder.read_versions(run_folder.last_phase(folder))
+    configuration, name = run_folder.read_config(folder).to_dict(), folder.resolve().name
+    text = model_card(name, configuration, facts, evaluation, hub=hub)
+    write_whole(folder / CARD, text.encode())
