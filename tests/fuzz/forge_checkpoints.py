@@ -12,6 +12,7 @@ import io
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -31,6 +32,8 @@ from training.resume import resume
 from training.trainer import train
 
 SECONDS = 60
+"""Of processor time; ten times as many by the clock, as a busy machine is no hang."""
+
 SMALL = (
     *("n_envs=4", "net_arch=[4]", "evaluation.every=60", "evaluation.episodes=2"),
     *("checkpoint.every=40", "timesteps=80"),
@@ -152,6 +155,7 @@ def outcome(run: Path) -> str:
     if child == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         faulthandler.disable()
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         status = 9
         try:
             resume(run, timesteps=160)
@@ -166,11 +170,13 @@ def outcome(run: Path) -> str:
             (run / "traceback.txt").write_text(traceback.format_exc())
         finally:
             os._exit(status)
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + 10 * SECONDS
     while time.monotonic() < end:
         found, status = os.waitpid(child, os.WNOHANG)
         if found:
             if os.WIFSIGNALED(status):
+                if os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL):
+                    return "hang"
                 return f"crash {os.WTERMSIG(status)}"
             named = {0: "taken", 2: "refused", 3: "refused", 8: "several lines"}
             return named.get(os.WEXITSTATUS(status), "traceback")

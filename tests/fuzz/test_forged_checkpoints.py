@@ -30,6 +30,16 @@ def test_with_a_key_nothing_forged_is_taken_up(tmp_path, monkeypatch):
     assert outcomes == {"refused": 8}
 
 
+def test_a_child_that_spins_is_called_a_hang(tmp_path, monkeypatch):
+    def spin(*_, **__):
+        while True:
+            pass
+
+    monkeypatch.setattr(forgery, "SECONDS", 1)
+    monkeypatch.setattr(forgery, "resume", spin)
+    assert forgery.outcome(tmp_path) == "hang"
+
+
 def find(value, key):
     if isinstance(value, dict):
         for name, part in value.items():
