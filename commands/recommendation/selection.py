@@ -2,17 +2,17 @@
 
 import datetime as dt
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agents.config import RunConfig
 from agents.run_files import BEST
-from agents.tuned_file import TunedFile, json_values
+from agents.tuned_file import json_values
 from baselines.policy import Policy
-from baselines.registry import rules_in_units
-from baselines.tuned_rules import TunedRule
+from baselines.registry import Baseline, rules_in_units
+from baselines.tuned_rules import TunedRule, tune_rule
 from common.errors import InputError
 from demand.calendar import period_days
 from demand.history import KNOWN_DAYS
@@ -26,6 +26,8 @@ LEAST_TRAINING = 4 * KNOWN_DAYS
 
 Report = Callable[[str], None]
 """Called before each piece of work with what it is."""
+
+Rules = Callable[[Any], Mapping[str, Baseline]]
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def play_candidates(
     algo: str | None,
     folder: Path,
     report: Report,
+    rules: Rules | None = None,
 ) -> Candidates:
     """Tune every rule, and train the agent, before each origin and play the days after it.
 
@@ -134,11 +137,13 @@ def play_candidates(
         Where the agent that is trained on all days before the split goes.
     report : callable
         Told of every piece of work.
+    rules : callable, optional
+        From the problem's parameters to the rules to choose among; by default all.
     """
     found = Candidates()
     for number, (split, until) in enumerate(periods.folds()):
         run, where = make_run(split, until), f"origin {number + 1} of {len(periods.origins)}"
-        for name, (policy, _) in _rules(run, TunedFile(None), where, report):
+        for name, (policy, _) in _rules(run, rules, where, report):
             found.folds.setdefault(name, []).append(replay(run.problem, run.parameters, policy))
         if algo is not None:
             report(f"{where}: training {algo}")
@@ -146,7 +151,7 @@ def play_candidates(
                 played = _agent(run, Path(scratch) / "run")[1]
             found.folds.setdefault(algo, []).append(played)
     run = make_run(periods.split, periods.until)
-    for name, (policy, values) in _rules(run, TunedFile(None), "all days", report):
+    for name, (policy, values) in _rules(run, rules, "all days", report):
         found.policies[name], found.values[name] = policy, values
         found.evaluation[name] = replay(run.problem, run.parameters, policy)
     if algo is not None:
@@ -156,13 +161,13 @@ def play_candidates(
 
 
 def _rules(
-    run: RunConfig, tuner: TunedFile, where: str, report: Report
+    run: RunConfig, rules: Rules | None, where: str, report: Report
 ) -> Iterator[tuple[str, tuple[Policy, dict[str, Any]]]]:
     """Yield every rule by name, with its parameters, as tuned on the run's training days."""
-    for name, rule in rules_in_units(run.parameters).items():
+    for name, rule in (rules or rules_in_units)(run.parameters).items():
         report(f"{where}: {name}")
         if isinstance(rule, TunedRule):
-            tuned = tuner(run.problem, run.parameters, name, rule)
+            tuned = tune_rule(run.problem, run.parameters, name, rule)
             yield name, (tuned.policy, dict(json_values(tuned)))
         else:
             yield name, (rule.make(run.parameters, 0), {})

@@ -1,0 +1,113 @@
+"""Recommendations on real demand, split by split: ``python -m studies.recommend --demand FILE``.
+
+For every lead time and split the choice is made on three rolling origins before the split, as
+`recommend.py` makes it, and played once on the days from the split to the next one. It is held
+against the choice among rules that do not look at what is known ahead, made on the same days, and
+against the cheapest of all on the evaluation days, which nobody can know. Splits, lead times and
+costs are fixed here; all of them are printed as they fall.
+"""
+
+import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
+
+import datetime as dt
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+from agents.config import RunConfig, resolve
+from commands.recommendation.selection import Candidates, Periods, periods_of, play_candidates
+from baselines.registry import Baseline, rules_in_units
+from demand.forecast import COVARIATES
+from evaluation.replay import Replay, mean_cost, saved_per_year
+
+SPLITS = ("2018-01-01", "2018-05-01", "2018-09-01", "2019-01-01")
+LEAD_TIMES = (1, 2, 7)
+ORIGINS = 3
+EVERY_STORE = ("2", "3", "17", "19", "20", "24", "26", "27")
+"""Stores of the bakery's file that sell all the time."""
+
+
+@click.command()
+@click.option("--demand", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--stores", default=",".join(EVERY_STORE), show_default=True)
+@click.option("--rules", default="", help="Only rules whose names begin so [all].")
+@click.option("--lead-time", "lead_times", type=int, multiple=True, default=LEAD_TIMES)
+@click.option("--set", "assignments", multiple=True, help="As for train.py.")
+def main(
+    demand: Path,
+    stores: str,
+    rules: str,
+    lead_times: tuple[int, ...],
+    assignments: tuple[str, ...],
+) -> None:
+    """Print a row for every lead time and split, and a line over all of them."""
+    names = f"demand_data.stores=[{', '.join(repr(name) for name in stores.split(','))}]"
+    heads = ("lead time", "from", "chosen", "cost a year", "without covariates", "saved")
+    print(f"| {' | '.join((*heads, 'cheapest', 'dearer than it'))} |")
+    print("|---|---|---|---|---|---|---|---|")
+    own: list[Replay] = []
+    others: list[Replay] = []
+    for lead_time in lead_times:
+        given = (names, f"store.lead_time={lead_time}", *assignments)
+        for split, until in zip(SPLITS, (*SPLITS[1:], None), strict=True):
+            found = _cell(demand, given, rules, split, until)
+            choice, rival = found.choice, _blind_choice(found)
+            own.append(found.evaluation[choice])
+            others.append(found.evaluation[rival])
+            print(_row(lead_time, split, found, choice, rival), flush=True)
+    saved = saved_per_year(own, others)
+    base = mean_cost({"rival": others})["rival"]
+    print(
+        f"\nOver all: {saved.mean / base:+.1%} [{saved.low / base:+.1%}, {saved.high / base:+.1%}] "
+        "saved against the choice without covariates."
+    )
+
+
+def _cell(
+    demand: Path, given: tuple[str, ...], prefix: str, split: str, until: str | None
+) -> Candidates:
+    def make_run(start: dt.date, end: dt.date) -> RunConfig:
+        flags = {"algo": "ppo", "demand": demand, "split": str(start)}
+        flags["validation"] = str(start - dt.timedelta(days=1))
+        return resolve(flags, assignments=(*given, f"demand_data.until={end}"))
+
+    last = () if until is None else (f"demand_data.until={until}",)
+    first = resolve({"algo": "ppo", "demand": demand, "split": split}, assignments=(*given, *last))
+    periods: Periods = periods_of(first, ORIGINS)
+
+    def some(parameters: Any) -> dict[str, Baseline]:
+        every = rules_in_units(parameters)
+        return {name: rule for name, rule in every.items() if name.startswith(prefix)}
+
+    with TemporaryDirectory() as scratch:
+        where: dict[str, Any] = {"folder": Path(scratch), "report": lambda _: None}
+        return play_candidates(make_run, periods, algo=None, rules=some, **where)
+
+
+def _blind_choice(found: Candidates) -> str:
+    costs = found.costs()
+    return min((n for n in costs if not n.endswith(COVARIATES)), key=lambda name: costs[name])
+
+
+def _row(lead_time: int, split: str, found: Candidates, choice: str, rival: str) -> str:
+    costs = {name: one.cost_per_year for name, one in found.evaluation.items()}
+    cheapest = min(costs, key=lambda name: costs[name])
+    saved = saved_per_year([found.evaluation[choice]], [found.evaluation[rival]])
+    base = costs[rival]
+    cells = (
+        str(lead_time),
+        split,
+        choice,
+        f"{costs[choice]:,.0f}",
+        f"{rival}: {base:,.0f}",
+        f"{saved.mean / base:+.1%} [{saved.low / base:+.1%}, {saved.high / base:+.1%}]",
+        cheapest,
+        f"{costs[choice] / costs[cheapest] - 1:+.1%}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()

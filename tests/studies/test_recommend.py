@@ -1,0 +1,18 @@
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from studies.recommend import SPLITS, main
+
+SAMPLE = Path(__file__).parents[2] / "data" / "bakery_promotions.csv"
+
+
+def test_every_split_has_a_row_and_all_of_them_a_line():
+    asked = ("--demand", SAMPLE, "--stores", "2", "--rules", "newsvendor_weekday")
+    done = CliRunner().invoke(main, [str(word) for word in (*asked, "--lead-time", 1)])
+    assert done.exception is None
+    rows = [line.split(" | ") for line in done.output.splitlines() if line.startswith("| 1 |")]
+    assert [row[1] for row in rows] == list(SPLITS)
+    assert {row[2] for row in rows} <= {"newsvendor_weekday", "newsvendor_weekday_covariates"}
+    assert all(row[4].startswith("newsvendor_weekday: ") for row in rows)
+    assert "saved against the choice without covariates" in done.output
