@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commands.stock_state import Outstanding, StockState, parse_day
+from commands.stock_state import EXPIRES, Outstanding, StockState, parse_day
 from common.errors import InputError, choose, short
 from demand.history import KNOWN_DAYS, StoreHistory
 from demand.sheet import MAX_DEMAND
@@ -55,15 +55,17 @@ class Reader:
         self._name, self._sql, self._connection = name, sql, connection
         self._known = history.table
 
-    def stock(self) -> tuple[list[tuple[int, int]], Floats, Floats | None, list[dt.date]]:
-        """Return SKU and store of every row, what is on hand [units], and prices and days if any.
+    def stock(self) -> tuple[list[tuple[int, int]], dict[str, Floats], list[dt.date]]:
+        """Return SKU and store of every row, its numbers by column, and its day if there is one.
 
+        Numbers are ``on_hand`` and, where there are such columns, ``price`` and ``expires_1``, ...
         A column ``date`` says of which morning the row is.
         """
         most = len(self._known.stores) * len(self._known.skus)
         there = self._columns(STOCK, ["on_hand"])
-        optional = [name for name in ("price", "date") if name in there]
-        names = ["on_hand", *(["price"] if "price" in there else [])]
+        numbers = sorted(name for name in there if name == "price" or EXPIRES.fullmatch(name))
+        optional = [*numbers, *(["date"] if "date" in there else [])]
+        names = ["on_hand", *numbers]
         places: dict[tuple[int, int], list[float]] = {}
         days = []
         for where, place, values in self._rows(STOCK, ["on_hand", *optional], most + 1):
@@ -73,8 +75,8 @@ class Reader:
             days += [_date(where, "date", values[-1])] if "date" in there else []
         if not places:
             raise InputError(f"{self._name}: table {STOCK} is empty; put in a row for each store")
-        on_hand, *price = np.array(list(places.values())).T
-        return list(places), on_hand, price[0] if price else None, days
+        columns = np.array(list(places.values())).T
+        return list(places), dict(zip(names, columns, strict=True)), days
 
     def check_days(
         self, places: list[tuple[int, int]], days: list[dt.date], day: dt.date | None
@@ -321,14 +323,23 @@ class Database:
         """
         with self._transaction("BEGIN") as connection:
             read = Reader(self.name, self._sql, connection, history)
-            places, on_hand, price, days = read.stock()
+            places, stock, days = read.stock()
             outstanding = tuple(read.outstanding(places))
             day = date if date or not demand else read.next_day()
             if days and date is None:
                 read.check_days(places, days, day)
                 day = max(days)
             recent = read.recent(places, day) if demand and day else None
-            return StockState(places, on_hand, outstanding, recent, day, price=price)
+            ages = {name: EXPIRES.fullmatch(name) for name in stock}
+            return StockState(
+                places,
+                stock["on_hand"],
+                outstanding,
+                recent,
+                day,
+                price=stock.get("price"),
+                expires={int(k[1]): stock[name] for name, k in ages.items() if k},
+            )
 
     @contextmanager
     def orders_replaced(self, rows: Sequence[Mapping[str, Any]], run: str) -> Iterator[str]:

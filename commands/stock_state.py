@@ -17,7 +17,7 @@ from demand.sheet import Sheet, read_quantities, read_sheet
 Floats = NDArray[np.float64]
 WEEK = 7
 _DUE, _DAY = re.compile(r"due_(\d{1,3})"), re.compile(r"d(\d{1,2})")
-_EXPIRES = re.compile(r"expires_(\d{1,3})")
+EXPIRES = re.compile(r"expires_(\d{1,3})")
 _DUE_ON = re.compile(r"due_(\d{4}-\d\d-\d\d)")
 _ON_HAND = ("on_hand", "stock", "stock_on_hand", "inventory", "qty_on_hand", "bestand")
 _SYNONYMS = {
@@ -202,7 +202,7 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
             outstanding.append(Outstanding(f"{sheet.name}: {name}", due, _column(sheet, name)))
         elif match := _DAY.fullmatch(name):
             days[int(match[1])] = _column(sheet, name)
-        elif match := _EXPIRES.fullmatch(name):
+        elif match := EXPIRES.fullmatch(name):
             expires[int(match[1])] = _column(sheet, name)
         else:
             names = ["store", "sku", "on_hand", "due_1", "d1", "expires_1", "date", "price"]

@@ -1,12 +1,14 @@
 """Today's orders of goods that perish: stock by age in the state file."""
 
 import json
+import sqlite3
 
 import numpy as np
 import pytest
 
 import decide
 from agents.config import resolve
+from demand.history import KNOWN_DAYS
 from training.trainer import train
 
 DAYS = np.arange("2020-01-01", "2021-07-01", dtype="datetime64[D]")
@@ -67,3 +69,37 @@ def test_ages_that_cannot_be_are_told_in_one_line(ask, text, message):
     done = ask(text)
     assert (done.status, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert message in done.stderr
+
+
+@pytest.fixture
+def ask_database(run, tmp_path, run_command):
+    def done(columns, *values):
+        path = tmp_path / "stock.db"
+        path.unlink(missing_ok=True)
+        with sqlite3.connect(path) as database:
+            database.execute(f"CREATE TABLE stock ({columns})")
+            marks = ", ".join("?" * len(values))
+            database.execute(f"INSERT INTO stock VALUES ({marks})", values)  # noqa: S608
+            database.execute("CREATE TABLE outstanding (due_date TEXT, quantity REAL)")
+            database.execute("CREATE TABLE demand (date TEXT, demand REAL)")
+            rows = [(str(day), 30.0) for day in DAYS[-KNOWN_DAYS:]]
+            database.executemany("INSERT INTO demand VALUES (?, ?)", rows)
+        database.close()
+        return run_command(decide.main, "--checkpoint", run, "--database", path, *RULE)
+
+    return done
+
+
+def test_a_database_says_how_old_stock_is(ask_database):
+    columns = "on_hand, expires_1, expires_2, expires_3"
+    old, fresh = (ask_database(columns, 90, *ages) for ages in ((90, 0, 0), (0, 0, 90)))
+    assert old.status == fresh.status == 0, old.stderr
+    quantity = [json.loads(done.stdout)[0]["baseline_quantity"] for done in (old, fresh)]
+    assert quantity[0] > quantity[1] + 20
+    assert "of all ages alike" not in old.stderr
+    untold, evenly = ask_database("on_hand", 90), ask_database(columns, 90, 30, 30, 30)
+    assert untold.stdout == evenly.stdout
+    assert "of all ages alike" in untold.stderr
+    wrong = ask_database(columns, 90, 30, 30, 20)
+    assert wrong.status == 2
+    assert "add up to 80, on_hand is 90" in wrong.stderr
