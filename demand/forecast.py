@@ -291,7 +291,26 @@ def smoothed_level(
     return level, deviation
 
 
+NEW_DAYS = 60
+"""A series whose first sale is fewer training days ago is new, and taken to be like the others."""
+
+
+def new_series(history: StoreHistory) -> NDArray[np.bool_]:
+    """Return which series had hardly begun to sell, or had not, on training days, (SKUs, N)."""
+    new: NDArray[np.bool_] = (np.cumsum(history.training, axis=0) > 0).sum(axis=0) < NEW_DAYS
+    return new
+
+
 def _weekday_factors(history: StoreHistory, *, informed: bool) -> Floats:
+    factors, new = _own_weekday_factors(history, informed=informed), new_series(history)
+    if new.any():
+        of_others = np.moveaxis(factors, 1, -1)[~new]
+        alike = of_others.mean(axis=0) if len(of_others) else np.ones(WEEK)
+        factors = np.where(new[:, None], alike[:, None], factors)
+    return factors
+
+
+def _own_weekday_factors(history: StoreHistory, *, informed: bool) -> Floats:
     training = history.training
     weekday = (history.table.first_day.weekday() + np.arange(len(training))) % WEEK
     mean = np.maximum(training.mean(axis=0), 1e-9)

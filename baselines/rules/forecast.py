@@ -18,7 +18,14 @@ from baselines.rules.stock_rule import StoreRule, Values
 from baselines.tuning import Family
 from common.errors import InputError
 from demand.calendar import WEEKDAYS
-from demand.forecast import WEEK, ForecastName, error_scale, forecast_errors, make_forecast
+from demand.forecast import (
+    WEEK,
+    ForecastName,
+    error_scale,
+    forecast_errors,
+    make_forecast,
+    new_series,
+)
 from demand.history import KNOWN_DAYS, StoreHistory
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
@@ -151,6 +158,10 @@ class RollingNewsvendor(HistoryRule):
                 some = errors[np.isin(weekdays, np.flatnonzero(reviews & (gaps == gap)))]
                 fractile = _fractile(parameters, lane.store, gap)
                 self._errors[gap, sku] = np.quantile(some, fractile, axis=0)
+        new = new_series(history)
+        if new.any() and not new.all():  # what hardly sold has no errors: those of the others
+            usual = np.median(self._errors[:, ~new], axis=1)
+            self._errors = np.where(new, usual[:, None, None], self._errors)
         self._prepared[:] = [(parameters, self._one_day, self._errors)]
 
     def _past_errors(

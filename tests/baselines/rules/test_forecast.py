@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from baselines.registry import HISTORY_BASELINES, make_baselines
-from baselines.rollout import rollout
+from baselines.rollout import Observer, rollout, run_episodes
 from baselines.rules import families as supply_chain_families
 from baselines.rules.forecast import RollingNewsvendor
 from common.errors import InputError, validated
@@ -170,3 +170,37 @@ def test_newsvendors_order_with_measure_where_demand_is_seldom(tmp_path, pattern
     for name, policy in make_baselines("stores", p, names).items():
         cost = rollout(PROBLEMS["stores"], p, policy, trace)["cost_per_day"].mean()
         assert cost < 1.5 * idle + 4.0, name
+
+
+@pytest.mark.parametrize("name", ["newsvendor_smoothing", "newsvendor_weekday"])
+def test_a_store_that_opens_after_training_is_stocked_like_the_others(tmp_path, name):
+    rng = np.random.default_rng(0)
+    units = rng.poisson(WEEK[np.arange(DAYS.size) % 7][:, None] * np.ones(2)).astype(float)
+    opened = np.datetime64("2021-01-05")
+    units[opened > DAYS, 1] = 0
+    path = tmp_path / "sales.csv"
+    rows = [f"{day},{a:.0f},{b:.0f}" for day, (a, b) in zip(DAYS, units, strict=True)]
+    path.write_text("\n".join(["date,old,new", *rows]))
+    given = {"demand_data": {"file": path, "split": "2021-01-01"}, "objective": "cost"}
+    p = validated(SupplyChainParameters, {**given, "store": {"lead_time": 1}, "horizon": 120})
+    rule = make_baselines("stores", p, [f"{name}_free"])[f"{name}_free"]
+    trace = PROBLEMS["stores"].traces(p, "evaluation", 0, 1)
+    trace = {key: values[:1] for key, values in trace.items()}
+    batch = SupplyChainBatch(p, 1, split="evaluation")
+    rule.bind(batch)
+    served = []
+    run_episodes(batch, rule, trace, observer=_Sales(served))
+    late = np.array(served)[60:]
+    assert late[:, 1].sum() > 0.97 * batch._demand[60:, 0, 1].sum()
+
+
+class _Sales(Observer):
+    def __init__(self, days):
+        self._days = days
+
+    def start(self, batch):
+        self._batch = batch
+
+    def after_step(self, outcome, running):
+        del outcome, running
+        self._days.append(self._batch.sites["sales"][0].copy())
