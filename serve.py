@@ -49,6 +49,12 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     show_default=True,
     help="Days by which a state may be old; the rule orders beyond.",
 )
+@click.option(
+    "--inbox",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Decide every state file (CSV) that is put there.",
+)
 @click.option("--token", metavar="NAME:ROLE", help="Print a new token, and end.")
 @click.option("--verify", is_flag=True, help="Check the log, and end.")
 @click.option("--replay", metavar="ID", help="Make a decision anew, to the same bytes, and end.")
@@ -67,6 +73,7 @@ def main(
     port: int,
     open_to_network: bool,
     host_name: tuple[str, ...],
+    inbox: Path | None,
     **more: Any,
 ) -> None:
     """Propose orders, let them be approved and placed, and keep a log that proves it."""
@@ -92,6 +99,7 @@ def main(
         guards=Guards(**limits),
         baseline=baseline,
         names=host_name,
+        inbox=inbox,
     )
 
 

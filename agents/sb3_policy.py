@@ -67,7 +67,7 @@ class AgentPolicy:
     """
 
     def __init__(self, model: BaseAlgorithm, env: VecEnv, *, masks: bool) -> None:
-        self._model, self._env, self._masks = model, env, masks
+        self.model, self.env, self.masks = model, env, masks
 
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
@@ -81,7 +81,7 @@ class AgentPolicy:
         deterministic: bool = True,
     ) -> tuple[Any, Any]:
         """Return the model's actions, shape (num_worlds,), and its hidden state."""
-        masks = {"action_masks": self._batch.action_masks()} if self._masks else {}
-        return self._model.predict(
-            encode(self._env, observation), state, episode_start, deterministic, **masks
+        masks = {"action_masks": self._batch.action_masks()} if self.masks else {}
+        return self.model.predict(
+            encode(self.env, observation), state, episode_start, deterministic, **masks
         )

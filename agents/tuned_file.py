@@ -1,5 +1,6 @@
 """Rules kept in a run folder: those that were tuned, and the one that a run orders by."""
 
+import errno
 import json
 import math
 from pathlib import Path
@@ -115,7 +116,13 @@ class TunedFile:
         """Write a rule that was tuned for the seed of this file."""
         if self._path is not None:
             mark = fingerprint(problem, parameters, name, rule, seed=self.seed)
-            self._write(_kept(mark, name, tuned, self.seed))
+            try:
+                self._write(_kept(mark, name, tuned, self.seed))
+            except OSError as error:
+                if error.errno not in (errno.EROFS, errno.EACCES):
+                    raise
+                told = f"{self._path}: {error.strerror}; the rule is tuned anew next time"
+                screen.print(told, soft_wrap=True)
 
     def _read(self) -> list[_Kept]:
         if self._path is None or not (self._path.is_symlink() or self._path.exists()):

@@ -44,6 +44,11 @@ class Answer:
     content: str
     repeated: bool
 
+    def orders(self) -> list[Row]:
+        """Return the orders in it."""
+        found: list[Row] = json.loads(self.content)["orders"]
+        return found
+
 
 @dataclass(frozen=True)
 class Computed:

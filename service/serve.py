@@ -10,6 +10,7 @@ import uvicorn
 from common.console import screen
 from common.errors import InputError
 from service.access import Access, Role
+from service.connectors.inbox import Inbox
 from service.decisions import Decisions
 from service.guards import Guards
 from service.policies import Policies
@@ -31,6 +32,7 @@ def serve(
     guards: Guards,
     baseline: str | None = None,
     names: tuple[str, ...] = (),
+    inbox: Path | None = None,
 ) -> None:
     """Answer until interrupted; the policy is loaded meanwhile, and ``/ready`` says when.
 
@@ -56,18 +58,24 @@ def serve(
             h11_max_incomplete_event_size=65_536,
         )
     )
+    watcher = None if inbox is None else Inbox(inbox, service.decisions)
     failures: list[InputError] = []
+    stop = threading.Event()
 
     def load() -> None:
         try:
             policies.start(checkpoint)
             screen.print(f"ready: http://{host}:{port}", soft_wrap=True)
-        except InputError as error:
-            failures.append(error)
+        except (InputError, OSError) as error:
+            failures.append(InputError(str(error)))
             server.should_exit = True
+        else:
+            if watcher is not None:
+                watcher.watch(stop)
 
     threading.Thread(target=load, daemon=True).start()
     server.run()
+    stop.set()
     if failures:
         raise failures[0]
 

@@ -8,8 +8,10 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
+import connect
 import decide
 import evaluate
+import export
 import recommend
 import serve
 import train
@@ -22,7 +24,7 @@ from envs.problems import PROBLEMS
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SCRIPTS = {"train": train, "evaluate": evaluate, "tune": tune, "decide": decide}
-SCRIPTS |= {"serve": serve, "recommend": recommend}
+SCRIPTS |= {"serve": serve, "recommend": recommend, "connect": connect, "export": export}
 NAME = re.compile(r"--set\s+['\"]?([a-z][a-z_.]*)=")
 
 

@@ -29,7 +29,10 @@ def run(script, *arguments):
     )
 
 
-@pytest.mark.parametrize("script", ["train", "evaluate", "tune", "decide", "recommend", "serve"])
+SCRIPTS = ["train", "evaluate", "tune", "decide", "recommend", "serve", "connect", "export"]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_help_and_a_misspelt_option_import_nothing_slow(script):
     status, printed, imported = run(script, "--help")
     assert status == 0

@@ -1,0 +1,50 @@
+"""Stock from another system, approved orders into it: ``python connect.py --system erpnext``."""
+
+from pathlib import Path
+
+import click
+
+from commands.options import OutputFile
+from common import console
+from common.errors import InputError
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--system",
+    type=click.Choice(["erpnext", "frepple", "odoo"]),
+    required=True,
+    help="Its address and credentials are in the environment; a missing one is named.",
+)
+@click.option("--pull", type=OutputFile(), help="Write what is on hand as a state file.")
+@click.option("--push", is_flag=True, help="Say which approved orders would be made there.")
+@click.option("--apply", is_flag=True, help="With --push: make them, and place them here.")
+@click.option(
+    "--database",
+    default="service.db",
+    show_default=True,
+    metavar="URL",
+    help="The service's, whose approved orders are pushed.",
+)
+def main(system: str, pull: Path | None, push: bool, apply: bool, database: str) -> None:
+    """Speak with an ERP: nothing is written there without --apply."""
+    if push == (pull is not None):
+        raise click.UsageError("say --pull FILE or --push")
+    try:
+        from service.connectors import run  # here: --help answers at once
+        from service.store.database import Database
+    except ModuleNotFoundError as error:
+        raise InputError(f"connecting needs {error.name}; pip install -e '.[serve]'") from None
+    name: run.System = system  # type: ignore[assignment]  # click has checked it
+    send, settings = run.transport(name)
+    if pull is not None:
+        print(f"{pull}: {run.pull(name, pull, send)} rows")
+        return
+    for number, what in run.push(name, Database(database), send, settings, apply=apply):
+        print(f"order {number}: {what}")
+    if not apply:
+        print("nothing was written; --apply makes them")
+
+
+if __name__ == "__main__":
+    console.run(main)

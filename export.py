@@ -1,0 +1,51 @@
+"""A trained policy for other programs: ``python export.py --checkpoint RUN --onnx FOLDER``."""
+
+from pathlib import Path
+
+import click
+
+from commands.options import NEWEST
+from common import console
+from common.errors import InputError
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--checkpoint",
+    default=NEWEST,
+    is_flag=False,
+    flag_value=NEWEST,
+    metavar="[RUN]",
+    help="A run folder [the newest].",
+)
+@click.option(
+    "--onnx",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A folder for a graph per network: raw observations in, actions and quantities out.",
+)
+@click.option(
+    "--states",
+    type=click.IntRange(1),
+    default=100_000,
+    show_default=True,
+    help="Random states on which every action must be torch's.",
+)
+def main(checkpoint: str, folder: Path, states: int) -> None:
+    """Write a run's networks as ONNX, checked against torch."""
+    try:
+        from service.onnx_export import export  # here: --help answers at once
+    except ModuleNotFoundError as error:
+        raise InputError(f"--onnx needs {error.name}; pip install -e '.[onnx]'") from None
+    if not folder.parent.is_dir():
+        raise InputError(f"--onnx {folder}: there is no folder {folder.parent}; make it first")
+    with console.screen.status("exporting, and checking every action"):
+        folder.mkdir(exist_ok=True)
+        made = export(checkpoint, folder, states=states)
+    for path, count in made.items():
+        print(f"{path}: as torch on {count:,} states, every action")
+
+
+if __name__ == "__main__":
+    console.run(main)

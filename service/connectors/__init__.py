@@ -1,0 +1,1 @@
+"""Other systems: stock is pulled from them and approved orders are pushed, dry run first."""

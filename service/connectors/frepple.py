@@ -1,0 +1,83 @@
+"""frePPLe: stock from its buffers, orders as proposed purchase orders, by REST or as CSV.
+
+REST under ``/api/input/``, with ``Authorization: Basic``. A store is a location, an SKU an item. A
+purchase order's reference is the order's number, and one that is there is not made again.
+
+References
+----------
+frePPLe, REST API and data model: /api/input/buffer/, /api/input/purchaseorder/.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from common.console import spreadsheet_cell
+from service.connectors.transport import Send, number
+
+BUFFERS, PURCHASES = "/api/input/buffer/", "/api/input/purchaseorder/"
+COLUMNS = "reference", "item", "location", "supplier", "quantity", "startdate", "enddate", "status"
+
+
+def pull_stock(send: Send) -> list[dict[str, Any]]:
+    """Return what locations hold: items of a decision, on hand [units]."""
+    rows = send("GET", BUFFERS, query={"format": "json"})
+    return [
+        {
+            "store": row["location"],
+            "sku": row["item"],
+            "on_hand": max(0.0, number(row.get("onhand"), "onhand")),
+        }
+        for row in rows
+    ]
+
+
+def purchase_of(order: Mapping[str, Any], supplier: str) -> dict[str, Any]:
+    """Return the purchase order of an order."""
+    return {
+        "reference": f"inventory-rl-{order['id']}",
+        "item": order["sku"],
+        "location": order["store"],
+        "supplier": supplier,
+        "quantity": order["quantity"],
+        "startdate": f"{order['date']}T00:00:00",
+        "enddate": f"{order['arrives']}T00:00:00",
+        "status": "confirmed",
+    }
+
+
+def push(
+    send: Send, orders: Iterable[Mapping[str, Any]], *, supplier: str, apply: bool
+) -> list[tuple[int, str]]:
+    """Write a purchase order of every approved order; say what was or would be done.
+
+    Returns
+    -------
+    list of tuple
+        An order's number, and ``there``, ``would be made`` or the new document's reference.
+    """
+    done = []
+    for order in orders:
+        purchase = purchase_of(order, supplier)
+        query = {"format": "json", "reference": purchase["reference"]}
+        if send("GET", PURCHASES, query=query):
+            done.append((order["id"], "there"))
+        elif not apply:
+            done.append((order["id"], "would be made"))
+        else:
+            send("POST", PURCHASES, body=[purchase])
+            done.append((order["id"], purchase["reference"]))
+    return done
+
+
+def as_csv(orders: Iterable[Mapping[str, Any]], supplier: str) -> str:
+    """Return purchase orders as a file that frePPLe imports."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for order in orders:
+        row = purchase_of(order, supplier)
+        cells = {k: spreadsheet_cell(v) if isinstance(v, str) else v for k, v in row.items()}
+        writer.writerow(cells)
+    return text.getvalue()

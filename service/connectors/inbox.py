@@ -1,0 +1,83 @@
+"""A folder that is watched: a state as CSV comes in, a day's proposals lie beside it."""
+
+import os
+import threading
+from pathlib import Path
+
+from commands.order_output import as_csv
+from commands.remote_orders import COLUMNS, request_of
+from commands.stock_state import with_known_names
+from common.console import screen
+from common.errors import InputError, validated
+from common.files import write_whole
+from demand.sheet import read_sheet
+from service.decisions import Decisions
+from service.requests import DecisionRequest
+
+DONE, REFUSED = "done", "refused"
+SECONDS = 2.0
+USER = "inbox"
+
+
+class Inbox:
+    """Decides every file that is put into a folder.
+
+    A file is taken when it has not changed for two looks; give it its name when it is complete. It
+    moves to ``done/`` with ``<name>.orders.csv`` beside it, or to ``refused/`` with
+    ``<name>.error.txt``.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder, which must exist.
+    decisions : Decisions
+        Who decides.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder.
+    """
+
+    def __init__(self, folder: Path, decisions: Decisions) -> None:
+        if not folder.is_dir():
+            raise InputError(f"--inbox {folder}: no such folder")
+        self._folder, self._decisions = folder, decisions
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    def watch(self, stop: threading.Event) -> None:
+        """Look every two seconds until told to stop."""
+        while not stop.wait(SECONDS):
+            try:
+                self.look()
+            except OSError as error:
+                screen.print(f"{self._folder}: {error.strerror}", soft_wrap=True)
+
+    def look(self) -> list[str]:
+        """Decide what is complete; return the files' names."""
+        taken, present = [], {}
+        for path in sorted(self._folder.glob("*.csv")):
+            if path.is_symlink() or not path.is_file():
+                continue
+            about = path.stat()
+            mark = about.st_size, about.st_mtime_ns
+            if self._seen.get(path.name) == mark:
+                self._take(path)
+                taken.append(path.name)
+            else:
+                present[path.name] = mark
+        self._seen = present
+        return taken
+
+    def _take(self, path: Path) -> None:
+        try:
+            body = request_of(with_known_names(read_sheet(path)))
+            answer = self._decisions.decide(USER, validated(DecisionRequest, body))
+            rows = [{name: order[name] for name in COLUMNS} for order in answer.orders()]
+            home, suffix, text = DONE, "orders.csv", as_csv(rows)
+        except InputError as error:
+            home, suffix, text = REFUSED, "error.txt", f"{error}\n"
+        target = self._folder / home
+        target.mkdir(exist_ok=True)
+        write_whole(target / f"{path.stem}.{suffix}", text.encode())
+        os.replace(path, target / path.name)  # noqa: PTH105

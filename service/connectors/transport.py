@@ -1,0 +1,73 @@
+"""How connectors speak HTTP: one request, JSON in and out, and one line for what goes wrong."""
+
+import http.client
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from common.errors import InputError, short
+
+SECONDS = 60
+MOST_BYTES = 100_000_000
+Send = Callable[..., Any]
+"""``send(method, path, body=None, query=None)`` gives the answer's JSON."""
+
+
+@dataclass(frozen=True)
+class Transport:
+    """Requests to one system.
+
+    Attributes
+    ----------
+    address : str
+        Such as ``https://erp.example.com``.
+    headers : mapping
+        Of every request, the credentials among them.
+    """
+
+    address: str
+    headers: Mapping[str, str]
+
+    def __call__(
+        self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None
+    ) -> Any:
+        """Return what a request is answered.
+
+        Raises
+        ------
+        InputError
+            One line: no connection, a refusal, no JSON.
+        """
+        parts = urlsplit(self.address)
+        kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+        if parts.scheme not in kinds or not parts.hostname:
+            raise InputError(f"{short(self.address)}: must be such as https://erp.example.com")
+        target = parts.path.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
+        headers = {"Accept": "application/json", **self.headers}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=SECONDS)
+            content = None if body is None else json.dumps(body)
+            connection.request(method, target, content, headers)
+            answer = connection.getresponse()
+            text = answer.read(MOST_BYTES)
+            connection.close()
+        except (OSError, http.client.HTTPException) as error:
+            raise InputError(f"{parts.hostname}: {short(str(error))}") from None
+        if not 200 <= answer.status < 300:
+            raise InputError(f"{parts.hostname}: {method} {path}: {answer.status} {answer.reason}")
+        try:
+            return json.loads(text) if text.strip() else None
+        except ValueError:
+            raise InputError(f"{parts.hostname}: {method} {path}: the answer is no JSON") from None
+
+
+def number(value: Any, where: str) -> float:
+    """Return a quantity that another system gave."""
+    try:
+        return float(value or 0)
+    except (TypeError, ValueError):
+        raise InputError(f"{where} = {short(value)}: must be a number") from None

@@ -1,0 +1,102 @@
+"""How fast the service answers: ``python -m tests.soak.load_service SECONDS [RUN STATE]``.
+
+Times of a small state, then 100 requests a second for so long, and the memory meanwhile; with a run
+and a state of its own (JSON, as ``POST /v1/decisions`` takes it) the times of that state.
+"""
+
+import json
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from service.access import Access
+from service.decisions import compute
+from service.guards import Guards
+from service.policies import load
+from service.store.database import Database
+from tests.soak.kill_service import RULE, Caller, free_port, serve, train, wait
+
+RATE, CLIENTS = 100, 10
+
+
+def memory(process: int) -> float:
+    """Return what a process holds [MB]."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def time_state(caller: Caller, body: dict[str, Any], times: int) -> None:
+    """Print the median time of a state, changed a little each time."""
+    took = []
+    for n in range(times):
+        body["items"][0]["on_hand"] = n
+        begun = time.perf_counter()
+        status, content = caller.post("/v1/decisions", body)
+        took.append(1000 * (time.perf_counter() - begun))
+        assert status == 200, content
+    count = len(body["items"])
+    print(f"{count:,} items: median {statistics.median(took):.0f} ms, least {min(took):.0f} ms")
+
+
+def steady(port: int, token: str, server: int, seconds: int) -> None:
+    """Send `RATE` requests a second from several clients: every tenth decides, others override."""
+    failed: list[int] = []
+    done: list[int] = []
+
+    def work(number: int) -> None:
+        caller = Caller(port, token)
+        begun = time.monotonic()
+        for n in range(seconds * RATE // CLIENTS):
+            time.sleep(max(0.0, begun + n * CLIENTS / RATE - time.monotonic()))
+            if n % 10 == 0:
+                items = [{"store": "north", "on_hand": n}, {"store": "south", "on_hand": number}]
+                status, _ = caller.post("/v1/decisions", {"date": "2021-07-01", "items": items})
+            else:
+                status, _ = caller.post("/v1/orders/1/override", {"quantity": n, "reason": "x"})
+            (done if status == 200 else failed).append(status)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(CLIENTS)]
+    begun = time.monotonic()
+    for one in threads:
+        one.start()
+    while any(one.is_alive() for one in threads):
+        passed = time.monotonic() - begun
+        print(f"{passed:4.0f} s  {len(done):,} answers  {memory(server):.0f} MB", flush=True)
+        time.sleep(max(1.0, seconds / 10))
+    took = time.monotonic() - begun
+    print(f"{len(done):,} answers, {len(failed)} failures, {len(done) / took:.0f} a second")
+    print(f"{memory(server):.0f} MB at the end", flush=True)
+
+
+def main(arguments: list[str]) -> None:
+    """Measure."""
+    with tempfile.TemporaryDirectory() as name:
+        own = len(arguments) > 1
+        run = load(arguments[1] if own else str(train(Path(name))), RULE)
+        two = {"date": "2021-07-01", "items": [{"store": "north", "on_hand": 1}]}
+        state = json.loads(Path(arguments[2]).read_text()) if own else two
+        day = {"guards": Guards().to_dict(), "failure": "", "today": "2024-01-01"}
+        compute(run, {**day, "state": state})
+        address, port = str(Path(name, "service.db")), free_port()
+        base = Database(address)
+        token = Access(base).issue("client", "admin", "soak")
+        base.engine.dispose()
+        server = serve(address, run, port)
+        wait(port)
+        try:
+            time_state(Caller(port, token), state, 5 if len(state["items"]) > 1000 else 30)
+            if not own:
+                steady(port, token, server, int(arguments[0]))
+        finally:
+            os.kill(server, signal.SIGKILL)
+            os.waitpid(server, 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
