@@ -146,7 +146,7 @@ class DCL(Hyperparameters):
     least_gain: Share | None = 0.02
     moved_share: Share = 0.15
     moved_by: Annotated[int, Field(ge=1, le=1000)] = 2
-    least_evidence: Annotated[float, Field(ge=-1000, le=1000, description="of offsets")] = 2.0
+    least_evidence: Annotated[float, Field(ge=-1000, le=1000, description="of offsets")] = 1.0
     fit_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 1_500
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 512
     workers: Annotated[int, Field(ge=1, le=1024, description="threads; same result")] = 1

@@ -85,7 +85,8 @@ class DCL(BaseAlgorithm):
         What a step later counts in roll-outs; 1 is their plain sum.
     least_evidence : float
         Of stores that choose offsets to a rule: the t-statistic, over blocks of the calendar that
-        were held out, of what offsets save; with less the policy stays exactly the rule.
+        were held out, of what offsets save on days as they were; with less the policy stays
+        exactly the rule.
     workers : int
         Threads that label; the result does not depend on it.
     rule : callable, optional
@@ -119,7 +120,7 @@ class DCL(BaseAlgorithm):
         fit_steps: int = 1500,
         batch_size: int = 512,
         gamma: float = 1.0,
-        least_evidence: float = 2.0,
+        least_evidence: float = 1.0,
         workers: int = 1,
         rule: RuleMaker | None = None,
         policy_kwargs: dict[str, Any] | None = None,
@@ -263,6 +264,7 @@ class DCL(BaseAlgorithm):
         else:
             self.evidence = self.evidence or evidence(
                 labels[0],
+                labeller.on_real_days().label(None, self._seed_of(1)),
                 labeller.offsets,
                 hidden_of(self.policy),
                 settings,

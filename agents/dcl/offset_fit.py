@@ -8,7 +8,7 @@ neighbours: labels of single states are mostly noise, and no state says what is 
 """
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,8 @@ class OffsetFitSettings:
 class Evidence:
     """What offsets save on blocks of the calendar that their networks had not seen.
 
+    The days are those of training as they were, while networks learn from resampled ones.
+
     Attributes
     ----------
     saved : float
@@ -68,7 +70,7 @@ class Evidence:
     @property
     def sentence(self) -> str:
         """What it says, in a line."""
-        found = f"t = {self.t:.1f} over {self.blocks} blocks of {BLOCK_DAYS} days held out"
+        found = f"t = {self.t:.1f} over {self.blocks} blocks of {BLOCK_DAYS} real days held out"
         if self.used:
             return f"offsets to the rule are used: they save on training days, {found}"
         return (
@@ -269,36 +271,45 @@ def folds_of(blocks: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 def evidence(
     labels: OffsetLabels,
+    real: OffsetLabels,
     offsets: tuple[float, ...],
     hidden: int,
     settings: OffsetFitSettings,
     seed: int,
     least: float,
 ) -> Evidence:
-    """Return what offsets save on blocks that are held out, each fifth in turn.
+    """Return what offsets save on days as they were, of blocks that are held out, a fifth in turn.
 
-    Parameters are those of `fit_offsets`, and `Evidence.least`.
+    Parameters
+    ----------
+    labels : OffsetLabels
+        What the networks are fitted to.
+    real : OffsetLabels
+        What they are judged by.
+    offsets, hidden, settings, seed
+        As for `fit_offsets`.
+    least : float
+        `Evidence.least`.
     """
-    fold = folds_of(labels.blocks, seed)
-    saved = np.zeros(len(labels.costs))
+    both = folds_of(np.concatenate([labels.blocks, real.blocks]), seed)
+    fold, judged_fold = both[: len(labels.blocks)], both[len(labels.blocks) :]
+    saved = np.zeros(len(real.blocks))
     for k in range(FOLDS):
-        some = fold != k
-        part = OffsetLabels(
-            labels.observations[some],
-            labels.costs[some],
-            labels.values[some],
-            labels.blocks[some],
-            labels.unseen,
-            0,
+        some, rows = fold != k, np.flatnonzero(judged_fold == k)
+        if not rows.size or not some.any():
+            continue
+        part = replace(
+            labels,
+            observations=labels.observations[some],
+            costs=labels.costs[some],
+            values=labels.values[some],
+            blocks=labels.blocks[some],
         )
         judged = fold[some] == (k + 1) % FOLDS
         net = fit_offsets(part, offsets, hidden, settings, seed + k, judged)
-        rows = np.flatnonzero(~some)
-        saved[rows] = -labels.costs[rows, net.chosen(labels.observations[rows])]
-    known = np.unique(labels.blocks)
-    means = np.array([saved[labels.blocks == block].mean() for block in known])
-    if known.size < 2:
-        return Evidence(float(means.mean()), 0.0, known.size, least)
-    error = float(stats.sem(means))
-    t = float(means.mean()) / error if error > 0 else 0.0
-    return Evidence(float(means.mean()), t, known.size, least)
+        saved[rows] = -real.costs[rows, net.chosen(real.observations[rows])]
+    known = np.unique(real.blocks)
+    means = np.array([saved[real.blocks == block].mean() for block in known])
+    mean = float(means.mean())
+    error = float(stats.sem(means)) if known.size > 1 else 0.0
+    return Evidence(mean, mean / error if error > 0 else 0.0, known.size, least)

@@ -30,6 +30,8 @@ MOMENTS = 5
 """States of an episode that are rolled out."""
 DAYS_AFTER = 6
 """Days that are counted beyond those until the next order after today's arrives."""
+REAL_STATES = 2
+"""States on days as they were, as a multiple of those on resampled ones: each has one future."""
 BLOCK_DAYS = 42
 """Days of a block of the calendar, by which labels are held out."""
 PASSED_OVER = ("season", "warehouse", "last demand", "demand_std")
@@ -142,6 +144,17 @@ class OffsetLabeller:
         free = all(np.isinf(lane.warehouse.initial_on_hand) for lane in p.lanes())
         self._together = batch.rows_per_world if free else 1
 
+    def on_real_days(self) -> "OffsetLabeller":
+        """Return what labels by training days as they were, one future each, not resampled.
+
+        What resampled days leave out, above all that levels move, makes them too easy, and offsets
+        learned on them too low; these tell, if under much noise.
+        """
+        batch: Any = self._batch.fork(np.zeros(1, np.intp)).batch
+        batch.chain.split, batch.chain.expected_reward = "tuning", False
+        more = replace(self._search, states=REAL_STATES * self._search.states)
+        return OffsetLabeller(batch, more, self._encode)
+
     def label(self, policy: Any | None, seed: int) -> OffsetLabels:
         """Return labels of a generation.
 
@@ -203,6 +216,8 @@ class OffsetLabeller:
         mean = earned.mean(axis=1).transpose(0, 2, 1).reshape(own.size, self._count)
         past = batch.chain.past
         assert past is not None  # noqa: S101  (offsets need a file)
+        if batch.chain.split != "training":  # rewards of training are per unit of the level already
+            mean = mean / past.level.reshape(-1, 1)
         days = past.start + batch.chain.day
         return OffsetLabels(
             self._encode(batch.observation()),

@@ -82,6 +82,18 @@ def test_labels_are_the_same_for_any_number_of_threads_and_zero_for_the_rule(bat
     assert (found[0].costs != 0.0).any()
 
 
+def test_real_days_are_those_of_the_file(batch):
+    found = OffsetLabeller(batch, OffsetSearch(60, 2, 0.3, 1), lambda seen: seen).on_real_days()
+    first, again = (found.label(None, 5) for _ in range(2))
+    np.testing.assert_array_equal(first.costs, again.costs)
+    chain = found._batch.chain
+    assert not chain.memoryless
+    chain.reset()
+    history = chain.parameters.history
+    day = int(chain._start[0]) - history.table.first_day.toordinal()
+    np.testing.assert_array_equal(chain._demand[:, 0], history.training[day : day + 10, 0])
+
+
 def test_stores_behind_a_short_warehouse_are_tried_one_by_one():
     rows = learning_batch(
         run_of("warehouse.initial_on_hand=2000"), "store", None, 6, expected_reward=True
@@ -92,10 +104,11 @@ def test_stores_behind_a_short_warehouse_are_tried_one_by_one():
 
 
 def test_evidence_tells_savings_from_noise():
-    clear = evidence(artificial(800, 2.0), OFFSETS, 8, SETTINGS, 0, 2.0)
+    parts = artificial(800, 2.0), artificial(400, 2.0, 1)
+    clear = evidence(*parts, OFFSETS, 8, SETTINGS, 0, 2.0)
     assert clear.used
     assert clear.saved > 0.2
-    noise = evidence(artificial(800, 0.0), OFFSETS, 8, SETTINGS, 0, 2.0)
+    noise = evidence(artificial(800, 2.0), artificial(400, 0.0), OFFSETS, 8, SETTINGS, 0, 2.0)
     assert not noise.used
     assert noise.sentence.endswith("the policy is exactly the rule")
 
