@@ -17,7 +17,7 @@ from commands.plugins import plugin_options
 from common import console
 from common.errors import InputError
 
-SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability"
+SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability, scarce"
 
 
 @click.command(cls=SettingsCommand, context_settings={"help_option_names": ["-h", "--help"]})

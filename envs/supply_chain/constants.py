@@ -101,7 +101,7 @@ def constants_of(p: SupplyChainParameters, *, expected_reward: bool, time: bool)
         store_grid=np.array([lane.store.grid for lane in lanes]),
         warehouse_grid=np.array([lane.warehouse.order_units for lane in lanes]),
         capacity=np.array([lane.warehouse.capacity for lane in lanes]),
-        warehouse_on_hand=np.array([lane.warehouse.initial_on_hand for lane in lanes]),
+        warehouse_on_hand=p.warehouse_on_hand(),
         mean=p.mean_demand(),
         initial=p.initial_on_hand(),
         review_gaps=np.array([lane.store.review_gaps for lane in lanes]),

@@ -220,10 +220,16 @@ class SupplyChainParameters(FrozenModel):
         """Return the stores' stock in the first morning, shape (lanes, N) [units]."""
         given = np.array([site.initial_on_hand for site in self.stores])
         if self.history is None:
-            return np.tile(given, (len(self.sku), 1))
+            factor = SCENARIOS[self.scenario].initial_factor
+            return np.tile(given * factor, (len(self.sku), 1))
         mean = self.history.mean  # stores say what they hold of an average SKU
         share: NDArray[np.float64] = given * mean / mean.mean(axis=0)
         return share
+
+    def warehouse_on_hand(self) -> NDArray[np.float64]:
+        """Return the warehouse's stock in the first morning, shape (lanes,) [units]."""
+        given = np.array([lane.warehouse.initial_on_hand for lane in self.lanes()])
+        return given * SCENARIOS[self.scenario].initial_factor
 
     def mean_demand(self) -> NDArray[np.float64]:
         """Return each store's demand without season, shape (lanes, N) [units/day]."""

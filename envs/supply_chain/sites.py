@@ -17,7 +17,7 @@ from envs.supply_chain.events import Issuing
 from envs.supply_chain.order_limits import review_gaps
 
 ScenarioName = Literal[
-    "normal", "spike", "strong_seasonality", "supplier_delay", "high_variability"
+    "normal", "spike", "strong_seasonality", "supplier_delay", "high_variability", "scarce"
 ]
 
 
@@ -37,6 +37,8 @@ class Scenario:
         Days added to the supplier's lead time.
     std_factor : float
         Multiplies the demand's standard deviation.
+    initial_factor : float
+        Multiplies the stock of stores and warehouse in the first morning.
     """
 
     horizon: int | None = None
@@ -45,6 +47,7 @@ class Scenario:
     seasonality_amplitude: float | None = None
     extra_lead_time: int = 0
     std_factor: float = 1.0
+    initial_factor: float = 1.0
 
     def demand_factor(self, days: int) -> NDArray[np.float64]:
         """Return what demand of each day is multiplied with, shape (days,)."""
@@ -59,6 +62,8 @@ SCENARIOS: dict[ScenarioName, Scenario] = {
     "strong_seasonality": Scenario(seasonality_amplitude=0.5),
     "supplier_delay": Scenario(extra_lead_time=7),
     "high_variability": Scenario(std_factor=2.0),
+    # the warehouse runs short in the first week, and its orders decide over all others
+    "scarce": Scenario(horizon=90, initial_factor=0.2),
 }
 
 Amount = Annotated[float, Field(ge=0, le=1e9)]

@@ -126,7 +126,9 @@ def chain_hindsight(
     given = check_trace(trace, p)
     lanes, lane_of = p.lane_constants(), given["sku"]
     played = Played(*_unhindered(lanes, lane_of, p.initial_on_hand(), given["demand"]))
-    supplied = _supplied(lanes, lane_of, _first_stock(p), _largest_order(p), given["supplier_ok"])
+    supplied = _supplied(
+        lanes, lane_of, p.warehouse_on_hand(), _largest_order(p), given["supplier_ok"]
+    )
     needed = np.cumsum(played.needs, axis=1)
     binding = np.flatnonzero((needed > supplied + ROUNDING * (1.0 + needed)).any(axis=1))
     lost = np.zeros(len(lane_of))
@@ -187,11 +189,6 @@ def hindsight_reference(parameters: SupplyChainParameters, found: Hindsight) -> 
         note += " The fixed cost of orders is left out of it."
     solved_all = not np.isnan(found.lost).any()
     return Reference("hindsight", found.mean, note, found.values if solved_all else None)
-
-
-def _first_stock(p: SupplyChainParameters) -> Floats:
-    """Return the warehouse's initial stock, shape (SKUs,) [units]."""
-    return np.array([lane.warehouse.initial_on_hand for lane in p.lanes()])
 
 
 def _largest_order(p: SupplyChainParameters) -> Floats:

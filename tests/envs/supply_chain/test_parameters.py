@@ -152,6 +152,15 @@ def test_high_variability_doubles_the_deviation():
     assert SupplyChainBatch(p, 1).sites["forecast_std"].tolist() == [[20, 20, 20]]
 
 
+def test_a_scarce_chain_begins_with_a_fifth_of_its_stock():
+    p = make(scenario="scarce")
+    batch = SupplyChainBatch(p, 1)
+    batch.reset()
+    assert p.horizon == 90
+    np.testing.assert_allclose(batch.sites["on_hand"], [[100, 120, 150]])
+    assert batch.hubs["on_hand"].tolist() == [1000]
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_scenario_plays(name):
     batch = SupplyChainBatch(make(scenario=name), 2)
