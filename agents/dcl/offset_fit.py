@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
 from torch import nn
 
 from agents.dcl.offset_rollouts import BLOCK_DAYS, OffsetLabels, pooled
@@ -311,5 +310,7 @@ def evidence(
     known = np.unique(real.blocks)
     means = np.array([saved[real.blocks == block].mean() for block in known])
     mean = float(means.mean())
+    from scipy import stats  # here: it takes long to import
+
     error = float(stats.sem(means)) if known.size > 1 else 0.0
     return Evidence(mean, mean / error if error > 0 else 0.0, known.size, least)
