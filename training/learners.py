@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents import run_folder
+from agents import run_files, run_folder
 from agents.algorithms import ALGORITHMS, build_model
 from agents.config import RunConfig
 from agents.dcl.algorithm import DCL
@@ -33,6 +33,7 @@ from agents.players import (
 )
 from agents.run_files import BEST, ModelFile
 from agents.sb3_policy import AgentPolicy, observe, refuse_non_finite, reward_and_running
+from agents.tuned_file import read_recommendation
 from agents.weights import load_model
 from baselines.multi_agent import TeamPolicy, tier_of
 from baselines.policy import Actions, Policy, RandomPolicy, Rule
@@ -326,9 +327,15 @@ def load_agent(folder: Path, name: ModelFile) -> tuple[RunConfig, Policy]:
     Raises
     ------
     InputError
-        If a file is missing, damaged or of another run.
+        If a file is missing, damaged or of another run, or the run recommends a rule.
     """
     config = run_folder.read_config(folder)
+    advice = read_recommendation(folder)
+    if advice is not None and advice.kind == "rule":
+        raise InputError(
+            f"{folder}: recommends a rule, {advice.name}, and holds no agent; decide.py orders by "
+            f"it, and its figures are in {folder / run_files.ADVICE}"
+        )
     if not config.problem.totals:
         return config, _load(folder, name, config, "")
     sources = run_folder.players(folder)

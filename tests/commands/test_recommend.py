@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import decide
+import evaluate
 import recommend
 from agents.tuned_file import read_recommendation
 from baselines import registry
@@ -114,6 +115,13 @@ def test_orders_are_those_of_the_recommended_rule(run_command, run, tmp_path):
     done = run_command(decide.main, "--checkpoint", run, "--state", state)
     assert done.status == 2
     assert f"promotion: not known of {day}" in done.stderr
+
+
+def test_a_run_that_recommends_a_rule_is_not_taken_for_an_agent(run_command, run):
+    done = run_command(evaluate.main, "--checkpoint", run)
+    assert done.status == 2
+    assert "recommends a rule, newsvendor_smoothing_covariates, and holds no agent" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_too_few_days_and_a_recommendation_that_was_altered_are_refused(
