@@ -1,4 +1,7 @@
-"""What is sent to other systems, and what is made of their answers, as recorded contracts."""
+"""What is sent to other systems, and what is made of their answers.
+
+The exchanges are written from the descriptions of their interfaces.
+"""
 
 import http.server
 import json
@@ -24,7 +27,7 @@ ORDER |= {"date": "2024-05-06", "arrives": "2024-05-08"}
 
 
 class Recorded:
-    """Answers requests in turn, each of which must be as it was recorded."""
+    """Answers requests in turn, each of which must be as the contract has it."""
 
     def __init__(self, *exchanges):
         self.left = list(exchanges)
