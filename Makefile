@@ -6,7 +6,7 @@ export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs docs-serve check test test-oldest lint format bench study clean
+.PHONY: help setup demo docs docs-serve check test test-slow test-oldest lint format bench study clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -38,8 +38,11 @@ check: $(VENV)/.test ## style, who imports whom, and the tests that take less th
 	$(BIN)/python -m pytest $(FAST)
 
 # Two processes, each with whole test files: a module's fixtures are made once.
-test: $(VENV)/.test ## run the whole test suite
+test: $(VENV)/.test ## run the test suite, but for the few tests that take longest
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+test-slow: $(VENV)/.test ## run those that take longest
+	$(BIN)/python -m pytest -m slow
 
 OLDEST := .venv-oldest
 $(OLDEST)/.test: setup.cfg build_backend.py constraints-oldest.txt

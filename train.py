@@ -202,7 +202,8 @@ def _finish_seeds(folder: Path, done: list["TrainedSeed"], status: int) -> int:
 
 def _own_code() -> str:
     """Return the options that name users' code, which the next command must name again."""
-    own = click.get_current_context().meta.get("own_code", ())
+    context = click.get_current_context(silent=True)
+    own = context.meta.get("own_code", ()) if context else ()
     return "".join(f" {option}" for option in own)
 
 

@@ -116,6 +116,7 @@ def unusual_entries(
 
     Examples
     --------
+    >>> import numpy as np
     >>> unusual_entries(["on_hand", "pipeline_1"], np.array([9.0, 0.0]), (np.zeros(2), np.ones(2)))
     'stock on hand higher than in training'
     """

@@ -30,6 +30,36 @@ class Finished:
     stderr: str
 
 
+SLOW = (
+    "agents/dcl/test_algorithm.py::test_a_lost_sales_store_goes_on_to_the_same_bits",
+    "agents/dcl/test_algorithm.py::test_a_run_tells_how_the_rule_does_that_it_begins_with",
+    "agents/dcl/test_kernels.py::test_a_long_path_of_goods_that_perish",
+    "agents/dcl/test_kernels.py::test_labels_of_the_best_rule_lead_to_the_best_orders",
+    "baselines/test_perishable.py::test_tuned_rules_that_count_on_waste_are_better",
+    "benchmarks/test_many_skus.py",
+    "commands/test_command_lines.py::test_real_demand_is_judged_in_hindsight",
+    "commands/test_evaluate_seeds.py::test_the_report_of_seeds_lies_in_the_first_run",
+    "commands/test_poison.py::test_no_bomb_explodes[chain-from",
+    "commands/test_poison.py::test_no_bomb_explodes[chain-resume",
+    "commands/test_textbook.py::test_published_optimum[lost_sales_geometric_p9_L4",
+    "commands/test_textbook.py::test_published_optimum[lost_sales_geometric_p19_L4",
+    "commands/test_textbook.py::test_published_optimum[lost_sales_geometric_p39_L4",
+    "service/test_deployment.py::test_the_steps_of_compose_are_carried_out",
+    "studies/test_lost_sales.py",
+    "studies/test_perishables.py",
+    "training/search/test_study.py::test_a_rule_is_tuned_the_same_by_another_process",
+    "training/test_seeds.py::test_two_processes_and_single_runs_learn_the_same",
+)
+"""Tests of many seconds each, by how their names begin: `make test-slow` runs them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that take long."""
+    for item in items:
+        if item.nodeid.removeprefix("tests/").startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def run_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path

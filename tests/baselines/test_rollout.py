@@ -171,4 +171,5 @@ def test_steps_are_taken_in_one_place():
     rooms = ("baselines", "wrappers", "evaluation", "agents", "training", "commands", "studies")
     files = [path for room in rooms for path in (root / room).rglob("*.py")]
     steps = {p.relative_to(root).as_posix() for p in files if "batch.step(" in p.read_text()}
-    assert steps == {"baselines/rollout.py", "wrappers/vec_env.py", "agents/dcl/rollouts.py"}
+    forks = {"agents/dcl/rollouts.py", "agents/dcl/offset_rollouts.py"}
+    assert steps == {"baselines/rollout.py", "wrappers/vec_env.py", *forks}

@@ -18,7 +18,7 @@ def futures(paths, *skus):
     of = np.arange(PATHS * GROUPS)
     lanes = np.arange(of.size) % len(p.sku)
     drawn = Futures(np.random.default_rng(5), of, paths)
-    return p, lanes, draw_futures(p, drawn, lanes, "training", DAY)[0]
+    return p, lanes, draw_futures(p, drawn, lanes, np.zeros_like(lanes), "training", DAY)[0]
 
 
 def shares(p, lane, demand):
