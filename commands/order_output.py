@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from commands.stock_database import Database
+from commands.database.database import Database
 from common.console import screen, spreadsheet_cell
 from common.files import write_whole
 

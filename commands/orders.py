@@ -21,9 +21,9 @@ from commands.checkpoints import (
     short_of_its_rule,
     training_failure,
 )
+from commands.database.database import Database
 from commands.morning import Morning
 from commands.order_checks import OrderLimits, unusual_entries
-from commands.stock_database import Database
 from commands.stock_state import read_state
 from common.errors import InputError, choose
 from demand.history import StoreHistory
@@ -217,7 +217,7 @@ def decide(
         A run folder, trained on demand of a file.
     state : Path or Database
         Stock, orders under way and possibly recent demand: see `commands.stock_state` and
-        `commands.stock_database`.
+        `commands.database.database`.
     history : Path, optional
         A demand file of the same stores and SKUs with the days before `date`; by default that of
         the run, where the state has no recent demand.

@@ -13,7 +13,7 @@ import sqlalchemy as sql
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
 
-from commands.stock_database import CONNECT_SECONDS, DRIVERS, LOCK_SECONDS
+from commands.database.address import CONNECT_SECONDS, LOCK_SECONDS, parse_address
 from common.errors import InputError, short
 from common.files import write_whole
 from service.store.tables import METADATA
@@ -52,7 +52,7 @@ class Database:
     """
 
     def __init__(self, address: str) -> None:
-        self.url, self.name = _url(address)
+        self.url, self.name = _location(address)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._writer = threading.Lock()
         with self.one_line_errors():
@@ -157,28 +157,14 @@ class Database:
         return rows
 
 
-def _url(address: str) -> tuple[URL, str]:
-    """Return the URL, and what to call the database in messages: without a password."""
-    try:
-        url = sql.make_url(address) if "://" in address else URL.create("sqlite", database=address)
-    except (sql.exc.ArgumentError, ValueError):
-        raise InputError(
-            "--database: is no URL; give a file, or such as postgresql://user@host/name"
-        ) from None
-    driver = url.drivername.removesuffix("+psycopg")
-    if driver not in DRIVERS:
-        raise InputError(
-            f"--database {short(url.drivername)}: must be a file of SQLite, or such as "
-            "postgresql://user@host/name"
-        )
-    url = url.set(drivername=DRIVERS[driver])
-    if driver != "sqlite":
-        shown = url.set(drivername="postgresql", query={})
-        return url, shown.render_as_string(hide_password=True)
+def _location(address: str) -> tuple[URL, str]:
+    """Return the URL and the name of a database, whose file may be yet to be made."""
+    url, name = parse_address(sql, address)
     path = Path(url.database or "")
-    if not path.name or path.is_dir() or not path.parent.is_dir():
+    lite = url.get_backend_name() == "sqlite"
+    if lite and (not path.name or path.is_dir() or not path.parent.is_dir()):
         raise InputError(f"--database {short(str(path), 300)}: must be a file in a folder that is")
-    return url, path.name
+    return url, name
 
 
 def _engine(url: URL, *, sqlite: bool) -> Engine:

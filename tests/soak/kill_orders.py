@@ -14,7 +14,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from commands.stock_database import Database
+from commands.database.database import Database
 from tests import postgres
 
 DAY, STORES = "2020-04-01", 50

@@ -7,8 +7,9 @@ import pytest
 
 import decide
 from agents import run_folder
-from commands import order_output, orders, stock_database
-from commands.stock_database import Database
+from commands import order_output, orders
+from commands.database import database
+from commands.database.database import Database
 from common.errors import InputError
 from demand.history import StoreDemand, store_history
 from tests import postgres
@@ -189,7 +190,7 @@ def test_bases_that_cannot_be_used_are_told_in_one_line(file, known, tmp_path, m
         with pytest.raises(InputError, match=message.replace(".", r"\.")) as refused:
             Database(str(address)).read_state(known)
         assert "secret" not in str(refused.value)
-    monkeypatch.setattr(stock_database, "LOCK_SECONDS", 0)
+    monkeypatch.setattr(database, "LOCK_SECONDS", 0)
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("begin exclusive")
         with pytest.raises(InputError, match=r"database is locked; let the other program end"):

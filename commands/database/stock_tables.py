@@ -1,0 +1,198 @@
+"""The present state of stores, as it stands in the tables of a database."""
+
+import datetime as dt
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commands.stock_state import EXPIRES, Outstanding, parse_day
+from common.errors import InputError, choose, short
+from demand.history import KNOWN_DAYS, StoreHistory
+from demand.sheet import MAX_DEMAND
+
+Floats = NDArray[np.float64]
+STOCK, OUTSTANDING, DEMAND = "stock", "outstanding", "demand"
+MOST_OUTSTANDING = 1_000_000
+
+
+def check_columns(name: str, sql: Any, connection: Any, table: str, needed: list[str]) -> set[str]:
+    """Return the columns of a table, which must have those that are needed."""
+    about = sql.inspect(connection)
+    if not (about.has_table(table) or table in about.get_view_names()):
+        raise InputError(f"{name}: has no table {table}; make one with columns {', '.join(needed)}")
+    columns = {str(column["name"]) for column in about.get_columns(table)}
+    missing = [column for column in needed if column not in columns]
+    if missing:
+        raise InputError(
+            f"{name}: table {table} has no column {missing[0]}; it has {', '.join(sorted(columns))}"
+        )
+    return columns
+
+
+class Reader:
+    """The tables as of one moment.
+
+    Parameters
+    ----------
+    name : str
+        What to call the database in messages.
+    sql : module
+        SQLAlchemy.
+    connection : sqlalchemy.Connection
+        Within a transaction.
+    history : StoreHistory
+        The stores and SKUs known.
+    """
+
+    def __init__(self, name: str, sql: Any, connection: Any, history: StoreHistory) -> None:
+        self._name, self._sql, self._connection = name, sql, connection
+        self._known = history.table
+
+    def stock(self) -> tuple[list[tuple[int, int]], dict[str, Floats], list[dt.date]]:
+        """Return SKU and store of every row, its numbers by column, and its day if there is one.
+
+        Numbers are ``on_hand`` and, where there are such columns, ``price`` and ``expires_1``, ...
+        A column ``date`` says of which morning the row is.
+        """
+        most = len(self._known.stores) * len(self._known.skus)
+        there = self._columns(STOCK, ["on_hand"])
+        numbers = sorted(name for name in there if name == "price" or EXPIRES.fullmatch(name))
+        optional = [*numbers, *(["date"] if "date" in there else [])]
+        names = ["on_hand", *numbers]
+        places: dict[tuple[int, int], list[float]] = {}
+        days = []
+        for where, place, values in self._rows(STOCK, ["on_hand", *optional], most + 1):
+            if place in places:
+                raise InputError(f"{where}: duplicate; remove one")
+            places[place] = [_quantity(where, *pair) for pair in zip(names, values, strict=False)]
+            days += [_date(where, "date", values[-1])] if "date" in there else []
+        if not places:
+            raise InputError(f"{self._name}: table {STOCK} is empty; put in a row for each store")
+        columns = np.array(list(places.values())).T
+        return list(places), dict(zip(names, columns, strict=True)), days
+
+    def check_days(
+        self, places: list[tuple[int, int]], days: list[dt.date], day: dt.date | None
+    ) -> None:
+        """Make sure that all stock is of the morning after the last demand, or of one morning.
+
+        Raises
+        ------
+        InputError
+            Naming the first row of another day.
+        """
+        until = "" if day is None else f", and table {DEMAND} ends on {day - dt.timedelta(days=1)}"
+        morning = max(days) if day is None else day
+        for place, own in zip(places, days, strict=True):
+            if own != morning:
+                raise InputError(
+                    f"{self._name}: table {STOCK}, {self._label(place)} is of {own}{until}; put in "
+                    f"what is on hand in the morning of {morning}, or say --date"
+                )
+
+    def outstanding(self, places: list[tuple[int, int]]) -> Iterator[Outstanding]:
+        """Return the orders under way, one by one."""
+        columns = ["due_date", "quantity"]
+        for where, place, (due, quantity) in self._rows(OUTSTANDING, columns, MOST_OUTSTANDING):
+            if place not in places:
+                raise InputError(f"{where}: is not in table {STOCK}; put it in there too")
+            at = np.zeros(len(places))
+            at[places.index(place)] = _quantity(where, "quantity", quantity)
+            yield Outstanding(f"{where}, due_date {due}", _date(where, "due_date", due), at)
+
+    def next_day(self) -> dt.date:
+        """Return the day after the last one with demand."""
+        check_columns(self._name, self._sql, self._connection, DEMAND, ["date", "demand"])
+        sql = self._sql
+        last = sql.select(sql.func.max(sql.column("date"))).select_from(sql.table(DEMAND))
+        value = self._connection.execute(last).scalar()
+        if value is None:
+            raise InputError(
+                f"{self._name}: table {DEMAND} is empty; put in the last {KNOWN_DAYS} days"
+            )
+        return _date(f"{self._name}: table {DEMAND}", "date", value) + dt.timedelta(days=1)
+
+    def recent(self, places: list[tuple[int, int]], day: dt.date) -> Floats:
+        """Return the demand of the days before `day`, shape (rows, `KNOWN_DAYS`)."""
+        first = day - dt.timedelta(days=KNOWN_DAYS)
+        found = np.full((len(places), KNOWN_DAYS), np.nan)
+        rows = {place: row for row, place in enumerate(places)}
+        date = self._sql.column("date", self._sql.Date)
+        most = len(self._known.stores) * len(self._known.skus) * KNOWN_DAYS + 1
+        within = (date >= first, date < day)
+        for where, place, (on, demand) in self._rows(DEMAND, ["date", "demand"], most, within):
+            at = (_date(where, "date", on) - first).days
+            if place not in rows or not 0 <= at < KNOWN_DAYS:
+                continue
+            if not math.isnan(found[rows[place], at]):
+                raise InputError(f"{where} on {on}: duplicate; remove one")
+            found[rows[place], at] = _quantity(f"{where} on {on}", "demand", demand)
+        missing = np.argwhere(np.isnan(found))
+        if missing.size:
+            row, at = (int(i) for i in missing[0])
+            raise InputError(
+                f"{self._name}: table {DEMAND}: {first + dt.timedelta(days=at)} of "
+                f"{self._label(places[row])} is missing; the {KNOWN_DAYS} days before {day} are "
+                "needed: put them in, or name a file with --history"
+            )
+        return found
+
+    def _rows(
+        self, table: str, wanted: list[str], most: int, within: Sequence[Any] = ()
+    ) -> Iterator[tuple[str, tuple[int, int], list[Any]]]:
+        """Return every row's name in messages, its place, and the columns wanted."""
+        sql, there = self._sql, self._columns(table, wanted)
+        keys = [key for key in ("store", "sku") if key in there]
+        columns = [sql.column(name) for name in (*keys, *wanted)]
+        query = sql.select(*columns).select_from(sql.table(table)).where(*within).limit(most)
+        for row in self._connection.execute(query):
+            named = dict(zip(keys, row, strict=False))
+            at = [self._index(table, key, named) for key in ("sku", "store")]
+            place = at[0], at[1]
+            yield (
+                f"{self._name}: table {table}, {self._label(place)}",
+                place,
+                list(row[len(keys) :]),
+            )
+
+    def _columns(self, table: str, wanted: list[str]) -> set[str]:
+        """Return the columns of a table, which must have those wanted, and store and sku if any."""
+        known = {"store": self._known.stores, "sku": self._known.skus}
+        keys = [key for key, names in known.items() if len(names) > 1]
+        return check_columns(self._name, self._sql, self._connection, table, [*keys, *wanted])
+
+    def _index(self, table: str, key: str, named: Mapping[str, Any]) -> int:
+        """Return the place of a store or SKU; it may be left out where there is one only."""
+        known = self._known.stores if key == "store" else self._known.skus
+        if key not in named or (named[key] is None and len(known) == 1):
+            return 0
+        return known.index(
+            choose(f"{key} in table {table} of {self._name},", str(named[key]), known)
+        )
+
+    def _label(self, place: tuple[int, int]) -> str:
+        sku, store = place
+        known = self._known
+        skus = f", sku {short(known.skus[sku])}" if len(known.skus) > 1 else ""
+        return f"store {short(known.stores[store])}{skus}"
+
+
+def _quantity(where: str, name: str, value: object) -> float:
+    number = math.nan
+    if isinstance(value, int | float | Decimal | str) and not isinstance(value, bool):
+        with suppress(ValueError):
+            number = float(value)
+    if not 0 <= number <= MAX_DEMAND:
+        raise InputError(f"{where}: {name} = {short(value)}: must be a number of 0 or more")
+    return number
+
+
+def _date(where: str, name: str, value: object) -> dt.date:
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        value = value.isoformat()
+    return parse_day(str(value)[:10], f"{where}: {name} =")
