@@ -24,7 +24,6 @@ setup: $(VENV)/.run ## create .venv and install what the project needs
 
 demo: $(VENV)/.run ## train DQN on the cash problem and compare it with the exact optimum
 	$(BIN)/python train.py --algo dqn
-	$(BIN)/python evaluate.py --checkpoint
 
 # What a change breaks most often, without training: a minute on a quiet machine.
 FAST := tests/common tests/envs tests/wrappers tests/agents/test_config.py \

@@ -177,10 +177,12 @@ def _finish(folder: Path, done: list["Trained"], *, quiet: bool) -> int:
     for trained in done:
         _tell(trained)
     say = console.screen.print
-    if not quiet and not done[-1].interrupted and (folder / run_files.CONFIG).is_file():
+    shown = not quiet and not done[-1].interrupted and (folder / run_files.CONFIG).is_file()
+    if shown:
         show_trained(folder)
     onward = f"train.py --resume {folder}"
-    onward = onward if done[-1].interrupted else f"evaluate.py --checkpoint {folder}"
+    if not done[-1].interrupted:  # what was shown needs no second table, but a page with pictures
+        onward = f"evaluate.py --checkpoint {folder}{' --report' if shown else ''}"
     say(f"next: python {onward}{_own_code()}", soft_wrap=True)
     return done[-1].status
 
