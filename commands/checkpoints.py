@@ -15,7 +15,7 @@ from common.console import screen
 from common.errors import InputError, short
 from evaluation.comparison import AGENT_NAME
 from evaluation.seeds import Seed
-from training.learners import load_agent
+from training.learners.load import load_agent
 
 NOT_THE_RECIPE = ("seed", "device", "checkpoint", "asked")
 """Settings in which the seeds of one recipe may differ."""

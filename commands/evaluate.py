@@ -35,7 +35,7 @@ from evaluation.report.episodes import EpisodeRecord, EpisodeRecorder
 from evaluation.seeds import over_seeds
 from evaluation.table import show
 from evaluation.tiers import TierResults, tier_results, tier_table
-from training.learners import load_agent
+from training.learners.load import load_agent
 from training.trainer import write_card
 
 

@@ -30,7 +30,7 @@ from demand.history import StoreHistory
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.sites import StoreParameters
 from evaluation.estimators import estimator_for
-from training.learners import load_agent
+from training.learners.load import load_agent
 from training.policy import observation_range
 
 Floats = NDArray[np.float64]

@@ -21,7 +21,7 @@ from agents.sb3_policy import AgentPolicy
 from baselines.multi_agent import TeamPolicy
 from common.errors import InputError
 from common.files import write_whole
-from training.learners import load_agent
+from training.learners.load import load_agent
 from wrappers.normalize import FixedNormalization, encode
 
 OPSET = 18

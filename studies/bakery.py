@@ -21,7 +21,7 @@ from baselines.registry import make_baselines
 from evaluation.comparison import compare
 from evaluation.statistics import Estimate
 from studies.experiment import EVALUATION_SEED
-from training.learners import load_agent
+from training.learners.load import load_agent
 from training.trainer import train
 
 RIVAL = "tuned_base_stock"

@@ -14,7 +14,7 @@ from baselines.policy import Policy
 from baselines.references import find_reference
 from common.errors import InputError
 from evaluation.comparison import compare
-from training.learners import load_agent
+from training.learners.load import load_agent
 from training.resume import resume
 from training.trainer import train
 

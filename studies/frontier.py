@@ -33,7 +33,7 @@ from commands import textbook
 from common import console
 from evaluation.comparison import compare
 from studies.experiment import DOCS, EVALUATION_SEED, train_once
-from training.learners import load_agent
+from training.learners.load import load_agent
 
 mpl.use("Agg")
 

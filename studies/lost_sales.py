@@ -30,7 +30,7 @@ from common import console
 from envs.batch import Trace
 from evaluation.statistics import Estimate, plain_mean
 from studies.experiment import train_once
-from training.learners import load_agent
+from training.learners.load import load_agent
 
 EPISODES = 1000
 EVALUATION_SEED = 1

@@ -39,7 +39,7 @@ from common import console
 from common.errors import InputError
 from evaluation.statistics import plain_mean
 from studies.experiment import train_once
-from training.learners import load_agent
+from training.learners.load import load_agent
 
 EPISODES = 300
 EVALUATION_SEED = 1

@@ -26,7 +26,7 @@ from evaluation.comparison import Comparison, compare
 from evaluation.headline import headline
 from evaluation.savings import Savings
 from studies.experiment import EVALUATION_SEED
-from training.learners import load_agent
+from training.learners.load import load_agent
 from training.trainer import train
 
 BAKERY = Path(__file__).resolve().parent.parent / "data" / "bakery_3stores.csv"

@@ -23,7 +23,7 @@ from baselines.registry import baseline_kinds, make_baselines
 from evaluation.comparison import Comparison, compare
 from evaluation.statistics import Estimate
 from studies.experiment import DOCS, EVALUATION_SEED
-from training.learners import load_agent
+from training.learners.load import load_agent
 from training.trainer import train
 
 mpl.use("Agg")

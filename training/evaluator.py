@@ -25,7 +25,7 @@ from common.random_streams import Split
 from envs.batch import Trace
 from evaluation.statistics import plain_mean
 from training.callbacks import BestModel, Score, Scored
-from training.learners import Learners
+from training.learners.build import Learners
 from training.state_checks import check_number
 from wrappers.vec_env import batch_of
 

@@ -22,7 +22,7 @@ from agents.config import RunConfig
 from agents.hyperparameters import OnPolicy
 from agents.weights import check_tensors
 from training.callbacks import WINDOW, BatchedBootstrap, EpisodeMetrics
-from training.learners import Learner
+from training.learners.build import Learner
 from training.logger import load_log_state, log_state
 from training.numerical_guard import Guard
 from training.state_checks import (

@@ -19,7 +19,7 @@ from common.errors import FrozenModel, InputError, choose
 from envs.batch import Batch
 from envs.cash.batch import CashBatch
 from envs.supply_chain.batch import SupplyChainBatch
-from training.learners import load_agent
+from training.learners.load import load_agent
 
 Rows = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -73,7 +73,7 @@ class LoadedPolicy:
     config : RunConfig
         Of the run.
     policy : Policy
-        As `training.learners.load_agent` gives it.
+        As `training.learners.load.load_agent` gives it.
     models : mapping
         The models' files, by player; the only player of a problem with one agent is ``""``.
     """
@@ -301,7 +301,7 @@ def observation_range(folder: Path, run: RunConfig, policy: Policy) -> tuple[Flo
     folder : Path
         The run's folder, or that of its last phase.
     run, policy : RunConfig, Policy
-        As `training.learners.load_agent` gives them. They are played where training was killed
+        As `training.learners.load.load_agent` gives them. They are played where training was killed
         before it kept the range.
 
     Returns

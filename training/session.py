@@ -26,7 +26,7 @@ from training.learner_session import (
     load_generators_state,
     log_interval,
 )
-from training.learners import Learner, Learners, player_config
+from training.learners.build import Learner, Learners, player_config
 from training.logger import open_log, rows_of
 from training.state_checks import check_number
 from training.stopping import CheckpointSchedule, RolloutBoundary, Stopped, StopSignals

@@ -20,7 +20,8 @@ from common.files import write_whole
 from evaluation.report.card import model_card
 from training.callbacks import Score, Scored, ShareReport
 from training.evaluator import Evaluator
-from training.learners import Learners, build_learners, load_agent
+from training.learners.build import Learners, build_learners
+from training.learners.load import load_agent
 from training.logger import silent_writers
 from training.policy import write_observation_range
 from training.session import TrainingSession

@@ -17,7 +17,7 @@ from common.errors import InputError
 from demand.calendar import period_days
 from demand.history import KNOWN_DAYS
 from evaluation.replay import Replay, mean_cost, replay
-from training.learners import load_agent
+from training.learners.load import load_agent
 from training.trainer import train
 
 LONGEST_FOLD, SHORTEST_FOLD = 91, 28

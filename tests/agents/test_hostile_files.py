@@ -15,7 +15,7 @@ from agents.run_files import STATISTICS
 from common.errors import InputError
 from common.files import open_archive, parse_array, read_arrays
 from tests.agents.bombs import with_member
-from training.learners import load_agent
+from training.learners.load import load_agent
 from training.trainer import train
 
 SMALL = ("timesteps=40", "n_envs=4", "max_steps=5", "n_steps=5", "batch_size=20", "net_arch=[4]")

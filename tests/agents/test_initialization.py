@@ -10,7 +10,8 @@ from agents.algorithms import build_model
 from agents.config import resolve
 from agents.initialization import order_biases
 from common.errors import InputError
-from training.learners import build_learners, calibrate
+from training.learners.build import build_learners
+from training.learners.calibration import calibrate
 
 ROW = Path(__file__).parents[2] / "configs" / "textbook" / "lost_sales_p4_L2.yaml"
 SMALL = ("n_envs=8", "horizon=260")

@@ -13,7 +13,7 @@ from agents import checkpoints, run_files, run_folder
 from common.errors import FrozenModel, InputError, UnreadableError
 from tests.agents.small_run import train_small
 from tests.soak.faults import Disk, failing
-from training.learners import load_agent
+from training.learners.load import load_agent
 from training.resume import resume
 
 

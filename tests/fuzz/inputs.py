@@ -29,7 +29,7 @@ from agents.memory import check_memory
 from agents.settings import RunSettings
 from common import console
 from envs.problems import PROBLEMS
-from training.learners import build_learners
+from training.learners.build import build_learners
 
 FILES = {path.name: path.read_bytes() for path in CONFIGS.glob("*.yaml")}
 NAMES = sorted(

@@ -11,7 +11,7 @@ from agents import checkpoints as checkpoint_files
 from agents.weights import read_tensors
 from envs.cash.batch import CashBatch
 from envs.supply_chain.batch import SupplyChainBatch
-from training.learners import load_agent
+from training.learners.load import load_agent
 
 WORLDS = {"cash": CashBatch, "stores": SupplyChainBatch}
 OFF = ("timesteps=400", "learning_starts=40", "buffer_size=300", "n_envs=8", "batch_size=16")

@@ -16,7 +16,7 @@ from baselines.rules.reference import reference_team
 from common.errors import InputError
 from envs.supply_chain.env import SupplyChainEnv
 from training import load
-from training.learners import build_learners
+from training.learners.build import build_learners
 
 DAYS = np.arange("2020-01-01", "2021-04-01", dtype="datetime64[D]")
 SPLIT = "2021-01-01"

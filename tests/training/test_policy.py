@@ -11,7 +11,7 @@ from baselines.rollout import run_episodes
 from common.errors import InputError
 from envs import CashInventoryVectorEnv, SupplyChainEnv
 from training import load
-from training.learners import load_agent
+from training.learners.load import load_agent
 from training.phases import resolve_phases, train_phases
 from training.trainer import train
 

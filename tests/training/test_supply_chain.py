@@ -10,7 +10,7 @@ from agents import run_folder
 from agents.config import resolve
 from baselines.rollout import run_episodes
 from common.errors import InputError
-from training.learners import load_agent
+from training.learners.load import load_agent
 from training.phases import parse_phases, resolve_phases, train_phases
 from training.trainer import train
 

@@ -21,7 +21,9 @@ from common.files import write_whole
 from envs.cash.batch import CashBatch
 from envs.cash.parameters import CashParameters
 from training.callbacks import BatchedBootstrap
-from training.learners import calibrate, load_agent, training_env
+from training.learners.build import training_env
+from training.learners.calibration import calibrate
+from training.learners.load import load_agent
 from training.trainer import train
 from wrappers.vec_env import BatchVecEnv
 

@@ -25,7 +25,7 @@ from common.errors import InputError, NumericalError, choose
 from common.shards import Report
 from training.callbacks import Score
 from training.evaluator import Evaluator
-from training.learners import load_agent
+from training.learners.load import load_agent
 from training.search.space import Space, assignments
 from training.trainer import train
 

@@ -10,6 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from agents.config import resolve
 from agents.dcl.algorithm import DCL, _delay
 from agents.dcl.starting_rule import best_tuned, candidates
+from agents.players import learning_batch
 from agents.run_folder import read_config, read_versions
 from agents.weights import weights_hash
 from baselines.rules.cash import BuyBuyConvert
@@ -20,7 +21,7 @@ from envs.cash.batch import CashBatch
 from envs.cash.parameters import CashParameters
 from envs.problems import PROBLEMS
 from training.evaluator import Evaluator
-from training.learners import learning_batch, load_agent
+from training.learners.load import load_agent
 from training.resume import resume
 from training.trainer import train
 from wrappers.vec_env import BatchVecEnv

@@ -17,13 +17,13 @@ from agents.dcl.store_rollouts import (
     network_actor,
     rule_actor,
 )
+from agents.players import learning_batch
 from baselines.average_cost import lost_sales_store
 from baselines.average_perishable import perishable_store
 from baselines.rules.stock_rule import StockLevels
 from baselines.solvers.perishable.value_iteration import best_base_stock
 from baselines.solvers.store.lost_sales import best_capped_base_stock, solve_lost_sales
 from commands import textbook
-from training.learners import learning_batch
 from wrappers.vec_env import BatchVecEnv
 
 ROWS = ("lost_sales_p4_L1", "lost_sales_p19_L3", "lost_sales_geometric_p9_L2")

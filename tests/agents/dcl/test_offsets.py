@@ -22,7 +22,7 @@ from agents.dcl.offset_fit import (
 from agents.dcl.offset_rollouts import OffsetLabeller, OffsetLabels, OffsetSearch
 from agents.players import learning_batch
 from envs.batch import Futures
-from training.learners import build_learners
+from training.learners.build import build_learners
 
 OFFSETS = (-1.2, -0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9, 1.2)
 SETTINGS = OffsetFitSettings(steps=60, batch_size=64, learning_rate=1e-2)

@@ -1,0 +1,222 @@
+"""The models that learn, each with what it learns from and who plays beside it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from agents import run_folder
+from agents.algorithms import build_model
+from agents.config import RunConfig
+from agents.dcl.algorithm import DCL
+from agents.dcl.starting_rule import best_tuned
+from agents.initialization import initialize_orders
+from agents.players import (
+    learning_batch,
+    learning_players,
+    offsets_of,
+    shaping_rule,
+    with_offset_rule,
+    with_shaping_rule,
+)
+from agents.sb3_policy import observe, reward_and_running
+from agents.weights import load_model
+from baselines.multi_agent import TeamPolicy, tier_of
+from baselines.policy import Policy
+from baselines.rules.reference import reference_rules, reference_team
+from common.errors import InputError
+from common.random_streams import random_stream
+from training.learners.calibration import calibrate
+from training.learners.load import joint_of, load_players, policy_of
+from wrappers.normalize import FixedRewardScale
+from wrappers.shaping import RuleShaping
+from wrappers.vec_env import BatchVecEnv, batch_of
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A model that learns, and what belongs to it.
+
+    Attributes
+    ----------
+    player : str
+        Whom it plays; empty where there is one kind of agent only.
+    config : RunConfig
+        Its own configuration, with numbers in place of ``auto``.
+    env, model : VecEnv, BaseAlgorithm
+        What it learns from, and the model.
+    policy : Policy
+        The model as a policy.
+    """
+
+    player: str
+    config: RunConfig
+    env: VecEnv
+    model: BaseAlgorithm
+    policy: Policy
+
+
+@dataclass(frozen=True)
+class Learners:
+    """The learners, the policy that all players make up, and the frozen players' folders."""
+
+    learners: list[Learner]
+    policy: Policy
+    frozen: dict[str, Path]
+
+
+def training_env(config: RunConfig, player: str = "", others: TeamPolicy | None = None) -> VecEnv:
+    """Return the batch that a player learns from, wrapped as its configuration says."""
+    s, stages = config.settings, config.stages()
+    batch = learning_batch(
+        config,
+        player,
+        others,
+        s.n_envs,
+        stages[0][1] if stages else config.parameters,
+        rng=random_stream(s.seed, "training"),
+        split="training",
+        observe_step=s.observation.step,
+        expected_reward=s.reward.expected,
+    )
+    env = observe(config, BatchVecEnv(batch, bootstrap_time_limit=not s.observation.step))
+    rule = shaping_rule(config)
+    if rule is not None:
+        shaping = s.reward.shaping
+        env = RuleShaping(env, rule, shaping.weight, config.hyperparameters.gamma)
+    if (s.reward.shift, s.reward.scale) != (0.0, 1.0):
+        env = FixedRewardScale(env, float(s.reward.shift), float(s.reward.scale))
+    return reward_and_running(config, env)
+
+
+def build_learners(config: RunConfig, start: Path | None = None) -> Learners:
+    """Build the models that learn, and load all others.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    start : Path, optional
+        A run folder. Its models play, frozen, whoever does not learn; those who do learn begin
+        with its weights if it has a model for them.
+
+    Raises
+    ------
+    InputError
+        If a model of `start` does not fit the run.
+    """
+    names = learning_players(config)
+    sources = run_folder.players(start) if start is not None else {}
+    if config.settings.team.learn == "all" and not set(names) <= set(sources):
+        missing = sorted(set(names) - set(sources))
+        raise InputError(
+            f"learn = all: fine-tunes models, and there is none for {', '.join(missing)}; name a "
+            "run that has them with --from, or use --phases 1-4"
+        )
+    frozen = {name: path for name, path in sources.items() if name not in names}
+    if any(name.startswith("store_") for name in names):
+        frozen.pop("store", None)
+    if "store" in names:
+        frozen = {k: v for k, v in frozen.items() if not k.startswith("store_")}
+    if not config.problem.totals:
+        learner = _learner(config, "", None, sources.get(""))
+        return Learners([learner], learner.policy, {})
+    rules = {k: v for k, v in reference_rules().items() if k not in names}
+    if not any(name.startswith("store") for name in {*names, *frozen}):
+        rules["store"] = reference_rules()["store"]
+    players: dict[str, Policy] = {**rules, **load_players(config, frozen)}
+    if any(name.startswith("store_") for name in {*names, *frozen}):
+        players.pop("store", None)
+    return _with_learners(config, names, players, sources, frozen)
+
+
+def _with_learners(
+    config: RunConfig,
+    names: list[str],
+    players: dict[str, Policy],
+    sources: Mapping[str, Path],
+    frozen: dict[str, Path],
+) -> Learners:
+    """Build the learners, each with a team of all others around it, learning or not."""
+    teams = {name: TeamPolicy({}) for name in names}
+    learners = [
+        _learner(_learner_config(config, name, sources), name, teams[name], sources.get(name))
+        for name in names
+    ]
+    joint = _joint(config, names) | joint_of(frozen)
+    everyone = {**players, **{learner.player: learner.policy for learner in learners}}
+    for name, team in teams.items():
+        team.players = {other: p for other, p in everyone.items() if other != name}
+        team.joint = joint
+    return Learners(learners, TeamPolicy(everyone, joint), frozen)
+
+
+def _learner_config(config: RunConfig, player: str, sources: Mapping[str, Path]) -> RunConfig:
+    """Return a learner's own configuration: that of the run, or what it had learned with.
+
+    Where all tiers are tuned together, each keeps its network and its scale of rewards and takes
+    the learning rate, the steps and the seed of the run.
+    """
+    s = config.settings
+    if s.team.learn != "all":
+        return config
+    former = run_folder.read_config(sources[player])
+    kept = former.settings.model_copy(
+        update={
+            "seed": s.seed,
+            "timesteps": s.timesteps,
+            "n_envs": s.n_envs,
+            "team": former.settings.team,
+        }
+    )
+    rate = {
+        "learning_rate": config.hyperparameters.learning_rate,
+        "learning_rate_final": config.hyperparameters.learning_rate_final,
+    }
+    tuned = former.hyperparameters.model_copy(update=rate)
+    return replace(config, settings=kept, hyperparameters=tuned)
+
+
+def _learner(
+    config: RunConfig, player: str, others: TeamPolicy | None, source: Path | None
+) -> Learner:
+    rules = TeamPolicy(reference_rules()) if others is not None else None
+    config = with_shaping_rule(with_offset_rule(config, player))
+    config = calibrate(config, player, rules)
+    s = config.settings
+    env = training_env(config, player, others)
+    model = build_model(
+        s.algo,
+        config.hyperparameters,
+        env,
+        seed=s.seed,
+        device=s.device,
+        standardize_rewards=s.reward.standardize,
+    )
+    if getattr(config.hyperparameters, "initial_order", "none") == "mean":
+        initialize_orders(model, batch_of(env))
+    orders = offsets_of(config, player)
+    if isinstance(model, DCL) and orders is not None:
+        model.rule = partial(reference_team, store=orders.rule)
+    elif isinstance(model, DCL) and source is None:
+        model.rule = partial(best_tuned, config.problem, config.parameters, config.measure)
+    if source is not None:
+        load_model(model, env, source / run_folder.best_of(source), frozen=False)
+    return Learner(player, config, env, model, policy_of(config, player, model, env))
+
+
+def _joint(config: RunConfig, learning: list[str]) -> frozenset[str]:
+    joint = config.settings.team.policy == "joint" and "store" in learning
+    return frozenset({"store"} if joint else ())
+
+
+def player_config(learner: Learner) -> RunConfig:
+    """Return a learner's configuration as that of a run with this one player."""
+    if not learner.player:
+        return learner.config
+    team = learner.config.settings.team.model_copy(update={"learn": tier_of(learner.player)})
+    settings = learner.config.settings.model_copy(update={"team": team})
+    return replace(learner.config, settings=settings)
