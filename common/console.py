@@ -12,6 +12,8 @@ from rich.segment import Segment
 
 from common.errors import InputError, NumericalError
 
+LINE_SECONDS = 10.0
+"""From one line of progress to the next where there is no terminal."""
 NOT_FINITE, HELD_BACK, INTERRUPTED = 3, 4, 130
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Signs by which a spreadsheet takes a cell for a formula."""

@@ -11,11 +11,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
+from common.console import LINE_SECONDS, screen
 from common.errors import InputError, NumericalError, short
 
 Result = TypeVar("Result")
@@ -128,6 +129,48 @@ def map_shards(
     return [values[index] for index in range(len(shards))]
 
 
+@contextmanager
+def shard_progress(
+    of: int, noun: str, *, shown: bool = True, more: Callable[[], str] = str
+) -> Iterator[Callable[[int, float], None]]:
+    """Show how many of the shards are done, and give what is called with one's index and share.
+
+    Where there is no terminal, it is one line every `LINE_SECONDS`.
+
+    Parameters
+    ----------
+    of, noun : int, str
+        How many there are, and what they are called.
+    shown : bool
+        Whether to show anything.
+    more : callable
+        Says what stands behind the count.
+    """
+    from rich import progress  # here: workers show nothing
+
+    columns = progress.TextColumn("{task.description}"), progress.BarColumn()
+    left = progress.TaskProgressColumn(), progress.TimeRemainingColumn()
+    drawn = shown and screen.is_terminal
+    with progress.Progress(
+        *columns, *left, console=screen, transient=True, disable=not drawn
+    ) as bar:
+        task = bar.add_task(f"0 of {of} {noun}", total=float(max(1, of)))
+        shares = dict.fromkeys(range(of), 0.0)
+        last = time.monotonic()
+
+        def report(index: int, share: float) -> None:
+            nonlocal last
+            shares[index] = share
+            ended, done = sum(one >= 1.0 for one in shares.values()), sum(shares.values())
+            text = f"{ended} of {of} {noun}{more()}"
+            bar.update(task, completed=done, description=text)
+            if shown and not drawn and time.monotonic() - last > LINE_SECONDS:
+                last = time.monotonic()
+                screen.print(f"{text}, {done / max(1, of):.0%}")
+
+        yield report
+
+
 def describe(error: Exception) -> str:
     """Return an error as one line."""
     plain = isinstance(error, InputError | NumericalError | ShardError)
@@ -174,13 +217,15 @@ def _here(
     shard: Any,
     report: Callable[[int, float], None],
 ) -> Outcome[Result]:
-    for attempt in range(ATTEMPTS):
+    last: Exception | None = None
+    for _ in range(ATTEMPTS):
         try:
             return Outcome(index, work(shared, shard, lambda share: report(index, share)))
         except Exception as error:
-            if is_final(error) or attempt == ATTEMPTS - 1:
-                return Outcome(index, None, error)
-    raise AssertionError("not reached")
+            last = error
+            if is_final(error):
+                break
+    return Outcome(index, None, last)
 
 
 def is_final(error: Exception) -> bool:

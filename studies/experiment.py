@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import click
+
 from agents import run_folder
 from agents.config import RunConfig, resolve
 from agents.run_files import BEST, FINAL, PROGRESS
@@ -21,6 +23,14 @@ from training.trainer import train
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 EPISODES = 5000
 EVALUATION_SEED = 1
+
+runs_option = click.option(
+    "--runs",
+    "kept",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep the runs here; what is finished there is not trained again.",
+)
+"""The option of every study that goes on where it was."""
 
 
 @dataclass(frozen=True)

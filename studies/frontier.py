@@ -32,7 +32,7 @@ from baselines.references import find_reference
 from commands import textbook
 from common import console
 from evaluation.comparison import compare
-from studies.experiment import DOCS, EVALUATION_SEED, train_once
+from studies.experiment import DOCS, EVALUATION_SEED, runs_option, train_once
 from training.learners.load import load_agent
 
 mpl.use("Agg")
@@ -86,12 +86,7 @@ class Point:
 @click.option("--row", "patterns", multiple=True, default=("*",), help="Name or pattern [all 8].")
 @click.option("--set", "assignments", multiple=True, help="As for train.py.")
 @click.option("--picture/--no-picture", default=True, help="Draw docs/frontier.png.")
-@click.option(
-    "--runs",
-    "kept",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Keep the runs here; what is finished there is not trained again.",
-)
+@runs_option
 def main(
     seeds: int,
     algos: tuple[str, ...],

@@ -29,7 +29,7 @@ from commands import textbook
 from common import console
 from envs.batch import Trace
 from evaluation.statistics import Estimate, plain_mean
-from studies.experiment import train_once
+from studies.experiment import runs_option, train_once
 from training.learners.load import load_agent
 
 EPISODES = 1000
@@ -50,12 +50,7 @@ FIXED_COST = "lost_sales_fixed_cost"
 @click.option("--algo", default="ppo", show_default=True, help="As for train.py.")
 @click.option("--row", "patterns", multiple=True, default=ROWS, help="Name or pattern [all 32].")
 @click.option("--set", "assignments", multiple=True, help="As for train.py, of the instances too.")
-@click.option(
-    "--runs",
-    "kept",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Keep the runs here; what is finished there is not trained again.",
-)
+@runs_option
 def main(
     seeds: int,
     algo: str,

@@ -38,7 +38,7 @@ from commands import textbook
 from common import console
 from common.errors import InputError
 from evaluation.statistics import plain_mean
-from studies.experiment import train_once
+from studies.experiment import runs_option, train_once
 from training.learners.load import load_agent
 
 EPISODES = 300
@@ -66,12 +66,7 @@ AGENTS: dict[str, tuple[str, tuple[str, ...]]] = {
 @click.option("--set", "assignments", multiple=True, help="As for train.py.")
 @click.option("--rules/--no-rules", "ruled", default=True, help="Tune the rules too.")
 @click.option("--train/--no-train", "trains", default=True, help="Or print what is finished.")
-@click.option(
-    "--runs",
-    "kept",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Keep the runs here; what is finished there is not trained again.",
-)
+@runs_option
 def main(
     agents: tuple[str, ...],
     patterns: tuple[str, ...],

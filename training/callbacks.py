@@ -19,7 +19,7 @@ from agents.algorithms import PerWorldExploration
 from baselines.multi_agent import chain_of
 from baselines.policy import Policy
 from baselines.rollout import Observer, run_episodes
-from common.console import screen
+from common.console import LINE_SECONDS, screen
 from envs.batch import Batch, Outcome, Trace
 from envs.problems import PROBLEMS
 from envs.supply_chain.render import History, chain_picture
@@ -27,8 +27,6 @@ from training.state_checks import check_number
 from wrappers.single_agent import ControlledAgents
 from wrappers.vec_env import base_env, batch_of
 
-LINE_SECONDS = 10.0
-"""From one line of progress to the next where there is no terminal."""
 
 WINDOW = 20
 """Ends of episodes (of any number of worlds at once) that logged means look back on."""

@@ -10,15 +10,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
 from agents import run_files, run_folder
 from agents.config import MAX_FILE_BYTES, RunConfig, from_dict, parse_mapping
 from agents.run_folder import report_write_errors
 from agents.settings import MAX_SEEDS
 from common import console
 from common.errors import InputError
-from common.shards import HERE, Outcome, Report, Workers, describe, iterate_shards
+from common.shards import HERE, Outcome, Report, Workers, describe, iterate_shards, shard_progress
 from training.phases import train_phases
 from training.resume import resume
 from training.stopping import STATUS
@@ -158,7 +156,11 @@ def _train_missing(
     task = _Task(str(root), timesteps, quiet or not alone, not alone)
     done: dict[int, TrainedSeed] = {}
     status = 0
-    with _progress(seeds, shown=not (quiet or alone)) as report, _signals_interrupt() as stopped:
+    shown = not (quiet or alone)
+    with (
+        shard_progress(len(seeds), "seeds", shown=shown) as report,
+        _signals_interrupt() as stopped,
+    ):
         try:
             with closing(iterate_shards(_work, task, seeds, workers, report=report)) as outcomes:
                 for outcome in outcomes:
@@ -208,26 +210,6 @@ def _plan(root: Path, phase: int, seed: int) -> RunConfig:
 def _of_seed(config: RunConfig, seed: int) -> RunConfig:
     settings = config.settings.model_copy(update={"seed": seed, "seeds": ()})
     return replace(config, settings=settings)
-
-
-@contextmanager
-def _progress(seeds: tuple[int, ...], *, shown: bool) -> Iterator[Callable[[int, float], None]]:
-    """Give what is called with a seed's place and the share of it that is done."""
-    if not shown:
-        yield lambda _index, _share: None
-        return
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
-    with Progress(*columns, TimeRemainingColumn(), console=console.screen) as bar:
-        task = bar.add_task(f"0 of {len(seeds)} seeds", total=float(len(seeds)))
-        shares = dict.fromkeys(range(len(seeds)), 0.0)
-
-        def report(index: int, share: float) -> None:
-            shares[index] = share
-            ended = sum(share >= 1.0 for share in shares.values())
-            text = f"{ended} of {len(seeds)} seeds"
-            bar.update(task, completed=sum(shares.values()), description=text)
-
-        yield report
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from scipy import stats
 
@@ -17,10 +16,10 @@ from commands.evaluate import checkpoints_from_options, evaluate_policies
 from common.console import PlainConsole, screen
 from common.errors import InputError
 from common.files import read_bytes, write_whole
-from common.shards import Workers, describe, iterate_shards
+from common.shards import Workers, describe, iterate_shards, shard_progress
 from evaluation.seeds import stratified_bootstrap
 from training.search.space import assignments
-from training.search.study import FAILED, StudyPlan, is_ended, open_study, work
+from training.search.study import FAILED, StudyPlan, check_plan, is_ended, open_study, work
 from training.seeds import resume_seeds, train_seeds
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def begin(plan: StudyPlan) -> None:
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"--run-dir {folder}: exists and holds no study; choose another folder")
-    open_study(replace(plan, storage="sqlite://"))  # what is wrong is said before anything is made
+    check_plan(plan)  # what is wrong is said before anything is made
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / PLAN, content)
 
@@ -73,29 +72,21 @@ def search(plan: StudyPlan, workers: Workers, *, quiet: bool) -> "optuna.Study":
     study = open_study(plan)
     missing = plan.trials - sum(map(is_ended, study.get_trials(deepcopy=False)))
     plan = replace(plan, silent=not workers.here)
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=screen, transient=True, disable=quiet) as bar:
-        task = bar.add_task("", total=float(max(1, missing)))
-        shares = dict.fromkeys(range(max(0, missing)), 0.0)
-
-        def report(index: int, share: float) -> None:
-            shares[index] = share
-            bar.update(task, completed=sum(shares.values()), description=_progress(study))
-
-        places = range(max(0, missing))
-        with closing(iterate_shards(work, plan, places, workers, report=report)) as outcomes:
-            for outcome in outcomes:
-                report(outcome.index, 1.0)
-                if outcome.error is not None:
-                    screen.print(f"a trial broke: {describe(outcome.error)}", soft_wrap=True)
+    places = range(max(0, missing))
+    with (
+        shard_progress(len(places), "trials", shown=not quiet, more=lambda: _best(study)) as report,
+        closing(iterate_shards(work, plan, places, workers, report=report)) as outcomes,
+    ):
+        for outcome in outcomes:
+            report(outcome.index, 1.0)
+            if outcome.error is not None:
+                screen.print(f"a trial broke: {describe(outcome.error)}", soft_wrap=True)
     return study
 
 
-def _progress(study: "optuna.Study") -> str:
-    trials = study.get_trials(deepcopy=False)
-    values = [one.value for one in trials if one.value is not None]
-    best = f", best {max(values):,.2f}" if values else ""
-    return f"{sum(map(is_ended, trials))} trials{best}"
+def _best(study: "optuna.Study") -> str:
+    values = [one.value for one in study.get_trials(deepcopy=False) if one.value is not None]
+    return f", best {max(values):,.2f}" if values else ""
 
 
 def write_results(study: "optuna.Study", plan: StudyPlan) -> RunConfig:

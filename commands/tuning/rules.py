@@ -7,17 +7,16 @@ from dataclasses import dataclass, fields
 from time import perf_counter
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from agents.config import RunConfig, from_dict
+from agents.config import RunConfig
 from agents.tuned_file import TunedFile, json_values
 from baselines.registry import baselines_of
 from baselines.tuned_rules import TunedRule, tune_rule
 from baselines.tuning import Tuned
-from common.console import PlainConsole, screen
+from common.console import PlainConsole
 from common.errors import InputError, choose
-from common.shards import HERE, Report, Workers, iterate_shards
+from common.shards import HERE, Report, Workers, iterate_shards, shard_progress
 
 
 @dataclass(frozen=True)
@@ -72,18 +71,8 @@ def tune_rules(
     known = {name: file.recall(run.problem, run.parameters, name, r) for name, r in rules.items()}
     yield from (TuningResult(name, tuned, None) for name, tuned in known.items() if tuned)
     unknown = [name for name, tuned in known.items() if tuned is None]
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=screen, transient=True) as bar:
-        task = bar.add_task(f"0 of {len(unknown)} rules", total=float(max(1, len(unknown))))
-        shares = dict.fromkeys(range(len(unknown)), 0.0)
-
-        def report(index: int, share: float) -> None:
-            shares[index] = share
-            ended = sum(one >= 1.0 for one in shares.values())
-            text = f"{ended} of {len(unknown)} rules"
-            bar.update(task, completed=sum(shares.values()), description=text)
-
-        shared = run.to_dict(), file.seed
+    with shard_progress(len(unknown), "rules") as report:
+        shared = run, file.seed
         with closing(iterate_shards(_tune_one, shared, unknown, workers, report=report)) as done:
             for outcome in done:
                 name = unknown[outcome.index]
@@ -98,11 +87,10 @@ def tune_rules(
 
 
 def _tune_one(
-    shared: tuple[dict[str, Any], int], name: str, report: Report
+    shared: tuple[RunConfig, int], name: str, report: Report
 ) -> tuple[dict[str, Any], float]:
     """Tune one rule; return all of the result but the policy, which is made of the values."""
-    values, seed = shared
-    run = from_dict(values)
+    run, seed = shared
     rule = baselines_of(run.settings.problem, run.parameters, run.measure)[name]
     assert isinstance(rule, TunedRule)  # noqa: S101  (`select_rules` takes no others)
     begin = perf_counter()
@@ -151,6 +139,7 @@ def tune_named(
     lines: list[TuningResult] = []
     try:
         lines.extend(tune_rules(run, rules, file, workers))
+        lines.sort(key=lambda line: list(rules).index(line.name))
     except KeyboardInterrupt:
         _show(run, lines, as_json=as_json)
         raise

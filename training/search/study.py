@@ -6,6 +6,7 @@ worker the study is the same, bit for bit, however often it was interrupted: wha
 depends on its number, the name of the setting, and the trials that ended before.
 """
 
+import importlib.util
 import secrets
 import zlib
 from collections.abc import Callable, Iterator
@@ -85,21 +86,32 @@ class StudyPlan:
         return resolve(self.flags, config=config, assignments=more)
 
 
+def check_plan(plan: StudyPlan) -> None:
+    """Refuse a sampler or pruner that is none, and a search without Optuna.
+
+    Raises
+    ------
+    InputError
+        One line.
+    """
+    if importlib.util.find_spec("optuna") is None:
+        raise InputError("--trials needs Optuna; pip install -e '.[tune]'")
+    choose("sampler", plan.sampler, SAMPLERS)
+    choose("pruner", plan.pruner, PRUNERS)
+
+
 def open_study(plan: StudyPlan) -> "optuna.Study":
     """Return the study, begun if there is none.
 
     Raises
     ------
     InputError
-        If Optuna is not installed or the storage cannot be opened.
+        As `check_plan`, or if the storage cannot be opened.
     """
-    try:
-        import optuna
-    except ImportError:
-        raise InputError("--trials needs Optuna; pip install -e '.[tune]'") from None
+    check_plan(plan)
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    choose("sampler", plan.sampler, SAMPLERS)
-    choose("pruner", plan.pruner, PRUNERS)
     make_sampler = getattr(optuna.samplers, SAMPLERS[plan.sampler])
     pruner = getattr(optuna.pruners, PRUNERS[plan.pruner])()
     try:
