@@ -27,7 +27,6 @@ from training.state_checks import check_number
 from wrappers.single_agent import ControlledAgents
 from wrappers.vec_env import base_env, batch_of
 
-
 WINDOW = 20
 """Ends of episodes (of any number of worlds at once) that logged means look back on."""
 
