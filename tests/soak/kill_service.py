@@ -3,7 +3,8 @@
 ``python -m tests.soak.kill_service 200`` kills it 200 times on a file of SQLite and 200 times on
 a PostgreSQL server that it starts, while clients decide, approve and place, and repeat with the
 same key what got no answer. ``python -m tests.soak.kill_service load 10000`` kills nobody: 8
-clients at once make so many decisions, each of which must be there once.
+clients at once make so many decisions, each of which must be there once. ``sqlite`` or
+``postgresql`` after the number tries that one alone.
 """
 
 import collections
@@ -210,7 +211,8 @@ def run_clients(
 def main(arguments: list[str]) -> None:
     """Kill, or load."""
     loads = arguments[0] == "load"
-    number = int(arguments[-1])
+    number, *only = arguments[loads:]
+    number = int(number)
     kinds = {"clients": 8, "each": number // 8, "kills": 0}
     if not loads:
         kinds = {"clients": 4, "each": DAYS_EACH, "kills": number}
@@ -220,7 +222,10 @@ def main(arguments: list[str]) -> None:
         day = {"guards": Guards().to_dict(), "failure": "", "today": "2024-01-01"}
         compute(run, {**day, "state": morning})  # compiled code is loaded before any child is made
         for address in (str(Path(name, "service.db")), url):
-            print("SQLite" if address != url else "PostgreSQL", flush=True)
+            database = "SQLite" if address != url else "PostgreSQL"
+            if only and database.lower() not in only:
+                continue
+            print(database, flush=True)
             made, _ = run_clients(address, run, **kinds)
             assert not loads or made == 8 * (number // 8)
 
