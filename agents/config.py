@@ -1,5 +1,6 @@
 """The configuration of a run: recipe, file, flags and ``--set``, resolved and validated."""
 
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -177,6 +178,7 @@ def resolve(
         A file in the shape of ``configs/cash.yaml`` or of a run's ``config.yaml``.
     assignments : tuple of str
         ``key=value`` with dotted keys; a bare problem parameter or hyperparameter is found too.
+        ``stores[0].reorder_point=200`` changes an entry of a list, after all other assignments.
 
     Raises
     ------
@@ -207,7 +209,7 @@ def resolve(
     _merge(tree, own)  # what the file says outright wins over its recipes
     _merge(tree, given)
     tree.update(problem=problem, algo=algo, recipe=recipe)
-    for assignment in assignments:
+    for assignment in sorted(assignments, key=_is_entry):  # entries of what the others say
         _assign(tree, assignment, PROBLEMS[problem], algo)
     return from_dict(tree)
 
@@ -318,7 +320,8 @@ def _assign(tree: dict[str, Any], assignment: str, problem: Problem, algo: str) 
         "parameters": problem.parameters.model_fields,
         "hyperparameters": ALGORITHMS[algo].settings.model_fields,
     }
-    path = key.split(".")
+    entry = _ENTRY.fullmatch(key)
+    path = (entry[1] if entry else key).split(".")
     if path[0] not in {*RunSettings.model_fields, *shorter}:
         home = next((name for name, fields in shorter.items() if path[0] in fields), None)
         if home is None:
@@ -337,7 +340,32 @@ def _assign(tree: dict[str, Any], assignment: str, problem: Problem, algo: str) 
         child = node.get(part)
         node[part] = child if isinstance(child, dict) else {}
         node = node[part]
-    node[path[-1]] = value
+    if entry is None:
+        node[path[-1]] = value
+        return
+    node[path[-1]] = entries = _entries(node, path, problem)
+    if int(entry[2]) >= len(entries):
+        least = f"{path[-1]} has {len(entries)}, from [0] to [{len(entries) - 1}]"
+        raise InputError(f"--set {short(key)}: {least}")
+    entries[int(entry[2])] = {**entries[int(entry[2])], entry[3]: value}
+
+
+_ENTRY = re.compile(r"([a-z_.]+)\[(\d{1,6})\]\.([a-z_]+)")
+"""A field of an entry of a list, such as ``stores[0].reorder_point``."""
+
+
+def _is_entry(assignment: str) -> bool:
+    return _ENTRY.fullmatch(assignment.partition("=")[0]) is not None
+
+
+def _entries(node: Mapping[str, Any], path: list[str], problem: Problem) -> list[dict[str, Any]]:
+    """Return a list of the problem's parameters in full, as they are so far."""
+    entries: Any = None
+    if path[:1] == ["parameters"] and len(path) == 2:
+        entries = validated(problem.parameters, node, "parameters").model_dump().get(path[1])
+    if not isinstance(entries, list | tuple) or not all(isinstance(e, dict) for e in entries):
+        raise InputError(f"--set {path[-1]}[...]: {path[-1]} is no list of entries with names")
+    return list(entries)
 
 
 def _relative_to(tree: dict[str, Any], config: Path | None) -> None:

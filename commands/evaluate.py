@@ -16,7 +16,7 @@ from baselines.references import find_exact_cost, find_reference
 from baselines.registry import baseline_kinds, make_baselines, make_random
 from baselines.rollout import Observer
 from baselines.rules.past_orders import ActualOrders
-from baselines.rules.reference import reference_team
+from baselines.rules.reference import reference_team, reorder_note
 from baselines.tuned_rules import Tuner, tune_rule
 from commands.checkpoints import LoadedCheckpoints, load_checkpoints, rules_not_reached
 from common import console
@@ -221,10 +221,10 @@ def play_against_baselines(
             observers=observers,
         )
     comparison = _with_exact_costs(run, contenders, comparison)
+    notes = (*comparison.notes, *reorder_note(contenders, run.parameters))
     if past is not None:
-        with_past = (*comparison.notes, _past_orders_note(past, run.parameters))
-        comparison = replace(comparison, notes=with_past)
-    return contenders, comparison
+        notes += (_past_orders_note(past, run.parameters),)
+    return contenders, replace(comparison, notes=notes)
 
 
 def _with_exact_costs(

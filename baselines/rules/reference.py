@@ -1,12 +1,14 @@
 """The reference rules of the supply chain: what every tier does until it learns."""
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from baselines.multi_agent import TeamPolicy, chain_of
-from baselines.policy import Actions, Rule
+from baselines.policy import Actions, Policy, Rule
 from envs.batch import Batch
 from envs.supply_chain.batch import SUPPLIER_ACTIONS
 from envs.supply_chain.observation import Tier
@@ -26,7 +28,7 @@ class StoreReorder(Rule):
     Parameters
     ----------
     reorder_point, order_up_to_level : float or None
-        s and S [units]; None takes the problem's own.
+        s and S [units], of all stores; None takes each store's own.
     """
 
     def __init__(
@@ -37,19 +39,16 @@ class StoreReorder(Rule):
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
         self._chain = chain = chain_of(batch)
-        stores = [lane.store for lane in chain.parameters.lanes()]
-        own = np.array([(s.reorder_point, s.order_up_to_level) for s in stores])
-        levels = [
-            own[:, k] if g is None else np.full(len(own), g) for k, g in enumerate(self._given)
-        ]
-        self._reorder_point, self._order_up_to_level = levels
+        given = np.array(self._given, np.float64)  # NaN takes the store's own
+        own = np.where(np.isnan(given), chain.parameters.reorder_levels(), given)
+        self._reorder_point, self._order_up_to_level = own[..., 0], own[..., 1]
 
     def actions(self) -> Actions:
         """Return one action per store of every world, shape (num_worlds * N,)."""
         chain = self._chain
         on_hand = chain.sites["on_hand"]
-        wanted = self._order_up_to_level[chain.lane_of][:, None] - on_hand
-        wanted[on_hand >= self._reorder_point[chain.lane_of][:, None]] = 0.0
+        wanted = self._order_up_to_level[chain.lane_of] - on_hand
+        wanted[on_hand >= self._reorder_point[chain.lane_of]] = 0.0
         return nearest_order(chain.store_orders(), wanted).reshape(-1)
 
 
@@ -139,6 +138,31 @@ class RandomTier(Rule):
 def reference_rules() -> dict[str, Any]:
     """Return the reference rule of every tier, by tier."""
     return {"store": StoreReorder(), "warehouse": WarehouseReorder(), "supplier": ShipInFull()}
+
+
+MOST_NAMED = 5
+"""Stores with levels of their own that a note names."""
+
+
+def reorder_note(policies: Mapping[str, Policy], parameters: Any) -> tuple[str, ...]:
+    """Return s and S of the stores in a line, where a policy has stores on the reference rule.
+
+    Parameters
+    ----------
+    policies : mapping
+        Policies by name.
+    parameters : FrozenModel
+        Of the problem.
+    """
+    teams = (policy for policy in policies.values() if isinstance(policy, TeamPolicy))
+    if not any(isinstance(team.players.get("store"), StoreReorder) for team in teams):
+        return ()
+    pairs = [f"{s:g}, {up_to:g}" for s, up_to in parameters.reorder_levels()[0]]
+    usual = Counter(pairs).most_common(1)[0][0]
+    others = [f"store_{i} {own}" for i, own in enumerate(pairs, 1) if own != usual]
+    named = "; ".join(others[:MOST_NAMED]) + ("; ..." if len(others) > MOST_NAMED else "")
+    line = f"Stores' reference rule: below s order up to S, s, S = {usual} units"
+    return (f"{line} ({named})." if named else f"{line}.",)
 
 
 def reference_team(**players: Any) -> TeamPolicy:

@@ -231,6 +231,13 @@ class SupplyChainParameters(FrozenModel):
         given = np.array([lane.warehouse.initial_on_hand for lane in self.lanes()])
         return given * SCENARIOS[self.scenario].initial_factor
 
+    def reorder_levels(self) -> NDArray[np.float64]:
+        """Return s and S of each store's reference rule, shape (lanes, N, 2) [units]."""
+        names = ("reorder_point", "order_up_to_level")
+        own = np.array([[getattr(site, n) for n in names] for site in self.stores], np.float64)
+        common = np.array([[getattr(lane.store, n) for n in names] for lane in self.lanes()])
+        return np.where(np.isnan(own), common[:, None], own)
+
     def mean_demand(self) -> NDArray[np.float64]:
         """Return each store's demand without season, shape (lanes, N) [units/day]."""
         if self.history is not None:

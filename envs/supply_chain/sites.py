@@ -7,7 +7,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from common.errors import FrozenModel, short, validated
 from demand.calendar import WEEKDAYS
@@ -76,10 +83,21 @@ DEFAULT_OFFSETS = (-1.2, -0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9, 1.2)
 
 
 class StoreSite(FrozenModel):
-    """What differs between stores: size of the demand and stock in the first morning [units]."""
+    """What differs between stores.
+
+    `demand_multiplier` is the size of its demand, `initial_on_hand` its stock in the first morning
+    [units]. `reorder_point` and `order_up_to_level` [units] are those of its reference rule, for
+    every SKU; None takes what `StoreParameters` says.
+    """
 
     demand_multiplier: Annotated[float, Field(ge=0, le=1e6)] = 1.0
     initial_on_hand: Amount = 500.0
+    reorder_point: Amount | None = None
+    order_up_to_level: Amount | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_common(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return {name: value for name, value in handler(self).items() if value is not None}
 
 
 class StoreParameters(FrozenModel):

@@ -92,6 +92,15 @@ def test_set_finds_a_setting_by_its_dotted_or_short_name(assignment, found):
     assert found(resolve({}, assignments=(assignment,)))
 
 
+def test_set_changes_an_entry_of_a_list_after_all_else():
+    assignments = ("stores[1].reorder_point=250", "stores=2", "stores[1].initial_on_hand=9")
+    run = resolve({"stores": 3}, assignments=assignments)
+    kept = {"demand_multiplier": 1.2, "initial_on_hand": 9, "reorder_point": 250}
+    written = run.to_dict()["parameters"]["stores"]
+    assert written == [{"demand_multiplier": 1.0, "initial_on_hand": 500}, kept]
+    assert from_dict(run.to_dict()).parameters == run.parameters
+
+
 def test_a_data_file_is_found_beside_its_configuration(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = resolve({}, config=Path(CONFIGS / "bakery.yaml"))
@@ -123,6 +132,10 @@ def test_a_data_file_is_found_beside_its_configuration(tmp_path, monkeypatch):
         ({}, ("parameters=3",), "must be a mapping"),
         ({"algo": "ppo"}, ("reward.standardize=true",), "ppo has none"),
         ({}, ("curriculum.stages=[{start: 5, parameters: {}}]",), "must start at 0"),
+        ({"stores": 3}, ("stores[3].reorder_point=1",), "stores has 3, from"),
+        ({"stores": 3}, ("stores[0].reorder=1",), "did you mean 'reorder_point'"),
+        ({"stores": 3}, ("stores[0].reorder_point=-1",), "greater than or equal to 0"),
+        ({}, ("max_steps[0].x=1",), "max_steps is no list of entries"),
         ({}, ("curriculum.stages=[{start: 0, parameters: {x: 1}}]",), "unknown key 'curriculum.x'"),
         (
             {},

@@ -9,6 +9,7 @@ from baselines.rules.reference import (
     WarehouseReorder,
     nearest_order,
     reference_team,
+    reorder_note,
 )
 from common.errors import validated
 from common.random_streams import random_stream
@@ -68,6 +69,22 @@ def test_levels_that_were_given_take_the_place_of_the_problems_own():
     batch.sites["on_hand"][0] = [99.0, 100.0]
     batch.sites["forecast"][0] = 50.0
     assert rule.predict(None)[0].tolist() == [2, 0]
+
+
+def test_stores_have_levels_of_their_own_and_a_note_says_so():
+    rule = StoreReorder()
+    sites = [{}, {"reorder_point": 100.0}, {"order_up_to_level": 360.0}]
+    batch = bound(rule, worlds=2, stores=sites, sku=[{}, {"store": {"reorder_point": 50.0}}])
+    batch.sites["on_hand"], batch.sites["forecast"] = 299.0, 100.0
+    # wants 401, nothing as 299 is above 100, 61 (half of the forecast); nobody is below 50
+    assert rule.predict(None)[0].tolist() == [3, 0, 1, 0, 0, 0]
+    batch.sites["on_hand"] = 99.0
+    assert rule.predict(None)[0].tolist() == [3, 3, 3, 0, 3, 0]  # what a store has, holds for all
+    assert reorder_note({"reference_rules": reference_team()}, batch.parameters) == (
+        "Stores' reference rule: below s order up to S, s, S = 300, 700 units "
+        "(store_2 100, 700; store_3 300, 360).",
+    )
+    assert reorder_note({"agent": reference_team(store=ShipInFull())}, batch.parameters) == ()
 
 
 def test_skus_have_levels_of_their_own():
