@@ -9,6 +9,7 @@ from baselines.rules import cash, forecast, perishable
 from baselines.rules import families as chain
 from baselines.rules.cash import BuyBuyConvert
 from baselines.rules.reference import RandomTier, reference_team
+from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from baselines.rules.store import Newsvendor
 from baselines.tuned_rules import TunedRule, Tuner, tune_rule
 from baselines.tuning import Family
@@ -49,7 +50,7 @@ def _tuned(family: Callable[[Any], Family], measure: str = "return") -> TunedRul
 
 
 def _rolling_newsvendor(name: ForecastName) -> FixedRule:
-    return FixedRule(lambda *_: reference_team(store=forecast.RollingNewsvendor(name)))
+    return FixedRule(lambda *_: reference_team(store=RollingNewsvendor(name)))
 
 
 REFERENCE_RULES = FixedRule(lambda *_: reference_team())

@@ -241,7 +241,8 @@ def _look_ahead(
         known = known.before(day, coming.names).joined(coming)
     lead_time = max(lane.store.lead_time for lane in p.lanes())
     p.history.levels.check_known(known, day, lead_time + int(batch.review_gap().max()))
-    start, ahead = np.full(batch.num_worlds, day.toordinal()), lead_time + p.longest_review_gap
+    start = np.full(batch.num_worlds, day.toordinal())
+    ahead = lead_time + max(p.longest_review_gap, p.longest_shelf_life)
     demand = _past(batch).demand
     batch.past = p.history.known_demand(demand, start, batch.lane_of, ahead, known)
 

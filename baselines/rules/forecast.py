@@ -17,19 +17,13 @@ from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StoreRule, Values
 from baselines.tuning import Family
 from common.errors import InputError
-from demand.calendar import WEEKDAYS
 from demand.forecast import (
-    WEEK,
     ForecastName,
-    error_scale,
-    forecast_errors,
     make_forecast,
-    new_series,
 )
-from demand.history import KNOWN_DAYS, StoreHistory
+from demand.history import KNOWN_DAYS
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
-from envs.supply_chain.sites import StoreParameters
 
 
 class HistoryRule(StoreRule):
@@ -114,96 +108,6 @@ class RollingReorderPoint(HistoryRule):
         mean, up_to = self._recent(chain)[0], self._columns["order_up_to_days"]
         below = position < np.minimum(self._columns["reorder_days"], up_to) * mean
         return np.where(below, up_to * mean - position, 0.0)
-
-
-class RollingNewsvendor(HistoryRule):
-    """Newsvendor on a rolling forecast: order ``F_t + c_t q - IP``; nothing to tune.
-
-    q is the quantile of the errors of F in the training period, over the mean of the 28 days before
-    (so that it follows the store's size; see `demand.forecast.error_scale`), at the critical
-    fractile ``p / (p + r h)`` of stockout and holding cost; by the reward of reconciliation these
-    bear its weights.
-
-    Of goods that keep a day nothing is left for the day on which an order arrives but that order,
-    and nothing of it for the days after. F and the errors are then those of that day alone, what is
-    on hand or under way does not count, and the fractile is ``u / (u + o)``: by cost ``u = p - c``
-    and ``o = w + c`` with unit and waste cost, by reconciliation the weighted p and w.
-
-    References
-    ----------
-    Beutel and Minner (2012), Safety stock planning under causal demand forecasting, International
-    Journal of Production Economics 140(2) (quantiles of forecast errors).
-    """
-
-    def __init__(self, forecast: ForecastName) -> None:
-        super().__init__(forecast)
-        # copies of a rule share it: a team binds copies, and the quantiles take long to find
-        self._prepared: list[tuple[SupplyChainParameters, NDArray[np.bool_], Values]] = []
-
-    def _prepare(self, parameters: SupplyChainParameters) -> None:
-        super()._prepare(parameters)
-        for known, one_day, quantiles in self._prepared:
-            if known is parameters:
-                self._one_day, self._errors = one_day, quantiles
-                return
-        history = parameters.history
-        assert history is not None  # noqa: S101
-        self._one_day = np.array([lane.store.shelf_life == 1 for lane in parameters.lanes()])
-        self._errors = np.zeros((WEEK + 1, *history.mean.shape))
-        for sku, lane in enumerate(parameters.lanes()):
-            gaps = np.array(lane.store.review_gaps)
-            reviews = np.isin(WEEKDAYS, lane.store.review_days)
-            for gap in set(gaps[reviews].tolist()):
-                errors, weekdays = self._past_errors(history, sku, gap)
-                some = errors[np.isin(weekdays, np.flatnonzero(reviews & (gaps == gap)))]
-                fractile = _fractile(parameters, lane.store, gap)
-                self._errors[gap, sku] = np.quantile(some, fractile, axis=0)
-        new = new_series(history)
-        if new.any() and not new.all():  # what hardly sold has no errors: those of the others
-            usual = np.median(self._errors[:, ~new], axis=1)
-            self._errors = np.where(new, usual[:, None, None], self._errors)
-        self._prepared[:] = [(parameters, self._one_day, self._errors)]
-
-    def _past_errors(
-        self, history: StoreHistory, sku: int, gap: int
-    ) -> tuple[Values, NDArray[np.int64]]:
-        """Return `forecast_errors` of the days that an order decides on."""
-        ahead, one_day = self._lead_time, self._one_day[sku]
-        days = ahead + (1 if one_day else gap)
-        errors, weekdays = forecast_errors(history, sku, days, self._forecast)
-        if one_day and ahead > 0:  # less those of the days before its arrival
-            errors -= forecast_errors(history, sku, ahead, self._forecast)[0][: len(errors)]
-        return errors, weekdays
-
-    def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
-        errors = self._errors[chain.review_gap(), chain.lane_of]
-        safety = errors * error_scale(self._recent(chain)[0], self._mean[chain.lane_of])
-        wanted = self._coming(chain) + safety - position
-        if not self._one_day.any():
-            return wanted
-        of_day = self._on_arrival(chain) + safety - chain.sites["backorders"]
-        return np.where(self._one_day[chain.lane_of, None], of_day, wanted)
-
-    def _on_arrival(self, chain: SupplyChainBatch) -> Values:
-        """Return the forecast of the day on which today's order arrives, less what is there."""
-        ahead = np.full(chain.num_worlds, self._lead_time)
-        if self._lead_time == 0:
-            return np.asarray(self._coming(chain, ahead + 1) - chain.sites["on_hand"])
-        return self._coming(chain, ahead + 1) - self._coming(chain, ahead)
-
-
-def _fractile(parameters: SupplyChainParameters, store: StoreParameters, gap: int) -> float:
-    perishes = store.shelf_life == 1  # what is too much is wasted, not held
-    bought = store.unit_cost if perishes and parameters.objective == "cost" else 0.0
-    under = store.stockout_cost
-    if store.unmet_demand == "lost":
-        under = max(under - bought, 0.0)
-    over = store.waste_cost + bought if perishes else store.holding_cost * gap
-    if parameters.objective == "reconciliation":
-        weights = parameters.weights.store
-        weight = weights.waste_cost if perishes else weights.holding_cost
-        under, over = weights.stockout_penalty * under, weight * over
-    return under / max(under + over, 1e-300)
 
 
 def rolling_family(forecast: ForecastName) -> Family:

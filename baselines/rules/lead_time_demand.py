@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.rules.newsvendor_costs import days_of_use, newsvendor_costs
 from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.sites import Lane
 
@@ -131,23 +132,56 @@ def critical_fractile(parameters: SupplyChainParameters, lane: Lane, daily: Valu
     """Return the critical fractile of the day on which today's order arrives, shape (T, N).
 
     What is too much is held until the next order may take it into account; goods that keep a day
-    are wasted. A lost unit need not be bought, where money spent counts.
+    are wasted.
     """
-    store, weights = lane.store, parameters.weights.store
-    under = np.full_like(daily, store.stockout_cost)
-    over = store.holding_cost * review_gaps(lane, len(daily))[:, None]
-    bought = store.unit_cost if parameters.objective == "cost" else 0.0
-    if store.unmet_demand == "lost":
-        under = np.maximum(under - bought, 0.0)
-    if store.shelf_life == 1:
-        over = np.full_like(over, store.waste_cost + bought)
+    short, held, expired = costs_by_day(parameters, lane, daily)
+    over = expired if lane.store.shelf_life == 1 else held
+    fractile: Values = short / np.maximum(short + over, 1e-300)
+    return np.clip(fractile, 1.0 - ALMOST_SURE, ALMOST_SURE)
+
+
+def costs_by_day(
+    parameters: SupplyChainParameters, lane: Lane, daily: Values
+) -> tuple[Values, Values, Values]:
+    """Return what a unit too few, held, and expired costs (`newsvendor_costs`), shape (T, N) each.
+
+    Where stores are rewarded for their service level, a unit too few costs its share of the demand
+    of the day of arrival too.
+    """
+    gaps, weights = review_gaps(lane, len(daily)), parameters.weights.store
+    costs = {gap: newsvendor_costs(parameters, lane.store, gap) for gap in set(gaps.tolist())}
+    rows = [(costs[gap].short, costs[gap].held, costs[gap].expired) for gap in gaps.tolist()]
+    short, held, expired = np.repeat(np.array(rows)[..., None], daily.shape[1], axis=-1).swapaxes(
+        0, 1
+    )
     if parameters.objective == "reconciliation":
         last = len(daily) - 1
-        arrives = daily[np.minimum(np.arange(last + 1) + store.lead_time, last)]
-        under = weights.stockout_penalty * under + weights.service_level / np.maximum(arrives, 1.0)
-        over = (weights.waste_cost if store.shelf_life == 1 else weights.holding_cost) * over
-    fractile: Values = under / np.maximum(under + over, 1e-300)
-    return np.clip(fractile, 1.0 - ALMOST_SURE, ALMOST_SURE)
+        arrives = daily[np.minimum(np.arange(last + 1) + lane.store.lead_time, last)]
+        short = short + weights.service_level / np.maximum(arrives, 1.0)
+    return short, held, expired
+
+
+def perishable_levels(parameters: SupplyChainParameters, sku: int) -> Values:
+    """Return the levels that balance a unit's costs (`newsvendor_costs`) by law, shape (T, N).
+
+    Of goods that perish [units].
+    """
+    lane, daily = parameters.lanes()[sku], parameters.demand_moments()[0][sku]
+    mean, variance = (x[sku] for x in _daily_moments(parameters))
+    short, held, expired = costs_by_day(parameters, lane, daily)
+    days = [days_of_use(lane.store, gap) for gap in review_gaps(lane, len(daily)).tolist()]
+    model, (first, later) = lane.sku.demand_model, np.array(days).T
+    used = (_window_sums(mean, first), np.sqrt(_window_sums(variance, first)))
+    wasted = (_window_sums(mean, later), np.sqrt(_window_sums(variance, later)))
+    low = np.zeros_like(daily)
+    high = np.ceil(demand_quantile(model, np.full_like(daily, ALMOST_SURE), *wasted))
+    for _ in range(50):
+        level = 0.5 * (low + high)
+        share = demand_share(model, level, *used)
+        over = held * share + expired * demand_share(model, level, *wasted)
+        more = short * (1.0 - share) > over
+        low, high = np.where(more, level, low), np.where(more, high, level)
+    return high if model in ("normal", "gamma") else np.ceil(high - 1e-6)
 
 
 def demand_quantile(model: str, fractile: Values, mean: Values, std: Values) -> Values:
@@ -172,3 +206,23 @@ def demand_quantile(model: str, fractile: Values, mean: Values, std: Values) -> 
         level = stats.nbinom.ppf(fractile, some**2 / over, some / (some + over))
     level = np.where(std > 0.0, level, mean)
     return np.where((mean > 0.0) | (model == "normal"), np.maximum(level, 0.0), 0.0)
+
+
+def demand_share(model: str, level: Values, mean: Values, std: Values) -> Values:
+    """Return the chance that demand of several days is `level` at most (see `demand_quantile`)."""
+    from scipy import special
+
+    some, variance = np.maximum(mean, 1e-9), np.maximum(std**2, 1e-18)
+    share: Any
+    if model == "normal":
+        share = special.ndtr((level - mean) / np.sqrt(variance))
+    elif model == "poisson":
+        share = special.pdtr(level, some)
+    elif model in ("gamma", "rounded_gamma"):
+        rounded = np.floor(level) + 0.5 if model == "rounded_gamma" else level
+        share = special.gammainc(some**2 / variance, rounded * (some / variance))
+    else:
+        over = np.maximum(variance - some, 1e-9)
+        share = special.nbdtr(level, some**2 / over, some / (some + over))
+    share = np.where(std > 0.0, share, level >= mean)
+    return np.asarray(share, np.float64)

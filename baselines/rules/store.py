@@ -29,6 +29,7 @@ from baselines.rules.lead_time_demand import (
     critical_fractile,
     demand_quantile,
     lead_time_demand,
+    perishable_levels,
     stock_to_build,
     usual_spread,
 )
@@ -283,7 +284,9 @@ class Newsvendor(StoreRule):
     which is that of `SeasonalBaseStock`, it looks at one day alone (myopic); it takes unmet demand
     for backlogged. By the reward of reconciliation ``u = w_p p + w_s / E[D_(t+L)]`` and
     ``o = w_h h``, with the weights of stockout penalty, service level and holding cost; by cost
-    ``u = p`` and ``o = h``.
+    ``u = p`` (``p - c`` where sales are lost) and ``o = h``. Of goods that perish it balances a
+    unit's chances to be of use and to be wasted (`baselines.rules.newsvendor_costs`), and acts on
+    the inventory position less the waste to expect.
 
     The law of the sum is exact for normal (before the floor at 0) and Poisson demand; sums of
     negative binomial and gamma demand are taken as of that law with the same two moments.
@@ -297,14 +300,16 @@ class Newsvendor(StoreRule):
     def _prepare(self, parameters: SupplyChainParameters) -> None:
         means, stds = lead_time_demand(parameters)
         daily, _ = parameters.demand_moments()
-        self._level = stock_to_build(parameters) + np.stack(
-            [
-                demand_quantile(
-                    lane.sku.demand_model, critical_fractile(parameters, lane, day), mean, std
-                )
-                for lane, day, mean, std in zip(parameters.lanes(), daily, means, stds, strict=True)
-            ]
-        )
+        levels = stock_to_build(parameters)
+        for k, lane in enumerate(parameters.lanes()):
+            if lane.store.shelf_life is not None:
+                levels[k] += perishable_levels(parameters, k)
+                continue
+            fractile = critical_fractile(parameters, lane, daily[k])
+            levels[k] += demand_quantile(lane.sku.demand_model, fractile, means[k], stds[k])
+        self._level, self._perishes = levels, parameters.longest_shelf_life > 0
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
+        if self._perishes:
+            position = position - chain.expected_waste()
         return self._by_world(self._level[:, chain.day]) - position

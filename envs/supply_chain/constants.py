@@ -61,8 +61,8 @@ class Constants:
 
     @property
     def days_ahead(self) -> int:
-        """Days after an episode that an order of its last day is for, at most."""
-        return self.view.store_slots + self.view.longest_gap
+        """Days after an episode in which goods ordered on its last day are sold, at most."""
+        return self.view.store_slots + max(self.view.longest_gap, self.view.shelf_life)
 
     def ordering(self, quantities: Floats, lane_of: NDArray[np.int64]) -> "Constants":
         """Return constants with a lane per world whose i-th action orders store i's quantity.

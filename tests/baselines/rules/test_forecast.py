@@ -4,7 +4,7 @@ import pytest
 from baselines.registry import HISTORY_BASELINES, make_baselines
 from baselines.rollout import Observer, rollout, run_episodes
 from baselines.rules import families as supply_chain_families
-from baselines.rules.forecast import RollingNewsvendor
+from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from common.errors import InputError, validated
 from demand.forecast import forecast_errors, make_forecast
 from demand.history import KNOWN_DAYS, KnownDemand, StoreDemand, store_history

@@ -9,9 +9,9 @@ from baselines.average_cost import solved_rules
 from baselines.references import find_reference
 from baselines.rollout import rollout
 from baselines.rules.families import seasonal_family
-from baselines.rules.forecast import RollingNewsvendor
 from baselines.rules.lead_time_demand import lead_time_demand, stock_to_build
 from baselines.rules.reference import reference_team
+from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from baselines.rules.store import ConstantOrder, Newsvendor, ReorderPoint, SeasonalBaseStock
 from baselines.tuning import Search, tune
 from commands import textbook

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from baselines.rules.forecast import RollingNewsvendor
+from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from common.errors import validated
 from demand.history import KNOWN_DAYS
 from envs.batch import random_actions

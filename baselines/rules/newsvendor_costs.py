@@ -1,0 +1,148 @@
+"""What a unit too few and a unit too many cost a store, and the order-up-to level that balances it.
+
+With a store's lead time L and r days to the next day of review, the last unit that an order adds is
+of use if the demand of the L + r days from today on reaches it; if not, it is held, and the next
+order is one less. Goods of m days are wasted, if sold oldest first, where the demand of L + m days
+does not reach it either. So the level S at which one unit more gains what it costs is
+
+``u (1 - F(S)) = h F(S) + o G(S)``,
+
+F and G being the laws of the demand of L + min(r, m) and of L + m days. Levels are of the inventory
+position less the waste to expect, for what expires before serves nobody. Sold newest first, more is
+wasted than this says.
+
+References
+----------
+Nahmias (1976), Myopic approximations for the perishable inventory problem, Management Science 22(9)
+(an order is charged with the waste it will come to); Chiu (1995), An approximation to the
+continuous review inventory model with perishable items and lead times, European Journal of
+Operational Research 87(1) (which is by the demand of L + m days); Broekmeulen and van Donselaar
+(2009), Computers & Operations Research 36(11) (the inventory position less the waste to expect).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.compiled import compiled
+from demand.history import KNOWN_DAYS
+from envs.supply_chain.parameters import SupplyChainParameters
+from envs.supply_chain.sites import StoreParameters
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NewsvendorCosts:
+    """Costs of a unit [money].
+
+    Attributes
+    ----------
+    short : float
+        u, of a unit too few.
+    held : float
+        h, of one that is there until the next order can count on it.
+    expired : float
+        o, of one that is wasted.
+    """
+
+    short: float
+    held: float
+    expired: float
+
+
+def newsvendor_costs(
+    parameters: SupplyChainParameters, store: StoreParameters, gap: int
+) -> NewsvendorCosts:
+    """Return the costs of a unit where the next day of review is `gap` days later.
+
+    By cost u is the stockout cost, less the unit cost where unmet demand is lost, for a lost unit
+    need not be bought; o is the waste cost and the unit cost, and h counts the evenings before a
+    unit expires. By the reward of reconciliation weights count, and what units cost does not.
+    """
+    bought = store.unit_cost if parameters.objective == "cost" else 0.0
+    lost = store.unmet_demand == "lost"
+    short = max(store.stockout_cost - bought, 0.0) if lost else store.stockout_cost
+    evenings = gap if store.shelf_life is None else min(gap, store.shelf_life - 1)
+    held, expired = store.holding_cost * evenings, store.waste_cost + bought
+    if parameters.objective == "reconciliation":
+        weights = parameters.weights.store
+        return NewsvendorCosts(
+            weights.stockout_penalty * short,
+            weights.holding_cost * held,
+            weights.waste_cost * expired,
+        )
+    return NewsvendorCosts(short, held, expired)
+
+
+def days_of_use(store: StoreParameters, gap: int) -> tuple[int, int]:
+    """Return how many days' demand says whether a unit ordered today is of use, and is wasted.
+
+    Waste is looked for in four weeks after its arrival at most.
+    """
+    life = store.shelf_life or KNOWN_DAYS
+    return store.lead_time + min(gap, life), store.lead_time + min(life, KNOWN_DAYS)
+
+
+SHARES = np.linspace(0.0, 1.0, 201)
+"""Shares of the errors for which `balanced_levels` wants their quantiles."""
+
+
+@compiled
+def _share_below(quantiles: Values, error: float) -> float:
+    """Return the share of errors below `error`, in straight lines between quantiles."""
+    last = quantiles.size - 1
+    k = np.searchsorted(quantiles, error, side="right")
+    if k == 0:
+        return 0.0
+    if k > last:
+        return 1.0
+    return float((k - 1 + (error - quantiles[k - 1]) / (quantiles[k] - quantiles[k - 1])) / last)
+
+
+@compiled
+def balanced_levels(
+    expected: Values,
+    scale: Values,
+    quantiles: Values,
+    later_quantiles: Values,
+    costs: Values,
+    lane_of: NDArray[np.int64],
+) -> Values:
+    """Return the levels at which a unit more gains what it costs, shape (worlds, N) [units].
+
+    Parameters
+    ----------
+    expected : ndarray
+        Forecasts of the days that say whether a unit is of use and whether it is wasted, shape
+        (2, worlds, N) [units].
+    scale : ndarray
+        What their errors multiply by, shape (worlds, N).
+    quantiles, later_quantiles : ndarray
+        Of the errors of both, at `SHARES`, shape (SKUs, N, shares).
+    costs : ndarray
+        u, h and o, shape (SKUs, 3).
+    lane_of : ndarray
+        Each world's SKU, shape (worlds,).
+    """
+    levels = np.empty(scale.shape)
+    for w in range(scale.shape[0]):
+        k = lane_of[w]
+        short, held, expired = costs[k]
+        for i in range(scale.shape[1]):
+            own, later = quantiles[k, i], later_quantiles[k, i]
+            size = max(scale[w, i], 1e-9)
+            first, second = expected[0, w, i], expected[1, w, i]
+            low = min(first + size * own[0], second + size * later[0])
+            high = max(first + size * own[-1], second + size * later[-1])
+            for _ in range(50):
+                level = 0.5 * (low + high)
+                used = _share_below(own, (level - first) / size)
+                wasted = _share_below(later, (level - second) / size)
+                if short * (1.0 - used) > held * used + expired * wasted:
+                    low = level
+                else:
+                    high = level
+            levels[w, i] = high
+    return levels

@@ -1,0 +1,176 @@
+"""The newsvendor on demand of a file, whose law nobody knows: by quantiles of forecast errors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.rules.forecast import HistoryRule
+from baselines.rules.newsvendor_costs import (
+    SHARES,
+    balanced_levels,
+    days_of_use,
+    newsvendor_costs,
+)
+from baselines.rules.stock_rule import Values
+from demand.calendar import WEEKDAYS
+from demand.forecast import WEEK, ForecastName, error_scale, forecast_errors, new_series
+from demand.history import StoreHistory
+from envs.supply_chain.batch import SupplyChainBatch
+from envs.supply_chain.parameters import SupplyChainParameters
+from envs.supply_chain.sites import Lane
+
+GAPS = WEEK + 1
+"""Days to the next day of review are at most a week, so that tables have so many rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class _ErrorTables:
+    """What errors of training days say.
+
+    Attributes
+    ----------
+    safety : ndarray
+        Their quantiles at the critical fractile, by days to the next day of review, shape
+        (`GAPS`, SKUs, N); 0 for goods that keep two days or more.
+    balances : ndarray
+        Of goods that keep two days or more, all their quantiles: of the days that say whether a
+        unit is of use, and of those that say whether it is wasted. Shape (2, rows, N, shares), with
+        the rows that `row` names.
+    costs, days : ndarray
+        Of a unit, shape (rows, 3), and how many days these are, shape (2, rows).
+    row : ndarray
+        By days to the next day of review and SKU, shape (`GAPS`, SKUs).
+    """
+
+    safety: Values
+    balances: Values
+    costs: Values
+    days: NDArray[np.int64]
+    row: NDArray[np.int64]
+
+
+class RollingNewsvendor(HistoryRule):
+    """Newsvendor on a rolling forecast: order ``F_t + c_t q - IP``; nothing to tune.
+
+    q is the quantile of the errors of F in the training period, over the mean of the 28 days before
+    (so that it follows the store's size; see `demand.forecast.error_scale`), at the critical
+    fractile ``u / (u + h)`` of what a unit too few and a unit held cost
+    (`baselines.rules.newsvendor_costs`).
+
+    Of goods that keep a day nothing is left for the day on which an order arrives but that order,
+    and nothing of it for the days after. F and the errors are then those of that day alone, what is
+    on hand or under way does not count, and the fractile is ``u / (u + o)``, with o what a unit
+    wasted costs. Goods that keep longer are ordered up to the level that balances the chances of a
+    unit to be of use, held and wasted, from the inventory position less the waste to expect.
+
+    References
+    ----------
+    Beutel and Minner (2012), Safety stock planning under causal demand forecasting, International
+    Journal of Production Economics 140(2) (quantiles of forecast errors).
+    """
+
+    def __init__(self, forecast: ForecastName) -> None:
+        super().__init__(forecast)
+        # copies of a rule share it: a team binds copies, and the quantiles take long to find
+        self._prepared: list[tuple[SupplyChainParameters, _ErrorTables]] = []
+
+    def _prepare(self, parameters: SupplyChainParameters) -> None:
+        super()._prepare(parameters)
+        lives = np.array([lane.store.shelf_life or 0 for lane in parameters.lanes()])
+        self._one_day, self._keeps = lives == 1, lives > 1
+        for known, tables in self._prepared:
+            if known is parameters:
+                self._tables = tables
+                return
+        history = parameters.history
+        assert history is not None  # noqa: S101
+        self._tables = self._learn(parameters, history)
+        self._prepared[:] = [(parameters, self._tables)]
+
+    def _learn(self, parameters: SupplyChainParameters, history: StoreHistory) -> _ErrorTables:
+        shape = history.mean.shape
+        safety, row = np.zeros((GAPS, *shape)), np.zeros((GAPS, shape[0]), np.int64)
+        where: list[tuple[int, int]] = []
+        balances, costs, days = [], [], []
+        for sku, lane in enumerate(parameters.lanes()):
+            for gap, weekdays in _reviews(lane):
+                cost = newsvendor_costs(parameters, lane.store, gap)
+                if self._keeps[sku]:
+                    row[gap, sku] = len(where)
+                    where.append((gap, sku))
+                    costs.append((cost.short, cost.held, cost.expired))
+                    days.append(days_of_use(lane.store, gap))
+                    errors = [self._errors(history, sku, n, weekdays) for n in days[-1]]
+                    balances.append([np.quantile(some, SHARES, axis=0).T for some in errors])
+                    continue
+                over = cost.expired if self._one_day[sku] else cost.held
+                fractile = cost.short / max(cost.short + over, 1e-300)
+                some = self._decided_errors(history, sku, gap, weekdays)
+                safety[gap, sku] = np.quantile(some, fractile, axis=0)
+        new = new_series(history)
+        found = np.array(balances).reshape(-1, 2, shape[1], SHARES.size).swapaxes(0, 1)
+        if new.any() and not new.all():  # what hardly sold has no errors: those of the others
+            safety = np.where(new, np.median(safety[:, ~new], axis=1)[:, None, None], safety)
+            for gap in {gap for gap, _ in where}:
+                rows = [k for k, (own, _) in enumerate(where) if own == gap]
+                fresh = new[[where[k][1] for k in rows]]
+                if not fresh.all():
+                    usual = np.median(found[:, rows][:, ~fresh], axis=1)[:, None, None]
+                    found[:, rows] = np.where(fresh[..., None], usual, found[:, rows])
+        return _ErrorTables(safety, found, np.array(costs), np.array(days, np.int64).T, row)
+
+    def _errors(
+        self, history: StoreHistory, sku: int, days: int, weekdays: NDArray[np.int64]
+    ) -> Values:
+        """Return `forecast_errors` of `days` days from the days of review on."""
+        errors, began = forecast_errors(history, sku, days, self._forecast)
+        return np.asarray(errors[np.isin(began, weekdays)])
+
+    def _decided_errors(
+        self, history: StoreHistory, sku: int, gap: int, weekdays: NDArray[np.int64]
+    ) -> Values:
+        """Return `forecast_errors` of the days that an order decides on."""
+        ahead, one_day = self._lead_time, self._one_day[sku]
+        days = ahead + (1 if one_day else gap)
+        errors, began = forecast_errors(history, sku, days, self._forecast)
+        if one_day and ahead > 0:  # less those of the days before its arrival
+            errors -= forecast_errors(history, sku, ahead, self._forecast)[0][: len(errors)]
+        return np.asarray(errors[np.isin(began, weekdays)])
+
+    def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
+        scale = error_scale(self._recent(chain)[0], self._mean[chain.lane_of])
+        safety = self._tables.safety[chain.review_gap(), chain.lane_of] * scale
+        wanted = self._coming(chain) + safety - position
+        if self._one_day.any():
+            of_day = self._on_arrival(chain) + safety - chain.sites["backorders"]
+            wanted = np.where(self._one_day[chain.lane_of, None], of_day, wanted)
+        if self._keeps.any():
+            counted = self._balanced(chain, scale) - position + chain.expected_waste()
+            wanted = np.where(self._keeps[chain.lane_of, None], counted, wanted)
+        return wanted
+
+    def _on_arrival(self, chain: SupplyChainBatch) -> Values:
+        """Return the forecast of the day on which today's order arrives, less what is there."""
+        ahead = np.full(chain.num_worlds, self._lead_time)
+        if self._lead_time == 0:
+            return np.asarray(self._coming(chain, ahead + 1) - chain.sites["on_hand"])
+        return self._coming(chain, ahead + 1) - self._coming(chain, ahead)
+
+    def _balanced(self, chain: SupplyChainBatch, scale: Values) -> Values:
+        """Return the levels of goods that keep two days or more; of others they mean nothing."""
+        tables = self._tables
+        row = tables.row[chain.review_gap(), chain.lane_of]
+        own, later = tables.balances
+        expected = np.stack([self._coming(chain, days[row]) for days in tables.days])
+        return np.asarray(balanced_levels(expected, scale, own, later, tables.costs, row))
+
+
+def _reviews(lane: Lane) -> list[tuple[int, NDArray[np.int64]]]:
+    """Return the days from a day of review to the next one, and the weekdays of which it is so."""
+    gaps = np.array(lane.store.review_gaps)
+    reviews = np.isin(WEEKDAYS, lane.store.review_days)
+    return [
+        (gap, np.flatnonzero(reviews & (gaps == gap)))
+        for gap in sorted(set(gaps[reviews].tolist()))
+    ]
