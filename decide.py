@@ -95,9 +95,9 @@ def main(
         return _decide_remotely(server, state, date, output, as_json=as_json)
     from agents import run_folder  # here: --help and a misspelt option answer at once
     from commands.database.database import Database
+    from commands.decide import decide
     from commands.order_checks import OrderLimits
     from commands.order_output import report_held_back, write_orders
-    from commands.orders import decide
     from commands.stock_state import parse_day
 
     day = None if date is None else parse_day(date, "--date")

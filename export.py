@@ -23,7 +23,8 @@ from common.errors import InputError
     "folder",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="A folder for a graph per network: raw observations in, actions and quantities out.",
+    help="A folder for a graph per network: raw observations in, actions and quantities out; of a "
+    "run on demand of a file serve.py takes it as --checkpoint, without torch.",
 )
 @click.option(
     "--states",
@@ -32,7 +33,8 @@ from common.errors import InputError
     show_default=True,
     help="Random states on which every action must be torch's.",
 )
-def main(checkpoint: str, folder: Path, states: int) -> None:
+@click.option("--baseline", help="The rule beside the policy [the best before the split].")
+def main(checkpoint: str, folder: Path, states: int, baseline: str | None) -> None:
     """Write a run's networks as ONNX, checked against torch."""
     try:
         from service.onnx_export import export  # here: --help answers at once
@@ -41,8 +43,7 @@ def main(checkpoint: str, folder: Path, states: int) -> None:
     if not folder.parent.is_dir():
         raise InputError(f"--onnx {folder}: there is no folder {folder.parent}; make it first")
     with console.screen.status("exporting, and checking every action"):
-        folder.mkdir(exist_ok=True)
-        made = export(checkpoint, folder, states=states)
+        made = export(checkpoint, folder, states=states, baseline=baseline)
     for path, count in made.items():
         print(f"{path}: as torch on {count:,} states, every action")
 

@@ -41,7 +41,7 @@ TUNED = "tuned.json"
 RECOMMENDATION, ADVICE = "recommendation.json", "recommendation.md"
 """Whom a run orders by, for `decide.py` and for people."""
 
-RANGES = "observation_range.json"
+RANGES, EXPORTED = "observation_range.json", "exported.json"
 MANIFEST = "manifest.json"
 PROGRESS = "progress.csv"
 CARD = "README.md"
@@ -102,6 +102,11 @@ def seed_folders(root: Path) -> list[Path]:
 def evaluation_file(folder: Path, scenario: str | None) -> Path:
     """Return where an evaluation of a run, or of a scenario, is written."""
     return folder / f"evaluation{'' if scenario is None else f'_{scenario}'}.json"
+
+
+def graph_file(folder: Path, player: str) -> Path:
+    """Return where the network of a player is exported to."""
+    return folder / f"{player}.onnx"
 
 
 def report_stem(*, seeds: bool, scenario: str | None) -> str:

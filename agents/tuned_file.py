@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -146,7 +147,7 @@ def _kept(mark: str, name: str, tuned: Tuned, seed: int) -> _Kept:
     return _Kept(
         fingerprint=mark,
         rule=name,
-        values=json_values(tuned),
+        values=json_values(tuned.values),
         score=tuned.score,
         se=tuned.se,
         candidates=tuned.candidates,
@@ -156,9 +157,9 @@ def _kept(mark: str, name: str, tuned: Tuned, seed: int) -> _Kept:
     )
 
 
-def json_values(tuned: Tuned) -> dict[str, float | Literal["inf"]]:
-    """Return the parameters as JSON has them, which knows no infinity."""
-    return {name: "inf" if math.isinf(value) else value for name, value in tuned.values.items()}
+def json_values(values: Mapping[str, float]) -> dict[str, float | Literal["inf"]]:
+    """Return a rule's parameters as JSON has them, which knows no infinity."""
+    return {name: "inf" if math.isinf(value) else value for name, value in values.items()}
 
 
 class Recommendation(FrozenModel):

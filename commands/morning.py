@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.config import RunConfig
 from commands.stock_state import StockState
 from common.console import screen
 from common.errors import InputError, choose, short
@@ -17,6 +16,7 @@ from demand.reader import read_demand
 from demand.stock_projection import likely_demand, stock_after_days, stockout_chances
 from demand.table import DemandTable
 from envs.supply_chain.batch import SupplyChainBatch
+from envs.supply_chain.parameters import SupplyChainParameters
 
 Floats = NDArray[np.float64]
 QUIET_WEEK = 0.5
@@ -53,14 +53,15 @@ class Morning:
     @classmethod
     def of(
         cls,
-        run: RunConfig,
+        parameters: SupplyChainParameters,
         now: StockState,
         *,
+        observe_step: bool = False,
         history: Path | None = None,
         calendar: Path | None = None,
         date: dt.date | None = None,
     ) -> "Morning":
-        """Return the morning of a state; the other arguments are as `decide` has them.
+        """Return the morning of a state; `history` to `date` are as `commands.decide` has them.
 
         Raises
         ------
@@ -68,9 +69,15 @@ class Morning:
             If recent demand is missing or older than the state, something is due too late, or
             something that counts is not known of the coming days.
         """
-        recent, day = _recent(now, run.parameters.history, history, date)
-        due = now.due(day, run.parameters.lanes()[0].store.lead_time)
-        batch, rows = _batch(run, now, due, (recent, day))
+        if parameters.history is None:
+            raise TypeError("parameters without demand of a file")
+        recent, day = _recent(now, parameters.history, history, date)
+        due = now.due(day, parameters.lanes()[0].store.lead_time)
+        skus = sorted({sku for sku, _ in now.places})
+        batch = SupplyChainBatch(
+            parameters, len(skus), split="evaluation", observe_step=observe_step
+        )
+        rows = _fill(batch, skus, now, due, (recent, day))
         _look_ahead(batch, day, history, calendar)
         places = [(rows[row], store) for row, (_, store) in enumerate(now.places)]
         return cls(now, due, recent, day, batch, places)
@@ -178,19 +185,19 @@ def _place(table: DemandTable, known: StoreHistory, sku: int, store: int) -> tup
     return table.skus.index(what), table.stores.index(where)
 
 
-def _batch(
-    run: RunConfig, now: StockState, due: Floats, recent: tuple[Floats, dt.date]
-) -> tuple[SupplyChainBatch, list[int]]:
-    """Return worlds in the present state, one per SKU, and each row's world.
+def _fill(
+    batch: SupplyChainBatch,
+    skus: list[int],
+    now: StockState,
+    due: Floats,
+    recent: tuple[Floats, dt.date],
+) -> list[int]:
+    """Put worlds into the present state, one per SKU; return each row's world.
 
     Stores that the state leaves out have an empty shop and their mean demand.
     """
-    p, (past, day) = run.parameters, recent
-    skus = sorted({sku for sku, _ in now.places})
+    p, (past, day) = batch.parameters, recent
     rows = [skus.index(sku) for sku, _ in now.places]
-    batch = SupplyChainBatch(
-        p, len(skus), split="evaluation", observe_step=run.settings.observation.step
-    )
     shape = (len(skus), KNOWN_DAYS, p.num_stores)
     before = np.broadcast_to(p.mean_demand()[skus][:, None], shape).copy()
     for row, (_, store) in enumerate(now.places):
@@ -211,7 +218,7 @@ def _batch(
         batch.sites["on_hand"][rows[row], store] = now.on_hand[row]
         batch.pipelines[rows[row], store, : due.shape[1]] = due[row]
     _set_ages(batch, now, rows)
-    return batch, rows
+    return rows
 
 
 def _look_ahead(

@@ -219,7 +219,7 @@ class Decisions:
         """Return the morning of a decision, with one row of its state."""
         state = DecisionRequest.model_validate(json.loads(decision["request"])["state"])
         one = state.model_copy(update={"items": [state.items[row]]})
-        return Morning.of(run.decider.run, one.state(run.decider.known), date=decision["date"])
+        return run.decider.morning(one.state(run.decider.known), date=decision["date"])
 
 
 def compute(
@@ -241,7 +241,7 @@ def compute(
     decider = run.decider
     state = request.state(decider.known)
     with run.lock:
-        morning = Morning.of(decider.run, state, date=request.date)
+        morning = decider.morning(state, date=request.date)
         advice, broken = _advice(run, morning)
     guarded = guard(decider, advice, guards, today=today, failure=failure or broken)
     rows = _rows(run, advice, guarded, stale=(today - morning.day).days > guards.max_age)

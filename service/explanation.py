@@ -88,7 +88,7 @@ def explain(decisions: Decisions, policies: Policies, order: Mapping[str, Any]) 
     """
     morning = morning_of(decisions, policies, order)
     ((sku, _),) = morning.now.places
-    store = policies.champion.decider.run.parameters.lanes()[sku].store
+    store = policies.champion.decider.parameters.lanes()[sku].store
     gap = int(morning.batch.review_gap()[0])
     days = store.lead_time + gap
     forecast = _daily(morning, max(days, 1))

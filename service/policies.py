@@ -9,10 +9,11 @@ from typing import Literal
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection
 
-from agents import run_files, run_folder
+from agents import run_files
 from commands.orders import Decider
 from common.errors import InputError
 from service.drift import Drift
+from service.exported_run import is_exported, load_exported
 from service.store import audit_log
 from service.store.database import Database, now
 from service.store.tables import POLICIES
@@ -68,17 +69,29 @@ def manifest_digest(folder: Path) -> str:
 
 
 def load(checkpoint: str, baseline: str | None = None) -> LoadedRun:
-    """Return a run, checked and ready to decide.
+    """Return a run, checked and ready to decide; an exported one needs no torch.
 
     Raises
     ------
     InputError
-        If it is none, was altered, or is of another problem.
+        If it is none, was altered, or is of another problem, or torch is needed and not there.
     """
-    folder = run_folder.root_of(run_folder.find(checkpoint)[0], checkpoint).resolve()
-    digest = manifest_digest(folder)
-    decider = Decider(str(folder), baseline)
-    decider.prepare()
+    folder = Path(checkpoint)
+    if is_exported(folder):
+        folder = folder.resolve()
+        digest = manifest_digest(folder)
+        decider = load_exported(folder, baseline)
+    else:
+        try:
+            from commands.decide import folder_of, load_decider  # here: it loads torch
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"{checkpoint}: needs {error.name}, which is not installed; where it is, python "
+                "export.py --checkpoint RUN --onnx FOLDER makes a folder that needs none"
+            ) from None
+        folder = folder_of(checkpoint).resolve()
+        digest = manifest_digest(folder)
+        decider = load_decider(str(folder), baseline)
     return LoadedRun(folder, digest, decider, Drift(decider.known))
 
 

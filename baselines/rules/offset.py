@@ -113,7 +113,7 @@ class OffsetPolicy:
     is_rule = False
 
     def __init__(self, policy: Policy, orders: OffsetOrders, player: str) -> None:
-        self._policy, self._orders, self._player = policy, orders, player
+        self.policy, self._orders, self._player = policy, orders, player
 
     @property
     def rule(self) -> StoreRule:
@@ -123,7 +123,7 @@ class OffsetPolicy:
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
         chain = chain_of(batch)
-        self._policy.bind(batch)
+        self.policy.bind(batch)
         self._bound = self._orders.bound(chain)
         self._columns = columns_of(self._player, chain.num_stores)
 
@@ -135,6 +135,6 @@ class OffsetPolicy:
         deterministic: bool = True,
     ) -> tuple[Any, Any]:
         """Return actions, shape (worlds, agents), and the policy's hidden state."""
-        chosen, state = self._policy.predict(observation, state, episode_start, deterministic)
+        chosen, state = self.policy.predict(observation, state, episode_start, deterministic)
         rows = np.asarray(chosen).reshape(-1, len(self._columns))
         return self._bound.actions_of(self._columns, rows), state

@@ -168,7 +168,7 @@ def _rules(
         report(f"{where}: {name}")
         if isinstance(rule, TunedRule):
             tuned = tune_rule(run.problem, run.parameters, name, rule)
-            yield name, (tuned.policy, dict(json_values(tuned)))
+            yield name, (tuned.policy, dict(json_values(tuned.values)))
         else:
             yield name, (rule.make(run.parameters, 0), {})
 

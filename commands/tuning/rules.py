@@ -30,7 +30,7 @@ class TuningResult:
     def to_json(self) -> dict[str, Any]:
         """Return the rule as JSON values; ``seconds`` is null where it came from a file."""
         return {
-            "parameters": json_values(self.tuned),
+            "parameters": json_values(self.tuned.values),
             "rule": repr(self.tuned.policy),
             "mean": self.tuned.score,
             "se": self.tuned.se,

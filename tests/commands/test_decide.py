@@ -10,7 +10,8 @@ import decide
 from agents import run_files
 from agents.config import resolve
 from baselines.registry import make_baselines
-from commands import orders as todays_orders
+from commands import decide as todays_orders
+from commands import orders as order_rows
 from commands.order_checks import OrderLimits
 from common.errors import InputError
 from tests.test_contributing import paste
@@ -314,7 +315,7 @@ def test_a_run_that_is_worse_by_chance_is_not_held_back(run, monkeypatch):
             return {**played, "return": played["return"] + less}
 
         monkeypatch.setattr(todays_orders, "rollout", noisy)
-        return todays_orders.Decider(str(run), "newsvendor_weekday").rule[2]
+        return "".join(todays_orders.load_decider(str(run), "newsvendor_weekday").faults)
 
     assert worse_by(1.0) == ""
     assert "(95% interval of the difference -" in worse_by(200.0)
@@ -349,7 +350,8 @@ def test_an_unfinished_failed_or_worse_run_decides_only_when_allowed(
 
 
 def test_a_column_is_added_as_contributing_says(run, state, monkeypatch):
-    paste(todays_orders, monkeypatch)
+    paste(order_rows, monkeypatch)
+    monkeypatch.setattr(todays_orders, "Decider", order_rows.Decider)
     assert [row["on_hand"] for row in orders(str(run), state)] == [150, 30]
 
 

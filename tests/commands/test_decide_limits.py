@@ -5,8 +5,8 @@ import datetime as dt
 import pytest
 
 from agents.config import resolve
+from commands.decide import decide
 from commands.order_checks import OrderLimits
-from commands.orders import decide
 from demand.calendar import WEEKDAYS
 from tests.commands.test_decide import demand
 from training.trainer import train

@@ -1,0 +1,104 @@
+"""The service on an exported run: no torch, the same orders."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi", reason="no fastapi: pip install -e '.[serve]'")
+pytest.importorskip("onnxruntime", reason="no onnxruntime: pip install -e '.[onnx]'")
+
+from agents import run_files
+from common.errors import InputError
+from service.onnx_export import export
+from service.policies import load
+from service.serve import replay
+from service.store.database import Database
+from tests.service.app import STATE, service
+from tests.service.conftest import RULE
+
+WITHOUT_TORCH = """
+import sys
+
+class Refused:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "stable_baselines3", "sb3_contrib"):
+            raise ModuleNotFoundError(name, name=name.split(".")[0])
+
+sys.meta_path.insert(0, Refused())
+sys.argv = ["serve.py", *sys.argv[1:]]
+import serve
+from common import console
+
+console.run(serve.main)
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(runs):
+    folder = runs / "exported"
+    if not folder.exists():
+        export(str(runs / "first"), folder, states=500, baseline=RULE)
+    return folder
+
+
+def test_it_orders_as_the_run_does(runs, exported, tmp_path):
+    answers = []
+    for champion in ("first", exported.name):
+        address = str(tmp_path / f"{champion}.db")
+        with service(runs, address, champion=champion) as (_, callers):
+            answers.append(callers["planner"].decide(STATE).json()["orders"])
+    unlike = ("decision", "created", "updated")
+    first, second = ([{**o, **dict.fromkeys(unlike)} for o in orders] for orders in answers)
+    assert first == second
+    assert {order["source"] for order in first} <= {"policy", "rule"}
+
+
+def test_a_decision_is_replayed_without_torch(runs, exported, tmp_path, capsys):
+    address = str(tmp_path / "service.db")
+    with service(runs, address, champion=exported.name) as (_, callers):
+        decision = callers["planner"].decide(STATE).json()["decision"]
+    command = [sys.executable, "-c", WITHOUT_TORCH, "--database", address, "--replay", decision]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False
+    )
+    assert done.returncode == 0, done.stderr
+    replay(Database(address), decision)
+    assert capsys.readouterr().out == done.stdout
+
+
+def test_without_torch_a_run_that_was_not_exported_is_refused_in_a_line(runs, tmp_path):
+    command = [sys.executable, "-c", WITHOUT_TORCH, "--database", str(tmp_path / "service.db")]
+    command += ["--checkpoint", str(runs / "first"), "--port", "1"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False
+    )
+    assert done.returncode == 2
+    assert "export.py --checkpoint RUN --onnx FOLDER makes a folder that needs none" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["store.onnx", "exported.json", "file.csv"])
+def test_what_was_altered_is_refused(exported, tmp_path, name):
+    copy = tmp_path / "copy"
+    shutil.copytree(exported, copy)
+    assert load(str(copy), RULE).is_unaltered()
+    (copy / name).write_bytes((copy / name).read_bytes() + b" ")
+    with pytest.raises(InputError, match="was altered"):
+        load(str(copy), RULE)
+
+
+def test_another_rule_and_a_damaged_graph_are_refused(exported, tmp_path):
+    with pytest.raises(InputError, match="export the run again with --baseline tuned_weekday"):
+        load(str(exported), "tuned_weekday")
+    copy = tmp_path / "copy"
+    shutil.copytree(exported, copy)
+    run_files.write(copy / "store.onnx", b"no graph")
+    with pytest.raises(InputError, match=r"store\.onnx: damaged; export the run again"):
+        load(str(copy), RULE)
+
+
+def test_a_run_is_not_exported_into_itself(runs):
+    with pytest.raises(InputError, match="is a run itself"):
+        export(str(runs / "first"), runs / "second", states=10)
