@@ -55,6 +55,7 @@ SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability
 @click.option("--stochastic", is_flag=True, help="Sample the agent's actions.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option("--csv", "csv_file", type=OutputFile(), help="Write the table here too.")
+@click.option("--latex", type=OutputFile(), help="Write the table here as LaTeX (booktabs).")
 @click.option(
     "--render",
     type=click.IntRange(0, 1000),
@@ -74,7 +75,7 @@ SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability
     metavar="FILE",
     help="Write the totals of every episode of every policy here, as CSV.",
 )
-@click.option("--report", is_flag=True, help="Write report.html and its pictures into the run.")
+@click.option("--report", is_flag=True, help="Write report.html, pictures and CSV into the run.")
 @click.option(
     "--hub-card",
     is_flag=True,
@@ -88,6 +89,7 @@ def main(
     actual_orders: Path | None,
     as_json: bool,
     csv_file: Path | None,
+    latex: Path | None,
     render: int,
     reports: Path | None,
     episodes_file: Path | None,
@@ -105,6 +107,7 @@ def main(
     With --textbook: exit status 1 where a solver or the simulator disagrees with what is published.
     """
     files = {"reports": reports, "episodes": episodes_file, "table": csv_file}
+    files["latex"] = latex
     if names or textbook:
         others = (*given.values(), scenario, baselines, stochastic, actual_orders, render)
         others += (report, hub_card)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from commands.checkpoints import LoadedCheckpoints
 from commands.evaluate import Evaluation
 from common.errors import InputError
 from common.files import read_bytes, write_whole
-from evaluation.report.contents import Curve, ReportContents
+from evaluation.report.contents import Curve, ReportContents, TrainingLog
+from evaluation.report.episodes import Floats
 from evaluation.report.page import build
 from evaluation.report.views import view_of
 
@@ -30,10 +32,10 @@ def write_report(
     *,
     stochastic: bool = False,
 ) -> Path:
-    """Write ``report.html``, and the pictures as PNG under ``report/``, into a run's folder.
+    """Write ``report.html``, its pictures as PNG and its numbers as CSV under ``report/``.
 
-    The report of several seeds, ``report_seeds.html``, is written into the first one's; that of
-    another scenario bears its name.
+    They lie in the run's folder; the report of several seeds, ``report_seeds.html``, in the folder
+    that holds them, or in the first one's. That of another scenario bears its name.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def write_report(
     """
     folder = loaded.home or loaded.folders[0]
     stem = run_files.report_stem(seeds=bool(loaded.seeds), scenario=scenario)
-    page, files = build(_contents(loaded, evaluation, scenario, stochastic=stochastic))
+    page, files = build(_contents(loaded, evaluation, scenario, stochastic=stochastic), stem)
     pictures = folder / stem
     if pictures.is_symlink():
         raise InputError(f"{pictures}: is a symbolic link; remove it")
@@ -61,6 +63,9 @@ def _contents(
     what = f"{len(loaded.seeds)} seeds of {s.algo}" if loaded.seeds else s.algo
     where = f", scenario {scenario}" if scenario else ""
     versions = run_folder.read_versions(run_folder.last_phase(loaded.folders[0]))
+    names = [seed.name for seed in loaded.seeds] or list(loaded.policies)
+    homes = zip(loaded.folders, names, strict=True)
+    logs = tuple(log for home, name in homes for log in read_logs(home, name))
     folders = "\n".join(str(folder) for folder in loaded.folders)
     return ReportContents(
         title=f"{what} on {s.problem}{where}: {(loaded.home or loaded.folders[0]).resolve().name}",
@@ -70,7 +75,8 @@ def _contents(
         policies=evaluation.policies,
         results=evaluation.results,
         records=evaluation.records,
-        curves=tuple(curve for folder in loaded.folders for curve in read_curves(folder)),
+        logs=logs,
+        curves=tuple(curves_of(logs)),
         facts={
             "Configuration": run.to_yaml(),
             "Trained with": json.dumps(versions, indent=2),
@@ -83,18 +89,41 @@ def _contents(
     )
 
 
-def read_curves(folder: Path) -> list[Curve]:
-    """Return how a run learned: one curve, or one per phase; none where no log can be read."""
-    curves = []
+def read_logs(folder: Path, run: str) -> list[TrainingLog]:
+    """Return what a run logged: a log per model, or per phase and model; none can be read of some.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    run : str
+        The name of its policy.
+    """
+    logs = []
     for home in run_folder.phases(folder) or [folder]:
-        label = _phase(home) if home != folder else "agent"
-        logs = [
-            home / run_files.PROGRESS,
-            *sorted((home / run_files.PLAYERS).glob(f"*/{run_files.PROGRESS}")),
-        ]
-        found = [curve for log in logs if (curve := _read_curve(log, label)) is not None]
-        curves += found[:1]  # learners that take turns are scored together, in the first one's log
-    return curves
+        phase = _phase(home) if home != folder else ""
+        players = sorted((home / run_files.PLAYERS).glob(f"*/{run_files.PROGRESS}"))
+        for file in (home / run_files.PROGRESS, *players):
+            columns = _read_log(file)
+            player = file.parent.name if file.parent != home else ""
+            if columns:
+                logs.append(TrainingLog(run, phase, player, columns))
+    return logs
+
+
+def curves_of(logs: Iterable[TrainingLog]) -> list[Curve]:
+    """Return the scores on validation traces: one curve per run, or per run and phase.
+
+    Models that take turns are scored together, in the first one's log.
+    """
+    curves: dict[tuple[str, str], Curve] = {}
+    for log in logs:
+        if SCORE in log.columns and (log.run, log.phase) not in curves:
+            steps, returns = log.columns[SCORE]
+            gaps = dict(zip(*log.columns.get(GAP, ((), ())), strict=True))
+            known = np.array([gaps.get(step, math.nan) for step in steps])
+            curves[log.run, log.phase] = Curve(log.run, log.phase, steps, returns, known)
+    return list(curves.values())
 
 
 def _phase(home: Path) -> str:
@@ -103,19 +132,24 @@ def _phase(home: Path) -> str:
     return f"{home.name.replace('_', ' ')}: {'stores' if tier == 'store' else tier}"
 
 
-def _read_curve(log: Path, label: str) -> Curve | None:
-    """Return the scores in a ``progress.csv``, or None where there are none."""
+def _read_log(file: Path) -> dict[str, tuple[Floats, Floats]]:
+    """Return the columns of a ``progress.csv`` over the steps; none where it cannot be read."""
     try:
-        text = read_bytes(log, MOST_BYTES).decode()
+        text = read_bytes(file, MOST_BYTES).decode()
         rows = list(csv.DictReader(io.StringIO(text)))
     except (InputError, UnicodeError, csv.Error):
-        return None
-    table = [[_number(row.get(name)) for name in (STEPS, SCORE, GAP)] for row in rows]
-    known = {row[0]: row for row in table if math.isfinite(row[0]) and math.isfinite(row[1])}
-    if not known:
-        return None
-    steps, returns, gaps = np.array([known[step] for step in sorted(known)]).T
-    return Curve(label, steps, returns, gaps)
+        return {}
+    columns: dict[str, dict[float, float]] = {}
+    for row in rows:
+        at = _number(row.get(STEPS))
+        for name, cell in row.items():
+            value = _number(cell) if isinstance(cell, str) else math.nan
+            if name and name != STEPS and math.isfinite(at) and math.isfinite(value):
+                columns.setdefault(name, {})[at] = value
+    return {
+        name: (np.array(sorted(values)), np.array([values[at] for at in sorted(values)]))
+        for name, values in columns.items()
+    }
 
 
 def _number(text: str | None) -> float:

@@ -84,7 +84,7 @@ class Results:
         file = io.StringIO()
         writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(self._rows())
+        writer.writerows(self.rows())
         return file.getvalue()
 
     def show(self, console: Console | None = None) -> None:
@@ -94,7 +94,8 @@ class Results:
         if self.tiers is not None:
             console.print(tier_table(self.tiers))
 
-    def _rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the CSV, by column."""
         rows: list[dict[str, Any]] = []
         seeds = self.seeds.seeds if self.seeds else ()
         for seed in seeds:

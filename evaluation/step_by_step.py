@@ -19,6 +19,7 @@ from envs.batch import Batch, Outcome
 from envs.problems import Problem
 from evaluation.comparison import Comparison
 from evaluation.output import Results
+from evaluation.report.latex import latex_table
 
 MOST_ROWS = 5_000_000
 """Of a file of reports."""
@@ -69,13 +70,14 @@ def print_steps(played: Played, count: int) -> None:
 
 
 def write_files(files: Mapping[str, Path | None], played: Played, results: Results) -> None:
-    """Write the CSV files that an evaluation was asked for.
+    """Write the files that an evaluation was asked for.
 
     Parameters
     ----------
     files : mapping
-        Where to: the ``table``, the totals of all ``episodes`` of all policies, the ``reports`` of
-        every step as the first policy plays; None for those that nobody wants.
+        Where to: the ``table`` as CSV, the same as ``latex``, the totals of all ``episodes`` of
+        all policies, the ``reports`` of every step as the first policy plays; None for those that
+        nobody wants.
     played, results : Played, Results
         What was played, and what it came to.
 
@@ -89,6 +91,8 @@ def write_files(files: Mapping[str, Path | None], played: Played, results: Resul
             continue
         if kind == "table":
             text = results.to_csv()
+        elif kind == "latex":
+            text = latex_table(results)
         elif kind == "episodes":
             text = _episodes(results.comparison)
         else:

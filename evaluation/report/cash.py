@@ -15,9 +15,9 @@ from evaluation.report.action_map import (
     axis_levels,
     shades,
 )
-from evaluation.report.contents import ProblemView, ReportContents
+from evaluation.report.contents import KeyFigure, ProblemView, ReportContents
 from evaluation.report.episodes import EpisodeRecord, EpisodeRecorder, Floats
-from evaluation.report.figures_play import action_marks, bars_of, lines_of
+from evaluation.report.figures.play import action_marks, bars_of, lines_of
 
 WAIT = "#c3c9cf"
 
@@ -113,7 +113,20 @@ PANELS = (
     ("action", action_marks),
 )
 
+
+def cash_figures(contents: ReportContents, name: str) -> list[KeyFigure]:
+    """Return money, stock and service of a policy: cash at the end, units held, demand met."""
+    metrics, steps = contents.comparison.policies[name].metrics, contents.records[name].steps
+    held = float(np.nanmean(steps["raw"] + steps["product"]))
+    return [
+        KeyFigure("money: cash at the end", metrics["final_cash"], 1, more_is_better=True),
+        KeyFigure("stock: units on hand, a step", held, 2, more_is_better=None),
+        KeyFigure("service: demand met, %", 100 * metrics["fill_rate"], 2, more_is_better=True),
+    ]
+
+
 VIEW = ProblemView(
+    key_figures=cash_figures,
     recorder=CashRecorder,
     panels=PANELS,
     action_names=action_names,

@@ -11,21 +11,69 @@ from baselines.policy import Policy
 from envs.problems import Problem
 from evaluation.comparison import Comparison
 from evaluation.output import Results
+from evaluation.reliability import probability_of_improvement
 from evaluation.report.episodes import RECORDED, EpisodeRecord, EpisodeRecorder, Floats
 from evaluation.report.theme import colours
+from evaluation.seeds import Interval
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """What a learner logged while it learned.
+
+    Attributes
+    ----------
+    run : str
+        Whose it is: the name of its policy.
+    phase : str
+        Which phase of its training, and who learned in it; empty where there are no phases.
+    player : str
+        Which of several models; empty where there is one.
+    columns : dict
+        By tag, as in TensorBoard, steps and values, each of shape (logged,).
+    """
+
+    run: str
+    phase: str
+    player: str
+    columns: dict[str, tuple[Floats, Floats]]
 
 
 @dataclass(frozen=True)
 class Curve:
     """A run's scores on validation traces while it learned, each of shape (evaluations,).
 
-    `gaps` are NaN where nothing was known to measure against.
+    `gaps` are NaN where nothing was known to measure against; `run` and `phase` are as in
+    `TrainingLog`.
     """
 
-    label: str
+    run: str
+    phase: str
     steps: Floats
     returns: Floats
     gaps: Floats
+
+
+@dataclass(frozen=True)
+class KeyFigure:
+    """A number that a manager asks for.
+
+    Attributes
+    ----------
+    name : str
+        What it is, with its unit.
+    value : float
+        Of a policy.
+    digits : int
+        Decimals that are shown.
+    more_is_better : bool or None
+        None where neither more nor less is better in itself.
+    """
+
+    name: str
+    value: float
+    digits: int
+    more_is_better: bool | None
 
 
 @dataclass(frozen=True)
@@ -48,6 +96,8 @@ class ProblemView:
         From the contents and a policy's name to its actions over the state (`ActionMap`).
     map_caption : callable
         What the map shows, in words.
+    key_figures : callable or None
+        From the contents and a policy's name to its money, stock and service.
     """
 
     recorder: Callable[[], EpisodeRecorder]
@@ -57,6 +107,7 @@ class ProblemView:
     line_names: Callable[[Any], list[str]] | None = None
     action_map: Callable[[Any, str], Any] | None = None
     map_caption: Callable[[Any], str] = lambda _: ""
+    key_figures: Callable[[Any, str], list[KeyFigure]] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,8 +128,8 @@ class ReportContents:
         What they earned.
     records : mapping
         What they did, step by step.
-    curves : tuple of Curve
-        How the agents learned.
+    logs, curves : tuple
+        What the agents logged (`TrainingLog`), and how they did on validation traces (`Curve`).
     facts : mapping
         Texts for the page's end by heading, such as the configuration.
     observe_step, deterministic : bool
@@ -92,6 +143,7 @@ class ReportContents:
     policies: Mapping[str, Policy]
     results: Results
     records: Mapping[str, EpisodeRecord]
+    logs: tuple[TrainingLog, ...]
     curves: tuple[Curve, ...]
     facts: Mapping[str, str]
     observe_step: bool
@@ -122,6 +174,12 @@ class ReportContents:
         return self.comparison.rival
 
     @property
+    def today(self) -> str | None:
+        """Whom a manager compares with: the orders really placed, today's rules, the best rule."""
+        usual = ("actual_orders", "reference_rules", self.rival)
+        return next((name for name in usual if name in self.policies), None)
+
+    @property
     def shown(self) -> list[str]:
         """Policies with a row of their own, of several seeds only the one that stands for them."""
         return [self.agent, *(name for name in self.policies if name not in self.agents)]
@@ -136,6 +194,36 @@ class ReportContents:
         if name == self.agent and len(self.agents) > 1:
             return f"{name} (median)".replace("_", " ")
         return name.replace("_", " ")
+
+    @property
+    def scores(self) -> tuple[dict[str, float], dict[str, float], str]:
+        """Scores of the agents and of all other policies, and what they are called.
+
+        Where a reference is known, 1 is the reference and 0 random play; else they are returns.
+        """
+        policies = self.comparison.policies
+        known = self.comparison.reference is not None
+        found = {
+            name: 1.0 - own.gap if known and own.gap is not None else own.estimate.mean
+            for name, own in policies.items()
+        }
+        agents = {name: found[played] for name, played in self._played.items()}
+        word = "score (0: random, 1: reference)" if known else "mean return"
+        return agents, {name: found[name] for name in found if name not in agents}, word
+
+    @property
+    def _played(self) -> dict[str, str]:
+        """Whose episodes count for every agent: its own, for a failed seed those of random play."""
+        seeds = self.results.seeds
+        failed = {seed.name for seed in seeds.failed} if seeds else set()
+        names = [seed.name for seed in seeds.seeds] if seeds else self.agents
+        return {name: "random" if name in failed else name for name in names}
+
+    def improvement(self, rival: str) -> Interval:
+        """Return how likely a seed earns more on average than a rival."""
+        policies = self.comparison.policies
+        means = np.array([policies[name].estimate.mean for name in self._played.values()])
+        return probability_of_improvement(means, np.array([policies[rival].estimate.mean]))
 
     @cached_property
     def episode(self) -> int:

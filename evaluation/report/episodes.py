@@ -1,7 +1,7 @@
 """Episodes recorded step by step: what the return is made of, and what stocks and orders did."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,13 @@ class EpisodeRecord:
         By name, what stood or happened in every step of the kept episodes, shape
         (steps, episodes) or (steps, episodes, stores); NaN after an episode's end, and where
         there is no limit.
+    places : dict
+        By store, or other place, and what is counted there, the mean over the episodes.
     """
 
     parts: dict[str, dict[str, float]]
     steps: dict[str, Floats]
+    places: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 class EpisodeRecorder(Observer):

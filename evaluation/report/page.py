@@ -8,9 +8,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from evaluation.report.contents import ReportContents
-from evaluation.report.figures_learning import draw_learning
-from evaluation.report.figures_play import draw_episode, draw_policy
-from evaluation.report.figures_returns import draw_gap, draw_parts, draw_returns
+from evaluation.report.figures.learning import draw_learning
+from evaluation.report.figures.play import draw_episode, draw_policy
+from evaluation.report.figures.profiles import draw_profiles
+from evaluation.report.figures.returns import draw_gap, draw_parts, draw_returns
+from evaluation.report.figures.training import draw_training
+from evaluation.report.tables import csv_files, tables_of
 from evaluation.report.text import ReportText
 from evaluation.report.theme import css_variables, style, to_png, to_svg
 
@@ -18,7 +21,9 @@ Draw = Callable[..., Any]
 FIGURES: dict[str, tuple[str, Draw]] = {
     "returns": ("What each episode earned", draw_returns),
     "gap": ("How far from the best possible", draw_gap),
+    "profiles": ("How reliable it is", draw_profiles),
     "learning": ("How it learned", draw_learning),
+    "training": ("What training logged", draw_training),
     "parts": ("What the return is made of", draw_parts),
     "episode": ("One episode", draw_episode),
     "policy": ("The policy itself", draw_policy),
@@ -59,9 +64,19 @@ def draw_all(contents: ReportContents) -> tuple[list[dict[str, Any]], dict[str, 
     return sections, files
 
 
-def build(contents: ReportContents) -> tuple[str, dict[str, bytes]]:
-    """Return the page as one HTML text, and the pictures as PNG files by name."""
+def build(contents: ReportContents, folder: str) -> tuple[str, dict[str, bytes]]:
+    """Return the page as one HTML text, and its pictures and tables as PNG and CSV files by name.
+
+    Parameters
+    ----------
+    contents : ReportContents
+        What it is about.
+    folder : str
+        What the folder is called in which those files will lie.
+    """
     sections, files = draw_all(contents)
+    tables = tables_of(contents)
+    files |= csv_files(contents, tables)
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -74,6 +89,9 @@ def build(contents: ReportContents) -> tuple[str, dict[str, bytes]]:
         style=Markup(css_variables() + "\n" + (HERE / "style.css").read_text("utf-8")),  # noqa: S704
         text=ReportText(contents),
         sections=sections,
+        tables=tables,
+        folder=folder,
+        files=sorted(files),
         facts=contents.facts,
     )
     return page, files

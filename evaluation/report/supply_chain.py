@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from baselines.rollout import Observer, run_episodes
 from envs.batch import Batch, Outcome
 from evaluation.report.action_map import MOST_DOTS, ActionMap, actions_in, axis_levels
-from evaluation.report.contents import ProblemView, ReportContents
+from evaluation.report.contents import KeyFigure, ProblemView, ReportContents
 from evaluation.report.episodes import EpisodeRecord, EpisodeRecorder, Floats
-from evaluation.report.figures_play import bars_of, lines_of
+from evaluation.report.figures.play import bars_of, lines_of
 
 
 class SupplyChainRecorder(EpisodeRecorder):
@@ -44,7 +44,7 @@ class SupplyChainRecorder(EpisodeRecorder):
 
     def record(self) -> EpisodeRecord:
         """Return the parts of every tier's return, and the steps."""
-        return EpisodeRecord(self._parts, self._steps.stacked())
+        return EpisodeRecord(self._parts, self._steps.stacked(), self._places)
 
     def finish(self) -> None:
         """Take the returns of all tiers to pieces."""
@@ -62,6 +62,7 @@ class SupplyChainRecorder(EpisodeRecorder):
                 label = _with_weight(name, lanes[weight]) if weight else name
                 made[label] = sign * float((scale * values).mean())
             self._parts[tier] = made
+        self._places = places_of(b)
 
 
 STORES = "store (mean)"
@@ -103,6 +104,50 @@ def _with_weight(name: str, weights: NDArray[np.float64]) -> str:
     """Return what a part is called: with its weight, of several SKUs the least and the most."""
     low, high = float(weights.min()), float(weights.max())
     return f"{name}, weight {low:g}" + (f" to {high:g}" if high > low else "")
+
+
+def places_of(batch: Any) -> dict[str, dict[str, float]]:
+    """Return what every store, the warehouse and the supplier came to, means over the worlds."""
+    sites, hubs, p = batch.sites, batch.hubs, batch.parameters
+    days = max(1, p.horizon - p.warmup_days)
+    sold, asked = (sites[f"total_{name}"].sum(axis=0) for name in ("sales", "demand"))
+    fill = 100.0 * np.divide(sold, asked, out=np.ones_like(sold), where=asked > 0)
+    columns = {
+        "return": sites["total_return"].mean(axis=0),
+        "on hand": sites["total_on_hand_days"].mean(axis=0) / days,
+        "orders": sites["total_orders"].mean(axis=0),
+        "fill rate %": fill,
+        "service level %": 100.0 * sites["total_service_level"].mean(axis=0) / days,
+        "holding cost": sites["total_holding_cost"].mean(axis=0),
+        "stockout cost": sites["total_stockout_penalty"].mean(axis=0),
+    }
+    places = {
+        store: {name: float(values[i]) for name, values in columns.items()}
+        for i, store in enumerate(store_names(p))
+    }
+    if np.isfinite(hubs["on_hand"]).all():  # else it is never short, and nobody's business
+        places["warehouse"] = {
+            "return": float(hubs["total_return"].mean()),
+            "on hand": float(hubs["total_on_hand_days"].mean()) / days,
+            "orders": float(hubs["total_orders"].mean()),
+            "service level %": 100.0 * float(hubs["total_service_level"].mean()) / days,
+            "holding cost": float(hubs["total_holding_cost"].mean()),
+        }
+        places["supplier"] = {"return": float(hubs["supplier_return"].mean())}
+    return places
+
+
+def supply_chain_figures(contents: ReportContents, name: str) -> list[KeyFigure]:
+    """Return money, stock and service of a policy's stores, per store and day."""
+    metrics, p = contents.comparison.policies[name].metrics, contents.parameters
+    days = max(1, p.horizon - p.warmup_days)
+    costs = ("holding_cost", "stockout_penalty", "ordering_cost", "waste_cost")
+    spent = sum(metrics.get(cost, 0.0) for cost in costs) / days
+    return [
+        KeyFigure("money: cost of a store a day", spent, 2, more_is_better=False),
+        KeyFigure("stock: units on hand in a store", metrics["on_hand"], 1, more_is_better=None),
+        KeyFigure("service: demand met, %", 100 * metrics["fill_rate"], 2, more_is_better=True),
+    ]
 
 
 def supply_chain_orders(contents: ReportContents, name: str) -> ActionMap:
@@ -214,6 +259,7 @@ def store_names(parameters: Any) -> list[str]:
 
 
 VIEW = ProblemView(
+    key_figures=supply_chain_figures,
     recorder=SupplyChainRecorder,
     panels=PANELS,
     line_names=store_names,

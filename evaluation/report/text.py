@@ -4,7 +4,7 @@ from typing import Any
 
 from evaluation.comparison import PolicyResult
 from evaluation.headline import difference, headline, subject
-from evaluation.report.contents import ReportContents
+from evaluation.report.contents import KeyFigure, ReportContents
 from evaluation.report.episodes import RECORDED
 from evaluation.statistics import decimals, number
 from evaluation.table import (
@@ -16,6 +16,9 @@ from evaluation.table import (
     captions,
     seed_captions,
 )
+
+SAME = 5e-4
+"""Share of a figure by which another may differ and be called the same."""
 
 
 class ReportText:
@@ -92,6 +95,28 @@ class ReportText:
         worst = seeds.worst if seeds else policies[self._m.agent].worst
         tiles.append(("worst 5% of episodes", number(worst, 1), "their mean return (CVaR)"))
         return tiles
+
+    @property
+    def today(self) -> str:
+        """Whom the manager's tiles compare with."""
+        name = self._m.today or ""
+        return {
+            "actual_orders": "the orders really placed",
+            "reference_rules": "today's rules",
+        }.get(name, name.replace("_", " "))
+
+    @property
+    def key_figures(self) -> list[tuple[str, str, str, str]]:
+        """Name, value, remark and verdict of money, stock and service beside today's rules."""
+        figures, today = self._m.view.key_figures, self._m.today
+        if figures is None or today is None:
+            return []
+        return [
+            _key_figure(own, theirs, self.today)
+            for own, theirs in zip(
+                figures(self._m, self._m.agent), figures(self._m, today), strict=True
+            )
+        ]
 
     @property
     def columns(self) -> list[str]:
@@ -192,6 +217,12 @@ class ReportText:
             "learning": "Scores of the model as it was, on the validation traces that choose the "
             "best model. Those are other episodes than the comparison's, so that only gaps compare "
             "with it; lines across are the comparison's.",
+            "profiles": "Left: the share of seeds that score above each value, with its pointwise "
+            "95% band; marks below are the seeds. A failed seed counts as random play. Right: how "
+            "likely a seed earns more on average than the rule (filled), and in how many common "
+            "episodes (hollow), with 95% bootstrap intervals over seeds.",
+            "training": "As it was logged while it learned, for every seed, phase and model; the "
+            "reward of training is that of a policy that explores.",
             "parts": "Means per episode; the parts of a return add up to it. Random play's "
             "bars are cut where they are far off the others'.",
             "episode": f"The median episode of {self._m.agent} among the first {kept}, and {rival} "
@@ -214,6 +245,28 @@ class ReportText:
         ]
         of_seeds = seed_captions(seeds) if seeds else []
         return [*general, *of_seeds, *captions(self._c)]
+
+
+def _key_figure(own: KeyFigure, theirs: KeyFigure, today: str) -> tuple[str, str, str, str]:
+    """Return a tile of the agent's figure beside today's.
+
+    Examples
+    --------
+    >>> _key_figure(KeyFigure("cost", 9.0, 1, False), KeyFigure("cost", 12.0, 1, False), "now")
+    ('cost', '9.0', '25.0% less than now (12.0)', 'better')
+    """
+    shown, now = (number(x.value, x.digits) for x in (own, theirs))
+    less = own.value - theirs.value
+    if shown == now or abs(less) < SAME * abs(theirs.value):
+        return own.name, shown, f"as {today} ({now})", "same"
+    much = f"{100 * abs(less / theirs.value):.1f}% " if theirs.value else ""
+    remark = f"{much}{'more' if less > 0 else 'less'} than {today} ({now})"
+    verdict = (
+        "same"
+        if own.more_is_better is None
+        else ("worse", "better")[(less > 0) == own.more_is_better]
+    )
+    return own.name, shown, remark, verdict
 
 
 def _against_the_mean(mean: float, better: float) -> str:

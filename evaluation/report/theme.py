@@ -7,6 +7,7 @@ that the same drawing follows the reader's colour scheme; the PNG keeps the ligh
 import io
 import re
 from collections.abc import Iterable, Iterator
+from colorsys import hls_to_rgb
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,11 +18,28 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 INK, SOFT, GRID, PAPER = "#1c2024", "#5c6670", "#d9dee3", "#fefefe"
 AGENT, OPTIMUM, RANDOM = "#0b63a8", "#1d2125", "#8a939c"
-RIVALS = (
+FIRST_RIVALS = (
     *("#c8500a", "#0a8060", "#a23b84", "#8a6d00", "#1f8fb3", "#6b4fbb", "#b0304a", "#4c7a1f"),
     *("#7a5c3e", "#9c27b0", "#d81b60", "#3949ab"),
 )
 """After Okabe and Ito's palette, darkened until lines stand out from white at 3:1."""
+
+GENERATED = 28
+"""Further colours, of other hues, for comparisons with many rules."""
+
+
+def _hex(hue: float, lightness: float) -> str:
+    red, green, blue = hls_to_rgb(hue % 1.0, lightness, 0.62)
+    return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
+
+
+# the golden angle keeps hues apart; lightness alternates, within 3:1 on either background
+_HUES = [0.05 + 0.381966 * k for k in range(GENERATED)]
+RIVALS = (*FIRST_RIVALS, *(_hex(hue, 0.24 + 0.08 * (k % 2)) for k, hue in enumerate(_HUES)))
+"""Colours of the rivals, no two alike."""
+
+DASHES = ("-", "--", ":", "-.")
+"""What distinguishes lines of one colour, or of colours that are near."""
 
 DARK = {
     INK: "#e8ebee",
@@ -33,12 +51,19 @@ DARK = {
     RANDOM: "#7f8993",
     **dict(
         zip(
-            RIVALS,
+            FIRST_RIVALS,
             (
                 *("#ff9354", "#3fcc9f", "#e78fcb", "#e2c04a"),
                 *("#6fd0ea", "#b39df5", "#ff8fa3", "#a6d46f"),
                 *("#c9a27e", "#d98cec", "#ff7fb0", "#93a2ff"),
             ),
+            strict=True,
+        )
+    ),
+    **dict(
+        zip(
+            RIVALS[len(FIRST_RIVALS) :],
+            [_hex(hue, 0.66 + 0.08 * (k % 2)) for k, hue in enumerate(_HUES)],
             strict=True,
         )
     ),
@@ -105,7 +130,12 @@ def colours(names: Iterable[str], agents: Iterable[str]) -> dict[str, str]:
     """Return every policy's colour, the same in all pictures: agents, optimum, random, rivals."""
     fixed = {"optimum": OPTIMUM, "random": RANDOM, **dict.fromkeys(agents, AGENT)}
     rivals = [name for name in names if name not in fixed]
-    return {**fixed, **{name: RIVALS[i % len(RIVALS)] for i, name in enumerate(rivals)}}
+    return {**fixed, **{name: rival_colour(i) for i, name in enumerate(rivals)}}
+
+
+def rival_colour(number: int) -> str:
+    """Return the colour of a rival, or of a line, by its number from 0."""
+    return RIVALS[number % len(RIVALS)]
 
 
 def spoken(name: str) -> str:

@@ -4,7 +4,7 @@ from envs.problems import Problem
 from evaluation.report import cash, supply_chain
 from evaluation.report.contents import ProblemView
 from evaluation.report.episodes import PlainRecorder
-from evaluation.report.figures_play import action_marks, lines_of
+from evaluation.report.figures.play import action_marks, lines_of
 
 VIEWS = {"cash": cash.VIEW, "stores": supply_chain.VIEW}
 """By problem."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import pytest
@@ -141,6 +142,35 @@ def test_the_report_of_seeds_lies_in_the_first_run(runs, run_command, tmp_path):
     assert "run_3" in text
     assert "failed: " in text
     assert "counts as random play" in text
+    shown = re.findall(r'<section id="([a-z]+)">', text)
+    assert shown[:4] == ["headline", "manager", "table", "seeds"]
+    assert "profiles" in shown
+    files = {path.name: path.read_text().splitlines() for path in first.glob("report_seeds/*.csv")}
+    assert files["seeds.csv"][1].startswith("median,")
+    assert {line.split(",")[0] for line in files["training.csv"][1:]} == {
+        "seed_0",
+        "seed_1",
+        "run_3",
+    }
+    rows = {tuple(row[:2]): row[2] for row in csv.reader(files["improvement.csv"])}
+    # a failed seed plays as random does: a tie, beside two seeds that are better
+    assert float(rows["random", "seeds"]) == pytest.approx(5 / 6)
+
+
+def test_the_table_in_latex(runs, run_command, tmp_path):
+    file, table = tmp_path / "t.tex", tmp_path / "t.csv"
+    done = run_command(evaluate.main, *checkpoints(*runs), *FEW, "--latex", file, "--csv", table)
+    assert done.status == 0, done.stderr
+    text = file.read_text()
+    body = text.split("\\midrule\n")[1].split("\\bottomrule")[0].splitlines()
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [line.split(" & ")[0].replace(" ", "_") for line in body[:-1]] == [
+        row["policy"] for row in rows[:-1]
+    ]
+    assert len({line.count("&") for line in body}) == 1  # every row has every column
+    assert all(line.endswith(r"\\") for line in body)
+    assert float(body[0].split("$")[1]) == pytest.approx(float(rows[0]["return_mean"]), abs=0.05)
+    assert not re.search(r"(?<!\\)[%_#]", text.split("\n", 1)[1])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The report of tiny runs: it needs no network, names every policy, and tells the same numbers."""
 
+import csv
 import json
 import re
 from html.parser import HTMLParser
@@ -18,12 +19,15 @@ from baselines.rules.reference import reference_team
 from envs.cash.parameters import CashParameters
 from envs.problems import PROBLEMS
 from envs.supply_chain.parameters import SupplyChainParameters
-from evaluation.report.figures_play import lines_of
+from evaluation.report.contents import KeyFigure
+from evaluation.report.figures.play import lines_of
 from evaluation.report.supply_chain import store_names
+from evaluation.report.text import _key_figure
 from evaluation.report.theme import DARK, RIVALS, colours, css_variables, new_figure, style, to_svg
 from evaluation.report.views import view_of
 
-FIGURES = ("returns", "gap", "learning", "parts", "episode", "policy")
+FIGURES = ("returns", "gap", "learning", "training", "parts", "episode", "policy")
+TABLES = {"cash": [], "stores": ["stores"]}
 TINY = {
     "cash": (
         *("--algo", "ppo", "--timesteps", 1600, "--set", "max_steps=12"),
@@ -81,9 +85,11 @@ def test_the_page_needs_no_network(reported):
 
 
 def test_the_page_has_every_section_and_names_every_policy(reported):
-    _, folder, text = reported
+    problem, folder, text = reported
     page = Page(text)
-    assert page.sections == ["headline", "table", *FIGURES, "notes", "facts"]
+    ends = ["notes", "files", "facts"]
+    wanted = ["headline", "manager", "table", *TABLES[problem], *FIGURES, *ends]
+    assert page.sections == wanted
     report = json.loads((folder / "evaluation.json").read_text())
     for name in report["policies"]:
         assert name in page.rows
@@ -106,11 +112,60 @@ def test_the_page_has_the_numbers_of_the_evaluation(reported):
     assert "All numbers" in text
 
 
-def test_the_pictures_are_png_files(reported):
-    _, folder, _ = reported
-    files = sorted(path.name for path in (folder / "report").iterdir())
-    assert files == sorted(f"{name}.png" for name in FIGURES)
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (folder / "report").iterdir())
+def test_pictures_and_numbers_are_files(reported):
+    problem, folder, text = reported
+    files = {path.name: path.read_bytes() for path in (folder / "report").iterdir()}
+    pictures = {f"{name}.png" for name in FIGURES}
+    numbers = {"policies.csv", "episodes.csv", "training.csv", "parts.csv"}
+    numbers |= {f"{name}.csv" for name in TABLES[problem]}
+    assert set(files) == pictures | numbers
+    assert all(files[name].startswith(b"\x89PNG") for name in pictures)
+    assert all(name in text for name in files)
+    report = json.loads((folder / "evaluation.json").read_text())["policies"]
+    episodes = rows_of(files["episodes.csv"])
+    for name, policy in report.items():
+        returns = [float(row[name]) for row in episodes]
+        assert np.mean(returns) == pytest.approx(policy["return_mean_plain"])
+    logged = {(row["run"], row["phase"], row["tag"]) for row in rows_of(files["training.csv"])}
+    assert ("agent", "", "train/loss") in logged
+    assert ("agent", "", "evaluation/return") in logged
+
+
+def rows_of(content):
+    return list(csv.DictReader(content.decode().splitlines()))
+
+
+def test_stores_add_up_to_the_return_and_have_tiles_for_a_manager(reported):
+    problem, folder, text = reported
+    report = json.loads((folder / "evaluation.json").read_text())["policies"]
+    if problem == "stores":
+        rows = rows_of((folder / "report" / "stores.csv").read_bytes())
+        for name, policy in report.items():
+            own = {row["place"]: row for row in rows if row["policy"] == name}
+            returns = [float(own[f"store {i}"]["return"]) for i in (1, 2, 3)]
+            assert np.mean(returns) == pytest.approx(policy["return_mean_plain"])
+            for tier in ("warehouse", "supplier"):
+                kept = policy[f"{tier}_return"]
+                assert float(own[tier]["return"]) == pytest.approx(kept)
+    tiles = re.findall(r"<dt>((?:money|stock|service): [^<]+)</dt><dd>([\d.,]+)</dd>", text)
+    assert [name.partition(":")[0] for name, _ in tiles] == ["money", "stock", "service"]
+    assert float(tiles[2][1]) == pytest.approx(100 * report["agent"]["fill_rate"], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("more_is_better", "own", "theirs", "remark", "verdict"),
+    [
+        (False, 9.0, 12.0, "25.0% less than now (12.0)", "better"),
+        (False, 12.0, 9.0, "33.3% more than now (9.0)", "worse"),
+        (True, 12.0, 9.0, "33.3% more than now (9.0)", "better"),
+        (False, 9.001, 9.0, "as now (9.0)", "same"),
+        (None, 5.0, 4.0, "25.0% more than now (4.0)", "same"),
+        (True, 5.0, 0.0, "more than now (0.0)", "better"),
+    ],
+)
+def test_a_tile_says_whether_it_is_better(more_is_better, own, theirs, remark, verdict):
+    figures = [KeyFigure("cost", value, 1, more_is_better) for value in (own, theirs)]
+    assert _key_figure(*figures, "now")[2:] == (remark, verdict)
 
 
 def test_drawings_follow_the_colour_scheme(reported):
@@ -136,10 +191,13 @@ def test_matplotlib_is_left_as_it_was(reported):
 
 
 def test_every_policy_keeps_its_colour():
-    names = ["agent", "random", "optimum", *(f"rule_{i}" for i in range(12))]
+    names = ["agent", "random", "optimum", *(f"rule_{i}" for i in range(len(RIVALS)))]
     found = colours(names, ["agent"])
     assert len({found[name] for name in names}) == len(names)
-    assert found == colours(names[::-1], ["agent"]) | {f"rule_{i}": RIVALS[i] for i in range(12)}
+    assert found == colours(names[::-1], ["agent"]) | {
+        f"rule_{i}": colour for i, colour in enumerate(RIVALS)
+    }
+    assert len(set(DARK.values())) == len(DARK)
 
 
 @pytest.mark.parametrize("colour", [*RIVALS, "#0b63a8"])

@@ -23,8 +23,9 @@ def draw_learning(contents: ReportContents, *, wide: bool) -> Any:
     curves = [curve for curve in contents.curves if curve.steps.size]
     if not curves:
         return None
-    if len(curves) > 1 and contents.results.seeds is None:
-        return _phases(contents, curves, wide=wide)
+    phases = [[c for c in curves if c.phase == p] for p in dict.fromkeys(c.phase for c in curves)]
+    if len(phases) > 1:
+        return _phases(contents, phases, wide=wide)
     gaps = all(np.isfinite(curve.gaps).all() for curve in curves)
     figure = new_figure(WIDE if wide else NARROW, 3.0 if wide else 5.2)
     first, second = figure.subplots(1, 2) if wide else figure.subplots(2, 1)
@@ -47,15 +48,16 @@ def draw_learning(contents: ReportContents, *, wide: bool) -> Any:
     return figure
 
 
-def _phases(contents: ReportContents, curves: list[Curve], *, wide: bool) -> Any:
+def _phases(contents: ReportContents, phases: list[list[Curve]], *, wide: bool) -> Any:
     """Draw a panel per phase, each on an axis of its own."""
-    rows, columns = (1, len(curves)) if wide else (len(curves), 1)
+    rows, columns = (1, len(phases)) if wide else (len(phases), 1)
     figure = new_figure(WIDE if wide else NARROW, 2.8 if wide else 2.2 * rows)
-    panels = figure.subplots(rows, columns).flat
-    for number, (axes, curve) in enumerate(zip(panels, curves, strict=True)):
-        _curves(axes, contents, [curve], [curve.returns], first=number)
-        _second_half(axes, [curve], [curve.returns], [])
-        axes.set_title(curve.label)
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for number, (axes, curves) in enumerate(zip(panels, phases, strict=True)):
+        returns = [curve.returns for curve in curves]
+        _curves(axes, contents, curves, returns, first=number)
+        _second_half(axes, curves, returns, [])
+        axes.set_title(curves[0].phase)
         axes.locator_params(axis="x", nbins=3)
     figure.supylabel("mean return on validation traces", fontsize=8.5)
     return figure
@@ -90,7 +92,7 @@ def _curves(
     many = seeds and len(curves) > 1
     shades = [AGENT, *RIVALS]
     for number, (curve, own) in enumerate(zip(curves, values, strict=True), first):
-        label = "seeds" if seeds else curve.label
+        label = "seeds" if seeds else curve.phase or "agent"
         axes.plot(
             curve.steps,
             own,

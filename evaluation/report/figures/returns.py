@@ -137,7 +137,7 @@ def draw_gap(contents: ReportContents, *, wide: bool) -> Any:
     axes.margins(x=0.12)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("% (random play: 100)")
-    axes.set_title(f"Gap to the {c.reference.name}, with 95% intervals")
+    axes.set_title(f"Gap to the {c.reference.name}, 95% intervals")
     return figure
 
 
@@ -156,7 +156,7 @@ def draw_parts(contents: ReportContents, *, wide: bool) -> Any:
         return None
     columns = min(len(panels), 4 if wide else 2)
     lines = -(-len(panels) // columns)
-    size = (WIDE if wide else NARROW, lines * (0.8 + 0.2 * len(names)) + 0.2)
+    size = (WIDE if wide else NARROW, lines * ((0.8 if wide else 0.95) + 0.2 * len(names)) + 0.2)
     figure = new_figure(*size)
     grid = figure.subplots(lines, columns, squeeze=False)
     for place, axes in enumerate(grid.flat):
@@ -168,6 +168,7 @@ def draw_parts(contents: ReportContents, *, wide: bool) -> Any:
         usual = [v for v, name in zip(values, names, strict=True) if name != "random"]
         _bars(axes, values, usual or values, [contents.colours[name] for name in names])
         several = len(records[names[0]].parts) > 1
+        part = part if wide else part.replace(", ", "\n")
         axes.set_title(f"{whose}\n{part}" if several else part)
         shown = [contents.label(n) for n in names] if place % columns == 0 else [""] * len(names)
         axes.set_yticks(range(len(names)), shown)

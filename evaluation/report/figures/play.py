@@ -9,12 +9,10 @@ from matplotlib.patches import Patch
 from evaluation.report.action_map import ActionMap
 from evaluation.report.contents import ReportContents
 from evaluation.report.episodes import Floats
-from evaluation.report.theme import INK, NARROW, SOFT, WIDE, new_figure
+from evaluation.report.theme import DASHES, INK, NARROW, SOFT, WIDE, new_figure
 
 MOST_LINES = 4
 """Stores that have a line each; of more, the median and the range are drawn."""
-
-DASHES = ("-", "--", ":", "-.")
 
 
 def draw_episode(contents: ReportContents, *, wide: bool) -> Any:
