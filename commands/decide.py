@@ -70,8 +70,9 @@ def decide(
     -------
     list of dict
         ``date``, ``store``, ``sku``, ``quantity`` [units, whole where the run's demand is; None
-        where it is held back], ``days_of_cover`` (stock, orders under way and this one over the
-        mean demand expected in the coming week, None if that is 0), ``stockout_before`` and
+        where it is held back], ``days_of_cover`` (stock, orders under way and this one, less what
+        expires first, over the mean demand of the coming week, None if that is 0),
+        ``stockout_before`` and
         ``stockout_after`` (chances before today's order can arrive, and from then until that of the
         next day of review can: from the errors that forecasts had on training days, on this state),
         ``baseline`` and ``baseline_quantity``, ``unusual``: what the policy never saw the like of

@@ -2,18 +2,24 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.stock_projection import (
+    StockRows,
+    days_of_cover,
+    projected_stock,
+    stockout_chances,
+)
 from commands.stock_state import StockState
 from common.console import screen
 from common.errors import InputError, choose, short
 from demand.history import KNOWN_DAYS, KnownDemand, StoreHistory
 from demand.known_ahead.covariates import read_calendar
 from demand.reader import read_demand
-from demand.stock_projection import likely_demand, stock_after_days, stockout_chances
 from demand.table import DemandTable
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
@@ -88,6 +94,19 @@ class Morning:
         daily: Floats = _past(self.batch).same_weekday(0, days)[:, world, store]
         return daily
 
+    @cached_property
+    def stock(self) -> StockRows:
+        """What every row of the state has, by age where goods perish."""
+        lanes, (world, store) = self.batch.parameters.lanes(), np.array(self.places).T
+        own = [lanes[sku].store for sku, _ in self.now.places]
+        return StockRows(
+            np.ascontiguousarray(self.now.on_hand, np.float64),
+            np.ascontiguousarray(self.batch.ages[world, store]),
+            np.array([one.shelf_life or 0 for one in own], np.int64),
+            np.array([one.issuing == "lifo" for one in own]),
+            self.due,
+        )
+
     def stockout_chances(self, orders: Floats, gaps: NDArray[np.int64]) -> Floats:
         """Return each row's chances to run out, shape (rows, 2).
 
@@ -100,9 +119,18 @@ class Morning:
         """
         days = self.due.shape[1] + int(gaps.max())
         training, mean = self._history()
-        stock = (np.ascontiguousarray(self.now.on_hand, np.float64), self.due, orders)
-        chances: Floats = stockout_chances(self.expected(days), training, mean, stock, gaps)
-        return chances
+        return stockout_chances(self.expected(days), training, mean, self.stock, orders, gaps)
+
+    def days_of_cover(self, orders: Floats, daily: Floats) -> list[float | None]:
+        """Return how many days each row's stock and orders last, less what expires before.
+
+        Parameters
+        ----------
+        orders, daily : ndarray
+            Today's orders [units] and mean demand [units/day], shape (rows,).
+        """
+        found = days_of_cover(self.stock, orders, daily)
+        return [None if days is None else round(days, 1) for days in found]
 
     def projected_stock(self, row: int, order: float, days: int) -> Floats:
         """Return the stock of a row after each of the coming days in likely futures.
@@ -122,15 +150,8 @@ class Morning:
             Shape (days, futures) [units].
         """
         training, mean = self._history(row)
-        lead_time = self.due.shape[1]
-        arriving = np.zeros(max(days, lead_time + 1))
-        arriving[0] = self.now.on_hand[row]
-        arriving[1 : lead_time + 1] = self.due[row]
-        arriving[lead_time] += order
-        expected = self.expected(days)[:, row].copy()
-        demand = likely_demand(expected, training[:, 0].copy(), float(mean[0]))
-        left: Floats = stock_after_days(arriving[:days], demand)[0]
-        return left
+        expected, stock = self.expected(days)[:, row].copy(), self.stock.row(row)
+        return projected_stock(expected, training[:, 0].copy(), float(mean[0]), stock, order)
 
     def _history(self, row: int | None = None) -> tuple[Floats, Floats]:
         """Return demand of the training days, shape (days, rows), and its mean, shape (rows,)."""

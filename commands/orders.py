@@ -134,22 +134,21 @@ class Decider:
             As `commands.decide.decide` says.
         """
         advice = self.advise(morning)
-        now, known, batch, name = morning.now, self.known, morning.batch, self.rule[0]
+        now, known, name = morning.now, self.known, self.rule[0]
         chances = morning.stockout_chances(advice.asked, advice.gaps)
+        covers = morning.days_of_cover(advice.asked, advice.daily)
         out = []
         for row, (sku, store) in enumerate(now.places):
-            at = morning.places[row]
-            order, usual = float(advice.asked[row]), float(advice.daily[row])
+            order = float(advice.asked[row])
             held_back = self.doubts(advice, row, limits)
             refused = bool(held_back) and not limits.allow
-            position = batch.sites["on_hand"][at] + batch.pipelines[at].sum() + order
             out.append(
                 {
                     "date": morning.day.isoformat(),
                     "store": known.table.stores[store],
                     "sku": known.table.skus[sku],
                     "quantity": None if refused else round(order, 2),
-                    "days_of_cover": round(float(position) / usual, 1) if usual > 0 else None,
+                    "days_of_cover": covers[row],
                     "stockout_before": round(float(chances[row, 0]), 3),
                     "stockout_after": round(float(chances[row, 1]), 3),
                     "baseline": name,

@@ -266,6 +266,7 @@ def _rows(run: LoadedRun, advice: Advice, guarded: Any, *, stale: bool) -> list[
     morning, table = advice.morning, run.decider.known.table
     quantities = guarded.quantities
     chances = morning.stockout_chances(np.array(quantities), advice.gaps)
+    covers = morning.days_of_cover(np.array(quantities), advice.daily)
     lead_time = morning.due.shape[1]
     given = morning.now.recent is not None  # else it is of the file that it was trained on
     drifts = run.drift.of(morning.recent, morning.now.places) if given else [""] * len(quantities)
@@ -288,7 +289,7 @@ def _rows(run: LoadedRun, advice: Advice, guarded: Any, *, stale: bool) -> list[
             "on_order": round(float(on_order[n]), 2),
             "forecast": round(daily, 2),
             "level": round(level, 2),
-            "days_of_cover": round(level / daily, 1) if daily > 0 else None,
+            "days_of_cover": covers[n],
             "stockout_before": round(float(chances[n, 0]), 3),
             "stockout_after": round(float(chances[n, 1]), 3),
             "price": None if price is None else float(price[n]),

@@ -49,6 +49,17 @@ def test_stock_that_expires_today_is_made_up_for(ask):
     assert "of all ages alike" not in old.stderr
 
 
+def test_stock_that_expires_today_is_neither_cover_nor_service(ask):
+    old, fresh = (
+        json.loads(ask(f"store,on_hand,expires_1,expires_2,expires_3\nnorth,90,{ages}\n").stdout)[0]
+        for ages in ("90,0,0", "0,0,90")
+    )
+    assert old["stockout_before"] == fresh["stockout_before"]  # today they serve alike
+    lasts = [row["days_of_cover"] - row["quantity"] / 30 for row in (old, fresh)]
+    assert lasts[0] == pytest.approx(1, abs=0.3)
+    assert lasts[1] == pytest.approx(3, abs=0.3)
+
+
 def test_a_state_without_ages_is_taken_evenly_and_says_so(ask):
     evenly = ask("store,on_hand,expires_1,expires_2,expires_3\nnorth,90,30,30,30\n")
     untold = ask("store,on_hand\nnorth,90\n")

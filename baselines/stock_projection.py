@@ -1,0 +1,217 @@
+"""Stock of the coming days in likely futures, if nothing is ordered after today.
+
+Demand is that of `demand.likely_demand`; what happens to stock are the events of the law of motion
+(`envs.supply_chain.events`), by age where goods perish. Unmet demand is lost.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.compiled import compiled
+from demand.likely_demand import likely_demand
+from envs.supply_chain.events import expire, issue, meet_demand, waste_ahead
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class StockRows:
+    """What rows, a store and SKU each, have this morning.
+
+    Attributes
+    ----------
+    on_hand : ndarray
+        Shape (rows,) [units].
+    ages : ndarray
+        Of it what perishes, by age, oldest first, shape (rows, longest shelf life) [units].
+    lives : ndarray
+        Shelf life, 0 for goods that do not perish, shape (rows,) [days].
+    lifo : ndarray
+        Whether the newest units are sold first, shape (rows,).
+    due : ndarray
+        What arrives in 1, 2 ... mornings, shape (rows, lead time) [units].
+    """
+
+    on_hand: Floats
+    ages: Floats
+    lives: NDArray[np.int64]
+    lifo: NDArray[np.bool_]
+    due: Floats
+
+    def row(self, row: int) -> "StockRows":
+        """Return the same of one row."""
+        one = slice(row, row + 1)
+        return StockRows(
+            self.on_hand[one], self.ages[one], self.lives[one], self.lifo[one], self.due[one]
+        )
+
+
+@compiled
+def stock_after_days(
+    ages: Floats, lifo: bool, arriving: Floats, demand: Floats
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the stock after each day, unmet demand being lost.
+
+    Parameters
+    ----------
+    ages : ndarray
+        Stock by age, a slot for every day of shelf life, none of goods that keep [units].
+    lifo : bool
+        As for `envs.supply_chain.events.issue`.
+    arriving : ndarray
+        What arrives on the morning of each day, fresh, shape (days,); of goods that keep what is
+        there on the first one too [units].
+    demand : ndarray
+        Shape (days, futures) [units/day].
+
+    Returns
+    -------
+    left : ndarray
+        Shape (days, futures) [units].
+    short : ndarray
+        Whether demand was not met in full.
+    """
+    count, futures = demand.shape
+    left, short = np.empty((count, futures)), np.zeros((count, futures), np.bool_)
+    for f in range(futures):
+        stock, shelf = 0.0, ages.copy()
+        for j in range(count):
+            if ages.size:
+                shelf[-1] += arriving[j]
+                short[j, f] = issue(shelf, demand[j, f], lifo) > 0.0
+                expire(shelf)
+                left[j, f] = shelf.sum()
+                continue
+            sold, stock = meet_demand(stock + arriving[j], demand[j, f])
+            short[j, f] = sold < demand[j, f]
+            left[j, f] = stock
+    return left, short
+
+
+@compiled
+def _stockout_chances(
+    expected: Floats,
+    training: Floats,
+    mean: Floats,
+    stock: tuple[Floats, Floats, NDArray[np.int64], NDArray[np.bool_], Floats],
+    orders: Floats,
+    gaps: NDArray[np.int64],
+) -> Floats:
+    on_hand, ages, lives, lifo, due = stock
+    rows, lead_time = due.shape
+    chances = np.zeros((rows, 2))
+    for r in range(rows):
+        count = lead_time + gaps[r]
+        demand = likely_demand(expected[:count, r].copy(), training[:, r].copy(), mean[r])
+        arriving = np.zeros(count + 1)
+        arriving[0] = 0.0 if lives[r] else on_hand[r]
+        arriving[1 : lead_time + 1] = due[r]
+        arriving[lead_time] += orders[r]
+        short = stock_after_days(ages[r, : lives[r]].copy(), lifo[r], arriving, demand)[1]
+        futures = demand.shape[1]
+        for f in range(futures):
+            chances[r, 0] += short[:lead_time, f].any()
+            chances[r, 1] += short[lead_time:, f].any()
+        chances[r] /= max(futures, 1)
+    return chances
+
+
+def stockout_chances(
+    expected: Floats,
+    training: Floats,
+    mean: Floats,
+    stock: StockRows,
+    orders: Floats,
+    gaps: NDArray[np.int64],
+) -> Floats:
+    """Return the shares of likely futures in which stores run out.
+
+    Parameters
+    ----------
+    expected : ndarray
+        Of today and the days after it, shape (days, rows) [units/day].
+    training : ndarray
+        Demand of the training days, shape (T, rows) [units/day].
+    mean : ndarray
+        Shape (rows,) [units/day].
+    stock : StockRows
+        Of this morning.
+    orders : ndarray
+        Today's, shape (rows,) [units].
+    gaps : ndarray
+        Days to the next day of review, shape (rows,).
+
+    Returns
+    -------
+    ndarray
+        Before today's order can arrive, and from then until the next one can; shape (rows, 2).
+    """
+    parts = (stock.on_hand, stock.ages, stock.lives, stock.lifo, stock.due)
+    chances: Floats = _stockout_chances(expected, training, mean, parts, orders, gaps)
+    return chances
+
+
+def projected_stock(
+    expected: Floats, training: Floats, mean: float, stock: StockRows, order: float
+) -> Floats:
+    """Return the stock of one row after each of the coming days in likely futures.
+
+    Parameters
+    ----------
+    expected : ndarray
+        Of today and the days after it, shape (days,) [units/day].
+    training, mean
+        As of `stockout_chances`, shape (T,) and a number.
+    stock : StockRows
+        Of the one row.
+    order : float
+        Today's [units].
+
+    Returns
+    -------
+    ndarray
+        Shape (days, futures) [units].
+    """
+    days, lead_time = expected.size, stock.due.shape[1]
+    life = int(stock.lives[0])
+    arriving = np.zeros(max(days, lead_time + 1))
+    arriving[0] = 0.0 if life else stock.on_hand[0]
+    arriving[1 : lead_time + 1] = stock.due[0]
+    arriving[lead_time] += order
+    demand = likely_demand(expected, training, mean)
+    ages = stock.ages[0, :life].copy()
+    left: Floats = stock_after_days(ages, stock.lifo[0], arriving[:days], demand)[0]
+    return left
+
+
+def days_of_cover(stock: StockRows, orders: Floats, daily: Floats) -> list[float | None]:
+    """Return how many days of mean demand is sold of stock and orders, if nothing more is ordered.
+
+    That is all of it less what expires if every day has its mean demand.
+
+    Parameters
+    ----------
+    stock : StockRows
+        Of this morning.
+    orders, daily : ndarray
+        Today's orders [units] and mean demand [units/day], shape (rows,).
+
+    Returns
+    -------
+    list
+        In days, None where there is no demand.
+    """
+    covers: list[float | None] = []
+    lead_time = stock.due.shape[1]
+    for r, mean in enumerate(daily.tolist()):
+        life, under_way = int(stock.lives[r]), np.append(stock.due[r], 0.0)
+        sold = stock.on_hand[r] + stock.due[r].sum() + orders[r]
+        if life and mean > 0.0:
+            ages = stock.ages[r, :life].copy()
+            under_way[max(lead_time - 1, 0)] += orders[r] if lead_time else 0.0
+            ages[-1] += 0.0 if lead_time else orders[r]
+            sold -= waste_ahead(ages, under_way, mean, life, lead_time + life, stock.lifo[r])
+        covers.append(float(sold) / mean if mean > 0.0 else None)
+    return covers
