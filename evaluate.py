@@ -8,16 +8,20 @@ import click
 
 from commands.options import (
     NEWEST,
+    EpisodeCount,
     InputFile,
     OutputFile,
     SettingsCommand,
     file_options,
+    worker_options,
 )
 from commands.plugins import plugin_options
 from common import console
 from common.errors import InputError
 
 SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability, scarce"
+MOST_TEXTBOOK_EPISODES = 1_000_000
+"""Of an instance, which are held at once."""
 
 
 @click.command(cls=SettingsCommand, context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,7 +42,7 @@ SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability
 @plugin_options
 @file_options
 @click.option("--scenario", metavar="NAME", help=f"Of the supply chain: {SCENARIOS}.")
-@click.option("--episodes", type=click.IntRange(2, 1_000_000), default=2000, show_default=True)
+@click.option("--episodes", type=EpisodeCount(), default=2000, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
 @click.option(
     "--baselines",
@@ -75,6 +79,7 @@ SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability
     metavar="FILE",
     help="Write the totals of every episode of every policy here, as CSV.",
 )
+@worker_options
 @click.option("--report", is_flag=True, help="Write report.html, pictures and CSV into the run.")
 @click.option(
     "--hub-card",
@@ -98,6 +103,8 @@ def main(
     episodes: int,
     seed: int,
     stochastic: bool,
+    workers: int,
+    cluster: str | None,
     textbook: bool,
     names: tuple[str, ...],
     **given: Any,
@@ -110,7 +117,7 @@ def main(
     files["latex"] = latex
     if names or textbook:
         others = (*given.values(), scenario, baselines, stochastic, actual_orders, render)
-        others += (report, hub_card)
+        others += (report, hub_card, workers > 1, cluster)
         if names and not textbook:
             raise InputError(f"{names[0]!r}: names are those of instances, after --textbook")
         if any(others) or any(files.values()):
@@ -122,6 +129,7 @@ def main(
         print_demand_summary,
         write_evaluation,
     )
+    from common.shards import Workers
     from evaluation.step_by_step import Played, print_steps, write_files
 
     loaded = checkpoints_from_options(scenario, **given)
@@ -142,6 +150,8 @@ def main(
         stochastic=stochastic,
         actual_orders=actual_orders,
         report=report,
+        workers=Workers(workers, cluster),
+        hold=episodes_file is not None,
     )
     run = loaded.run
     what = (run.problem, run.parameters, run.settings.observation.step, evaluation.policies)
@@ -165,6 +175,9 @@ def _textbook(names: tuple[str, ...], **options: Any) -> NoReturn:
     """Check instances with published optima, and leave with the exit status."""
     from commands.textbook import check_all  # here: --help and a misspelt option answer at once
 
+    if options["episodes"] > MOST_TEXTBOOK_EPISODES:
+        most = f"at most {MOST_TEXTBOOK_EPISODES:,} of an instance"
+        raise InputError(f"--episodes {options['episodes']}: {most}")
     sys.exit(not check_all(names, **options))
 
 

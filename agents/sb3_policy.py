@@ -41,16 +41,16 @@ def refuse_non_finite(model: BaseAlgorithm) -> None:
 
     An argmax over NaN is an action like any other.
     """
-
-    def check(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
-        del module, inputs
-        if not bool(torch.isfinite(output).all()):
-            raise NumericalError("the model's outputs are not finite; train it again")
-
     for name in ("action_net", "q_net", "quantile_net"):
         head = getattr(model.policy, name, None)
         if head is not None:
-            head.register_forward_hook(check)
+            head.register_forward_hook(_check_finite)
+
+
+def _check_finite(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
+    del module, inputs  # a function of the module, so that models can go to other processes
+    if not bool(torch.isfinite(output).all()):
+        raise NumericalError("the model's outputs are not finite; train it again")
 
 
 class AgentPolicy:

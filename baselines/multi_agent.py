@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policy import Actions, Policy, is_blind
+from baselines.policy import Actions, Policy, is_blind, of_chunk
 from envs.batch import Batch
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.observation import Tier
@@ -71,6 +71,11 @@ class TeamPolicy:
     def blind(self) -> bool:
         """Whether no player looks at its observation."""
         return all(map(is_blind, self.players.values()))
+
+    def of_chunk(self, chunk: int) -> "TeamPolicy":
+        """Return the same team with players that draw their actions drawing others."""
+        players = {name: of_chunk(player, chunk) for name, player in self.players.items()}
+        return TeamPolicy(players, self.joint)
 
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""

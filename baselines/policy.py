@@ -87,12 +87,16 @@ class RandomPolicy(Rule):
 
     Parameters
     ----------
-    seed : int or Generator
+    seed : int, SeedSequence or Generator
         Seed of the actions, which are the same again after each `bind`; or where to draw them.
     """
 
-    def __init__(self, seed: int | np.random.Generator = 0) -> None:
+    def __init__(self, seed: int | np.random.SeedSequence | np.random.Generator = 0) -> None:
         self._seed = seed
+
+    def of_chunk(self, chunk: int) -> "RandomPolicy":
+        """Return random play with other actions for every chunk of episodes."""
+        return RandomPolicy(seed_of_chunk(self._seed, chunk))
 
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
@@ -107,3 +111,15 @@ class RandomPolicy(Rule):
 def is_blind(policy: Policy) -> bool:
     """Whether a policy does without observations, so that nobody need make them."""
     return bool(getattr(policy, "blind", False))
+
+
+def of_chunk(policy: Policy, chunk: int) -> Policy:
+    """Return a policy for one chunk of episodes: one that draws its actions draws others there."""
+    make = getattr(policy, "of_chunk", None)
+    return policy if make is None else make(chunk)
+
+
+def seed_of_chunk(seed: Any, chunk: int) -> Any:
+    """Return the seed of a policy in a chunk; in the first one it is the policy's own."""
+    fixed = chunk == 0 or isinstance(seed, np.random.Generator)
+    return seed if fixed else np.random.SeedSequence(seed, spawn_key=(chunk,))

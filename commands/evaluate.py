@@ -10,6 +10,7 @@ from typing import Any
 from agents import run_files, run_folder
 from agents.config import RunConfig, resolve
 from agents.tuned_file import TunedFile
+from baselines.chunks import check_episodes
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import AGENT, OPTIMUM, PAST_ORDERS, Policy
 from baselines.references import find_exact_cost, find_reference
@@ -23,6 +24,7 @@ from common import console
 from common.console import PlainConsole, screen
 from common.errors import InputError, choose
 from common.files import write_whole
+from common.shards import HERE, Workers, share_progress
 from demand.past_orders import PastOrders, read_past_orders
 from demand.reader import read_demand
 from demand.summary import describe_demand
@@ -110,23 +112,29 @@ class Evaluation:
 
 
 def evaluate_policies(
-    loaded: LoadedCheckpoints, scenario: str | None = None, *, report: bool = False, **options: Any
+    loaded: LoadedCheckpoints,
+    scenario: str | None = None,
+    *,
+    report: bool = False,
+    hold: bool = False,
+    **options: Any,
 ) -> Evaluation:
     """Play the agents of checkpoints against baselines, and record their episodes for a report.
 
     `options` are those of `play_against_baselines`.
     """
+    hold = hold or report or bool(loaded.seeds)
     home = loaded.home or next(iter(loaded.folders), None)
     tuner = TunedFile(home / run_files.TUNED if home else None)
     recorders = _recorders(loaded.run) if report else None
     policies, comparison = play_against_baselines(
-        loaded.run, loaded.policies, tuner=tuner, observers=recorders, **options
+        loaded.run, loaded.policies, tuner=tuner, observers=recorders, hold=hold, **options
     )
     comparison = replace(comparison, notes=(*comparison.notes, *rules_not_reached(loaded)))
     seeds = over_seeds(comparison, loaded.seeds) if loaded.seeds else None
     tiers = None
     if len(loaded.folders) == 1:
-        counts = {name: options[name] for name in ("episodes", "seed") if name in options}
+        counts = {n: options[n] for n in ("episodes", "seed", "workers") if n in options}
         tiers = tiers_by_phase(loaded.folders[0], scenario, **counts)
     records = {name: recorder.record() for name, recorder in (recorders or {}).items()}
     return Evaluation(policies, Results(comparison, seeds, tiers), records)
@@ -156,6 +164,8 @@ def play_against_baselines(
     actual_orders: Path | None = None,
     tuner: Tuner = tune_rule,
     observers: Mapping[str, Observer] | None = None,
+    workers: Workers = HERE,
+    hold: bool = False,
 ) -> tuple[dict[str, Policy], Comparison]:
     """Play policies and baselines on the same fresh traces.
 
@@ -176,7 +186,7 @@ def play_against_baselines(
         A file of the orders that were placed in the evaluation period, to play them too.
     tuner : callable
         What tunes the rules, or knows them from before.
-    observers : mapping, optional
+    observers, workers, hold
         As for `evaluation.comparison.compare`.
 
     Returns
@@ -184,13 +194,14 @@ def play_against_baselines(
     dict, Comparison
         All policies by name, and what they earned.
     """
+    check_episodes(run.parameters, episodes, hold=hold)
     contenders = dict(policies)
     past = None if actual_orders is None else _past_orders(run, actual_orders)
     names = [name.strip() for name in baselines.split(",")]
     s = run.settings
     total = run.measure
     agent = next(iter(policies.values()), None)
-    with console.screen.status("solving for the reference, tuning baselines, playing episodes"):
+    with console.screen.status("solving for the reference, tuning baselines"):
         baselines_made = make_baselines(
             s.problem, run.parameters, names, seed=seed, measure=total, tuner=tuner
         )
@@ -207,6 +218,7 @@ def play_against_baselines(
         measure = find_reference(s.problem, run.parameters, total)
         if measure.policy is not None:
             contenders["optimum"] = measure.policy
+    with share_progress("playing episodes") as progress:
         comparison = compare(
             run.problem,
             run.parameters,
@@ -219,6 +231,9 @@ def play_against_baselines(
             measure=total,
             kinds=kinds,
             observers=observers,
+            progress=progress,
+            workers=workers,
+            hold=hold,
         )
     comparison = _with_exact_costs(run, contenders, comparison)
     notes = (*comparison.notes, *reorder_note(contenders, run.parameters))
@@ -272,7 +287,12 @@ def _with_other_tiers_of(agent: Policy | None, baseline: Policy, total: str) -> 
 
 
 def tiers_by_phase(
-    folder: Path, scenario: str | None = None, *, episodes: int = 2000, seed: int = 1
+    folder: Path,
+    scenario: str | None = None,
+    *,
+    episodes: int = 2000,
+    seed: int = 1,
+    workers: Workers = HERE,
 ) -> TierResults | None:
     """Return what every tier earns before the first phase of a run and after each.
 
@@ -284,6 +304,8 @@ def tiers_by_phase(
         A scenario to play in place of the run's own.
     episodes, seed : int
         Number and seed of the traces, from the stream ``"evaluation"``.
+    workers : Workers
+        Who plays them.
     """
     stages: dict[str, Policy] = {"rules": reference_team()}
     run: RunConfig | None = None
@@ -299,6 +321,7 @@ def tiers_by_phase(
         episodes=episodes,
         seed=seed,
         observe_step=run.settings.observation.step,
+        workers=workers,
     )
 
 

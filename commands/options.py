@@ -118,6 +118,20 @@ class WorkerCount(click.ParamType[int]):
 
 
 MOST_WORKERS = 1024
+MOST_EPISODES = 1_000_000_000
+
+
+class EpisodeCount(click.ParamType[int]):
+    """A number of episodes to judge policies by; it may be written as ``1e7``."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """Return the number."""
+        count = WholeNumber().convert(value, param, ctx)
+        if not 2 <= count <= MOST_EPISODES:
+            raise InputError(f"--episodes {count}: must be from 2 to {MOST_EPISODES:,}")
+        return count
 
 
 def worker_options(command: Command) -> Command:

@@ -153,8 +153,10 @@ Split = Literal["training", "validation", "tuning", "evaluation"]
 SPLITS: tuple[Split, ...] = ("training", "validation", "tuning", "evaluation")
 
 
-def random_stream(seed: int, split: Split) -> np.random.Generator:
+def random_stream(seed: int, split: Split, chunk: int = 0) -> np.random.Generator:
     """Return the generator of one use of one seed; streams of different uses never overlap.
+
+    Neither do those of different chunks of a use.
 
     Examples
     --------
@@ -162,5 +164,6 @@ def random_stream(seed: int, split: Split) -> np.random.Generator:
     >>> bool(a.random() == b.random())
     False
     """
-    sequence = np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split),))
+    key = (SPLITS.index(split), *([chunk] if chunk else ()))
+    sequence = np.random.SeedSequence(seed, spawn_key=key)
     return np.random.Generator(np.random.SFC64(sequence))  # numpy's fastest

@@ -4,6 +4,7 @@ import logging
 import os
 import platform
 import re
+from collections import deque
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ from common.shards import ATTEMPTS, Outcome, ShardError, Work, describe, is_fina
 
 Result = TypeVar("Result")
 ROOT = Path(__file__).resolve().parent.parent
+AHEAD = 2
+"""Shards per core that are handed out, so that results of a million do not fill the store."""
 
 
 def iterate_on_cluster(
@@ -37,15 +40,20 @@ def iterate_on_cluster(
     try:
         run = ray.remote(max_retries=0, num_cpus=1)(_attempt)
         everyone = ray.put(shared)
-        attempts = dict.fromkeys(range(len(shards)), 1)
-        pending = {run.remote(work, everyone, shard): i for i, shard in enumerate(shards)}
-        while pending:
+        most = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        attempts = dict.fromkeys(range(len(shards)), 0)
+        waiting = deque(range(len(shards)))
+        pending: dict[Any, int] = {}
+        while waiting or pending:
+            while waiting and len(pending) < most:
+                index = waiting.popleft()
+                attempts[index] += 1
+                pending[run.remote(work, everyone, shards[index])] = index
             done, _ = ray.wait(list(pending))
             index = pending.pop(done[0])
             outcome = _outcome(ray, done[0])
             if outcome.error and not is_final(outcome.error) and attempts[index] < ATTEMPTS:
-                attempts[index] += 1
-                pending[run.remote(work, everyone, shards[index])] = index
+                waiting.appendleft(index)
             else:
                 yield Outcome(index, outcome.value, outcome.error)
     finally:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
@@ -80,15 +80,17 @@ class ShardError(RuntimeError):
     """How a shard broke in another process, or that the process is gone."""
 
 
-def map_shards(
+def ordered_shards(
     work: Work[Result],
     shared: Any,
     shards: Sequence[Any],
     workers: Workers = HERE,
     *,
     progress: Callable[[float], None] | None = None,
-) -> list[Result]:
-    """Return what every shard returns, in the order of the shards.
+) -> Generator[Result, None, None]:
+    """Yield what every shard returns, in the order of the shards.
+
+    Few of the results are held at once, as shards are begun in this order too.
 
     Parameters
     ----------
@@ -110,28 +112,44 @@ def map_shards(
     """
     values: dict[int, Any] = {}
     shares = dict.fromkeys(range(len(shards)), 0.0)
+    following = 0
 
     def report(index: int, share: float) -> None:
         shares[index] = share
         if progress is not None:
             progress(sum(shares.values()) / max(1, len(shares)))
 
-    for outcome in iterate_shards(work, shared, shards, workers, report=report):
-        if isinstance(outcome.error, InputError | NumericalError):
-            raise outcome.error
-        if outcome.error is not None:
-            raise InputError(
-                f"shard {outcome.index} of {len(shards)} failed {ATTEMPTS} times: "
-                f"{describe(outcome.error)}"
-            )
-        values[outcome.index] = outcome.value
-        report(outcome.index, 1.0)
-    return [values[index] for index in range(len(shards))]
+    with closing(iterate_shards(work, shared, shards, workers, report=report)) as outcomes:
+        for outcome in outcomes:
+            if isinstance(outcome.error, InputError | NumericalError):
+                raise outcome.error
+            if outcome.error is not None:
+                raise InputError(
+                    f"shard {outcome.index} of {len(shards)} failed {ATTEMPTS} times: "
+                    f"{describe(outcome.error)}"
+                )
+            values[outcome.index] = outcome.value
+            report(outcome.index, 1.0)
+            while following in values:
+                yield values.pop(following)
+                following += 1
+
+
+def map_shards(
+    work: Work[Result], shared: Any, shards: Sequence[Any], workers: Workers = HERE, **options: Any
+) -> list[Result]:
+    """Return what every shard returns, in their order; see `ordered_shards`."""
+    return list(ordered_shards(work, shared, shards, workers, **options))
 
 
 @contextmanager
 def shard_progress(
-    of: int, noun: str, *, shown: bool = True, more: Callable[[], str] = str
+    of: int,
+    noun: str,
+    *,
+    shown: bool = True,
+    more: Callable[[], str] = str,
+    count: bool = True,
 ) -> Iterator[Callable[[int, float], None]]:
     """Show how many of the shards are done, and give what is called with one's index and share.
 
@@ -145,6 +163,8 @@ def shard_progress(
         Whether to show anything.
     more : callable
         Says what stands behind the count.
+    count : bool
+        Whether to say how many have ended.
     """
     from rich import progress  # here: workers show nothing
 
@@ -154,7 +174,8 @@ def shard_progress(
     with progress.Progress(
         *columns, *left, console=screen, transient=True, disable=not drawn
     ) as bar:
-        task = bar.add_task(f"0 of {of} {noun}", total=float(max(1, of)))
+        begun = f"0 of {of} {noun}" if count else noun
+        task = bar.add_task(begun, total=float(max(1, of)))
         shares = dict.fromkeys(range(of), 0.0)
         last = time.monotonic()
 
@@ -162,13 +183,20 @@ def shard_progress(
             nonlocal last
             shares[index] = share
             ended, done = sum(one >= 1.0 for one in shares.values()), sum(shares.values())
-            text = f"{ended} of {of} {noun}{more()}"
+            text = f"{ended} of {of} {noun}{more()}" if count else noun
             bar.update(task, completed=done, description=text)
             if shown and not drawn and time.monotonic() - last > LINE_SECONDS:
                 last = time.monotonic()
                 screen.print(f"{text}, {done / max(1, of):.0%}")
 
         yield report
+
+
+@contextmanager
+def share_progress(what: str) -> Iterator[Callable[[float], None]]:
+    """Show the share of some work that is done, and give what is called with it."""
+    with shard_progress(1, what, count=False) as report:
+        yield lambda share: report(0, share)
 
 
 def describe(error: Exception) -> str:
@@ -322,7 +350,7 @@ def _over_processes(
                     pool.idle.append(worker)
                 error = message.error
                 if error is not None and not is_final(error) and attempts[index] < ATTEMPTS:
-                    waiting.append(index)
+                    waiting.appendleft(index)  # so that results come about in their order
                 else:
                     yield Outcome(index, message.value, error)
     finally:

@@ -120,12 +120,15 @@ class Problem:
     reports: Callable[[Any], Mapping[str, Mapping[str, NDArray[Any]]]] = plain_reports
     shared_bytes: Callable[[Any, bool], Mapping[str, float]] = lambda *_: {}
 
-    def traces(self, parameters: FrozenModel, split: Split, seed: int, episodes: int) -> Trace:
+    def traces(
+        self, parameters: FrozenModel, split: Split, seed: int, episodes: int, chunk: int = 0
+    ) -> Trace:
         """Return the `episodes` traces that `seed` gives for `split`, the same at every call.
 
-        An evaluation on a file that has fewer different episodes gets each of them once.
+        An evaluation on a file that has fewer different episodes gets each of them once. A
+        `chunk` has a random stream of its own.
         """
-        return self.draw(parameters, split, random_stream(seed, split), episodes)
+        return self.draw(parameters, split, random_stream(seed, split, chunk), episodes)
 
 
 def _draw_cash(

@@ -9,25 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.chunks import Play, Totals, check_episodes
 from baselines.policy import RANDOM, RULE, Policy, PolicyKind
 from baselines.registry import make_random
-from baselines.rollout import Observer, Progress, rollout
+from baselines.rollout import Observer, Progress
 from baselines.solvers.reference import Reference
 from common.errors import FrozenModel, InputError
+from common.shards import HERE, Workers
 from envs.batch import Trace
 from envs.problems import Problem
-from evaluation.estimators import estimator_for
+from evaluation.estimators import covariate_names, estimator_for
+from evaluation.merging.samples import HeldEpisodes, Sample, Summary, merge_chunks, with_return
 from evaluation.savings import Business, Savings, business_of, savings_of
-from evaluation.statistics import (
-    Estimate,
-    Estimator,
-    plain_mean,
-    share_better,
-    worst_mean,
-)
+from evaluation.statistics import Estimate, plain_mean
 
 Values = NDArray[np.float64]
-Totals = dict[str, Values]
 
 AGENT_NAME = "agent"
 """What a single agent is called."""
@@ -61,7 +57,8 @@ class PolicyResult:
     better : dict
         By the other policy's name, the share of episodes that this one earns more in, ties half.
     totals : dict
-        The totals of every episode, each of shape (episodes,); ``return`` among them.
+        The totals of every episode, each of shape (episodes,); ``return`` among them. Empty where
+        there are so many that chunks of them were merged.
     """
 
     kind: PolicyKind
@@ -190,8 +187,13 @@ def compare(
     kinds: Mapping[str, PolicyKind] | None = None,
     observers: Mapping[str, Observer] | None = None,
     progress: Progress | None = None,
+    workers: Workers = HERE,
+    hold: bool = False,
 ) -> Comparison:
     """Play every policy on the same traces of the stream ``"evaluation"``.
+
+    More than `baselines.rollout.CHUNK` episodes are played in chunks, each of which has a stream
+    of its own, so that memory stays as it is; the first is what its episodes alone would be.
 
     Parameters
     ----------
@@ -211,46 +213,55 @@ def compare(
     kinds : mapping, optional
         What the policies are, by name; rules where it is not said.
     observers : mapping, optional
-        What watches each policy, by its name; a default dictionary makes them.
+        What watches each policy, by its name; a default dictionary makes them. Of chunks it is the
+        first one that they see.
     progress : callable, optional
         Called with the share that is done.
+    workers : Workers
+        Who plays the chunks; nothing depends on it.
+    hold : bool
+        Hold every episode's totals of chunks too.
 
     Raises
     ------
     InputError
-        If there are fewer than 2 episodes.
+        If there are fewer than 2 episodes, or more than may be held.
     """
     if episodes < 2:
         raise InputError(f"episodes = {episodes}: must be at least 2, to tell how far off they are")
-    trace = problem.traces(parameters, "evaluation", seed, episodes)
+    check_episodes(parameters, episodes, hold=hold)
     contenders = dict(policies)
     contenders.setdefault("random", make_random(problem.name, seed, measure))
     known = dict.fromkeys(contenders, RULE) | {"random": RANDOM, **(kinds or {})}
-    totals: dict[str, Totals] = {}
-    for name, policy in contenders.items():
-        totals[name] = rollout(
-            problem,
-            parameters,
-            policy,
-            trace,
-            deterministic=deterministic,
-            observe_step=observe_step,
-            observer=None if observers is None else observers[name],
-            progress=_partial_progress(progress, len(totals), len(contenders)),
-        )
+    play = Play(problem, parameters, contenders, episodes, seed, deterministic, observe_step)
+    trace = play.trace()
+    report = progress if progress is not None and play.chunks == 1 else lambda _share: None
+    totals = play.totals(trace, 0, observers, report)
     target = reference(trace) if callable(reference) else reference
     estimator, variates, notes = estimator_for(problem, parameters, trace)
+    sample: Sample
+    if play.chunks == 1:
+        by_measure = {n: with_return(t, measure) for n, t in totals.items()}
+        sample = HeldEpisodes(by_measure, target, estimator)
+    else:
+        known_after = callable(reference) and target is not None and target.kind == "hindsight"
+        hindsight = reference if known_after and callable(reference) else None
+        paired = target is not None and target.values is not None
+        summary = Summary(play, measure, hindsight, paired, hold)
+        first = summary.part(trace, totals, target if known_after else None)
+        del trace, totals
+        sample = merge_chunks(summary, first, target, workers, progress)
+        variates = covariate_names(problem, sample.usable)
     tuned = (n for n in policies if known[n].role == "tuned_rule" or known[n].any_quantity)
     notes += tuple(f"{name}: {policies[name]!r}" for name in tuned)
-    by_measure = {n: _with_return(t, measure) for n, t in totals.items()}
-    results = _results(by_measure, known, target, estimator)
+    results = _results(sample, known)
     own = measure == "return"
     return Comparison(
         problem.name,
-        len(next(iter(trace.values()))),
+        sample.episodes,
         seed,
         measure,
-        target,
+        sample.reference,
         results,
         variates,
         notes,
@@ -259,52 +270,31 @@ def compare(
     )
 
 
-def _with_return(totals: Totals, measure: str) -> Totals:
-    """Return the totals with `measure` as the return, and the usual return as one of the others."""
-    if measure == "return":
-        return totals
-    rest = {name: values for name, values in totals.items() if name not in ("return", measure)}
-    return {"return": totals[measure], "store_return": totals["return"], **rest}
-
-
-def _partial_progress(progress: Progress | None, done: int, of: int) -> Progress | None:
-    """Turn the share of one policy's episodes into the share of all."""
-    return progress and (lambda share: progress((done + share) / of))
-
-
-def _results(
-    totals: Mapping[str, Totals],
-    kinds: Mapping[str, PolicyKind],
-    reference: Reference | None,
-    estimator: Estimator,
-) -> dict[str, PolicyResult]:
-    returns = {name: values["return"] for name, values in totals.items()}
-    estimates = {name: estimator(values) for name, values in returns.items()}
+def _results(sample: Sample, kinds: Mapping[str, PolicyKind]) -> dict[str, PolicyResult]:
+    reference = sample.reference
+    estimates = {name: sample.estimate(sample.returns(name)) for name in sample.names}
     worst = estimates["random"].mean
     gaps = {
-        name: None if reference is None else gap(reference.value, estimates[name].mean, worst)
-        for name in returns
+        name: None if reference is None else gap(reference.value, estimate.mean, worst)
+        for name, estimate in estimates.items()
     }
-    return {
-        name: PolicyResult(
+    results = {}
+    for name in sample.names:
+        values, others = sample.returns(name), [other for other in sample.names if other != name]
+        results[name] = PolicyResult(
             kind=kinds[name],
             estimate=estimates[name],
             plain=plain_mean(values),
             std=float(values.std(ddof=1)),
-            metrics=mean_metrics(totals[name]),
+            metrics=mean_metrics(sample.means(name)),
             gap=gaps[name],
-            gap_ci95=gap_interval(reference, gaps[name], values, returns["random"], estimator),
-            worst=worst_mean(values),
-            better={o: share_better(values, r) for o, r in returns.items() if o != name},
-            totals=totals[name],
-            paired={
-                other: estimator(values - theirs)
-                for other, theirs in returns.items()
-                if other != name
-            },
+            gap_ci95=gap_interval(sample, name, gaps[name]),
+            worst=sample.worst(name),
+            better={other: sample.better(name, other) for other in others},
+            totals=sample.totals(name),
+            paired={other: sample.estimate(values - sample.returns(other)) for other in others},
         )
-        for name, values in returns.items()
-    }
+    return results
 
 
 def gap(reference: float, value: float, random: float) -> float | None:
@@ -321,43 +311,39 @@ def gap(reference: float, value: float, random: float) -> float | None:
     return (reference - value) / room
 
 
-def gap_interval(
-    reference: Reference | None,
-    share: float | None,
-    returns: Values,
-    random: Values,
-    estimator: Estimator,
-) -> tuple[float, float] | None:
-    """Return the 95% interval of a gap, a ratio of means, linearised.
+def gap_interval(sample: Sample, name: str, share: float | None) -> tuple[float, float] | None:
+    """Return the 95% interval of a policy's gap, a ratio of means, linearised.
 
     Parameters
     ----------
-    reference, share : Reference, float
-        What was measured against, and the gap; without either the result is None.
-    returns, random : ndarray
-        Of the policy and of random play, shape (episodes,).
-    estimator : callable
-        From values of shape (episodes,) to their mean.
+    sample : Sample
+        The episodes, random play's among them.
+    name : str
+        The policy.
+    share : float or None
+        The gap; without it, or a reference, the result is None.
 
     References
     ----------
     Cochran (1977), Sampling Techniques, 3rd ed., chapter 6.
     """
+    reference = sample.reference
     if reference is None or share is None:
         return None
-    best = reference.value if reference.values is None else reference.values
-    room = reference.value - estimator(random).mean
-    half = estimator((best - returns) - share * (best - random)).half_width / abs(room)
+    best, random = sample.hindsight(), sample.returns("random")
+    room = reference.value - sample.estimate(random).mean
+    apart = (best - sample.returns(name)) - share * (best - random)
+    half = sample.estimate(apart).half_width / abs(room)
     return share - half, share + half
 
 
-def mean_metrics(totals: Totals) -> dict[str, float]:
-    """Return the mean of every total but the return; the fill rate is summed first."""
-    means = {name: float(values.mean()) for name, values in totals.items() if name != "return"}
-    if {"fill_rate", "units_sold", "unmet_demand"} <= set(means):
-        asked = means["units_sold"] + means["unmet_demand"]
-        means["fill_rate"] = means["units_sold"] / asked if asked > 0 else 1.0
-    return means
+def mean_metrics(means: Mapping[str, float]) -> dict[str, float]:
+    """Return the means of all totals but the return; the fill rate is summed first."""
+    metrics = {name: value for name, value in means.items() if name != "return"}
+    if {"fill_rate", "units_sold", "unmet_demand"} <= set(metrics):
+        asked = metrics["units_sold"] + metrics["unmet_demand"]
+        metrics["fill_rate"] = metrics["units_sold"] / asked if asked > 0 else 1.0
+    return metrics
 
 
 def _finite(value: Any) -> Any:

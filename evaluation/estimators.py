@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.errors import FrozenModel
 from common.random_streams import Split
@@ -26,9 +27,14 @@ def estimator_for(
         return _history_estimator(parameters, trace, split)
     covariates = problem.covariates(parameters, trace)
     usable = usable_covariates(covariates, len(covariates))
-    names = problem.covariate_names
-    known = tuple(names[i] if i < len(names) else f"covariate {i + 1}" for i in usable)
+    known = covariate_names(problem, usable)
     return partial(regression_mean, covariates=covariates), known, ()
+
+
+def covariate_names(problem: Problem, columns: NDArray[np.intp]) -> tuple[str, ...]:
+    """Return what a problem calls columns of its control variates."""
+    names = problem.covariate_names
+    return tuple(names[i] if i < len(names) else f"covariate {i + 1}" for i in columns)
 
 
 def _history_estimator(

@@ -10,6 +10,7 @@ Carlo Theory, Methods and Examples, chapter 8; Law (2015), Simulation Modeling a
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,21 @@ Estimator = Callable[[Values], Estimate]
 """From one value per episode to its mean, with all that is known of the episodes."""
 
 
-def plain_mean(values: Values) -> Estimate:
+class Summed(Protocol):
+    """Values of which the number, the mean and the deviation are asked for, as of an array."""
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+
+    def mean(self) -> Any:
+        """Return their mean."""
+
+    def std(self, *, ddof: int) -> Any:
+        """Return their standard deviation."""
+
+
+def plain_mean(values: Summed) -> Estimate:
     """Return the mean of independent values with ``se = s / sqrt(n)`` and n - 1 dof.
 
     Examples
@@ -82,8 +97,10 @@ def plain_mean(values: Values) -> Estimate:
     return Estimate(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(n), n - 1.0)
 
 
-def worst_mean(values: Values, share: float = WORST_SHARE) -> float:
+def worst_mean(values: Values, share: float = WORST_SHARE, of: int | None = None) -> float:
     """Return the mean of the lowest `share` of the values (conditional value at risk, CVaR).
+
+    The values may be the lowest ones of `of` values, if they are at least that share.
 
     Of the value that the share cuts, only the part within counts (Rockafellar and Uryasev 2002,
     Conditional value-at-risk for general loss distributions, Journal of Banking & Finance 26(7)),
@@ -96,7 +113,7 @@ def worst_mean(values: Values, share: float = WORST_SHARE) -> float:
     >>> worst_mean(np.array([4.0, 1.0, 3.0, 2.0]), share=0.375)  # (1 + 2 / 2) / 1.5
     1.3333333333333333
     """
-    size = share * values.size
+    size = share * (values.size if of is None else of)
     weights = np.clip(size - np.arange(values.size), 0.0, 1.0)
     return float(weights @ np.sort(values) / size)
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policy import Policy
+from baselines.chunks import Play
+from baselines.policy import Policy, of_chunk
 from baselines.rollout import Observer, run_episodes
 from common.console import PlainConsole
 from common.errors import InputError
@@ -49,15 +50,16 @@ class Played:
 
     def watch(self, observer: Observer, count: int | None = None) -> None:
         """Play the first `count` episodes once more, watched by `observer`."""
-        trace = self.problem.traces(self.parameters, "evaluation", self.seed, self.episodes)
-        trace = {name: values[:count] for name, values in trace.items()}
-        worlds = len(next(iter(trace.values())))
-        batch = self.problem.make_batch(
-            self.parameters, worlds, split="evaluation", observe_step=self.observe_step
-        )
-        policy = next(iter(self.policies.values()))
-        policy.bind(batch)
-        run_episodes(batch, policy, trace, deterministic=not self.stochastic, observer=observer)
+        play = Play(self.problem, self.parameters, self.policies, self.episodes, self.seed)
+        for chunk in range(play.chunks if count is None else 1):
+            trace = {name: values[:count] for name, values in play.trace(chunk).items()}
+            worlds = len(next(iter(trace.values())))
+            batch = self.problem.make_batch(
+                self.parameters, worlds, split="evaluation", observe_step=self.observe_step
+            )
+            policy = of_chunk(next(iter(self.policies.values())), chunk)
+            policy.bind(batch)
+            run_episodes(batch, policy, trace, deterministic=not self.stochastic, observer=observer)
 
 
 def print_steps(played: Played, count: int) -> None:
@@ -151,11 +153,13 @@ class ReportRecorder(Observer):
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
+        self._rows: list[dict[str, Any]] = []
+        self._worlds = 0
 
     def start(self, batch: Batch) -> None:
-        """Watch this batch from now on."""
+        """Watch this batch from now on; its episodes follow those of the last one."""
         self._batch, self._steps = batch, 0
-        self._rows: list[dict[str, Any]] = []
+        self._first, self._worlds = self._worlds, self._worlds + batch.num_worlds
 
     def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
         """Keep the reports of every world that is in its episode."""
@@ -166,7 +170,7 @@ class ReportRecorder(Observer):
             raise InputError(f"--reports: more than {MOST_ROWS:,} rows; use fewer --episodes")
         for world in np.flatnonzero(running):
             for column, (agent, report) in enumerate(reports.items()):
-                row = {"episode": int(world) + 1, "step": self._steps, "agent": agent}
+                row = {"episode": self._first + int(world) + 1, "step": self._steps, "agent": agent}
                 row["reward"] = _plain(rewards[world, column])
                 row |= {name: _plain(values[world]) for name, values in report.items()}
                 self._rows.append(row)

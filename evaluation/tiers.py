@@ -5,16 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from baselines.chunks import Play, Totals, iterate_chunks
 from baselines.policy import Policy
-from baselines.rollout import rollout
 from common.errors import FrozenModel
+from common.shards import HERE, Workers
+from envs.batch import Trace
 from envs.problems import Problem
 from envs.supply_chain.metrics import TOTALS
+from evaluation.merging.moments import Moments, merge
 from evaluation.statistics import Estimate, plain_mean
 
 LABELS = {"store": "stores (mean)", "all": "all agents (sum)"}
@@ -73,6 +77,7 @@ def tier_results(
     episodes: int,
     seed: int,
     observe_step: bool,
+    workers: Workers = HERE,
 ) -> TierResults:
     """Play every stage's team on the same evaluation traces.
 
@@ -82,29 +87,31 @@ def tier_results(
         The supply chain.
     stages : mapping
         Policies by the stage's name, in order.
-    episodes, seed, observe_step
+    episodes, seed, observe_step, workers
         As for `evaluation.comparison.compare`.
     """
-    trace = problem.traces(parameters, "evaluation", seed, episodes)
-    totals = {
-        stage: rollout(problem, parameters, policy, trace, observe_step=observe_step)
-        for stage, policy in stages.items()
-    }
-    names = list(stages)
+    play = Play(problem, parameters, stages, episodes, seed, observe_step=observe_step)
+    moments = merge(list(iterate_chunks(play, _tier_moments, workers)))
+    places = itertools.product(stages, MEASURES)
+    columns = {place: moments.column(k) for k, place in enumerate(places)}
     return TierResults(
-        len(trace["demand"]),
+        moments.count,
         seed,
-        {
-            stage: {tier: plain_mean(own[total]) for tier, total in MEASURES.items()}
-            for stage, own in totals.items()
-        },
+        {s: {tier: plain_mean(columns[s, tier]) for tier in MEASURES} for s in stages},
         {
             stage: {
-                tier: plain_mean(totals[stage][total] - totals[before][total])
-                for tier, total in MEASURES.items()
+                tier: plain_mean(columns[stage, tier] - columns[before, tier]) for tier in MEASURES
             }
-            for before, stage in itertools.pairwise(names)
+            for before, stage in itertools.pairwise(stages)
         },
+    )
+
+
+def _tier_moments(trace: Trace, totals: dict[str, Totals]) -> Moments:
+    """Return the moments of what every tier earns at every stage, stage by stage."""
+    del trace
+    return Moments.of(
+        np.column_stack([own[total] for own in totals.values() for total in MEASURES.values()])
     )
 
 

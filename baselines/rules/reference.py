@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.multi_agent import TeamPolicy, chain_of
-from baselines.policy import Actions, Policy, Rule
+from baselines.policy import Actions, Policy, Rule, seed_of_chunk
 from envs.batch import Batch
 from envs.supply_chain.batch import SUPPLIER_ACTIONS
 from envs.supply_chain.observation import Tier
@@ -114,12 +114,16 @@ class RandomTier(Rule):
     ----------
     tier : {"store", "warehouse", "supplier"}
         Whose actions.
-    seed : int
+    seed : int or SeedSequence
         Seed of the actions; the same actions again after each `bind`.
     """
 
-    def __init__(self, tier: Tier, seed: int = 0) -> None:
+    def __init__(self, tier: Tier, seed: int | np.random.SeedSequence = 0) -> None:
         self._tier, self._seed = tier, seed
+
+    def of_chunk(self, chunk: int) -> "RandomTier":
+        """Return random play with other actions for every chunk of episodes."""
+        return RandomTier(self._tier, seed_of_chunk(self._seed, chunk))
 
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
+from baselines.chunks import Play
 from baselines.rollout import Observer, run_episodes
 from envs.batch import Batch, Outcome
 from evaluation.report.action_map import MOST_DOTS, ActionMap, actions_in, axis_levels
@@ -206,7 +207,7 @@ def _of(steps: dict[str, Floats], stock: str, coming: str, store: int) -> tuple[
 def _played_until(contents: ReportContents, day: int, worlds: int) -> Any:
     """Return worlds that are all in the agent's shown episode, at its first review from `day`."""
     c = contents.comparison
-    trace = contents.problem.traces(contents.parameters, "evaluation", c.seed, c.episodes)
+    trace = Play(contents.problem, contents.parameters, {}, c.episodes, c.seed).trace()
     at = contents.episode
     batch: Any = contents.problem.make_batch(
         contents.parameters, worlds, split="evaluation", observe_step=contents.observe_step

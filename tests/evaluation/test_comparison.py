@@ -15,6 +15,7 @@ from common.errors import InputError
 from envs.cash.parameters import CashParameters
 from envs.problems import PROBLEMS
 from evaluation.comparison import Comparison, compare, gap, gap_interval, mean_metrics
+from evaluation.merging.samples import HeldEpisodes
 from evaluation.statistics import plain_mean
 from evaluation.table import show
 
@@ -97,7 +98,8 @@ def test_the_interval_of_a_gap_covers_it(in_hindsight):
         value = float(best.mean()) if in_hindsight else 10.0
         reference = Reference("hindsight" if in_hindsight else "optimum", value, "", values)
         share = gap(value, returns.mean(), random.mean())
-        low, high = gap_interval(reference, share, returns, random, plain_mean)
+        played = {"agent": {"return": returns}, "random": {"return": random}}
+        low, high = gap_interval(HeldEpisodes(played, reference, plain_mean), "agent", share)
         hits += low <= 0.25 <= high
         widths.append(high - low)
     assert 0.92 <= hits / 400 <= 0.98
@@ -180,10 +182,10 @@ def test_fill_rate_is_summed_first():
         "unmet_demand": np.array([1.0, 10.0]),
         "fill_rate": np.array([0.5, 0.75]),
     }
-    assert mean_metrics(totals)["fill_rate"] == 31 / 42
-    assert "return" not in mean_metrics(totals)
-    nothing = {name: np.zeros(2) for name in totals}
-    assert mean_metrics(nothing)["fill_rate"] == 1
+    means = HeldEpisodes({"agent": totals}, None, plain_mean).means("agent")
+    assert mean_metrics(means)["fill_rate"] == 31 / 42
+    assert "return" not in mean_metrics(means)
+    assert mean_metrics(dict.fromkeys(means, 0.0))["fill_rate"] == 1
 
 
 def test_one_episode_is_refused():

@@ -1,0 +1,1 @@
+"""Statistics of episodes that are played in chunks."""
