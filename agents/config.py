@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import yaml
 from agents.algorithms import ALGORITHMS
 from agents.hyperparameters import BY_LEAD_TIME, DCL, Hyperparameters, discount_of
 from agents.settings import RunSettings, TeamSettings
+from baselines.service_level import find_service_costs
 from common.errors import FrozenModel, InputError, choose, nearest, short, validated
 from common.files import read_bytes
 from common.safe_yaml import parse_yaml
@@ -50,7 +51,7 @@ def nested_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
 def _file_options(given: dict[str, Any]) -> None:
     """Put the options about a file of days where they belong, and choose the recipe for one."""
     known = {one.file_option.name: one.file_option for one in PROBLEMS.values() if one.file_option}
-    about_days = ("split", "validation", "fill", "augment", "calendar", "holidays")
+    about_days = ("split", "validation", "fill", "augment", "calendar", "holidays", "items")
     options: dict[str, Any] = {name: given.pop(name) for name in about_days if name in given}
     named = next((name for name in known if name in given), None)
     if named is None:
@@ -63,11 +64,11 @@ def _file_options(given: dict[str, Any]) -> None:
     defaults = known[named].defaults
     if "augment" in options and "augment" not in defaults:
         raise InputError(f"--augment makes days of stores; --{named} plays its days as they were")
-    ahead = next((one for one in ("calendar", "holidays") if one in options), None)
+    ahead = next((one for one in ("calendar", "holidays", "items") if one in options), None)
     if ahead is not None and "augment" not in defaults:
         raise InputError(f"--{ahead} is about days of stores; --{named} has prices of its own")
-    if "calendar" in options:
-        options["calendar"] = str(Path(options["calendar"]).resolve())
+    for name in {"calendar", "items"} & set(options):
+        options[name] = str(Path(options[name]).resolve())
     given.setdefault("recipe", known[named].recipe)
     data: dict[str, Any] = {"file": str(Path(given.pop(named)).resolve()), **defaults, **options}
     given["parameters"] = {"demand_data": data}
@@ -211,7 +212,20 @@ def resolve(
     tree.update(problem=problem, algo=algo, recipe=recipe)
     for assignment in sorted(assignments, key=_is_entry):  # entries of what the others say
         _assign(tree, assignment, PROBLEMS[problem], algo)
-    return from_dict(tree)
+    return _with_service_costs(from_dict(tree))
+
+
+def _with_service_costs(run: RunConfig) -> RunConfig:
+    """Return a run with the stockout costs that reach the fill rates that its items ask for."""
+    source: Any = getattr(run.parameters, "demand_data", None)
+    if getattr(source, "items", None) is None or source.service_costs is not None:
+        return run
+    costs = find_service_costs(run.problem, run.parameters)
+    if costs is None:
+        return run
+    own = {"demand_data": source.model_copy(update={"service_costs": costs})}
+    found = validated(type(run.parameters), {**run.parameters.model_dump(), **own})
+    return replace(run, parameters=found)
 
 
 def _learns(given: Mapping[str, Any], own: Mapping[str, Any], assignments: tuple[str, ...]) -> str:
@@ -374,7 +388,7 @@ def _relative_to(tree: dict[str, Any], config: Path | None) -> None:
     source = source.get("demand_data") if isinstance(source, dict) else None
     if config is None or not isinstance(source, dict):
         return
-    for name in ("file", "calendar"):
+    for name in ("file", "calendar", "items"):
         if isinstance(source.get(name), str):
             if "\0" in source[name]:
                 raise InputError(

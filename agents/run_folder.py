@@ -379,6 +379,8 @@ def data_digest(config: RunConfig) -> str | None:
     known = getattr(getattr(config.parameters, "history", None), "covariates", None)
     for column in known.columns if known else ():
         digest.update(column.name.encode() + column.values[:days].astype("<f4").tobytes())
+    items = getattr(getattr(config.parameters, "history", None), "items", None)
+    digest.update(b"" if items is None else items.to_bytes())
     return digest.hexdigest()
 
 

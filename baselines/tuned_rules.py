@@ -88,6 +88,8 @@ def fingerprint(
     digest = hashlib.sha256(repr(identity).encode() + _code())
     for values in problem.traces(parameters, "tuning", seed, search.episodes).values():
         digest.update(values.tobytes())
+    items = getattr(getattr(parameters, "history", None), "items", None)
+    digest.update(b"" if items is None else items.to_bytes())
     return digest.hexdigest()
 
 

@@ -76,7 +76,8 @@ def decide(
         ``stockout_after`` (chances before today's order can arrive, and from then until that of the
         next day of review can: from the errors that forecasts had on training days, on this state),
         ``baseline`` and ``baseline_quantity``, ``unusual``: what the policy never saw the like of
-        in training, and ``held_back``: why an order is; empty if nothing.
+        in training, and ``held_back``: why an order is; empty if nothing; ``supplier``, where the
+        items file of the run names them.
     """
     decider = load_decider(checkpoint, baseline)
     if isinstance(state, Database):

@@ -27,7 +27,7 @@ from common.files import write_whole
 from common.shards import HERE, Workers, share_progress
 from demand.past_orders import PastOrders, read_past_orders
 from demand.reader import read_demand
-from demand.summary import describe_demand
+from demand.summary import describe_demand, describe_items
 from envs.problems import PROBLEMS
 from envs.supply_chain.metrics import tier_of_total
 from evaluation.comparison import AGENT_NAME, Comparison, compare
@@ -47,7 +47,9 @@ def print_demand_summary(config: RunConfig) -> None:
     if source is None:
         return
     table = read_demand(source.reading())
-    screen.print(describe_demand(table, source, source.columns_are), soft_wrap=True)
+    words = describe_demand(table, source, source.columns_are)
+    items = getattr(getattr(config.parameters, "history", None), "items", None)
+    screen.print(words + describe_items(items, source), soft_wrap=True)
 
 
 def in_scenario(run: RunConfig, scenario: str) -> RunConfig:

@@ -17,8 +17,9 @@ from baselines.stock_projection import (
 from commands.stock_state import StockState
 from common.console import screen
 from common.errors import InputError, choose, short
-from demand.history import KNOWN_DAYS, KnownDemand, StoreHistory
+from demand.history import StoreHistory
 from demand.known_ahead.covariates import read_calendar
+from demand.known_demand import KNOWN_DAYS, KnownDemand
 from demand.reader import read_demand
 from demand.table import DemandTable
 from envs.supply_chain.batch import SupplyChainBatch

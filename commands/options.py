@@ -152,8 +152,18 @@ def worker_options(command: Command) -> Command:
     return workers(cluster(command))
 
 
-FILE_OPTIONS = "demand", "prices", "split", "validation", "fill", "augment", "calendar", "holidays"
+FILE_OPTIONS = (
+    *("demand", "prices", "split", "validation", "fill", "augment", "calendar", "holidays"),
+    "items",
+)
 """Names of what `file_options` adds."""
+
+
+ITEMS_HELP = (
+    "What products cost and take: [store], [sku], and any of unit_cost, price, salvage, "
+    "holding_cost, stockout_cost, service_level, lead_time, order_multiple, minimum_order, "
+    "shelf_capacity, supplier."
+)
 
 
 def file_options(command: Command) -> Command:
@@ -202,6 +212,7 @@ def file_options(command: Command) -> Command:
                 metavar="REGION",
                 help="Public holidays are known ahead: DE, DE-BY, US-CA ...",
             ),
+            click.option("--items", type=InputFile(), metavar="FILE", help=ITEMS_HELP),
         )
     ):
         command = option(command)

@@ -155,9 +155,15 @@ class Decider:
                     "baseline_quantity": round(float(advice.by_rule[row]), 2),
                     "unusual": advice.unusual[row],
                     "held_back": "; ".join(held_back) if refused else "",
+                    **self._supplier(sku, store),
                 }
             )
         return out
+
+    def _supplier(self, sku: int, store: int) -> dict[str, str]:
+        """Return whom an order goes to, where the items file has a column of suppliers."""
+        items = self.known.items
+        return {"supplier": items.suppliers[sku][store]} if items and items.suppliers else {}
 
     def _unusual(self, morning: Morning) -> list[str]:
         """Return in which respects each row's state is unlike those in training."""
@@ -186,11 +192,11 @@ def _orders(batch: SupplyChainBatch, policy: Policy, morning: Morning) -> Floats
     history = batch.parameters.history
     if history is None or (history.table.demand % 1).any():
         return values
-    lanes = batch.parameters.lanes()
+    p = batch.parameters
     return np.array(
         [
-            _whole(x, lanes[sku].store)
-            for x, (sku, _) in zip(values, morning.now.places, strict=True)
+            _whole(x, p.store_at(sku, store))
+            for x, (sku, store) in zip(values, morning.now.places, strict=True)
         ]
     )
 

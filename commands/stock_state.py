@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError, choose, short
-from demand.history import KNOWN_DAYS, StoreHistory
+from demand.history import StoreHistory
 from demand.known_ahead.covariates import SKU_NAMES, STORE_NAMES
+from demand.known_demand import KNOWN_DAYS
 from demand.sheet import Sheet, read_quantities, read_sheet
 
 Floats = NDArray[np.float64]

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from common.compiled import compiled
 from common.errors import InputError
 from demand.calendar import weekday_of
-from demand.history import KNOWN_DAYS, WEEKS, KnownDemand, StoreHistory, weekday_means
+from demand.history import StoreHistory
+from demand.known_demand import KNOWN_DAYS, WEEKS, KnownDemand, weekday_means
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]

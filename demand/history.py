@@ -3,26 +3,24 @@
 import datetime as dt
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from common.compiled import compiled
 from common.errors import InputError
 from common.random_streams import Split
 from demand.bootstrap import TrainingDays
 from demand.calendar import period_days
+from demand.economics.items import Items, read_items
 from demand.known_ahead.covariates import Covariates, public_holidays, read_calendar
 from demand.known_ahead.levels import CovariateLevels, learn_levels
+from demand.known_demand import KNOWN_DAYS, KnownDemand
 from demand.reader import DataFile, DemandSource, file_version, read_demand
 from demand.table import DemandTable
 
 Floats = NDArray[np.float64]
-KNOWN_DAYS = 28
-"""Days before an episode that are known on its first morning."""
-
 DAYS_AHEAD = 400
 """Days after the end of a file whose public holidays are known."""
 
@@ -35,11 +33,17 @@ class StoreDemand(DemandSource):
     default enough until the first orders arrive, and a day more. What is known of days ahead is in
     the file (`demand.known_ahead.covariates`), in `calendar`, a file of dates, also of coming ones,
     and `holidays`, the public ones of a country or a part of it, such as ``DE-BY``.
+
+    `items` is a file of what products cost, earn and take (`demand.economics.items`);
+    `service_costs` are the stockout costs that reach the fill rates that it asks for, found by
+    simulation (`baselines.service_level`), one per SKU and store that has one, in their order.
     """
 
     augment: Literal["none", "bootstrap", "parametric"] = "none"
     initial_days: Annotated[float, Field(ge=0, le=1000)] | None = None
     calendar: DataFile | None = None
+    items: DataFile | None = None
+    service_costs: tuple[Annotated[float, Field(ge=0, le=1e9)], ...] | None = None
     holidays: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,6})?$")] | None = None
 
 
@@ -57,6 +61,8 @@ class StoreHistory:
         Of the training days, shape (SKUs, stores) [units/day].
     covariates : Covariates or None
         What is known of days ahead.
+    items : Items or None
+        What products cost, earn and take.
     """
 
     table: DemandTable
@@ -64,6 +70,7 @@ class StoreHistory:
     mean: Floats
     std: Floats
     covariates: Covariates | None = None
+    items: Items | None = None
 
     @property
     def training(self) -> Floats:
@@ -215,8 +222,12 @@ def store_history(source: StoreDemand) -> StoreHistory:
     InputError
         As `read_demand`, and if there is no demand in the training period.
     """
-    version = None if source.calendar is None else file_version(source.calendar)
-    return _history(read_demand(source.reading()), source, version)
+    files = source.calendar, source.items
+    versions = tuple(None if file is None else file_version(file) for file in files)
+    table = read_demand(source.reading())
+    if source.service_costs is not None:  # days are the same, whatever a lost sale costs
+        source = source.model_copy(update={"service_costs": None})
+    return _history(table, source, versions)
 
 
 def known_ahead(table: DemandTable, source: StoreDemand) -> Covariates | None:
@@ -234,9 +245,8 @@ def known_ahead(table: DemandTable, source: StoreDemand) -> Covariates | None:
 
 @lru_cache(maxsize=4)
 def _history(
-    table: DemandTable, source: StoreDemand, version: tuple[int, int] | None
+    table: DemandTable, source: StoreDemand, versions: tuple[tuple[int, int] | None, ...]
 ) -> StoreHistory:
-    del version  # a changed calendar is another one
     days = period_days(table, source, "training")
     training = table.demand[days.start : days.stop]
     if not training.any():
@@ -244,156 +254,8 @@ def _history(
         raise InputError(f"{table.name}: no demand at all up to {last}, the last training day")
     mean, std = training.mean(axis=0), training.std(axis=0)
     floor = 0.01 * mean[mean > 0].mean()  # for what was not sold before: a little
-    return StoreHistory(table, source, np.maximum(mean, floor), std, known_ahead(table, source))
-
-
-WEEKS = 4
-"""Weeks that the mean of a weekday looks back."""
-
-YEAR = 365.25
-LEAST_LEVEL = 0.1
-"""A store's level is at least this share of its mean in the training period."""
-
-
-@compiled
-def moments_of_days(demand: Floats, first: int, last: int) -> tuple[Floats, Floats]:
-    """Return mean and deviation over the rows `first` to `last` - 1, shape (worlds, N) each.
-
-    Parameters
-    ----------
-    demand : ndarray
-        Shape (days, worlds, N) [units/day].
-    first, last : int
-        At least one row.
-    """
-    days, shape = last - first, demand.shape[1:]
-    mean, deviation = np.zeros(shape), np.zeros(shape)
-    for t in range(first, last):
-        for w in range(shape[0]):
-            for i in range(shape[1]):
-                mean[w, i] += demand[t, w, i] / days
-    for t in range(first, last):
-        for w in range(shape[0]):
-            for i in range(shape[1]):
-                deviation[w, i] += (demand[t, w, i] - mean[w, i]) ** 2 / days
-    return mean, np.sqrt(deviation)
-
-
-@compiled
-def weekday_means(demand: Floats, row: int, ahead: int, weeks: int) -> Floats:
-    """Return for each of `ahead` days from `row` on the mean of the `weeks` same weekdays before.
-
-    Beyond a week these are the weekdays of the first one, so only rows before `row` are read.
-
-    Returns
-    -------
-    ndarray
-        Shape (ahead, worlds, N) [units/day].
-    """
-    means = np.zeros((ahead, *demand.shape[1:]))
-    for j in range(ahead):
-        for m in range(1, weeks + 1):
-            before = demand[row + j % 7 - 7 * m]
-            for w in range(before.shape[0]):
-                for i in range(before.shape[1]):
-                    means[j, w, i] += before[w, i] / weeks
-    return means
-
-
-@compiled
-def calendar_entries(start: NDArray[np.int64], day: int) -> Floats:
-    """Return sine and cosine of the weekday and of the day of the year, shape (4, worlds).
-
-    Parameters
-    ----------
-    start : ndarray
-        Ordinal of each world's first day, shape (worlds,).
-    day : int
-        Day of the episode.
-    """
-    entries = np.empty((4, start.size))
-    for w in range(start.size):
-        turns = 2.0 * np.pi * (start[w] + day)
-        entries[0, w], entries[1, w] = np.sin(turns / 7), np.cos(turns / 7)
-        entries[2, w], entries[3, w] = np.sin(turns / YEAR), np.cos(turns / YEAR)
-    return entries
-
-
-class KnownDemand:
-    """Demand known before and during the episodes of a batch.
-
-    Parameters
-    ----------
-    demand : ndarray
-        Shape (`KNOWN_DAYS` + T, worlds, N); day t of the episode is row ``KNOWN_DAYS + t``.
-    start : ndarray
-        Ordinal of each world's first day, shape (worlds,).
-    usual : ndarray
-        Mean demand of the training period, shape (worlds, N) [units/day].
-    effects : ndarray, optional
-        What is known ahead multiplies each day's demand by, as `demand` and a few days longer.
-
-    Attributes
-    ----------
-    level : ndarray
-        A store's own level, the mean of the days known before the episode, shape (worlds, N)
-        [units/day]; what it sees is scaled by it, so that a policy carries over to other stores
-        and years.
-    """
-
-    def __init__(
-        self,
-        demand: Floats,
-        start: NDArray[Any],
-        usual: Floats,
-        effects: Floats | None = None,
-    ) -> None:
-        self.demand, self.start, self.usual, self.effects = demand, start, usual, effects
-        self.level: Floats = np.maximum(demand[:KNOWN_DAYS].mean(axis=0), LEAST_LEVEL * usual)
-
-    def recent(self, day: int, days: int) -> tuple[Floats, Floats]:
-        """Return mean and deviation of the last `days` days' demand, shape (worlds, N) each."""
-        row = KNOWN_DAYS + day
-        moments: tuple[Floats, Floats] = moments_of_days(self.demand, max(0, row - days), row)
-        return moments
-
-    def same_weekday(self, day: int, ahead: int) -> Floats:
-        """Return the mean of the last `WEEKS` same weekdays for each of `ahead` days from `day`.
-
-        Returns
-        -------
-        ndarray
-            Shape (ahead, worlds, N); only days before `day` are in it.
-        """
-        means: Floats = weekday_means(self.demand, KNOWN_DAYS + day, ahead, WEEKS)
-        return means
-
-    def last_week(self, day: int, ahead: int) -> Floats:
-        """Return the demand of the last same weekday, as `same_weekday`."""
-        week: Floats = weekday_means(self.demand, KNOWN_DAYS + day, ahead, 1)
-        return week
-
-    def calendar(self, day: int) -> Floats:
-        """Return sine and cosine of the weekday and of the day of the year, shape (4, worlds)."""
-        entries: Floats = calendar_entries(self.start, day)
-        return entries
-
-    def entries(self, day: int, ahead: int) -> Floats:
-        """Return what a store sees besides: see `entry_names`; shape (entries, worlds, N)."""
-        entries = np.empty((4 + 2 * ahead, *self.level.shape))
-        entries[:2] = self.calendar(day)[:2, :, None]
-        entries[2:4] = self.recent(day, 7)
-        entries[4 : 4 + ahead] = self.same_weekday(day, ahead)
-        entries[4 + ahead :] = self.last_week(day, ahead)
-        entries[2:] /= self.level
-        return entries
-
-
-def entry_names(ahead: int) -> tuple[str, ...]:
-    """Return the names of `KnownDemand.entries`; amounts are over the store's own level."""
-    days = range(ahead)
-    return (
-        *("weekday sine", "weekday cosine", "mean of 7 days", "deviation of 7 days"),
-        *(f"mean of the weekday in {j} days" for j in days),
-        *(f"last demand of the weekday in {j} days" for j in days),
-    )
+    items = None
+    if source.items is not None and versions[1] is not None:
+        items = read_items(source.items, versions[1], table.stores, table.skus)
+    known = known_ahead(table, source)
+    return StoreHistory(table, source, np.maximum(mean, floor), std, known, items)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.compiled import compiled
-from demand.history import KNOWN_DAYS
+from demand.known_demand import KNOWN_DAYS
 
 Floats = NDArray[np.float64]
 LEAST_SHARE = 0.05

@@ -2,12 +2,14 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.random_streams import Split
 from demand.calendar import period_days
+from demand.economics.items import Items
 from demand.reader import DemandSource
 from demand.table import DemandTable
 
@@ -43,6 +45,32 @@ def describe_demand(table: DemandTable, source: DemandSource, what: str = "store
         first = table.first_day + dt.timedelta(days=days.start)
         last = table.first_day + dt.timedelta(days=days.stop - 1)
         lines.append(f"{name:<10} {first} to {last}, {len(days):,} days")
+    return "\n".join(lines)
+
+
+def describe_items(items: Items | None, source: Any) -> str:
+    """Return lines to follow `describe_demand` on an items file, nothing without one.
+
+    Parameters
+    ----------
+    items : Items or None
+        The file.
+    source : StoreDemand
+        The demand file, with the costs that reach the service levels asked for.
+    """
+    if items is None:
+        return ""
+    lines = ["", items.note]
+    if items.lead_time is not None:
+        lines.append(f"{items.name}: lead time {items.lead_time}, of all items")
+    costs, asked = source.service_costs, ~np.isnan(items.targets)
+    if costs:
+        target = items.targets[asked]
+        lines.append(
+            f"service levels of {_count(len(costs), 'item')}, {target.min():.1%} to "
+            f"{target.max():.1%}, are those of stockout costs {min(costs):,.4g} to "
+            f"{max(costs):,.4g} on training days"
+        )
     return "\n".join(lines)
 
 

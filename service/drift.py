@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from demand.history import KNOWN_DAYS, StoreHistory
+from demand.history import StoreHistory
+from demand.known_demand import KNOWN_DAYS
 
 Floats = NDArray[np.float64]
 TAIL = 0.005

@@ -87,8 +87,7 @@ def explain(decisions: Decisions, policies: Policies, order: Mapping[str, Any]) 
         If the decision is no longer kept.
     """
     morning = morning_of(decisions, policies, order)
-    ((sku, _),) = morning.now.places
-    store = policies.champion.decider.parameters.lanes()[sku].store
+    store = policies.champion.decider.parameters.store_at(*morning.now.places[0])
     gap = int(morning.batch.review_gap()[0])
     days = store.lead_time + gap
     forecast = _daily(morning, max(days, 1))

@@ -9,7 +9,8 @@ from pydantic import Field, StringConstraints, field_validator
 
 from commands.stock_state import FIRST_YEAR, LAST_YEAR, Outstanding, StockState, recent_demand
 from common.errors import FrozenModel, InputError, choose, short
-from demand.history import KNOWN_DAYS, StoreHistory
+from demand.history import StoreHistory
+from demand.known_demand import KNOWN_DAYS
 from demand.sheet import MAX_DEMAND
 
 MOST_ITEMS = 20_000

@@ -21,7 +21,7 @@ from demand.forecast import (
     ForecastName,
     make_forecast,
 )
-from demand.history import KNOWN_DAYS
+from demand.known_demand import KNOWN_DAYS
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
 

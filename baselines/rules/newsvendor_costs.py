@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.compiled import compiled
-from demand.history import KNOWN_DAYS
+from demand.known_demand import KNOWN_DAYS
 from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.sites import StoreParameters
 
@@ -122,15 +122,15 @@ def balanced_levels(
     quantiles, later_quantiles : ndarray
         Of the errors of both, at `SHARES`, shape (SKUs, N, shares).
     costs : ndarray
-        u, h and o, shape (SKUs, 3).
+        u, h and o, shape (SKUs, 1 or N, 3).
     lane_of : ndarray
         Each world's SKU, shape (worlds,).
     """
     levels = np.empty(scale.shape)
     for w in range(scale.shape[0]):
         k = lane_of[w]
-        short, held, expired = costs[k]
         for i in range(scale.shape[1]):
+            short, held, expired = costs[k, min(i, costs.shape[1] - 1)]
             own, later = quantiles[k, i], later_quantiles[k, i]
             size = max(scale[w, i], 1e-9)
             first, second = expected[0, w, i], expected[1, w, i]

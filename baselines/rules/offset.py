@@ -19,7 +19,7 @@ from baselines.multi_agent import chain_of, columns_of
 from baselines.policy import Policy
 from baselines.rules.stock_rule import StoreRule, nearest_action
 from common.errors import InputError
-from demand.history import KNOWN_DAYS
+from demand.known_demand import KNOWN_DAYS
 from envs.batch import Batch
 from envs.supply_chain.batch import SupplyChainBatch
 

@@ -38,7 +38,7 @@ class _ErrorTables:
         unit is of use, and of those that say whether it is wasted. Shape (2, rows, N, shares), with
         the rows that `row` names.
     costs, days : ndarray
-        Of a unit, shape (rows, 3), and how many days these are, shape (2, rows).
+        Of a unit, shape (rows, 1 or N, 3), and how many days these are, shape (2, rows).
     row : ndarray
         By days to the next day of review and SKU, shape (`GAPS`, SKUs).
     """
@@ -64,14 +64,22 @@ class RollingNewsvendor(HistoryRule):
     wasted costs. Goods that keep longer are ordered up to the level that balances the chances of a
     unit to be of use, held and wasted, from the inventory position less the waste to expect.
 
+    Parameters
+    ----------
+    forecast : {"average", "weekday", "smoothing"}
+        How F_t is made.
+    stockout_cost : ndarray, optional
+        In place of the problem's own, shape (SKUs, N) [money per unit].
+
     References
     ----------
     Beutel and Minner (2012), Safety stock planning under causal demand forecasting, International
     Journal of Production Economics 140(2) (quantiles of forecast errors).
     """
 
-    def __init__(self, forecast: ForecastName) -> None:
+    def __init__(self, forecast: ForecastName, stockout_cost: Values | None = None) -> None:
         super().__init__(forecast)
+        self._stockout_cost = stockout_cost
         # copies of a rule share it: a team binds copies, and the quantiles take long to find
         self._prepared: list[tuple[SupplyChainParameters, _ErrorTables]] = []
 
@@ -95,19 +103,19 @@ class RollingNewsvendor(HistoryRule):
         balances, costs, days = [], [], []
         for sku, lane in enumerate(parameters.lanes()):
             for gap, weekdays in _reviews(lane):
-                cost = newsvendor_costs(parameters, lane.store, gap)
+                cost = self._costs(parameters, sku, gap)
                 if self._keeps[sku]:
                     row[gap, sku] = len(where)
                     where.append((gap, sku))
-                    costs.append((cost.short, cost.held, cost.expired))
+                    costs.append(cost)
                     days.append(days_of_use(lane.store, gap))
                     errors = [self._errors(history, sku, n, weekdays) for n in days[-1]]
                     balances.append([np.quantile(some, SHARES, axis=0).T for some in errors])
                     continue
-                over = cost.expired if self._one_day[sku] else cost.held
-                fractile = cost.short / max(cost.short + over, 1e-300)
+                short, over = cost[:, 0], cost[:, 2 if self._one_day[sku] else 1]
+                fractiles = short / np.maximum(short + over, 1e-300)
                 some = self._decided_errors(history, sku, gap, weekdays)
-                safety[gap, sku] = np.quantile(some, fractile, axis=0)
+                safety[gap, sku] = _quantiles(some, fractiles)
         new = new_series(history)
         found = np.array(balances).reshape(-1, 2, shape[1], SHARES.size).swapaxes(0, 1)
         if new.any() and not new.all():  # what hardly sold has no errors: those of the others
@@ -119,6 +127,19 @@ class RollingNewsvendor(HistoryRule):
                     usual = np.median(found[:, rows][:, ~fresh], axis=1)[:, None, None]
                     found[:, rows] = np.where(fresh[..., None], usual, found[:, rows])
         return _ErrorTables(safety, found, np.array(costs), np.array(days, np.int64).T, row)
+
+    def _costs(self, parameters: SupplyChainParameters, sku: int, gap: int) -> Values:
+        """Return what a unit too few, held and wasted costs, of all stores or each, (1 or N, 3)."""
+        stores = [parameters.lanes()[sku].store]
+        if parameters.item_values:
+            stores = [parameters.store_at(sku, n) for n in range(parameters.num_stores)]
+        if self._stockout_cost is not None:
+            own = self._stockout_cost[sku].tolist()
+            stores = [
+                s.model_copy(update={"stockout_cost": p}) for s, p in zip(stores, own, strict=True)
+            ]
+        found = (newsvendor_costs(parameters, store, gap) for store in stores)
+        return np.array([(cost.short, cost.held, cost.expired) for cost in found])
 
     def _errors(
         self, history: StoreHistory, sku: int, days: int, weekdays: NDArray[np.int64]
@@ -164,6 +185,13 @@ class RollingNewsvendor(HistoryRule):
         own, later = tables.balances
         expected = np.stack([self._coming(chain, days[row]) for days in tables.days])
         return np.asarray(balanced_levels(expected, scale, own, later, tables.costs, row))
+
+
+def _quantiles(errors: Values, fractiles: Values) -> Values:
+    """Return a quantile of every store's errors, at one fractile or at its own, shape (N,)."""
+    if fractiles.size == 1:
+        return np.asarray(np.quantile(errors, fractiles[0], axis=0))
+    return np.array([np.quantile(own, q) for own, q in zip(errors.T, fractiles, strict=True)])
 
 
 def _reviews(lane: Lane) -> list[tuple[int, NDArray[np.int64]]]:

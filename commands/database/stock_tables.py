@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from commands.stock_state import EXPIRES, Outstanding, parse_day
 from common.errors import InputError, choose, short
-from demand.history import KNOWN_DAYS, StoreHistory
+from demand.history import StoreHistory
+from demand.known_demand import KNOWN_DAYS
 from demand.sheet import MAX_DEMAND
 
 Floats = NDArray[np.float64]

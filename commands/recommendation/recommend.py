@@ -21,7 +21,7 @@ from commands.recommendation.selection import (
 )
 from common.console import screen
 from common.errors import InputError
-from demand.summary import describe_demand
+from demand.summary import describe_demand, describe_items
 
 ANY_ALGORITHM = "ppo"
 """Whose recipe gives the parameters of the problem where no agent is trained."""
@@ -75,6 +75,7 @@ def recommend(
     periods = periods_of(first, origins)
     run = make_run(periods.split, periods.until)
     understood = describe_demand(run.parameters.history.table, run.parameters.demand_data)
+    understood += describe_items(run.parameters.history.items, run.parameters.demand_data)
     screen.print(understood, soft_wrap=True)
     folder = run_dir or run_folder.RUNS / f"recommend__{time.strftime('%Y%m%d-%H%M%S')}"
     with ExitStack() as held:

@@ -15,7 +15,7 @@ from baselines.registry import Baseline, rules_in_units
 from baselines.tuned_rules import TunedRule, tune_rule
 from common.errors import InputError
 from demand.calendar import period_days
-from demand.history import KNOWN_DAYS
+from demand.known_demand import KNOWN_DAYS
 from evaluation.replay import Replay, mean_cost, replay
 from training.learners.load import load_agent
 from training.trainer import train

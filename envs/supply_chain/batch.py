@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from common.errors import InputError
 from common.random_streams import Split, random_stream
 from demand.calendar import weekday_of
-from demand.history import KNOWN_DAYS, KnownDemand
+from demand.known_demand import KNOWN_DAYS, KnownDemand
 from envs.batch import LAW_UNKNOWN, Fork, Futures, Outcome, Trace
 from envs.supply_chain.constants import Constants, constants_of
 from envs.supply_chain.dynamics import HUB, SITE, step_batch
@@ -140,7 +140,7 @@ class SupplyChainBatch:
         self.sites, self.hubs = np.zeros((w, n), SITE), np.zeros(w, HUB)
         self.sites["on_hand"] = self._of.initial[lane_of]
         self.sites["forecast"] = self._of.mean[lane_of]
-        self.sites["forecast_std"] = self._of.lanes["demand_std"][lane_of][:, None]
+        self.sites["forecast_std"] = self._of.lanes["demand_std"][lane_of]
         self.sites["service"] = self.hubs["service"] = self.hubs["fulfillment"] = 1.0
         self.hubs["on_hand"] = self._of.warehouse_on_hand[lane_of]
         self.age_evenly()
@@ -222,7 +222,7 @@ class SupplyChainBatch:
         if self.past is not None:
             self._forecast(self.past)
             if self.split == "training":
-                scale_by_level(rewards, self.past.level)
+                scale_by_level(rewards, self._of.reward_unit(self.past.level, self.lane_of))
         self.rewards = rewards
         over = np.full(self.num_worlds, self.day >= self.parameters.horizon)
         return Outcome(rewards, np.zeros_like(over), over)
@@ -255,8 +255,11 @@ class SupplyChainBatch:
         if known.forecast is not None and self.past is not None:
             which = (self.lane_of, self.review_gap(), self.sites, self.pipelines)
             added.append(known.forecast.entries(self.past, self.day, *which))
+        if known.items is not None:
+            added.append(known.items.entries(mean, self.lane_of))
         if view.reviews:
-            added.append(self._reviews())
+            seen = np.stack([self.may_order(), self.review_gap() / 7.0])
+            added.append(np.broadcast_to(seen[..., None], (2, *self.sites.shape)))
         if view.perishes:
             added.append(shelf_entries(self.ages, self.expected_waste(), mean))
         rows = view.room(self.num_worlds)
@@ -302,13 +305,8 @@ class SupplyChainBatch:
 
     def may_order(self) -> NDArray[np.bool_]:
         """Return whether today is a day of review, shape (num_worlds,)."""
-        days: NDArray[np.int64] = self._of.lanes["review_days"][self.lane_of]
+        days: NDArray[np.int64] = self._of.lanes["review_days"][self.lane_of, 0]
         return np.asarray((days >> weekday_of(self._start, self.day)) % 2 == 1)
-
-    def _reviews(self) -> Floats:
-        """Return what stores see of their days of review, shape (2, num_worlds, N)."""
-        seen = np.stack([self.may_order(), self.review_gap() / 7.0])
-        return np.broadcast_to(seen[..., None], (2, self.num_worlds, self.num_stores))
 
     def age_evenly(self) -> None:
         """Spread the stock on hand evenly over all ages, as its age is not known."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from demand.bootstrap import RESAMPLING_ARRAYS
 from demand.forecast import smoothing
 from demand.laws import POINTS, STRATUM, law_points
-from envs.supply_chain.observation import ForecastEntries, ObservationLayout
+from envs.supply_chain.observation import ForecastEntries, ItemEntries, ObservationLayout
 from envs.supply_chain.parameters import SupplyChainParameters
 
 Floats = NDArray[np.float64]
@@ -22,7 +22,7 @@ class Constants:
     Attributes
     ----------
     lanes : ndarray
-        Records `envs.supply_chain.dynamics.LANE`, shape (K,).
+        Records `envs.supply_chain.dynamics.LANE`, shape (K, 1), or (K, N) where stores differ.
     store_grid, warehouse_grid : ndarray
         What the actions stand for, shape (K, actions).
     capacity, warehouse_on_hand : ndarray
@@ -42,6 +42,11 @@ class Constants:
         What agents see.
     forecast : SeenForecast or None
         How stores forecast the demand of a file, where they see that.
+    items : ItemEntries or None
+        What they see of an items file.
+    cost_scale : ndarray or None
+        What a unit held and one lost cost together, over the mean of all, where they differ: what
+        rewards of training are divided by, shape (K, N).
     """
 
     lanes: NDArray[np.void]
@@ -58,11 +63,20 @@ class Constants:
     slots: tuple[int, int]
     view: ObservationLayout
     forecast: ForecastEntries | None
+    items: ItemEntries | None
+    cost_scale: Floats | None
 
     @property
     def days_ahead(self) -> int:
         """Days after an episode in which goods ordered on its last day are sold, at most."""
         return self.view.store_slots + max(self.view.longest_gap, self.view.shelf_life)
+
+    def reward_unit(self, level: Floats, lane_of: NDArray[np.int64]) -> Floats:
+        """Return what rewards of training are divided by, shape (worlds, N).
+
+        A store's usual demand, `level`, times what its units cost beside those of the others.
+        """
+        return level if self.cost_scale is None else level * self.cost_scale[lane_of]
 
     def ordering(self, quantities: Floats, lane_of: NDArray[np.int64]) -> "Constants":
         """Return constants with a lane per world whose i-th action orders store i's quantity.
@@ -111,6 +125,8 @@ def constants_of(p: SupplyChainParameters, *, expected_reward: bool, time: bool)
         slots=(max(1, view.store_slots), slots),
         view=view,
         forecast=_forecast(p, view),
+        items=ItemEntries.of(p.item_values) if view.items else None,
+        cost_scale=_cost_scale(p),
     )
 
 
@@ -134,6 +150,14 @@ def _forecast(p: SupplyChainParameters, view: ObservationLayout) -> ForecastEntr
     return ForecastEntries(smoothing(p.history, days, informed=informed), view.store_slots)
 
 
+def _cost_scale(p: SupplyChainParameters) -> Floats | None:
+    if not p.item_values:
+        return None
+    both = p.item_values["holding_cost"] + p.item_values["stockout_cost"]
+    scale: Floats = np.maximum(both / max(both.mean(), 1e-9), 1e-3)
+    return scale
+
+
 def _view(p: SupplyChainParameters, *, time: bool) -> ObservationLayout:
     lanes, full = p.lanes(), p.observation == "full"
     return ObservationLayout(
@@ -142,6 +166,7 @@ def _view(p: SupplyChainParameters, *, time: bool) -> ObservationLayout:
         store_slots=max(lane.store.lead_time for lane in lanes),
         warehouse_slots=max(lane.supplier.lead_time for lane in lanes),
         past=full and p.demand_data is not None,
+        items=full and bool(p.item_values),
         longest_gap=p.longest_review_gap,
         shelf_life=p.longest_shelf_life,
         time=time,

@@ -22,7 +22,7 @@ from envs.supply_chain.events import (
     row_of,
     supply,
 )
-from envs.supply_chain.order_limits import asked_for, order_placed
+from envs.supply_chain.order_limits import asked_for, order_placed, store_constants
 from envs.supply_chain.reward import (
     WEIGHTS,
     expected_store_reward,
@@ -65,6 +65,8 @@ LANE = np.dtype(
     align=True,
 )
 """Constants of a lane, that is of a SKU: worlds of several SKUs may share a batch.
+
+A SKU has one for all of its stores, or one for each (`store_constants`).
 
 Bit k of `review_days` is set if stores order on weekday k; `limited` says whether what is asked for
 may differ from what is ordered at all (`envs.supply_chain.order_limits`). `shelf_life` is 0 for
@@ -240,7 +242,7 @@ def _supply_warehouse(c: Any, hub: Any, pipeline: Floats, decision: int, works: 
 
 @compiled
 def _ship_to_stores(
-    c: Any,
+    lane: Any,
     hub: Any,
     sites: Any,
     ages: Floats | None,
@@ -252,7 +254,7 @@ def _ship_to_stores(
     """Event 2 in the state: orders, claims and shipments of all stores."""
     claims = 0.0
     for i in range(sites.size):
-        s = sites[i]
+        c, s = store_constants(lane, i), sites[i]
         s.order = asked_for(c, grid[actions[i]], s.forecast)
         if c.limited:
             s.order = order_placed(c, s.order, s, pipelines[i], weekday)
@@ -264,6 +266,7 @@ def _ship_to_stores(
         s = sites[i]
         shipped = share * s.backorders
         s.backorders = s.backorders - shipped if share < 1.0 else 0.0
+        c = store_constants(lane, i)
         if c.store_lead_time == 0:
             _take_in(c, s, row_of(ages, i), shipped)
         else:
@@ -272,7 +275,7 @@ def _ship_to_stores(
 
 @compiled
 def step_world(
-    c: Any,
+    lane: Any,
     sites: Any,
     hub: Any,
     ages: Floats | None,
@@ -294,8 +297,8 @@ def step_world(
 
     Parameters
     ----------
-    c, sites, hub : records
-        `LANE`; `SITE` of shape (N,); `HUB`.
+    lane, sites, hub : records
+        `LANE` of shape (1,) or (N,), `SITE` of shape (N,); `HUB`.
     ages : ndarray
         The stores' stock by age, shape (N, slots) (`envs.supply_chain.events`), None where
         nothing perishes.
@@ -316,16 +319,17 @@ def step_world(
     actions, rewards : ndarray
         Shape (N + 2,): stores, warehouse, supplier.
     """
-    n = sites.size
+    n, c = sites.size, lane[0]
     _supply_warehouse(c, hub, inbound, actions[n + 1], works)
-    _ship_to_stores(c, hub, sites, ages, pipelines, store_grid, actions, weekday)
+    _ship_to_stores(lane, hub, sites, ages, pipelines, store_grid, actions, weekday)
     hub.on_desk = warehouse_grid[actions[n]]
     total, service, stockouts, sum_service, sum_stockouts = 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(n):
         s = sites[i]
         shelf = row_of(ages, i)
+        own = store_constants(lane, i)
         reported = _close_store_day(
-            c, s, shelf, window[i], day, demand[i], points[i], chances[i], rewards, i
+            own, s, shelf, window[i], day, demand[i], points[i], chances[i], rewards, i
         )
         total += demand[i]
         service += s.service
@@ -336,7 +340,8 @@ def step_world(
     _close_hub_day(c, hub, day, total, (sum_service / n, sum_stockouts), rewards)
     for i in range(n):
         if pipelines.shape[1]:
-            _take_in(c, sites[i], row_of(ages, i), receive(pipelines[i]))
+            own = store_constants(lane, i)
+            _take_in(own, sites[i], row_of(ages, i), receive(pipelines[i]))
     hub.on_hand += receive(inbound)
 
 

@@ -196,7 +196,8 @@ def expected_waste(
     Parameters
     ----------
     lanes, lane_of : ndarray
-        Records `envs.supply_chain.dynamics.LANE`, and each world's, shape (worlds,).
+        Records `envs.supply_chain.dynamics.LANE`, a row per SKU, and each world's row,
+        shape (worlds,).
     ages, pipelines : ndarray
         Shape (worlds, N, slots) [units].
     gaps : ndarray
@@ -211,7 +212,7 @@ def expected_waste(
     """
     waste = np.zeros(demand.shape)
     for w in range(demand.shape[0]):
-        c = lanes[lane_of[w]]
+        c = lanes[lane_of[w], 0]
         if c.shelf_life == 0:
             continue
         days = c.store_lead_time + gaps[w] - 1
@@ -262,7 +263,7 @@ def evenly_aged(lanes: Any, lane_of: NDArray[np.int64], on_hand: Floats, slots: 
     """
     ages = np.zeros((*on_hand.shape, slots))
     for w in range(on_hand.shape[0]):
-        life = lanes[lane_of[w]].shelf_life
+        life = lanes[lane_of[w], 0].shelf_life
         for i in range(on_hand.shape[1]):
             rest, whole = on_hand[w, i], on_hand[w, i] == np.floor(on_hand[w, i])
             for k in range(life):

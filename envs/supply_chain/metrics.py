@@ -28,10 +28,11 @@ def day_reports(
     agents : tuple of str
         Stores, warehouse, supplier.
     sites, hubs, lanes : ndarray
-        Records of `envs.supply_chain.dynamics`, shape (worlds, N), and (worlds,) twice.
+        Records of `envs.supply_chain.dynamics`, shape (worlds, N), (worlds,), and (worlds, 1) or
+        (worlds, N).
     """
     s, n = sites, sites.shape[1]
-    backlog = lanes["backlog"][:, None]
+    backlog = lanes["backlog"]
     short = np.where(backlog, s["owed"], s["demand"] - s["sales"])
     lost = np.where(backlog, 0.0, short)
     on_hand = s["left"]  # before the morning's receipts
@@ -51,11 +52,12 @@ def day_reports(
         for i in range(n):
             stores[agents[i]]["owed"] = s["owed"][:, i]
     if lanes["shelf_life"].any():
+        cost = lanes["waste_cost"] * s["wasted"]
         for i in range(n):
             stores[agents[i]]["wasted"] = s["wasted"][:, i]
-            stores[agents[i]]["waste_cost"] = lanes["waste_cost"] * s["wasted"][:, i]
+            stores[agents[i]]["waste_cost"] = cost[:, i]
     holding = np.where(
-        np.isinf(hubs["left"]), 0.0, lanes["warehouse_unit_holding_cost"] * hubs["left"]
+        np.isinf(hubs["left"]), 0.0, lanes["warehouse_unit_holding_cost"][:, 0] * hubs["left"]
     )
     warehouse = (hubs["service"], holding, hubs["stockouts"], hubs["left"])
     supplier = (hubs["fulfillment"], hubs["delayed"])
@@ -72,7 +74,7 @@ def all_totals(sites: Any, hubs: Any, lanes: Any, length: Floats, days: int) -> 
     Parameters
     ----------
     sites, hubs, lanes : ndarray
-        Records of `envs.supply_chain.dynamics`, shape (worlds, N), (worlds,) and (SKUs,).
+        Records of `envs.supply_chain.dynamics`, shape (worlds, N), (worlds,) and (SKUs, 1 or N).
     length : ndarray
         Days that have passed, shape (worlds,).
     days : int
@@ -127,7 +129,7 @@ def extra_totals(sites: Any, lanes: Any, days: int) -> dict[str, Floats]:
     Parameters
     ----------
     sites, lanes : ndarray
-        Records of `envs.supply_chain.dynamics`, shape (worlds, N) and (SKUs,).
+        Records of `envs.supply_chain.dynamics`, shape (worlds, N) and (SKUs, 1 or N).
     days : int
         Days that were counted, at least 1.
 

@@ -1,6 +1,6 @@
 """The rows of the supply chain's observation: which entries each agent has, and where."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demand.forecast import Smoothing
-from demand.history import KnownDemand, entry_names
+from demand.known_demand import KnownDemand, entry_names
 from envs.supply_chain.observation_kernels import COMPACT, full_names
 from envs.supply_chain.order_limits import store_positions
 
@@ -66,6 +66,51 @@ class ForecastEntries:
         return entries
 
 
+ITEM_ENTRIES = (
+    "critical fractile",
+    "stockout cost over holding cost, logarithm",
+    "least order",
+    "mean demand over shelf capacity",
+)
+"""Amounts are over the store's own level."""
+MOST_DAYS = 100.0
+"""Days of demand that a least order is shown as, at most."""
+LEAST_COST = 1e-6
+
+
+@dataclass(frozen=True)
+class ItemEntries:
+    """What an items file says of a SKU at a store as entries of an observation.
+
+    Attributes
+    ----------
+    fractile, ratio : ndarray
+        ``p / (p + h)`` and ``log10(p / h)`` of stockout and holding cost, shape (SKUs, N).
+    least_order, shelf_capacity : ndarray
+        Shape (SKUs, N) [units].
+    """
+
+    fractile: Floats
+    ratio: Floats
+    least_order: Floats
+    shelf_capacity: Floats
+
+    @classmethod
+    def of(cls, values: Mapping[str, Floats]) -> "ItemEntries":
+        """Return the entries of `SupplyChainParameters.item_values`."""
+        under, over = (np.maximum(values[f"{x}_cost"], LEAST_COST) for x in ("stockout", "holding"))
+        ratio = np.log10(under / over)
+        limits = values["least_order"], values["shelf_capacity"]
+        return cls(under / (under + over), ratio, *limits)
+
+    def entries(self, level: Floats, sku: Whole) -> Floats:
+        """Return `ITEM_ENTRIES` of worlds with levels of demand, shape (entries, worlds, N)."""
+        least = np.minimum(self.least_order[sku] / level, MOST_DAYS)
+        return np.stack(
+            [self.fractile[sku], self.ratio[sku], least, level / self.shelf_capacity[sku]]
+        )
+
+
 Tier = Literal["store", "warehouse", "supplier"]
 TIERS: tuple[Tier, ...] = ("store", "warehouse", "supplier")
 REVIEW_ENTRIES = ("may order today", "weeks to the next review")
@@ -87,6 +132,8 @@ class ObservationLayout:
     past : bool
         Whether stores see the demand of a file (`demand.history`) and a forecast of it
         (`envs.supply_chain.observation`).
+    items : bool
+        Whether stores see what an items file says of them.
     longest_gap : int
         Most days from one day of review to the next; if it is not 1, stores see in the full
         observation whether they may order today, and when the next time.
@@ -102,6 +149,7 @@ class ObservationLayout:
     store_slots: int
     warehouse_slots: int
     past: bool
+    items: bool
     longest_gap: int
     shelf_life: int
     time: bool
@@ -120,6 +168,7 @@ class ObservationLayout:
     def added(self) -> tuple[str, ...]:
         """Entries of a store that are appended to those."""
         known = (*entry_names(self.ahead), *FORECAST_ENTRIES) if self.past else ()
+        known = (*known, *(ITEM_ENTRIES if self.items else ()))
         slots = [f"expires_{k + 1}" for k in range(self.shelf_life)] if self.perishes else []
         aged = (*slots, WASTE_ENTRY) if self.perishes else ()
         return (*known, *(REVIEW_ENTRIES if self.reviews else ()), *aged)

@@ -205,7 +205,7 @@ def observe_batch(
         store, rest = stores[w], (warehouses[w], suppliers[w])
         if full:
             _full_world(
-                lanes[k],
+                lanes[k, 0],
                 sites[w],
                 hubs[w],
                 pipelines[w],
@@ -217,4 +217,4 @@ def observe_batch(
                 rest,
             )
         else:
-            _compact_world(lanes[k], sites[w], hubs[w], inbound[w], capacity[k], store, rest)
+            _compact_world(lanes[k, 0], sites[w], hubs[w], inbound[w], capacity[k], store, rest)

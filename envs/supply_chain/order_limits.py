@@ -15,6 +15,12 @@ Floats = NDArray[np.float64]
 
 
 @compiled
+def store_constants(lane: Any, i: int) -> Any:
+    """Return the record of store i out of those of a SKU, which are one, or one per store."""
+    return lane[min(i, lane.size - 1)]
+
+
+@compiled
 def inventory_position(s: Any, pipeline: Floats) -> float:
     """Return on hand less what customers wait for, plus what is under way and owed to the store.
 
@@ -131,9 +137,9 @@ def orders_on_offer(
     """
     orders = np.empty((*sites.shape, grid.shape[1]))
     for w in range(sites.shape[0]):
-        c, choices, weekday = lanes[lane_of[w]], grid[lane_of[w]], weekday_of(start[w], day)
+        lane, choices, weekday = lanes[lane_of[w]], grid[lane_of[w]], weekday_of(start[w], day)
         for i in range(sites.shape[1]):
-            s = sites[w, i]
+            c, s = store_constants(lane, i), sites[w, i]
             for a in range(choices.size):
                 order = asked_for(c, choices[a], s.forecast)
                 if c.limited:

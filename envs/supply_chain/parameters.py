@@ -21,6 +21,8 @@ from demand.calendar import WEEKDAYS
 from demand.history import StoreDemand, StoreHistory, store_history
 from demand.laws import check_law, seasonal_mean
 from envs.supply_chain.dynamics import LANE
+from envs.supply_chain.from_file.defaults import with_file
+from envs.supply_chain.from_file.items import item_parameters
 from envs.supply_chain.reward import RewardWeights
 from envs.supply_chain.sites import (
     HORIZON,
@@ -33,7 +35,6 @@ from envs.supply_chain.sites import (
     SupplierParameters,
     WarehouseParameters,
     is_list,
-    with_file,
 )
 
 MAX_STORES = 10_000
@@ -145,6 +146,7 @@ class SupplyChainParameters(FrozenModel):
         means, stds = self.demand_moments()
         for lane, mean, std in zip(lanes, means, stds, strict=True):
             check_law(lane.sku.demand_model, mean, std)
+        _ = self.item_values  # which refuses what does not fit
         return self
 
     @property
@@ -270,7 +272,9 @@ class SupplyChainParameters(FrozenModel):
     @property
     def limited(self) -> bool:
         """Whether stores of any SKU may not order what they ask for."""
-        return any(lane.store.limited for lane in self.lanes())
+        own = self.item_values
+        by_item = own and ((own["least_order"] > 0) | np.isfinite(own["shelf_capacity"])).any()
+        return bool(by_item) or any(lane.store.limited for lane in self.lanes())
 
     @property
     def longest_shelf_life(self) -> int:
@@ -283,7 +287,10 @@ class SupplyChainParameters(FrozenModel):
         return max(max(lane.store.review_gaps) for lane in self.lanes())
 
     def lane_constants(self) -> NDArray[np.void]:
-        """Return what the law of motion reads, one `LANE` record per SKU."""
+        """Return what the law of motion reads, `LANE` records of shape (SKUs, 1).
+
+        With an items file stores have records of their own, shape (SKUs, N).
+        """
         records = np.zeros(len(self.sku), LANE)
         for record, lane in zip(records, self.lanes(), strict=True):
             for tier in ("store", "warehouse", "supplier"):
@@ -313,7 +320,41 @@ class SupplyChainParameters(FrozenModel):
             record["warmup_days"] = self.warmup_days
             record["cost"] = self.objective == "cost"
             record["orders_in_units"] = lane.store.order_units is not None
-        return records
+        return self._of_items(records) if self.item_values else records[:, None]
+
+    def _of_items(self, records: NDArray[np.void]) -> NDArray[np.void]:
+        """Return a record for every SKU and store, with what the items file says of it."""
+        every = np.repeat(records[:, None], self.num_stores, axis=1)
+        for name, values in self.item_values.items():
+            if name in (LANE.names or ()):
+                every[name] = values
+        every["limited"] |= (every["least_order"] > 0) | np.isfinite(every["shelf_capacity"])
+        return every
+
+    @cached_property
+    def item_values(self) -> dict[str, NDArray[np.float64]]:
+        """What an items file changes of the stores' parameters, by name, shape (SKUs, N) each.
+
+        Nothing without such a file (see `envs.supply_chain.from_file.items`).
+        """
+        source, history = self.demand_data, self.history
+        if source is None or history is None or history.items is None:
+            return {}
+        stores = [lane.store for lane in self.lanes()]
+        return item_parameters(stores, history.items, source.service_costs)
+
+    def store_at(self, sku: int, store: int) -> StoreParameters:
+        """Return a store's parameters for an SKU, those of the items file among them."""
+        common: StoreParameters = self.lanes()[sku].store
+        if not self.item_values:
+            return common
+        own: dict[str, float | None] = {
+            name: float(values[sku, store])
+            for name, values in self.item_values.items()
+            if name in StoreParameters.model_fields
+        }
+        own["order_multiple"] = own["order_multiple"] or None
+        return common.model_copy(update=own)
 
     def in_scenario(self, scenario: str) -> "SupplyChainParameters":
         """Return these parameters in a scenario, and as long as it needs."""

@@ -106,9 +106,12 @@ def store_terms(w: Any, on_hand: float, short: float) -> tuple[float, float, flo
 
 
 def store_terms_of(lanes: Any, on_hand: Floats, short: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return `store_terms` of every store of every world, shape (worlds, N) each."""
+    """Return `store_terms` of every store of every world, shape (worlds, N) each.
+
+    `lanes` has a row of records per world, of one for all stores or of one each.
+    """
     holding, stockout, threshold = (
-        lanes[name][:, None] for name in ("holding_cost", "stockout_cost", "excess_threshold")
+        lanes[name] for name in ("holding_cost", "stockout_cost", "excess_threshold")
     )
     return holding * on_hand, stockout * short, np.maximum(0.0, on_hand - threshold)
 
@@ -244,6 +247,8 @@ def cost_weights(holding_cost: float, stockout_cost: float) -> NDArray[np.void]:
 
 def scale_by_level(rewards: Floats, level: Floats) -> None:
     """Turn stores' rewards into days of their demand, so that all sizes weigh the same in training.
+
+    Where units of different SKUs cost differently, `level` is times what a unit costs.
 
     Parameters
     ----------

@@ -1,7 +1,6 @@
 """What the supply chain is made of, validated: stores, warehouse, supplier, products, scenarios."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -16,9 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from common.errors import FrozenModel, short, validated
+from common.errors import FrozenModel, short
 from demand.calendar import WEEKDAYS
-from demand.history import StoreDemand, store_history
 from demand.laws import DemandModel
 from envs.supply_chain.events import Issuing
 from envs.supply_chain.order_limits import review_gaps
@@ -202,10 +200,7 @@ class StoreParameters(FrozenModel):
     @property
     def least_order(self) -> float:
         """The least positive quantity that can be ordered, 0 if any can [units]."""
-        pack = self.order_multiple or 0.0
-        if not pack:
-            return self.minimum_order
-        return pack * max(1, math.ceil(self.minimum_order / pack - 1e-9))
+        return float(least_order(self.order_multiple or 0.0, self.minimum_order))
 
     @property
     def review_gaps(self) -> tuple[int, ...]:
@@ -217,6 +212,17 @@ class StoreParameters(FrozenModel):
         """Whether what is ordered may differ from what is asked for."""
         every_day = self.review_days == WEEKDAYS
         return not every_day or self.least_order > 0 or math.isfinite(self.shelf_capacity)
+
+
+def least_order(pack: Any, minimum: Any) -> Any:
+    """Return the least positive quantities: multiples of a pack, 0 without, of at least a minimum.
+
+    >>> least_order(np.array([0.0, 6.0, 6.0]), np.array([5.0, 0.0, 7.0])).tolist()
+    [5.0, 6.0, 12.0]
+    """
+    some = np.where(np.asarray(pack) > 0.0, pack, 1.0)
+    packs = np.maximum(1.0, np.ceil(np.asarray(minimum) / some - 1e-9))
+    return np.where(np.asarray(pack) > 0.0, pack * packs, minimum)
 
 
 def _weekday(day: Any) -> str:
@@ -277,76 +283,6 @@ class Lane(FrozenModel):
 
 HORIZON = 30
 """Days of an episode, where nothing else is said."""
-
-
-def with_file(values: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters with what a demand file says, and defaults that suit it.
-
-    Raises
-    ------
-    ValueError
-        If something is given that the file says.
-    """
-    given = values["demand_data"]
-    source = given if isinstance(given, StoreDemand) else None
-    if source is None:
-        source = validated(StoreDemand, given if isinstance(given, Mapping) else {}, "demand_data")
-    history, start_up = store_history(source), _start_up_days(values)
-    initial_days = start_up + 1.0 if source.initial_days is None else source.initial_days
-    names, base = history.table.stores, history.mean.mean(axis=0)
-    sites = values.get("stores", len(names))
-    if not is_list(sites):
-        if sites != len(names):
-            raise ValueError(
-                f"stores = {sites}: {history.table.name} has {len(names)}; leave it out"
-            )
-        sites = [
-            {"demand_multiplier": m / base.mean(), "initial_on_hand": initial_days * m}
-            for m in base.tolist()
-        ]
-    if len(sites) != len(names):
-        raise ValueError(f"stores: {history.table.name} has {len(names)}, not {len(sites)}")
-    sku = values.get("sku", {})
-    if is_list(sku) and len(sku) > 1:
-        raise ValueError(
-            f"sku has {len(sku)} entries: {history.table.name} says which products there are, and "
-            "one entry holds for all of them"
-        )
-    own = sku[0] if is_list(sku) and sku else sku
-    own = own.model_dump() if isinstance(own, SkuParameters) else own
-    kept = ("store", "warehouse", "supplier")
-    own = {name: own[name] for name in kept if isinstance(own, Mapping) and name in own}
-    skus = [
-        {**own, "base_demand": m, "demand_std": s, "demand_model": "empirical"}
-        for m, s in zip(
-            history.mean.mean(axis=1).tolist(), history.std.mean(axis=1).tolist(), strict=True
-        )
-    ]
-    filled = {**values, "demand_data": source, "stores": sites, "sku": skus}
-    horizon = values.get("horizon", HORIZON)
-    if isinstance(horizon, int):
-        filled.setdefault("warmup_days", min(start_up, max(horizon, 0) // 2))
-    defaults = {
-        "warehouse": {"initial_on_hand": np.inf},
-        "store": {"excess_threshold": float(f"{10 * history.mean.mean():.3g}")},
-    }
-    for name, default in defaults.items():
-        if isinstance(filled.get(name, {}), Mapping):
-            filled[name] = {**default, **filled.get(name, {})}
-    return filled
-
-
-def _start_up_days(values: Mapping[str, Any]) -> int:
-    """Return the days until an order of the first day of review has arrived, at most."""
-    own = values.get("sku", {})
-    own = own[0] if is_list(own) and own else own
-    own = own.get("store", {}) if isinstance(own, Mapping) else getattr(own, "store", {})
-    store: dict[str, Any] = {}
-    for part in (values.get("store", {}), own):
-        given = part.model_dump() if isinstance(part, StoreParameters) else part
-        store |= given if isinstance(given, Mapping) else {}
-    limits = validated(StoreParameters, store, "store")
-    return limits.lead_time + max(limits.review_gaps)
 
 
 def is_list(value: Any) -> bool:

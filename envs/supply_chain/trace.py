@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from common.errors import InputError
 from common.random_streams import Split
-from demand.history import KNOWN_DAYS, StoreHistory
+from demand.history import StoreHistory
+from demand.known_demand import KNOWN_DAYS
 from demand.laws import draw_demand
 from envs.batch import NOT_MEMORYLESS, Futures, Trace
 from envs.supply_chain.parameters import SupplyChainParameters

@@ -50,7 +50,7 @@ class SupplyChainRecorder(EpisodeRecorder):
     def finish(self) -> None:
         """Take the returns of all tiers to pieces."""
         b = self._batch
-        sites, hubs, lanes = b.sites, b.hubs, b.parameters.lane_constants()
+        sites, hubs, lanes = b.sites, b.hubs, b.parameters.lane_constants()[:, 0]
         cost, of = bool(lanes["cost"].all()), lanes[b.lane_of]
         parts = _COSTS if cost else _WEIGHTED
         self._parts = {}

@@ -8,7 +8,7 @@ import pytest
 
 import decide
 from agents.config import resolve
-from demand.history import KNOWN_DAYS
+from demand.known_demand import KNOWN_DAYS
 from training.trainer import train
 
 DAYS = np.arange("2020-01-01", "2021-07-01", dtype="datetime64[D]")

@@ -142,3 +142,26 @@ def test_too_few_days_and_a_recommendation_that_was_altered_are_refused(
         path.write_text(kept)
     assert done.status == 2
     assert "was altered after the run wrote it" in done.stderr
+
+
+def test_orders_follow_the_costs_packs_and_suppliers_of_an_items_file(
+    run_command, home, options, tmp_path
+):
+    items, state = tmp_path / "items.csv", tmp_path / "stock.csv"
+    items.write_text("store,price,cost,pack,vendor\nnorth,3,1,,Acme\nsouth,3,1,12,Baker\n")
+    state.write_text("store,on_hand,due_1\nsouth,0,0\nnorth,0,0\n")
+    folder, asked = tmp_path / "run", ("--demand", write(home / "sales.csv"), "--items", items)
+    done = run_command(recommend.main, *asked, *options, "--run-dir", folder)
+    assert done.status == 0, done.stderr
+    assert "items.csv: columns store, cost, price, pack, vendor" in " ".join(done.stderr.split())
+    calendar = tmp_path / "calendar.csv"
+    day = FIRST + dt.timedelta(days=DAYS)
+    calendar.write_text(f"date,promotion\n{day},0\n{day + dt.timedelta(days=1)},0\n")
+    asked = ("--checkpoint", folder, "--state", state, "--calendar", calendar, "--json")
+    rows = json.loads(run_command(decide.main, *asked).stdout)
+    assert [row["supplier"] for row in rows] == ["Baker", "Acme"]
+    assert rows[0]["quantity"] % 12 == 0
+    items.write_text("store,price,cost\nnorth,3,expensive\n")
+    done = run_command(recommend.main, "--demand", home / "sales.csv", "--items", items)
+    assert done.status == 2
+    assert "items.csv row 2: cost = 'expensive': must be a number from 0" in done.stderr

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from common.errors import InputError, validated
-from demand.history import KNOWN_DAYS, KnownDemand, StoreDemand, store_history
+from demand.history import StoreDemand, store_history
+from demand.known_demand import KNOWN_DAYS, KnownDemand
 from envs.batch import random_actions
 from envs.problems import PROBLEMS
 from envs.supply_chain.batch import SupplyChainBatch

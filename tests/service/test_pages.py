@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="no fastapi: pip install -e '.[serve]'")
 
-from demand.history import KNOWN_DAYS
+from demand.known_demand import KNOWN_DAYS
 from service.drift import Drift
 from service.policies import load
 from tests.service.app import STATE, service

@@ -112,7 +112,7 @@ def _unit_costs(p: SupplyChainParameters, sku: int) -> Floats:
 
 def _of_sku(p: SupplyChainParameters, sku: int) -> float:
     """Return the mean bound of the stores for one SKU."""
-    lanes, costs = p.lane_constants()[sku : sku + 1], _unit_costs(p, sku)
+    lanes, costs = p.lane_constants()[sku : sku + 1, 0], _unit_costs(p, sku)
     over = left_cost(lanes[0])
     (means, stds), model = p.demand_moments(), p.sku[sku].demand_model
     known: dict[tuple[float, ...], float] = {}
@@ -129,7 +129,7 @@ def _of_sku(p: SupplyChainParameters, sku: int) -> float:
 
 def _in_hindsight(p: SupplyChainParameters, trace: Trace) -> Floats:
     """Return the bound of every episode, mean over the stores, shape (episodes,)."""
-    lanes, first = p.lane_constants(), p.warmup_days
+    lanes, first = p.lane_constants()[:, 0], p.warmup_days
     return np.array(
         [
             known_days(lanes[sku : sku + 1], demand[first:], _unit_costs(p, sku)[first:])

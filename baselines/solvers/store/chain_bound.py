@@ -78,7 +78,7 @@ def _of_store(p: SupplyChainParameters, sku: int, store: int) -> StoreBound:
     solve = backlog_bound if lane.store.unmet_demand == "backlog" else store_bound
     return solve(
         demand_points(lane.sku.demand_model, means[sku, :, store], stds[sku, :, store]),
-        p.lane_constants()[sku : sku + 1],
+        p.lane_constants()[sku : sku + 1, 0],
         lead_time=lane.store.lead_time,
         initial_on_hand=float(p.initial_on_hand()[sku, store]),
         warmup_days=p.warmup_days,

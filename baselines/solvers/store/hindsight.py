@@ -38,6 +38,7 @@ from baselines.solvers.store.linear_program import solve_programs
 from common.compiled import compiled
 from envs.batch import Trace
 from envs.supply_chain.events import meet_demand, supply
+from envs.supply_chain.order_limits import store_constants
 from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.reward import is_counted, store_reward
 from envs.supply_chain.trace import check_trace
@@ -133,11 +134,12 @@ def chain_hindsight(
     binding = np.flatnonzero((needed > supplied + ROUNDING * (1.0 + needed)).any(axis=1))
     lost = np.zeros(len(lane_of))
     lost[binding] = np.nan
-    solved = _to_solve(binding, store_days // (p.num_stores * p.horizon))
+    room = store_days // (p.num_stores * p.horizon) if lanes.shape[1] == 1 else 0
+    solved = _to_solve(binding, room)  # programmes are of stores with the same costs
     for k in np.unique(lane_of[solved]):
-        own, first = solved[lane_of[solved] == k], int(lanes[k]["store_lead_time"])
+        own, first = solved[lane_of[solved] == k], int(lanes[k, 0]["store_lead_time"])
         reachable = given["demand"][own, first:].swapaxes(1, 2)
-        best = solve_programs(lanes[k], reachable, played.level[own], supplied[own])
+        best = solve_programs(lanes[k, 0], reachable, played.level[own], supplied[own])
         lost[own] = np.maximum(0.0, played.reachable[own] - best)
     return Hindsight(played.earned / p.num_stores, lost / p.num_stores)
 
@@ -203,7 +205,7 @@ def _supplied(
     """Return the most that the warehouse can have had by each morning, shape (episodes, T)."""
     had = np.empty(works.shape)
     for e in range(lane_of.size):
-        c, days = lanes[lane_of[e]], works.shape[1]
+        c, days = lanes[lane_of[e], 0], works.shape[1]
         total = first[lane_of[e]]
         for t in range(days):
             placed = t - c.supplier_lead_time
@@ -223,7 +225,8 @@ def _unhindered(
     Parameters
     ----------
     lanes, lane_of, initial : ndarray
-        `LANE` records; SKU of each episode; units in the first morning, shape (SKUs, N).
+        `LANE` records, a row per SKU; SKU of each episode; units in the first morning, shape
+        (SKUs, N).
     demand : ndarray
         Shape (episodes, T, N).
 
@@ -236,8 +239,9 @@ def _unhindered(
     earned, reachable = np.zeros(episodes), np.zeros(episodes)
     at_first, needs = np.empty((episodes, stores)), np.zeros((episodes, days))
     for e in range(episodes):
-        c = lanes[lane_of[e]]
+        lane = lanes[lane_of[e]]
         for i in range(stores):
+            c = store_constants(lane, i)
             level = at_first[e, i] = initial[lane_of[e], i]
             for t in range(days):
                 asked = demand[e, t, i]

@@ -7,7 +7,8 @@ from baselines.rules import families as supply_chain_families
 from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from common.errors import InputError, validated
 from demand.forecast import forecast_errors, make_forecast
-from demand.history import KNOWN_DAYS, KnownDemand, StoreDemand, store_history
+from demand.history import StoreDemand, store_history
+from demand.known_demand import KNOWN_DAYS, KnownDemand
 from envs.problems import PROBLEMS
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters

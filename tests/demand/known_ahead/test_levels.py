@@ -7,9 +7,10 @@ import pytest
 
 from common.errors import InputError
 from demand.forecast import forecast_errors, make_forecast
-from demand.history import KNOWN_DAYS, KnownDemand, StoreDemand, store_history
+from demand.history import StoreDemand, store_history
 from demand.known_ahead.covariates import Covariate, Covariates, public_holidays, read_calendar
 from demand.known_ahead.levels import learn_levels
+from demand.known_demand import KNOWN_DAYS, KnownDemand
 
 FIRST = dt.date(2022, 1, 3)
 DAYS = 900

@@ -3,7 +3,7 @@ import pytest
 
 from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from common.errors import validated
-from demand.history import KNOWN_DAYS
+from demand.known_demand import KNOWN_DAYS
 from envs.batch import random_actions
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.observation import FORECAST_ENTRIES

@@ -11,7 +11,7 @@ LAWS = ["normal", "poisson", "negative_binomial", "gamma"]
 
 
 def constants(**parameters):
-    return SupplyChainParameters(**parameters).lane_constants()[0]
+    return SupplyChainParameters(**parameters).lane_constants()[0, 0]
 
 
 def test_service_level():

@@ -1,0 +1,94 @@
+"""Fill rates that an items file asks for, turned into the stockout costs that reach them.
+
+Of every SKU and store that asks for one, the newsvendor on smoothed forecasts is played on the
+training days with different stockout costs, all at once, and the least one with which it sold the
+share asked for is found by bisection. With it every rule is tuned and every agent trained, as if
+the file had named it.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.multi_agent import chain_of
+from baselines.rollout import CHUNK, run_episodes
+from baselines.rules.reference import reference_team
+from baselines.rules.rolling_newsvendor import RollingNewsvendor
+from common.errors import InputError, validated
+from demand.calendar import period_days
+from demand.forecast import COVARIATES
+from demand.known_demand import KNOWN_DAYS
+from envs.problems import Problem
+
+Floats = NDArray[np.float64]
+ROUNDS = 9
+LEAST_ODDS, MOST_ODDS = 0.05, 20_000.0
+"""Of stockout to holding cost."""
+
+TRACE_SEED = 0
+
+
+def find_service_costs(problem: Problem, parameters: Any) -> tuple[float, ...] | None:
+    """Return the stockout costs that reach the fill rates asked for, None if none is.
+
+    Parameters
+    ----------
+    problem : Problem
+        That of the stores.
+    parameters : SupplyChainParameters
+        With demand of a file and an items file.
+
+    Returns
+    -------
+    tuple of float
+        One per SKU and store that asks for a fill rate, in their order [money per unit]; the
+        largest odds to the holding cost that are tried where it cannot be reached.
+
+    Raises
+    ------
+    InputError
+        If one that asks for it has no holding cost: any stock is free then.
+    """
+    history = getattr(parameters, "history", None)
+    if history is None or history.items is None or np.isnan(history.items.targets).all():
+        return None
+    targets, holding = history.items.targets, parameters.item_values["holding_cost"]
+    asked = ~np.isnan(targets)
+    for sku, store in np.argwhere(asked & (holding <= 0))[:1].tolist():
+        raise InputError(
+            f"{history.items.where(sku, store)}: service_level = {targets[sku, store]:g} needs a "
+            "holding cost above 0, as any stock reaches it for nothing; give holding_cost"
+        )
+    skus = np.flatnonzero(asked.any(axis=1))
+    low, high = (np.full(targets.shape, np.log(odds)) for odds in (LEAST_ODDS, MOST_ODDS))
+    for _ in range(ROUNDS):
+        middle = (low + high) / 2
+        reached = _fill_rates(problem, parameters, holding * np.exp(middle), skus) >= targets
+        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+    costs = holding * np.exp(high)
+    return tuple(float(f"{cost:.4g}") for cost in costs[asked])
+
+
+def _fill_rates(problem: Problem, parameters: Any, costs: Floats, skus: NDArray[np.intp]) -> Floats:
+    """Return the share of demand sold on training days with stockout costs, shape (SKUs, N)."""
+    history = parameters.history
+    days = len(period_days(history.table, parameters.demand_data, "training")) - KNOWN_DAYS
+    changed = {"horizon": days, "warmup_days": min(parameters.warmup_days, days // 2)}
+    p = validated(type(parameters), {**parameters.model_dump(), **changed})
+    forecast: Any = "smoothing" + (COVARIATES if history.effects is not None else "")
+    rule = RollingNewsvendor(forecast, costs).in_any_quantity(whole=history.whole_units)
+    policy = reference_team(store=rule)
+    trace = problem.traces(p, "tuning", TRACE_SEED, len(p.sku))
+    order = np.argsort(trace["sku"])[skus]
+    rates = np.ones(costs.shape)
+    for first in range(0, skus.size, CHUNK):
+        rows = order[first : first + CHUNK]
+        batch = problem.make_batch(p, rows.size, split="tuning")
+        policy.bind(batch)
+        run_episodes(batch, policy, {name: values[rows] for name, values in trace.items()})
+        sites = chain_of(batch).sites
+        asked = sites["total_demand"]
+        sold = sites["total_sales"] / np.maximum(asked, 1e-9)
+        rates[trace["sku"][rows]] = np.where(asked > 0, sold, 1.0)
+    return rates

@@ -1,0 +1,1 @@
+"""What a unit of every product costs, earns and takes, from a file."""

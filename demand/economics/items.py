@@ -1,0 +1,387 @@
+"""An items file: what every product costs, earns and takes, per store where stores differ.
+
+A row is about a store and an SKU, about an SKU at all stores, about all of a store, or about
+everything; of several rows that say something the most special one holds, an SKU's before a
+store's. Cells that are empty take the problem's own parameters.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import InputError, short
+from demand.dates import named_column
+from demand.known_ahead.covariates import SKU_NAMES, STORE_NAMES
+from demand.sheet import Mark, Sheet, numbers, read_sheet
+
+Floats = NDArray[np.float64]
+Whole = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of an items file: names that it goes by, what is allowed, and what to do else."""
+
+    names: tuple[str, ...]
+    least: float
+    most: float
+    allowed: str
+    above: bool = False
+    """Whether `least` itself is too little."""
+
+    def holds(self, value: float) -> bool:
+        """Whether a cell may hold the number."""
+        enough = value > self.least if self.above else value >= self.least
+        return bool(enough and value <= self.most)
+
+
+MOST = 1e9
+_MONEY = 0.0, MOST, "a number from 0 to 1e9 [money per unit]"
+
+COLUMNS = {
+    "unit_cost": Column(
+        ("unit_cost", "cost", "purchase_price", "cost_price", "buying_price", "einkaufspreis"),
+        *_MONEY,
+    ),
+    "price": Column(
+        ("price", "unit_price", "selling_price", "sales_price", "retail_price", "verkaufspreis"),
+        *_MONEY,
+    ),
+    "salvage": Column(("salvage", "salvage_value", "residual_value", "restwert"), *_MONEY),
+    "holding_cost": Column(
+        ("holding_cost", "holding", "carrying_cost", "lagerkosten"),
+        *(0.0, MOST, "a number from 0 to 1e9 [money per unit and period]"),
+    ),
+    "stockout_cost": Column(
+        ("stockout_cost", "shortage_cost", "lost_sale_cost", "lost_sales_cost", "fehlmengenkosten"),
+        *_MONEY,
+    ),
+    "service_level": Column(
+        ("service_level", "fill_rate", "target_fill_rate", "servicegrad"),
+        *(0.0, 0.9999, "a fill rate above 0 and up to 0.9999, such as 0.95 or 95%"),
+        above=True,
+    ),
+    "lead_time": Column(
+        ("lead_time", "leadtime", "lead_time_days", "lieferzeit"),
+        *(0.0, 60.0, "a whole number from 0 to 60 [periods]"),
+    ),
+    "order_multiple": Column(
+        ("order_multiple", "pack", "pack_size", "case_pack", "case_size", "multiple", "gebinde"),
+        *(0.0, MOST, "a number above 0 and up to 1e9 [units]"),
+        above=True,
+    ),
+    "minimum_order": Column(
+        ("minimum_order", "min_order", "moq", "minimum_order_quantity", "mindestbestellmenge"),
+        *(0.0, MOST, "a number from 0 to 1e9 [units]"),
+    ),
+    "shelf_capacity": Column(
+        ("shelf_capacity", "capacity", "max_stock", "maximum_stock", "regalplatz"),
+        *(0.0, MOST, "a number above 0 and up to 1e9 [units]"),
+        above=True,
+    ),
+}
+"""The columns of numbers by what the project calls them."""
+
+SUPPLIER_NAMES = ("supplier", "vendor", "lieferant", "supplier_name")
+LIMITS = "order_multiple", "minimum_order", "shelf_capacity"
+_PERCENT = re.compile(r"\s*%$")
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """What an items file says of the SKUs and stores of a demand file.
+
+    Attributes
+    ----------
+    name : str
+        Name of the file.
+    values : dict
+        By name out of `COLUMNS`, of those that the file has: shape (SKUs, stores), NaN where it
+        says nothing.
+    suppliers : tuple of tuple of str
+        By SKU and store, ``""`` where it names none; empty without such a column.
+    rows : ndarray
+        Number of the row that is most special about each SKU and store, 0 for none, (SKUs, stores).
+    note : str
+        What the file was understood to be.
+    lead_time : int or None
+        The one lead time of all that it names one of [periods].
+    """
+
+    name: str
+    values: dict[str, Floats]
+    suppliers: tuple[tuple[str, ...], ...]
+    rows: Whole
+    note: str
+    lead_time: int | None
+
+    def given(self, column: str) -> Floats:
+        """Return a column, shape (SKUs, stores), all NaN where the file has none."""
+        return self.values.get(column, np.full(self.rows.shape, np.nan))
+
+    @property
+    def targets(self) -> Floats:
+        """The fill rates that are asked for, NaN where none is, shape (SKUs, stores)."""
+        return self.given("service_level")
+
+    def lost_sale(self) -> Floats:
+        """Return what a lost sale costs, where the file says so, shape (SKUs, stores).
+
+        The stockout cost, or else what a sale earns: price less unit cost [money per unit].
+        """
+        margin = self.given("price") - self.given("unit_cost")
+        cost = np.where(np.isnan(self.given("stockout_cost")), margin, self.given("stockout_cost"))
+        return np.where(np.isnan(self.targets), cost, np.nan)
+
+    def to_bytes(self) -> bytes:
+        """Return all numbers of the file, in an order of their own."""
+        columns = sorted(self.values.items())
+        return b"".join(name.encode() + own.astype("<f8").tobytes() for name, own in columns)
+
+    def where(self, sku: int, store: int) -> str:
+        """Return the row that is most special about an SKU at a store, for messages."""
+        return f"{self.name} row {self.rows[sku, store]}"
+
+
+def read_items(
+    path: Path, version: tuple[int, int], stores: tuple[str, ...], skus: tuple[str, ...]
+) -> Items:
+    """Read an items file, once as long as it does not change.
+
+    Parameters
+    ----------
+    path : Path
+        CSV or Parquet: columns of the store, the SKU, or both, and any of `COLUMNS`, each by any
+        of its names; others are left out.
+    version : tuple of int
+        `demand.reader.file_version` of it.
+    stores, skus : tuple of str
+        Those of the demand file.
+
+    Raises
+    ------
+    InputError
+        One line with row, column, value and what to do: no number, out of range, a duplicate, both
+        a service level and a stockout cost, a sale that earns nothing, two lead times.
+    """
+    return _read(path, version, stores, skus)
+
+
+@lru_cache(maxsize=4)
+def _read(
+    path: Path, version: tuple[int, int], stores: tuple[str, ...], skus: tuple[str, ...]
+) -> Items:
+    del version  # a changed file is another one
+    sheet = read_sheet(path)
+    if sheet.cells.empty:
+        raise InputError(f"{sheet.name}: holds a header and no items; put in a row for each")
+    store, sku = named_column(sheet, STORE_NAMES), named_column(sheet, SKU_NAMES)
+    keys = [column for column in (store, sku) if column is not None]
+    if not keys:
+        raise InputError(
+            f"{sheet.name}: names no store and no SKU; add a column store, sku or both (columns: "
+            f"{short(sheet.columns)})"
+        )
+    found = {name: named_column(sheet, column.names) for name, column in COLUMNS.items()}
+    columns = {name: own for name, own in found.items() if own is not None and own not in keys}
+    supplier = named_column(sheet, SUPPLIER_NAMES)
+    if not columns and supplier is None:
+        raise InputError(
+            f"{sheet.name}: has none of {', '.join(COLUMNS)}; name a column so (columns: "
+            f"{short(sheet.columns)})"
+        )
+    cells = {name: _cells(sheet, own, COLUMNS[name]) for name, own in columns.items()}
+    _check_rows(sheet, cells, columns)
+    which, strangers = _keys(sheet, (sku, store), (skus, stores))
+    _check_duplicates(sheet, which)
+    shape = len(skus), len(stores)
+    values, rows = _spread(cells, which, shape, np.asarray(sheet.cells.index, np.intp))
+    named = _suppliers(sheet, supplier, which, shape)
+    return Items(
+        name=sheet.name,
+        values=values,
+        suppliers=named,
+        rows=rows,
+        note=_note(sheet, [*keys, *columns.values()], supplier, strangers, rows),
+        lead_time=_lead_time(sheet, cells, columns),
+    )
+
+
+def _cells(sheet: Sheet, column: str, meaning: Column) -> Floats:
+    """Return the numbers in a column, row by row, NaN where a cell is empty."""
+    texts = sheet.texts(column)
+    plain = [_PERCENT.sub("", text) for text in texts]
+    marks: tuple[Mark, ...] = (sheet.decimal,) if sheet.decimal else (".", ",")
+    read = [numbers(plain, mark) for mark in marks]
+    best = max(read, key=lambda values: int(np.isfinite(values).sum()))
+    percent = [own != text for own, text in zip(plain, texts, strict=True)]
+    values = np.where(percent, best / 100.0, best)
+    for position, text in enumerate(texts):
+        if not text:
+            continue
+        if not (math.isfinite(values[position]) and meaning.holds(values[position])):
+            row = int((sheet.codes(column) == position).argmax())
+            raise InputError(
+                f"{sheet.row(row)}: {column} = {short(text)}: must be {meaning.allowed}; correct "
+                "it, or leave the cell empty"
+            )
+    return values[sheet.codes(column)]
+
+
+def _check_rows(sheet: Sheet, cells: dict[str, Floats], columns: dict[str, str]) -> None:
+    """Refuse what does not go together in a row."""
+
+    def of(name: str) -> Floats:
+        return cells.get(name, np.full(len(sheet.cells), np.nan))
+
+    def refuse(wrong: NDArray[np.bool_], name: str, reason: str) -> None:
+        if wrong.any():
+            row = int(wrong.argmax())
+            text = str(sheet.cells[columns[name]].iloc[row])
+            raise InputError(f"{sheet.row(row)}: {columns[name]} = {short(text)}: {reason}")
+
+    both = ~np.isnan(of("service_level")) & ~np.isnan(of("stockout_cost"))
+    refuse(both, "service_level", "a stockout cost is given too; leave one of the two cells empty")
+    earns = np.isnan(of("stockout_cost")) & np.isnan(of("service_level"))
+    nothing = earns & (of("price") <= of("unit_cost"))
+    reason = "is not above the unit cost, so that a lost sale would cost nothing; correct it, or "
+    refuse(nothing, "price", f"{reason}give a stockout_cost")
+    worth = of("salvage") > of("unit_cost")
+    refuse(worth, "salvage", "is above the unit cost: waste would earn money; correct it")
+    days = of("lead_time")
+    refuse(days % 1 > 0, "lead_time", "must be a whole number of periods; correct it")
+    pack = np.where(np.isnan(of("order_multiple")), 0.0, of("order_multiple"))
+    least = np.maximum(pack, np.nan_to_num(of("minimum_order")))
+    tight = of("shelf_capacity") < least
+    refuse(tight, "shelf_capacity", "is less than the least order, so that nothing can be ordered")
+
+
+def _lead_time(sheet: Sheet, cells: dict[str, Floats], columns: dict[str, str]) -> int | None:
+    """Return the one lead time that is given, None without any."""
+    days = cells.get("lead_time")
+    if days is None or np.isnan(days).all():
+        return None
+    first = int(np.flatnonzero(~np.isnan(days))[0])
+    other = np.flatnonzero(~np.isnan(days) & (days != days[first]))
+    if other.size:
+        row, column = int(other[0]), columns["lead_time"]
+        raise InputError(
+            f"{sheet.row(row)}: {column} = {days[row]:g}, and {days[first]:g} in row "
+            f"{sheet.cells.index[first]}: all items of a run share one lead time; make a run of "
+            "the items of each lead time"
+        )
+    return int(days[first])
+
+
+def _keys(
+    sheet: Sheet, columns: tuple[str | None, str | None], known: tuple[tuple[str, ...], ...]
+) -> tuple[Whole, dict[int, str]]:
+    """Return SKU and store of every row, -1 for all and -2 for one that is not known.
+
+    Also the names that are not known, by the position of the first row with each.
+    """
+    which = np.full((len(sheet.cells), 2), -1, np.intp)
+    strangers: dict[int, str] = {}
+    for place, (column, names) in enumerate(zip(columns, known, strict=True)):
+        if column is None:
+            continue
+        at = {name: number for number, name in enumerate(names)} | {"": -1}
+        texts = sheet.texts(column)
+        which[:, place] = np.array([at.get(t, -2) for t in texts], np.intp)[sheet.codes(column)]
+        _, first = np.unique(sheet.codes(column), return_index=True)
+        strangers |= {
+            int(row): text for text, row in zip(texts, first, strict=True) if text not in at
+        }
+    if (which < -1).any(axis=1).all():
+        raise InputError(
+            f"{sheet.row(0)}: {short(strangers[min(strangers)])} is not in the demand file, and no "
+            f"other row is about it; its names are {short(known[0])} and {short(known[1])}"
+        )
+    return which, strangers
+
+
+def _check_duplicates(sheet: Sheet, which: Whole) -> None:
+    kept = np.flatnonzero((which > -2).all(axis=1))
+    order = kept[np.lexsort(which[kept].T)]
+    again = np.flatnonzero((which[order][1:] == which[order][:-1]).all(axis=1))
+    if again.size:
+        one, other = sorted(order[again[0] : again[0] + 2].tolist())
+        raise InputError(
+            f"{sheet.row(other)}: is about the same as row {sheet.cells.index[one]}; remove one"
+        )
+
+
+def _most_special_last(which: Whole) -> Iterator[tuple[int, tuple[slice | int, slice | int]]]:
+    """Yield every row that is about something, with the place that it is about."""
+    rank = (which[:, 0] >= 0) * 2 + (which[:, 1] >= 0)
+    for row in np.argsort(rank, kind="stable"):
+        sku, store = which[row].tolist()
+        if sku > -2 and store > -2:
+            yield (
+                int(row),
+                (
+                    sku if sku >= 0 else slice(None),
+                    store if store >= 0 else slice(None),
+                ),
+            )
+
+
+def _spread(
+    cells: dict[str, Floats], which: Whole, shape: tuple[int, int], numbered: Whole
+) -> tuple[dict[str, Floats], Whole]:
+    """Return the columns by SKU and store, and which row is most special about each."""
+    values = {name: np.full(shape, np.nan) for name in cells}
+    rows = np.zeros(shape, np.intp)
+    rivals = {"service_level": "stockout_cost", "stockout_cost": "service_level"}
+    for row, at in _most_special_last(which):
+        rows[at] = numbered[row]
+        for name, own in cells.items():
+            if math.isnan(own[row]):
+                continue
+            values[name][at] = own[row]
+            if (rival := rivals.get(name)) in values:
+                values[rival][at] = np.nan  # the more special row decides between the two
+    return values, rows
+
+
+def _suppliers(
+    sheet: Sheet, column: str | None, which: Whole, shape: tuple[int, int]
+) -> tuple[tuple[str, ...], ...]:
+    if column is None:
+        return ()
+    named = np.full(shape, "", object)
+    texts, codes = sheet.texts(column), sheet.codes(column)
+    for row, at in _most_special_last(which):
+        if texts[codes[row]]:
+            named[at] = texts[codes[row]]
+    return tuple(tuple(row) for row in named.tolist())
+
+
+def _note(
+    sheet: Sheet,
+    used: Sequence[str],
+    supplier: str | None,
+    strangers: dict[int, str],
+    rows: Whole,
+) -> str:
+    """Return lines on what the file was understood to be."""
+    kept = [*used, *([supplier] if supplier is not None and supplier not in used else [])]
+    rest = [column for column in sheet.columns if column not in kept]
+    left_out = f"; left out: {', '.join(rest)}" if rest else ""
+    lines = [f"{sheet.name}: columns {', '.join(kept)}{left_out}"]
+    with_row, every = int((rows > 0).sum()), rows.size
+    if with_row < every:
+        lines.append(f"{every - with_row:,} of {every:,} items are not in it and take the defaults")
+    if strangers:
+        first = min(strangers)
+        lines.append(
+            f"left out: {len(strangers):,} names that the demand file does not have, the first "
+            f"{short(strangers[first])} in row {sheet.cells.index[first]}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,145 @@
+"""Stores with an items file: the law of motion and rules by each item's own costs and limits."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from agents.config import resolve
+from baselines.registry import rules_in_units
+from common.errors import InputError
+from envs.supply_chain.observation import ITEM_ENTRIES
+from evaluation.replay import replay
+
+FIRST, DAYS = dt.date(2022, 1, 3), 200
+ITEMS = (
+    "store,sku,unit_cost,price,holding_cost,stockout_cost,pack,moq,shelf_capacity\n"
+    "north,bread,2,5,0.5,,,,\n"
+    "south,bread,,,0.1,9,6,,\n"
+    "north,rolls,,,0.02,,,15,90\n"
+)
+OWN = {
+    (0, 0): {"holding_cost": 0.5, "stockout_cost": 3.0},
+    (0, 1): {"holding_cost": 0.1, "stockout_cost": 9.0, "order_multiple": 6.0},
+    (1, 0): {"holding_cost": 0.02, "minimum_order": 15.0, "shelf_capacity": 90.0},
+    (1, 1): {},
+}
+
+
+@pytest.fixture(scope="module")
+def sales(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("items") / "sales.csv"
+    rows = ["date,store,sku,demand"]
+    for day in range(DAYS):
+        date = FIRST + dt.timedelta(days=day)
+        for store, base in (("north", 12), ("south", 4)):
+            rows += [f"{date},{store},{sku},{rng.poisson(base)}" for sku in ("bread", "rolls")]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def parameters(sales, items=None, *assignments):
+    if items is not None:
+        (sales.parent / "items.csv").write_text(items)
+        assignments = (*assignments, f"demand_data.items={sales.parent / 'items.csv'}")
+    return resolve({"algo": "ppo", "demand": sales}, assignments=assignments)
+
+
+def played(run, name="newsvendor_smoothing"):
+    rule = rules_in_units(run.parameters)[name].make(run.parameters, 0)
+    return replay(run.problem, run.parameters, rule)
+
+
+def test_every_item_is_played_as_if_it_were_alone_with_its_own_costs_and_limits(sales):
+    together = played(parameters(sales, ITEMS))
+    for (sku, store), own in OWN.items():
+        alone = played(parameters(sales, None, *(f"store.{k}={v}" for k, v in own.items())))
+        np.testing.assert_array_equal(together.orders[:, sku, store], alone.orders[:, sku, store])
+        np.testing.assert_array_equal(together.cost[:, sku, store], alone.cost[:, sku, store])
+
+
+def test_a_service_level_is_reached_on_training_days_and_its_cost_kept(sales):
+    run = parameters(sales, "sku,service_level\nbread,0.9\nrolls,0.99\n")
+    costs = run.parameters.item_values["stockout_cost"]
+    assert (costs[1] > costs[0]).all()
+    again = resolve(
+        {"algo": "ppo", "demand": sales},
+        assignments=(
+            f"demand_data.items={sales.parent / 'items.csv'}",
+            f"demand_data.service_costs={list(run.parameters.demand_data.service_costs)}",
+        ),
+    )
+    np.testing.assert_array_equal(again.parameters.item_values["stockout_cost"], costs)
+    play = played(run)
+    rates = play.sales.sum(axis=0) / play.demand.sum(axis=0)  # of days that were not looked at
+    assert (abs(rates[0] - 0.9) < 0.05).all()
+    assert (rates[1] > 0.92).all()
+
+
+def test_agents_see_what_their_item_costs_only_where_there_is_an_items_file(sales):
+    run, plain = parameters(sales, ITEMS), parameters(sales)
+    batch, other = (r.problem.make_batch(r.parameters, 2, split="evaluation") for r in (run, plain))
+    batch.reset({**other_trace(plain), "sku": np.arange(2)})
+    names = batch.observation_names["store"]
+    assert set(names) - set(other.observation_names["store"]) == set(ITEM_ENTRIES)
+    seen = batch.by_tier(batch.observation())["store"]
+    fractile = seen[..., names.index("critical fractile")]
+    np.testing.assert_allclose(fractile[0], [3 / 3.5, 9 / 9.1], rtol=1e-6)
+
+
+def other_trace(run):
+    return run.problem.traces(run.parameters, "evaluation", 0, 2)
+
+
+def test_training_weighs_items_alike_whatever_they_cost(sales):
+    dear = ITEMS.replace("north,bread,2,5,0.5", "north,bread,2000,5000,500")
+    batches = []
+    for items in (ITEMS, dear):
+        run = parameters(sales, items, "reward.expected=false", "demand_data.augment=none")
+        batch = run.problem.make_batch(run.parameters, 2, split="training")
+        batch.reset(run.problem.traces(run.parameters, "training", 0, 2))
+        batch.step(np.zeros((2, 4), np.int64))
+        batches.append(batch)
+    row = int(np.flatnonzero(batches[0].lane_of == 0)[0])
+    cheap, costly = (batch.rewards[row, 0] for batch in batches)
+    assert abs(costly) < 10 * max(abs(cheap), 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("items", "assignments", "parts"),
+    [
+        (
+            "sku,shelf_capacity\nbread,5\n",
+            ("store.order_multiple=12",),
+            ["items.csv row 2", "shelf_capacity = 5", "the least order, 12"],
+        ),
+        (
+            "sku,unit_cost,price\nbread,1,2\n",
+            ("store.unmet_demand=backlog",),
+            ["items.csv row 2", "customers wait", "give a stockout_cost"],
+        ),
+        (
+            "sku,service_level,holding_cost\nbread,0.9,0\n",
+            (),
+            ["items.csv row 2", "service_level = 0.9", "give holding_cost"],
+        ),
+        ("sku,lead_time\nbread,4\n", ("store.lead_time=2",), ["items.csv says 4", "leave one"]),
+        (
+            "sku,service_level\nbread,0.9\n",
+            ("demand_data.service_costs=[1, 2, 3]",),
+            ["3 numbers", "asks for 2"],
+        ),
+    ],
+)
+def test_what_does_not_go_with_the_problem_is_one_line(sales, items, assignments, parts):
+    with pytest.raises(InputError) as error:
+        parameters(sales, items, *assignments)
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_the_one_lead_time_of_an_items_file_is_that_of_the_stores(sales):
+    run = parameters(sales, "sku,lead_time\nbread,4\n")
+    assert run.parameters.store.lead_time == 4
+    assert run.parameters.warmup_days == 5
