@@ -92,7 +92,7 @@ def main(
     if (state is None) == (database is None):
         raise click.UsageError("the present state is needed: --state FILE or --database URL")
     if server is not None:
-        return _decide_remotely(server, state, date, output, as_json=as_json)
+        return _decide_remotely(server, state, date, calendar, output, as_json=as_json)
     from agents import run_folder  # here: --help and a misspelt option answer at once
     from commands.database.database import Database
     from commands.decide import decide
@@ -118,7 +118,13 @@ def main(
 
 
 def _decide_remotely(
-    server: str, state: Path | None, date: str | None, output: Path | None, *, as_json: bool
+    server: str,
+    state: Path | None,
+    date: str | None,
+    calendar: Path | None,
+    output: Path | None,
+    *,
+    as_json: bool,
 ) -> int:
     """Write what a service proposes; its own limits hold orders back."""
     if state is None:
@@ -127,7 +133,7 @@ def _decide_remotely(
     from commands.remote_orders import decide_remotely
 
     with console.screen.status("asking the service"):
-        rows = decide_remotely(server, state, date)
+        rows = decide_remotely(server, state, date, calendar)
     write_orders(rows, output, as_json=as_json, tables=None, run=server)
     return 0
 

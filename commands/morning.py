@@ -18,9 +18,10 @@ from commands.stock_state import StockState
 from common.console import screen
 from common.errors import InputError, choose, short
 from demand.history import StoreHistory
-from demand.known_ahead.covariates import read_calendar
+from demand.known_ahead.covariates import Covariates, read_calendar
 from demand.known_demand import KNOWN_DAYS, KnownDemand
 from demand.reader import read_demand
+from demand.sheet import Sheet
 from demand.table import DemandTable
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
@@ -48,6 +49,8 @@ class Morning:
         Worlds in this state, one per SKU.
     places : list of tuple
         World and store of every row of the state.
+    known_ahead : Covariates or None
+        What is known of the coming days, where that counts.
     """
 
     now: StockState
@@ -56,6 +59,7 @@ class Morning:
     day: dt.date
     batch: SupplyChainBatch
     places: list[tuple[int, int]]
+    known_ahead: Covariates | None = None
 
     @classmethod
     def of(
@@ -65,7 +69,7 @@ class Morning:
         *,
         observe_step: bool = False,
         history: Path | None = None,
-        calendar: Path | None = None,
+        calendar: Path | Sheet | None = None,
         date: dt.date | None = None,
     ) -> "Morning":
         """Return the morning of a state; `history` to `date` are as `commands.decide` has them.
@@ -85,9 +89,9 @@ class Morning:
             parameters, len(skus), split="evaluation", observe_step=observe_step
         )
         rows = _fill(batch, skus, now, due, (recent, day))
-        _look_ahead(batch, day, history, calendar)
+        known_ahead = _look_ahead(batch, day, history, calendar)
         places = [(rows[row], store) for row, (_, store) in enumerate(now.places)]
-        return cls(now, due, recent, day, batch, places)
+        return cls(now, due, recent, day, batch, places, known_ahead)
 
     def expected(self, days: int) -> Floats:
         """Return the demand expected from today on, shape (days, rows) [units/day]."""
@@ -244,9 +248,9 @@ def _fill(
 
 
 def _look_ahead(
-    batch: SupplyChainBatch, day: dt.date, file: Path | None, calendar: Path | None
-) -> None:
-    """Put in what is known of the days that orders of `day` are for.
+    batch: SupplyChainBatch, day: dt.date, file: Path | None, calendar: Path | Sheet | None
+) -> Covariates | None:
+    """Put in what is known of the days that orders of `day` are for, and return it.
 
     Raises
     ------
@@ -256,11 +260,12 @@ def _look_ahead(
     p = batch.parameters
     if p.history is None or p.history.levels is None or p.history.covariates is None:
         if calendar is not None:
+            name = calendar.name if isinstance(calendar, Sheet) else f"--calendar {calendar}"
             raise InputError(
-                f"--calendar {calendar}: nothing was known ahead when this run was made; make it "
+                f"{name}: nothing was known ahead when this run was made; make it "
                 "again with --calendar"
             )
-        return
+        return None
     known, table, source = p.history.covariates, p.history.table, p.history.source
     if file is not None:
         later = read_demand(source.model_copy(update={"file": file})).covariates
@@ -274,6 +279,7 @@ def _look_ahead(
     ahead = lead_time + max(p.longest_review_gap, p.longest_shelf_life)
     demand = _past(batch).demand
     batch.past = p.history.known_demand(demand, start, batch.lane_of, ahead, known)
+    return known
 
 
 def _set_ages(batch: SupplyChainBatch, now: StockState, rows: list[int]) -> None:

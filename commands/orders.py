@@ -88,7 +88,7 @@ class Decider:
         self.folder, self.parameters, self.rule = folder, parameters, rule
         self.observe_step, self.faults = observe_step, list(faults)
         self.known: StoreHistory = parameters.history
-        self.usual_range, self._policy = usual_range, policy
+        self.usual_range, self.policy = usual_range, policy
         self._most_demand: Floats = self.known.training.max(axis=0)
 
     def morning(self, now: StockState, **more: Any) -> Morning:
@@ -106,7 +106,7 @@ class Decider:
         by_rule = _orders(morning.batch, self.rule[1], morning)
         return Advice(
             morning,
-            asked=by_rule if rule_alone else _orders(morning.batch, self._policy, morning),
+            asked=by_rule if rule_alone else _orders(morning.batch, self.policy, morning),
             by_rule=by_rule,
             daily=morning.expected(7).mean(axis=0),
             gaps=morning.batch.review_gap()[[world for world, _ in morning.places]],

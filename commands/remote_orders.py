@@ -1,5 +1,6 @@
 """Orders of a service: the state of a file goes to it, and its orders come back as rows."""
 
+import datetime as dt
 import http.client
 import json
 import os
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 
 from commands.stock_state import with_known_names
 from common.errors import InputError, short
+from demand.dates import date_column, named_column, row_days
+from demand.known_ahead.covariates import SKU_NAMES, STORE_NAMES
 from demand.sheet import Sheet, read_sheet
 
 TOKEN = "SERVICE_TOKEN"  # noqa: S105
@@ -28,7 +31,9 @@ _LISTS["expires"] = re.compile(r"expires_(\d{1,3})")
 _DATED = re.compile(r"due_(\d{4}-\d\d-\d\d)")
 
 
-def decide_remotely(server: str, state: Path, date: str | None) -> list[dict[str, Any]]:
+def decide_remotely(
+    server: str, state: Path, date: str | None, calendar: Path | None = None
+) -> list[dict[str, Any]]:
     """Return the orders that a service proposes for a state.
 
     Parameters
@@ -39,6 +44,8 @@ def decide_remotely(server: str, state: Path, date: str | None) -> list[dict[str
         A file as `commands.stock_state.read_state` reads it.
     date : str, optional
         The day that is decided on; by default the file's, else the service's choice.
+    calendar : Path, optional
+        What is known of the coming days.
 
     Raises
     ------
@@ -46,6 +53,8 @@ def decide_remotely(server: str, state: Path, date: str | None) -> list[dict[str
         One line: no token, no answer, or what the service says is wrong.
     """
     body = request_of(with_known_names(read_sheet(state)), date)
+    if calendar is not None:
+        body["calendar"] = calendar_of(read_sheet(calendar))
     token = os.environ.get(TOKEN, "")
     if not token:
         raise InputError(f"--server: set {TOKEN} to a token of the service")
@@ -82,6 +91,29 @@ def request_of(sheet: Sheet, date: str | None = None) -> dict[str, Any]:
             item["due"] = dated
         items.append(item)
     return {"date": day, "items": items}
+
+
+def calendar_of(sheet: Sheet) -> list[dict[str, Any]]:
+    """Return a calendar as the service takes it.
+
+    Raises
+    ------
+    InputError
+        One line: no dates, or nothing that is known of them.
+    """
+    date = date_column(sheet, "add one, called date")
+    days, _ = row_days(sheet, date, None, None)
+    store, sku = named_column(sheet, STORE_NAMES), named_column(sheet, SKU_NAMES)
+    rows = zip(days, sheet.cells.to_dict("records"), strict=True)
+    return [
+        {
+            "date": dt.date.fromordinal(int(day)).isoformat(),
+            "store": row.pop(store, None) or None,
+            "sku": row.pop(sku, None) or None,
+            "values": {name: text for name, text in row.items() if name != date},
+        }
+        for day, row in rows
+    ]
 
 
 def _listed(column: str) -> tuple[str, int] | None:

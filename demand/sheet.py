@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -97,6 +97,31 @@ def read_sheet(path: Path, separator: str | None = None, encoding: str | None = 
     if content.startswith(_SPREADSHEETS):
         raise InputError(f"{path.name}: is a spreadsheet's own file; save the table as CSV")
     return _read_csv(path.name, content, separator, encoding)
+
+
+def parse_csv(name: str, text: str) -> Sheet:
+    """Return what the text of a CSV file holds; `name` is what to call it in messages.
+
+    Raises
+    ------
+    InputError
+        As of `read_sheet`.
+    """
+    return _read_csv(name, text.encode("utf-8", "replace"), None, "utf-8")
+
+
+def sheet_of(name: str, rows: Sequence[Mapping[str, str]]) -> Sheet:
+    """Return rows of texts as the content of a file; a text that a row lacks is ``""``.
+
+    Raises
+    ------
+    InputError
+        If there are too many rows or columns.
+    """
+    header = list(dict.fromkeys(column for row in rows for column in row))
+    cells = (np.array([row.get(column, "") for row in rows], object) for column in header)
+    columns = [_column(*pd.factorize(texts)) for texts in cells]
+    return _tidy(name, "rows", header, columns, 1, decimal=".")
 
 
 def _read_csv(name: str, content: bytes, separator: str | None, encoding: str | None) -> Sheet:

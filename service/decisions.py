@@ -219,7 +219,10 @@ class Decisions:
         """Return the morning of a decision, with one row of its state."""
         state = DecisionRequest.model_validate(json.loads(decision["request"])["state"])
         one = state.model_copy(update={"items": [state.items[row]]})
-        return run.decider.morning(one.state(run.decider.known), date=decision["date"])
+        known = run.decider.known
+        return run.decider.morning(
+            one.state(known), date=decision["date"], calendar=one.known_days(known)
+        )
 
 
 def compute(
@@ -239,9 +242,9 @@ def compute(
     guards, failure = Guards(**inputs["guards"]), inputs["failure"]
     today = dt.date.fromisoformat(inputs["today"])
     decider = run.decider
-    state = request.state(decider.known)
+    state, calendar = request.state(decider.known), request.known_days(decider.known)
     with run.lock:
-        morning = decider.morning(state, date=request.date)
+        morning = decider.morning(state, date=request.date, calendar=calendar)
         advice, broken = _advice(run, morning)
     guarded = guard(decider, advice, guards, today=today, failure=failure or broken)
     rows = _rows(run, advice, guarded, stale=(today - morning.day).days > guards.max_age)

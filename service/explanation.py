@@ -24,6 +24,13 @@ class Projected(BaseModel):
     high: float
 
 
+class KnownDay(BaseModel):
+    """What is known ahead of a day, by column."""
+
+    date: dt.date
+    said: dict[str, str]
+
+
 class Explanation(BaseModel):
     """The numbers behind an order.
 
@@ -39,6 +46,8 @@ class Explanation(BaseModel):
         Demand expected on these days [units/day]; `needed` is their sum.
     level : float
         To what the order raises the position [units].
+    known_ahead : list of KnownDay
+        What is known of these days, and counts for the policy.
     pack, minimum_order, shelf_capacity : float or None
         Limits of an order [units].
     projected, projected_rule : list of Projected
@@ -69,6 +78,7 @@ class Explanation(BaseModel):
     forecast: list[float]
     needed: float
     level: float
+    known_ahead: list[KnownDay]
     stockout_before: float
     stockout_after: float
     pack: float | None
@@ -107,6 +117,7 @@ def explain(decisions: Decisions, policies: Policies, order: Mapping[str, Any]) 
         protection_days=days,
         forecast=forecast,
         needed=round(sum(forecast), 2),
+        known_ahead=_known_ahead(morning, days),
         pack=store.order_multiple,
         minimum_order=store.minimum_order or None,
         shelf_capacity=store.shelf_capacity if np.isfinite(store.shelf_capacity) else None,
@@ -126,6 +137,16 @@ def morning_of(decisions: Decisions, policies: Policies, order: Mapping[str, Any
     """Return the morning of an order, with its own row alone."""
     decision = decisions.find(order["decision"])
     return decisions.morning(policies.champion, decision, order["row"])
+
+
+def _known_ahead(morning: Morning, days: int) -> list[KnownDay]:
+    """Return what is known of the days from the morning on, of those of which anything is."""
+    if morning.known_ahead is None:
+        return []
+    ((sku, store),) = morning.now.places
+    coming = (morning.day + dt.timedelta(days=n) for n in range(days))
+    found = ((day, morning.known_ahead.said(day, sku, store)) for day in coming)
+    return [KnownDay(date=day, said=said) for day, said in found if said]
 
 
 def _daily(morning: Morning, days: int) -> list[float]:

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from commands.orders import Decider
 from common.errors import InputError
 from service.drift import Drift
 from service.exported_run import is_exported, load_exported
+from service.service_curve import ServiceCurve, service_curve
 from service.store import audit_log
 from service.store.database import Database, now
 from service.store.tables import POLICIES
@@ -25,7 +27,7 @@ NOBODY = ""
 """Run of a candidate that was taken away."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LoadedRun:
     """A run that decides.
 
@@ -48,6 +50,11 @@ class LoadedRun:
     decider: Decider
     drift: Drift
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def curve(self) -> ServiceCurve:
+        """What better service costs; played when it is first asked for."""
+        return service_curve(self.decider)
 
     def is_unaltered(self) -> bool:
         """Return whether the manifest on the disk is still that which was loaded."""

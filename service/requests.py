@@ -10,14 +10,24 @@ from pydantic import Field, StringConstraints, field_validator
 from commands.stock_state import FIRST_YEAR, LAST_YEAR, Outstanding, StockState, recent_demand
 from common.errors import FrozenModel, InputError, choose, short
 from demand.history import StoreHistory
+from demand.known_ahead.covariates import MOST_COLUMNS
 from demand.known_demand import KNOWN_DAYS
-from demand.sheet import MAX_DEMAND
+from demand.sheet import MAX_DEMAND, Sheet, sheet_of
 
 MOST_ITEMS = 20_000
 MOST_DAYS = 100
+MOST_DAYS_AHEAD = 3660
+"""What is known is kept for every day up to the last: without a limit a date could fill memory."""
+
 Units = Annotated[float, Field(ge=0, le=MAX_DEMAND)]
 Dated = Annotated[dict[dt.date, Units], Field(max_length=MOST_DAYS)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Known = (
+    bool
+    | Annotated[float, Field(allow_inf_nan=False)]
+    | Annotated[str, StringConstraints(max_length=255)]
+    | None
+)
 Reason = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00]*$"),
@@ -52,6 +62,25 @@ class Item(FrozenModel):
     price: Units | None = None
 
 
+class KnownDay(FrozenModel):
+    """What is known ahead of a day, for everybody or for a store or product alone.
+
+    Attributes
+    ----------
+    date : date
+        The day.
+    store, sku : str, optional
+        By default all.
+    values : dict
+        By column of the demand file or calendar: a flag, a price, the name of an event.
+    """
+
+    date: dt.date
+    store: Name | None = None
+    sku: Name | None = None
+    values: Annotated[dict[Name, Known], Field(min_length=1, max_length=MOST_COLUMNS)]
+
+
 class DecisionRequest(FrozenModel):
     """A morning: the state of every store and product that may order.
 
@@ -61,10 +90,14 @@ class DecisionRequest(FrozenModel):
         The day that is decided on; by default the one after the last with known demand.
     items : list of Item
         In any order, each store and product once.
+    calendar : list of KnownDay
+        Of the coming days, where the policy counts on what is known ahead; a day between the first
+        and the last that is left out has no event and no flag.
     """
 
     date: dt.date | None = None
     items: Annotated[list[Item], Field(min_length=1, max_length=MOST_ITEMS)]
+    calendar: Annotated[tuple[KnownDay, ...], Field(max_length=MOST_ITEMS)] = ()
 
     @field_validator("date")
     @classmethod
@@ -105,6 +138,32 @@ class DecisionRequest(FrozenModel):
             expires=_columns([one.expires for one in items], "expires", equal=False),
         )
 
+    def known_days(self, known: StoreHistory) -> Sheet | None:
+        """Return the calendar as a file's content for a policy that knows these columns.
+
+        Raises
+        ------
+        InputError
+            One line: the policy knows no such column, or the days are too far from those it knows.
+        """
+        if not self.calendar:
+            return None
+        names = () if known.covariates is None else known.covariates.names
+        last = known.table.last_day + dt.timedelta(days=MOST_DAYS_AHEAD)
+        rows = []
+        for number, one in enumerate(self.calendar):
+            for name in one.values if names else ():
+                choose(f"column in calendar[{number}],", name, names)
+            if not known.table.first_day <= one.date <= last:
+                raise InputError(
+                    f"calendar[{number}]: date = {one.date}: must be from "
+                    f"{known.table.first_day} to {last}, {MOST_DAYS_AHEAD:,} days after the last "
+                    "that the policy was made with"
+                )
+            about = {"date": one.date.isoformat(), "store": one.store or "", "sku": one.sku or ""}
+            rows.append({**{name: _text(value) for name, value in one.values.items()}, **about})
+        return sheet_of("calendar", rows)
+
     def _outstanding(self) -> tuple[Outstanding, ...]:
         listed = [one.due if isinstance(one.due, tuple) else () for one in self.items]
         columns: dict[int | dt.date, Any] = {}
@@ -115,6 +174,13 @@ class DecisionRequest(FrozenModel):
                     raise InputError(f"items[{row}]: due has more than {2 * MOST_DAYS} days in all")
                 columns.setdefault(day, np.zeros(len(self.items)))[row] = units
         return tuple(Outstanding(f"items: due {day}", day, at) for day, at in columns.items())
+
+
+def _text(value: bool | float | str | None) -> str:
+    """Return a value as a file of texts has it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
 
 
 def _index(kind: str, name: str | None, known: tuple[str, ...], row: int) -> int:

@@ -108,6 +108,18 @@ class Covariates:
                     break
         return found
 
+    def said(self, day: dt.date, sku: int, store: int) -> dict[str, str]:
+        """Return what columns say of a day, a SKU and a store, each as text; those that do."""
+        row, found = (day - self.first_day).days, {}
+        for one in self.columns:
+            if 0 <= row < len(one.values):
+                values = one.values[row]  # a single SKU or store stands for all
+                value = float(values[min(sku, len(values) - 1), min(store, values.shape[1] - 1)])
+                text = one.labels[int(value)] if one.labels and value >= 0 else f"{value:g}"
+                if text and not np.isnan(value):
+                    found[one.name] = text
+        return found
+
     def since(self, day: dt.date) -> "Covariates":
         """Return what is known from a day on, which may lie before the first one."""
         skipped = (day - self.first_day).days
@@ -281,7 +293,10 @@ def _values(
 
 
 def read_calendar(
-    path: Path, stores: tuple[str, ...], skus: tuple[str, ...], date_format: str | None = None
+    source: Path | Sheet,
+    stores: tuple[str, ...],
+    skus: tuple[str, ...],
+    date_format: str | None = None,
 ) -> Covariates:
     """Read a calendar: a date, possibly a store and an SKU, and columns of what is known ahead.
 
@@ -294,7 +309,7 @@ def read_calendar(
     InputError
         One line with the row: no date, an unknown store or SKU, a duplicate.
     """
-    sheet = read_sheet(path)
+    sheet = source if isinstance(source, Sheet) else read_sheet(source)
     if sheet.cells.empty:
         raise InputError(f"{sheet.name}: holds a header and no days; put in a row for each")
     date = date_column(sheet, "add one, called date")

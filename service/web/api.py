@@ -13,6 +13,7 @@ from service.decisions import public
 from service.explanation import Explanation, explain, forecast_of
 from service.policies import CHAMPION, LoadedRun
 from service.requests import Because, Candidate, DecisionRequest, NewToken, Override
+from service.service_curve import ServiceCurve
 from service.store import order_book
 from service.store.order_book import PAGE, Change
 from service.web.state import Admin, Approver, Planner, Service, TheService
@@ -273,6 +274,12 @@ def policies(service: TheService, _: Planner) -> dict[str, Any]:
         "champion": _policy(service.policies.champion),
         "candidate": None if candidate is None else _policy(candidate),
     }
+
+
+@api.get("/v1/policies/curve", response_model=ServiceCurve, responses=WRONG)
+def curve(service: TheService, _: Planner) -> ServiceCurve:
+    """Return what better service costs: orders moved by days of demand, before the split."""
+    return service.policies.champion.curve
 
 
 def _policy(run: LoadedRun) -> dict[str, Any]:

@@ -14,7 +14,10 @@ from service.requests import one_line
 from service.store.order_book import ConflictError, UnknownOrderError
 from service.web.api import api
 from service.web.border import Border, Measures
-from service.web.pages import pages, render
+from service.web.decide_page import decide_page
+from service.web.pages import pages
+from service.web.policy_pages import policy_pages
+from service.web.rendering import render
 from service.web.state import NotAllowedError, Service, visitor
 
 LOG = logging.getLogger("service")
@@ -38,7 +41,8 @@ def create_app(service: Service) -> Border:
     measures = Measures()
     app.state.service, app.state.measures = service, measures
     app.include_router(api)
-    app.include_router(pages)
+    for router in (pages, policy_pages, decide_page):
+        app.include_router(router)
     for kind, status in STATUS.items():
         app.add_exception_handler(kind, _line(status))
     app.add_exception_handler(NotAllowedError, _not_allowed)

@@ -6,37 +6,29 @@ import io
 import json
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
-import jinja2
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from common.console import spreadsheet_cell
 from common.errors import InputError, validated
-from service.access import Session
-from service.explanation import Explanation, explain
+from service.explanation import explain
 from service.guards import EXCEPTIONS
 from service.policies import CHAMPION
-from service.requests import Candidate, Override
+from service.requests import Override
 from service.store import order_book
 from service.store.order_book import Change
+from service.web.rendering import HERE, Day, Form, Visitor, field, render, stock_chart
 from service.web.state import (
     SESSION_COOKIE,
     NotAllowedError,
     Service,
     TheService,
     check_form,
-    visitor,
 )
 
-HERE = Path(__file__).parent
-ASSETS = {
-    "page.css": ("text/css", (HERE / "static" / "page.css").read_bytes()),
-    "page.js": ("text/javascript", (HERE / "static" / "page.js").read_bytes()),
-}
 ROWS = 200
 """Of a part of the page; a search finds the others."""
 
@@ -58,45 +50,10 @@ CHANGES: dict[str, Change] = {
 MOST_ORDERS = 100_000
 
 pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-Visitor = Annotated[Session | None, Depends(visitor)]
-Day = Annotated[dt.date | None, Query()]
-
-
-def _units(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
-
-
-TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(HERE / "templates"),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    undefined=jinja2.StrictUndefined,
-)
-TEMPLATES.filters |= {"units": _units, "plain": lambda value: f"{value:g}"}
-
-
-def render(name: str, session: Session | None, status: int = 200, **values: Any) -> HTMLResponse:
-    """Return a page."""
-    said = values.pop("said", "")
-    text = TEMPLATES.get_template(name).render(session=session, said=said, **values)
-    return HTMLResponse(text, status)
-
-
-async def _form(request: Request) -> Mapping[str, list[str]]:
-    """Return what a form sent; FastAPI's own way needs another package."""
-    body = (await request.body()).decode("utf-8", "replace")
-    try:
-        return parse_qs(body, keep_blank_values=True, max_num_fields=10_000)
-    except ValueError:
-        raise InputError("the form has too many fields") from None
-
-
-Form = Annotated[Mapping[str, list[str]], Depends(_form)]
-
-
-def _one(form: Mapping[str, list[str]], name: str) -> str:
-    return form.get(name, [""])[0]
+ASSETS = {
+    "page.css": ("text/css", (HERE / "static" / "page.css").read_bytes()),
+    "page.js": ("text/javascript", (HERE / "static" / "page.js").read_bytes()),
+}
 
 
 @pages.get("/static/{name}")
@@ -118,7 +75,7 @@ def login(session: Visitor) -> Response:
 def begin(request: Request, form: Form, service: TheService) -> Response:
     """Begin a session."""
     client = request.client.host if request.client else ""
-    user = service.access.user(_one(form, "token").strip())
+    user = service.access.user(field(form, "token").strip())
     if user is None:
         if not service.logins.allows(client):
             raise NotAllowedError(429, "too many wrong tokens; wait a minute")
@@ -135,7 +92,7 @@ def begin(request: Request, form: Form, service: TheService) -> Response:
 @pages.post("/logout")
 def end(request: Request, form: Form, session: Visitor, service: TheService) -> Response:
     """End the session."""
-    check_form(session, _one(form, "csrf"), "planner")
+    check_form(session, field(form, "csrf"), "planner")
     service.access.end_session(request.cookies.get(SESSION_COOKIE, ""))
     done = RedirectResponse("/login", 303)
     done.delete_cookie(SESSION_COOKIE, path="/")
@@ -155,7 +112,7 @@ def overview(
     if session is None:
         return RedirectResponse("/login", 303)
     champion = service.policies.champion
-    day, orders = _orders(service, date)
+    day, orders = orders_of(service, date)
     wanted = [order for order in orders if _matches(order, find, show)]
     wanted.sort(key=lambda order: (_severity(order), order["store"], order["sku"]))
     pressing = [order for order in wanted if order["exceptions"]]
@@ -201,7 +158,10 @@ SAID = {"approved", "placed", "received", "cancelled", "overridden", "done"}
 AFTER = {"approve": "approved", "place": "placed", "receive": "received", "cancel": "cancelled"}
 
 
-def _orders(service: Service, date: dt.date | None) -> tuple[dt.date | None, list[dict[str, Any]]]:
+def orders_of(
+    service: Service, date: dt.date | None
+) -> tuple[dt.date | None, list[dict[str, Any]]]:
+    """Return a day, by default the last, and its orders with their marks."""
     with service.base.reading() as connection:
         day = date or order_book.last_day(connection, CHAMPION)
         found = [] if day is None else order_book.find(connection, date=day, most=MOST_ORDERS)
@@ -245,36 +205,11 @@ def item(
         *("order.html", session),
         o=_marked(order),
         why=why,
-        chart=_chart(why),
+        chart=stock_chart(why),
         history=[{**one, "was": json.loads(one["before"])} for one in past],
         run=service.policies.champion.folder.name,
         said=said if said in SAID else "",
     )
-
-
-def _chart(why: Explanation | None) -> dict[str, Any] | None:
-    """Return the points of the picture of coming stock: 640 by 300, days from 50 to 630."""
-    if why is None or not why.projected:
-        return None
-    days, rule = why.projected, why.projected_rule
-    most = max(*(day.high for day in days), *(day.median for day in rule), 1.0)
-    step = 580 / max(len(days) - 1, 1)
-
-    def at(n: int, value: float) -> str:
-        return f"{50 + n * step:.1f},{270 - 250 * value / most:.1f}"
-
-    low = [at(n, day.low) for n, day in enumerate(days)]
-    high = [at(n, day.high) for n, day in enumerate(days)]
-    return {
-        "band": " ".join([*high, *low[::-1]]),
-        "median": " ".join(at(n, day.median) for n, day in enumerate(days)),
-        "rule": " ".join(at(n, day.median) for n, day in enumerate(rule)),
-        "arrives": f"{50 + (why.arrives - why.date).days * step:.1f}",
-        "lines": [(270 - 250 * share, _units(round(most * share))) for share in (0, 0.5, 1)],
-        "dates": [
-            (f"{50 + n * step:.0f}", f"{days[n].date:%d %b}") for n in range(1, len(days), 3)
-        ],
-    }
 
 
 def _number(text: str) -> int:
@@ -286,8 +221,8 @@ def _number(text: str) -> int:
 @pages.post("/orders/changes")
 def change_several(form: Form, session: Visitor, service: TheService) -> Response:
     """Change the selected orders, all of them or none."""
-    user = check_form(session, _one(form, "csrf"), "approver").user
-    what = CHANGES.get(_one(form, "what"))
+    user = check_form(session, field(form, "csrf"), "approver").user
+    what = CHANGES.get(field(form, "what"))
     numbers = [_number(text) for text in form.get("order", [])]
     if what is None or not numbers:
         raise InputError("select orders first")
@@ -298,10 +233,10 @@ def change_several(form: Form, session: Visitor, service: TheService) -> Respons
 
 
 @pages.post("/orders/{number}/change")
-def change_one(number: str, form: Form, session: Visitor, service: TheService) -> Response:
+def changefield(number: str, form: Form, session: Visitor, service: TheService) -> Response:
     """Lead an order on in its life."""
-    user = check_form(session, _one(form, "csrf"), "approver").user
-    what = CHANGES.get(_one(form, "what"))
+    user = check_form(session, field(form, "csrf"), "approver").user
+    what = CHANGES.get(field(form, "what"))
     if what is None:
         raise InputError("the form says nothing to do")
     with service.base.writing() as connection:
@@ -310,10 +245,10 @@ def change_one(number: str, form: Form, session: Visitor, service: TheService) -
 
 
 @pages.post("/orders/{number}/override")
-def override_one(number: str, form: Form, session: Visitor, service: TheService) -> Response:
+def overridefield(number: str, form: Form, session: Visitor, service: TheService) -> Response:
     """Give an order another quantity."""
-    user = check_form(session, _one(form, "csrf"), "planner").user
-    asked = validated(Override, {name: _one(form, name) for name in ("quantity", "reason")})
+    user = check_form(session, field(form, "csrf"), "planner").user
+    asked = validated(Override, {name: field(form, name) for name in ("quantity", "reason")})
     with service.base.writing() as connection:
         order_book.change(
             *(connection, user.name, _number(number), "override"),
@@ -331,7 +266,7 @@ def export(session: Visitor, service: TheService, date: Day = None) -> Response:
     """Return the orders of a day as a table for spreadsheets."""
     if session is None:
         return RedirectResponse("/login", 303)
-    day, orders = _orders(service, date)
+    day, orders = orders_of(service, date)
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\r\n")
     writer.writeheader()
@@ -341,54 +276,3 @@ def export(session: Visitor, service: TheService, date: Day = None) -> Response:
     name = quote(f"orders-{day}.csv")
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-@pages.get("/policies")
-def policies(session: Visitor, service: TheService) -> Response:
-    """Show champion and candidate, side by side."""
-    if session is None:
-        return RedirectResponse("/login", 303)
-    day, orders = _orders(service, None)
-    shadows = {}
-    if day is not None:
-        with service.base.reading() as connection:
-            shadows = order_book.shadows(connection, CHAMPION, day)
-    rows = [(order, shadows[order["id"]]) for order in orders if order["id"] in shadows]
-    priced = bool(rows) and all(order["price"] is not None for order, _ in rows)
-    totals = {
-        "ours": sum(order["asked"] for order, _ in rows),
-        "theirs": sum(theirs for _, theirs in rows),
-        "ours_cost": sum(o["asked"] * o["price"] for o, _ in rows) if priced else None,
-        "theirs_cost": sum(theirs * o["price"] for o, theirs in rows) if priced else None,
-    }
-    return render(
-        *("policies.html", session),
-        champion=service.policies.champion,
-        candidate=service.policies.candidate,
-        day=day,
-        rows=rows[:ROWS],
-        totals=totals,
-    )
-
-
-@pages.post("/policies/{what}")
-def change_policies(what: str, form: Form, session: Visitor, service: TheService) -> Response:
-    """Name a candidate, promote it, or roll back."""
-    user = check_form(session, _one(form, "csrf"), "admin").user
-    if what == "candidate":
-        run = validated(Candidate, {"run": _one(form, "run")}).run
-        service.policies.nominate(user.name, run)
-    elif what == "promote":
-        service.policies.promote(user.name)
-    elif what == "roll-back":
-        service.policies.roll_back(user.name)
-    else:
-        raise order_book.UnknownOrderError("there is no such page")
-    return RedirectResponse("/policies", 303)
-
-
-@pages.get("/docs")
-def docs(request: Request, session: Visitor) -> Response:
-    """Show the routes of the API."""
-    document: dict[str, Any] = request.app.openapi()
-    return render("docs.html", session, paths=document["paths"])

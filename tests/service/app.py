@@ -39,10 +39,10 @@ class Client:
 
 
 @contextmanager
-def service(runs, address, *, champion="first", today=TODAY, **guards):
+def service(runs, address, *, champion="first", today=TODAY, rule=RULE, **guards):
     """Yield the service, and a caller of each role."""
     base = Database(address)
-    policies = Policies(base, RULE)
+    policies = Policies(base, rule)
     policies.start(None if champion is None else str(runs / champion))
     made = Service(base, policies, Guards(**guards), today=lambda: today)
     app = create_app(made)

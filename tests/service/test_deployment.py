@@ -1,5 +1,7 @@
+import configparser
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -50,3 +52,40 @@ def test_compose_runs_what_the_steps_run():
     copied = set(re.findall(r"^COPY (\w+) \1$", dockerfile, re.MULTILINE))
     rooms = {path.parent.name for path in DEPLOY.parent.glob("*/__init__.py")}
     assert copied - {"configs"} == rooms - {"benchmarks", "studies"}
+
+
+def test_the_image_holds_what_the_project_asks_for():
+    setup = configparser.ConfigParser()
+    setup.read(DEPLOY.parent / "setup.cfg")
+    asked = setup["options"]["install_requires"]
+    asked += "".join(setup["options.extras_require"][extra] for extra in ("serve", "onnx"))
+    known = {re.split(r"[ >=<]", line)[0] for line in asked.split("\n") if line.strip()}
+    lines = (DEPLOY / "requirements.txt").read_text().splitlines()
+    wanted = {line for line in lines if not line.startswith("#")}
+    assert wanted <= known
+    without = {"torch", "stable-baselines3", "sb3-contrib", "pettingzoo", "tensorboard"}
+    assert known - wanted == without | {"matplotlib", "onnx"}
+
+
+def test_compose_takes_the_file():
+    program = shutil.which("docker-compose")
+    if program is None:
+        pytest.skip("no docker-compose: apt-get install docker-compose")
+    command = [program, "-f", str(DEPLOY / "compose.yaml"), "config", "--quiet"]
+    done = subprocess.run(command, env={**os.environ, "RUN": "x"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    without = {name: value for name, value in os.environ.items() if name != "RUN"}
+    refused = subprocess.run(command, env=without, capture_output=True, text=True)
+    assert "name a folder under runs/" in refused.stderr
+
+
+def test_secrets_are_made_once(tmp_path):
+    command = ["sh", str(DEPLOY / "secrets.sh"), str(tmp_path / "secrets")]
+    subprocess.run(command, check=True, capture_output=True)
+    password = (tmp_path / "secrets" / "database_password").read_text()
+    assert re.fullmatch(r"[0-9a-f]{48}", password)
+    kept = tmp_path / "secrets" / "pgpass"
+    assert kept.read_text() == f"database:5432:service:service:{password}\n"
+    assert kept.stat().st_mode & 0o077 == 0
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert (again.returncode, "there already" in again.stderr) == (2, True)

@@ -1,0 +1,142 @@
+"""What better service costs: a policy whose stores order a little more, or a little less."""
+
+import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from baselines.multi_agent import chain_of
+from baselines.policy import Policy
+from baselines.rollout import rollout
+from commands.orders import Decider
+from demand.known_demand import KNOWN_DAYS
+from envs.batch import Batch
+from envs.problems import PROBLEMS
+from evaluation.savings import business_of
+
+DAYS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
+"""By how many days of recent demand orders are moved."""
+
+EPISODES = 200
+SEED = 7
+
+
+class CurvePoint(BaseModel):
+    """What moved orders come to.
+
+    Attributes
+    ----------
+    days : float
+        By how many days of recent demand they are moved; 0 is the policy as it is.
+    fill_rate : float
+        Units sold over units asked for.
+    on_hand : float
+        Mean stock of a store in the evening, per product [units].
+    cost_per_year : float or None
+        Of all stores and products [money], where costs are what counts.
+    """
+
+    days: float
+    fill_rate: float
+    on_hand: float
+    cost_per_year: float | None
+
+
+class ServiceCurve(BaseModel):
+    """Service and cost of a run, and of the rule beside it, on the days before its split."""
+
+    run: str
+    rule: str
+    policy: list[CurvePoint]
+    by_rule: list[CurvePoint]
+
+
+class MovedOrders:
+    """A policy whose stores add to every order so many days of recent demand.
+
+    For a base stock that is a level higher by as much; what limits allow holds as ever.
+
+    Parameters
+    ----------
+    policy : Policy
+        Whose orders are moved; a copy of it is bound.
+    days : float
+        By how much, negative to order less.
+    """
+
+    def __init__(self, policy: Policy, days: float) -> None:
+        self._policy, self._days = copy.copy(policy), days
+
+    def bind(self, batch: Batch) -> None:
+        """Act on `batch` from now on."""
+        self._chain = chain_of(batch)
+        self._policy.bind(batch)
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Any, Any]:
+        """Return the policy's actions, and have other quantities ordered."""
+        actions, state = self._policy.predict(observation, state, episode_start, deterministic)
+        chain = self._chain
+        if self._days and chain.past is not None:
+            shape = (chain.num_worlds, chain.num_stores)
+            chosen = np.asarray(actions).reshape(chain.num_worlds, -1)[:, : chain.num_stores]
+            if chain.asked_units:
+                chosen = np.broadcast_to(np.arange(chain.num_stores), shape)
+            orders = np.take_along_axis(chain.store_orders(), chosen[..., None], axis=2)[..., 0]
+            recent, _ = chain.past.recent(chain.day, KNOWN_DAYS)
+            chain.order_units(np.where(orders > 0, orders + self._days * recent, 0.0))
+        return actions, state
+
+
+def service_curve(decider: Decider, *, episodes: int = EPISODES) -> ServiceCurve:
+    """Return what better service costs with a run, and with the rule beside it.
+
+    Both are played on the same episodes of the selection period, which neither was tuned on.
+
+    Parameters
+    ----------
+    decider : Decider
+        The run's policy, and the rule.
+    episodes : int
+        How many of a SKU each.
+    """
+    name, rule = decider.rule
+    return ServiceCurve(
+        run=decider.folder.name,
+        rule=name,
+        policy=_points(decider, decider.policy, episodes),
+        by_rule=_points(decider, rule, episodes),
+    )
+
+
+def _points(decider: Decider, policy: Policy, episodes: int) -> list[CurvePoint]:
+    problem, parameters = PROBLEMS["stores"], decider.parameters
+    trace = problem.traces(parameters, "validation", SEED, episodes)
+    business = business_of(parameters)
+    points = []
+    for days in DAYS:
+        totals = rollout(
+            *(problem, parameters, MovedOrders(policy, days), trace),
+            observe_step=decider.observe_step,
+        )
+        sold = float(totals["units_sold"].sum())
+        asked = sold + float(totals["unmet_demand"].sum())
+        cost = totals.get("cost_per_day")
+        points.append(
+            CurvePoint(
+                days=days,
+                fill_rate=round(sold / asked, 4) if asked else 1.0,
+                on_hand=round(float(totals["on_hand"].mean()), 1),
+                cost_per_year=None
+                if cost is None or business is None
+                else round(business.costs(float(cost.mean()))["business_per_year"], 2),
+            )
+        )
+    return points

@@ -1,0 +1,83 @@
+"""Pages about who decides: champion and candidate, what better service costs, and the API."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from agents.tuned_file import read_recommendation
+from common.errors import validated
+from service.policies import CHAMPION
+from service.requests import Candidate
+from service.store import order_book
+from service.web.pages import ROWS, orders_of
+from service.web.rendering import Form, Visitor, curve_chart, field, render
+from service.web.state import TheService, check_form
+
+policy_pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+@policy_pages.get("/policies")
+def policies(session: Visitor, service: TheService) -> Response:
+    """Show champion and candidate, side by side."""
+    if session is None:
+        return RedirectResponse("/login", 303)
+    day, orders = orders_of(service, None)
+    shadows = {}
+    if day is not None:
+        with service.base.reading() as connection:
+            shadows = order_book.shadows(connection, CHAMPION, day)
+    rows = [(order, shadows[order["id"]]) for order in orders if order["id"] in shadows]
+    priced = bool(rows) and all(order["price"] is not None for order, _ in rows)
+    totals = {
+        "ours": sum(order["asked"] for order, _ in rows),
+        "theirs": sum(theirs for _, theirs in rows),
+        "ours_cost": sum(o["asked"] * o["price"] for o, _ in rows) if priced else None,
+        "theirs_cost": sum(theirs * o["price"] for o, theirs in rows) if priced else None,
+    }
+    return render(
+        *("policies.html", session),
+        champion=service.policies.champion,
+        candidate=service.policies.candidate,
+        day=day,
+        rows=rows[:ROWS],
+        totals=totals,
+    )
+
+
+@policy_pages.get("/curve")
+def curve(session: Visitor, service: TheService) -> Response:
+    """Show what better service costs with the champion, and with the rule beside it."""
+    if session is None:
+        return RedirectResponse("/login", 303)
+    champion = service.policies.champion
+    advice = read_recommendation(champion.folder)
+    return render(
+        *("curve.html", session),
+        curve=champion.curve,
+        chart=curve_chart(champion.curve),
+        advice="" if advice is None else advice.sentence,
+    )
+
+
+@policy_pages.post("/policies/{what}")
+def change_policies(what: str, form: Form, session: Visitor, service: TheService) -> Response:
+    """Name a candidate, promote it, or roll back."""
+    user = check_form(session, field(form, "csrf"), "admin").user
+    if what == "candidate":
+        run = validated(Candidate, {"run": field(form, "run")}).run
+        service.policies.nominate(user.name, run)
+    elif what == "promote":
+        service.policies.promote(user.name)
+    elif what == "roll-back":
+        service.policies.roll_back(user.name)
+    else:
+        raise order_book.UnknownOrderError("there is no such page")
+    return RedirectResponse("/policies", 303)
+
+
+@policy_pages.get("/docs")
+def docs(request: Request, session: Visitor) -> Response:
+    """Show the routes of the API."""
+    document: dict[str, Any] = request.app.openapi()
+    return render("docs.html", session, paths=document["paths"])
