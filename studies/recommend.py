@@ -2,9 +2,9 @@
 
 For every lead time and split the choice is made on three rolling origins before the split, as
 `recommend.py` makes it, and played once on the days from the split to the next one. It is held
-against the choice among rules that do not look at what is known ahead, made on the same days, and
-against the cheapest of all on the evaluation days, which nobody can know. Splits, lead times and
-costs are fixed here; all of them are printed as they fall.
+against the choice among rules that do not look at what is known ahead, made on the same days, or
+against one rule (``--rival``), and against the cheapest of all on the evaluation days, which nobody
+can know. Splits, lead times and costs are fixed here; all of them are printed as they fall.
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
@@ -20,6 +20,7 @@ from agents.config import RunConfig, resolve
 from commands.recommendation.selection import Candidates, Periods, periods_of, play_candidates
 from baselines.registry import Baseline, rules_in_units
 from demand.forecast import COVARIATES
+from common.errors import choose
 from evaluation.replay import Replay, mean_cost, saved_per_year
 
 SPLITS = ("2018-01-01", "2018-05-01", "2018-09-01", "2019-01-01")
@@ -32,19 +33,24 @@ EVERY_STORE = ("2", "3", "17", "19", "20", "24", "26", "27")
 @click.command()
 @click.option("--demand", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--stores", default=",".join(EVERY_STORE), show_default=True)
-@click.option("--rules", default="", help="Only rules whose names begin so [all].")
+@click.option("--rules", "prefixes", multiple=True, help="Only rules whose names begin so [all].")
+@click.option("--rival", help="The rule to hold the choice against [one without covariates].")
+@click.option("--holidays", help="As for train.py.")
 @click.option("--lead-time", "lead_times", type=int, multiple=True, default=LEAD_TIMES)
 @click.option("--set", "assignments", multiple=True, help="As for train.py.")
 def main(
     demand: Path,
     stores: str,
-    rules: str,
+    prefixes: tuple[str, ...],
+    rival: str | None,
+    holidays: str | None,
     lead_times: tuple[int, ...],
     assignments: tuple[str, ...],
 ) -> None:
     """Print a row for every lead time and split, and a line over all of them."""
     names = f"demand_data.stores=[{', '.join(repr(name) for name in stores.split(','))}]"
-    heads = ("lead time", "from", "chosen", "cost a year", "without covariates", "saved")
+    against = rival or "without covariates"
+    heads = ("lead time", "from", "chosen", "cost a year", against, "saved")
     print(f"| {' | '.join((*heads, 'cheapest', 'dearer than it'))} |")
     print("|---|---|---|---|---|---|---|---|")
     own: list[Replay] = []
@@ -52,34 +58,40 @@ def main(
     for lead_time in lead_times:
         given = (names, f"store.lead_time={lead_time}", *assignments)
         for split, until in zip(SPLITS, (*SPLITS[1:], None), strict=True):
-            found = _cell(demand, given, rules, split, until)
-            choice, rival = found.choice, _blind_choice(found)
+            flags = {"demand": demand, "holidays": holidays}
+            found = _cell(flags, given, prefixes, split, until)
+            choice = found.choice
+            other = _blind_choice(found) if rival is None else choose("rule", rival, found.folds)
             own.append(found.evaluation[choice])
-            others.append(found.evaluation[rival])
-            print(_row(lead_time, split, found, choice, rival), flush=True)
+            others.append(found.evaluation[other])
+            print(_row(lead_time, split, found, choice, other), flush=True)
     saved = saved_per_year(own, others)
     base = mean_cost({"rival": others})["rival"]
     print(
         f"\nOver all: {saved.mean / base:+.1%} [{saved.low / base:+.1%}, {saved.high / base:+.1%}] "
-        "saved against the choice without covariates."
+        f"saved against {rival or 'the choice without covariates'}."
     )
 
 
 def _cell(
-    demand: Path, given: tuple[str, ...], prefix: str, split: str, until: str | None
+    flags: dict[str, Any],
+    given: tuple[str, ...],
+    prefixes: tuple[str, ...],
+    split: str,
+    until: str | None,
 ) -> Candidates:
     def make_run(start: dt.date, end: dt.date) -> RunConfig:
-        flags = {"algo": "ppo", "demand": demand, "split": str(start)}
-        flags["validation"] = str(start - dt.timedelta(days=1))
-        return resolve(flags, assignments=(*given, f"demand_data.until={end}"))
+        days = {"split": str(start), "validation": str(start - dt.timedelta(days=1))}
+        asked = {"algo": "ppo", **flags, **days}
+        return resolve(asked, assignments=(*given, f"demand_data.until={end}"))
 
     last = () if until is None else (f"demand_data.until={until}",)
-    first = resolve({"algo": "ppo", "demand": demand, "split": split}, assignments=(*given, *last))
+    first = resolve({"algo": "ppo", **flags, "split": split}, assignments=(*given, *last))
     periods: Periods = periods_of(first, ORIGINS)
 
     def some(parameters: Any) -> dict[str, Baseline]:
         every = rules_in_units(parameters)
-        return {name: rule for name, rule in every.items() if name.startswith(prefix)}
+        return {name: rule for name, rule in every.items() if name.startswith(prefixes or ("",))}
 
     with TemporaryDirectory() as scratch:
         where: dict[str, Any] = {"folder": Path(scratch), "report": lambda _: None}
