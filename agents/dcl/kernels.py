@@ -219,35 +219,3 @@ def visit(
             order += draw_bits(random) % (2 * moved_by + 1) - moved_by
             order = max(0, min(store.num_orders - 1, order))
         state = following(store, state, order, int(store.demand_at[draw_bits(random)]))
-
-
-@compiled(nogil=True)
-def average_cost(store: Store, actor: Actor, days: int, warmup: int, seed: int) -> float:
-    """Return the mean expected cost per day of one long path [money/day]."""
-    random = np.full(1, seed, np.uint64)
-    state, total = 0, 0.0
-    for day in range(days + warmup):
-        order = order_of(store, actor, state)
-        if day >= warmup:
-            total += day_cost(store, state, order)
-        state = following(store, state, order, int(store.demand_at[draw_bits(random)]))
-    return total / days
-
-
-@compiled(nogil=True)
-def values_of(
-    store: Store, actor: Actor, states: Whole, paths: int, days: int, seed: int, out: Floats
-) -> None:
-    """Write into `out` what the days to come cost from each state, less their mean cost."""
-    random = np.full(1, seed, np.uint64)
-    mean = average_cost(store, actor, paths * days * 10, days, seed)
-    for i in range(states.size):
-        total = 0.0
-        for _ in range(paths):
-            state = states[i]
-            for _ in range(days):
-                order = order_of(store, actor, state)
-                total += day_cost(store, state, order) - mean
-                draw = draw_bits(random)
-                state = following(store, state, order, int(store.demand_at[draw]))
-        out[i] = total / paths

@@ -12,12 +12,12 @@ from agents.dcl.kernels import (
     Floats,
     Store,
     Whole,
-    day_cost,
     draw_bits,
     following,
     order_cost,
     order_of,
 )
+from agents.dcl.value_kernels import Values, residual_of, value_after
 from common.compiled import compiled
 
 LEAST_LOSS = 1e-3
@@ -44,18 +44,21 @@ def _shift_lattice(random: Any, starts: Whole, strides: Whole) -> None:
 def _play(
     store: Store,
     actor: Actor,
+    values: Values,
     state: int,
     own: int,
     racing: Whole,
     draws: tuple[Whole, Whole, int],
+    expected: Floats,
     costs: Floats,
     states: Whole,
     running: Whole,
 ) -> int:
     """Play one path of every racing order beside the policy's `own`; return the steps it took.
 
-    `costs` gets what each order costs more than the own one. A path that meets the own path ends,
-    for the rest of both is the same.
+    `costs` gets what each order costs more than the own one: the difference that is `expected`,
+    and of the days to come that of the residuals. A path that meets the own path ends, for the
+    rest of both is the same.
     """
     starts, strides, point = draws
     demand = int(store.demand_at[(point * strides[0] + starts[0]) & (DRAWS - 1)])
@@ -63,7 +66,7 @@ def _play(
     count, steps = 0, 1
     for k in range(racing.size):
         order = racing[k]
-        costs[order] = order_cost(store, order) - order_cost(store, own)
+        costs[order] = expected[order] - expected[own]
         states[order] = following(store, state, order, demand)
         if states[order] != beside:
             running[count] = order
@@ -72,17 +75,16 @@ def _play(
         if count == 0:
             break
         demand = int(store.demand_at[(point * strides[t] + starts[t]) & (DRAWS - 1)])
-        order = order_of(store, actor, beside)
-        cost = day_cost(store, beside, order)
-        beside = following(store, beside, order, demand)
+        cost = residual_of(store, actor, values, beside)
+        beside = following(store, beside, order_of(store, actor, beside), demand)
         steps += count + 1
         left = 0
         for k in range(count):
             first = running[k]
             other = states[first]
-            order = order_of(store, actor, other)
-            costs[first] += day_cost(store, other, order) - cost
-            states[first] = other = following(store, other, order, demand)
+            costs[first] += residual_of(store, actor, values, other) - cost
+            other = following(store, other, order_of(store, actor, other), demand)
+            states[first] = other
             if other != beside:
                 running[left] = first
                 left += 1
@@ -125,6 +127,7 @@ def _halve(
 def race(
     store: Store,
     actor: Actor,
+    values: Values,
     states: Whole,
     seeds: NDArray[np.uint64],
     most: int,
@@ -139,8 +142,8 @@ def race(
 
     Parameters
     ----------
-    store, actor : Store, Actor
-        The problem, and the policy that decides from the second day on.
+    store, actor, values : Store, Actor, Values
+        The problem, the policy that decides from the second day on, and what is known of its costs.
     states, seeds : ndarray
         Shape (n,); each state has a seed of its own, so that the result does not depend on how
         states are split among threads.
@@ -155,7 +158,7 @@ def race(
     losses, certain : ndarray
         Filled in as in `agents.dcl.labels.Labels`.
     """
-    room = np.empty((paths.max(), store.num_orders))
+    room, expected = np.empty((paths.max(), store.num_orders)), np.empty(store.num_orders)
     starts, strides = np.empty(days + 1, np.int64), np.empty(days + 1, np.int64)
     reached, running = np.empty(store.num_orders, np.int64), np.empty(store.num_orders, np.int64)
     random = np.empty(1, np.uint64)
@@ -165,6 +168,9 @@ def race(
         own = order_of(store, actor, states[i])
         sums, counts = np.zeros(store.num_orders), np.zeros(store.num_orders, np.int64)
         racing = np.arange(max(most, own) + 1)
+        for order in range(racing.size):
+            expected[order] = order_cost(store, order)
+            expected[order] += value_after(store, values, states[i], order)
         certain[i] = False
         for r in range(paths.size):
             _shift_lattice(random, starts, strides)
@@ -172,7 +178,17 @@ def race(
             for m in range(paths[r]):
                 draws = (starts, strides, m * step)
                 steps += _play(
-                    store, actor, states[i], own, racing, draws, room[m], reached, running
+                    store,
+                    actor,
+                    values,
+                    states[i],
+                    own,
+                    racing,
+                    draws,
+                    expected,
+                    room[m],
+                    reached,
+                    running,
                 )
             racing, sure = _halve(racing, room[: paths[r]], sums, counts, keep[r], errors)
             certain[i] = sure

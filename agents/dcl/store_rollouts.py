@@ -16,6 +16,7 @@ from agents.dcl.halving import Halving
 from agents.dcl.kernels import DRAWS, UNKNOWN, Actor, Store
 from agents.dcl.labels import Labels
 from agents.dcl.rollouts import player_of
+from agents.dcl.value_kernels import find_values
 from baselines.average_cost import lost_sales_store
 from baselines.average_perishable import perishable_store
 from baselines.policy import Policy
@@ -29,9 +30,8 @@ MAX_BITS = 26
 """Of a state, so that a table of orders takes at most 128 MB."""
 MAX_STOCK_BITS = 20
 """Of stock by age, so that a table of what is left of it takes about as much."""
-VISITED_DAYS = 1_000_000
+VISITED_DAYS = 5_000_000
 WARMUP_DAYS = 300
-VALUE_PATHS, VALUE_DAYS = 16, 60
 SHARD = 64
 """States that one thread labels at a time."""
 RULE_ONLY = 1
@@ -215,19 +215,25 @@ class StoreLabeller:
         """Return the actor's orders in states, shape (n,)."""
         return np.array([kernels.order_of(self._store, actor, int(s)) for s in states], np.int64)
 
-    def states(self, actor: Actor, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return different states, drawn as the actor visits them, and how often it does."""
+    def visited(self, actor: Actor, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the states that the actor visits, and how often it does."""
         visits = np.zeros(actor.table.size, np.int32)
         v = self._visits
         kernels.visit(
             self._store, actor, VISITED_DAYS, WARMUP_DAYS, v.moved_share, v.moved_by, seed, visits
         )
         found = np.flatnonzero(visits)
-        counts = visits[found].astype(np.float64)
+        return found, visits[found].astype(np.float64)
+
+    def drawn(
+        self, states: NDArray[np.int64], counts: NDArray[np.float64], seed: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the visited states that are labelled, drawn as they are visited, and how often."""
+        v, found = self._visits, states
         if found.size > v.states:  # exponential clocks: drawn by weight, without replacement
             clocks = np.random.default_rng(seed).exponential(size=found.size) / counts
-            chosen = np.sort(np.argsort(clocks, kind="stable")[: v.states])
-            found, counts = found[chosen], counts[chosen]
+            first = np.sort(np.argsort(clocks, kind="stable")[: v.states])
+            found, counts = found[first], counts[first]
         return found, counts
 
     def observe(self, states: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -256,10 +262,11 @@ class StoreLabeller:
             Of everything random, not 0.
         """
         actor = self.actor(policy, rule)
-        states, counts = self.states(actor, seed)
+        visited, visits = self.visited(actor, seed)
+        values, _ = find_values(self._store, actor, visited, visits)
+        states, counts = self.drawn(visited, visits, seed)
         losses = np.empty((states.size, self._store.num_orders))
         certain = np.empty(states.size, np.bool_)
-        paths = _more(self._halving.paths, self._visits.states // max(states.size, 1))
         seeds = np.random.default_rng(seed).integers(1, 2**63, states.size, np.uint64)
 
         def shard(first: int) -> int:
@@ -268,11 +275,12 @@ class StoreLabeller:
                 race_kernels.race(
                     self._store,
                     actor,
+                    values,
                     states[at],
                     seeds[at],
                     self._most,
                     self._days,
-                    np.array(paths),
+                    np.array(self._halving.paths),
                     np.array(self._halving.keep),
                     self._halving.errors,
                     losses[at],
@@ -282,22 +290,14 @@ class StoreLabeller:
 
         with ThreadPoolExecutor(self._workers) as pool:
             steps = sum(pool.map(shard, range(0, states.size, SHARD)))
-        costs = np.empty(states.size)
-        kernels.values_of(self._store, actor, states, VALUE_PATHS, VALUE_DAYS, seed, costs)
         labels = Labels(
             self.observe(states),
             losses,
             np.sqrt(counts),
-            -costs,
+            -values.value[states].astype(np.float64),
             certain,
             steps,
             sums=tuple(self.columns),
             unseen=self._unseen,
         )
         return labels, self.decide(actor, states)
-
-
-def _more(paths: tuple[int, ...], times: int) -> list[int]:
-    """Return paths of each round, more where there are few states; powers of 2."""
-    factor = 1 << min(4, max(0, times.bit_length() - 1))
-    return [min(8192, int(n) * factor) for n in paths]

@@ -9,6 +9,7 @@ from agents.config import resolve
 from agents.dcl import kernels
 from agents.dcl.algorithm import DCL
 from agents.dcl.halving import Halving
+from agents.dcl.race_kernels import race
 from agents.dcl.rollouts import NetworkPolicy
 from agents.dcl.store_rollouts import (
     StoreLabeller,
@@ -17,6 +18,7 @@ from agents.dcl.store_rollouts import (
     network_actor,
     rule_actor,
 )
+from agents.dcl.value_kernels import find_values, residuals_of
 from agents.players import learning_batch
 from baselines.average_cost import lost_sales_store
 from baselines.average_perishable import perishable_store
@@ -134,15 +136,6 @@ def test_the_network_orders_as_the_policy_of_sb3_does(name):
     assert len(found) > 1
 
 
-def test_a_long_path_of_goods_that_perish_costs_what_the_rule_costs_exactly():
-    batch = worlds("perishable_m2_exp6")
-    store, known = compiled_store(batch), perishable_store(batch.parameters)
-    level, cost = best_base_stock(known)
-    actor = rule_actor(store, StockLevels(level))
-    mean = kernels.average_cost(store, actor, 1_000_000, 300, 5)
-    assert mean == pytest.approx(cost.value, rel=3e-3)
-
-
 def test_a_state_too_large_for_tables_is_left_to_the_batch():
     path = textbook.path_of("perishable_m5_exp8")
     for life, known in ((5, True), (6, False)):
@@ -151,13 +144,56 @@ def test_a_state_too_large_for_tables_is_left_to_the_batch():
         assert (store is not None) == known
 
 
-def test_a_long_path_costs_what_the_rule_costs_exactly():
-    batch = worlds("lost_sales_p4_L1")
-    store, known = compiled_store(batch), lost_sales_store(batch.parameters)
-    level, cap, cost = best_capped_base_stock(known)
-    actor = rule_actor(store, StockLevels(level, cap=cap))
-    mean = kernels.average_cost(store, actor, 1_000_000, 300, 5)
-    assert mean == pytest.approx(cost.value, rel=3e-3)
+def capped_rule(batch):
+    level, cap, cost = best_capped_base_stock(lost_sales_store(batch.parameters))
+    return StockLevels(level, cap=cap), cost
+
+
+def base_stock(batch):
+    level, cost = best_base_stock(perishable_store(batch.parameters))
+    return StockLevels(level), cost
+
+
+@pytest.mark.parametrize(
+    ("name", "best"), [("lost_sales_p4_L1", capped_rule), ("perishable_m2_exp6", base_stock)]
+)
+def test_values_of_a_rule_tell_its_exact_average_cost(name, best):
+    batch = worlds(name)
+    store = compiled_store(batch)
+    rule, cost = best(batch)
+    actor = rule_actor(store, rule)
+    states, visits = small_labeller(batch, store).visited(actor, 5)
+    values, mean = find_values(store, actor, states, visits)
+    assert mean == pytest.approx(cost.value, rel=1e-3)
+    usual = states[visits > visits.sum() / 1000]
+    residuals = residuals_of(store, actor, values, usual)
+    assert residuals == pytest.approx(np.full(usual.size, cost.value), rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["lost_sales_p19_L3", "perishable_m2_exp6"])
+def test_values_make_paths_differ_less_and_move_no_mean(name):
+    batch = worlds(name)
+    store = compiled_store(batch)
+    rule = StockLevels(30, cap=8) if name.startswith("lost") else StockLevels(10)
+    actor = rule_actor(store, rule)
+    states, visits = small_labeller(batch, store).visited(actor, 5)
+    found, _ = find_values(store, actor, states, visits)
+    nothing = found._replace(  # as good as 0 everywhere
+        value=np.full_like(found.value, 1e-30), residual=np.zeros_like(found.residual)
+    )
+    usual = np.repeat(states[np.argsort(-visits)[:20]], 16)
+    seeds = np.arange(1, usual.size + 1, dtype=np.uint64)
+    rounds = np.array([32]), np.array([store.num_orders]), 1e9
+    apart = {}
+    for key, values in (("with", found), ("without", nothing)):
+        losses = np.empty((usual.size, store.num_orders))
+        certain = np.empty(usual.size, np.bool_)
+        race(store, actor, values, usual, seeds, 8, 60, *rounds, losses, certain)
+        apart[key] = (losses[:, 1] - losses[:, 0]).reshape(20, 16)  # one unit less none
+    spread = {key: float(np.sqrt(each.var(axis=1).mean())) for key, each in apart.items()}
+    assert spread["with"] < 0.5 * spread["without"]
+    moved = apart["without"].mean() - apart["with"].mean()
+    assert abs(moved) < 4.0 * spread["without"] / np.sqrt(usual.size)
 
 
 def test_labels_of_the_best_rule_lead_to_the_best_orders():
