@@ -47,6 +47,9 @@ SLOW = (
     "service/test_deployment.py::test_the_steps_of_compose_are_carried_out",
     "studies/test_lost_sales.py",
     "studies/test_perishables.py",
+    "test_documented_commands.py::test_a_study_runs",
+    "test_documented_commands.py::test_the_commands_of_a_page_run[README",
+    "test_documented_commands.py::test_the_commands_of_a_page_run[docs",
     "training/search/test_study.py::test_a_rule_is_tuned_the_same_by_another_process",
     "training/test_seeds.py::test_two_processes_and_single_runs_learn_the_same",
 )

@@ -19,3 +19,6 @@ def test_the_site_is_built_with_no_warning(tmp_path):
     assert "WARNING" not in done.stderr
     page = (tmp_path / "reference" / "environments" / "index.html").read_text("utf-8")
     assert "initial_cash" in page  # docstrings were found
+    pages = {path.parent.name: path.read_text("utf-8") for path in tmp_path.rglob("index.html")}
+    assert "Kiosk" in pages["your_own"]
+    assert [name for name, text in pages.items() if "--8" in text] == []  # files were pasted
