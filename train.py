@@ -111,6 +111,7 @@ def main(
     from agents import run_folder  # here: --help and a misspelt option answer at once
     from agents.config import resolve
     from common.shards import Workers
+    from common.sharing import share_out
     from training.phases import parse_phases, resolve_phases, train_phases
     from training.seeds import parse_seeds, train_seeds
     from training.trainer import train
@@ -121,9 +122,6 @@ def main(
         more = {"from": start, "seeds": seeds}
         return _resume(resumed, {**flags, **others, **more}, where, quiet=quiet)
     numbers = None if seeds is None else parse_seeds(seeds)
-    if numbers is None and not where.here:
-        option = "--cluster" if cluster else "--workers"
-        raise InputError(f"{option}: shares out the seeds of --seeds; name them, such as 0-9")
     if numbers is not None and flags["seed"] is not None:
         raise InputError("--seed: --seeds names the seeds; leave one of the two out")
     if start is not None:
@@ -134,16 +132,30 @@ def main(
     given: Any = {"config": config, "assignments": assignments}
     stages = None if phases is None else parse_phases(phases)
     configs = resolve_phases(stages, flags, **given) if stages else [resolve(flags, **given)]
+    if numbers is None:
+        _check_shared_out(configs[0], where)
     _describe(configs[0], quiet=quiet)
     if numbers is not None:
         beside: Any = {"phases": stages or (), "start": start, "workers": where}
         return _finish_seeds(*train_seeds(numbers, configs, run_dir, **beside, quiet=quiet))
-    if stages is not None:
-        folder, trained = train_phases(stages, configs, run_dir, start=start, quiet=quiet)
-    else:
-        trained = [train(configs[0], run_dir, start=start, quiet=quiet)]
-        folder = trained[0].folder
+    with share_out(where):
+        if stages is not None:
+            folder, trained = train_phases(stages, configs, run_dir, start=start, quiet=quiet)
+        else:
+            trained = [train(configs[0], run_dir, start=start, quiet=quiet)]
+            folder = trained[0].folder
     return _finish(folder, trained, quiet=quiet)
+
+
+def _check_shared_out(config: "RunConfig", workers: "Workers") -> None:
+    """Refuse workers for a single run whose algorithm has nothing to share out."""
+    if workers.here or "workers" in type(config.hyperparameters).model_fields:
+        return
+    option = "--cluster" if workers.cluster else "--workers"
+    raise InputError(
+        f"{option}: shares out the seeds of --seeds and the labels of --algo dcl; name seeds, such "
+        "as --seeds 0-9, or leave it out"
+    )
 
 
 def _describe(config: "RunConfig", *, quiet: bool) -> None:
@@ -154,7 +166,8 @@ def _describe(config: "RunConfig", *, quiet: bool) -> None:
 
 
 def _resume(folder: Path, options: dict[str, Any], workers: "Workers", *, quiet: bool) -> int:
-    from agents.run_folder import holds_seeds
+    from agents.run_folder import holds_seeds, read_config
+    from common.sharing import share_out
     from training.resume import refuse_options, resume
     from training.seeds import resume_seeds
 
@@ -163,7 +176,10 @@ def _resume(folder: Path, options: dict[str, Any], workers: "Workers", *, quiet:
     if holds_seeds(folder):
         again = resume_seeds(folder, timesteps=timesteps, workers=workers, quiet=quiet)
         return _finish_seeds(folder, *again)
-    folder, done = resume(folder, timesteps=timesteps, quiet=quiet)
+    if not workers.here:
+        _check_shared_out(read_config(folder), workers)
+    with share_out(workers):
+        folder, done = resume(folder, timesteps=timesteps, quiet=quiet)
     if not done:
         console.screen.print(f"{folder} is finished; --timesteps makes it longer", soft_wrap=True)
         return 0

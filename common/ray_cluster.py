@@ -4,8 +4,10 @@ import logging
 import os
 import platform
 import re
+import secrets
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,33 +38,66 @@ def iterate_on_cluster(
         If Ray is not installed, there is no such cluster, or it has another version of Ray or of
         Python.
     """
-    ray = _connect(address)
-    try:
+    pending: dict[Any, int] = {}
+    with connected(address) as ray:
         run = ray.remote(max_retries=0, num_cpus=1)(_attempt)
-        everyone = ray.put(shared)
+        # as bytes, which every worker makes writable arrays of, and keeps for its next shard
+        key, everyone = secrets.token_hex(8), ray.put(ray.cloudpickle.dumps(shared))
         most = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
         attempts = dict.fromkeys(range(len(shards)), 0)
         waiting = deque(range(len(shards)))
-        pending: dict[Any, int] = {}
-        while waiting or pending:
-            while waiting and len(pending) < most:
-                index = waiting.popleft()
-                attempts[index] += 1
-                pending[run.remote(work, everyone, shards[index])] = index
-            done, _ = ray.wait(list(pending))
-            index = pending.pop(done[0])
-            outcome = _outcome(ray, done[0])
-            if outcome.error and not is_final(outcome.error) and attempts[index] < ATTEMPTS:
-                waiting.appendleft(index)
-            else:
-                yield Outcome(index, outcome.value, outcome.error)
-    finally:
-        ray.shutdown()  # cancels what is not done
+        try:
+            while waiting or pending:
+                while waiting and len(pending) < most:
+                    index = waiting.popleft()
+                    attempts[index] += 1
+                    pending[run.remote(work, key, everyone, shards[index])] = index
+                done, _ = ray.wait(list(pending))
+                index = pending.pop(done[0])
+                outcome = _outcome(ray, done[0])
+                if outcome.error and not is_final(outcome.error) and attempts[index] < ATTEMPTS:
+                    waiting.appendleft(index)
+                else:
+                    yield Outcome(index, outcome.value, outcome.error)
+        finally:
+            for reference in pending:
+                ray.cancel(reference, force=True)
 
 
-def _attempt(work: Work[Any], shared: Any, shard: Any) -> Outcome[Any]:
+_connections: list[Any] = []
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Any]:
+    """Give the library, connected to a cluster; within, further connections are the same one.
+
+    Raises
+    ------
+    InputError
+        As `iterate_on_cluster`.
+    """
+    if _connections:
+        yield _connections[0]
+        return
+    _connections.append(_connect(address))
     try:
-        return Outcome(-1, work(shared, shard, lambda _share: None))
+        yield _connections[0]
+    finally:
+        _connections.pop().shutdown()  # cancels what is not done
+
+
+_kept: dict[str, Any] = {}
+"""In a worker: what the shards of the present call share, by its key."""
+
+
+def _attempt(work: Work[Any], key: str, shared: bytes, shard: Any) -> Outcome[Any]:
+    import ray
+
+    try:
+        if key not in _kept:
+            _kept.clear()
+            _kept[key] = ray.cloudpickle.loads(shared)
+        return Outcome(-1, work(_kept[key], shard, lambda _share: None))
     except (InputError, NumericalError) as error:
         return Outcome(-1, None, error)
     except Exception as error:

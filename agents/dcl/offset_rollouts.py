@@ -8,7 +8,6 @@ the one future that a file holds.
 
 import copy
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +16,8 @@ from numpy.typing import NDArray
 
 from agents.dcl.labels import Labels
 from agents.dcl.rollouts import Encode, NetworkPolicy
+from common.shards import Report
+from common.sharing import map_threads
 from envs.batch import Futures
 from wrappers.single_agent import ControlledAgents
 
@@ -167,11 +168,10 @@ class OffsetLabeller:
         """
         decider = None if policy is None else NetworkPolicy(policy, self._encode)
         rng = np.random.default_rng(seed)
-        with ThreadPoolExecutor(self._search.workers) as pool:
-            return pooled(list(self._walk(decider, rng, pool)))
+        return pooled(list(self._walk(decider, rng)))
 
     def _walk(
-        self, decider: NetworkPolicy | None, rng: np.random.Generator, pool: ThreadPoolExecutor
+        self, decider: NetworkPolicy | None, rng: np.random.Generator
     ) -> Iterator[OffsetLabels]:
         """Let worlds live through an episode, and label their states every few days."""
         worlds = max(1, round(self._search.states / MOMENTS / self._batch.rows_per_world))
@@ -185,7 +185,7 @@ class OffsetLabeller:
         for day in range(last + 1):
             own = self._decide(decider, batch)
             if day % APART == 0:
-                yield self._label(batch, own, decider, rng, pool)
+                yield self._label(batch, own, decider, rng)
             moved = rng.random(own.size) < self._search.moved_share
             batch.step(np.where(moved, rng.integers(0, self._count, own.size), own))
 
@@ -200,7 +200,6 @@ class OffsetLabeller:
         own: Whole,
         decider: NetworkPolicy | None,
         rng: np.random.Generator,
-        pool: ThreadPoolExecutor,
     ) -> OffsetLabels:
         """Return labels of all rows at this moment."""
         paths = self._search.paths if batch.memoryless else 1
@@ -209,10 +208,8 @@ class OffsetLabeller:
         parts = [np.arange(k, min(k + most, groups)) for k in range(0, groups, most)]
         seeds = rng.integers(0, 2**63, len(parts)).tolist()
 
-        def play(part: NDArray[np.intp], seed: int) -> Floats:
-            return self._play(batch, part, paths, decider, seed)
-
-        earned = np.concatenate(list(pool.map(play, parts, seeds)))
+        shared, shards = (self, batch, paths, decider), list(zip(parts, seeds, strict=True))
+        earned = np.concatenate(map_threads(_play, shared, shards, self._search.workers))
         mean = earned.mean(axis=1).transpose(0, 2, 1).reshape(own.size, self._count)
         past = batch.chain.past
         assert past is not None  # noqa: S101  (offsets need a file)
@@ -228,12 +225,12 @@ class OffsetLabeller:
             earned.size * self._days,
         )
 
-    def _play(
+    def play(
         self,
         batch: ControlledAgents,
-        groups: NDArray[np.intp],
         paths: int,
         decider: NetworkPolicy | None,
+        groups: NDArray[np.intp],
         seed: int,
     ) -> Floats:
         """Return what is earned, shape (groups, paths, offsets, rows of a group)."""
@@ -253,3 +250,11 @@ class OffsetLabeller:
             if day + 1 < self._days:
                 chosen = self._decide(who, world)
         return earned.reshape(groups.size, paths, self._count, self._together)
+
+
+def _play(shared: tuple[Any, ...], shard: tuple[Any, ...], report: Report) -> Floats:
+    """Play a part of the rows; see `OffsetLabeller.play`."""
+    del report
+    labeller, *given = shared
+    found: Floats = labeller.play(*given, *shard)
+    return found

@@ -8,7 +8,6 @@ of their world.
 
 import copy
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +20,8 @@ from agents.dcl.labels import Labels, cautious, joined
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
 from common.errors import InputError
+from common.shards import Report
+from common.sharing import map_threads
 from envs.batch import Batch, Futures
 from wrappers.single_agent import ControlledAgents
 
@@ -178,8 +179,7 @@ class BatchLabeller:
         """
         decider = RowPolicy(rule) if rule is not None else NetworkPolicy(policy, self._encode)
         rng = np.random.default_rng(seed)
-        with ThreadPoolExecutor(self._search.workers) as pool:
-            walked = list(self._walk(decider, rng, pool))
+        walked = list(self._walk(decider, rng))
         found = [one for one, _ in walked]
         seen, does = (np.concatenate([met[k] for _, met in walked]) for k in (0, 1))
         labels = replace(joined([part for part, _, _ in found]), familiar=(seen, does))
@@ -189,9 +189,7 @@ class BatchLabeller:
         labels, least = replace(labels, clock=clock), self._search.least_gain
         return (labels if least is None else cautious(labels, own, unsure, least)), own
 
-    def _walk(
-        self, decider: Decider, rng: np.random.Generator, pool: ThreadPoolExecutor
-    ) -> Iterator[tuple[Found, Met]]:
+    def _walk(self, decider: Decider, rng: np.random.Generator) -> Iterator[tuple[Found, Met]]:
         """Let worlds live through an episode; label some at every step, and look at the others."""
         steps = int(self._batch.parameters.max_steps)
         each = max(1, -(-self._search.states // steps))
@@ -205,7 +203,7 @@ class BatchLabeller:
             mixed = rng.permutation(np.flatnonzero(~ended))
             rows, others = np.sort(mixed[:each]), mixed[each:]
             met = batch.observation()[others], actions[others]
-            yield self._label(batch, rows, actions[rows], decider, steps - step, rng, pool), met
+            yield self._label(batch, rows, actions[rows], decider, steps - step, rng), met
             outcome = batch.step(self._moved(actions, rng))
             ended |= outcome.terminated | outcome.truncated
             if ended.all():
@@ -228,7 +226,6 @@ class BatchLabeller:
         decider: Decider,
         left: int,
         rng: np.random.Generator,
-        pool: ThreadPoolExecutor,
     ) -> Found:
         """Return labels of rows at this moment, their own actions, and where those may be best."""
         seen = batch.observation()[rows]
@@ -243,7 +240,7 @@ class BatchLabeller:
                 break
             paths = paths if batch.memoryless else 1
             alive = race.alive[racing]
-            earned = self._earned(batch, rows[racing], alive, paths, days, decider, rng, pool)
+            earned = self._earned(batch, rows[racing], alive, paths, days, decider, rng)
             steps += int(alive.sum()) * paths * days
             if number == 0:
                 values = earned[np.arange(rows.size), own].mean(axis=1)
@@ -263,29 +260,27 @@ class BatchLabeller:
         days: int,
         decider: Decider,
         rng: np.random.Generator,
-        pool: ThreadPoolExecutor,
     ) -> Floats:
         """Return what each path of each action that is alive earns, (rows, actions, paths)."""
         most = max(1, COPIES // (self._actions * paths))
         parts = [slice(k, k + most) for k in range(0, rows.size, most)]
         seeds = rng.integers(0, 2**63, len(parts))
 
-        def play(part: slice, seed: int) -> Floats:
-            return self._play(batch, rows[part], alive[part], paths, days, decider, seed)
+        shared = self, batch, paths, days, decider
+        shards = [(rows[p], alive[p], s) for p, s in zip(parts, seeds.tolist(), strict=True)]
+        return np.concatenate(map_threads(_play, shared, shards, self._search.workers))
 
-        return np.concatenate(list(pool.map(play, parts, seeds.tolist())))
-
-    def _play(
+    def play(
         self,
         batch: Batch,
-        rows: NDArray[np.intp],
-        alive: NDArray[np.bool_],
         paths: int,
         days: int,
         decider: Decider,
+        rows: NDArray[np.intp],
+        alive: NDArray[np.bool_],
         seed: int,
     ) -> Floats:
-        """Return the outcomes of some rows; see `_earned`."""
+        """Return what each path of each action of some rows earns, (rows, actions, paths)."""
         row, action = (np.repeat(x, paths) for x in np.nonzero(alive))
         path = np.tile(np.arange(paths), int(alive.sum()))
         rng = np.random.default_rng(seed)
@@ -318,6 +313,14 @@ class BatchLabeller:
                 world.restart(np.flatnonzero(ended))
             chosen = who.actions(world)
         return earned
+
+
+def _play(shared: tuple[Any, ...], shard: tuple[Any, ...], report: Report) -> Floats:
+    """Play a part of the rows; see `BatchLabeller.play`."""
+    del report
+    labeller, *given = shared
+    found: Floats = labeller.play(*given, *shard)
+    return found
 
 
 def _clock(seen: NDArray[np.float32], counts: list[int], steps: int) -> tuple[int, float] | None:

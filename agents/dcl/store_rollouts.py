@@ -4,7 +4,6 @@ Its goods may perish: then a state tells of the stock by age, in place of the un
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +15,15 @@ from agents.dcl.halving import Halving
 from agents.dcl.kernels import DRAWS, UNKNOWN, Actor, Store
 from agents.dcl.labels import Labels
 from agents.dcl.rollouts import player_of
-from agents.dcl.value_kernels import find_values
+from agents.dcl.value_kernels import Values, find_values
 from baselines.average_cost import lost_sales_store
 from baselines.average_perishable import perishable_store
 from baselines.policy import Policy
 from baselines.rules.stock_rule import StockLevels
 from baselines.solvers.perishable.value_iteration import PerishableStore, packed_store
 from baselines.solvers.store.lost_sales_problem import LostSales, order_limits
+from common.shards import Report
+from common.sharing import map_threads
 from envs.batch import Batch
 from wrappers.single_agent import ControlledAgents
 
@@ -166,6 +167,86 @@ class Visits:
     moved_by: int
 
 
+@dataclass(frozen=True)
+class Races:
+    """What the races of all states of a generation share.
+
+    Attributes
+    ----------
+    store, actor : Store, Actor
+        The store, and who decides in it.
+    values : Values
+        What the days to come cost under the actor.
+    most, days : int
+        The largest order that may be best, and the longest path.
+    halving : Halving
+        How orders are tried.
+    """
+
+    store: Store
+    actor: Actor
+    values: Values
+    most: int
+    days: int
+    halving: Halving
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is large and fills itself: tables by state, but for values that are known."""
+        known = np.flatnonzero(self.values.value)
+        values = known, self.values.value[known], self.values.chances, self.values.quadratic
+        return {**vars(self), "actor": tuple(self.actor)[1:], "values": values}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what `__getstate__` returned."""
+        actor = Actor(table_of(state["store"]), *state["actor"])
+        known, value, chances, quadratic = state["values"]
+        values = Values(*np.zeros((2, actor.table.size), np.float32), chances, quadratic)
+        values.value[known] = value
+        vars(self).update(state, actor=actor, values=values)
+
+
+def race(
+    races: Races, shard: tuple[NDArray[np.int64], NDArray[np.uint64]], report: Report
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], int]:
+    """Let all orders of some states race.
+
+    Parameters
+    ----------
+    races : Races
+        What all states share.
+    shard : tuple of ndarray
+        The states, shape (n,), and a seed for each.
+    report : callable
+        Not called: it takes a moment.
+
+    Returns
+    -------
+    losses, certain, steps
+        As `agents.dcl.labels.Labels` has them.
+    """
+    del report
+    states, seeds = shard
+    losses, certain = (
+        np.empty((states.size, races.store.num_orders)),
+        np.empty(states.size, np.bool_),
+    )
+    steps = race_kernels.race(
+        races.store,
+        races.actor,
+        races.values,
+        np.array(states),
+        np.array(seeds),
+        races.most,
+        races.days,
+        np.array(races.halving.paths),
+        np.array(races.halving.keep),
+        races.halving.errors,
+        losses,
+        certain,
+    )
+    return losses, certain, int(steps)
+
+
 class StoreLabeller:
     """Labels states of a single store.
 
@@ -268,28 +349,12 @@ class StoreLabeller:
         losses = np.empty((states.size, self._store.num_orders))
         certain = np.empty(states.size, np.bool_)
         seeds = np.random.default_rng(seed).integers(1, 2**63, states.size, np.uint64)
-
-        def shard(first: int) -> int:
-            at = slice(first, first + SHARD)
-            return int(
-                race_kernels.race(
-                    self._store,
-                    actor,
-                    values,
-                    states[at],
-                    seeds[at],
-                    self._most,
-                    self._days,
-                    np.array(self._halving.paths),
-                    np.array(self._halving.keep),
-                    self._halving.errors,
-                    losses[at],
-                    certain[at],
-                )
-            )
-
-        with ThreadPoolExecutor(self._workers) as pool:
-            steps = sum(pool.map(shard, range(0, states.size, SHARD)))
+        races = Races(self._store, actor, values, self._most, self._days, self._halving)
+        parts = [slice(first, first + SHARD) for first in range(0, states.size, SHARD)]
+        raced = map_threads(race, races, [(states[at], seeds[at]) for at in parts], self._workers)
+        for at, (lost, sure, _) in zip(parts, raced, strict=True):
+            losses[at], certain[at] = lost, sure
+        steps = sum(taken for _, _, taken in raced)
         labels = Labels(
             self.observe(states),
             losses,

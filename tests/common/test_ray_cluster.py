@@ -11,6 +11,7 @@ import pytest
 from common import ray_cluster
 from common.errors import InputError
 from common.shards import HERE, map_shards
+from tests.agents.dcl.shared_out import all_labels, evaluation
 from tests.common.test_shards import square
 
 ray = pytest.importorskip("ray", reason="no Ray: pip install -e '.[cluster]'")
@@ -21,6 +22,8 @@ import json
 from ray.cluster_utils import Cluster
 from common.errors import InputError
 from common.shards import Workers, map_shards
+from common.sharing import share_out
+from tests.agents.dcl.shared_out import all_labels, evaluation
 from tests.agents.small_run import SMALL
 from tests.common.test_shards import die, square
 from agents import run_files, run_folder
@@ -42,6 +45,9 @@ train_seeds((0, 1), [resolve({"algo": "ppo"}, assignments=SMALL)], root, workers
 done["weights"] = [
     run_folder.read_versions(folder)["weights"] for folder in run_files.seed_folders(root)
 ]
+done["evaluation"] = evaluation(here)
+with share_out(here):
+    done["labels"] = all_labels()
 cluster.shutdown()
 print(json.dumps(done))
 """
@@ -78,6 +84,14 @@ def test_seeds_learn_the_weights_that_they_learn_alone(on_two_nodes, tmp_path):
     for seed, weights in enumerate(on_two_nodes["weights"]):
         config = resolve({"algo": "ppo", "seed": seed}, assignments=SMALL)
         assert read_versions(train(config, tmp_path / str(seed)).folder)["weights"] == weights
+
+
+def test_an_evaluation_is_the_same_bytes(on_two_nodes):
+    assert on_two_nodes["evaluation"] == evaluation(HERE)
+
+
+def test_labels_are_the_same(on_two_nodes):
+    assert on_two_nodes["labels"] == json.loads(json.dumps(all_labels()))
 
 
 def test_a_shard_whose_worker_dies_twice_is_named(on_two_nodes):

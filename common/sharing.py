@@ -1,0 +1,65 @@
+"""Where one run shares out what it computes: threads of this process, or a Ray cluster."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from common.shards import HERE, Work, Workers, ordered_shards
+
+Result = TypeVar("Result")
+_place: ContextVar[Workers] = ContextVar("place", default=HERE)
+
+
+@contextmanager
+def share_out(workers: Workers) -> Iterator[None]:
+    """Let `map_threads` use these workers from here on; on a cluster, stay connected to it.
+
+    Parameters
+    ----------
+    workers : Workers
+        So many threads of this process, or a cluster.
+
+    Raises
+    ------
+    InputError
+        If the cluster cannot be used.
+    """
+    token = _place.set(workers)
+    try:
+        if workers.cluster is None:
+            yield
+        else:
+            from common.ray_cluster import connected  # here: an extra, slow to import
+
+            with connected(workers.cluster):
+                yield
+    finally:
+        _place.reset(token)
+
+
+def map_threads(
+    work: Work[Result], shared: Any, shards: Sequence[Any], threads: int = 1
+) -> list[Result]:
+    """Return what every shard returns, in their order, for work that is mostly compiled.
+
+    Such work lets other threads run meanwhile, so that processes, which take seconds to begin,
+    need not be started for each of many short pieces of it.
+
+    Parameters
+    ----------
+    work, shared, shards
+        As `common.shards.map_shards` has them.
+    threads : int
+        At least so many, where `share_out` says no more.
+    """
+    place = _place.get()
+    if place.cluster is not None:
+        return list(ordered_shards(work, shared, shards, place))
+    with ThreadPoolExecutor(max(threads, place.count)) as pool:
+        return list(pool.map(lambda shard: work(shared, shard, _unheard), shards))
+
+
+def _unheard(share: float) -> None:
+    """Take a report that nobody waits for: the run shows its own progress."""
