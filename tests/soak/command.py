@@ -1,4 +1,4 @@
-"""The command line of training in a process of its own, which needs no time to start."""
+"""A command line, as a rule of training, in a process of its own, which needs no time to start."""
 
 import contextlib
 import json
@@ -6,28 +6,30 @@ import os
 import sys
 from pathlib import Path
 
+import click
+
 import train
 from common import console
 
 
-def in_child(*arguments: object, log: Path) -> int:
-    """Run ``train.py`` with arguments; return the process's number. What it says goes to `log`."""
+def in_child(*arguments: object, log: Path, command: click.Command = train.main) -> int:
+    """Run a command with arguments; return the process's number. What it says goes to `log`."""
     child = os.fork()
     if child:
         return child
     status = 1
     try:
         with log.open("w") as file, contextlib.redirect_stderr(file):
-            status = carry_out(*arguments)
+            status = carry_out(*arguments, command=command)
     finally:
         os._exit(status)
 
 
-def carry_out(*arguments: object) -> int:
-    """Run ``train.py`` in this process; return its exit status."""
-    sys.argv = ["train.py", *map(str, arguments)]
+def carry_out(*arguments: object, command: click.Command = train.main) -> int:
+    """Run a command in this process; return its exit status."""
+    sys.argv = [f"{command.callback.__module__}.py", *map(str, arguments)]
     try:
-        console.run(train.main)
+        console.run(command)
     except SystemExit as leaving:
         return int(leaving.code or 0)
 
