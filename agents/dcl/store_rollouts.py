@@ -191,7 +191,7 @@ class Races:
     halving: Halving
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is large and fills itself: tables by state, but for values that are known."""
+        """Leave out tables that are large and fill themselves, but for values that are known."""
         known = np.flatnonzero(self.values.value)
         values = known, self.values.value[known], self.values.chances, self.values.quadratic
         return {**vars(self), "actor": tuple(self.actor)[1:], "values": values}
