@@ -1,6 +1,7 @@
 """The morning that is decided on: worlds that hold the present state, and what led to it."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,6 @@ from demand.known_ahead.covariates import Covariates, read_calendar
 from demand.known_demand import KNOWN_DAYS, KnownDemand
 from demand.reader import read_demand
 from demand.sheet import Sheet
-from demand.table import DemandTable
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
 
@@ -199,16 +199,20 @@ def _recent(
             "in the state"
         )
     last = table.demand[end - KNOWN_DAYS : end]
-    places = [_place(table, known, sku, store) for sku, store in now.places]
-    return np.stack([last[:, k, n] for k, n in places]), day
+    own = [known.table.stores[store] for _, store in now.places]
+    what = [known.table.skus[sku] for sku, _ in now.places]
+    at_stores = _places(f"store in {table.name}", own, table.stores)
+    at_skus = _places(f"SKU in {table.name}", what, table.skus)
+    return np.ascontiguousarray(last[:, at_skus, at_stores].T), day
 
 
-def _place(table: DemandTable, known: StoreHistory, sku: int, store: int) -> tuple[int, int]:
-    """Return where a demand file has a SKU and store of the run's."""
-    what, where = known.table.skus[sku], known.table.stores[store]
-    choose(f"store in {table.name}", where, table.stores)
-    choose(f"SKU in {table.name}", what, table.skus)
-    return table.skus.index(what), table.stores.index(where)
+def _places(name: str, wanted: list[str], known: Sequence[str]) -> list[int]:
+    """Return where a demand file has each of some names."""
+    places = {word: place for place, word in enumerate(known)}
+    for word in wanted:
+        if word not in places:
+            choose(name, word, known)
+    return [places[word] for word in wanted]
 
 
 def _fill(
@@ -223,7 +227,8 @@ def _fill(
     Stores that the state leaves out have an empty shop and their mean demand.
     """
     p, (past, day) = batch.parameters, recent
-    rows = [skus.index(sku) for sku, _ in now.places]
+    at = {sku: row for row, sku in enumerate(skus)}
+    rows = [at[sku] for sku, _ in now.places]
     shape = (len(skus), KNOWN_DAYS, p.num_stores)
     before = np.broadcast_to(p.mean_demand()[skus][:, None], shape).copy()
     for row, (_, store) in enumerate(now.places):

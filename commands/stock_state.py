@@ -189,10 +189,11 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
     stores = _indices(sheet, "store", history.table.stores)
     skus = _indices(sheet, "sku", history.table.skus)
     places = list(zip(skus, stores, strict=True))
+    first: dict[tuple[int, int], int] = {}
     for row, place in enumerate(places):
-        if place in places[:row]:
-            first = sheet.cells.index[places.index(place)]
-            raise InputError(f"{sheet.row(row)}: is a duplicate of row {first}; remove one")
+        if first.setdefault(place, row) != row:
+            known = sheet.cells.index[first[place]]
+            raise InputError(f"{sheet.row(row)}: is a duplicate of row {known}; remove one")
     outstanding: list[Outstanding] = []
     days: dict[int, Floats] = {}
     expires: dict[int, Floats] = {}
@@ -293,10 +294,12 @@ def _indices(sheet: Sheet, name: str, known: tuple[str, ...]) -> list[int]:
         if len(known) > 1:
             raise InputError(f"{sheet.name}: has no column {name}; add one")
         return [0] * len(sheet.cells)
+    places = {word: place for place, word in enumerate(known)}
     names = list(sheet.cells[name])
     for row, word in enumerate(names):
-        choose(f"{name} in {sheet.row(row)},", word, known)
-    return [known.index(word) for word in names]
+        if word not in places:
+            choose(f"{name} in {sheet.row(row)},", word, known)
+    return [places[word] for word in names]
 
 
 def _column(sheet: Sheet, name: str) -> Floats:
