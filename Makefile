@@ -65,6 +65,7 @@ format: $(VENV)/.test ## format the code and fix what can be fixed
 bench: $(VENV)/.run ## measure speed: ratios against a peer or a null in the same run
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.many_skus
+	$(BIN)/python -m benchmarks.shards
 
 $(VENV)/.docs: $(VENV)/.run
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'

@@ -1,5 +1,6 @@
 """Options that several commands have."""
 
+import importlib.util
 import os
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
@@ -117,6 +118,21 @@ class WorkerCount(click.ParamType[int]):
         return count
 
 
+class ClusterAddress(click.ParamType[str]):
+    """The address of a Ray cluster; without Ray it is refused before any work is done."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: Any, _: Any) -> str:
+        """Return the address."""
+        if not str(value).strip():
+            raise InputError(f"{param.opts[0]}: is empty; say auto, or HOST:6379")
+        if importlib.util.find_spec("ray") is None:
+            raise InputError(NEEDS_RAY)
+        return str(value)
+
+
+NEEDS_RAY = "--cluster needs Ray; pip install -e '.[cluster]'"
 MOST_WORKERS = 1024
 MOST_EPISODES = 1_000_000_000
 
@@ -146,6 +162,7 @@ def worker_options(command: Command) -> Command:
     )
     cluster = click.option(
         "--cluster",
+        type=ClusterAddress(),
         metavar="ADDRESS",
         help="A Ray cluster in their place: auto, or its address (docs/scale.md).",
     )

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,3 +46,23 @@ def test_the_zoo_trains_on_them(file, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert list((tmp_path / "logs").rglob("CashInventory-v0.zip"))
+
+
+def test_rllib_trains_on_them():
+    pytest.importorskip("ray.rllib", reason="no RLlib: pip install 'ray[rllib]'")
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0"}
+    command = [sys.executable, "-W", "ignore", "-m", "examples.rllib_ppo", "1"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert re.search(r"iteration 1: mean return -?\d+\.\d\d", done.stdout)
+
+
+def test_an_id_with_our_module_in_front_registers_them():
+    code = "import gymnasium; print(gymnasium.make('envs:CashInventory-v0').reset(seed=0)[0].size)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=600
+    )
+    assert done.stdout.strip().isdigit(), done.stderr[-2000:]

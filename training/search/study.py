@@ -95,7 +95,7 @@ def check_plan(plan: StudyPlan) -> None:
         One line.
     """
     if importlib.util.find_spec("optuna") is None:
-        raise InputError("--trials needs Optuna; pip install -e '.[tune]'")
+        raise InputError("--algo needs Optuna; pip install -e '.[tune]'")
     choose("sampler", plan.sampler, SAMPLERS)
     choose("pruner", plan.pruner, PRUNERS)
 
