@@ -29,7 +29,7 @@ from envs.problems import PROBLEMS
 from envs.supply_chain.parameters import SupplyChainParameters
 from evaluation.comparison import compare
 
-EPISODES = 400_000
+EPISODES = 200_000
 PLAY = chunks._work
 FOLDER = "KILL_WORKERS_FOLDER"
 
@@ -37,7 +37,7 @@ FOLDER = "KILL_WORKERS_FOLDER"
 def evaluate(workers: Workers) -> str:
     """Return what an evaluation comes to."""
     rules = {"reference_rules": reference_team(), "newsvendor": reference_team(store=Newsvendor())}
-    parameters = SupplyChainParameters(stores=2, horizon=20)
+    parameters = SupplyChainParameters(stores=2, horizon=10)
     found = compare(
         PROBLEMS["stores"], parameters, rules, None, episodes=EPISODES, seed=1, workers=workers
     )

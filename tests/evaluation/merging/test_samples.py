@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -12,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 import evaluate
 from baselines import chunks
 from baselines.chunks import Play, check_episodes
-from baselines.policy import RandomPolicy, of_chunk
+from baselines.policy import RandomPolicy, Rule, of_chunk
 from baselines.references import find_reference
 from baselines.rules.cash import BuyBuyConvert
 from baselines.rules.reference import RandomTier, reference_team
@@ -207,3 +208,20 @@ def test_days_of_a_file_are_one_chunk(demand_file):
     assert Play(CASH, parameters, {}, 50_000, 0).chunks == 1
     with pytest.raises(InputError, match="days of a file are few"):
         check_episodes(parameters, 2_000_000, hold=False)
+
+
+class Sampler(Rule):
+    """Draws its actions as agents do that sample them."""
+
+    def actions(self):
+        return torch.randint(0, self._batch.num_actions, (self._batch.num_worlds,)).numpy()
+
+
+def test_agents_that_sample_draw_the_same_whoever_plays_the_chunk(small_chunks):
+    play = Play(CASH, SHORT, {"sampler": Sampler()}, 150, 3, deterministic=False)
+    trace = play.trace(1)
+    torch.manual_seed(9)
+    first, again, other = (
+        play.totals(trace, chunk)["sampler"]["return"].tolist() for chunk in (1, 1, 2)
+    )
+    assert first == again != other
