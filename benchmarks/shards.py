@@ -39,7 +39,7 @@ Task = Callable[[Workers], Any]
 def evaluation(episodes: int) -> Task:
     """Return what evaluates a rule on the chain of three stores."""
     rules = {"newsvendor": reference_team(store=Newsvendor())}
-    parameters = SupplyChainParameters(stores=3)
+    parameters = SupplyChainParameters.model_validate({"stores": 3})
 
     def run(workers: Workers) -> None:
         how = {"episodes": episodes, "seed": 1, "workers": workers}

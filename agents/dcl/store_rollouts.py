@@ -200,7 +200,8 @@ class Races:
         """Take what `__getstate__` returned."""
         actor = Actor(table_of(state["store"]), *state["actor"])
         known, value, chances, quadratic = state["values"]
-        values = Values(*np.zeros((2, actor.table.size), np.float32), chances, quadratic)
+        empty = np.zeros((2, actor.table.size), np.float32)
+        values = Values(empty[0], empty[1], chances, quadratic)
         values.value[known] = value
         vars(self).update(state, actor=actor, values=values)
 
