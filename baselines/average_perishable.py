@@ -24,6 +24,9 @@ from envs.supply_chain.parameters import SupplyChainParameters
 QUICK = 200_000
 """States that are solved in a few seconds: of simpler rules, and for a comparison."""
 
+NEAR = 0.05
+"""Distance of the bounds of the least average cost, where there are more states [money/day]."""
+
 
 def perishable_store(parameters: SupplyChainParameters) -> PerishableStore | None:
     """Return the store that the parameters describe, if they describe one that can be solved."""
@@ -85,6 +88,16 @@ def perishable_optimum(
         return None
     best = solve_perishable(store)
     return best, spared(store, best.cost.lower)
+
+
+def bounded_optimum(parameters: SupplyChainParameters) -> PerishableOrders | None:
+    """Return orders whose cost is within `NEAR` of the least, or None of other parameters.
+
+    Value iteration bounds the least average cost from below and that of the orders of its last
+    sweep from above (Odoni 1969), long before the two meet.
+    """
+    store = perishable_store(parameters)
+    return None if store is None else solve_perishable(store, tolerance=NEAR)
 
 
 def policy_orders(parameters: SupplyChainParameters, policy: Policy) -> Ints | None:

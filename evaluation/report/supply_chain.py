@@ -122,6 +122,9 @@ def places_of(batch: Any) -> dict[str, dict[str, float]]:
         "holding cost": sites["total_holding_cost"].mean(axis=0),
         "stockout cost": sites["total_stockout_penalty"].mean(axis=0),
     }
+    if p.longest_shelf_life > 0:
+        columns["units wasted"] = sites["total_wasted"].mean(axis=0)
+        columns["waste cost"] = sites["total_waste_cost"].mean(axis=0)
     places = {
         store: {name: float(values[i]) for name, values in columns.items()}
         for i, store in enumerate(store_names(p))
@@ -139,16 +142,20 @@ def places_of(batch: Any) -> dict[str, dict[str, float]]:
 
 
 def supply_chain_figures(contents: ReportContents, name: str) -> list[KeyFigure]:
-    """Return money, stock and service of a policy's stores, per store and day."""
+    """Return money, stock, service and waste of a policy's stores, per store and day."""
     metrics, p = contents.comparison.policies[name].metrics, contents.parameters
     days = max(1, p.horizon - p.warmup_days)
     costs = ("holding_cost", "stockout_penalty", "ordering_cost", "waste_cost")
     spent = sum(metrics.get(cost, 0.0) for cost in costs) / days
-    return [
+    figures = [
         KeyFigure("money: cost of a store a day", spent, 2, more_is_better=False),
         KeyFigure("stock: units on hand in a store", metrics["on_hand"], 1, more_is_better=None),
         KeyFigure("service: demand met, %", 100 * metrics["fill_rate"], 2, more_is_better=True),
     ]
+    if "units_wasted" in metrics:
+        wasted = metrics["units_wasted"] / days / p.num_stores
+        figures.append(KeyFigure("waste: units of a store a day", wasted, 2, more_is_better=False))
+    return figures
 
 
 def supply_chain_orders(contents: ReportContents, name: str) -> ActionMap:

@@ -99,11 +99,22 @@ def test_the_command_line(run_command):
     assert "base-stock S=56.604" in done.stdout
 
 
-def test_instances_that_take_minutes_are_checked_only_when_named(run_command, monkeypatch):
-    monkeypatch.setattr(textbook, "names", lambda: ["newsvendor", "perishable_m5_exp8"])
-    done = run_command(evaluate.main, "--textbook", "--episodes", 20)
+def test_instances_that_take_minutes_are_bounded_unless_they_are_named(run_command, monkeypatch):
+    monkeypatch.setattr(textbook, "QUICK", 100)
+    monkeypatch.setattr(textbook, "names", lambda: ["perishable_m2_exp2"])
+    done = run_command(evaluate.main, "--textbook", "--episodes", 20, "--json")
     assert done.status == 0
-    assert "name one to check it: perishable_m5_exp8" in " ".join(done.stdout.split())
+    report = json.loads(done.stdout)
+    assert report["bounded"] == ["perishable_m2_exp2"]
+    (played,) = report["instances"]["perishable_m2_exp2"]["policies"].values()
+    low, high = played["bounds"]
+    assert high - low < 0.05
+    assert low <= solved_rules(textbook.load("perishable_m2_exp2")[0].parameters)[0].cost <= high
+    done = run_command(evaluate.main, "--textbook", "--episodes", 20)
+    assert f"{low:.4f} to {high:.4f}" in done.stdout
+    assert "name one to solve it: perishable_m2_exp2" in " ".join(done.stdout.split())
+    named = run_command(evaluate.main, "--textbook", "perishable_m2_exp2", "--episodes", 20)
+    assert "Bounded" not in named.stdout
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -18,10 +19,11 @@ from baselines.rules.cash import BuyBuyConvert
 from baselines.rules.reference import reference_team
 from envs.cash.parameters import CashParameters
 from envs.problems import PROBLEMS
+from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
 from evaluation.report.contents import KeyFigure
 from evaluation.report.figures.play import lines_of
-from evaluation.report.supply_chain import store_names
+from evaluation.report.supply_chain import places_of, store_names, supply_chain_figures
 from evaluation.report.text import _key_figure
 from evaluation.report.theme import DARK, RIVALS, colours, css_variables, new_figure, style, to_svg
 from evaluation.report.views import view_of
@@ -256,6 +258,24 @@ def test_the_parts_of_the_supply_chain_add_up_to_every_tier(objective, store):
     named = {part.partition(",")[0] for part in seen.parts["store (mean)"]}
     assert "waste" in named
     assert ("service level, weight 10" in seen.parts["store (mean)"]) == (objective != "cost")
+
+
+def test_waste_is_a_tile_and_a_column_of_every_store():
+    p = SupplyChainParameters(stores=2, horizon=6, store=PERISHES)
+    batch = SupplyChainBatch(p, 3)
+    batch.reset()
+    for _ in range(6):
+        batch.step(np.ones((3, 4), np.int64))
+    places, totals = places_of(batch), batch.episode_totals()
+    wasted = places["store 1"]["units wasted"] + places["store 2"]["units wasted"]
+    assert wasted == pytest.approx(totals["units_wasted"].mean())
+    assert wasted > 0
+    assert places["store 1"]["waste cost"] == pytest.approx(4 * places["store 1"]["units wasted"])
+    metrics = {name: values.mean() for name, values in totals.items()}
+    one = SimpleNamespace(policies={"agent": SimpleNamespace(metrics=metrics)})
+    tiles = supply_chain_figures(SimpleNamespace(comparison=one, parameters=p), "agent")
+    assert tiles[-1].name.startswith("waste")
+    assert tiles[-1].value == pytest.approx(wasted / 6 / 2)
 
 
 def test_a_supply_without_limit_is_said_and_stores_have_their_names(demand_file):
