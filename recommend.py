@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from commands.options import ITEMS_HELP, InputFile, SettingsCommand
+from commands.options import COLUMNS_HELP, ITEMS_HELP, InputFile, SettingsCommand
 from common import console
 
 
@@ -24,6 +24,7 @@ from common import console
     help="What is known of days ahead, coming ones too: date, [store], [sku], and columns such as "
     "holiday, promotion, price, event, closed.",
 )
+@click.option("--columns", metavar="WHAT=NAME,...", help=COLUMNS_HELP)
 @click.option("--items", type=InputFile(), metavar="FILE", help=ITEMS_HELP)
 @click.option("--holidays", metavar="REGION", help="Public holidays: DE, DE-BY, US-CA ...")
 @click.option("--split", metavar="DATE", help="First day of the evaluation [the last quarter].")

@@ -13,10 +13,11 @@ import yaml
 from agents.algorithms import ALGORITHMS
 from agents.hyperparameters import BY_LEAD_TIME, DCL, Hyperparameters, discount_of
 from agents.settings import RunSettings, TeamSettings
-from baselines.service_level import find_service_costs
+from baselines.service_level import with_service_costs
 from common.errors import FrozenModel, InputError, choose, nearest, short, validated
 from common.files import read_bytes
 from common.safe_yaml import parse_yaml
+from demand.reader import named_columns
 from envs.batch import LAW_UNKNOWN
 from envs.problems import PROBLEMS, Problem, known_problem
 
@@ -51,7 +52,16 @@ def nested_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
 def _file_options(given: dict[str, Any]) -> None:
     """Put the options about a file of days where they belong, and choose the recipe for one."""
     known = {one.file_option.name: one.file_option for one in PROBLEMS.values() if one.file_option}
-    about_days = ("split", "validation", "fill", "augment", "calendar", "holidays", "items")
+    about_days = (
+        "split",
+        "validation",
+        "fill",
+        "augment",
+        "calendar",
+        "holidays",
+        "items",
+        "columns",
+    )
     options: dict[str, Any] = {name: given.pop(name) for name in about_days if name in given}
     named = next((name for name in known if name in given), None)
     if named is None:
@@ -64,9 +74,12 @@ def _file_options(given: dict[str, Any]) -> None:
     defaults = known[named].defaults
     if "augment" in options and "augment" not in defaults:
         raise InputError(f"--augment makes days of stores; --{named} plays its days as they were")
-    ahead = next((one for one in ("calendar", "holidays", "items") if one in options), None)
+    ahead = next(
+        (one for one in ("calendar", "holidays", "items", "columns") if one in options), None
+    )
     if ahead is not None and "augment" not in defaults:
         raise InputError(f"--{ahead} is about days of stores; --{named} has prices of its own")
+    options |= named_columns(options.pop("columns", ""))
     for name in {"calendar", "items"} & set(options):
         options[name] = str(Path(options[name]).resolve())
     given.setdefault("recipe", known[named].recipe)
@@ -212,20 +225,8 @@ def resolve(
     tree.update(problem=problem, algo=algo, recipe=recipe)
     for assignment in sorted(assignments, key=_is_entry):  # entries of what the others say
         _assign(tree, assignment, PROBLEMS[problem], algo)
-    return _with_service_costs(from_dict(tree))
-
-
-def _with_service_costs(run: RunConfig) -> RunConfig:
-    """Return a run with the stockout costs that reach the fill rates that its items ask for."""
-    source: Any = getattr(run.parameters, "demand_data", None)
-    if getattr(source, "items", None) is None or source.service_costs is not None:
-        return run
-    costs = find_service_costs(run.problem, run.parameters)
-    if costs is None:
-        return run
-    own = {"demand_data": source.model_copy(update={"service_costs": costs})}
-    found = validated(type(run.parameters), {**run.parameters.model_dump(), **own})
-    return replace(run, parameters=found)
+    run = from_dict(tree)
+    return replace(run, parameters=with_service_costs(run.problem, run.parameters))
 
 
 def _learns(given: Mapping[str, Any], own: Mapping[str, Any], assignments: tuple[str, ...]) -> str:

@@ -205,6 +205,8 @@ def baselines_of(
     if parameters.demand_data is not None:
         informed = parameters.history.effects is not None
         own = {**HISTORY_BASELINES, **(INFORMED_BASELINES if informed else {})}
+        if parameters.history.table.period != "day":  # which have no weekdays
+            own = {name: one for name, one in own.items() if "weekday" not in name}
     elif chain.in_units(parameters):
         own = {**own, **LEVEL_BASELINES}
     if parameters.longest_shelf_life > 0:

@@ -17,7 +17,8 @@ from baselines.rules.reference import reference_team
 from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from common.errors import InputError, validated
 from demand.calendar import period_days
-from demand.forecast import COVARIATES
+from demand.forecast import ForecastName
+from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS
 from envs.problems import Problem
 
@@ -27,6 +28,18 @@ LEAST_ODDS, MOST_ODDS = 0.05, 20_000.0
 """Of stockout to holding cost."""
 
 TRACE_SEED = 0
+
+
+def with_service_costs(problem: Problem, parameters: Any) -> Any:
+    """Return parameters with the stockout costs that reach the fill rates asked for, once found."""
+    source: Any = getattr(parameters, "demand_data", None)
+    if getattr(source, "items", None) is None or source.service_costs is not None:
+        return parameters
+    costs = find_service_costs(problem, parameters)
+    if costs is None:
+        return parameters
+    own = {"demand_data": source.model_copy(update={"service_costs": costs})}
+    return validated(type(parameters), {**parameters.model_dump(), **own})
 
 
 def find_service_costs(problem: Problem, parameters: Any) -> tuple[float, ...] | None:
@@ -61,24 +74,38 @@ def find_service_costs(problem: Problem, parameters: Any) -> tuple[float, ...] |
             "holding cost above 0, as any stock reaches it for nothing; give holding_cost"
         )
     skus = np.flatnonzero(asked.any(axis=1))
+    played, rule = _whole_training(parameters), _rule(history)
     low, high = (np.full(targets.shape, np.log(odds)) for odds in (LEAST_ODDS, MOST_ODDS))
     for _ in range(ROUNDS):
         middle = (low + high) / 2
-        reached = _fill_rates(problem, parameters, holding * np.exp(middle), skus) >= targets
+        tried = np.full(targets.shape, np.nan)
+        tried[skus] = (holding * np.exp(middle))[skus]
+        reached = _fill_rates(problem, played, rule, tried, skus) >= targets
         low, high = np.where(reached, low, middle), np.where(reached, middle, high)
     costs = holding * np.exp(high)
     return tuple(float(f"{cost:.4g}") for cost in costs[asked])
 
 
-def _fill_rates(problem: Problem, parameters: Any, costs: Floats, skus: NDArray[np.intp]) -> Floats:
-    """Return the share of demand sold on training days with stockout costs, shape (SKUs, N)."""
-    history = parameters.history
-    days = len(period_days(history.table, parameters.demand_data, "training")) - KNOWN_DAYS
+def _whole_training(parameters: Any) -> Any:
+    """Return parameters with an episode that is all training days with a past."""
+    table, source = parameters.history.table, parameters.demand_data
+    days = len(period_days(table, source, "training")) - KNOWN_DAYS
     changed = {"horizon": days, "warmup_days": min(parameters.warmup_days, days // 2)}
-    p = validated(type(parameters), {**parameters.model_dump(), **changed})
-    forecast: Any = "smoothing" + (COVARIATES if history.effects is not None else "")
-    rule = RollingNewsvendor(forecast, costs).in_any_quantity(whole=history.whole_units)
-    policy = reference_team(store=rule)
+    return validated(type(parameters), {**parameters.model_dump(), **changed})
+
+
+def _rule(history: StoreHistory) -> RollingNewsvendor:
+    """Return the newsvendor that is played."""
+    forecast: ForecastName = "smoothing" if history.effects is None else "smoothing_covariates"
+    rule = RollingNewsvendor(forecast)
+    return rule.in_any_quantity(whole=history.whole_units)
+
+
+def _fill_rates(
+    problem: Problem, p: Any, rule: RollingNewsvendor, costs: Floats, skus: NDArray[np.intp]
+) -> Floats:
+    """Return the share of demand sold on training days with stockout costs, shape (SKUs, N)."""
+    policy = reference_team(store=rule.with_stockout_cost(costs))
     trace = problem.traces(p, "tuning", TRACE_SEED, len(p.sku))
     order = np.argsort(trace["sku"])[skus]
     rates = np.ones(costs.shape)

@@ -19,7 +19,8 @@ from commands.stock_state import StockState
 from common.console import screen
 from common.errors import InputError, choose, short
 from demand.history import StoreHistory
-from demand.known_ahead.covariates import Covariates, read_calendar
+from demand.known_ahead.calendars import read_calendar
+from demand.known_ahead.covariates import Covariates
 from demand.known_demand import KNOWN_DAYS, KnownDemand
 from demand.reader import read_demand
 from demand.sheet import Sheet
@@ -83,7 +84,8 @@ class Morning:
         if parameters.history is None:
             raise TypeError("parameters without demand of a file")
         recent, day = _recent(now, parameters.history, history, date)
-        due = now.due(day, parameters.lanes()[0].store.lead_time)
+        periods = parameters.history.table.periods
+        due = now.due(day, parameters.lanes()[0].store.lead_time, periods)
         skus = sorted({sku for sku, _ in now.places})
         batch = SupplyChainBatch(
             parameters, len(skus), split="evaluation", observe_step=observe_step
@@ -168,6 +170,12 @@ class Morning:
         return np.ascontiguousarray(known.training[:, sku, store]), known.mean[sku, store]
 
 
+def _ordinal(batch: SupplyChainBatch, day: dt.date) -> int:
+    """Return the ordinal of the period that begins on a day, or next after it."""
+    history = batch.parameters.history
+    return day.toordinal() if history is None else history.table.periods.ordinal(day)
+
+
 def _past(batch: SupplyChainBatch) -> KnownDemand:
     if batch.past is None:
         raise TypeError("a batch without demand of a file")
@@ -183,7 +191,7 @@ def _recent(
     table = known.table
     if file is not None:
         table = read_demand(known.source.model_copy(update={"file": file}))
-    day = date or table.last_day + dt.timedelta(days=1)
+    day = date or table.date(table.days)
     if date is None and (
         now.day not in (None, day) or (now.written is not None and now.written < table.last_day)
     ):
@@ -191,10 +199,10 @@ def _recent(
             f"the state is of {now.day or now.written}, and {table.name} has demand up to "
             f"{table.last_day}; give the state of the morning after, or say --date"
         )
-    end = (day - table.first_day).days
+    end = table.periods.number(day)
     if not KNOWN_DAYS <= end <= table.days:
         raise InputError(
-            f"{table.name}: {KNOWN_DAYS} days before {day} are needed, and it has "
+            f"{table.name}: {KNOWN_DAYS} {table.period}s before {day} are needed, and it has "
             f"{table.first_day} to {table.last_day}; name a file with --history, or give d1 to d7 "
             "in the state"
         )
@@ -239,7 +247,7 @@ def _fill(
             "supplier_ok": np.ones((len(skus), p.horizon), np.bool_),
             "sku": np.array(skus),
             "past": before,
-            "start": np.full(len(skus), day.toordinal()),
+            "start": np.full(len(skus), _ordinal(batch, day)),
         }
     )
     offered = batch.sites["forecast"]
@@ -277,10 +285,14 @@ def _look_ahead(
         known = known if later is None else known.joined(later)
     if calendar is not None:
         coming = read_calendar(calendar, table.stores, table.skus, source.date_format)
-        known = known.before(day, coming.names).joined(coming)
+        coming = coming.by_period(table.periods)
+        today = dt.date.fromordinal(table.periods.ordinal(day))
+        known = known.before(today, coming.names).joined(coming)
     lead_time = max(lane.store.lead_time for lane in p.lanes())
-    p.history.levels.check_known(known, day, lead_time + int(batch.review_gap().max()))
-    start = np.full(batch.num_worlds, day.toordinal())
+    p.history.levels.check_known(
+        known, day, lead_time + int(batch.review_gap().max()), table.periods
+    )
+    start = np.full(batch.num_worlds, _ordinal(batch, day))
     ahead = lead_time + max(p.longest_review_gap, p.longest_shelf_life)
     demand = _past(batch).demand
     batch.past = p.history.known_demand(demand, start, batch.lane_of, ahead, known)

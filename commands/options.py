@@ -171,7 +171,7 @@ def worker_options(command: Command) -> Command:
 
 FILE_OPTIONS = (
     *("demand", "prices", "split", "validation", "fill", "augment", "calendar", "holidays"),
-    "items",
+    *("items", "columns"),
 )
 """Names of what `file_options` adds."""
 
@@ -180,6 +180,12 @@ ITEMS_HELP = (
     "What products cost and take: [store], [sku], and any of unit_cost, price, salvage, "
     "holding_cost, stockout_cost, service_level, lead_time, order_multiple, minimum_order, "
     "shelf_capacity, supplier."
+)
+
+
+COLUMNS_HELP = (
+    "Names of columns that are not understood: demand=qty_sold,store=shop,... for date, store, "
+    "sku, demand."
 )
 
 
@@ -229,6 +235,7 @@ def file_options(command: Command) -> Command:
                 metavar="REGION",
                 help="Public holidays are known ahead: DE, DE-BY, US-CA ...",
             ),
+            click.option("--columns", metavar="WHAT=NAME,...", help=COLUMNS_HELP),
             click.option("--items", type=InputFile(), metavar="FILE", help=ITEMS_HELP),
         )
     ):

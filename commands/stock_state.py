@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError, choose, short
+from demand.dates import Periods
 from demand.history import StoreHistory
 from demand.known_ahead.covariates import SKU_NAMES, STORE_NAMES
 from demand.known_demand import KNOWN_DAYS
@@ -120,7 +121,7 @@ class StockState:
                 )
         return ages
 
-    def due(self, day: dt.date, lead_time: int) -> Floats:
+    def due(self, day: dt.date, lead_time: int, periods: Periods) -> Floats:
         """Return what arrives in 1, 2 ... mornings from `day`, shape (rows, lead time) [units].
 
         Raises
@@ -130,13 +131,15 @@ class StockState:
         """
         due = np.zeros((len(self.places), lead_time))
         for order in self.outstanding:
-            due[:, _mornings(order, day, lead_time) - 1] += order.quantity
+            due[:, _mornings(order, day, lead_time, periods) - 1] += order.quantity
         return due
 
 
-def _mornings(order: Outstanding, day: dt.date, lead_time: int) -> int:
+def _mornings(order: Outstanding, day: dt.date, lead_time: int, periods: Periods) -> int:
     dated = isinstance(order.due, dt.date)
-    mornings = (order.due - day).days if isinstance(order.due, dt.date) else order.due
+    today, mornings = periods.number(day), order.due
+    if isinstance(mornings, dt.date):
+        mornings = periods.number(mornings) - today
     if 1 <= mornings <= lead_time:
         return mornings
     if dated and mornings < 1:
@@ -144,9 +147,9 @@ def _mornings(order: Outstanding, day: dt.date, lead_time: int) -> int:
             f"{order.label}: was due by {day}, the day that is decided on; count it into on_hand, "
             "or give the day on which it will arrive"
         )
-    until = f", {day + dt.timedelta(days=1)} to {day + dt.timedelta(days=lead_time)}"
+    until = f", {periods.date(today + 1)} to {periods.date(today + lead_time)}"
     raise InputError(
-        f"{order.label}: orders arrive in 1 to {lead_time} days here (store.lead_time)"
+        f"{order.label}: orders arrive in 1 to {lead_time} {periods.name}s here (store.lead_time)"
         f"{until if dated else ''}"
     )
 

@@ -81,10 +81,13 @@ class TrainingDays:
         Shape (days, SKUs, stores) [units/day].
     effects : ndarray or None
         What is known of each day ahead, which stays with it, multiplies demand by, as `demand`.
+    cycle : int
+        Days of a season, the 7 weekdays; 1 where the periods are no days.
     """
 
     demand: Floats
     effects: Floats | None = None
+    cycle: int = WEEK
 
     def bootstrap(self, rng: np.random.Generator, days: Days, sku: Days) -> Floats:
         """Return the days with remainders of other days of the period.
@@ -108,9 +111,9 @@ class TrainingDays:
         """
         count = -(-days.shape[1] // self.block)
         first = days[:, :1] + self.block * np.arange(count)
-        weekday = first % WEEK
-        weeks = (len(self.demand) - self.block - weekday) // WEEK + 1
-        source = weekday + WEEK * rng.integers(0, weeks)
+        weekday = first % self.cycle
+        weeks = (len(self.demand) - self.block - weekday) // self.cycle + 1
+        source = weekday + self.cycle * rng.integers(0, weeks)
         taken = (source[..., None] + np.arange(self.block)).reshape(len(days), -1)
         row = sku[:, None]
         made: Floats = self.usual[days, row] * self.remainders[taken[:, : days.shape[1]], row]
@@ -144,7 +147,7 @@ class TrainingDays:
         ndarray
             Shape (episodes, stores, J) [units].
         """
-        values: Floats = self.usual[days, sku][..., None] * self._points[days % WEEK, sku]
+        values: Floats = self.usual[days, sku][..., None] * self._points[days % self.cycle, sku]
         return values
 
     @cached_property
@@ -155,7 +158,7 @@ class TrainingDays:
     @cached_property
     def usual(self) -> Floats:
         """What is usual on each day, as `demand`; 0 before the first and after the last sale."""
-        return usual_days(self.demand, self.effects)
+        return usual_days(self.demand, self.effects, self.cycle)
 
     @cached_property
     def _sold(self) -> NDArray[np.bool_]:
@@ -182,36 +185,38 @@ class TrainingDays:
         """
         usual, sold = self.usual, self._sold
         remainders: Floats = np.where(usual > 0, self.demand / np.maximum(usual, 1e-12), 1.0)
-        for weekday in range(min(WEEK, len(usual))):
-            own, level = remainders[weekday::WEEK], usual[weekday::WEEK]
-            mean = level.sum(axis=0) / np.maximum(sold[weekday::WEEK].sum(axis=0), 1)
+        cycle = self.cycle
+        for weekday in range(min(cycle, len(usual))):
+            own, level = remainders[weekday::cycle], usual[weekday::cycle]
+            mean = level.sum(axis=0) / np.maximum(sold[weekday::cycle].sum(axis=0), 1)
             known = (level >= LEAST_USUAL * mean) & (level > 0)
             first_known = np.argsort(~known, axis=0, kind="stable")
             turns = np.arange(len(own))[:, None, None] % np.maximum(known.sum(axis=0), 1)
             others = np.take_along_axis(
                 np.where(known, own, 1.0), np.take_along_axis(first_known, turns, 0), 0
             )
-            remainders[weekday::WEEK] = np.where(known, own, others)
+            remainders[weekday::cycle] = np.where(known, own, others)
         return remainders
 
     @cached_property
     def block(self) -> int:
         """Days whose remainders are drawn together, as far as these hang together."""
         found = block_length(self.remainders.reshape(len(self.demand), -1))
-        return max(1, min(found, len(self.demand) // WEEK))
+        return max(1, min(found, len(self.demand) // self.cycle))
 
     @cached_property
     def _points(self) -> Floats:
-        """Remainders in rising order by weekday, shape (7, SKUs, stores, J)."""
-        weeks = len(self.remainders) // WEEK
-        whole = self.remainders[: WEEK * weeks].reshape(weeks, WEEK, *self.demand.shape[1:])
+        """Remainders in rising order by weekday, shape (7 or 1, SKUs, stores, J)."""
+        weeks = len(self.remainders) // self.cycle
+        whole = self.remainders[: self.cycle * weeks]
+        whole = whole.reshape(weeks, self.cycle, *self.demand.shape[1:])
         rising = np.sort(whole, axis=0)
         if weeks > MOST_POINTS:
             rising = _strata_means(rising, MOST_POINTS)
         return np.ascontiguousarray(np.moveaxis(rising, 0, -1))
 
 
-def usual_days(demand: Floats, effects: Floats | None = None) -> Floats:
+def usual_days(demand: Floats, effects: Floats | None = None, cycle: int = WEEK) -> Floats:
     """Return what is usual on each day: its level, weekday and what is known of it ahead.
 
     Parameters
@@ -220,6 +225,8 @@ def usual_days(demand: Floats, effects: Floats | None = None) -> Floats:
         Shape (days, SKUs, stores) [units/day].
     effects : ndarray, optional
         What each day's demand is multiplied by, as `demand`.
+    cycle : int
+        As in `TrainingDays`.
 
     Returns
     -------
@@ -234,10 +241,10 @@ def usual_days(demand: Floats, effects: Floats | None = None) -> Floats:
     least = 1 if effects is None else 1.0 / WEEK  # days that are all closed have no level
     level = sold * (total[high] - total[low]) / np.maximum(days[high] - days[low], least)
     usual: Floats = level.copy() if effects is None else level * effects
-    for weekday in range(min(WEEK, len(demand))):
-        whole = usual[weekday::WEEK].sum(axis=0)
-        factor = demand[weekday::WEEK].sum(axis=0) / np.maximum(whole, 1e-12)
-        usual[weekday::WEEK] *= np.where(whole > 0, factor, 1.0)
+    for weekday in range(min(cycle, len(demand))):
+        whole = usual[weekday::cycle].sum(axis=0)
+        factor = demand[weekday::cycle].sum(axis=0) / np.maximum(whole, 1e-12)
+        usual[weekday::cycle] *= np.where(whole > 0, factor, 1.0)
     return usual
 
 

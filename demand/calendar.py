@@ -30,12 +30,13 @@ def period_days(table: DemandTable, source: DemandSource, split: Split) -> range
     end = _place(table, source.until, table.days)
     if not 1 < end <= table.days:
         raise InputError(
-            f"until = {source.until}: must lie after {table.first_day + dt.timedelta(days=1)} and "
-            f"at most a day after {table.last_day}, the last day of {table.name}"
+            f"until = {source.until}: must lie after {table.date(1)} and "
+            f"at most a {table.period} after {table.last_day}, the last {table.period} of "
+            f"{table.name}"
         )
     cut = _place(table, source.split, round(end * (1 - EVALUATION_SHARE)))
     if not 0 < cut < end:
-        last = table.first_day + dt.timedelta(days=end - 1)
+        last = table.date(end - 1)
         whose = f"the days of {table.name}" + (" before until" if source.until else "")
         raise InputError(
             f"split = {source.split}: must lie after {table.first_day} and not after {last}, "
@@ -43,7 +44,7 @@ def period_days(table: DemandTable, source: DemandSource, split: Split) -> range
         )
     start = _place(table, source.validation, round(cut * (1 - VALIDATION_SHARE)))
     if not 0 < start < cut:
-        day = table.first_day + dt.timedelta(days=cut)
+        day = table.date(cut)
         raise InputError(
             f"validation = {source.validation}: must lie after {table.first_day} and before the "
             f"split {day}"
@@ -54,7 +55,7 @@ def period_days(table: DemandTable, source: DemandSource, split: Split) -> range
 
 
 def _place(table: DemandTable, day: dt.date | None, otherwise: int) -> int:
-    return otherwise if day is None else (day - table.first_day).days
+    return otherwise if day is None else table.periods.number(day)
 
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -1,8 +1,11 @@
-"""Dates in files: which column holds them, in which format, and every row's day."""
+"""Dates in files: which column holds them, in which format, every row's day, and periods."""
 
 import datetime as dt
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,6 +16,124 @@ from demand.sheet import Sheet
 
 Whole = NDArray[np.intp]
 
+PeriodName = Literal["day", "week", "month"]
+PERIODS: tuple[PeriodName, ...] = ("day", "week", "month")
+YEAR = 365.25
+
+
+@dataclass(frozen=True)
+class Periods:
+    """The periods of a file, which are the steps of the problem: days, weeks or months.
+
+    Code that counts days counts periods. An ordinal is that of the first period's date plus the
+    number of the period, and so the day's own where periods are days.
+
+    Attributes
+    ----------
+    name : {"day", "week", "month"}
+        What a period is.
+    first : date
+        On which the first one begins.
+    """
+
+    name: PeriodName
+    first: dt.date
+
+    @property
+    def cycle(self) -> int:
+        """How many periods a short season has: the 7 weekdays; 1, and so none, beyond days."""
+        return 7 if self.name == "day" else 1
+
+    @property
+    def a_year(self) -> float:
+        """Periods of a year."""
+        return {"day": YEAR, "week": YEAR / 7, "month": 12.0}[self.name]
+
+    def date(self, number: int) -> dt.date:
+        """Return the date on which a period begins, the first one being number 0."""
+        if self.name != "month":
+            return self.first + dt.timedelta(days=number * (7 if self.name == "week" else 1))
+        year, month = divmod(self.first.year * 12 + self.first.month - 1 + number, 12)
+        last = (dt.date(year + month // 11, (month + 1) % 12 + 1, 1) - dt.timedelta(days=1)).day
+        day = last if _is_last_of_month(self.first) else min(self.first.day, last)
+        return dt.date(year, month + 1, day)
+
+    def number(self, day: dt.date) -> int:
+        """Return the number of the first period that begins on a day or after it."""
+        if self.name == "month":
+            months = (day.year - self.first.year) * 12 + day.month - self.first.month
+            return months if self.date(months) >= day else months + 1
+        return -((self.first - day).days // (7 if self.name == "week" else 1))
+
+    def ordinal(self, day: dt.date) -> int:
+        """Return the ordinal of the period that `number` gives."""
+        return self.first.toordinal() + self.number(day)
+
+    def of_ordinal(self, ordinal: int) -> dt.date:
+        """Return the date on which the period with an ordinal begins."""
+        return self.date(ordinal - self.first.toordinal())
+
+    def containing(self, ordinals: Whole) -> Whole:
+        """Return the ordinals of the periods that days are in, from the ordinals of the days."""
+        first = self.first.toordinal()
+        if self.name == "week":
+            return np.asarray(first + (ordinals - first) // 7, np.intp)
+        if self.name == "month":
+            days = (dt.date.fromordinal(int(o)) for o in ordinals)
+            return np.array([first + self.number(d + dt.timedelta(1)) - 1 for d in days], np.intp)
+        return ordinals
+
+
+def periods_of(sheet: Sheet, days: Whole, asked: str) -> Periods:
+    """Return the periods of a file from the ordinals of its rows.
+
+    Parameters
+    ----------
+    sheet : Sheet
+        The file.
+    days : ndarray
+        The ordinal of every row's date.
+    asked : str
+        One of `PERIODS`, or ``"auto"``: days unless all dates lie whole weeks or months apart.
+
+    Raises
+    ------
+    InputError
+        If they are weeks or months and a date does not fit.
+    """
+    every = np.unique(days)
+    first = dt.date.fromordinal(int(every[0]))
+    gaps = np.diff(every)
+    least = int(gaps.min()) if gaps.size else 1
+    name: str = asked
+    if asked == "auto":
+        weeks = least == 7 or (least > 1 and (gaps % 7 == 0).mean() > 0.9 and least < 28)
+        name = "month" if least >= 28 else "week" if weeks else "day"
+    found = Periods(next(one for one in PERIODS if one == name), first)
+    if name == "day":
+        return found
+    if name == "week" and asked == "auto" and least > 7:
+        raise InputError(
+            f"{sheet.name}: its dates are {least} days or more apart, which is neither by day nor "
+            "by week or month; export it by week, or say --set demand_data.period=week "
+            "and --fill zero"
+        )
+    begins = np.array([found.of_ordinal(int(o)).toordinal() for o in found.containing(days)])
+    wrong = np.flatnonzero(begins != days)
+    if wrong.size:
+        row = int(wrong[0])
+        raise InputError(
+            f"{sheet.row(row)}: {dt.date.fromordinal(int(days[row]))} begins no {name} when the "
+            f"first one begins on {first}; let all rows lie whole {name}s apart, or say --set "
+            "demand_data.period=day"
+        )
+    return found
+
+
+def _is_last_of_month(day: dt.date) -> bool:
+    return (day + dt.timedelta(days=1)).day == 1
+
+
 FORMATS = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
     *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"),
@@ -21,13 +142,22 @@ FORMATS = (
     *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%d-%b-%y"),
 )
 _TIME_OF_DAY = re.compile(r"[T ]+\d{1,2}:\d\d.*")
-DATE_NAMES = ("date", "day", "datum", "ds", "timestamp", "time", "datetime")
+DATE_NAMES = (
+    *("date", "day", "datum", "ds", "timestamp", "time", "datetime", "week", "month", "woche"),
+    *("monat", "week_start", "tag", "jour", "semaine", "mois", "fecha"),
+)
 
 
 def named_column(sheet: Sheet, names: Iterable[str]) -> str | None:
     """Return the column with the first of the names, whatever its capitals."""
-    by_name = {re.sub(r"[ -]", "_", c.lower()): c for c in reversed(sheet.columns)}
+    by_name = {_plain(c): c for c in reversed(sheet.columns)}
     return next((by_name[name] for name in names if name in by_name), None)
+
+
+def _plain(name: str) -> str:
+    """Return a name in small letters without accents, words joined by ``_``."""
+    bare = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode() or name
+    return re.sub(r"[ .-]+", "_", bare.lower().strip())
 
 
 def date_column(sheet: Sheet, remedy: str) -> str:
@@ -39,7 +169,9 @@ def date_column(sheet: Sheet, remedy: str) -> str:
         If there is none; `remedy` says what to do then.
     """
     dated = (c for c in sheet.columns if _date_formats(sheet, c))
-    column = named_column(sheet, DATE_NAMES) or next(dated, None)
+    named = [column for name in DATE_NAMES if (column := named_column(sheet, [name])) is not None]
+    some = (c for c in named if _date_formats(sheet, c))  # a column "month" may number them
+    column = next(some, None) or next(dated, None) or next(iter(named), None)
     if column is None:
         raise InputError(f"{sheet.name}: no column of dates among {short(sheet.columns)}; {remedy}")
     return column

@@ -107,7 +107,7 @@ def _informed_weekday(past: KnownDemand, day: int, days: Whole, sku: Whole) -> F
     del sku
     effects = _effects(past)
     coming = _coming_days(effects, day, days)
-    usual = weekday_means(effects, KNOWN_DAYS + day, len(coming), WEEKS)
+    usual = weekday_means(effects, KNOWN_DAYS + day, len(coming), WEEKS, past.cycle)
     level = past.same_weekday(day, len(coming)) / np.maximum(usual, LEAST_EFFECT)
     level = np.where(usual >= LEAST_EFFECT, level, _level(past, effects, day, KNOWN_DAYS))
     total: Floats = (level * coming).sum(axis=0)
@@ -313,6 +313,8 @@ def _weekday_factors(history: StoreHistory, *, informed: bool) -> Floats:
 
 def _own_weekday_factors(history: StoreHistory, *, informed: bool) -> Floats:
     training = history.training
+    if history.season[0] == 1:
+        return np.ones((training.shape[1], WEEK, training.shape[2]))
     weekday = (history.table.first_day.weekday() + np.arange(len(training))) % WEEK
     mean = np.maximum(training.mean(axis=0), 1e-9)
     usual = [training[weekday == w].mean(axis=0) for w in range(WEEK)]
@@ -350,7 +352,8 @@ def forecast_errors(
     """
     windows = _training_windows(history, sku, days)
     count = windows.start.size
-    past = KnownDemand(windows.demand, windows.start, history.mean[sku], windows.effects)
+    usual, season = history.mean[sku], history.season
+    past = KnownDemand(windows.demand, windows.start, usual, windows.effects, season)
     expected = forecast(past, 0, np.full(count, days), np.full(count, sku))
     return windows.relative_errors(expected), (windows.start - 1) % WEEK
 

@@ -14,7 +14,8 @@ from common.random_streams import Split
 from demand.bootstrap import TrainingDays
 from demand.calendar import period_days
 from demand.economics.items import Items, read_items
-from demand.known_ahead.covariates import Covariates, public_holidays, read_calendar
+from demand.known_ahead.calendars import public_holidays, read_calendar
+from demand.known_ahead.covariates import Covariates
 from demand.known_ahead.levels import CovariateLevels, learn_levels
 from demand.known_demand import KNOWN_DAYS, KnownDemand
 from demand.reader import DataFile, DemandSource, file_version, read_demand
@@ -78,12 +79,17 @@ class StoreHistory:
         days = period_days(self.table, self.source, "training")
         return self.table.demand[days.start : days.stop]
 
+    @property
+    def season(self) -> tuple[int, float]:
+        """Periods of the short season and of a year."""
+        return self.table.periods.cycle, self.table.periods.a_year
+
     @cached_property
     def resampled(self) -> TrainingDays:
         """The training days, taken apart to be put together anew."""
         training = self.training
         effects = None if self.effects is None else self.effects[: len(training)]
-        return TrainingDays(training, effects)
+        return TrainingDays(training, effects, self.season[0])
 
     @cached_property
     def whole_units(self) -> bool:
@@ -125,7 +131,7 @@ class StoreHistory:
         """
         usual, every_day = self.mean[sku], self.effects
         if every_day is None or self.levels is None:
-            return KnownDemand(demand, start, usual)
+            return KnownDemand(demand, start, usual, season=self.season)
         if covariates is not None:
             every_day = self.levels.multipliers(covariates.since(self.table.first_day))
         first = self.table.first_day.toordinal() + KNOWN_DAYS
@@ -133,7 +139,7 @@ class StoreHistory:
         known = (at >= 0) & (at < len(every_day))
         effects = every_day[np.where(known, at, 0), sku]
         effects[~known] = 1.0  # what nobody knows is as usual
-        return KnownDemand(demand, start, usual, effects)
+        return KnownDemand(demand, start, usual, effects, self.season)
 
     def starts(self, split: Split, horizon: int) -> range:
         """Return the days of the file on which an episode may start.
@@ -147,9 +153,9 @@ class StoreHistory:
         first = max(days.start, KNOWN_DAYS)
         if first + horizon > days.stop:
             raise InputError(
-                f"{self.table.name}: the {split} period has {len(days)} days, an episode needs "
-                f"{horizon}, and {KNOWN_DAYS} known before it; shorten horizon or move the split "
-                "dates"
+                f"{self.table.name}: the {split} period has {len(days)} {self.table.period}s, an "
+                f"episode needs {horizon}, and {KNOWN_DAYS} known before it; shorten horizon or "
+                "move the split dates"
             )
         return range(first, days.stop - horizon + 1)
 
@@ -235,10 +241,11 @@ def known_ahead(table: DemandTable, source: StoreDemand) -> Covariates | None:
     found = table.covariates
     if source.holidays is not None:
         last = table.last_day + dt.timedelta(days=DAYS_AHEAD)
-        days = public_holidays(source.holidays, table.first_day, last)
+        days = public_holidays(source.holidays, table.first_day, last).by_period(table.periods)
         found = days if found is None else found.joined(days)
     if source.calendar is not None:
         days = read_calendar(source.calendar, table.stores, table.skus, source.date_format)
+        days = days.by_period(table.periods)
         found = days.completed() if found is None else found.joined(days)
     return None if found is None else found.since(table.first_day)
 
@@ -250,7 +257,7 @@ def _history(
     days = period_days(table, source, "training")
     training = table.demand[days.start : days.stop]
     if not training.any():
-        last = table.first_day + dt.timedelta(days=days.stop - 1)
+        last = table.date(days.stop - 1)
         raise InputError(f"{table.name}: no demand at all up to {last}, the last training day")
     mean, std = training.mean(axis=0), training.std(axis=0)
     floor = 0.01 * mean[mean > 0].mean()  # for what was not sold before: a little

@@ -44,10 +44,11 @@ def moments_of_days(demand: Floats, first: int, last: int) -> tuple[Floats, Floa
 
 
 @compiled
-def weekday_means(demand: Floats, row: int, ahead: int, weeks: int) -> Floats:
+def weekday_means(demand: Floats, row: int, ahead: int, weeks: int, cycle: int = 7) -> Floats:
     """Return for each of `ahead` days from `row` on the mean of the `weeks` same weekdays before.
 
-    Beyond a week these are the weekdays of the first one, so only rows before `row` are read.
+    Beyond a week these are the weekdays of the first one, so only rows before `row` are read. Where
+    periods are no days, `cycle` is 1 and they are the last `weeks` periods.
 
     Returns
     -------
@@ -57,7 +58,7 @@ def weekday_means(demand: Floats, row: int, ahead: int, weeks: int) -> Floats:
     means = np.zeros((ahead, *demand.shape[1:]))
     for j in range(ahead):
         for m in range(1, weeks + 1):
-            before = demand[row + j % 7 - 7 * m]
+            before = demand[row + j % cycle - cycle * m]
             for w in range(before.shape[0]):
                 for i in range(before.shape[1]):
                     means[j, w, i] += before[w, i] / weeks
@@ -65,7 +66,9 @@ def weekday_means(demand: Floats, row: int, ahead: int, weeks: int) -> Floats:
 
 
 @compiled
-def calendar_entries(start: NDArray[np.int64], day: int) -> Floats:
+def calendar_entries(
+    start: NDArray[np.int64], day: int, cycle: int = 7, year: float = YEAR
+) -> Floats:
     """Return sine and cosine of the weekday and of the day of the year, shape (4, worlds).
 
     Parameters
@@ -74,12 +77,14 @@ def calendar_entries(start: NDArray[np.int64], day: int) -> Floats:
         Ordinal of each world's first day, shape (worlds,).
     day : int
         Day of the episode.
+    cycle, year : int, float
+        Days of a season and of a year (`demand.dates.Periods`).
     """
     entries = np.empty((4, start.size))
     for w in range(start.size):
         turns = 2.0 * np.pi * (start[w] + day)
-        entries[0, w], entries[1, w] = np.sin(turns / 7), np.cos(turns / 7)
-        entries[2, w], entries[3, w] = np.sin(turns / YEAR), np.cos(turns / YEAR)
+        entries[0, w], entries[1, w] = np.sin(turns / cycle), np.cos(turns / cycle)
+        entries[2, w], entries[3, w] = np.sin(turns / year), np.cos(turns / year)
     return entries
 
 
@@ -96,6 +101,8 @@ class KnownDemand:
         Mean demand of the training period, shape (worlds, N) [units/day].
     effects : ndarray, optional
         What is known ahead multiplies each day's demand by, as `demand` and a few days longer.
+    season : tuple
+        Periods of the short season and of a year, as in `demand.dates.Periods`.
 
     Attributes
     ----------
@@ -111,7 +118,9 @@ class KnownDemand:
         start: NDArray[Any],
         usual: Floats,
         effects: Floats | None = None,
+        season: tuple[int, float] = (7, YEAR),
     ) -> None:
+        self.cycle, self.year = season
         self.demand, self.start, self.usual, self.effects = demand, start, usual, effects
         self.level: Floats = np.maximum(demand[:KNOWN_DAYS].mean(axis=0), LEAST_LEVEL * usual)
 
@@ -129,17 +138,17 @@ class KnownDemand:
         ndarray
             Shape (ahead, worlds, N); only days before `day` are in it.
         """
-        means: Floats = weekday_means(self.demand, KNOWN_DAYS + day, ahead, WEEKS)
+        means: Floats = weekday_means(self.demand, KNOWN_DAYS + day, ahead, WEEKS, self.cycle)
         return means
 
     def last_week(self, day: int, ahead: int) -> Floats:
         """Return the demand of the last same weekday, as `same_weekday`."""
-        week: Floats = weekday_means(self.demand, KNOWN_DAYS + day, ahead, 1)
+        week: Floats = weekday_means(self.demand, KNOWN_DAYS + day, ahead, 1, self.cycle)
         return week
 
     def calendar(self, day: int) -> Floats:
         """Return sine and cosine of the weekday and of the day of the year, shape (4, worlds)."""
-        entries: Floats = calendar_entries(self.start, day)
+        entries: Floats = calendar_entries(self.start, day, self.cycle, self.year)
         return entries
 
     def entries(self, day: int, ahead: int) -> Floats:

@@ -1,6 +1,5 @@
 """The orders that stores placed in the past, from a file of the same shape as that of demand."""
 
-import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +60,12 @@ def read_past_orders(file: Path, history: StoreHistory) -> PastOrders:
         for name in names:
             choose(f"{kind} in {table.name}", name, there)
     days = period_days(known, source, "evaluation")
-    first, last = (known.first_day + dt.timedelta(days=d) for d in (days.start, days.stop - 1))
+    first, last = (known.date(row) for row in (days.start, days.stop - 1))
+    if table.period != known.period:
+        raise InputError(
+            f"{table.name}: is by {table.period}, and {known.name} by {known.period}; give orders "
+            f"of every {known.period}"
+        )
     if table.first_day > first or table.last_day < last:
         raise InputError(
             f"{table.name}: orders of {first} to {last} are needed, the evaluation period, and it "

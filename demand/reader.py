@@ -1,4 +1,4 @@
-"""Files of daily demand, wide or long: which column holds what, and a row for every day."""
+"""Files of demand by day, week or month, wide or long: what columns hold, a row per period."""
 
 import datetime as dt
 import re
@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from common.errors import FrozenModel, InputError, choose, short
-from demand.dates import date_column, named_column, row_days
+from demand.dates import Periods, date_column, named_column, periods_of, row_days
 from demand.known_ahead.covariates import (
     KNOWN_AHEAD,
     SKU_NAMES,
@@ -27,7 +27,8 @@ from demand.table import DemandSeries, DemandTable, Whole
 DEMAND_NAMES = (
     *("demand", "units", "quantity", "qty", "sales", "y", "sold", "units_sold", "qty_sold"),
     *("quantity_sold", "sold_units", "sold_qty", "unit_sales", "sales_units", "sales_qty"),
-    *("num_sold", "value", "menge", "absatz"),
+    *("num_sold", "value", "menge", "absatz", "verkaufte_menge", "absatzmenge", "stueck"),
+    *("quantite", "ventes", "cantidad", "unidades", "ventas", "quantita", "vendite", "aantal"),
 )
 NO_DEMAND = KNOWN_AHEAD - {"open", "feature", "deal"} | {
     *("cost", "flag", "weekday", "dow", "month", "year", "temperature"),
@@ -81,6 +82,7 @@ class DemandSource(FrozenModel):
         None, description="columns known ahead; default: by their names"
     )
     layout: Literal["auto", "wide", "long"] = "auto"
+    period: Literal["auto", "day", "week", "month"] = "auto"
     date_format: str | None = Field(None, description="as of strptime, such as %d.%m.%Y")
     decimal: Mark | None = Field(None, description="decimal mark, a point or a comma")
     separator: str | None = None
@@ -98,6 +100,30 @@ class DemandSource(FrozenModel):
     def reading(self) -> "DemandSource":
         """Return how the file is to be read."""
         return self
+
+
+COLUMN_ROLES = "date", "store", "sku", "demand"
+"""What ``--columns`` can name a column for."""
+
+
+def named_columns(text: str) -> dict[str, str]:
+    """Return the columns that ``--columns demand=qty_sold,store=shop`` names, by what they hold.
+
+    Raises
+    ------
+    InputError
+        If it is no such list, or names a column for what no file has.
+    """
+    found: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        role, equals, column = (word.strip() for word in part.partition("="))
+        if not equals or not column:
+            raise InputError(
+                f"--columns {short(part)}: must be what it holds = its name, such as "
+                "demand=qty_sold,store=shop"
+            )
+        found[choose("what a column holds (--columns)", role.lower(), COLUMN_ROLES)] = column
+    return found
 
 
 def read_demand(
@@ -144,11 +170,18 @@ def _read(
         raise InputError(f"{sheet.name}: holds a header and no days; put in a row for every day")
     date = _date_column(sheet, source)
     days, form = row_days(sheet, date, source.date_format, today)
+    periods = periods_of(sheet, days, source.period)
+    days = periods.containing(days)
     roles = _long_columns(sheet, source, date, quantities)
     reasons = {} if roles or source.stores else _no_demand(sheet, date)
     series = (
-        _long(sheet, days, roles, source) if roles else _wide(sheet, days, date, reasons, source)
+        _long(sheet, (periods, days), roles, source)
+        if roles
+        else _wide(sheet, (periods, days), date, reasons, source)
     )
+    first = periods.of_ordinal(int(series.days.min()))
+    shifted = series.days - series.days.min() + first.toordinal()
+    series = replace(series, days=shifted, periods=Periods(periods.name, first))
     demand, filled = series.daily(source.fill)
     demand.flags.writeable = False
     used = (date, *roles.values()) if roles else (date, *series.columns)
@@ -156,7 +189,8 @@ def _read(
     return DemandTable(
         name=sheet.name,
         kind=f"{'long' if roles else 'wide'}, {sheet.kind}, dates {form}",
-        first_day=dt.date.fromordinal(int(series.days.min())),
+        first_day=first,
+        period=periods.name,
         stores=series.stores,
         skus=series.skus,
         demand=demand,
@@ -172,9 +206,10 @@ def _known_ahead(series: DemandSeries, names: Sequence[str], source: DemandSourc
     wide = series.columns == series.stores and len(series.skus) == 1
     places = np.full(len(rows), -1) if wide else series.places[:, 0]
     shape = len(series.skus), len(series.stores)
-    return read_covariates(
+    found = read_covariates(
         series.sheet, names, series.days, rows, places, shape, decimal=source.decimal
     )
+    return replace(found, daily=series.periods.name == "day")
 
 
 def _columns_note(
@@ -264,7 +299,11 @@ def _no_demand(sheet: Sheet, date: str) -> dict[str, str]:
 
 
 def _wide(
-    sheet: Sheet, days: Whole, date: str, reasons: Mapping[str, str], source: DemandSource
+    sheet: Sheet,
+    when: tuple[Periods, Whole],
+    date: str,
+    reasons: Mapping[str, str],
+    source: DemandSource,
 ) -> DemandSeries:
     columns = [column for column in sheet.columns if column != date]
     for name in source.stores or ():
@@ -278,11 +317,12 @@ def _wide(
         )
     units = read_quantities(sheet, stores, source.decimal)
     places = np.broadcast_to(np.arange(len(stores)), units.shape)
-    return DemandSeries(sheet, stores, days, units, places, stores, (ONLY,))
+    periods, days = when
+    return DemandSeries(sheet, stores, days, units, places, stores, (ONLY,), periods)
 
 
 def _long(
-    sheet: Sheet, days: Whole, roles: Mapping[str, str], source: DemandSource
+    sheet: Sheet, when: tuple[Periods, Whole], roles: Mapping[str, str], source: DemandSource
 ) -> DemandSeries:
     units = read_quantities(sheet, [roles["demand"]], source.decimal)
     stores, store = _keys(sheet, roles.get("store"))
@@ -291,7 +331,7 @@ def _long(
         choose(f"store in {sheet.name}", name, stores)
     chosen = source.stores or stores
     store = np.array([chosen.index(s) if s in chosen else -1 for s in stores], np.intp)[store]
-    kept = store >= 0
+    kept, (periods, days) = store >= 0, when
     return DemandSeries(
         sheet=replace(sheet, cells=sheet.cells[kept]),
         columns=(roles["demand"],),
@@ -300,6 +340,7 @@ def _long(
         places=(sku * len(chosen) + store)[kept, None],
         stores=chosen,
         skus=skus,
+        periods=periods,
     )
 
 

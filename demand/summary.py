@@ -36,15 +36,19 @@ def describe_demand(table: DemandTable, source: DemandSource, what: str = "store
     skus = f", {_count(len(table.skus), 'SKU')}" if what == "store" else ""
     lines = [
         f"{table.name}: {_count(len(table.stores), what)}{skus}, "
-        f"{table.days:,} days from {table.first_day} to {table.last_day} ({table.kind})"
+        f"{table.days:,} {table.period}s from {table.first_day} to {table.last_day} ({table.kind})"
     ]
     lines += [table.columns, table.filled or "no gaps, nothing filled in"]
     lines += list(_stores(table))
     for name, split in PERIODS:
         days = period_days(table, source, split)
-        first = table.first_day + dt.timedelta(days=days.start)
-        last = table.first_day + dt.timedelta(days=days.stop - 1)
-        lines.append(f"{name:<10} {first} to {last}, {len(days):,} days")
+        first, last = table.date(days.start), table.date(days.stop - 1)
+        lines.append(f"{name:<10} {first} to {last}, {len(days):,} {table.period}s")
+    if table.period != "day":
+        lines.append(
+            f"a step is a {table.period}: lead times, costs of holding and forecasts are by "
+            f"{table.period}, and orders are placed once a {table.period}"
+        )
     return "\n".join(lines)
 
 
@@ -81,23 +85,25 @@ def _count(number: int, what: str) -> str:
 def _stores(table: DemandTable) -> Iterator[str]:
     names = [name[:16] for name in table.stores[:MOST_STORES]]
     width = max(5, *(len(name) for name in names))
-    days = " ".join(f"{day:>4}" for day in WEEKDAYS)
+    daily = table.period == "day"
+    days = " ".join(f"{day:>4}" for day in WEEKDAYS if daily)
     yield f"{'':{width}} {'zeros':>6} {'mean':>9} {'std':>9} {'trend/year':>10}  {days}"
-    daily = table.demand.sum(axis=1)
+    whole = table.demand.sum(axis=1)
     zeros = (table.demand == 0).mean(axis=(0, 1))
     for i, name in enumerate(names):
-        demand = daily[:, i]
+        demand = whole[:, i]
         mean = float(demand.mean())
-        week = " ".join(f"{x:4.2f}" for x in weekday_pattern(demand, table.first_day))
+        pattern = weekday_pattern(demand, table.first_day)
+        week = " ".join(f"{x:4.2f}" for x in pattern if daily)
         yield (
             f"{name:{width}} {zeros[i]:6.1%} {mean:9,.1f} {demand.std():9,.1f} "
-            f"{trend_per_year(demand):+10.1%}  {week}"
+            f"{trend_per_year(demand, table.periods.a_year):+10.1%}  {week}"
         )
     if len(table.stores) > MOST_STORES:
         yield f"and {len(table.stores) - MOST_STORES:,} more"
 
 
-def trend_per_year(demand: NDArray[np.float64]) -> float:
+def trend_per_year(demand: NDArray[np.float64], days_a_year: float = DAYS_A_YEAR) -> float:
     """Return the slope of the least-squares line over a year, as a share of the mean.
 
     Examples
@@ -109,7 +115,7 @@ def trend_per_year(demand: NDArray[np.float64]) -> float:
     mean = float(demand.mean())
     if demand.size < 2 or mean == 0:
         return 0.0
-    return float(days @ demand / (days @ days)) * DAYS_A_YEAR / mean
+    return float(days @ demand / (days @ days)) * days_a_year / mean
 
 
 def weekday_pattern(demand: NDArray[np.float64], first_day: dt.date) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Daily demand of a file, and how it comes from values with days: duplicates, gaps, weeks."""
+"""Demand of a file by period, and how it comes from values with dates: duplicates, gaps."""
 
 import datetime as dt
 import re
@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from common.errors import InputError, short
+from demand.dates import PeriodName, Periods
 from demand.known_ahead.covariates import Covariates
 from demand.sheet import MAX_DEMAND, Floats, Sheet
 
@@ -24,7 +25,7 @@ _NEGATIVE = re.compile(r"[-\u2212(][\d.,' ]*\d[\d.,' ]*\)?")
 
 @dataclass(frozen=True, eq=False)
 class DemandTable:
-    """Daily demand without gaps.
+    """Demand by day, week or month without gaps; what is said of days is of these periods.
 
     Attributes
     ----------
@@ -40,6 +41,8 @@ class DemandTable:
         The columns used and left out, and what `DemandSource.fill` put in; "" if nothing.
     covariates : Covariates or None
         What the file says of its days that is known ahead.
+    period : {"day", "week", "month"}
+        What a row is about.
     """
 
     name: str
@@ -51,16 +54,26 @@ class DemandTable:
     columns: str
     filled: str = ""
     covariates: Covariates | None = None
+    period: PeriodName = "day"
 
     @property
     def days(self) -> int:
-        """Number of days."""
+        """Number of days, or of other periods."""
         return len(self.demand)
 
     @property
+    def periods(self) -> Periods:
+        """The periods of the file."""
+        return Periods(self.period, self.first_day)
+
+    def date(self, row: int) -> dt.date:
+        """Return the date on which a period begins."""
+        return self.periods.date(row)
+
+    @property
     def last_day(self) -> dt.date:
-        """The last day."""
-        return self.first_day + dt.timedelta(days=self.days - 1)
+        """The last day, or the first of the last period."""
+        return self.date(self.days - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +87,7 @@ class DemandSeries:
     columns : tuple of str
         Columns that hold demand: one per store in a wide file, one in a long file.
     days : ndarray
-        Ordinal of each row's day, shape (rows,).
+        Ordinal of each row's period, shape (rows,); see `demand.dates.Periods`.
     units : ndarray
         Shape (rows, columns), NaN for what is no quantity.
     places : ndarray
@@ -90,6 +103,7 @@ class DemandSeries:
     places: Whole
     stores: tuple[str, ...]
     skus: tuple[str, ...]
+    periods: Periods
 
     def name(self, place: int) -> str:
         """Return of which store and SKU a series is, nothing if there is one only."""
@@ -104,19 +118,19 @@ class DemandSeries:
         Raises
         ------
         InputError
-            One line: too large, duplicates, weeks for days, or (unless filled) a missing day or
-            quantity.
+            One line: too large, duplicates, or (unless filled) a missing period or quantity.
         """
         first, last = int(self.days.min()), int(self.days.max())
         days, series = last - first + 1, len(self.stores) * len(self.skus)
         if days * series > MAX_CELLS:
+            periods = f"{days:,} {self.periods.name}s"
             raise InputError(
-                f"{self.sheet.name}: {days:,} days of {series:,} stores and SKUs are too many, at "
+                f"{self.sheet.name}: {periods} of {series:,} stores and SKUs are too many, at "
                 f"most {MAX_CELLS:,} in all; leave some out"
             )
         cells = ((self.days - first)[:, None] * series + self.places).reshape(-1)
         self._check_duplicates(cells)
-        self._check_periods(fill)
+        self._check_days(fill)
         if fill is None:
             self._check_quantities()
         demand, known = np.full(days * series, np.nan), np.zeros(days * series, np.bool_)
@@ -127,8 +141,12 @@ class DemandSeries:
         table, missing = demand.reshape(days, series), np.isnan(demand)
         if missing.any():
             table = np.nan_to_num(table) if fill == "zero" else self._interpolated(table)
-        filled = _filled(int((~known).sum()), int((missing & known).sum()), fill)
+        absent, unusable = int((~known).sum()), int((missing & known).sum())
+        filled = _filled(absent, unusable, fill, self.periods.name)
         return table.reshape(days, len(self.skus), len(self.stores)), filled
+
+    def _date(self, ordinal: int) -> dt.date:
+        return self.periods.of_ordinal(int(ordinal))
 
     def _check_duplicates(self, cells: Whole) -> None:
         twice = pd.Series(cells).duplicated().to_numpy()
@@ -137,24 +155,19 @@ class DemandSeries:
             row, column = divmod(later, len(self.columns))
             former = int((cells == cells[later]).argmax()) // len(self.columns)
             raise InputError(
-                f"{self.sheet.row(row)}: {_date(self.days[row])}"
+                f"{self.sheet.row(row)}: {self._date(self.days[row])}"
                 f"{self.name(int(self.places[row, column]))} is a duplicate of row "
                 f"{self.sheet.cells.index[former]}; remove one, or add them up"
             )
 
-    def _check_periods(self, fill: Fill) -> None:
+    def _check_days(self, fill: Fill) -> None:
         gaps: Whole = np.asarray(np.diff(np.unique(self.days)), np.intp)
         least = int(gaps.min()) if gaps.size else 1
-        if least >= 28 or (least > 1 and (gaps % 7 == 0).mean() > 0.9):
-            raise InputError(
-                f"{self.sheet.name}: its dates are {least} days or more apart, so its demand is by "
-                "week or month, and demand by day is needed; export it by day, or divide each "
-                "period's demand among its days, one row per day"
-            )
         if least > 1 and fill is None:
+            name = self.periods.name
             raise InputError(
-                f"{self.sheet.name}: its days are {least} or more apart; add a row for every day, "
-                f"{REMEDY}"
+                f"{self.sheet.name}: its {name}s are {least} or more apart; add a row for every "
+                f"{name}, {REMEDY}"
             )
 
     def _check_quantities(self) -> None:
@@ -177,18 +190,17 @@ class DemandSeries:
     def _missing(self, day: int, place: int) -> InputError:
         """Return what to say of a missing day, and where it should be."""
         rows = np.flatnonzero((self.places == place).any(axis=1))
-        missing = f"{_date(day)}{self.name(place)} is missing"
+        missing = f"{self._date(day)}{self.name(place)} is missing"
         later = rows[self.days[rows] > day]
         if later.size:
             row = later[self.days[later].argmin()]
             return InputError(f"{self.sheet.row(row)}: {missing} before this row; add it, {REMEDY}")
-        end = "it has no day at all"
+        end = f"it has no {self.periods.name} at all"
         if rows.size:
             last = rows[self.days[rows].argmax()]
             end = f"row {self.sheet.cells.index[last]} is its last one"
         return InputError(
-            f"{self.sheet.name}: {missing}, {end}; let all stores and SKUs end on the same day, "
-            f"{REMEDY}"
+            f"{self.sheet.name}: {missing}, {end}; let all stores and SKUs end together, {REMEDY}"
         )
 
     def _interpolated(self, table: Floats) -> Floats:
@@ -200,13 +212,9 @@ class DemandSeries:
         return pd.DataFrame(table).interpolate(limit_direction="both").to_numpy(np.float64)
 
 
-def _filled(absent: int, unusable: int, fill: Fill) -> str:
+def _filled(absent: int, unusable: int, fill: Fill, period: str) -> str:
     """Return a line on what was filled in, nothing if nothing was."""
-    parts = [f"{absent:,} missing days"] if absent else []
+    parts = [f"{absent:,} missing {period}s"] if absent else []
     parts += [f"{unusable:,} values that are no quantity"] if unusable else []
     how = "with 0" if fill == "zero" else "on the line between their neighbours"
     return f"filled {how}: {' and '.join(parts)}" if parts else ""
-
-
-def _date(ordinal: int) -> dt.date:
-    return dt.date.fromordinal(int(ordinal))

@@ -22,14 +22,15 @@ from baselines.policy import Policy
 from baselines.rollout import CHUNK, Observer, run_episodes
 from common.errors import InputError, validated
 from demand.calendar import period_days
+from demand.dates import PeriodName
 from envs.batch import Batch, Outcome
 from envs.problems import Problem
-from evaluation.savings import DAYS_A_YEAR
+from evaluation.savings import PERIODS_A_YEAR
 
 Floats = NDArray[np.float64]
 
-BLOCK_DAYS = 28
-"""Days of a block; a shorter period has blocks of a quarter of it."""
+BLOCKS: dict[PeriodName, int] = {"day": 28, "week": 4, "month": 3}
+"""Days, weeks or months of a block; a shorter replay has blocks of a quarter of it."""
 
 DRAWS = 2000
 SEED = 0
@@ -51,6 +52,8 @@ class Replay:
         In the evening [units].
     orders : ndarray
         That were placed [units].
+    period : {"day", "week", "month"}
+        What is called a day here.
     """
 
     first_day: dt.date
@@ -59,6 +62,12 @@ class Replay:
     sales: Floats
     on_hand: Floats
     orders: Floats
+    period: PeriodName = "day"
+
+    @property
+    def a_year(self) -> float:
+        """Periods of a year."""
+        return PERIODS_A_YEAR[self.period]
 
     @property
     def days(self) -> int:
@@ -68,7 +77,7 @@ class Replay:
     @property
     def cost_per_year(self) -> float:
         """Of the whole business [money]."""
-        return DAYS_A_YEAR * float(self.cost.sum()) / self.days
+        return self.a_year * float(self.cost.sum()) / self.days
 
     @property
     def fill_rate(self) -> float:
@@ -84,7 +93,7 @@ class Replay:
     @property
     def orders_per_year(self) -> float:
         """Orders of all stores and SKUs together."""
-        return DAYS_A_YEAR * float((self.orders > 0).sum()) / self.days
+        return self.a_year * float((self.orders > 0).sum()) / self.days
 
     @property
     def mean_order(self) -> float:
@@ -94,12 +103,12 @@ class Replay:
 
     def by_store(self) -> Floats:
         """Return each store's cost per year, shape (stores,) [money]."""
-        total: Floats = DAYS_A_YEAR * self.cost.sum(axis=(0, 1)) / self.days
+        total: Floats = self.a_year * self.cost.sum(axis=(0, 1)) / self.days
         return total
 
     def by_sku(self) -> Floats:
         """Return cost per year of each SKU at each store, shape (SKUs, stores) [money]."""
-        total: Floats = DAYS_A_YEAR * self.cost.sum(axis=0) / self.days
+        total: Floats = self.a_year * self.cost.sum(axis=0) / self.days
         return total
 
     def to_json(self) -> dict[str, float]:
@@ -173,7 +182,8 @@ def replay(
             parts.setdefault(name, []).append(diary.columns(name)[p.warmup_days :])
     whole = {name: np.concatenate(values, axis=1) for name, values in parts.items()}
     start = period_days(p.history.table, p.demand_data, "evaluation").start + p.warmup_days
-    first_day = p.history.table.first_day + dt.timedelta(days=start)
+    table = p.history.table
+    first_day = table.date(start)
     return Replay(
         first_day,
         whole["cost"],
@@ -181,6 +191,7 @@ def replay(
         whole["sales"],
         whole["left"],
         whole["order"],
+        table.period,
     )
 
 
@@ -228,18 +239,19 @@ def saved_per_year(own: Sequence[Replay], others: Sequence[Replay]) -> Interval:
     for mine, theirs in zip(own, others, strict=True):
         daily = (theirs.cost - mine.cost).sum(axis=(1, 2))
         mean += float(daily.sum())
-        block = max(1, min(BLOCK_DAYS, daily.size // 4))
+        block = max(1, min(BLOCKS[mine.period], daily.size // 4))
         blocks = -(-daily.size // block)
         first = rng.integers(0, daily.size, (DRAWS, blocks))
         at = (first[..., None] + np.arange(block)) % daily.size
         total += daily[at.reshape(DRAWS, -1)[:, : daily.size]].sum(axis=1)
-    low, high = np.quantile(DAYS_A_YEAR * total / days, (0.025, 0.975))
-    return Interval(DAYS_A_YEAR * mean / days, float(low), float(high))
+    a_year = own[0].a_year
+    low, high = np.quantile(a_year * total / days, (0.025, 0.975))
+    return Interval(a_year * mean / days, float(low), float(high))
 
 
 def mean_cost(replays: Mapping[str, Sequence[Replay]]) -> dict[str, float]:
     """Return each policy's cost per year over all its periods [money]."""
     return {
-        name: DAYS_A_YEAR * sum(float(r.cost.sum()) for r in rs) / sum(r.days for r in rs)
+        name: rs[0].a_year * sum(float(r.cost.sum()) for r in rs) / sum(r.days for r in rs)
         for name, rs in replays.items()
     }

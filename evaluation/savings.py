@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from demand.dates import PeriodName
 from evaluation.statistics import Estimator, t_quantile, verdict
 
-DAYS_A_YEAR = 365
+PERIODS_A_YEAR: dict[PeriodName, float] = {"day": 365, "week": 365 / 7, "month": 12}
 
 
 @dataclass(frozen=True)
@@ -20,17 +21,20 @@ class Business:
     ----------
     stores, skus : int
         Their numbers.
+    period : {"day", "week", "month"}
+        What is called a day in the names of costs.
     """
 
     stores: int
     skus: int
+    period: PeriodName = "day"
 
     def costs(self, cost: float) -> dict[str, float]:
         """Return a cost per store, SKU and day [money] as that of others, by name."""
         a_day = cost * self.stores * self.skus
         return {
             "business_per_day": a_day,
-            "business_per_year": DAYS_A_YEAR * a_day,
+            "business_per_year": PERIODS_A_YEAR[self.period] * a_day,
             "store_per_day": cost * self.skus,
             "sku_per_day": cost * self.stores,
         }
@@ -94,7 +98,7 @@ class Savings:
         day, year = (
             f"{own[name]:,.{digits}f} against {theirs[name]:,.{digits}f} a {span}"
             for name, span, digits in (
-                ("business_per_day", "day", 2),
+                ("business_per_day", self.business.period, 2),
                 ("business_per_year", "year", 0),
             )
         )
@@ -126,7 +130,9 @@ def business_of(parameters: Any) -> Business | None:
     """Return how large a business is, None where returns are not its costs."""
     if getattr(parameters, "objective", "") != "cost":
         return None
-    return Business(parameters.num_stores, len(parameters.sku))
+    history = getattr(parameters, "history", None)
+    period: PeriodName = "day" if history is None else history.table.period
+    return Business(parameters.num_stores, len(parameters.sku), period)
 
 
 def savings_of(parameters: Any, results: Mapping[str, Any], estimator: Estimator) -> Savings | None:

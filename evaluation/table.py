@@ -130,7 +130,8 @@ def _table(
     table.add_column("policy", no_wrap=True)
     gap = () if comparison.reference is None else ("gap %",)
     for heading in ("mean return", "95% CI", "worst 5%", *(HEADINGS[m] for m in metrics), *gap):
-        table.add_column(heading.replace(" ", "\n", 1), justify="right", no_wrap=True)
+        heading = heading.replace("/day", f"/{_period(comparison)}").replace(" ", "\n", 1)
+        table.add_column(heading, justify="right", no_wrap=True)
     own = _own(comparison, seeds)
     for name in _order(comparison, seeds):
         style = "bold cyan" if name in own else ""
@@ -147,6 +148,11 @@ def _table(
         value = number(reference.value, digits)
         table.add_row(label, value, "", "", *blanks, "0.00", style="italic")
     return table
+
+
+def _period(comparison: Comparison) -> str:
+    """Return what a step of the problem is: a day, or a week or month of a file."""
+    return comparison.business.period if comparison.business else "day"
 
 
 def _own(comparison: Comparison, seeds: SeedStatistics | None) -> list[str]:
@@ -224,6 +230,7 @@ def _business(comparison: Comparison) -> list[Text]:
     width = max(map(len, costs))
     names = (f"{heading:>14}" for heading in next(iter(costs.values())))
     heading = " ".join(name.replace("_per_", "/") for name in names)
+    heading = heading.replace("/day", f"/{_period(comparison)}")
     size = f"{comparison.business.stores:,} stores, {comparison.business.skus:,} SKUs"
     lines = [Text(f"\ncost of the whole business ({size}), of a store, of a SKU", style="bold")]
     lines.append(Text(f"  {'':<{width}} {heading}"))
@@ -276,6 +283,9 @@ def captions(comparison: Comparison) -> list[str]:
         if any("cost_per_day" in result.metrics for result in comparison.policies.values()):
             if any(EXACT_COST in result.metrics for result in comparison.policies.values()):
                 notes.insert(1, f"Exact /day: {EXACT_MEANS}")
-            notes.insert(1, "Costs /day: money per store, SKU and day, all of it and its parts.")
+            day = _period(comparison)
+            notes.insert(
+                1, f"Costs /{day}: money per store, SKU and {day}, all of it and its parts."
+            )
     notes += comparison.notes
     return [caption for caption in notes if caption]

@@ -1,5 +1,6 @@
 """The newsvendor on demand of a file, whose law nobody knows: by quantiles of forecast errors."""
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +70,8 @@ class RollingNewsvendor(HistoryRule):
     forecast : {"average", "weekday", "smoothing"}
         How F_t is made.
     stockout_cost : ndarray, optional
-        In place of the problem's own, shape (SKUs, N) [money per unit].
+        In place of the problem's own, shape (SKUs, N) [money per unit]; SKUs with NaN are not
+        ordered.
 
     References
     ----------
@@ -80,8 +82,15 @@ class RollingNewsvendor(HistoryRule):
     def __init__(self, forecast: ForecastName, stockout_cost: Values | None = None) -> None:
         super().__init__(forecast)
         self._stockout_cost = stockout_cost
+        self._known_errors: dict[tuple[int, int], Values] = {}  # of `with_stockout_cost` alone
         # copies of a rule share it: a team binds copies, and the quantiles take long to find
         self._prepared: list[tuple[SupplyChainParameters, _ErrorTables]] = []
+
+    def with_stockout_cost(self, stockout_cost: Values) -> "RollingNewsvendor":
+        """Return the same rule with other costs, which does not work out errors anew."""
+        other = copy.copy(self)
+        other._stockout_cost, other._prepared = stockout_cost, []
+        return other
 
     def _prepare(self, parameters: SupplyChainParameters) -> None:
         super()._prepare(parameters)
@@ -102,6 +111,8 @@ class RollingNewsvendor(HistoryRule):
         where: list[tuple[int, int]] = []
         balances, costs, days = [], [], []
         for sku, lane in enumerate(parameters.lanes()):
+            if self._stockout_cost is not None and np.isnan(self._stockout_cost[sku]).any():
+                continue
             for gap, weekdays in _reviews(lane):
                 cost = self._costs(parameters, sku, gap)
                 if self._keeps[sku]:
@@ -152,12 +163,17 @@ class RollingNewsvendor(HistoryRule):
         self, history: StoreHistory, sku: int, gap: int, weekdays: NDArray[np.int64]
     ) -> Values:
         """Return `forecast_errors` of the days that an order decides on."""
+        if (sku, gap) in self._known_errors:
+            return self._known_errors[sku, gap]
         ahead, one_day = self._lead_time, self._one_day[sku]
         days = ahead + (1 if one_day else gap)
         errors, began = forecast_errors(history, sku, days, self._forecast)
         if one_day and ahead > 0:  # less those of the days before its arrival
             errors -= forecast_errors(history, sku, ahead, self._forecast)[0][: len(errors)]
-        return np.asarray(errors[np.isin(began, weekdays)])
+        found = np.asarray(errors[np.isin(began, weekdays)])
+        if self._stockout_cost is not None:
+            self._known_errors[sku, gap] = found
+        return found
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
         scale = error_scale(self._recent(chain)[0], self._mean[chain.lane_of])

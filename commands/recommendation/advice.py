@@ -1,6 +1,5 @@
 """A recommendation in words and tables: what is understood at once, then what it rests on."""
 
-import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
@@ -85,13 +84,13 @@ def _lines(
     found: Candidates, periods: Periods, table: DemandTable, understood: str
 ) -> Iterator[str]:
     saved, costs, choice = savings(found), found.costs(), found.choice
-    last = periods.until - dt.timedelta(days=1)
+    last = table.date(table.periods.number(periods.until) - 1)
     first = found.evaluation[choice].first_day
-    yield f"## From {first} to {last}, one day after the other"
+    yield f"## From {first} to {last}, one {table.period} after the other"
     yield ""
     yield (
-        "Days that nothing was chosen, tuned or trained on. Savings are against "
-        f"{in_words(USUAL_RULE)}, with 95% intervals from blocks of days."
+        f"{table.period.capitalize()}s that nothing was chosen, tuned or trained on. Savings are "
+        f"against {in_words(USUAL_RULE)}, with 95% intervals from blocks of {table.period}s."
     )
     yield ""
     yield "| ordered by | cost a year | saved a year | fill rate | units on hand | orders a year |"
@@ -129,8 +128,8 @@ def _lines(
     yield ""
     origins = ", ".join(day.isoformat() for day in periods.origins)
     yield (
-        f"Each was tuned on all days before {origins} and played from there to the next one, the "
-        f"last to {periods.split}. Cost a year over these days:"
+        f"Each was tuned on all {table.period}s before {origins} and played from there to the next "
+        f"one, the last to {periods.split}. Cost a year over these {table.period}s:"
     )
     yield ""
     yield "| ordered by | cost a year |"

@@ -15,6 +15,7 @@ from commands.recommendation.advice import figures, page, sentence
 from commands.recommendation.selection import (
     Candidates,
     Periods,
+    period_before,
     periods_of,
     pieces_of_work,
     play_candidates,
@@ -64,7 +65,7 @@ def recommend(
         if split is not None:
             own["split"] = split.isoformat()
             if algo is None:  # rules need no days that select a model
-                own["validation"] = (split - dt.timedelta(days=1)).isoformat()
+                own["validation"] = period_before(first, split)
         stop = last if end is None else (f"demand_data.until={end}",)
         run = resolve(own, assignments=(*assignments, *stop))
         if run.parameters.objective != "cost":

@@ -15,14 +15,20 @@ from baselines.registry import Baseline, rules_in_units
 from baselines.tuned_rules import TunedRule, tune_rule
 from common.errors import InputError
 from demand.calendar import period_days
+from demand.dates import PeriodName
 from demand.known_demand import KNOWN_DAYS
 from evaluation.replay import Replay, mean_cost, replay
 from training.learners.load import load_agent
 from training.trainer import train
 
-LONGEST_FOLD, SHORTEST_FOLD = 91, 28
-LEAST_TRAINING = 4 * KNOWN_DAYS
-"""Days that a rule must have before the first origin."""
+FOLDS: dict[PeriodName, tuple[int, int]] = {"day": (28, 91), "week": (6, 13), "month": (4, 6)}
+"""Shortest and longest period that chooses, by what the file's periods are."""
+LEAST_TRAINING: dict[PeriodName, int] = {
+    "day": 4 * KNOWN_DAYS,
+    "week": KNOWN_DAYS + 26,
+    "month": KNOWN_DAYS + 6,
+}
+"""Periods that a rule must have before the first origin."""
 
 Report = Callable[[str], None]
 """Called before each piece of work with what it is."""
@@ -61,20 +67,28 @@ def periods_of(run: RunConfig, origins: int) -> Periods:
     """
     table, source = run.parameters.history.table, run.parameters.demand_data
     days = period_days(table, source, "evaluation")
-    length = min(LONGEST_FOLD, max(SHORTEST_FOLD, days.start // (2 * (origins + 1))))
-    if days.start - origins * length < LEAST_TRAINING:
+    shortest, longest = FOLDS[table.period]
+    shortest = max(shortest, run.parameters.warmup_days + 1)
+    length = min(max(longest, shortest), max(shortest, days.start // (2 * (origins + 1))))
+    if days.start - origins * length < (least := LEAST_TRAINING[table.period]):
         raise InputError(
-            f"{table.name}: {days.start} days before the split are too few for {origins} rolling "
-            f"origins, which need {LEAST_TRAINING + origins * length}; lower --origins or move "
-            "--split"
+            f"{table.name}: {days.start} {table.period}s before the split are too few for "
+            f"{origins} rolling origins, which need {least + origins * length}; lower "
+            "--origins or move --split"
         )
 
-    def day(number: int) -> dt.date:
-        whole: dt.date = table.first_day + dt.timedelta(days=number)
-        return whole
-
     first = [days.start - length * (origins - k) for k in range(origins)]
-    return Periods(tuple(map(day, first)), day(days.start), day(days.stop))
+    return Periods(tuple(map(table.date, first)), table.date(days.start), table.date(days.stop))
+
+
+def period_before(run: RunConfig, split: dt.date) -> str:
+    """Return the date on which the last period before a split begins.
+
+    Rules need none that select a model, so that this one is enough for selection.
+    """
+    periods = run.parameters.history.table.periods
+    before: dt.date = periods.date(periods.number(split) - 1)
+    return before.isoformat()
 
 
 @dataclass

@@ -8,15 +8,14 @@ that sees it knows what nobody can. All columns of a calendar are known ahead.
 import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError, choose
-from demand.dates import date_column, named_column, row_days
-from demand.sheet import Mark, Sheet, numbers, read_sheet
+from demand.dates import Periods
+from demand.sheet import Mark, Sheet, numbers
 
 Singles = NDArray[np.float32]
 Whole = NDArray[np.intp]
@@ -31,11 +30,13 @@ KNOWN_AHEAD = {
 
 STORE_NAMES = (
     *("store", "shop", "location", "site", "branch", "store_id", "filiale", "unique_id"),
-    *("store_nbr", "store_name", "shop_id", "outlet"),
+    *("store_nbr", "store_name", "shop_id", "outlet", "markt", "laden", "magasin", "tienda"),
+    *("negozio", "winkel", "standort"),
 )
 SKU_NAMES = (
     *("sku", "item", "product", "article", "sku_id", "item_id", "product_id", "artikel"),
-    *("item_nbr", "product_name", "item_name", "article_id", "family"),
+    *("item_nbr", "product_name", "item_name", "article_id", "family", "artikelnummer", "produkt"),
+    *("produit", "producto", "articulo", "prodotto", "material"),
 )
 MOST_COLUMNS = 20
 _TRUE, _FALSE = {"1", "true", "yes", "ja", "y"}, {"0", "false", "no", "nein", "n"}
@@ -78,10 +79,13 @@ class Covariates:
         The day of the first row.
     columns : tuple of Covariate
         All with the same days.
+    daily : bool
+        Whether these are days, and no other periods, which are counted like them.
     """
 
     first_day: dt.date
     columns: tuple[Covariate, ...]
+    daily: bool = True
 
     @property
     def days(self) -> int:
@@ -130,11 +134,36 @@ class Covariates:
                 before = np.full((-skipped, *values.shape[1:]), np.nan, np.float32)
                 values = np.concatenate([before, values])
             columns.append(Covariate(one.name, values, one.labels))
-        return Covariates(day, tuple(columns))
+        return replace(self, first_day=day, columns=tuple(columns))
 
     def completed(self) -> "Covariates":
         """Return all columns with what it means where nothing is said."""
-        return Covariates(self.first_day, tuple(one.completed() for one in self.columns))
+        return replace(self, columns=tuple(one.completed() for one in self.columns))
+
+    def by_period(self, periods: Periods) -> "Covariates":
+        """Return what is known of days as what is known of the periods that they are in.
+
+        A flag or event holds in a period on some day of which it does, a number is its mean.
+        """
+        if periods.name == "day":
+            return self
+        days = np.arange(self.days) + self.first_day.toordinal()
+        ordinals = periods.containing(days)
+        first = int(ordinals[0])
+        columns = []
+        for one in self.columns:
+            flag = bool(one.labels) or not np.isnan(one.nothing)
+            combine = np.fmax if flag else np.add
+            known = ~np.isnan(one.values)
+            values = np.full((int(ordinals[-1]) - first + 1, *one.values.shape[1:]), np.nan)
+            values = values if flag else np.zeros_like(values)
+            combine.at(values, ordinals - first, one.values if flag else np.nan_to_num(one.values))
+            if not flag:
+                count = np.zeros_like(values)
+                np.add.at(count, ordinals - first, known)
+                values = np.where(count > 0, values / np.maximum(count, 1.0), np.nan)
+            columns.append(replace(one, values=values.astype(np.float32)))
+        return Covariates(dt.date.fromordinal(first), tuple(columns), daily=False)
 
     def before(self, day: dt.date, names: Iterable[str]) -> "Covariates":
         """Return these without what columns of these names say from a day on."""
@@ -145,7 +174,7 @@ class Covariates:
                 values = values.copy()
                 values[row:] = np.nan
             columns.append(Covariate(one.name, values, one.labels))
-        return Covariates(self.first_day, tuple(columns))
+        return replace(self, columns=tuple(columns))
 
     def joined(self, later: "Covariates") -> "Covariates":
         """Return these with what `later` says in its place, where it says anything, completed."""
@@ -161,7 +190,7 @@ class Covariates:
                 if name in part
             ]
             columns.append(_merged(name, parts, days))
-        return Covariates(first, tuple(columns))
+        return Covariates(first, tuple(columns), daily=self.daily)
 
 
 def _merged(name: str, parts: Sequence[tuple[Covariate, int]], days: int) -> Covariate:
@@ -290,110 +319,3 @@ def _values(
     labels = ("", *(text for text in texts if text))
     codes = [labels.index(text) if text else np.nan for text in texts]
     return np.array(codes, np.float32), labels, 0.0
-
-
-def read_calendar(
-    source: Path | Sheet,
-    stores: tuple[str, ...],
-    skus: tuple[str, ...],
-    date_format: str | None = None,
-) -> Covariates:
-    """Read a calendar: a date, possibly a store and an SKU, and columns of what is known ahead.
-
-    From its first to its last date it is complete: a day without a row has no event and no flag,
-    unless the demand file says otherwise (see `Covariates.joined`). A row without a store, or
-    without an SKU, holds for all of them, unless a row that names one says otherwise.
-
-    Raises
-    ------
-    InputError
-        One line with the row: no date, an unknown store or SKU, a duplicate.
-    """
-    sheet = source if isinstance(source, Sheet) else read_sheet(source)
-    if sheet.cells.empty:
-        raise InputError(f"{sheet.name}: holds a header and no days; put in a row for each")
-    date = date_column(sheet, "add one, called date")
-    days, _ = row_days(sheet, date, date_format, None)
-    store, sku = named_column(sheet, STORE_NAMES), named_column(sheet, SKU_NAMES)
-    names = [column for column in sheet.columns if column not in (date, store, sku)]
-    if not names:
-        raise InputError(
-            f"{sheet.name}: has dates and nothing that is known of them; add a column such as "
-            "holiday, promotion, price, event or closed"
-        )
-    if len(names) > MOST_COLUMNS:
-        raise InputError(
-            f"{sheet.name}: {len(names)} columns, at most {MOST_COLUMNS}; leave some out"
-        )
-    which = np.stack([_keys(sheet, sku, skus), _keys(sheet, store, stores)], axis=1)
-    keys = np.column_stack([days, which])
-    order = np.lexsort(keys.T)
-    again = np.flatnonzero((keys[order][1:] == keys[order][:-1]).all(axis=1))
-    if again.size:
-        one, other = sorted(order[again[0] : again[0] + 2].tolist())
-        raise InputError(
-            f"{sheet.row(other)}: is a duplicate of row {sheet.cells.index[one]}; remove one"
-        )
-    rows, places = _entries(which, (len(skus), len(stores)))
-    return read_covariates(
-        sheet, names, days, rows, places, (len(skus), len(stores)), complete=True
-    )
-
-
-def _keys(sheet: Sheet, column: str | None, known: tuple[str, ...]) -> Whole:
-    """Return which store or SKU every row is about, -1 for all of them."""
-    if column is None:
-        return np.full(len(sheet.cells), -1, np.intp)
-    for text in sheet.texts(column):
-        choose(f"{column} in {sheet.name}", text, ["", *known])
-    places = {name: place for place, name in enumerate(known)}
-    return np.array([places.get(t, -1) for t in sheet.texts(column)], np.intp)[sheet.codes(column)]
-
-
-def _entries(which: Whole, shape: tuple[int, int]) -> tuple[Whole, Whole]:
-    """Return row and place of all that rows are about, the most special rows last."""
-    rows, places = [], []
-    grid = np.arange(shape[0] * shape[1]).reshape(shape)
-    for row in np.argsort((which >= 0).sum(axis=1), kind="stable"):
-        sku, store = which[row]
-        if sku < 0 and store < 0:
-            about = np.array([-1])
-        else:
-            about = grid[sku if sku >= 0 else slice(None), store if store >= 0 else slice(None)]
-        about = np.asarray(about).reshape(-1)
-        rows.append(np.full(about.size, row))
-        places.append(about)
-    return np.concatenate(rows), np.concatenate(places)
-
-
-def public_holidays(region: str, first: dt.date, last: dt.date) -> Covariates:
-    """Return the public holidays of a country, or of a part of it, as a flag.
-
-    Parameters
-    ----------
-    region : str
-        Such as ``"DE"`` or ``"DE-BY"`` (ISO 3166).
-    first, last : date
-        The days to know.
-
-    Raises
-    ------
-    InputError
-        If the package `holidays` is missing, or knows no such region.
-    """
-    try:
-        import holidays  # here: an extra that few need
-    except ImportError:
-        raise InputError(
-            "--holidays: needs the package holidays; pip install holidays, or give a --calendar"
-        ) from None
-    country, _, part = region.upper().partition("-")
-    known = holidays.list_supported_countries(include_aliases=True)
-    choose("country of --holidays", country, known)
-    if part:
-        choose(f"part of {country} for --holidays", part, known[country])
-    years = range(first.year, last.year + 1)
-    of_country = holidays.country_holidays(country, subdiv=part or None, years=years)
-    days = [first + dt.timedelta(days=k) for k in range((last - first).days + 1)]
-    flags = np.array([day in of_country for day in days], np.float32)
-    return Covariates(first, (Covariate("public_holiday", flags[:, None, None]),))

@@ -19,7 +19,7 @@ Laird (1986), Meta-analysis in clinical trials, Controlled Clinical Trials 7(3).
 import datetime as dt
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -27,7 +27,8 @@ from dateutil.easter import easter
 from numpy.typing import NDArray
 
 from common.errors import InputError
-from demand.bootstrap import usual_days
+from demand.bootstrap import WEEK, usual_days
+from demand.dates import Periods
 from demand.known_ahead.covariates import Covariate, Covariates
 
 Floats = NDArray[np.float64]
@@ -119,21 +120,25 @@ class CovariateLevels:
     levels: Floats
     common: Floats
 
-    def check_known(self, covariates: Covariates, day: dt.date, days: int) -> None:
-        """Make sure that what has a level is known of `days` days from `day` on.
+    def check_known(
+        self, covariates: Covariates, day: dt.date, days: int, periods: Periods
+    ) -> None:
+        """Make sure that what has a level is known of `days` periods from that of `day` on.
 
         Raises
         ------
         InputError
             Naming what is not, and the days.
         """
-        unknown = covariates.unknown(day, days)
+        first_ordinal = periods.ordinal(day)
+        unknown = covariates.unknown(dt.date.fromordinal(first_ordinal), days)
         names = sorted({term.covariate for term in self.terms} & set(unknown))
         if names:
-            first, last = min(unknown[name] for name in names), day + dt.timedelta(days=days - 1)
+            first = periods.of_ordinal(min(unknown[name] for name in names).toordinal())
+            last = periods.of_ordinal(first_ordinal + days - 1)
             raise InputError(
                 f"{', '.join(names)}: not known of {first}, and orders need it up to {last}; give "
-                f"these days with --calendar, a file with date, {', '.join(names)}"
+                f"these {periods.name}s with --calendar, a file with date, {', '.join(names)}"
             )
 
     def multipliers(self, covariates: Covariates) -> Floats:
@@ -161,14 +166,14 @@ def learn_levels(demand: Floats, covariates: Covariates) -> CovariateLevels | No
         Of these days at least, the first one the same; later ones are not looked at.
     """
     seen = _first_days(covariates, len(demand))
-    terms = tuple(term for column in seen.columns for term in _terms(column, seen.first_day))
+    terms = tuple(term for column in seen.columns for term in _terms(column, seen))
     if not terms:
         return None
     z = list(_design(seen, terms))
     levels, common = np.zeros((*demand.shape[1:], len(terms))), np.zeros(len(terms))
-    effects = np.ones_like(demand)
+    effects, cycle = np.ones_like(demand), WEEK if covariates.daily else 1
     for _ in range(ROUNDS):
-        base = usual_days(demand, effects) / np.where(effects > 0, effects, 1.0)
+        base = usual_days(demand, effects, cycle) / np.where(effects > 0, effects, 1.0)
         common, levels = _fit(demand, base, z, common, levels)
         closed = _closed(demand, base, z)
         effects = CovariateLevels(terms, np.where(closed, -np.inf, levels), common).multipliers(
@@ -180,10 +185,10 @@ def learn_levels(demand: Floats, covariates: Covariates) -> CovariateLevels | No
 def _first_days(covariates: Covariates, days: int) -> Covariates:
     """Return the first days alone, so that nothing of later ones can have an influence."""
     columns = [Covariate(c.name, c.values[:days], c.labels) for c in covariates.columns]
-    return Covariates(covariates.first_day, tuple(columns))
+    return replace(covariates, columns=tuple(columns))
 
 
-def _terms(column: Covariate, first_day: dt.date) -> Iterator[Term]:
+def _terms(column: Covariate, seen: Covariates) -> Iterator[Term]:
     known = column.values[~np.isnan(column.values)]
     values, counts = np.unique(known, return_counts=True)
     if values.size < 2:
@@ -196,12 +201,12 @@ def _terms(column: Covariate, first_day: dt.date) -> Iterator[Term]:
     order = np.argsort(-counts, kind="stable")[1 : MOST_VALUES + 1]
     for value in values[np.sort(order)].tolist():
         yield Term(column.name, value)
-        if not _is_holiday(column):
+        if not seen.daily or not _is_holiday(column):
             continue
         yield Term(column.name, value, shift=1)
         yield Term(column.name, value, shift=-1)
         active = (column.values == value).any(axis=(1, 2))
-        for name in sorted(set(_holidays(first_day, len(active))[active])):
+        for name in sorted(set(_holidays(seen.first_day, len(active))[active])):
             yield Term(column.name, value, holiday=str(name))
 
 

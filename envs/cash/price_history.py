@@ -137,6 +137,11 @@ def demand_period(source: DemandFile, split: Split) -> HistoricalDemand:
     table = read_demand(source.reading())
     if len(table.skus) > 1:
         raise InputError(f"{table.name}: holds {len(table.skus):,} SKUs; keep the rows of one")
+    if table.period != "day":
+        raise InputError(
+            f"{table.name}: its dates are {table.period}s apart, and the cash problem is by day; "
+            "export it by day"
+        )
     prices = _prices(table) if source.has_prices else None
     days = period_days(table, source, split)
     first_day = table.first_day + dt.timedelta(days=days.start)

@@ -75,10 +75,11 @@ class ReportText:
         tiles = [(name, self._n(value), f"95% CI {self._n(low)} to {self._n(high)}")]
         if self._c.savings is not None:
             costs = self._c.savings.business.costs(self._c.savings.cost)
+            day = self._c.savings.business.period
             remark = f"{costs['business_per_year']:,.0f} a year; {costs['store_per_day']:,.2f} per "
-            remark += f"store and day, {costs['sku_per_day']:,.2f} per SKU and day"
+            remark += f"store and {day}, {costs['sku_per_day']:,.2f} per SKU and {day}"
             tiles.insert(
-                0, ("cost of the business a day", f"{costs['business_per_day']:,.2f}", remark)
+                0, (f"cost of the business a {day}", f"{costs['business_per_day']:,.2f}", remark)
             )
         if rival is not None:
             mean, low, high, digits = self._difference(rival)

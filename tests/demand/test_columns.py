@@ -7,7 +7,7 @@ import pytest
 
 from agents.config import resolve
 from common.errors import InputError
-from demand.reader import DemandSource, read_demand
+from demand.reader import DemandSource, named_columns, read_demand
 from demand.summary import describe_demand
 
 START, TODAY = dt.date(2021, 3, 1), dt.date(2022, 3, 1)
@@ -103,10 +103,51 @@ def test_a_long_file_with_numbers_for_stores_is_no_wide_one(read):
 
 
 @pytest.mark.parametrize("fill", [None, "zero", "interpolate"])
-@pytest.mark.parametrize("step", [7, 14, 30])
-def test_weeks_and_months_are_never_filled_to_days(read, step, fill):
-    with pytest.raises(InputError, match=rf"dates are {step} days or more apart.*export it by day"):
-        read({"a": range(10)}, step=step, fill=fill)
+def test_weeks_are_never_filled_to_days(read, fill):
+    table = read({"a": range(10)}, step=7, fill=fill)
+    assert (table.period, table.days, table.filled) == ("week", 10, "")
+    assert table.demand[:, 0, 0].tolist() == list(range(10))
+    assert table.last_day == START + dt.timedelta(weeks=9)
+
+
+@pytest.mark.parametrize("end", [False, True])
+def test_months_are_periods_whatever_their_length(tmp_path, end):
+    first = [dt.date(2020 + m // 12, m % 12 + 1, 1) for m in range(15)]
+    days = [day - dt.timedelta(days=1) for day in first[1:]] if end else first
+    path = tmp_path / "months.csv"
+    path.write_text("\n".join(["month,a", *(f"{day},{k}" for k, day in enumerate(days))]))
+    table = read_demand(DemandSource(file=path), TODAY)
+    assert (table.period, table.days) == ("month", len(days))
+    assert [table.date(k) for k in range(table.days)] == days
+    assert table.periods.number(dt.date(2021, 1, 20)) == (12 if end else 13)
+    assert [table.periods.number(day) for day in days] == list(range(len(days)))
+    words = describe_demand(table, DemandSource(file=path))
+    assert f"{table.days} months from {days[0]} to {days[-1]}" in words
+    assert "a step is a month: lead times" in words
+
+
+def test_a_missing_week_is_named_by_its_date_and_filled_as_a_week(tmp_path):
+    days = [START + dt.timedelta(weeks=k) for k in range(9) if k != 4]
+    path = tmp_path / "weeks.csv"
+    path.write_text("\n".join(["week,a", *(f"{day},3" for day in days)]))
+    with pytest.raises(InputError, match=r"weeks.csv row 6: 2021-03-29 is missing before this row"):
+        read_demand(DemandSource(file=path), TODAY)
+    table = read_demand(DemandSource(file=path, fill="zero"), TODAY)
+    assert table.demand[:, 0, 0].tolist() == [3, 3, 3, 3, 0, 3, 3, 3, 3]
+    assert table.filled == "filled with 0: 1 missing weeks"
+
+
+@pytest.mark.parametrize(
+    ("step", "message"), [(14, "neither by day nor by week or month"), (30, "begins no month when")]
+)
+def test_what_is_neither_days_nor_weeks_nor_months_is_refused(read, step, message):
+    with pytest.raises(InputError, match=message):
+        read({"a": range(10)}, step=step)
+
+
+def test_days_a_week_apart_are_days_where_that_is_said(read):
+    table = read({"a": range(1, 4)}, step=7, fill="zero", period="day")
+    assert (table.period, table.demand[:, 0, 0].tolist()) == ("day", [1, *[0] * 6, 2, *[0] * 6, 3])
 
 
 def test_days_on_which_a_store_is_closed_are_filled(read):
@@ -119,7 +160,7 @@ def test_a_year_of_weeks_with_a_day_that_slipped_is_refused_too(tmp_path):
     days = [START + dt.timedelta(days=7 * i + (i == 20)) for i in range(50)]
     path = tmp_path / "weeks.csv"
     path.write_text("\n".join(["date,a", *(f"{day},1" for day in days)]))
-    with pytest.raises(InputError, match=r"weeks.csv: its dates are 6 days or more apart"):
+    with pytest.raises(InputError, match=r"weeks.csv row 22: 2021-07-20 begins no week when"):
         read_demand(DemandSource(file=path, fill="interpolate"), TODAY)
 
 
@@ -169,3 +210,24 @@ def test_what_the_command_line_says_of_a_file_is_one_line(either, monkeypatch, f
 def test_a_date_without_dashes_is_a_date(either):
     assert DemandSource(file=either, split="20180701").split == dt.date(2018, 7, 1)
     assert DemandSource(file=either, split=20180701).split == dt.date(2018, 7, 1)
+
+
+def test_columns_are_named_by_what_they_hold(read):
+    assert named_columns(" demand = Stück , Store=shop") == {"demand": "Stück", "store": "shop"}
+    for text, message in (
+        ("demand", r"--columns 'demand': must be what it holds = its name"),
+        ("price=preis", r"unknown what a column holds \(--columns\) 'price'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            named_columns(text)
+
+
+def test_a_column_named_on_the_command_line_is_the_demand(tmp_path):
+    path = tmp_path / "sales.csv"
+    days = [START + dt.timedelta(days=k) for k in range(120)]
+    rows = [f"{day},{place},{k}" for k, day in enumerate(days) for place in "ab"]
+    path.write_text("\n".join(["when,place,pieces", *rows]) + "\n")
+    run = resolve({"algo": "ppo", "demand": path, "columns": "demand=pieces,store=place"})
+    assert run.parameters.history.table.stores == ("a", "b")
+    with pytest.raises(InputError, match=r"unknown column in sales.csv .*'piece'; did you mean"):
+        resolve({"algo": "ppo", "demand": path, "columns": "demand=piece"})

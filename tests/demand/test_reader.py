@@ -136,10 +136,6 @@ DEFECTS = {
         wide(GOOD).replace("2021-03-03,3,2\n", ""),
         "row 4: 2021-03-03 of 'north' is missing before this row.*--fill zero",
     ),
-    "weekly": (
-        "day,a\n2021-03-01,1\n2021-03-08,1\n2021-03-15,1\n",
-        "dates are 7 days or more apart.*by week or month",
-    ),
     "missing row": (
         LONG.replace("2021-03-02,s1,k0,5\n", ""),
         "row 10: 2021-03-02 of 's1', 'k0' is missing",

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import validated
+from common.errors import short, validated
+from demand.calendar import WEEKDAYS
 from demand.economics.items import Items
 from demand.history import StoreDemand, store_history
 from envs.supply_chain.sites import HORIZON, SkuParameters, StoreParameters, is_list
@@ -25,6 +26,7 @@ def with_file(values: dict[str, Any]) -> dict[str, Any]:
         source = validated(StoreDemand, given if isinstance(given, Mapping) else {}, "demand_data")
     history = store_history(source)
     values = _with_lead_time(values, history.items)
+    _check_reviews(values, history.table.period)
     start_up = _start_up_days(values)
     initial_days = start_up + 1.0 if source.initial_days is None else source.initial_days
     names, base = history.table.stores, history.mean.mean(axis=0)
@@ -68,6 +70,17 @@ def with_file(values: dict[str, Any]) -> dict[str, Any]:
         if isinstance(filled.get(name, {}), Mapping):
             filled[name] = {**default, **filled.get(name, {})}
     return filled
+
+
+def _check_reviews(values: Mapping[str, Any], period: str) -> None:
+    """Refuse weekdays of review where periods are no days."""
+    store = values.get("store", {})
+    given = store.get("review_days") if isinstance(store, Mapping) else None
+    if period != "day" and given is not None and len(given) < len(WEEKDAYS):
+        raise ValueError(
+            f"store.review_days = {short(given)}: the demand file is by {period}, and orders are "
+            f"placed once a {period}; leave it out"
+        )
 
 
 def _with_lead_time(values: dict[str, Any], items: Items | None) -> dict[str, Any]:

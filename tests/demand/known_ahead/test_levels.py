@@ -8,7 +8,8 @@ import pytest
 from common.errors import InputError
 from demand.forecast import forecast_errors, make_forecast
 from demand.history import StoreDemand, store_history
-from demand.known_ahead.covariates import Covariate, Covariates, public_holidays, read_calendar
+from demand.known_ahead.calendars import public_holidays, read_calendar
+from demand.known_ahead.covariates import Covariate, Covariates
 from demand.known_ahead.levels import learn_levels
 from demand.known_demand import KNOWN_DAYS, KnownDemand
 

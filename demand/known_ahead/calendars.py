@@ -1,0 +1,128 @@
+"""What is known of coming days from elsewhere: a calendar file, and countries' public holidays."""
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import InputError, choose
+from demand.dates import date_column, named_column, row_days
+from demand.known_ahead.covariates import (
+    MOST_COLUMNS,
+    SKU_NAMES,
+    STORE_NAMES,
+    Covariate,
+    Covariates,
+    read_covariates,
+)
+from demand.sheet import Sheet, read_sheet
+
+Whole = NDArray[np.intp]
+
+
+def read_calendar(
+    source: Path | Sheet,
+    stores: tuple[str, ...],
+    skus: tuple[str, ...],
+    date_format: str | None = None,
+) -> Covariates:
+    """Read a calendar: a date, possibly a store and an SKU, and columns of what is known ahead.
+
+    From its first to its last date it is complete: a day without a row has no event and no flag,
+    unless the demand file says otherwise (see `Covariates.joined`). A row without a store, or
+    without an SKU, holds for all of them, unless a row that names one says otherwise.
+
+    Raises
+    ------
+    InputError
+        One line with the row: no date, an unknown store or SKU, a duplicate.
+    """
+    sheet = source if isinstance(source, Sheet) else read_sheet(source)
+    if sheet.cells.empty:
+        raise InputError(f"{sheet.name}: holds a header and no days; put in a row for each")
+    date = date_column(sheet, "add one, called date")
+    days, _ = row_days(sheet, date, date_format, None)
+    store, sku = named_column(sheet, STORE_NAMES), named_column(sheet, SKU_NAMES)
+    names = [column for column in sheet.columns if column not in (date, store, sku)]
+    if not names:
+        raise InputError(
+            f"{sheet.name}: has dates and nothing that is known of them; add a column such as "
+            "holiday, promotion, price, event or closed"
+        )
+    if len(names) > MOST_COLUMNS:
+        raise InputError(
+            f"{sheet.name}: {len(names)} columns, at most {MOST_COLUMNS}; leave some out"
+        )
+    which = np.stack([_keys(sheet, sku, skus), _keys(sheet, store, stores)], axis=1)
+    keys = np.column_stack([days, which])
+    order = np.lexsort(keys.T)
+    again = np.flatnonzero((keys[order][1:] == keys[order][:-1]).all(axis=1))
+    if again.size:
+        one, other = sorted(order[again[0] : again[0] + 2].tolist())
+        raise InputError(
+            f"{sheet.row(other)}: is a duplicate of row {sheet.cells.index[one]}; remove one"
+        )
+    rows, places = _entries(which, (len(skus), len(stores)))
+    return read_covariates(
+        sheet, names, days, rows, places, (len(skus), len(stores)), complete=True
+    )
+
+
+def _keys(sheet: Sheet, column: str | None, known: tuple[str, ...]) -> Whole:
+    """Return which store or SKU every row is about, -1 for all of them."""
+    if column is None:
+        return np.full(len(sheet.cells), -1, np.intp)
+    for text in sheet.texts(column):
+        choose(f"{column} in {sheet.name}", text, ["", *known])
+    places = {name: place for place, name in enumerate(known)}
+    return np.array([places.get(t, -1) for t in sheet.texts(column)], np.intp)[sheet.codes(column)]
+
+
+def _entries(which: Whole, shape: tuple[int, int]) -> tuple[Whole, Whole]:
+    """Return row and place of all that rows are about, the most special rows last."""
+    rows, places = [], []
+    grid = np.arange(shape[0] * shape[1]).reshape(shape)
+    for row in np.argsort((which >= 0).sum(axis=1), kind="stable"):
+        sku, store = which[row]
+        if sku < 0 and store < 0:
+            about = np.array([-1])
+        else:
+            about = grid[sku if sku >= 0 else slice(None), store if store >= 0 else slice(None)]
+        about = np.asarray(about).reshape(-1)
+        rows.append(np.full(about.size, row))
+        places.append(about)
+    return np.concatenate(rows), np.concatenate(places)
+
+
+def public_holidays(region: str, first: dt.date, last: dt.date) -> Covariates:
+    """Return the public holidays of a country, or of a part of it, as a flag.
+
+    Parameters
+    ----------
+    region : str
+        Such as ``"DE"`` or ``"DE-BY"`` (ISO 3166).
+    first, last : date
+        The days to know.
+
+    Raises
+    ------
+    InputError
+        If the package `holidays` is missing, or knows no such region.
+    """
+    try:
+        import holidays  # here: an extra that few need
+    except ImportError:
+        raise InputError(
+            "--holidays: needs the package holidays; pip install holidays, or give a --calendar"
+        ) from None
+    country, _, part = region.upper().partition("-")
+    known = holidays.list_supported_countries(include_aliases=True)
+    choose("country of --holidays", country, known)
+    if part:
+        choose(f"part of {country} for --holidays", part, known[country])
+    years = range(first.year, last.year + 1)
+    of_country = holidays.country_holidays(country, subdiv=part or None, years=years)
+    days = [first + dt.timedelta(days=k) for k in range((last - first).days + 1)]
+    flags = np.array([day in of_country for day in days], np.float32)
+    return Covariates(first, (Covariate("public_holiday", flags[:, None, None]),))
