@@ -1,5 +1,6 @@
 """Today's orders: what a trained policy does in the present state, and how sure it may be."""
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from commands.morning import Morning
 from commands.order_checks import OrderLimits, unusual_entries
 from commands.stock_state import StockState
 from demand.history import StoreHistory
+from demand.known_demand import KNOWN_DAYS
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.sites import StoreParameters
@@ -94,6 +96,16 @@ class Decider:
     def morning(self, now: StockState, **more: Any) -> Morning:
         """Return the morning of a state; what else is known of it is as `Morning.of` has it."""
         return Morning.of(self.parameters, now, observe_step=self.observe_step, **more)
+
+    def warm_up(self) -> None:
+        """Decide a day of the past, so that compiled code is there before anybody asks."""
+        day = self.known.table.last_day - dt.timedelta(days=2 * KNOWN_DAYS)
+        if (day - self.known.table.first_day).days < KNOWN_DAYS:
+            return
+        morning = self.morning(StockState([(0, 0)], np.zeros(1), ()), date=day)
+        advice = self.advise(morning)
+        morning.stockout_chances(advice.asked, advice.gaps)
+        morning.projected_stock(0, 0.0, 1)
 
     def advise(self, morning: Morning, *, rule_alone: bool = False) -> Advice:
         """Return what the policy and the rule order in the morning, or the rule in place of both.

@@ -154,7 +154,7 @@ def _with_files(parameters: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {**parameters, "demand_data": source}
 
 
-DATA_FILES = "file", "calendar", "items"
+DATA_FILES = "file", "calendar", "items", "items"
 """Fields of the parameters that name a file."""
 
 

@@ -15,7 +15,7 @@ from commands.orders import Decider
 from common.errors import InputError
 from service.drift import Drift
 from service.exported_run import is_exported, load_exported
-from service.service_curve import ServiceCurve, service_curve
+from service.service_curve import PlayedCurve
 from service.store import audit_log
 from service.store.database import Database, now
 from service.store.tables import POLICIES
@@ -52,9 +52,9 @@ class LoadedRun:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @cached_property
-    def curve(self) -> ServiceCurve:
-        """What better service costs; played when it is first asked for."""
-        return service_curve(self.decider)
+    def curve(self) -> PlayedCurve:
+        """What better service costs."""
+        return PlayedCurve(self.decider)
 
     def is_unaltered(self) -> bool:
         """Return whether the manifest on the disk is still that which was loaded."""
@@ -99,6 +99,7 @@ def load(checkpoint: str, baseline: str | None = None) -> LoadedRun:
         folder = folder_of(checkpoint).resolve()
         digest = manifest_digest(folder)
         decider = load_decider(str(folder), baseline)
+    decider.warm_up()
     return LoadedRun(folder, digest, decider, Drift(decider.known))
 
 

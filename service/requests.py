@@ -236,10 +236,24 @@ class Candidate(FrozenModel):
     run: Annotated[str, StringConstraints(pattern=r"^[\w][\w.-]{0,200}$")]
 
 
+ALLOWED = {
+    "run": "must be the name of a run folder: letters, digits, _, . and -, without /",
+    "name": "must be up to 64 letters, digits, spaces, _, ., @ and -",
+    "reason": "must hold no NUL character",
+    "Idempotency-Key": "must be up to 200 visible characters of ASCII",
+}
+"""What a text may be, by its field, where a pattern would have to be read."""
+
+
 def one_line(errors: Any) -> str:
     """Return what pydantic found wrong first, in one line."""
     first = errors[0]
     where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "json_invalid":
+        why = first.get("ctx", {}).get("error", "")
+        return f"the body is not JSON, from character {where} on: {why}"
+    if first["type"] == "string_pattern_mismatch":
+        message = ALLOWED.get(where.rpartition(".")[2], message)
     return f"{short(where, 100)[1:-1] or 'the request'}: {message[:1].lower()}{message[1:]}{more}"

@@ -55,6 +55,7 @@ def serve(
             server_header=False,
             timeout_keep_alive=30,
             limit_concurrency=500,
+            ws="none",
             h11_max_incomplete_event_size=65_536,
         )
     )

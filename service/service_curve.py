@@ -1,6 +1,7 @@
 """What better service costs: a policy whose stores order a little more, or a little less."""
 
 import copy
+import threading
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,13 @@ from baselines.multi_agent import chain_of
 from baselines.policy import Policy
 from baselines.rollout import rollout
 from commands.orders import Decider
+from common.errors import InputError, NumericalError
 from demand.known_demand import KNOWN_DAYS
 from envs.batch import Batch
 from envs.problems import PROBLEMS
 from evaluation.savings import business_of
 
-DAYS = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
+DAYS = (-0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
 """By how many days of recent demand orders are moved."""
 
 EPISODES = 200
@@ -51,6 +53,44 @@ class ServiceCurve(BaseModel):
     rule: str
     policy: list[CurvePoint]
     by_rule: list[CurvePoint]
+
+
+class PlayedCurve:
+    """A curve that is played beside the requests, from when it is first asked for.
+
+    Parameters
+    ----------
+    decider : Decider
+        The run's policy, and the rule.
+    """
+
+    def __init__(self, decider: Decider) -> None:
+        self._decider, self._starting = decider, threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._curve: ServiceCurve | None = None
+        self._failure = ""
+
+    def get(self) -> ServiceCurve | None:
+        """Return the curve, None while it is being played.
+
+        Raises
+        ------
+        InputError
+            If it cannot be played.
+        """
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._play, daemon=True)
+                self._thread.start()
+        if self._failure:
+            raise InputError(self._failure)
+        return self._curve
+
+    def _play(self) -> None:
+        try:
+            self._curve = service_curve(self._decider)
+        except (InputError, NumericalError) as error:
+            self._failure = str(error)
 
 
 class MovedOrders:

@@ -276,10 +276,17 @@ def policies(service: TheService, _: Planner) -> dict[str, Any]:
     }
 
 
-@api.get("/v1/policies/curve", response_model=ServiceCurve, responses=WRONG)
-def curve(service: TheService, _: Planner) -> ServiceCurve:
+@api.get(
+    "/v1/policies/curve",
+    response_model=ServiceCurve,
+    responses={**WRONG, 202: {"model": Problem, "description": "It is being played; ask again."}},
+)
+def curve(service: TheService, _: Planner) -> Any:
     """Return what better service costs: orders moved by days of demand, before the split."""
-    return service.policies.champion.curve
+    found = service.policies.champion.curve.get()
+    if found is None:
+        return problem(202, "the policy is being played; ask again")
+    return found
 
 
 def _policy(run: LoadedRun) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Pages about who decides: champion and candidate, what better service costs, and the API."""
 
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from agents import run_files
 from agents.tuned_file import read_recommendation
 from common.errors import validated
 from service.policies import CHAMPION
@@ -39,10 +41,24 @@ def policies(session: Visitor, service: TheService) -> Response:
         *("policies.html", session),
         champion=service.policies.champion,
         candidate=service.policies.candidate,
+        beside=_beside(service.policies.champion.folder),
+        limits=[
+            ("Largest order", service.guards.max_order, "units"),
+            ("Value of an order", service.guards.max_value, "by the prices in the state"),
+            ("Value of a day", service.guards.max_day_value, "by the prices in the state"),
+            ("Times the rule's order", service.guards.max_multiple, "at most"),
+            ("Age of a state", service.guards.max_age, "days"),
+        ],
         day=day,
         rows=rows[:ROWS],
         totals=totals,
     )
+
+
+def _beside(champion: Path) -> list[str]:
+    """Return the runs that lie beside the champion's folder."""
+    found = (path for path in champion.parent.iterdir() if path != champion)
+    return sorted(path.name for path in found if (path / run_files.MANIFEST).exists())[:ROWS]
 
 
 @policy_pages.get("/curve")
@@ -51,11 +67,11 @@ def curve(session: Visitor, service: TheService) -> Response:
     if session is None:
         return RedirectResponse("/login", 303)
     champion = service.policies.champion
-    advice = read_recommendation(champion.folder)
+    advice, found = read_recommendation(champion.folder), champion.curve.get()
     return render(
         *("curve.html", session),
-        curve=champion.curve,
-        chart=curve_chart(champion.curve),
+        curve=found,
+        chart=None if found is None else curve_chart(found),
         advice="" if advice is None else advice.sentence,
     )
 

@@ -1,6 +1,7 @@
 """How pages are made: templates, forms that come back, pictures of coming stock and of cost."""
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -64,7 +65,7 @@ def stock_chart(why: Explanation | None) -> dict[str, Any] | None:
     if why is None or not why.projected:
         return None
     days, rule = why.projected, why.projected_rule
-    most = max(*(day.high for day in days), *(day.median for day in rule), 1.0)
+    most = _round_above(max(*(day.high for day in days), *(day.median for day in rule), 1.0))
     step = 580 / max(len(days) - 1, 1)
 
     def at(n: int, value: float) -> str:
@@ -79,9 +80,15 @@ def stock_chart(why: Explanation | None) -> dict[str, Any] | None:
         "arrives": f"{50 + (why.arrives - why.date).days * step:.1f}",
         "lines": [(270 - 250 * share, _units(round(most * share))) for share in (0, 0.5, 1)],
         "dates": [
-            (f"{50 + n * step:.0f}", f"{days[n].date:%d %b}") for n in range(1, len(days), 3)
+            (f"{50 + n * step:.0f}", f"{days[n].date:%d %b}") for n in range(0, len(days) - 1, 3)
         ],
     }
+
+
+def _round_above(value: float) -> float:
+    """Return a round number that is at least `value`, whose half is round too."""
+    unit = 10.0 ** math.floor(math.log10(value))
+    return next(unit * one for one in (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10) if unit * one >= value)
 
 
 def curve_chart(curve: ServiceCurve) -> dict[str, Any]:
@@ -92,7 +99,7 @@ def curve_chart(curve: ServiceCurve) -> dict[str, Any]:
     low, high = min(heights), max(heights)
 
     def at(one: CurvePoint) -> tuple[float, float]:
-        x = 80 + 540 * (one.fill_rate - left) / max(right - left, 1e-9)
+        x = 80 + 520 * (one.fill_rate - left) / max(right - left, 1e-9)
         y = 260 - 240 * (_height(one) - low) / max(high - low, 1e-9)
         return round(x, 1), round(y, 1)
 
@@ -108,7 +115,7 @@ def curve_chart(curve: ServiceCurve) -> dict[str, Any]:
         "policy": line(curve.policy),
         "rule": line(curve.by_rule),
         "lines": [(260 - 240 * s, _units(round(low + s * (high - low)))) for s in shares],
-        "rates": [(80 + 540 * s, f"{left + s * (right - left):.1%}") for s in shares],
+        "rates": [(80 + 520 * s, f"{left + s * (right - left):.1%}") for s in shares],
         "what": "Stock of a store" if points[0].cost_per_year is None else "Cost a year",
     }
 

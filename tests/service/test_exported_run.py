@@ -12,6 +12,8 @@ pytest.importorskip("onnxruntime", reason="no onnxruntime: pip install -e '.[onn
 
 from agents import run_files
 from common.errors import InputError
+from demand.history import StoreDemand
+from service.exported_run import DATA_FILES
 from service.onnx_export import export
 from service.policies import load
 from service.serve import replay
@@ -102,3 +104,10 @@ def test_another_rule_and_a_damaged_graph_are_refused(exported, tmp_path):
 def test_a_run_is_not_exported_into_itself(runs):
     with pytest.raises(InputError, match="is a run itself"):
         export(str(runs / "first"), runs / "second", states=10)
+
+
+def test_every_file_of_demand_is_exported():
+    paths = {
+        name for name, one in StoreDemand.model_fields.items() if "Path" in str(one.annotation)
+    }
+    assert paths == set(DATA_FILES)

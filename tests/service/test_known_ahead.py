@@ -1,5 +1,7 @@
 """What is known of coming days reaches the service: over the API, from decide.py, at the page."""
 
+import time
+
 import pytest
 
 pytest.importorskip("fastapi", reason="no fastapi: pip install -e '.[serve]'")
@@ -95,7 +97,11 @@ def test_a_morning_is_decided_at_the_page(served):
 
 def test_better_service_costs_more(served):
     (_, callers), _ = served
-    curve = callers["planner"].get("/v1/policies/curve").json()
+    until = time.monotonic() + 120
+    while (done := callers["planner"].get("/v1/policies/curve")).status_code == 202:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    curve = done.json()
     assert [point["days"] for point in curve["policy"]] == [
         point["days"] for point in curve["by_rule"]
     ]

@@ -1,10 +1,12 @@
-"""How fast the service answers: ``python -m tests.soak.load_service SECONDS [RUN STATE]``.
+"""How fast the service answers, and whether it grows.
 
-Times of a small state, then 100 requests a second for so long, and the memory meanwhile; with a run
-and a state of its own (JSON, as ``POST /v1/decisions`` takes it) the times of that state.
+``python -m tests.soak.load_service 60`` times a small state and sends 100 requests a second for so
+long, ``... 60 100000`` so many more, as fast as they are answered, with the memory meanwhile;
+``... 0 RUN STATE`` times a state of its own (JSON, as ``POST /v1/decisions`` takes it).
 """
 
 import json
+import math
 import os
 import signal
 import statistics
@@ -44,16 +46,26 @@ def time_state(caller: Caller, body: dict[str, Any], times: int) -> None:
     print(f"{count:,} items: median {statistics.median(took):.0f} ms, least {min(took):.0f} ms")
 
 
-def steady(port: int, token: str, server: int, seconds: int) -> None:
-    """Send `RATE` requests a second from several clients: every tenth decides, others override."""
+def send(port: int, token: str, server: int, requests: int, rate: float) -> None:
+    """Send requests from several clients: every tenth decides, others override.
+
+    Parameters
+    ----------
+    port, token, server : int, str, int
+        The service, whose process is `server`.
+    requests : int
+        How many in all.
+    rate : float
+        How many a second at most.
+    """
     failed: list[int] = []
     done: list[int] = []
 
     def work(number: int) -> None:
         caller = Caller(port, token)
         begun = time.monotonic()
-        for n in range(seconds * RATE // CLIENTS):
-            time.sleep(max(0.0, begun + n * CLIENTS / RATE - time.monotonic()))
+        for n in range(requests // CLIENTS):
+            time.sleep(max(0.0, begun + n * CLIENTS / rate - time.monotonic()))
             if n % 10 == 0:
                 items = [{"store": "north", "on_hand": n}, {"store": "south", "on_hand": number}]
                 status, _ = caller.post("/v1/decisions", {"date": "2021-07-01", "items": items})
@@ -62,13 +74,15 @@ def steady(port: int, token: str, server: int, seconds: int) -> None:
             (done if status == 200 else failed).append(status)
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(CLIENTS)]
-    begun = time.monotonic()
+    begun, shown = time.monotonic(), 0
     for one in threads:
         one.start()
     while any(one.is_alive() for one in threads):
-        passed = time.monotonic() - begun
-        print(f"{passed:4.0f} s  {len(done):,} answers  {memory(server):.0f} MB", flush=True)
-        time.sleep(max(1.0, seconds / 10))
+        if len(done) >= shown:
+            shown += max(requests // 10, 1)
+            passed = time.monotonic() - begun
+            print(f"{passed:4.0f} s  {len(done):,} answers  {memory(server):.0f} MB", flush=True)
+        time.sleep(0.2)
     took = time.monotonic() - begun
     print(f"{len(done):,} answers, {len(failed)} failures, {len(done) / took:.0f} a second")
     print(f"{memory(server):.0f} MB at the end", flush=True)
@@ -77,7 +91,7 @@ def steady(port: int, token: str, server: int, seconds: int) -> None:
 def main(arguments: list[str]) -> None:
     """Measure."""
     with tempfile.TemporaryDirectory() as name:
-        own = len(arguments) > 1
+        own = len(arguments) > 2
         run = load(arguments[1] if own else str(train(Path(name))), RULE)
         two = {"date": "2021-07-01", "items": [{"store": "north", "on_hand": 1}]}
         state = json.loads(Path(arguments[2]).read_text()) if own else two
@@ -92,7 +106,10 @@ def main(arguments: list[str]) -> None:
         try:
             time_state(Caller(port, token), state, 5 if len(state["items"]) > 1000 else 30)
             if not own:
-                steady(port, token, server, int(arguments[0]))
+                seconds, *more = map(int, arguments)
+                send(port, token, server, seconds * RATE, RATE)
+                for requests in more:
+                    send(port, token, server, requests, math.inf)
         finally:
             os.kill(server, signal.SIGKILL)
             os.waitpid(server, 0)
