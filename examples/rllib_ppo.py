@@ -28,6 +28,7 @@ def main(iterations: int) -> float:
     from ray.rllib.algorithms.ppo import PPOConfig
     from ray.tune.registry import register_env
 
+    ray.init(address="local", num_cpus=1, include_dashboard=False, _node_ip_address="127.0.0.1")
     register_env("cash", make_env)
     config = (
         PPOConfig()

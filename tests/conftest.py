@@ -50,6 +50,7 @@ SLOW = (
     "test_documented_commands.py::test_a_study_runs",
     "test_documented_commands.py::test_the_commands_of_a_page_run[README",
     "test_documented_commands.py::test_the_commands_of_a_page_run[docs",
+    "test_frameworks.py::test_rllib_trains_on_them",
     "training/search/test_study.py::test_a_rule_is_tuned_the_same_by_another_process",
     "training/test_seeds.py::test_two_processes_and_single_runs_learn_the_same",
 )
