@@ -214,12 +214,22 @@ def shortened(module: str, arguments: list[str]) -> list[str]:
     more = list(FEW[module])
     if module == "train" and "--resume" in arguments:
         return [*arguments, "--quiet"]
+    more += _small_problem(arguments)
     for option in ("--seeds", "--trials"):
         if option in arguments:
             more += SHORT[option]
     if module == "train":
         more += next((SHORT[algo] for algo in ("dcl", "ppo") if algo in arguments), ())
     return [*arguments, *more]
+
+
+def _small_problem(arguments: list[str]) -> tuple[str, ...]:
+    """Return what makes episodes short, where neither a file nor a run says how long they are."""
+    elsewhere = {"--demand", "--prices", "--config", "--env", "--checkpoint", "--state"}
+    if elsewhere & set(arguments):
+        return ()
+    stores = {"--stores", "stores"} & set(arguments)
+    return ("--set", "horizon=8") if stores else ("--set", "max_steps=8")
 
 
 def _without(arguments: list[str], extra: tuple[str, ...]) -> list[str]:

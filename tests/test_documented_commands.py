@@ -14,19 +14,20 @@ import pytest
 
 import train
 from agents.algorithms import ALGORITHMS
+from baselines import registry
 from baselines.registry import BASELINES
 from baselines.tuned_rules import TunedRule
 from baselines.tuning import Search
+from commands.recommendation import selection
 from envs.problems import PROBLEMS
 from tests.documented import (
     ELSEWHERE,
-    FEW,
     PAGES,
     ROOT,
-    SHORT,
     Reader,
     blocks,
     commands,
+    shortened,
     typed_as,
 )
 
@@ -43,6 +44,9 @@ TRAINED = {
 }
 """By page, what its reader has trained before; elsewhere the cash problem."""
 
+FEW_RULES = "newsvendor_weekday", "tuned_base_stock"
+"""Those that a recommendation chooses from."""
+
 HAVE_THEIR_OWN = {
     "docs/from_python.md": "tests/test_from_python.py",
     "CONTRIBUTING.md": "tests/test_contributing.py",
@@ -56,11 +60,13 @@ def reader(request, tmp_path, monkeypatch, capsys):
     page = request.param
 
     def train_one(folder, seed=0):
-        words = [*TRAINED.get(page, ("--algo", "ppo")), *FEW["train"], *SHORT["ppo"]]
+        words = shortened("train", [*TRAINED.get(page, ("--algo", "ppo"))])
         words += ["--seed", str(seed), "--run-dir", str(folder)]
         train.main.main(words, standalone_mode=False)
         capsys.readouterr()
 
+    every = registry.rules_in_units
+    monkeypatch.setattr(selection, "rules_in_units", lambda p: {n: every(p)[n] for n in FEW_RULES})
     few = Search(episodes=8, rounds=0, work=2000)
     monkeypatch.setattr(TunedRule, "search", lambda *_: few)
     for module in {path.stem for path in (ROOT / "studies").glob("*.py")} - {"__init__"}:
