@@ -59,8 +59,9 @@ def reader(request, tmp_path, monkeypatch, capsys):
     """Return a page, and who types its commands; whatever is tuned is hardly tuned."""
     page = request.param
 
-    def train_one(folder, seed=0):
-        words = shortened("train", [*TRAINED.get(page, ("--algo", "ppo"))])
+    def train_one(folder, seed=0, demand=None):
+        own = ("--algo", "ppo", "--demand", demand) if demand else ("--algo", "ppo")
+        words = shortened("train", [*(own if demand else TRAINED.get(page, own))])
         words += ["--seed", str(seed), "--run-dir", str(folder)]
         train.main.main(words, standalone_mode=False)
         capsys.readouterr()
