@@ -6,7 +6,9 @@
 set -eu
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 port=$((20000 + SLURM_JOB_ID % 20000))
-export OMP_NUM_THREADS=1 RAY_USAGE_STATS_ENABLED=0
+export OMP_NUM_THREADS=1 RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=token
+token=$HOME/.ray/auth_token # without one anybody who reaches the port can run code
+[ -s "$token" ] || { umask 077; mkdir -p "$HOME/.ray"; od -An -N16 -tx1 /dev/urandom | tr -d ' \n' > "$token"; }
 
 srun --nodes=1 --ntasks=1 --overlap --nodelist="$head" \
     ray start --head --block --port="$port" --num-cpus="$SLURM_CPUS_PER_TASK" --include-dashboard=false &

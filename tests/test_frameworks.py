@@ -52,6 +52,7 @@ def test_rllib_trains_on_them():
     pytest.importorskip("ray.rllib", reason="no RLlib: pip install 'ray[rllib]'")
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0"}
+    environment["RAY_AUTH_MODE"] = "disabled"  # else it leaves a token in the home folder
     command = [sys.executable, "-W", "ignore", "-m", "examples.rllib_ppo", "1"]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600

@@ -39,7 +39,8 @@ def test_ray_takes_them():
 def test_a_head_and_a_worker_are_one_image_and_share_the_runs():
     services = yaml.safe_load((DEPLOY / "cluster.yaml").read_text())["services"]
     head, worker = services["head"], services["worker"]
-    for name in ("build", "volumes", "cap_drop"):
+    assert head["environment"]["RAY_AUTH_MODE"] == "token"
+    for name in ("build", "volumes", "cap_drop", "environment", "secrets"):
         assert head[name] == worker[name]
     assert (DEPLOY.parent / head["build"]["dockerfile"]).is_file()
 

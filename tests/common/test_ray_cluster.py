@@ -59,6 +59,7 @@ def on_two_nodes(tmp_path_factory):
     script = folder / "driver.py"
     script.write_text(DRIVER)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
+    environment["RAY_AUTH_MODE"] = "disabled"  # else a token in the home folder decides
     done = subprocess.run(
         [sys.executable, script, folder / "seeds"],
         env=environment,
