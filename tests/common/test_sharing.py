@@ -1,7 +1,11 @@
 """One run that shares out what it computes over threads."""
 
+from contextlib import contextmanager
+
+import cloudpickle
 import pytest
 
+from common import sharing
 from common.errors import InputError
 from common.shards import Workers
 from common.sharing import map_threads, share_out
@@ -23,7 +27,24 @@ def test_a_failure_in_a_thread_is_its_own_and_what_was_set_is_put_back():
         map_threads(refuse, None, [0, 1])
 
 
-def test_labels_do_not_depend_on_who_makes_them():
+@contextmanager
+def as_on_a_cluster(monkeypatch):
+    """Let what shards share arrive as it does at a worker of a cluster, without one."""
+
+    def travelled(work, shared, shards, place):
+        assert place.cluster == "nowhere"
+        kept = cloudpickle.loads(cloudpickle.dumps(shared))
+        yield from (work(kept, shard, lambda _share: None) for shard in shards)
+
+    monkeypatch.setattr(sharing, "ordered_shards", travelled)
+    token = sharing._place.set(Workers(cluster="nowhere"))
+    yield
+    sharing._place.reset(token)
+
+
+def test_labels_do_not_depend_on_who_makes_them(monkeypatch):
     wanted = all_labels()
     with share_out(Workers(2)):
+        assert all_labels() == wanted
+    with as_on_a_cluster(monkeypatch):
         assert all_labels() == wanted
