@@ -86,7 +86,7 @@ def experiment(
             seed=EVALUATION_SEED,
             observe_step=run.settings.observation.step,
         )
-        curve = _curve(trained.folder)
+        curve = progress_curve(trained.folder)
     best, last = (comparison.policies[name].gap for name in agents)
     if best is None or last is None:
         raise ValueError("no gap without a reference above random")
@@ -115,7 +115,8 @@ def _without_reward(run: RunConfig) -> dict[str, Any]:
     return {k: value for k, value in run.to_dict().items() if k not in ("reward", "asked")}
 
 
-def _curve(folder: Path) -> list[tuple[int, float, float]]:
+def progress_curve(folder: Path) -> list[tuple[int, float, float]]:
+    """Return steps, seconds and gap of every evaluation of a run under way."""
     with (folder / PROGRESS).open() as file:
         rows = [row for row in csv.DictReader(file) if row.get("evaluation/gap")]
     return [

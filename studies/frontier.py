@@ -26,13 +26,14 @@ from rich.progress import track
 from agents.config import RunConfig, resolve
 from agents.dcl.starting_rule import best_tuned
 from agents.run_files import BEST
-from agents.run_folder import is_finished, read_versions
+from agents.run_folder import is_finished, read_config, read_versions
 from baselines.policy import AGENT, OPTIMUM, Policy
 from baselines.references import find_reference
 from commands import textbook
 from common import console
 from evaluation.comparison import compare
-from studies.experiment import DOCS, EVALUATION_SEED, runs_option, train_once
+from studies.experiment import DOCS, EVALUATION_SEED, progress_curve, runs_option, train_once
+from training.evaluator import Evaluator
 from training.learners.load import load_agent
 
 mpl.use("Agg")
@@ -56,6 +57,8 @@ COLORS = {
     "dqn": "#009e73",
     RULE: "#7f7f7f",
 }
+CURVES = "lost_sales_p4_L4"
+"""The instance whose learning curves are drawn."""
 LEAST_GAP = 1e-5
 """Where the logarithmic axis of the picture ends: gaps below are drawn there."""
 
@@ -85,7 +88,9 @@ class Point:
 @click.option("--algo", "algos", multiple=True, type=click.Choice(ALGOS), default=ALGOS)
 @click.option("--row", "patterns", multiple=True, default=("*",), help="Name or pattern [all 8].")
 @click.option("--set", "assignments", multiple=True, help="As for train.py.")
-@click.option("--picture/--no-picture", default=True, help="Draw docs/frontier.png.")
+@click.option(
+    "--picture/--no-picture", default=True, help="Draw docs/frontier.png and docs/dcl.png."
+)
 @runs_option
 def main(
     seeds: int,
@@ -95,7 +100,7 @@ def main(
     picture: bool,
     kept: Path | None,
 ) -> None:
-    """Train, print a table in Markdown, and draw docs/frontier.png.
+    """Train, print a table in Markdown, and draw docs/frontier.png and docs/dcl.png.
 
     Ctrl-C ends training; what is finished is printed. With --runs the same command goes on from
     there.
@@ -119,9 +124,11 @@ def main(
         done = {key: home for key, (_, home) in wanted.items() if home.exists()}
         done = {key: home for key, home in done.items() if is_finished(home)}
         found = {name: points(name, done) for name in names}
+        curves = {algo: curve(done[CURVES, algo, 0]) for algo in algos if (CURVES, algo, 0) in done}
     print_table(found)
     if picture:
         draw(found, DOCS / "frontier.png")
+        draw_curves(curves, DOCS / "dcl.png")
 
 
 def configured(name: str, flags: Mapping[str, Any], assignments: tuple[str, ...] = ()) -> RunConfig:
@@ -170,6 +177,17 @@ def shortfalls(run: RunConfig, policies: Mapping[str, Policy]) -> dict[str, tupl
         half = (result.paired["optimum"] if best else result.estimate).half_width
         gaps[name] = -short / abs(reference.value), half / abs(reference.value)
     return gaps
+
+
+def curve(home: Path) -> list[tuple[float, float]]:
+    """Return seconds of a run and by how much it fell short then, on its validation traces.
+
+    A share of the best policy's return on the same traces, of every evaluation under way.
+    """
+    run = read_config(home)
+    ends = Evaluator(run)
+    share = (ends.reference - ends.random) / abs(ends.reference)
+    return [(seconds, gap * share) for _, seconds, gap in progress_curve(home)]
 
 
 def print_table(found: Mapping[str, list[Point]]) -> None:
@@ -229,6 +247,24 @@ def draw(found: Mapping[str, list[Point]], path: Path) -> None:
         frameon=False,
     )
     path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def draw_curves(curves: Mapping[str, list[tuple[float, float]]], path: Path) -> None:
+    """Draw how far runs of one instance fell short of its optimum as they learned."""
+    figure, axes = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
+    for algo, own in curves.items():
+        seconds, gaps = zip(*own, strict=True)
+        shown = [max(gap, LEAST_GAP) for gap in gaps]
+        marker = "o-" if algo == "dcl" else "-"
+        axes.plot(seconds, shown, marker, color=COLORS[algo], label=algo.replace("_", " "), ms=5)
+    axes.set(xlabel="seconds", yscale="log", xlim=(0, None))
+    axes.set_ylabel("short of the optimum")
+    axes.set_title(f"{CURVES.replace('_', ' ')}: a dot is a generation", fontsize=9)
+    axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda y, _: f"{100 * y:g}%"))
+    axes.grid(alpha=0.3, which="major")
+    axes.legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=150)
     plt.close(figure)
 

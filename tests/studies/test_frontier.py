@@ -1,6 +1,6 @@
 from click.testing import CliRunner
 
-from studies.frontier import RULE, Point, draw, main
+from studies.frontier import RULE, Point, curve, draw, draw_curves, main
 
 
 def test_a_row_has_the_rule_and_every_algorithm_that_ran(tmp_path):
@@ -13,6 +13,12 @@ def test_a_row_has_the_rule_and_every_algorithm_that_ran(tmp_path):
     assert row[0] == "cash"
     assert abs(rule) < 0.05
     assert agent > rule
+    found = curve(tmp_path / "cash__maskable_ppo__seed_0")
+    assert len(found) >= 2
+    assert 0.0 < found[0][0] < found[1][0]
+    assert all(0.0 < gap < 10.0 for _, gap in found)
+    draw_curves({"maskable_ppo": found}, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_name_of_no_instance_is_refused():
