@@ -16,3 +16,14 @@ def test_every_split_has_a_row_and_all_of_them_a_line():
     assert {row[2] for row in rows} <= {"newsvendor_weekday", "newsvendor_weekday_covariates"}
     assert all(row[4].startswith("newsvendor_weekday: ") for row in rows)
     assert "saved against the choice without covariates" in done.output
+
+
+def test_the_choice_is_held_against_one_rule(monkeypatch):
+    monkeypatch.setattr("studies.recommend.SPLITS", SPLITS[-1:])
+    rules = [word for name in ("average", "weekday") for word in ("--rules", f"newsvendor_{name}")]
+    asked = ("--demand", SAMPLE, "--stores", "2", *rules, "--rival", "newsvendor_average")
+    done = CliRunner().invoke(main, [str(word) for word in (*asked, "--lead-time", 1)])
+    assert done.exception is None
+    (row,) = [line.split(" | ") for line in done.output.splitlines() if line.startswith("| 1 |")]
+    assert row[4].startswith("newsvendor_average: ")
+    assert "saved against newsvendor_average." in done.output
