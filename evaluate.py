@@ -1,5 +1,6 @@
 """Hold an agent against the optimum and tuned baselines: ``python evaluate.py --checkpoint``."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -38,6 +39,11 @@ MOST_TEXTBOOK_EPISODES = 1_000_000
 @click.option("--problem", help="With no checkpoint: baselines only, on this problem [cash].")
 @click.option("--config", type=InputFile(), help="With no checkpoint: a YAML file.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
+@click.option(
+    "--sweep",
+    metavar="KEY=V1,V2,...",
+    help="With --checkpoint: the run's policy, untrained, with several values of a parameter.",
+)
 @click.option("--stores", type=int, metavar="N", help="The supply chain with so many stores.")
 @plugin_options
 @file_options
@@ -106,6 +112,7 @@ def main(
     workers: int,
     cluster: str | None,
     textbook: bool,
+    sweep: str | None,
     names: tuple[str, ...],
     **given: Any,
 ) -> None:
@@ -123,6 +130,10 @@ def main(
         if any(others) or any(files.values()):
             raise InputError("--textbook goes with --episodes, --seed and --json alone")
         _textbook(names, episodes=episodes, seed=seed, as_json=as_json)
+    if sweep is not None:
+        counts = {"episodes": episodes, "seed": seed, "baselines": baselines or "none"}
+        _sweep(sweep, given["checkpoints"], given["assignments"], as_json=as_json, **counts)
+        return
     from commands.evaluate import (
         checkpoints_from_options,
         evaluate_policies,
@@ -135,16 +146,11 @@ def main(
     loaded = checkpoints_from_options(scenario, **given)
     if not (loaded.folders or as_json):
         print_demand_summary(loaded.run)
-    if render and as_json:
-        raise InputError("--render: prints steps, and --json nothing but JSON; leave one out")
-    if (report or hub_card) and not loaded.folders:
-        option = "--report" if report else "--hub-card"
-        raise InputError(f"{option} is written into a run folder; name one with --checkpoint")
-    usual = "default,tuned" if report else "default"
+    _check_outputs(as_json and render, report, hub_card, folders=loaded.folders)
     evaluation = evaluate_policies(
         loaded,
         scenario,
-        baselines=usual if baselines is None else baselines,
+        baselines=_baselines(baselines, report=report),
         episodes=episodes,
         seed=seed,
         stochastic=stochastic,
@@ -169,6 +175,46 @@ def main(
 
         page = write_report(loaded, evaluation, scenario, stochastic=stochastic)
         console.screen.print(f"report: {page}", soft_wrap=True)
+
+
+def _baselines(asked: str | None, *, report: bool) -> str:
+    """Return the baselines to play: tuned ones too where a report shows them."""
+    usual = "default,tuned" if report else "default"
+    return usual if asked is None else asked
+
+
+def _check_outputs(
+    both: bool | int, report: bool, hub_card: bool, *, folders: tuple[Path, ...]
+) -> None:
+    """Refuse outputs that do not go together, or have no place."""
+    if both:
+        raise InputError("--render: prints steps, and --json nothing but JSON; leave one out")
+    if (report or hub_card) and not folders:
+        option = "--report" if report else "--hub-card"
+        raise InputError(
+            f"{option} is written into a run folder; name one with --checkpoint, unchanged"
+        )
+
+
+def _sweep(
+    text: str, checkpoints: tuple[str, ...], assignments: tuple[str, ...], **options: Any
+) -> None:
+    """Print what a run's policy costs at several values of a parameter."""
+    from commands.evaluate import play_against_baselines  # here: --help answers at once
+    from commands.judging.what_if import Sweep, as_json, sweep_table
+
+    values, in_json = Sweep.parse(text), options.pop("as_json")
+    if len(checkpoints) != 1:
+        raise InputError("--sweep: is of one run's policy; name it with --checkpoint")
+    found, period = {}, "day"
+    for value, loaded in values.problems(checkpoints[0], assignments):
+        comparison = play_against_baselines(loaded.run, loaded.policies, **options)[1]
+        found[value] = {n: r for n, r in comparison.policies.items() if n != "random"}
+        period = comparison.business.period if comparison.business else period
+    if in_json:
+        print(json.dumps(as_json(found), indent=2))
+    else:
+        console.PlainConsole().print(sweep_table(values, found, period))
 
 
 def _textbook(names: tuple[str, ...], **options: Any) -> NoReturn:

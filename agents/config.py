@@ -224,7 +224,7 @@ def resolve(
     _merge(tree, given)
     tree.update(problem=problem, algo=algo, recipe=recipe)
     for assignment in sorted(assignments, key=_is_entry):  # entries of what the others say
-        _assign(tree, assignment, PROBLEMS[problem], algo)
+        assign(tree, assignment, PROBLEMS[problem], algo)
     run = from_dict(tree)
     return replace(run, parameters=with_service_costs(run.problem, run.parameters))
 
@@ -326,7 +326,7 @@ _TEXT_SIGNS = (",", "%", "@", "`", "|", "\t")
 """Signs with which no value in YAML begins: a decimal mark, a format of dates, a separator."""
 
 
-def _assign(tree: dict[str, Any], assignment: str, problem: Problem, algo: str) -> None:
+def assign(tree: dict[str, Any], assignment: str, problem: Problem, algo: str) -> None:
     """Carry out one ``key=value``."""
     key, equals, text = assignment.partition("=")
     if not equals or not key:

@@ -13,13 +13,13 @@ from agents.tuned_file import TunedFile, read_recommendation
 from baselines.policy import Policy
 from baselines.registry import baseline_kinds, make_baselines
 from baselines.rollout import rollout
-from commands.checkpoints import (
+from commands.database.database import Database
+from commands.judging.checkpoints import (
     print_changed_data,
     print_rule_followed,
     short_of_its_rule,
     training_failure,
 )
-from commands.database.database import Database
 from commands.order_checks import OrderLimits
 from commands.orders import Decider
 from commands.stock_state import read_state

@@ -19,7 +19,8 @@ from baselines.rollout import Observer
 from baselines.rules.past_orders import ActualOrders
 from baselines.rules.reference import reference_team, reorder_note
 from baselines.tuned_rules import Tuner, tune_rule
-from commands.checkpoints import LoadedCheckpoints, load_checkpoints, rules_not_reached
+from commands.judging.checkpoints import LoadedCheckpoints, load_checkpoints, rules_not_reached
+from commands.judging.what_if import load_changed
 from common import console
 from common.console import PlainConsole, screen
 from common.errors import InputError, choose
@@ -83,14 +84,21 @@ def checkpoints_from_options(
     Raises
     ------
     InputError
-        If they contradict each other, or as `resolve` and `commands.checkpoints.load_checkpoints`.
+        If they contradict each other, or as `resolve` and
+        `commands.judging.checkpoints.load_checkpoints`.
     """
     if checkpoints:
-        given = {"config": config, "set": assignments, "stores": stores, **days}
+        given = {"config": config, "stores": stores, **days}
         for name, value in given.items():
             if value not in (None, ()):
                 raise InputError(f"--{name} changes nothing about a checkpoint; leave it out")
-        loaded = load_checkpoints(checkpoints)
+        if assignments and len(checkpoints) > 1:
+            raise InputError("--set: changes the problem of one --checkpoint; name a single run")
+        loaded = (
+            load_changed(checkpoints[0], assignments)
+            if assignments
+            else load_checkpoints(checkpoints)
+        )
         own = loaded.run.settings.problem
         if problem not in (None, own):
             raise InputError(

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from agents import run_files, run_folder
-from commands.checkpoints import LoadedCheckpoints
 from commands.evaluate import Evaluation
+from commands.judging.checkpoints import LoadedCheckpoints
 from common.errors import InputError
 from common.files import read_bytes, write_whole
 from evaluation.report.contents import Curve, ReportContents, TrainingLog

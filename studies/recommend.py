@@ -122,7 +122,7 @@ def _cell(
 def _weekly_sums(demand: Path, folder: Path) -> Path:
     """Write weekly sums of a long file, those of flags being days of them; whole weeks alone."""
     days = pd.read_csv(demand, parse_dates=["date"])
-    weeks = days["date"] - pd.to_timedelta(days["date"].dt.dayofweek, unit="D")
+    weeks = days["date"] - pd.to_timedelta(days["date"].dt.day_of_week, unit="D")
     whole = days["date"].groupby(weeks).transform("nunique") == DAYS_A_WEEK
     keys = [days.loc[whole, name] for name in ("store", "product")]
     sums = days[whole].drop(columns=["date", "store", "product"])

@@ -165,3 +165,39 @@ def test_orders_follow_the_costs_packs_and_suppliers_of_an_items_file(
     done = run_command(recommend.main, "--demand", home / "sales.csv", "--items", items)
     assert done.status == 2
     assert "items.csv row 2: cost = 'expensive': must be a number from 0" in done.stderr
+
+
+def test_what_if_costs_were_others_for_a_recommended_rule_without_tuning_again(run_command, run):
+    asked = ("--checkpoint", run, "--episodes", 20, "--baselines", "none", "--json")
+    costs = {}
+    for cost in (2, 8):
+        done = run_command(evaluate.main, *asked, "--set", f"store.stockout_cost={cost}")
+        assert done.status == 0, done.stderr
+        costs[cost] = json.loads(done.stdout)["policies"]["recommended"]
+    assert costs[8]["fill_rate"] > costs[2]["fill_rate"]
+    assert costs[8]["cost_per_day"] > costs[2]["cost_per_day"]
+    assert not (run / "evaluation.json").exists()
+    swept = run_command(evaluate.main, *asked, "--sweep", "store.stockout_cost=2,8")
+    assert swept.status == 0, swept.stderr
+    rows = {row["value"]: row["policies"]["recommended"] for row in json.loads(swept.stdout)}
+    for cost, own in costs.items():
+        assert rows[str(cost)]["cost_per_day"] == own["cost_per_day"]
+    table = run_command(evaluate.main, *asked[:-1], "--sweep", "store.stockout_cost=2,8")
+    assert "cost /day" in table.stdout
+    assert "fill rate %" in table.stdout
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("--set", "gamma=0.5"), "with --checkpoint only the problem can be changed"),
+        (("--set", "store.lead_time=3"), "the store's lead time is part of what the policy was"),
+        (("--sweep", "store.stockout_cost"), "must be a key and 1 to 50 values, such as"),
+        (("--set", "store.stockout=3"), "unknown key"),
+    ],
+)
+def test_a_change_that_the_policy_was_not_made_for_is_one_line(run_command, run, asked, message):
+    done = run_command(evaluate.main, "--checkpoint", run, *asked)
+    assert done.status == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1

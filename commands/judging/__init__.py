@@ -1,0 +1,1 @@
+"""Who is judged, and on which problem."""
