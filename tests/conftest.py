@@ -41,6 +41,7 @@ SLOW = (
     "commands/test_evaluate_seeds.py::test_the_report_of_seeds_lies_in_the_first_run",
     "commands/test_poison.py::test_no_bomb_explodes[chain-from",
     "commands/test_poison.py::test_no_bomb_explodes[chain-resume",
+    "commands/test_poison.py::test_no_bomb_explodes[shops-export",
     "commands/test_textbook.py::test_published_optimum[lost_sales_geometric_p9_L4",
     "commands/test_textbook.py::test_published_optimum[lost_sales_geometric_p19_L4",
     "commands/test_textbook.py::test_published_optimum[lost_sales_geometric_p39_L4",

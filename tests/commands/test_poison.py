@@ -9,6 +9,7 @@ import pytest
 
 import decide
 import evaluate
+import export
 import train
 import tune
 from agents.config import resolve
@@ -46,6 +47,10 @@ READERS = {
         *(decide.main, "--checkpoint", run, "--state", new.with_name("stock.csv")),
         *("--baseline", "newsvendor_weekday"),
     ),
+    "export": lambda run, new: (
+        *(export.main, "--checkpoint", run, "--onnx", new, "--states", 10),
+        *("--baseline", "newsvendor_weekday"),
+    ),
 }
 """Every command that reads a run folder: its arguments, given the folder and one to write to."""
 
@@ -55,11 +60,13 @@ EVERY = os.environ.get("POISON") == "every"
 NOT_READ = {"evaluate": "checkpoints|start|tfevents|csv|lock", "resume": r"^(best_)?(model|norm)"}
 NOT_READ |= {"from": NOT_READ["evaluate"], "evaluate the last": NOT_READ["evaluate"]}
 NOT_READ |= {"decide": NOT_READ["evaluate"] + "|^model|^norm|tuned"}
+NOT_READ |= {"export": NOT_READ["decide"]}
 NOT_READ |= {"tune": "checkpoints|start|tfevents|csv|lock|normalizer"}
 
 
-PAIRS = [(run, reader) for run in ("cash", "chain") for reader in READERS if reader != "decide"]
-PAIRS += [("shops", "decide")]
+ON_FILES = "decide", "export"
+PAIRS = [(run, reader) for run in ("cash", "chain") for reader in READERS if reader not in ON_FILES]
+PAIRS += [("shops", reader) for reader in ON_FILES]
 DAYS = np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]")
 
 
