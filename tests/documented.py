@@ -32,7 +32,7 @@ ELSEWHERE = {
     r"pip install|git clone": "an installation: tests/test_install.py",
     r"docker compose": "its steps are carried out by tests/service/test_deployment.py",
     r"tensorboard ": "serves until it is stopped; its values: tests/training/test_trainer.py",
-    r"python -m rl_zoo3": "tests/test_frameworks.py, where it is installed",
+    r"python -m (rl_zoo3|examples\.)|python cleanrl/": "tests/test_frameworks.py, if installed",
     r"python -m tests\.": "trials of minutes to hours, by hand; each has tests of its parts",
     r"python -m benchmarks": "tests/benchmarks",
     r"python train.py --wandb": "needs an account; tests/training/test_card.py",
