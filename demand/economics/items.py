@@ -71,6 +71,10 @@ COLUMNS = {
         ("lead_time", "leadtime", "lead_time_days", "lieferzeit"),
         *(0.0, 60.0, "a whole number from 0 to 60 [periods]"),
     ),
+    "shelf_life": Column(
+        ("shelf_life", "shelf_life_days", "days_to_expiry", "haltbarkeit"),
+        *(1.0, 60.0, "a whole number from 1 to 60 [periods]"),
+    ),
     "order_multiple": Column(
         ("order_multiple", "pack", "pack_size", "case_pack", "case_size", "multiple", "gebinde"),
         *(0.0, MOST, "a number above 0 and up to 1e9 [units]"),
@@ -254,8 +258,8 @@ def _check_rows(sheet: Sheet, cells: dict[str, Floats], columns: dict[str, str])
     refuse(nothing, "price", f"{reason}give a stockout_cost")
     worth = of("salvage") > of("unit_cost")
     refuse(worth, "salvage", "is above the unit cost: waste would earn money; correct it")
-    days = of("lead_time")
-    refuse(days % 1 > 0, "lead_time", "must be a whole number of periods; correct it")
+    for name in ("lead_time", "shelf_life"):
+        refuse(of(name) % 1 > 0, name, "must be a whole number of periods; correct it")
     pack = np.where(np.isnan(of("order_multiple")), 0.0, of("order_multiple"))
     least = np.maximum(pack, np.nan_to_num(of("minimum_order")))
     tight = of("shelf_capacity") < least

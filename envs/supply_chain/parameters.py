@@ -22,7 +22,7 @@ from demand.history import StoreDemand, StoreHistory, store_history
 from demand.laws import check_law, seasonal_mean
 from envs.supply_chain.dynamics import LANE
 from envs.supply_chain.from_file.defaults import with_file
-from envs.supply_chain.from_file.items import item_parameters
+from envs.supply_chain.from_file.items import item_parameters, shelf_lives
 from envs.supply_chain.reward import RewardWeights
 from envs.supply_chain.sites import (
     HORIZON,
@@ -188,6 +188,10 @@ class SupplyChainParameters(FrozenModel):
         elif "sku" in values:
             own = values["sku"][0]
             values["sku"] = [{name: own[name] for name in ("store", "warehouse", "supplier")}]
+            items = self.history.items if self.history is not None else None
+            if items is not None and shelf_lives(items)[0] is not None:  # which the file says
+                own = {k: v for k, v in own["store"].items() if k != "shelf_life"}
+                values["sku"][0]["store"] = own
         return values
 
     @property

@@ -9,6 +9,7 @@ from common.errors import short, validated
 from demand.calendar import WEEKDAYS
 from demand.economics.items import Items
 from demand.history import StoreDemand, store_history
+from envs.supply_chain.from_file.items import shelf_lives
 from envs.supply_chain.sites import HORIZON, SkuParameters, StoreParameters, is_list
 
 
@@ -53,9 +54,12 @@ def with_file(values: dict[str, Any]) -> dict[str, Any]:
     kept = ("store", "warehouse", "supplier")
     own = {name: own[name] for name in kept if isinstance(own, Mapping) and name in own}
     skus = [
-        {**own, "base_demand": m, "demand_std": s, "demand_model": "empirical"}
-        for m, s in zip(
-            history.mean.mean(axis=1).tolist(), history.std.mean(axis=1).tolist(), strict=True
+        {**one, "base_demand": m, "demand_std": s, "demand_model": "empirical"}
+        for one, m, s in zip(
+            _with_shelf_lives(own, history.items, len(history.table.skus)),
+            history.mean.mean(axis=1).tolist(),
+            history.std.mean(axis=1).tolist(),
+            strict=True,
         )
     ]
     filled = {**values, "demand_data": source, "stores": sites, "sku": skus}
@@ -100,6 +104,15 @@ def _with_lead_time(values: dict[str, Any], items: Items | None) -> dict[str, An
             f"store.lead_time = {given}: {items.name} says {items.lead_time}; leave one of them out"
         )
     return {**values, "store": {**store, "lead_time": items.lead_time}}
+
+
+def _with_shelf_lives(own: dict[str, Any], items: Items | None, skus: int) -> list[dict[str, Any]]:
+    """Return what the entry for all SKUs says of each, with the shelf lives of the items file."""
+    lives = [None] * skus if items is None else shelf_lives(items)
+    return [
+        own if life is None else {**own, "store": {**own.get("store", {}), "shelf_life": life}}
+        for life in lives
+    ]
 
 
 def _start_up_days(values: Mapping[str, Any]) -> int:

@@ -68,3 +68,21 @@ def item_parameters(
             "period that one waits"
         )
     return {**values, "least_order": least}
+
+
+def shelf_lives(items: Items) -> list[int | None]:
+    """Return each SKU's shelf life [periods], None where an items file says none.
+
+    Raises
+    ------
+    InputError
+        One line with the row: it is another one at another store.
+    """
+    lives = np.nan_to_num(items.given("shelf_life")).astype(np.int64)
+    for sku, store in np.argwhere(lives != lives[:, :1])[:1].tolist():
+        here, there = (str(lives[sku, k] or "none") for k in (store, 0))
+        raise InputError(
+            f"{items.where(sku, store)}: shelf_life = {here}, and {there} at another store: a "
+            "product keeps as long in all stores; give it in a row about the product"
+        )
+    return [life or None for life in lives[:, 0].tolist()]

@@ -1,6 +1,7 @@
 """Stores with an items file: the law of motion and rules by each item's own costs and limits."""
 
 import datetime as dt
+import re
 
 import numpy as np
 import pytest
@@ -143,3 +144,29 @@ def test_the_one_lead_time_of_an_items_file_is_that_of_the_stores(sales):
     run = parameters(sales, "sku,lead_time\nbread,4\n")
     assert run.parameters.store.lead_time == 4
     assert run.parameters.warmup_days == 5
+
+
+def test_products_keep_as_long_as_their_items_say(sales):
+    text = "sku,unit_cost,price,salvage,shelf_life\nbread,2,5,0.5,2\nrolls,1,2,,\n"
+    run = parameters(sales, text)
+    assert [lane.store.shelf_life for lane in run.parameters.lanes()] == [2, None]
+    own = ("store.shelf_life=2", "store.stockout_cost=3", "store.waste_cost=1.5")
+    alone, together = played(parameters(sales, None, *own)), played(run)
+    np.testing.assert_array_equal(together.orders[:, 0], alone.orders[:, 0])
+    np.testing.assert_array_equal(together.cost[:, 0], alone.cost[:, 0])
+    kept = played(parameters(sales, None, "store.stockout_cost=1"))
+    np.testing.assert_array_equal(together.cost[:, 1], kept.cost[:, 1])
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ("store,sku,shelf_life\nnorth,bread,2\nsouth,bread,3", "row 3: shelf_life = 3, and 2 at"),
+        ("store,sku,shelf_life\nnorth,bread,2", "shelf_life = none, and 2 at another store"),
+        ("sku,shelf_life\nbread,1.5", "shelf_life = '1.5': must be a whole number of periods"),
+        ("sku,shelf_life\nbread,0", "shelf_life = '0': must be a whole number from 1 to 60"),
+    ],
+)
+def test_shelf_lives_that_cannot_be_are_told_in_one_line(sales, cells, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        parameters(sales, cells + "\n")
