@@ -22,6 +22,7 @@ from demand.history import StoreHistory
 from demand.known_ahead.calendars import read_calendar
 from demand.known_ahead.covariates import Covariates
 from demand.known_demand import KNOWN_DAYS, KnownDemand
+from demand.quality.censored import with_estimates
 from demand.reader import read_demand
 from demand.sheet import Sheet
 from envs.supply_chain.batch import SupplyChainBatch
@@ -191,6 +192,7 @@ def _recent(
     table = known.table
     if file is not None:
         table = read_demand(known.source.model_copy(update={"file": file}))
+        table = with_estimates(table, table.days)
     day = date or table.date(table.days)
     if date is None and (
         now.day not in (None, day) or (now.written is not None and now.written < table.last_day)

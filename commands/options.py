@@ -185,7 +185,7 @@ ITEMS_HELP = (
 
 COLUMNS_HELP = (
     "Names of columns that are not understood: demand=qty_sold,store=shop,... for date, store, "
-    "sku, demand."
+    "sku, demand, in_stock, closing_stock."
 )
 
 

@@ -18,6 +18,7 @@ from demand.known_ahead.calendars import public_holidays, read_calendar
 from demand.known_ahead.covariates import Covariates
 from demand.known_ahead.levels import CovariateLevels, learn_levels
 from demand.known_demand import KNOWN_DAYS, KnownDemand
+from demand.quality.censored import with_estimates
 from demand.reader import DataFile, DemandSource, file_version, read_demand
 from demand.table import DemandTable
 
@@ -255,6 +256,7 @@ def _history(
     table: DemandTable, source: StoreDemand, versions: tuple[tuple[int, int] | None, ...]
 ) -> StoreHistory:
     days = period_days(table, source, "training")
+    table = with_estimates(table, days.stop)
     training = table.demand[days.start : days.stop]
     if not training.any():
         last = table.date(days.stop - 1)

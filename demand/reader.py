@@ -21,6 +21,7 @@ from demand.known_ahead.covariates import (
     covariate_names,
     read_covariates,
 )
+from demand.quality.stock_columns import STOCK_NAMES, ran_out
 from demand.sheet import Mark, Sheet, numbers, read_quantities, read_sheet
 from demand.table import DemandSeries, DemandTable, Whole
 
@@ -77,6 +78,8 @@ class DemandSource(FrozenModel):
     store: str | None = Field(None, description="column of the stores, in a long file")
     sku: str | None = Field(None, description="column of the SKUs, in a long file")
     demand: str | None = Field(None, description="column of the demand, in a long file")
+    in_stock: str | None = Field(None, description="column that says whether goods were there")
+    closing_stock: str | None = Field(None, description="column of the stock at the close")
     stores: tuple[str, ...] | None = Field(None, description="the stores to take; default: all")
     covariates: tuple[str, ...] | None = Field(
         None, description="columns known ahead; default: by their names"
@@ -102,7 +105,7 @@ class DemandSource(FrozenModel):
         return self
 
 
-COLUMN_ROLES = "date", "store", "sku", "demand"
+COLUMN_ROLES = "date", "store", "sku", "demand", "in_stock", "closing_stock"
 """What ``--columns`` can name a column for."""
 
 
@@ -184,6 +187,7 @@ def _read(
     series = replace(series, days=shifted, periods=Periods(periods.name, first))
     demand, filled = series.daily(source.fill)
     demand.flags.writeable = False
+    cut_off = series.flags(ran_out(series.sheet, roles)) if roles else None
     used = (date, *roles.values()) if roles else (date, *series.columns)
     ahead = covariate_names(sheet, (c for c in sheet.columns if c not in used), source.covariates)
     return DemandTable(
@@ -191,6 +195,7 @@ def _read(
         kind=f"{'long' if roles else 'wide'}, {sheet.kind}, dates {form}",
         first_day=first,
         period=periods.name,
+        cut_off=cut_off if cut_off is not None and cut_off.any() else None,
         stores=series.stores,
         skus=series.skus,
         demand=demand,
@@ -246,14 +251,15 @@ def _long_columns(
     sheet: Sheet, source: DemandSource, date: str, quantities: Sequence[str]
 ) -> dict[str, str] | None:
     """Return the columns of a long file by what they hold, None for a wide one."""
-    asked = {"store": source.store, "sku": source.sku, "demand": source.demand}
-    known = {"store": STORE_NAMES, "sku": SKU_NAMES, "demand": quantities}
+    known = {"store": STORE_NAMES, "sku": SKU_NAMES, "demand": quantities, **STOCK_NAMES}
+    asked = {part: getattr(source, part) for part in known}
     for name in filter(None, asked.values()):
         _check_column(sheet, source, name, sheet.columns)
     found = {part: name or named_column(sheet, known[part]) for part, name in asked.items()}
     roles = {part: name for part, name in found.items() if name and name != date}
     keys = [roles[part] for part in ("store", "sku") if part in roles]
-    others = [column for column in sheet.columns if column not in (date, *keys)]
+    shown = [roles[part] for part in STOCK_NAMES if part in roles]
+    others = [column for column in sheet.columns if column not in (date, *keys, *shown)]
     repeated = 2 * len(sheet.texts(date)) <= len(sheet.cells)
     grouped = others and (repeated or any(_is_text(sheet, key) for key in keys))
     is_long = keys and ("demand" in roles or grouped)

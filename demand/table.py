@@ -43,6 +43,8 @@ class DemandTable:
         What the file says of its days that is known ahead.
     period : {"day", "week", "month"}
         What a row is about.
+    cut_off : ndarray or None
+        Where goods ran out, so that demand was no less than what was sold, as `demand`.
     """
 
     name: str
@@ -55,6 +57,7 @@ class DemandTable:
     filled: str = ""
     covariates: Covariates | None = None
     period: PeriodName = "day"
+    cut_off: NDArray[np.bool_] | None = None
 
     @property
     def days(self) -> int:
@@ -147,6 +150,14 @@ class DemandSeries:
 
     def _date(self, ordinal: int) -> dt.date:
         return self.periods.of_ordinal(int(ordinal))
+
+    def flags(self, wrong: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return flags of a long file's rows by day, SKU and store, False where there is none."""
+        first, last = int(self.days.min()), int(self.days.max())
+        shape = last - first + 1, len(self.skus), len(self.stores)
+        found = np.zeros(shape, np.bool_)
+        found.reshape(shape[0], -1)[self.days - first, self.places[:, 0]] = wrong
+        return found
 
     def _check_duplicates(self, cells: Whole) -> None:
         twice = pd.Series(cells).duplicated().to_numpy()

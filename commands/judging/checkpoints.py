@@ -161,6 +161,8 @@ def short_of_its_rule(root: Path) -> str | None:
 
 def rules_not_reached(loaded: LoadedCheckpoints) -> tuple[str, ...]:
     """Return a note for every agent that never reached the rule it began with."""
+    if not loaded.folders:  # a rule that was recommended
+        return ()
     names = [seed.name for seed in loaded.seeds] or list(loaded.policies)
     pairs = zip(names, loaded.folders, strict=True)
     lines = ((name, short_of_its_rule(home)) for name, home in pairs)

@@ -52,7 +52,7 @@ def test_windows_are_consecutive_days_within_the_period(tmp_path):
     [
         ("", "cannot be read as a CSV"),
         ("date,shop\n", "holds a header and no days"),
-        ("week,shop\nfirst,1\n", "no column of dates"),
+        ("turn,shop\nfirst,1\n", "no column of dates"),
         ("date,ship\n2020-01-01,1\n", "'shop'; did you mean 'ship'"),
         (days([1, 2, "many", 4]), "row 4: 'many' is not a number"),
         (days([1, -2, 3]), "row 3: '-2' is negative"),

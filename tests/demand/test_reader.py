@@ -213,12 +213,14 @@ def test_the_description_tells_what_was_read(read):
     lines = describe_demand(table, source).splitlines()
     assert lines[0].startswith("sales.csv: 2 stores, 1 SKU, 140 days from 2021-03-01 to 2021-07-18")
     assert lines[1:3] == ["columns: date, north, south", "no gaps, nothing filled in"]
-    north, south = lines[4].split(), lines[5].split()
+    assert lines[3].startswith("level shifts, left as they are: 2021-")
+    assert lines[3].count("south") == 1
+    north, south = lines[5].split(), lines[6].split()
     assert north[:4] == ["north", "28.6%", "21.4", "18.1"]
     assert north[5:] == ["0.00", "0.00", "0.47", "0.93", "1.40", "1.87", "2.33"]
     assert south[4] == "+477.5%"
-    assert lines[6].split() == ["training", "2021-03-01", "to", "2021-05-24,", "85", "days"]
-    assert lines[8].split()[1] == str(split)
+    assert lines[7].split() == ["training", "2021-03-01", "to", "2021-05-24,", "85", "days"]
+    assert lines[9].split()[1] == str(split)
     assert len(period_days(table, DemandSource(file=__file__), "evaluation")) == 35
 
 

@@ -1,0 +1,1 @@
+"""What a file of sales does not say by itself: demand that was cut off, outliers, level shifts."""

@@ -1,0 +1,126 @@
+"""Sales that were cut off by empty shelves: what the demand would have been.
+
+Where goods ran out demand was at least what was sold. It is estimated by its mean given that,
+under the law of sales over what is usual (the level of the periods before, times the weekday), in
+which periods that were cut off count as at least what they show.
+
+References
+----------
+Kaplan and Meier (1958), Nonparametric estimation from incomplete observations, Journal of the
+American Statistical Association 53(282); Efron (1967), The two sample problem with censored data
+(the largest value counts as seen).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demand.table import DemandTable
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+LEVEL_PERIODS = 56
+"""Periods before one whose mean is its level."""
+
+LEAST_SEEN = 20
+"""Periods that a series must have been seen uncut for a law of its own."""
+
+
+def with_estimates(table: DemandTable, training_days: int) -> DemandTable:
+    """Return a table whose sales that were cut off are replaced by estimates of demand.
+
+    Parameters
+    ----------
+    table : DemandTable
+        As read.
+    training_days : int
+        So many periods make the law; what follows has no influence on theirs.
+    """
+    if table.cut_off is None or not table.cut_off.any():
+        return table
+    cycle = table.periods.cycle
+    demand = estimated_demand(table.demand, table.cut_off, training_days, cycle)
+    demand.flags.writeable = False
+    more = float((demand - table.demand).sum())
+    line = (
+        f"cut off by empty shelves: {int(table.cut_off.sum()):,} of {table.cut_off.size:,} values; "
+        f"demand there is estimated (Kaplan-Meier), {more:,.0f} units more than was sold"
+    )
+    filled = f"{table.filled}; {line}" if table.filled else line
+    return replace(table, demand=demand, filled=filled)
+
+
+def estimated_demand(sales: Floats, cut_off: Flags, training_days: int, cycle: int) -> Floats:
+    """Return sales with the mean demand, given that it was no less, where they were cut off.
+
+    Parameters
+    ----------
+    sales, cut_off : ndarray
+        Shape (periods, SKUs, stores) [units].
+    training_days : int
+        As for `with_estimates`.
+    cycle : int
+        Periods of the short season.
+    """
+    usual = _usual(sales, cut_off, training_days, cycle)
+    shares = sales / usual
+    shape = (len(sales), -1)
+    flat, cut = shares.reshape(shape), cut_off.reshape(shape)
+    seen = flat[:training_days], cut[:training_days]
+    enough = (~seen[1]).sum(axis=0) >= LEAST_SEEN
+    common = _law(seen[0].reshape(-1), seen[1].reshape(-1))
+    found = flat.copy()
+    for series in np.flatnonzero(cut.any(axis=0)):
+        own = seen[0][:, series], seen[1][:, series]
+        law = _law(*own) if enough[series] else common
+        rows = np.flatnonzero(cut[:, series])
+        found[rows, series] = [_mean_above(law, least) for least in flat[rows, series]]
+    demand: Floats = np.where(cut_off, found.reshape(sales.shape) * usual, sales)
+    whole = bool((sales % 1 == 0).all())
+    return np.maximum(np.rint(demand) if whole else demand, sales)
+
+
+def _usual(sales: Floats, cut_off: Flags, training_days: int, cycle: int) -> Floats:
+    """Return level times season of every period, from those before it and from training."""
+    seen = ~cut_off
+    total, count = (
+        np.concatenate([np.zeros((1, *sales.shape[1:])), np.cumsum(x, axis=0)])
+        for x in (np.where(seen, sales, 0.0), seen)
+    )
+    at = np.arange(len(sales))
+    low = np.maximum(at - LEVEL_PERIODS, 0)
+    days, units = count[at] - count[low], total[at] - total[low]
+    train = np.where(seen[:training_days], sales[:training_days], 0.0).sum(axis=0)
+    mean = train / np.maximum(seen[:training_days].sum(axis=0), 1)
+    level = np.where(days >= cycle, units / np.maximum(days, 1), mean)
+    factors = np.ones((cycle, *sales.shape[1:]))
+    for day in range(cycle if training_days >= 2 * cycle else 0):
+        own, ok = sales[day:training_days:cycle], seen[day:training_days:cycle]
+        of_day = np.where(ok, own, 0.0).sum(axis=0) / np.maximum(ok.sum(axis=0), 1)
+        factors[day] = np.where(mean > 0, of_day / np.maximum(mean, 1e-9), 1.0)
+    usual: Floats = level * np.maximum(factors[at % cycle], 0.05)
+    floor = np.maximum(0.05 * mean, 1e-6)
+    return np.asarray(np.maximum(usual, floor), np.float64)
+
+
+def _law(values: Floats, cut_off: Flags) -> tuple[Floats, Floats]:
+    """Return rising values and their probabilities (product-limit estimator)."""
+    order = np.lexsort((cut_off, values))  # of equal ones those that were seen come first
+    rising, cut = values[order], cut_off[order]
+    at_risk = rising.size - np.arange(rising.size)
+    survival = np.cumprod(np.where(cut, 1.0, 1.0 - 1.0 / at_risk))
+    survival[-1:] = 0.0
+    chances = -np.diff(survival, prepend=1.0)
+    return rising, chances
+
+
+def _mean_above(law: tuple[Floats, Floats], least: float) -> float:
+    """Return the mean of what is above `least`, itself where nothing is."""
+    values, chances = law
+    above = np.searchsorted(values, least, side="right")
+    chance = chances[above:].sum()
+    if chance <= 1e-12:
+        return float(least)
+    return float(values[above:] @ chances[above:] / chance)

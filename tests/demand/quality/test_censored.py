@@ -1,0 +1,101 @@
+"""Sales that empty shelves cut off: demand there is estimated, and never from later periods."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from agents.config import resolve
+from common.errors import InputError
+from demand.quality.anomalies import level_shifts, outliers
+from demand.quality.censored import estimated_demand
+from demand.reader import DemandSource, read_demand
+from demand.summary import describe_demand
+from demand.table import DemandTable
+
+START, TODAY, DAYS = dt.date(2021, 3, 1), dt.date(2023, 3, 1), 420
+
+
+def cut_sales(seed=0, capacity=12):
+    """Return Poisson demand, and what is sold of it from a shelf that is filled every morning."""
+    rng = np.random.default_rng(seed)
+    demand = rng.poisson(10, (DAYS, 2, 1)).astype(float)
+    sales = np.minimum(demand, capacity)
+    return demand, sales, sales >= capacity
+
+
+def test_estimates_have_the_mean_that_demand_has_where_it_was_cut_off():
+    demand, sales, cut = cut_sales()
+    found = estimated_demand(sales, cut, DAYS, 7)
+    assert (found >= sales).all()
+    np.testing.assert_array_equal(found[~cut], sales[~cut])
+    seen = rising_seen(demand)
+    sales, cut = np.minimum(demand, seen), demand > seen
+    found = estimated_demand(sales, cut, DAYS, 7)
+    assert sales.mean() < 0.97 * demand.mean()
+    assert found.mean() == pytest.approx(demand.mean(), rel=0.02)
+
+
+def rising_seen(demand):
+    """Return shelves of different size, so that the whole law is seen on some days."""
+    return np.random.default_rng(1).choice([8.0, 12.0, 30.0], demand.shape)
+
+
+def test_later_periods_have_no_influence_on_training_days():
+    demand, sales, cut = cut_sales()
+    other, without = sales.copy(), cut.copy()
+    other[300:] = 3 * demand[300:]
+    without[300:] = False
+    own, others = (
+        estimated_demand(s, c, 300, 7)[:300] for s, c in ((sales, cut), (other, without))
+    )
+    np.testing.assert_array_equal(own, others)
+
+
+def write(path, in_stock, name="in_stock"):
+    rows = [f"date,store,demand,{name}"]
+    for k in range(200):
+        rows.append(f"{START + dt.timedelta(days=k)},a,{10 + k % 5},{in_stock(k)}")
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("in_stock", "no"), ("Available", "0"), ("availability", "0.5"), ("closing_stock", "0")],
+)
+def test_a_column_marks_days_on_which_goods_ran_out(tmp_path, name, said):
+    there = "25" if name == "closing_stock" else "1"
+    path = write(tmp_path / "sales.csv", lambda k: said if k % 10 == 0 else there, name)
+    table = read_demand(DemandSource(file=path), TODAY)
+    assert np.flatnonzero(table.cut_off[:, 0, 0]).tolist() == list(range(0, 200, 10))
+    assert table.columns == f"columns: date, store, demand, {name}"
+    history = resolve({"algo": "ppo", "demand": path}).parameters.history
+    assert (history.table.demand[::10] > table.demand[::10]).all()
+    assert "20 of 200 values; demand there is estimated" in describe_demand(
+        history.table, DemandSource(file=path)
+    )
+
+
+def test_what_is_neither_yes_nor_no_is_refused_with_its_row(tmp_path):
+    path = write(tmp_path / "sales.csv", lambda k: "perhaps" if k == 3 else "1")
+    with pytest.raises(InputError, match=r"row 5: in_stock = 'perhaps': must be yes or no, 1 or 0"):
+        read_demand(DemandSource(file=path), TODAY)
+
+
+def test_outliers_and_level_shifts_are_named_and_left_as_they_are():
+    rng = np.random.default_rng(0)
+    demand = rng.poisson(20, (400, 1, 2)).astype(float)
+    demand[150, 0, 1] = 400
+    demand[250:, 0, 0] *= 3
+    table = DemandTable("sales.csv", "wide", START, ("a", "b"), ("all",), demand, "columns: a, b")
+    assert [found[:2] for found in outliers(demand.reshape(400, 2))] == [(150, 1)]
+    ((row, place, after, before),) = level_shifts(table)
+    assert place == 0
+    assert abs(row - 250) <= 3
+    assert after > 2.5 * before
+    words = describe_demand(table, DemandSource(file=__file__))
+    assert (
+        f"outliers, left as they are: {START + dt.timedelta(days=150)} b (400, 20 usual)" in words
+    )
+    assert "level shifts, left as they are: 2021-11-" in words
