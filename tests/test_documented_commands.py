@@ -119,7 +119,7 @@ def test_other_blocks_are_what_they_say():
     assert texts
     for text in texts:
         assert isinstance(json.loads(text), dict)
-    known = {"", "python", "{ .python }", "json", "diff", "yaml", "sql"}
+    known = {"", "python", "{ .python }", "json", "diff", "yaml", "sql", "text"}
     named = {language.strip() for page in PAGES for language in re.findall(
         r"^ *```([^\n`]+)$", page.read_text("utf-8"), re.MULTILINE)}  # fmt: skip
     assert named - known == set()

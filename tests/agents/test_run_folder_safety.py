@@ -73,7 +73,7 @@ def test_a_lock_or_a_log_that_is_a_link_is_not_written_through(tmp_path, run_com
 
 
 def test_no_result_goes_through_a_link(run, run_command, tmp_path, monkeypatch):
-    monkeypatch.setattr("commands.report.build", lambda _: ("page", {"a.png": b"picture"}))
+    monkeypatch.setattr("commands.report.build", lambda *_: ("page", {"a.png": b"picture"}))
     precious, elsewhere = tmp_path / "precious", tmp_path / "elsewhere"
     precious.write_text("a")
     elsewhere.mkdir()

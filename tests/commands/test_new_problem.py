@@ -50,7 +50,8 @@ def test_a_new_problem_trains_evaluates_reports_and_resumes(newsvendor, run_comm
         ("agent", "random", "order_mean")
     )
     page = (run / "report.html").read_text("utf-8")
-    assert {"returns.png", "learning.png", "episode.png"} == {
+    pictures = {"returns.png", "learning.png", "training.png", "episode.png"}
+    assert pictures | {"training.csv", "episodes.csv", "policies.csv"} == {
         path.name for path in (run / "report").iterdir()
     }
     assert "order mean" in page

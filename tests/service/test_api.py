@@ -128,6 +128,7 @@ ROUTES = [
     ("get", "/v1/items/north/x/why", "planner"),
     ("get", "/v1/forecast?store=north", "planner"),
     ("get", "/v1/policies", "planner"),
+    ("get", "/v1/policies/curve", "planner"),
     ("get", "/metrics", "planner"),
     ("post", "/v1/orders/1/override", "planner"),
     ("post", "/v1/orders/1/approve", "approver"),
@@ -297,7 +298,7 @@ def test_a_policy_that_fails_its_check_is_replaced_by_the_rule(fresh, monkeypatc
     def broken(*_):
         raise NumericalError("the model's outputs are not finite; train it again")
 
-    monkeypatch.setattr(champion.decider._policy, "predict", broken)
+    monkeypatch.setattr(champion.decider.policy, "predict", broken)
     orders = callers["planner"].decide().json()["orders"]
     assert all(order["source"] == "rule" for order in orders)
     assert all("not finite" in order["held_back"] for order in orders)

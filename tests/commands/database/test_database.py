@@ -7,7 +7,7 @@ import pytest
 
 import decide
 from agents import run_folder
-from commands import order_output, orders
+from commands import order_output
 from commands.database import database
 from commands.database.database import Database
 from common.errors import InputError
@@ -83,7 +83,7 @@ def test_the_state_is_that_of_the_tables(file, known, prefix):
     assert state.places == [(0, 1), (0, 0)]
     assert state.on_hand.tolist() == [150, 30]
     assert str(state.day) == "2020-04-01"
-    assert state.due(state.day, 2).tolist() == [[25, 0], [0, 0]]
+    assert state.due(state.day, 2, known.table.periods).tolist() == [[25, 0], [0, 0]]
     assert state.recent.tolist() == [[2] * 28, [1] * 28]
     earlier = Database(str(file)).read_state(known, DAYS[40].astype(object))
     assert (str(earlier.day), earlier.recent.shape) == ("2020-02-10", (2, 28))
@@ -205,7 +205,7 @@ def test_the_command_reads_decides_and_writes(run_command, file, known, monkeypa
         now = state.read_state(known)
         return [{**row, "quantity": now.on_hand[0]} for row in ORDERS]
 
-    monkeypatch.setattr(orders, "decide", decided)
+    monkeypatch.setattr("commands.decide.decide", decided)
     monkeypatch.setattr(run_folder, "find", lambda name: (f"runs/{name}", "model.zip"))
     for _ in range(2):
         done = run_command(decide.main, "--checkpoint", "a", "--database", file, "--json")
@@ -221,7 +221,7 @@ def test_the_command_reads_decides_and_writes(run_command, file, known, monkeypa
 @pytest.fixture
 def writes(monkeypatch):
     """Let decide.py write orders without a run."""
-    monkeypatch.setattr(orders, "decide", lambda *_, **__: ORDERS)
+    monkeypatch.setattr("commands.decide.decide", lambda *_, **__: ORDERS)
     monkeypatch.setattr(run_folder, "find", lambda name: (f"runs/{name}", "model.zip"))
 
 
@@ -241,7 +241,7 @@ def test_a_database_and_a_file_are_written_together_or_not_at_all(
     assert "No space left" in done.stderr
     monkeypatch.undo()
     changed(file, "create trigger no before insert on orders begin select raise(abort, 'no'); end")
-    monkeypatch.setattr(orders, "decide", lambda *_, **__: ORDERS)
+    monkeypatch.setattr("commands.decide.decide", lambda *_, **__: ORDERS)
     monkeypatch.setattr(run_folder, "find", lambda name: (f"runs/{name}", "model.zip"))
     monkeypatch.chdir(tmp_path)
     done = run_command(decide.main, *options)
