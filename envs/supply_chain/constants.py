@@ -7,10 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demand.bootstrap import RESAMPLING_ARRAYS
+from demand.calendar import WEEKDAYS
 from demand.forecast import smoothing
 from demand.laws import POINTS, STRATUM, law_points
+from envs.supply_chain.dynamics import LANE
 from envs.supply_chain.observation import ForecastEntries, ItemEntries, ObservationLayout
 from envs.supply_chain.parameters import SupplyChainParameters
+from envs.supply_chain.sites import SCENARIOS
 
 Floats = NDArray[np.float64]
 
@@ -111,7 +114,7 @@ def constants_of(p: SupplyChainParameters, *, expected_reward: bool, time: bool)
     view = _view(p, time=time)
     slots = max(p.supplier_lead_time(lane) for lane in lanes)
     return Constants(
-        lanes=p.lane_constants(),
+        lanes=lane_constants(p),
         store_grid=np.array([lane.store.grid for lane in lanes]),
         warehouse_grid=np.array([lane.warehouse.order_units for lane in lanes]),
         capacity=np.array([lane.warehouse.capacity for lane in lanes]),
@@ -128,6 +131,52 @@ def constants_of(p: SupplyChainParameters, *, expected_reward: bool, time: bool)
         items=ItemEntries.of(p.item_values) if view.items else None,
         cost_scale=_cost_scale(p),
     )
+
+
+def lane_constants(p: SupplyChainParameters) -> NDArray[np.void]:
+    """Return what the law of motion reads, `LANE` records of shape (SKUs, 1).
+
+    With an items file stores have records of their own, shape (SKUs, N).
+    """
+    records = np.zeros(len(p.sku), LANE)
+    for record, lane in zip(records, p.lanes(), strict=True):
+        for tier in ("store", "warehouse", "supplier"):
+            for name, weight in getattr(p.weights, tier).model_dump().items():
+                record[f"{tier}_{name}"] = weight
+        record["holding_cost"] = lane.store.holding_cost
+        record["stockout_cost"] = lane.store.stockout_cost
+        record["fixed_cost"] = lane.store.fixed_cost
+        record["unit_cost"] = lane.store.unit_cost
+        record["waste_cost"] = lane.store.waste_cost
+        record["shelf_life"] = lane.store.shelf_life or 0
+        record["lifo"] = lane.store.issuing == "lifo"
+        record["backlog"] = lane.store.unmet_demand == "backlog"
+        record["excess_threshold"] = lane.store.excess_threshold
+        record["order_multiple"] = lane.store.order_multiple or 0.0
+        record["least_order"] = lane.store.least_order
+        record["shelf_capacity"] = lane.store.shelf_capacity
+        record["review_days"] = sum(1 << WEEKDAYS.index(d) for d in lane.store.review_days)
+        record["limited"] = lane.store.limited
+        record["warehouse_unit_holding_cost"] = lane.warehouse.holding_cost
+        record["production_capacity"] = lane.supplier.production_capacity
+        record["demand_std"] = lane.sku.demand_std * SCENARIOS[p.scenario].std_factor
+        record["store_lead_time"] = lane.store.lead_time
+        record["supplier_lead_time"] = p.supplier_lead_time(lane)
+        record["forecast_window"] = p.forecast_window
+        record["warmup_days"] = p.warmup_days
+        record["cost"] = p.objective == "cost"
+        record["orders_in_units"] = lane.store.order_units is not None
+    return _of_items(p, records) if p.item_values else records[:, None]
+
+
+def _of_items(p: SupplyChainParameters, records: NDArray[np.void]) -> NDArray[np.void]:
+    """Return a record for every SKU and store, with what the items file says of it."""
+    every = np.repeat(records[:, None], p.num_stores, axis=1)
+    for name, values in p.item_values.items():
+        if name in (LANE.names or ()):
+            every[name] = values
+    every["limited"] |= (every["least_order"] > 0) | np.isfinite(every["shelf_capacity"])
+    return every
 
 
 def shared_bytes(p: SupplyChainParameters, expected_reward: bool) -> dict[str, float]:

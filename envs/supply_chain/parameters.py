@@ -17,10 +17,8 @@ from pydantic import (
 
 from common.errors import FrozenModel, InputError, validated
 from common.random_streams import Split
-from demand.calendar import WEEKDAYS
 from demand.history import StoreDemand, StoreHistory, store_history
 from demand.laws import check_law, seasonal_mean
-from envs.supply_chain.dynamics import LANE
 from envs.supply_chain.from_file.defaults import with_file
 from envs.supply_chain.from_file.items import item_parameters, shelf_lives
 from envs.supply_chain.reward import RewardWeights
@@ -289,51 +287,6 @@ class SupplyChainParameters(FrozenModel):
     def longest_review_gap(self) -> int:
         """Most days from one day of review to the next."""
         return max(max(lane.store.review_gaps) for lane in self.lanes())
-
-    def lane_constants(self) -> NDArray[np.void]:
-        """Return what the law of motion reads, `LANE` records of shape (SKUs, 1).
-
-        With an items file stores have records of their own, shape (SKUs, N).
-        """
-        records = np.zeros(len(self.sku), LANE)
-        for record, lane in zip(records, self.lanes(), strict=True):
-            for tier in ("store", "warehouse", "supplier"):
-                for name, weight in getattr(self.weights, tier).model_dump().items():
-                    record[f"{tier}_{name}"] = weight
-            record["holding_cost"] = lane.store.holding_cost
-            record["stockout_cost"] = lane.store.stockout_cost
-            record["fixed_cost"] = lane.store.fixed_cost
-            record["unit_cost"] = lane.store.unit_cost
-            record["waste_cost"] = lane.store.waste_cost
-            record["shelf_life"] = lane.store.shelf_life or 0
-            record["lifo"] = lane.store.issuing == "lifo"
-            record["backlog"] = lane.store.unmet_demand == "backlog"
-            record["excess_threshold"] = lane.store.excess_threshold
-            record["order_multiple"] = lane.store.order_multiple or 0.0
-            record["least_order"] = lane.store.least_order
-            record["shelf_capacity"] = lane.store.shelf_capacity
-            record["review_days"] = sum(1 << WEEKDAYS.index(d) for d in lane.store.review_days)
-            record["limited"] = lane.store.limited
-            record["warehouse_unit_holding_cost"] = lane.warehouse.holding_cost
-            record["production_capacity"] = lane.supplier.production_capacity
-            factor = SCENARIOS[self.scenario].std_factor
-            record["demand_std"] = lane.sku.demand_std * factor
-            record["store_lead_time"] = lane.store.lead_time
-            record["supplier_lead_time"] = self.supplier_lead_time(lane)
-            record["forecast_window"] = self.forecast_window
-            record["warmup_days"] = self.warmup_days
-            record["cost"] = self.objective == "cost"
-            record["orders_in_units"] = lane.store.order_units is not None
-        return self._of_items(records) if self.item_values else records[:, None]
-
-    def _of_items(self, records: NDArray[np.void]) -> NDArray[np.void]:
-        """Return a record for every SKU and store, with what the items file says of it."""
-        every = np.repeat(records[:, None], self.num_stores, axis=1)
-        for name, values in self.item_values.items():
-            if name in (LANE.names or ()):
-                every[name] = values
-        every["limited"] |= (every["least_order"] > 0) | np.isfinite(every["shelf_capacity"])
-        return every
 
     @cached_property
     def item_values(self) -> dict[str, NDArray[np.float64]]:

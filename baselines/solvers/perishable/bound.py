@@ -26,6 +26,7 @@ from baselines.solvers.reference import Reference
 from baselines.solvers.store.demand_points import demand_points
 from common.compiled import compiled
 from envs.batch import Trace
+from envs.supply_chain.constants import lane_constants
 from envs.supply_chain.events import Floats, meet_demand
 from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.reward import store_reward, waste_charge
@@ -112,7 +113,7 @@ def _unit_costs(p: SupplyChainParameters, sku: int) -> Floats:
 
 def _of_sku(p: SupplyChainParameters, sku: int) -> float:
     """Return the mean bound of the stores for one SKU."""
-    lanes, costs = p.lane_constants()[sku : sku + 1, 0], _unit_costs(p, sku)
+    lanes, costs = lane_constants(p)[sku : sku + 1, 0], _unit_costs(p, sku)
     over = left_cost(lanes[0])
     (means, stds), model = p.demand_moments(), p.sku[sku].demand_model
     known: dict[tuple[float, ...], float] = {}
@@ -129,7 +130,7 @@ def _of_sku(p: SupplyChainParameters, sku: int) -> float:
 
 def _in_hindsight(p: SupplyChainParameters, trace: Trace) -> Floats:
     """Return the bound of every episode, mean over the stores, shape (episodes,)."""
-    lanes, first = p.lane_constants()[:, 0], p.warmup_days
+    lanes, first = lane_constants(p)[:, 0], p.warmup_days
     return np.array(
         [
             known_days(lanes[sku : sku + 1], demand[first:], _unit_costs(p, sku)[first:])

@@ -11,6 +11,7 @@ from baselines.solvers.store.backlog_bound import backlog_bound
 from baselines.solvers.store.bound import StoreBound, store_bound
 from baselines.solvers.store.demand_points import demand_points
 from envs.batch import Trace
+from envs.supply_chain.constants import lane_constants
 from envs.supply_chain.parameters import SupplyChainParameters
 
 Floats = NDArray[np.float64]
@@ -78,7 +79,7 @@ def _of_store(p: SupplyChainParameters, sku: int, store: int) -> StoreBound:
     solve = backlog_bound if lane.store.unmet_demand == "backlog" else store_bound
     return solve(
         demand_points(lane.sku.demand_model, means[sku, :, store], stds[sku, :, store]),
-        p.lane_constants()[sku : sku + 1, 0],
+        lane_constants(p)[sku : sku + 1, 0],
         lead_time=lane.store.lead_time,
         initial_on_hand=float(p.initial_on_hand()[sku, store]),
         warmup_days=p.warmup_days,

@@ -37,6 +37,7 @@ from baselines.solvers.reference import Reference
 from baselines.solvers.store.linear_program import solve_programs
 from common.compiled import compiled
 from envs.batch import Trace
+from envs.supply_chain.constants import lane_constants
 from envs.supply_chain.events import meet_demand, supply
 from envs.supply_chain.order_limits import store_constants
 from envs.supply_chain.parameters import SupplyChainParameters
@@ -125,7 +126,7 @@ def chain_hindsight(
     """
     p = parameters
     given = check_trace(trace, p)
-    lanes, lane_of = p.lane_constants(), given["sku"]
+    lanes, lane_of = lane_constants(p), given["sku"]
     played = Played(*_unhindered(lanes, lane_of, p.initial_on_hand(), given["demand"]))
     supplied = _supplied(
         lanes, lane_of, p.warehouse_on_hand(), _largest_order(p), given["supplier_ok"]

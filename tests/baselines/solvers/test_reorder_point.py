@@ -18,6 +18,7 @@ from baselines.solvers.store.lost_sales_problem import poisson
 from baselines.solvers.store.reorder_point import best_reorder_policy, newsvendor
 from common.errors import InputError
 from envs.problems import PROBLEMS
+from envs.supply_chain.constants import lane_constants
 from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.reward import cost_weights
 
@@ -86,9 +87,8 @@ def test_without_fixed_cost_it_is_the_newsvendor():
 )
 def test_four_times_finer_grids_stay_below_the_bound(model, lead_time, first, stockout, cost):
     law = demand_points(model, [8.0, 10.0, 6.0, 9.0, 12.0], 4.0)
-    weights = SupplyChainParameters(
-        objective="cost" if cost else "reconciliation"
-    ).lane_constants()[:, 0]
+    objective = "cost" if cost else "reconciliation"
+    weights = lane_constants(SupplyChainParameters(objective=objective))[:, 0]
     weights["stockout_cost"] = stockout
     weights["backlog"] = True
     bound = backlog_bound(law, weights, lead_time=lead_time, initial_on_hand=first)

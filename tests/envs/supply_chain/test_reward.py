@@ -3,6 +3,7 @@ import pytest
 
 from demand.laws import POINTS
 from envs.supply_chain.batch import SupplyChainBatch
+from envs.supply_chain.constants import lane_constants
 from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.reward import service_level, store_reward, supplier_reward, warehouse_reward
 from envs.supply_chain.trace import draw_trace
@@ -11,7 +12,7 @@ LAWS = ["normal", "poisson", "negative_binomial", "gamma"]
 
 
 def constants(**parameters):
-    return SupplyChainParameters(**parameters).lane_constants()[0, 0]
+    return lane_constants(SupplyChainParameters(**parameters))[0, 0]
 
 
 def test_service_level():
