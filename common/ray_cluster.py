@@ -1,10 +1,10 @@
 """Shards on a Ray cluster: an extra, ``pip install -e '.[cluster]'``."""
 
+import copy
 import logging
 import os
 import platform
 import re
-import secrets
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -41,8 +41,7 @@ def iterate_on_cluster(
     pending: dict[Any, int] = {}
     with connected(address) as ray:
         run = ray.remote(max_retries=0, num_cpus=1)(_attempt)
-        # as bytes, which every worker makes writable arrays of, and keeps for its next shard
-        key, everyone = secrets.token_hex(8), ray.put(ray.cloudpickle.dumps(shared))
+        everyone = [ray.put(shared)]  # in a list, so that a worker fetches it once, not every shard
         most = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
         attempts = dict.fromkeys(range(len(shards)), 0)
         waiting = deque(range(len(shards)))
@@ -51,7 +50,7 @@ def iterate_on_cluster(
                 while waiting and len(pending) < most:
                     index = waiting.popleft()
                     attempts[index] += 1
-                    pending[run.remote(work, key, everyone, shards[index])] = index
+                    pending[run.remote(work, everyone, shards[index])] = index
                 done, _ = ray.wait(list(pending))
                 index = pending.pop(done[0])
                 outcome = _outcome(ray, done[0])
@@ -87,16 +86,17 @@ def connected(address: str) -> Iterator[Any]:
 
 
 _kept: dict[str, Any] = {}
-"""In a worker: what the shards of the present call share, by its key."""
+"""In a worker: what the shards of the present call share, by its place in the object store."""
 
 
-def _attempt(work: Work[Any], key: str, shared: bytes, shard: Any) -> Outcome[Any]:
+def _attempt(work: Work[Any], shared: list[Any], shard: Any) -> Outcome[Any]:
     import ray
 
+    key = shared[0].hex()
     try:
         if key not in _kept:
             _kept.clear()
-            _kept[key] = ray.cloudpickle.loads(shared)
+            _kept[key] = copy.deepcopy(ray.get(shared[0]))  # what the store holds is read-only
         return Outcome(-1, work(_kept[key], shard, lambda _share: None))
     except (InputError, NumericalError) as error:
         return Outcome(-1, None, error)
