@@ -247,7 +247,7 @@ def _check_state(state: dict[str, Any]) -> None:
 
 def best_keeper(
     learners: Learners,
-    examiner: Evaluator,
+    evaluator: Evaluator,
     save: Callable[[], None],
     settings: RunSettings,
     scored: Scored | None = None,
@@ -258,7 +258,7 @@ def best_keeper(
     ----------
     learners : Learners
         Who learns and who plays.
-    examiner : Evaluator
+    evaluator : Evaluator
         Scores policies on validation traces.
     save : callable
         Saves the present models as the best.
@@ -269,7 +269,7 @@ def best_keeper(
     """
     s = settings
     how = (
-        lambda: examiner.score(learners.policy),
+        lambda: evaluator.score(learners.policy),
         save,
         s.evaluation.every,
         s.stop.gap,
@@ -278,7 +278,7 @@ def best_keeper(
     )
     if len(learners.learners) > 1 or not isinstance(learners.learners[0].model, DCL):
         return BestModel(*how)
-    return BestGeneration(examiner.score, lambda rule: _playing(learners, rule), *how)
+    return BestGeneration(evaluator.score, lambda rule: _playing(learners, rule), *how)
 
 
 def _playing(learners: Learners, rule: Policy) -> Policy:

@@ -62,7 +62,7 @@ def extend_phases(root: Path, timesteps: int) -> None:
     Raises
     ------
     InputError
-        If not all phases are finished, or as `lengthen` does.
+        If not all phases are finished, or as `extend` does.
     """
     homes = [run_files.phase_folder(root, n) for n in run_folder.read_config(root).settings.phases]
     for home in homes:

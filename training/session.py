@@ -84,9 +84,9 @@ class TrainingSession:
         The run.
     folder : Path
         Its folder, which `agents.run_folder.write_start` has made complete.
-    cast : Cast
+    learners : Learners
         Who learns and who plays.
-    examiner : Examiner
+    evaluator : Evaluator
         Scores policies on validation traces.
     quiet : bool
         Show no progress.
@@ -109,25 +109,25 @@ class TrainingSession:
         self,
         config: RunConfig,
         folder: Path,
-        cast: Learners,
-        examiner: Evaluator,
+        learners: Learners,
+        evaluator: Evaluator,
         *,
         quiet: bool,
         report: ShareReport | None = None,
         scored: Scored | None = None,
     ) -> None:
         self._report = report
-        self._config, self._folder, self._cast, self._quiet = config, folder, cast, quiet
-        self._single = len(cast.learners) == 1
-        self._parts = [LearnerSession(x, self._home(x)) for x in cast.learners]
+        self._config, self._folder, self._learners, self._quiet = config, folder, learners, quiet
+        self._single = len(learners.learners) == 1
+        self._parts = [LearnerSession(x, self._home(x)) for x in learners.learners]
         s = config.settings
-        self.best = best_keeper(cast, examiner, lambda: self.save(BEST), s, scored)
+        self.best = best_keeper(learners, evaluator, lambda: self.save(BEST), s, scored)
         self._picture: EpisodePicture | None = None
         if self._single and config.problem.totals and s.evaluation.pictures:
             self._picture = EpisodePicture(
-                cast.policy,
+                learners.policy,
                 config.parameters,
-                examiner.trace,
+                evaluator.trace,
                 observe_step=s.observation.step,
                 steps=max(1, s.timesteps // s.evaluation.pictures),
             )
@@ -149,7 +149,7 @@ class TrainingSession:
     @property
     def steps(self) -> int:
         """Environment steps of all learners so far."""
-        return sum(learner.model.num_timesteps for learner in self._cast.learners)
+        return sum(learner.model.num_timesteps for learner in self._learners.learners)
 
     def save(self, name: ModelFile) -> None:
         """Write the models as they are, unless they hold NaN."""

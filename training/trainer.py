@@ -97,13 +97,13 @@ def train(
         if value:
             more = ", on stores alone" if name == "phases" else ""
             raise InputError(f"{name} = {short(value)}: are trained with --{name}{more}")
-    examiner, cast = _prepare(config, start, quiet=quiet)
-    own = cast.learners[0].config if len(cast.learners) == 1 else config
-    copies = {f"{PLAYERS}/{name}": path for name, path in cast.frozen.items()}
+    evaluator, learners = _prepare(config, start, quiet=quiet)
+    own = learners.learners[0].config if len(learners.learners) == 1 else config
+    copies = {f"{PLAYERS}/{name}": path for name, path in learners.frozen.items()}
     with run_folder.claim(own, folder) as folder, report_write_errors(folder):
         run_folder.write_start(own, folder, {**run_folder.start_models(start), **copies})
         watch: Any = {"quiet": quiet, "report": report, "scored": scored}
-        session = TrainingSession(config, folder, cast, examiner, **watch)
+        session = TrainingSession(config, folder, learners, evaluator, **watch)
         return _run(session, folder, config)
 
 
@@ -128,14 +128,14 @@ def go_on(
     InputError, NumericalError
         As `train`.
     """
-    examiner, cast = _prepare(config, run_folder.start_of(folder), quiet=quiet)
+    evaluator, learners = _prepare(config, run_folder.start_of(folder), quiet=quiet)
     changed = changed_data(folder, config)
     if changed is not None:
         raise InputError(f"{changed}; restore them, or train a new run")
     for change in run_folder.other_versions(folder):
         console.screen.print(f"begun with {change}: the weights may differ in their last bits")
     with report_write_errors(folder):
-        session = TrainingSession(config, folder, cast, examiner, quiet=quiet, report=report)
+        session = TrainingSession(config, folder, learners, evaluator, quiet=quiet, report=report)
         return _run(session, folder, config)
 
 

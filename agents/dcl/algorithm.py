@@ -152,7 +152,7 @@ class DCL(BaseAlgorithm):
         self.workers, self.rule, self.least_evidence = workers, rule, least_evidence
         self.evidence: Evidence | None = None
         self.least_gain = least_gain
-        self._beginning: Policy | None = None
+        self._starting_rule: Policy | None = None
         if _init_setup_model:
             self._setup_model()
 
@@ -169,7 +169,7 @@ class DCL(BaseAlgorithm):
         self.policy = made.to(self.device)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "rule", "_beginning", *_OF_LEARNING]
+        return [*super()._excluded_save_params(), "rule", "_starting_rule", *_OF_LEARNING]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy", "policy.optimizer"], []
@@ -322,8 +322,8 @@ class DCL(BaseAlgorithm):
     def starting_rule(self) -> Policy | None:
         """Return the policy to begin with, made when it is asked for first."""
         if callable(self.rule):
-            self._beginning, self.rule = self.rule(), None
-        return self._beginning
+            self._starting_rule, self.rule = self.rule(), None
+        return self._starting_rule
 
     def _seed_of(self, generation: int) -> int:
         sequence = np.random.SeedSequence(self.seed or 0, spawn_key=(generation,))
