@@ -345,7 +345,7 @@ class StoreLabeller:
         """
         actor = self.actor(policy, rule)
         visited, visits = self.visited(actor, seed)
-        values, _ = find_values(self._store, actor, visited, visits)
+        values = find_values(self._store, actor, visited, visits)
         states, counts = self.drawn(visited, visits, seed)
         losses = np.empty((states.size, self._store.num_orders))
         certain = np.empty(states.size, np.bool_)

@@ -140,19 +140,10 @@ def residual_of(store: Store, actor: Actor, values: Values, state: int) -> float
     return float(values.residual[state])
 
 
-@compiled(nogil=True)
-def residuals_of(store: Store, actor: Actor, values: Values, states: Whole) -> Floats:
-    """Return the residuals of states, shape (n,)."""
-    found = np.empty(states.size)
-    for i in range(states.size):
-        found[i] = residual_of(store, actor, values, states[i])
-    return found
-
-
 def find_values(
     store: Store, actor: Actor, states: NDArray[np.int64], visits: NDArray[np.float64]
-) -> tuple[Values, float]:
-    """Return the values of an actor, and its average cost [money/day].
+) -> Values:
+    """Return the values of an actor.
 
     Parameters
     ----------
@@ -177,5 +168,4 @@ def find_values(
         iterate_values(store, actor, values, states, usual, sweeps)
         known = values.value[states]
         quadratic = np.asarray(np.linalg.lstsq(terms, known, rcond=None)[0], np.float64)
-    mean = float(residuals_of(store, actor, values, states) @ visits / visits.sum())
-    return values, mean
+    return values
