@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from baselines.chunks import Play
 from baselines.rollout import Observer, run_episodes
 from envs.batch import Batch, Outcome
+from envs.supply_chain.constants import lane_constants
 from evaluation.report.action_map import MOST_DOTS, ActionMap, actions_in, axis_levels
 from evaluation.report.contents import KeyFigure, ProblemView, ReportContents
 from evaluation.report.episodes import EpisodeRecord, EpisodeRecorder, Floats
@@ -50,7 +51,7 @@ class SupplyChainRecorder(EpisodeRecorder):
     def finish(self) -> None:
         """Take the returns of all tiers to pieces."""
         b = self._batch
-        sites, hubs, lanes = b.sites, b.hubs, b.parameters.lane_constants()[:, 0]
+        sites, hubs, lanes = b.sites, b.hubs, lane_constants(b.parameters)[:, 0]
         cost, of = bool(lanes["cost"].all()), lanes[b.lane_of]
         parts = _COSTS if cost else _WEIGHTED
         self._parts = {}
