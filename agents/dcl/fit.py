@@ -174,15 +174,15 @@ def _fit(
     seen = inputs(labels.observations)
     weights = torch.as_tensor(labels.weights / labels.weights.mean(), dtype=torch.float32)
     adam = torch.optim.Adam(layers.parameters(), lr=settings.learning_rate, fused=True)
-    falling = torch.optim.lr_scheduler.LambdaLR(adam, lambda k: 1.0 - k / settings.steps)
-    for _ in range(settings.steps):
+    (group,) = adam.param_groups
+    for step in range(settings.steps):
+        group["lr"] = settings.learning_rate * (1.0 - step / settings.steps)
         rows: Any = slice(None)
         if len(seen) > settings.batch_size:
             rows = torch.randint(0, len(seen), (settings.batch_size,), generator=draw)
         adam.zero_grad(set_to_none=True)
         (weights[rows] * loss(layers(seen[rows]), rows)).mean().backward()
         adam.step()
-        falling.step()
     inputs.fold(layers[0], first)  # type: ignore[arg-type]
     for mine, theirs in zip(list(own)[1:], list(layers)[1:], strict=True):
         mine.load_state_dict(theirs.state_dict())

@@ -34,7 +34,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
 
 from baselines.solvers.store.bound import StoreBound
 from baselines.solvers.store.demand_points import DemandPoints
@@ -114,6 +113,8 @@ def _value(
     unit: float,
 ) -> float:
     """Return the value on the grid of one unit."""
+    from scipy.signal import fftconvolve  # here: it takes long to import
+
     laws = [_on_grid(p, c, unit) for p, c in zip(demand.points, demand.chances, strict=True)]
     start = math.floor(initial_on_hand / unit)
     gone = np.ones(1)  # law of the demand that the initial stock has met when an order is placed
