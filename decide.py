@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from commands.options import NEWEST, InputFile, OutputFile
+from commands.options import NEWEST, InputFile, OutputFile, worker_options
 from commands.plugins import PluginCommand, plugin_option
 from common import console
 
@@ -72,6 +72,7 @@ from common import console
     is_flag=True,
     help="Hold nothing back, not even the orders of a run that is unfinished or worse than a rule.",
 )
+@worker_options
 def main(
     checkpoint: str,
     state: Path | None,
@@ -83,6 +84,8 @@ def main(
     baseline: str | None,
     as_json: bool,
     output: Path | None,
+    workers: int,
+    cluster: str | None,
     **limits: Any,
 ) -> int:
     """Write what to order this morning, a row per store.
@@ -92,6 +95,8 @@ def main(
     if (state is None) == (database is None):
         raise click.UsageError("the present state is needed: --state FILE or --database URL")
     if server is not None:
+        if workers != 1 or cluster is not None:
+            raise click.UsageError("--server decides by itself; leave --workers and --cluster out")
         return _decide_remotely(server, state, date, calendar, output, as_json=as_json)
     from agents import run_folder  # here: --help and a misspelt option answer at once
     from commands.database.database import Database
@@ -99,19 +104,20 @@ def main(
     from commands.order_checks import OrderLimits
     from commands.order_output import report_held_back, write_orders
     from commands.stock_state import parse_day
+    from common.shards import Workers
 
     day = None if date is None else parse_day(date, "--date")
     tables = None if database is None else Database(database)
-    with console.screen.status("loading the policy, tuning rules"):
-        rows = decide(
-            checkpoint,
-            tables or state or Path(),
-            history=history,
-            calendar=calendar,
-            date=day,
-            baseline=baseline,
-            limits=OrderLimits(**limits),
-        )
+    rows = decide(
+        checkpoint,
+        tables or state or Path(),
+        history=history,
+        calendar=calendar,
+        date=day,
+        baseline=baseline,
+        limits=OrderLimits(**limits),
+        workers=Workers(workers, cluster),
+    )
     run = str(run_folder.find(checkpoint)[0])
     write_orders(rows, output, as_json=as_json, tables=tables, run=run)
     return console.HELD_BACK if report_held_back(rows) else 0

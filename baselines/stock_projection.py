@@ -98,13 +98,14 @@ def _stockout_chances(
     stock: tuple[Floats, Floats, NDArray[np.int64], NDArray[np.bool_], Floats],
     orders: Floats,
     gaps: NDArray[np.int64],
+    cycle: int,
 ) -> Floats:
     on_hand, ages, lives, lifo, due = stock
     rows, lead_time = due.shape
     chances = np.zeros((rows, 2))
     for r in range(rows):
         count = lead_time + gaps[r]
-        demand = likely_demand(expected[:count, r].copy(), training[:, r].copy(), mean[r])
+        demand = likely_demand(expected[:count, r].copy(), training[:, r].copy(), mean[r], cycle)
         arriving = np.zeros(count + 1)
         arriving[0] = 0.0 if lives[r] else on_hand[r]
         arriving[1 : lead_time + 1] = due[r]
@@ -125,6 +126,7 @@ def stockout_chances(
     stock: StockRows,
     orders: Floats,
     gaps: NDArray[np.int64],
+    cycle: int = 7,
 ) -> Floats:
     """Return the shares of likely futures in which stores run out.
 
@@ -142,6 +144,8 @@ def stockout_chances(
         Today's, shape (rows,) [units].
     gaps : ndarray
         Days to the next day of review, shape (rows,).
+    cycle : int
+        As of `demand.likely_demand`.
 
     Returns
     -------
@@ -149,12 +153,17 @@ def stockout_chances(
         Before today's order can arrive, and from then until the next one can; shape (rows, 2).
     """
     parts = (stock.on_hand, stock.ages, stock.lives, stock.lifo, stock.due)
-    chances: Floats = _stockout_chances(expected, training, mean, parts, orders, gaps)
+    chances: Floats = _stockout_chances(expected, training, mean, parts, orders, gaps, cycle)
     return chances
 
 
 def projected_stock(
-    expected: Floats, training: Floats, mean: float, stock: StockRows, order: float
+    expected: Floats,
+    training: Floats,
+    mean: float,
+    stock: StockRows,
+    order: float,
+    cycle: int = 7,
 ) -> Floats:
     """Return the stock of one row after each of the coming days in likely futures.
 
@@ -168,6 +177,8 @@ def projected_stock(
         Of the one row.
     order : float
         Today's [units].
+    cycle : int
+        As of `demand.likely_demand`.
 
     Returns
     -------
@@ -180,7 +191,7 @@ def projected_stock(
     arriving[0] = 0.0 if life else stock.on_hand[0]
     arriving[1 : lead_time + 1] = stock.due[0]
     arriving[lead_time] += order
-    demand = likely_demand(expected, training, mean)
+    demand = likely_demand(expected, training, mean, cycle)
     ages = stock.ages[0, :life].copy()
     left: Floats = stock_after_days(ages, stock.lifo[0], arriving[:days], demand)[0]
     return left
@@ -203,15 +214,13 @@ def days_of_cover(stock: StockRows, orders: Floats, daily: Floats) -> list[float
     list
         In days, None where there is no demand.
     """
-    covers: list[float | None] = []
-    lead_time = stock.due.shape[1]
-    for r, mean in enumerate(daily.tolist()):
+    lead_time, sells = stock.due.shape[1], daily > 0.0
+    sold = stock.on_hand + stock.due.sum(axis=1) + orders
+    for r in np.flatnonzero(sells & (stock.lives > 0)).tolist():
         life, under_way = int(stock.lives[r]), np.append(stock.due[r], 0.0)
-        sold = stock.on_hand[r] + stock.due[r].sum() + orders[r]
-        if life and mean > 0.0:
-            ages = stock.ages[r, :life].copy()
-            under_way[max(lead_time - 1, 0)] += orders[r] if lead_time else 0.0
-            ages[-1] += 0.0 if lead_time else orders[r]
-            sold -= waste_ahead(ages, under_way, mean, life, lead_time + life, stock.lifo[r])
-        covers.append(float(sold) / mean if mean > 0.0 else None)
-    return covers
+        ages = stock.ages[r, :life].copy()
+        under_way[max(lead_time - 1, 0)] += orders[r] if lead_time else 0.0
+        ages[-1] += 0.0 if lead_time else orders[r]
+        sold[r] -= waste_ahead(ages, under_way, daily[r], life, lead_time + life, stock.lifo[r])
+    covers = (sold / np.where(sells, daily, 1.0)).tolist()
+    return [cover if some else None for cover, some in zip(covers, sells.tolist(), strict=True)]

@@ -23,7 +23,9 @@ from commands.judging.checkpoints import (
 from commands.order_checks import OrderLimits
 from commands.orders import Decider
 from commands.stock_state import read_state
+from common.console import screen
 from common.errors import InputError, choose
+from common.shards import HERE, Workers
 from evaluation.estimators import estimator_for
 from training.learners.load import load_agent
 from training.policy import observation_range
@@ -43,6 +45,7 @@ def decide(
     date: dt.date | None = None,
     baseline: str | None = None,
     limits: OrderLimits | None = None,
+    workers: Workers = HERE,
 ) -> list[dict[str, Any]]:
     """Return today's orders, a row per store and SKU of the state.
 
@@ -65,6 +68,8 @@ def decide(
         The rule to name besides; by default the best on the run's selection period.
     limits : OrderLimits, optional
         Which orders are held back; by default the usual ones.
+    workers : Workers
+        Who decides; the orders do not depend on it.
 
     Returns
     -------
@@ -79,13 +84,14 @@ def decide(
         in training, and ``held_back``: why an order is; empty if nothing; ``supplier``, where the
         items file of the run names them.
     """
-    decider = load_decider(checkpoint, baseline)
+    with screen.status("loading the policy, tuning rules"):
+        decider = load_decider(checkpoint, baseline)
     if isinstance(state, Database):
         now = state.read_state(decider.known, date, demand=history is None)
     else:
         now = read_state(state, decider.known)
-    morning = decider.morning(now, history=history, calendar=calendar, date=date)
-    return decider.orders(morning, limits or OrderLimits())
+    today = decider.today(now, history=history, calendar=calendar, date=date)
+    return decider.orders(today, limits or OrderLimits(), workers)
 
 
 def folder_of(checkpoint: str) -> Path:

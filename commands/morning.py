@@ -1,8 +1,8 @@
-"""The morning that is decided on: worlds that hold the present state, and what led to it."""
+"""The morning that is decided on: what is known, and worlds that hold the present state."""
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from baselines.stock_projection import (
     projected_stock,
     stockout_chances,
 )
-from commands.stock_state import StockState
+from commands.stock_state import Places, StockState
 from common.console import screen
 from common.errors import InputError, choose, short
+from demand.calendar import weekday_of
 from demand.history import StoreHistory
 from demand.known_ahead.calendars import read_calendar
 from demand.known_ahead.covariates import Covariates
@@ -34,34 +35,31 @@ QUIET_WEEK = 0.5
 
 
 @dataclass(frozen=True)
-class Morning:
-    """A state, and the worlds that hold it.
+class Today:
+    """What is known on the day that is decided on.
 
     Attributes
     ----------
     now : StockState
         The state.
-    due : ndarray
-        What arrives in 1, 2 ... mornings, shape (rows, lead time) [units].
+    day : date
+        The day.
     recent : ndarray
         Demand of the days before, the latest last, shape (rows, `KNOWN_DAYS`) [units/day].
-    day : date
-        The day that is decided on.
-    batch : SupplyChainBatch
-        Worlds in this state, one per SKU.
-    places : list of tuple
-        World and store of every row of the state.
+    due : ndarray
+        What arrives in 1, 2 ... mornings, shape (rows, lead time) [units].
+    ages : ndarray or None
+        Stock by age, oldest first, shape (rows, longest shelf life); None if that is not known.
     known_ahead : Covariates or None
         What is known of the coming days, where that counts.
     """
 
     now: StockState
-    due: Floats
-    recent: Floats
     day: dt.date
-    batch: SupplyChainBatch
-    places: list[tuple[int, int]]
-    known_ahead: Covariates | None = None
+    recent: Floats
+    due: Floats
+    ages: Floats | None
+    known_ahead: Covariates | None
 
     @classmethod
     def of(
@@ -69,49 +67,105 @@ class Morning:
         parameters: SupplyChainParameters,
         now: StockState,
         *,
-        observe_step: bool = False,
         history: Path | None = None,
         calendar: Path | Sheet | None = None,
         date: dt.date | None = None,
-    ) -> "Morning":
-        """Return the morning of a state; `history` to `date` are as `commands.decide` has them.
+    ) -> "Today":
+        """Return what is known besides a state; `history` to `date` as `commands.decide` has them.
 
         Raises
         ------
         InputError
-            If recent demand is missing or older than the state, something is due too late, or
-            something that counts is not known of the coming days.
+            If recent demand is missing or older than the state, something is due too late, stock
+            by age does not add up, or something that counts is not known of the coming days.
         """
-        if parameters.history is None:
-            raise TypeError("parameters without demand of a file")
-        recent, day = _recent(now, parameters.history, history, date)
-        periods = parameters.history.table.periods
-        due = now.due(day, parameters.lanes()[0].store.lead_time, periods)
-        skus = sorted({sku for sku, _ in now.places})
+        known = _history_of(parameters)
+        recent, day = _recent(now, known, history, date)
+        due = now.due(day, parameters.lanes()[0].store.lead_time, known.table.periods)
+        ahead = _known_ahead(parameters, day, history, calendar)
+        return cls(now, day, recent, due, _ages(parameters, now), ahead)
+
+    def part(self, rows: NDArray[np.intp]) -> "Today":
+        """Return what is known of some of the rows."""
+        return replace(
+            self,
+            now=self.now.part(rows),
+            recent=self.recent[rows],
+            due=self.due[rows],
+            ages=None if self.ages is None else self.ages[rows],
+        )
+
+
+@dataclass(frozen=True)
+class Morning:
+    """What is known today, and the worlds that hold the state.
+
+    Attributes
+    ----------
+    today : Today
+        What is known.
+    batch : SupplyChainBatch
+        Worlds in this state, one per SKU.
+    places : ndarray
+        World and store of every row of the state, shape (rows, 2).
+    """
+
+    today: Today
+    batch: SupplyChainBatch
+    places: Places
+
+    @classmethod
+    def of(
+        cls, parameters: SupplyChainParameters, today: Today, *, observe_step: bool = False
+    ) -> "Morning":
+        """Return the morning of what is known."""
+        skus, world = np.unique(today.now.places[:, 0], return_inverse=True)
         batch = SupplyChainBatch(
             parameters, len(skus), split="evaluation", observe_step=observe_step
         )
-        rows = _fill(batch, skus, now, due, (recent, day))
-        known_ahead = _look_ahead(batch, day, history, calendar)
-        places = [(rows[row], store) for row, (_, store) in enumerate(now.places)]
-        return cls(now, due, recent, day, batch, places, known_ahead)
+        places = np.stack([world.reshape(-1), today.now.places[:, 1]], axis=1)
+        _fill(batch, skus, today, places)
+        if today.known_ahead is not None:
+            _look_ahead(batch, today)
+        return cls(today, batch, places)
+
+    @property
+    def now(self) -> StockState:
+        """The state."""
+        return self.today.now
+
+    @property
+    def day(self) -> dt.date:
+        """The day that is decided on."""
+        return self.today.day
+
+    @property
+    def recent(self) -> Floats:
+        """Demand of the days before, shape (rows, `KNOWN_DAYS`) [units/day]."""
+        return self.today.recent
+
+    @property
+    def due(self) -> Floats:
+        """What arrives in 1, 2 ... mornings, shape (rows, lead time) [units]."""
+        return self.today.due
 
     def expected(self, days: int) -> Floats:
         """Return the demand expected from today on, shape (days, rows) [units/day]."""
-        world, store = np.array(self.places).T
+        world, store = self.places.T
         daily: Floats = _past(self.batch).same_weekday(0, days)[:, world, store]
         return daily
 
     @cached_property
     def stock(self) -> StockRows:
         """What every row of the state has, by age where goods perish."""
-        lanes, (world, store) = self.batch.parameters.lanes(), np.array(self.places).T
-        own = [lanes[sku].store for sku, _ in self.now.places]
+        world, store = self.places.T
+        own = [lane.store for lane in self.batch.parameters.lanes()]
+        lifo = np.array([one.issuing == "lifo" for one in own])
         return StockRows(
             np.ascontiguousarray(self.now.on_hand, np.float64),
             np.ascontiguousarray(self.batch.ages[world, store]),
-            np.array([one.shelf_life or 0 for one in own], np.int64),
-            np.array([one.issuing == "lifo" for one in own]),
+            _shelf_lives(self.batch.parameters)[self.now.places[:, 0]],
+            lifo[self.now.places[:, 0]],
             self.due,
         )
 
@@ -127,7 +181,8 @@ class Morning:
         """
         days = self.due.shape[1] + int(gaps.max())
         training, mean = self._history()
-        return stockout_chances(self.expected(days), training, mean, self.stock, orders, gaps)
+        expected, cycle = self.expected(days), self._cycle
+        return stockout_chances(expected, training, mean, self.stock, orders, gaps, cycle)
 
     def days_of_cover(self, orders: Floats, daily: Floats) -> list[float | None]:
         """Return how many days each row's stock and orders last, less what expires before.
@@ -159,15 +214,18 @@ class Morning:
         """
         training, mean = self._history(row)
         expected, stock = self.expected(days)[:, row].copy(), self.stock.row(row)
-        return projected_stock(expected, training[:, 0].copy(), float(mean[0]), stock, order)
+        demand = training[:, 0].copy()
+        return projected_stock(expected, demand, float(mean[0]), stock, order, self._cycle)
+
+    @property
+    def _cycle(self) -> int:
+        return _history_of(self.batch.parameters).table.periods.cycle
 
     def _history(self, row: int | None = None) -> tuple[Floats, Floats]:
         """Return demand of the training days, shape (days, rows), and its mean, shape (rows,)."""
-        known = self.batch.parameters.history
-        if known is None:
-            raise TypeError("a batch without demand of a file")
-        places = self.now.places if row is None else [self.now.places[row]]
-        sku, store = np.array(places).T
+        known = _history_of(self.batch.parameters)
+        rows = slice(None) if row is None else slice(row, row + 1)
+        sku, store = self.now.places[rows].T
         return np.ascontiguousarray(known.training[:, sku, store]), known.mean[sku, store]
 
 
@@ -209,71 +267,63 @@ def _recent(
             "in the state"
         )
     last = table.demand[end - KNOWN_DAYS : end]
-    own = [known.table.stores[store] for _, store in now.places]
-    what = [known.table.skus[sku] for sku, _ in now.places]
-    at_stores = _places(f"store in {table.name}", own, table.stores)
-    at_skus = _places(f"SKU in {table.name}", what, table.skus)
+    skus, stores = now.places.T
+    at_stores = _columns(f"store in {table.name}", stores, known.table.stores, table.stores)
+    at_skus = _columns(f"SKU in {table.name}", skus, known.table.skus, table.skus)
     return np.ascontiguousarray(last[:, at_skus, at_stores].T), day
 
 
-def _places(name: str, wanted: list[str], known: Sequence[str]) -> list[int]:
-    """Return where a demand file has each of some names."""
-    places = {word: place for place, word in enumerate(known)}
-    for word in wanted:
-        if word not in places:
-            choose(name, word, known)
-    return [places[word] for word in wanted]
+def _columns(
+    name: str, rows: NDArray[np.intp], ours: Sequence[str], theirs: Sequence[str]
+) -> NDArray[np.intp]:
+    """Return where a demand file has what each row is about, by its place among our names."""
+    places = {word: place for place, word in enumerate(theirs)}
+    at = np.array([places.get(word, -1) for word in ours], np.intp)[rows]
+    for row in np.flatnonzero(at < 0)[:1].tolist():
+        choose(name, ours[rows[row]], theirs)
+    return at
 
 
-def _fill(
-    batch: SupplyChainBatch,
-    skus: list[int],
-    now: StockState,
-    due: Floats,
-    recent: tuple[Floats, dt.date],
-) -> list[int]:
-    """Put worlds into the present state, one per SKU; return each row's world.
+def _fill(batch: SupplyChainBatch, skus: NDArray[np.intp], today: Today, places: Places) -> None:
+    """Put worlds into the present state, one per SKU.
 
     Stores that the state leaves out have an empty shop and their mean demand.
     """
-    p, (past, day) = batch.parameters, recent
-    at = {sku: row for row, sku in enumerate(skus)}
-    rows = [at[sku] for sku, _ in now.places]
+    p, (world, store) = batch.parameters, places.T
     shape = (len(skus), KNOWN_DAYS, p.num_stores)
     before = np.broadcast_to(p.mean_demand()[skus][:, None], shape).copy()
-    for row, (_, store) in enumerate(now.places):
-        before[rows[row], :, store] = past[row]
+    before[world, :, store] = today.recent
     batch.reset(
         {
             "demand": np.zeros((len(skus), p.horizon, p.num_stores)),
             "supplier_ok": np.ones((len(skus), p.horizon), np.bool_),
-            "sku": np.array(skus),
+            "sku": skus,
             "past": before,
-            "start": np.full(len(skus), _ordinal(batch, day)),
+            "start": np.full(len(skus), _ordinal(batch, today.day)),
         }
     )
     offered = batch.sites["forecast"]
     batch.sites["forecast"] = np.maximum(offered, QUIET_WEEK * _past(batch).level)
     batch.sites["on_hand"] = 0.0
-    for row, (_, store) in enumerate(now.places):
-        batch.sites["on_hand"][rows[row], store] = now.on_hand[row]
-        batch.pipelines[rows[row], store, : due.shape[1]] = due[row]
-    _set_ages(batch, now, rows)
-    return rows
+    batch.sites["on_hand"][world, store] = today.now.on_hand
+    batch.pipelines[world, store, : today.due.shape[1]] = today.due
+    batch.age_evenly()
+    if today.ages is not None:
+        batch.ages[world, store, : today.ages.shape[1]] = today.ages
 
 
-def _look_ahead(
-    batch: SupplyChainBatch, day: dt.date, file: Path | None, calendar: Path | Sheet | None
+def _known_ahead(
+    p: SupplyChainParameters, day: dt.date, file: Path | None, calendar: Path | Sheet | None
 ) -> Covariates | None:
-    """Put in what is known of the days that orders of `day` are for, and return it.
+    """Return what is known of the days that orders of `day` are for, where that counts.
 
     Raises
     ------
     InputError
         If something that counts is not known of one of them.
     """
-    p = batch.parameters
-    if p.history is None or p.history.levels is None or p.history.covariates is None:
+    history = _history_of(p)
+    if history.levels is None or history.covariates is None:
         if calendar is not None:
             name = calendar.name if isinstance(calendar, Sheet) else f"--calendar {calendar}"
             raise InputError(
@@ -281,7 +331,7 @@ def _look_ahead(
                 "again with --calendar"
             )
         return None
-    known, table, source = p.history.covariates, p.history.table, p.history.source
+    known, table, source = history.covariates, history.table, history.source
     if file is not None:
         later = read_demand(source.model_copy(update={"file": file})).covariates
         known = known if later is None else known.joined(later)
@@ -290,33 +340,47 @@ def _look_ahead(
         coming = coming.by_period(table.periods)
         today = dt.date.fromordinal(table.periods.ordinal(day))
         known = known.before(today, coming.names).joined(coming)
-    lead_time = max(lane.store.lead_time for lane in p.lanes())
-    p.history.levels.check_known(
-        known, day, lead_time + int(batch.review_gap().max()), table.periods
-    )
-    start = np.full(batch.num_worlds, _ordinal(batch, day))
-    ahead = lead_time + max(p.longest_review_gap, p.longest_shelf_life)
-    demand = _past(batch).demand
-    batch.past = p.history.known_demand(demand, start, batch.lane_of, ahead, known)
+    weekday = weekday_of(np.array([table.periods.ordinal(day)]), 0)[0]
+    gap = max(lane.store.review_gaps[weekday] for lane in p.lanes())
+    history.levels.check_known(known, day, _lead_time(p) + gap, table.periods)
     return known
 
 
-def _set_ages(batch: SupplyChainBatch, now: StockState, rows: list[int]) -> None:
-    """Put in the stock by age; where the state does not tell it, take it evenly and say so."""
+def _lead_time(p: SupplyChainParameters) -> int:
+    return max(lane.store.lead_time for lane in p.lanes())
+
+
+def _look_ahead(batch: SupplyChainBatch, today: Today) -> None:
+    """Put in what is known of the days that today's orders are for."""
     p = batch.parameters
-    lives = [p.lanes()[sku].store.shelf_life or 0 for sku, _ in now.places]
-    table = p.history.table if p.history is not None else None
-    labels = [
-        f"the state, store {short(table.stores[store])}, sku {short(table.skus[sku])}"
-        for sku, store in now.places
-        if table is not None
-    ]
-    ages = now.by_age(lives, labels)
-    batch.age_evenly()
-    if ages is None:
-        if any(lives):
-            note = "the state has no expires_1 ...: stock is taken to be of all ages alike"
-            screen.print(note, soft_wrap=True)
-        return
-    for row, (_, store) in enumerate(now.places):
-        batch.ages[rows[row], store, : ages.shape[1]] = ages[row]
+    start = np.full(batch.num_worlds, _ordinal(batch, today.day))
+    ahead = _lead_time(p) + max(p.longest_review_gap, p.longest_shelf_life)
+    batch.past = _history_of(p).known_demand(
+        _past(batch).demand, start, batch.lane_of, ahead, today.known_ahead
+    )
+
+
+def _shelf_lives(p: SupplyChainParameters) -> NDArray[np.int64]:
+    """Return how long each SKU's goods keep [days], 0 if they do not perish."""
+    return np.array([lane.store.shelf_life or 0 for lane in p.lanes()], np.int64)
+
+
+def _ages(p: SupplyChainParameters, now: StockState) -> Floats | None:
+    """Return stock by age; where the state does not tell it, it is taken evenly, and we say so."""
+    table, lives = _history_of(p).table, _shelf_lives(p)[now.places[:, 0]]
+
+    def label(row: int) -> str:
+        sku, store = now.places[row]
+        return f"the state, store {short(table.stores[store])}, sku {short(table.skus[sku])}"
+
+    ages = now.by_age(lives, label)
+    if ages is None and lives.any():
+        note = "the state has no expires_1 ...: stock is taken to be of all ages alike"
+        screen.print(note, soft_wrap=True)
+    return ages
+
+
+def _history_of(p: SupplyChainParameters) -> StoreHistory:
+    if p.history is None:
+        raise TypeError("parameters without demand of a file")
+    return p.history

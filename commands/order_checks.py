@@ -1,15 +1,17 @@
 """What speaks against an order: limits of the user, demand like none before, states never seen."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError
 
+Floats = NDArray[np.float64]
 MOST_DEMAND = 10.0
 """So many times the largest demand of a training day is taken for an error."""
 
@@ -37,26 +39,26 @@ class OrderLimits:
 
     def faults(
         self,
-        order: float,
+        orders: Floats,
         *,
-        rule: float,
-        usual: float,
-        price: float | None,
-        demand: float,
-        most: float,
-    ) -> list[str]:
-        """Return what speaks against an order.
+        rule: Floats,
+        usual: Floats,
+        price: Floats | None,
+        demand: Floats,
+        most: Floats,
+    ) -> list[list[str]]:
+        """Return what speaks against each order; every array has shape (rows,).
 
         Parameters
         ----------
-        order, rule, usual : float
+        orders, rule, usual : ndarray
             What the policy orders, what the rule orders, and what is expected to be sold until the
             next day of review [units].
-        price : float or None
+        price : ndarray or None
             Of a unit, where the state has it.
-        demand : float
+        demand : ndarray
             The most in a day of those just before.
-        most : float
+        most : ndarray
             The most in a day of training [units].
 
         Raises
@@ -64,20 +66,27 @@ class OrderLimits:
         InputError
             If there is a limit of money and no price.
         """
-        faults = []
-        if self.max_order is not None and order > self.max_order:
-            faults.append(f"{order:,.0f} units, --max-order is {self.max_order:,.0f}")
-        if self.max_value is not None:
+        found: list[list[str]] = [[] for _ in range(len(orders))]
+
+        def note(rows: NDArray[np.bool_], text: Callable[[int], str]) -> None:
+            for row in np.flatnonzero(rows).tolist():
+                found[row].append(text(row))
+
+        if (limit := self.max_order) is not None:
+            note(orders > limit, lambda k: f"{orders[k]:,.0f} units, --max-order is {limit:,.0f}")
+        if (value := self.max_value) is not None:
             if price is None:
                 raise InputError("--max-value: the state has no prices; add a column price")
-            if order * price > self.max_value:
-                faults.append(f"worth {order * price:,.0f}, --max-value is {self.max_value:,.0f}")
-        if order > self.max_multiple * max(rule, usual, 1.0):
-            faults.append(f"{order:,.0f} units, the rule orders {rule:,.0f}")
-        most = max(most, 1.0)
-        if demand > MOST_DEMAND * most:
-            faults.append(f"a demand of {demand:,.0f} a day, {most:,.0f} at most in training")
-        return faults
+            worth = orders * price
+            note(worth > value, lambda k: f"worth {worth[k]:,.0f}, --max-value is {value:,.0f}")
+        largest = self.max_multiple * np.maximum(np.maximum(rule, usual), 1.0)
+        note(orders > largest, lambda k: f"{orders[k]:,.0f} units, the rule orders {rule[k]:,.0f}")
+        most = np.maximum(most, 1.0)
+        note(
+            demand > MOST_DEMAND * most,
+            lambda k: f"a demand of {demand[k]:,.0f} a day, {most[k]:,.0f} at most in training",
+        )
+        return found
 
 
 _PHRASES = (
@@ -101,28 +110,52 @@ def _phrase(entry: str) -> str | None:
 
 
 def unusual_entries(
-    names: Sequence[str], view: NDArray[Any], usual_range: tuple[NDArray[Any], NDArray[Any]]
-) -> str:
-    """Return in which respects a state lies outside of what was seen in training.
+    names: Sequence[str], views: NDArray[Any], usual_range: tuple[NDArray[Any], NDArray[Any]]
+) -> list[str]:
+    """Return in which respects each state lies outside of what was seen in training.
 
     Parameters
     ----------
     names : sequence of str
         Of the entries of a store's observation.
-    view : ndarray
-        The state as the store sees it, shape (entries,).
+    views : ndarray
+        The states as the stores see them, shape (rows, entries).
     usual_range : tuple of ndarray
         The least and the most in training, shape (entries,) each.
+
+    Returns
+    -------
+    list of str
+        A text per row, empty where nothing is unusual.
 
     Examples
     --------
     >>> import numpy as np
-    >>> unusual_entries(["on_hand", "pipeline_1"], np.array([9.0, 0.0]), (np.zeros(2), np.ones(2)))
-    'stock on hand higher than in training'
+    >>> seen = np.array([[9.0, 0.0], [1.0, 1.0]])
+    >>> unusual_entries(["on_hand", "pipeline_1"], seen, (np.zeros(2), np.ones(2)))
+    ['stock on hand higher than in training', '']
     """
-    found: dict[str, None] = {}
-    for entry, value, low, high in zip(names, view, *usual_range, strict=True):
-        phrase = _phrase(entry)
-        if phrase is not None and not low <= value <= high:
-            found[f"{phrase} {'higher' if value > high else 'lower'} than in training"] = None
-    return ", ".join(found)
+    low, high = (np.broadcast_to(one, views.shape[1:]) for one in usual_range)
+    phrases = [_phrase(name) for name in names]
+    outside = ~((low <= views) & (views <= high))
+    outside[:, [phrase is None for phrase in phrases]] = False
+    rows, found = np.flatnonzero(outside.any(axis=1)), [""] * len(views)
+    if not rows.size:
+        return found
+    first: dict[
+        str, NDArray[np.int64]
+    ] = {}  # by text, the first entry of each row that it is about
+    for entry, phrase in reversed(list(enumerate(phrases))):
+        above = views[rows, entry] > high[entry]
+        for way, here in (("higher", above), ("lower", ~above)):
+            text = f"{phrase} {way} than in training"
+            own = first.setdefault(text, np.full(rows.size, len(names)))
+            own[outside[rows, entry] & here] = entry
+    kinds, kind = np.unique(np.stack(list(first.values())), axis=1, return_inverse=True)
+    texts = []
+    for entries in kinds.T.tolist():
+        in_order = sorted(zip(entries, first, strict=True))
+        texts.append(", ".join(text for entry, text in in_order if entry < len(names)))
+    for row, number in zip(rows.tolist(), kind.reshape(-1).tolist(), strict=True):
+        found[row] = texts[number]
+    return found

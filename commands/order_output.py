@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,13 @@ def _restored_on_error(output: Path | None) -> Iterator[None]:
 
 def as_csv(rows: Rows) -> str:
     """Return a table; texts that a spreadsheet would take for a formula begin with a ``'``."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
+    text, safe = io.StringIO(), lru_cache(maxsize=10_000)(spreadsheet_cell)
+    writer = csv.writer(text, lineterminator="\n")
+    names = list(rows[0])
+    writer.writerow(names)
     for row in rows:
-        cells = {k: spreadsheet_cell(v) if isinstance(v, str) else v for k, v in row.items()}
-        writer.writerow(cells)
+        cells = [row[name] for name in names]
+        writer.writerow([safe(cell) if isinstance(cell, str) else cell for cell in cells])
     return text.getvalue()
 
 

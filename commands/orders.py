@@ -1,6 +1,7 @@
 """Today's orders: what a trained policy does in the present state, and how sure it may be."""
 
 import datetime as dt
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.policy import Policy
-from commands.morning import Morning
+from commands.morning import Morning, Today
 from commands.order_checks import OrderLimits, unusual_entries
 from commands.stock_state import StockState
+from common.shards import HERE, Report, Workers, map_shards, share_progress
 from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
-from envs.supply_chain.sites import StoreParameters
 
 Floats = NDArray[np.float64]
+SHARD_STORES = 10_000
+"""Stores of all SKUs of a shard, at most, unless one SKU has more."""
 
 
 @dataclass(frozen=True)
@@ -93,16 +96,21 @@ class Decider:
         self.usual_range, self.policy = usual_range, policy
         self._most_demand: Floats = self.known.training.max(axis=0)
 
-    def morning(self, now: StockState, **more: Any) -> Morning:
-        """Return the morning of a state; what else is known of it is as `Morning.of` has it."""
-        return Morning.of(self.parameters, now, observe_step=self.observe_step, **more)
+    def today(self, now: StockState, **more: Any) -> Today:
+        """Return what is known besides a state; `more` is as `Today.of` has it."""
+        return Today.of(self.parameters, now, **more)
+
+    def morning(self, today: Today) -> Morning:
+        """Return the morning of what is known."""
+        return Morning.of(self.parameters, today, observe_step=self.observe_step)
 
     def warm_up(self) -> None:
         """Decide a day of the past, so that compiled code is there before anybody asks."""
         day = self.known.table.last_day - dt.timedelta(days=2 * KNOWN_DAYS)
         if (day - self.known.table.first_day).days < KNOWN_DAYS:
             return
-        morning = self.morning(StockState([(0, 0)], np.zeros(1), ()), date=day)
+        first = StockState(np.zeros((1, 2), np.intp), np.zeros(1), ())
+        morning = self.morning(self.today(first, date=day))
         advice = self.advise(morning)
         morning.stockout_chances(advice.asked, advice.gaps)
         morning.projected_stock(0, 0.0, 1)
@@ -121,52 +129,79 @@ class Decider:
             asked=by_rule if rule_alone else _orders(morning.batch, self.policy, morning),
             by_rule=by_rule,
             daily=morning.expected(7).mean(axis=0),
-            gaps=morning.batch.review_gap()[[world for world, _ in morning.places]],
+            gaps=morning.batch.review_gap()[morning.places[:, 0]],
             unusual=self._unusual(morning),
         )
 
-    def doubts(self, advice: Advice, row: int, limits: OrderLimits) -> list[str]:
-        """Return why the order of a row is held back."""
-        now = advice.morning.now
-        return self.faults + limits.faults(
-            float(advice.asked[row]),
-            rule=float(advice.by_rule[row]),
-            usual=float(advice.daily[row]) * int(advice.gaps[row]),
-            price=None if now.price is None else float(now.price[row]),
-            demand=float(advice.morning.recent[row].max()),
-            most=float(self._most_demand[now.places[row]]),
+    def doubts(self, advice: Advice, limits: OrderLimits) -> list[list[str]]:
+        """Return why each order is held back."""
+        now, recent = advice.morning.now, advice.morning.recent
+        own = limits.faults(
+            advice.asked,
+            rule=advice.by_rule,
+            usual=advice.daily * advice.gaps,
+            price=now.price,
+            demand=recent.max(axis=1),
+            most=self._most_demand[tuple(now.places.T)],
         )
+        return [self.faults + faults for faults in own]
 
-    def orders(self, morning: Morning, limits: OrderLimits) -> list[dict[str, Any]]:
+    def orders(
+        self, today: Today, limits: OrderLimits, workers: Workers = HERE
+    ) -> list[dict[str, Any]]:
         """Return the orders of a morning, a row per store and SKU of the state.
+
+        SKUs are decided in shards of the same size, whoever does them, so that nothing about the
+        orders depends on `workers`.
 
         Returns
         -------
         list of dict
             As `commands.decide.decide` says.
         """
+        shards = self._shards(today)
+        if len(shards) == 1:
+            return self.rows_of(self.morning(today), limits)
+        parts = [today.part(rows) for rows in shards]
+        with share_progress("deciding") as report:
+            decided = map_shards(_decide, (self, limits), parts, workers, progress=report)
+        places = np.concatenate(shards).tolist()
+        every = dict(zip(places, itertools.chain.from_iterable(decided), strict=True))
+        return [every[row] for row in range(len(places))]
+
+    def _shards(self, today: Today) -> list[NDArray[np.intp]]:
+        """Return the rows of every shard: all stores of an SKU are in the same one."""
+        skus, sku = np.unique(today.now.places[:, 0], return_inverse=True)
+        each = max(1, SHARD_STORES // self.parameters.num_stores)
+        shard = sku.reshape(-1) // each
+        rows = np.argsort(shard, kind="stable")
+        ends = np.searchsorted(shard[rows], np.arange(1, -(-len(skus) // each)))
+        return np.split(rows, ends)
+
+    def rows_of(self, morning: Morning, limits: OrderLimits) -> list[dict[str, Any]]:
+        """Return the orders of a morning that is decided in one piece, as `orders` does."""
         advice = self.advise(morning)
-        now, known, name = morning.now, self.known, self.rule[0]
-        chances = morning.stockout_chances(advice.asked, advice.gaps)
+        now, name, table = morning.now, self.rule[0], self.known.table
+        chances = morning.stockout_chances(advice.asked, advice.gaps).tolist()
         covers = morning.days_of_cover(advice.asked, advice.daily)
+        day, doubts = morning.day.isoformat(), self.doubts(advice, limits)
+        asked, by_rule = advice.asked.tolist(), advice.by_rule.tolist()
         out = []
-        for row, (sku, store) in enumerate(now.places):
-            order = float(advice.asked[row])
-            held_back = self.doubts(advice, row, limits)
-            refused = bool(held_back) and not limits.allow
+        for row, (sku, store) in enumerate(now.places.tolist()):
+            refused = bool(doubts[row]) and not limits.allow
             out.append(
                 {
-                    "date": morning.day.isoformat(),
-                    "store": known.table.stores[store],
-                    "sku": known.table.skus[sku],
-                    "quantity": None if refused else round(order, 2),
+                    "date": day,
+                    "store": table.stores[store],
+                    "sku": table.skus[sku],
+                    "quantity": None if refused else round(asked[row], 2),
                     "days_of_cover": covers[row],
-                    "stockout_before": round(float(chances[row, 0]), 3),
-                    "stockout_after": round(float(chances[row, 1]), 3),
+                    "stockout_before": round(chances[row][0], 3),
+                    "stockout_after": round(chances[row][1], 3),
                     "baseline": name,
-                    "baseline_quantity": round(float(advice.by_rule[row]), 2),
+                    "baseline_quantity": round(by_rule[row], 2),
                     "unusual": advice.unusual[row],
-                    "held_back": "; ".join(held_back) if refused else "",
+                    "held_back": "; ".join(doubts[row]) if refused else "",
                     **self._supplier(sku, store),
                 }
             )
@@ -182,13 +217,16 @@ class Decider:
         batch = morning.batch
         names = batch.observation_names["store"]
         seen = batch.by_tier(batch.observation())["store"]
-        views = seen[tuple(np.array(morning.places).T)]
-        low, high = self.usual_range
-        outside = ((views < low) | (views > high)).any(axis=1)
-        return [
-            unusual_entries(names, view, (low, high)) if strange else ""
-            for view, strange in zip(views, outside, strict=True)
-        ]
+        return unusual_entries(names, seen[tuple(morning.places.T)], self.usual_range)
+
+
+def _decide(
+    shared: tuple[Decider, OrderLimits], today: Today, report: Report
+) -> list[dict[str, Any]]:
+    """Return the orders of a shard."""
+    del report  # which is short
+    decider, limits = shared
+    return decider.rows_of(decider.morning(today), limits)
 
 
 def _orders(batch: SupplyChainBatch, policy: Policy, morning: Morning) -> Floats:
@@ -200,22 +238,15 @@ def _orders(batch: SupplyChainBatch, policy: Policy, morning: Morning) -> Floats
     if batch.asked_units:
         chosen = np.broadcast_to(np.arange(batch.num_stores), chosen.shape)
     orders = np.take_along_axis(batch.store_orders(), chosen[..., None], axis=2)[..., 0]
-    values: Floats = orders[tuple(np.array(morning.places).T)]
+    values: Floats = orders[tuple(morning.places.T)]
     history = batch.parameters.history
-    if history is None or (history.table.demand % 1).any():
+    if history is None or not history.whole_units:
         return values
-    p = batch.parameters
-    return np.array(
-        [
-            _whole(x, p.store_at(sku, store))
-            for x, (sku, store) in zip(values, morning.now.places, strict=True)
-        ]
-    )
+    return _whole(values, *batch.parameters.order_limits(*morning.now.places.T))
 
 
-def _whole(order: float, store: StoreParameters) -> float:
-    """Return the nearest whole quantity that the store may order."""
-    if store.order_multiple is not None:
-        return order
-    whole = np.floor(order) if np.isfinite(store.shelf_capacity) else np.floor(order + 0.5)
-    return float(whole if whole >= store.least_order or whole == 0 else np.ceil(order))
+def _whole(orders: Floats, multiple: Floats, least: Floats, capacity: Floats) -> Floats:
+    """Return the nearest whole quantities that stores may order."""
+    whole = np.where(np.isfinite(capacity), np.floor(orders), np.floor(orders + 0.5))
+    whole = np.where((whole >= least) | (whole == 0), whole, np.ceil(orders))
+    return np.where(multiple > 0, orders, whole)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from demand.known_demand import KNOWN_DAYS
 from demand.sheet import Sheet, read_quantities, read_sheet
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
 WEEK = 7
 _DUE, _DAY = re.compile(r"due_(\d{1,3})"), re.compile(r"d(\d{1,2})")
 EXPIRES = re.compile(r"expires_(\d{1,3})")
@@ -57,8 +58,8 @@ class StockState:
 
     Attributes
     ----------
-    places : list of tuple
-        SKU and store of every row, as indices of the history's.
+    places : ndarray
+        SKU and store of every row, as indices of the history's, shape (rows, 2).
     on_hand : ndarray
         Shape (rows,) [units], this morning's receipts included.
     outstanding : tuple of Outstanding
@@ -77,7 +78,7 @@ class StockState:
         where the source of the state does not say how old they are.
     """
 
-    places: list[tuple[int, int]]
+    places: Places
     on_hand: Floats
     outstanding: tuple[Outstanding, ...]
     recent: Floats | None = None
@@ -86,15 +87,29 @@ class StockState:
     price: Floats | None = None
     expires: Mapping[int, Floats] = field(default_factory=dict)
 
-    def by_age(self, lives: Sequence[int], labels: Sequence[str]) -> Floats | None:
+    def part(self, rows: NDArray[np.intp]) -> "StockState":
+        """Return the state of some of the rows."""
+        return replace(
+            self,
+            places=self.places[rows],
+            on_hand=self.on_hand[rows],
+            outstanding=tuple(
+                replace(one, quantity=one.quantity[rows]) for one in self.outstanding
+            ),
+            recent=None if self.recent is None else self.recent[rows],
+            price=None if self.price is None else self.price[rows],
+            expires={k: units[rows] for k, units in self.expires.items()},
+        )
+
+    def by_age(self, lives: NDArray[np.int64], label: Callable[[int], str]) -> Floats | None:
         """Return stock by age, shape (rows, longest life), oldest first; None if not known.
 
         Parameters
         ----------
-        lives : sequence of int
-            The shelf life of each row's goods [days], 0 if they do not perish.
-        labels : sequence of str
-            What to call the rows in messages.
+        lives : ndarray
+            The shelf life of each row's goods [days], 0 if they do not perish, shape (rows,).
+        label : callable
+            What to call a row in messages.
 
         Raises
         ------
@@ -103,22 +118,23 @@ class StockState:
         """
         if not self.expires:
             return None
-        ages = np.zeros((len(self.places), max(lives)))
+        ages = np.zeros((len(self.places), int(lives.max())))
         for k, units in self.expires.items():
-            for row in np.flatnonzero(units).tolist():
-                if not 1 <= k <= lives[row]:
-                    keeps = f"keep {lives[row]} days" if lives[row] else "do not perish"
-                    raise InputError(
-                        f"{labels[row]}: expires_{k} = {units[row]:g}: these goods {keeps} here "
-                        "(store.shelf_life)"
-                    )
-                ages[row, k - 1] = units[row]
-        for row, total in enumerate(ages.sum(axis=1)):
-            if lives[row] and not np.isclose(total, self.on_hand[row]):
+            for row in np.flatnonzero((units != 0.0) & ((lives < k) | (k < 1)))[:1].tolist():
+                keeps = f"keep {lives[row]} days" if lives[row] else "do not perish"
                 raise InputError(
-                    f"{labels[row]}: expires_1 to expires_{lives[row]} add up to {total:g}, "
-                    f"on_hand is {self.on_hand[row]:g}; they must be equal"
+                    f"{label(row)}: expires_{k} = {units[row]:g}: these goods {keeps} here "
+                    "(store.shelf_life)"
                 )
+            if 1 <= k <= ages.shape[1]:
+                ages[:, k - 1] = units
+        total = ages.sum(axis=1)
+        unequal = (lives > 0) & ~np.isclose(total, self.on_hand)
+        for row in np.flatnonzero(unequal)[:1].tolist():
+            raise InputError(
+                f"{label(row)}: expires_1 to expires_{lives[row]} add up to {total[row]:g}, "
+                f"on_hand is {self.on_hand[row]:g}; they must be equal"
+            )
         return ages
 
     def due(self, day: dt.date, lead_time: int, periods: Periods) -> Floats:
@@ -191,12 +207,10 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
         raise InputError(f"{sheet.name}: holds a header and no stores; put in a row for each")
     stores = _indices(sheet, "store", history.table.stores)
     skus = _indices(sheet, "sku", history.table.skus)
-    places = list(zip(skus, stores, strict=True))
-    first: dict[tuple[int, int], int] = {}
-    for row, place in enumerate(places):
-        if first.setdefault(place, row) != row:
-            known = sheet.cells.index[first[place]]
-            raise InputError(f"{sheet.row(row)}: is a duplicate of row {known}; remove one")
+    places = np.stack([skus, stores], axis=1)
+    if (twice := first_duplicate(places)) is not None:
+        row, known = twice[1], sheet.cells.index[twice[0]]
+        raise InputError(f"{sheet.row(row)}: is a duplicate of row {known}; remove one")
     outstanding: list[Outstanding] = []
     days: dict[int, Floats] = {}
     expires: dict[int, Floats] = {}
@@ -212,7 +226,7 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
         else:
             names = ["store", "sku", "on_hand", "due_1", "d1", "expires_1", "date", "price"]
             choose(f"column in {sheet.name}", name, names)
-    usual = np.array([history.mean[place] for place in places])
+    usual = history.mean[skus, stores]
     return StockState(
         places,
         _column(sheet, "on_hand"),
@@ -223,6 +237,20 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
         _column(sheet, "price") if "price" in sheet.columns else None,
         expires,
     )
+
+
+def first_duplicate(places: Places) -> tuple[int, int] | None:
+    """Return the first row whose place an earlier one has, behind that one; None if there is none.
+
+    Examples
+    --------
+    >>> first_duplicate(np.array([[0, 1], [0, 2], [0, 1]]))
+    (0, 2)
+    """
+    _, first, which = np.unique(places, axis=0, return_index=True, return_inverse=True)
+    former = first[which.reshape(-1)]
+    later = np.flatnonzero(former != np.arange(len(places)))
+    return (int(former[later[0]]), int(later[0])) if later.size else None
 
 
 def with_known_names(sheet: Sheet) -> Sheet:
@@ -291,18 +319,18 @@ def recent_demand(name: str, days: Mapping[int, Floats], usual: Floats) -> Float
     return recent
 
 
-def _indices(sheet: Sheet, name: str, known: tuple[str, ...]) -> list[int]:
+def _indices(sheet: Sheet, name: str, known: tuple[str, ...]) -> NDArray[np.intp]:
     """Return the place of every row's store or SKU; without a column there must be one only."""
     if name not in sheet.columns:
         if len(known) > 1:
             raise InputError(f"{sheet.name}: has no column {name}; add one")
-        return [0] * len(sheet.cells)
+        return np.zeros(len(sheet.cells), np.intp)
     places = {word: place for place, word in enumerate(known)}
-    names = list(sheet.cells[name])
-    for row, word in enumerate(names):
-        if word not in places:
-            choose(f"{name} in {sheet.row(row)},", word, known)
-    return [places[word] for word in names]
+    texts, codes = sheet.texts(name), sheet.codes(name)
+    at: NDArray[np.intp] = np.array([places.get(text, -1) for text in texts], np.intp)[codes]
+    for row in np.flatnonzero(at < 0)[:1].tolist():
+        choose(f"{name} in {sheet.row(row)},", texts[codes[row]], known)
+    return at
 
 
 def _column(sheet: Sheet, name: str) -> Floats:

@@ -133,10 +133,12 @@ class StoreHistory:
         usual, every_day = self.mean[sku], self.effects
         if every_day is None or self.levels is None:
             return KnownDemand(demand, start, usual, season=self.season)
-        if covariates is not None:
-            every_day = self.levels.multipliers(covariates.since(self.table.first_day))
-        first = self.table.first_day.toordinal() + KNOWN_DAYS
-        at = start - first + np.arange(len(demand) + ahead)[:, None]
+        first = self.table.first_day.toordinal()
+        if covariates is not None:  # of the days that are asked about alone
+            first = max(first, int(start.min()) - KNOWN_DAYS)
+            since = dt.date.fromordinal(first)
+            every_day = self.levels.multipliers(covariates.since(since))
+        at = start - first - KNOWN_DAYS + np.arange(len(demand) + ahead)[:, None]
         known = (at >= 0) & (at < len(every_day))
         effects = every_day[np.where(known, at, 0), sku]
         effects[~known] = 1.0  # what nobody knows is as usual

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.compiled import compiled
-from demand.known_demand import KNOWN_DAYS
+from demand.known_demand import KNOWN_DAYS, WEEKS
 
 Floats = NDArray[np.float64]
 LEAST_SHARE = 0.05
@@ -17,7 +17,7 @@ LEAST_SHARE = 0.05
 
 
 @compiled
-def likely_demand(expected: Floats, training: Floats, mean: float) -> Floats:
+def likely_demand(expected: Floats, training: Floats, mean: float, cycle: int = 7) -> Floats:
     """Return equally likely demand of the coming days.
 
     Parameters
@@ -28,6 +28,8 @@ def likely_demand(expected: Floats, training: Floats, mean: float) -> Floats:
         Demand of the training days, shape (T,) [units/day].
     mean : float
         Their mean, or what stands for it [units/day].
+    cycle : int
+        Days of a short season: 7, or 1 where periods are no days and have no weekdays.
 
     Returns
     -------
@@ -35,7 +37,7 @@ def likely_demand(expected: Floats, training: Floats, mean: float) -> Floats:
         Shape (days, futures) [units/day].
     """
     count = expected.size
-    weeks_used = max(1, 4 - (count - 1) // 7)
+    weeks_used = max(1, WEEKS - (count - 1) // 7)
     futures = max(0, training.size - count + 1 - KNOWN_DAYS)
     demand = np.empty((count, futures))
     for f in range(futures):
@@ -43,7 +45,7 @@ def likely_demand(expected: Floats, training: Floats, mean: float) -> Floats:
             day = KNOWN_DAYS + f + j
             usual = 0.0
             for m in range(weeks_used):
-                usual += training[day - 7 * (1 + j // 7 + m)]
+                usual += training[day - cycle * (1 + j // cycle + m)]
             usual = max(usual / weeks_used, 1e-9 + LEAST_SHARE * mean)
             demand[j, f] = expected[j] * training[day] / usual
     return demand

@@ -220,9 +220,10 @@ class Decisions:
         state = DecisionRequest.model_validate(json.loads(decision["request"])["state"])
         one = state.model_copy(update={"items": [state.items[row]]})
         known = run.decider.known
-        return run.decider.morning(
+        today = run.decider.today(
             one.state(known), date=decision["date"], calendar=one.known_days(known)
         )
+        return run.decider.morning(today)
 
 
 def compute(
@@ -244,7 +245,7 @@ def compute(
     decider = run.decider
     state, calendar = request.state(decider.known), request.known_days(decider.known)
     with run.lock:
-        morning = decider.morning(state, date=request.date, calendar=calendar)
+        morning = decider.morning(decider.today(state, date=request.date, calendar=calendar))
         advice, broken = _advice(run, morning)
     guarded = guard(decider, advice, guards, today=today, failure=failure or broken)
     rows = _rows(run, advice, guarded, stale=(today - morning.day).days > guards.max_age)

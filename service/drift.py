@@ -39,17 +39,17 @@ class Drift:
         weekly = (sums[WEEK:] - sums[:-WEEK]) / WEEK
         self._error = np.quantile(weekly, 1 - TAIL, axis=0)
 
-    def of(self, recent: Floats, places: list[tuple[int, int]]) -> list[str]:
+    def of(self, recent: Floats, places: NDArray[np.intp]) -> list[str]:
         """Return in what the last four weeks are unlike training, a text per row, empty if nothing.
 
         Parameters
         ----------
         recent : ndarray
             Demand, the latest day last, shape (rows, `KNOWN_DAYS`) [units/day].
-        places : list of tuple
-            SKU and store of every row.
+        places : ndarray
+            SKU and store of every row, shape (rows, 2).
         """
-        at = tuple(np.array(places).T)
+        at = tuple(places.T)
         level, days = recent.mean(axis=1), recent.T
         error = np.abs(days[3 * WEEK :] - _expected(days)).mean(axis=0)
         # a unit in a week is no drift, however steady training was
@@ -59,7 +59,10 @@ class Drift:
             ("demand of four weeks lower than in training", level < self._low[at] - room),
             ("forecast errors larger than in training", error > self._error[at] + room),
         )
-        return [", ".join(text for text, rows in found if rows[row]) for row in range(len(places))]
+        drifts = [""] * len(places)
+        for row in np.flatnonzero(found[0][1] | found[1][1] | found[2][1]).tolist():
+            drifts[row] = ", ".join(text for text, rows in found if rows[row])
+        return drifts
 
 
 def _expected(days: Floats) -> Floats:

@@ -97,7 +97,7 @@ def explain(decisions: Decisions, policies: Policies, order: Mapping[str, Any]) 
         If the decision is no longer kept.
     """
     morning = morning_of(decisions, policies, order)
-    store = policies.champion.decider.parameters.store_at(*morning.now.places[0])
+    store = policies.champion.decider.parameters.store_at(*morning.now.places[0].tolist())
     gap = int(morning.batch.review_gap()[0])
     days = store.lead_time + gap
     forecast = _daily(morning, max(days, 1))
@@ -141,11 +141,12 @@ def morning_of(decisions: Decisions, policies: Policies, order: Mapping[str, Any
 
 def _known_ahead(morning: Morning, days: int) -> list[KnownDay]:
     """Return what is known of the days from the morning on, of those of which anything is."""
-    if morning.known_ahead is None:
+    known = morning.today.known_ahead
+    if known is None:
         return []
-    ((sku, store),) = morning.now.places
+    ((sku, store),) = morning.now.places.tolist()
     coming = (morning.day + dt.timedelta(days=n) for n in range(days))
-    found = ((day, morning.known_ahead.said(day, sku, store)) for day in coming)
+    found = ((day, known.said(day, sku, store)) for day in coming)
     return [KnownDay(date=day, said=said) for day, said in found if said]
 
 

@@ -102,10 +102,11 @@ def guard(
     if guards.max_day_value is not None:
         for_all += _day_value(advice.asked, price, guards.max_day_value)
     quantities, sources, held_back, limited = [], [], [], []
-    for row, asked in enumerate(advice.asked):
-        own = decider.doubts(advice, row, guards.limits)
+    by_rule = advice.by_rule.tolist()
+    every = zip(advice.asked.tolist(), decider.doubts(advice, guards.limits), strict=True)
+    for row, (asked, own) in enumerate(every):
         doubts = for_all + own
-        quantity = float(advice.by_rule[row] if doubts else asked)
+        quantity = by_rule[row] if doubts else asked
         if doubts and (why := _over(quantity, row, advice, guards)):
             quantity = 0.0
             own.append(why)

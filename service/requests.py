@@ -5,9 +5,17 @@ from collections import defaultdict
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, StringConstraints, field_validator
 
-from commands.stock_state import FIRST_YEAR, LAST_YEAR, Outstanding, StockState, recent_demand
+from commands.stock_state import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    Outstanding,
+    StockState,
+    first_duplicate,
+    recent_demand,
+)
 from common.errors import FrozenModel, InputError, choose, short
 from demand.history import StoreHistory
 from demand.known_ahead.covariates import MOST_COLUMNS
@@ -115,16 +123,13 @@ class DecisionRequest(FrozenModel):
             One line: a name that is unknown or missing, a duplicate, lists of unequal length.
         """
         items, table = self.items, known.table
-        places = [
-            (_index("sku", one.sku, table.skus, row), _index("store", one.store, table.stores, row))
-            for row, one in enumerate(items)
-        ]
-        if len(set(places)) < len(places):
-            first: dict[tuple[int, int], int] = {}
-            row = next(n for n, place in enumerate(places) if first.setdefault(place, n) != n)
-            raise InputError(f"items[{row}]: duplicate of items[{first[places[row]]}]")
+        skus = _indices("sku", [one.sku for one in items], table.skus)
+        stores = _indices("store", [one.store for one in items], table.stores)
+        places = np.stack([skus, stores], axis=1)
+        if (twice := first_duplicate(places)) is not None:
+            raise InputError(f"items[{twice[1]}]: duplicate of items[{twice[0]}]")
         days = _columns([one.recent for one in items], "recent", equal=True)
-        usual = np.array([known.mean[place] for place in places])
+        usual = known.mean[skus, stores]
         prices = [one.price for one in items]
         if None in prices and any(price is not None for price in prices):
             raise InputError(f"items[{prices.index(None)}]: has no price, others have; give all")
@@ -183,15 +188,17 @@ def _text(value: bool | float | str | None) -> str:
     return "" if value is None else str(value)
 
 
-def _index(kind: str, name: str | None, known: tuple[str, ...], row: int) -> int:
-    """Return the place of a name; it may be left out where there is one only."""
-    if name is None and len(known) == 1:
-        return 0
-    if name is None:
-        raise InputError(f"items[{row}]: {kind} is missing")
-    if name not in known:
-        choose(f"{kind} in items[{row}],", name, known)
-    return known.index(name)
+def _indices(kind: str, names: list[str | None], known: tuple[str, ...]) -> NDArray[np.intp]:
+    """Return the places of names; they may be left out where there is one only."""
+    at: dict[str | None, int] = {name: place for place, name in enumerate(known)}
+    if len(known) == 1:
+        at[None] = 0
+    for row, name in enumerate(names):
+        if name not in at:
+            if name is None:
+                raise InputError(f"items[{row}]: {kind} is missing")
+            choose(f"{kind} in items[{row}],", name, known)
+    return np.array([at[name] for name in names], np.intp)
 
 
 def _columns(lists: list[tuple[float, ...]], name: str, *, equal: bool) -> dict[int, Any]:

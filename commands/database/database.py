@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from commands.database.address import CONNECT_SECONDS, LOCK_SECONDS, parse_address
 from commands.database.stock_tables import Reader, check_columns
 from commands.stock_state import EXPIRES, StockState
@@ -118,7 +120,7 @@ class Database:
             recent = read.recent(places, day) if demand and day else None
             ages = {name: EXPIRES.fullmatch(name) for name in stock}
             return StockState(
-                places,
+                np.array(places, np.intp),
                 stock["on_hand"],
                 outstanding,
                 recent,

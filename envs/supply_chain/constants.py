@@ -13,7 +13,7 @@ from demand.laws import POINTS, STRATUM, law_points
 from envs.supply_chain.dynamics import LANE
 from envs.supply_chain.observation import ForecastEntries, ItemEntries, ObservationLayout
 from envs.supply_chain.parameters import SupplyChainParameters
-from envs.supply_chain.sites import SCENARIOS
+from envs.supply_chain.sites import SCENARIOS, Lane
 
 Floats = NDArray[np.float64]
 
@@ -139,34 +139,46 @@ def lane_constants(p: SupplyChainParameters) -> NDArray[np.void]:
     With an items file stores have records of their own, shape (SKUs, N).
     """
     records = np.zeros(len(p.sku), LANE)
-    for record, lane in zip(records, p.lanes(), strict=True):
-        for tier in ("store", "warehouse", "supplier"):
-            for name, weight in getattr(p.weights, tier).model_dump().items():
-                record[f"{tier}_{name}"] = weight
-        record["holding_cost"] = lane.store.holding_cost
-        record["stockout_cost"] = lane.store.stockout_cost
-        record["fixed_cost"] = lane.store.fixed_cost
-        record["unit_cost"] = lane.store.unit_cost
-        record["waste_cost"] = lane.store.waste_cost
-        record["shelf_life"] = lane.store.shelf_life or 0
-        record["lifo"] = lane.store.issuing == "lifo"
-        record["backlog"] = lane.store.unmet_demand == "backlog"
-        record["excess_threshold"] = lane.store.excess_threshold
-        record["order_multiple"] = lane.store.order_multiple or 0.0
-        record["least_order"] = lane.store.least_order
-        record["shelf_capacity"] = lane.store.shelf_capacity
-        record["review_days"] = sum(1 << WEEKDAYS.index(d) for d in lane.store.review_days)
-        record["limited"] = lane.store.limited
-        record["warehouse_unit_holding_cost"] = lane.warehouse.holding_cost
-        record["production_capacity"] = lane.supplier.production_capacity
-        record["demand_std"] = lane.sku.demand_std * SCENARIOS[p.scenario].std_factor
-        record["store_lead_time"] = lane.store.lead_time
-        record["supplier_lead_time"] = p.supplier_lead_time(lane)
-        record["forecast_window"] = p.forecast_window
-        record["warmup_days"] = p.warmup_days
-        record["cost"] = p.objective == "cost"
-        record["orders_in_units"] = lane.store.order_units is not None
+    made: dict[tuple[int, ...], NDArray[np.void]] = {}  # products share what is said of all
+    for k, lane in enumerate(p.lanes()):
+        of = id(lane.store), id(lane.warehouse), id(lane.supplier)
+        if of not in made:
+            made[of] = _lane_record(p, lane)
+        records[k] = made[of]
+    std = np.array([sku.demand_std for sku in p.sku])
+    records["demand_std"] = std * SCENARIOS[p.scenario].std_factor
     return _of_items(p, records) if p.item_values else records[:, None]
+
+
+def _lane_record(p: SupplyChainParameters, lane: Lane) -> NDArray[np.void]:
+    """Return the record of an SKU, but for the deviation of its own demand."""
+    record = np.zeros((), LANE)
+    for tier in ("store", "warehouse", "supplier"):
+        for name, weight in getattr(p.weights, tier).model_dump().items():
+            record[f"{tier}_{name}"] = weight
+    record["holding_cost"] = lane.store.holding_cost
+    record["stockout_cost"] = lane.store.stockout_cost
+    record["fixed_cost"] = lane.store.fixed_cost
+    record["unit_cost"] = lane.store.unit_cost
+    record["waste_cost"] = lane.store.waste_cost
+    record["shelf_life"] = lane.store.shelf_life or 0
+    record["lifo"] = lane.store.issuing == "lifo"
+    record["backlog"] = lane.store.unmet_demand == "backlog"
+    record["excess_threshold"] = lane.store.excess_threshold
+    record["order_multiple"] = lane.store.order_multiple or 0.0
+    record["least_order"] = lane.store.least_order
+    record["shelf_capacity"] = lane.store.shelf_capacity
+    record["review_days"] = sum(1 << WEEKDAYS.index(d) for d in lane.store.review_days)
+    record["limited"] = lane.store.limited
+    record["warehouse_unit_holding_cost"] = lane.warehouse.holding_cost
+    record["production_capacity"] = lane.supplier.production_capacity
+    record["store_lead_time"] = lane.store.lead_time
+    record["supplier_lead_time"] = p.supplier_lead_time(lane)
+    record["forecast_window"] = p.forecast_window
+    record["warmup_days"] = p.warmup_days
+    record["cost"] = p.objective == "cost"
+    record["orders_in_units"] = lane.store.order_units is not None
+    return record
 
 
 def _of_items(p: SupplyChainParameters, records: NDArray[np.void]) -> NDArray[np.void]:

@@ -313,6 +313,24 @@ class SupplyChainParameters(FrozenModel):
         own["order_multiple"] = own["order_multiple"] or None
         return common.model_copy(update=own)
 
+    def order_limits(
+        self, sku: NDArray[np.intp], store: NDArray[np.intp]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return pack (0 if there is none), least order and shelf capacity of places [units].
+
+        `sku` and `store` say which, shape (rows,), as do the three that are returned.
+        """
+        names = ("order_multiple", "least_order", "shelf_capacity")
+        if self.item_values:
+            multiple, least, capacity = (self.item_values[name][sku, store] for name in names)
+        else:
+            stores = [lane.store for lane in self.lanes()]
+            multiple, least, capacity = (
+                np.array([float(getattr(one, name) or 0.0) for one in stores])[sku]
+                for name in names
+            )
+        return multiple, least, capacity
+
     def in_scenario(self, scenario: str) -> "SupplyChainParameters":
         """Return these parameters in a scenario, and as long as it needs."""
         needed = next(s.horizon or 0 for name, s in SCENARIOS.items() if name == scenario)

@@ -12,6 +12,7 @@ from common import ray_cluster
 from common.errors import InputError
 from common.shards import HERE, map_shards
 from tests.agents.dcl.shared_out import all_labels, evaluation
+from tests.commands.sharded import decided, write_run
 from tests.common.test_shards import square
 
 ray = pytest.importorskip("ray", reason="no Ray: pip install -e '.[cluster]'")
@@ -25,6 +26,7 @@ from common.shards import Workers, map_shards
 from common.sharing import share_out
 from tests.agents.dcl.shared_out import all_labels, evaluation
 from tests.agents.small_run import SMALL
+from tests.commands.sharded import decided
 from tests.common.test_shards import die, square
 from agents import run_files, run_folder
 from agents.config import resolve
@@ -46,6 +48,7 @@ done["weights"] = [
     run_folder.read_versions(folder)["weights"] for folder in run_files.seed_folders(root)
 ]
 done["evaluation"] = evaluation(here)
+done["decisions"] = decided(Path(sys.argv[2]), here)
 with share_out(here):
     done["labels"] = all_labels()
 cluster.shutdown()
@@ -56,12 +59,13 @@ print(json.dumps(done))
 @pytest.fixture(scope="module")
 def on_two_nodes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cluster")
+    write_run(folder)
     script = folder / "driver.py"
     script.write_text(DRIVER)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
     environment["RAY_AUTH_MODE"] = "disabled"  # else a token in the home folder decides
     done = subprocess.run(
-        [sys.executable, script, folder / "seeds"],
+        [sys.executable, script, folder / "seeds", folder],
         env=environment,
         cwd=folder,
         capture_output=True,
@@ -69,7 +73,7 @@ def on_two_nodes(tmp_path_factory):
         timeout=900,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return {**json.loads(done.stdout.splitlines()[-1]), "folder": folder}
 
 
 def test_results_are_those_of_one_process(on_two_nodes):
@@ -89,6 +93,10 @@ def test_seeds_learn_the_weights_that_they_learn_alone(on_two_nodes, tmp_path):
 
 def test_an_evaluation_is_the_same_bytes(on_two_nodes):
     assert on_two_nodes["evaluation"] == evaluation(HERE)
+
+
+def test_decisions_are_the_same(on_two_nodes):
+    assert on_two_nodes["decisions"] == decided(on_two_nodes["folder"])
 
 
 def test_labels_are_the_same(on_two_nodes):

@@ -80,7 +80,7 @@ def written(path):
 @pytest.mark.parametrize("prefix", ["", "sqlite:///"])
 def test_the_state_is_that_of_the_tables(file, known, prefix):
     state = Database(f"{prefix}{file}").read_state(known)
-    assert state.places == [(0, 1), (0, 0)]
+    assert state.places.tolist() == [[0, 1], [0, 0]]
     assert state.on_hand.tolist() == [150, 30]
     assert str(state.day) == "2020-04-01"
     assert state.due(state.day, 2, known.table.periods).tolist() == [[25, 0], [0, 0]]
