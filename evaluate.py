@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -43,6 +44,18 @@ MOST_TEXTBOOK_EPISODES = 1_000_000
     "--sweep",
     metavar="KEY=V1,V2,...",
     help="With --checkpoint: the run's policy, untrained, with several values of a parameter.",
+)
+@click.option(
+    "--replay",
+    is_flag=True,
+    help="With demand of a file: play the evaluation period once, one day after the other, with "
+    "stock carried over, and count money by the year.",
+)
+@click.option(
+    "--state",
+    type=InputFile(),
+    metavar="FILE",
+    help="With --replay: the stock of its first morning, as for decide.py [each policy's own].",
 )
 @click.option("--stores", type=int, metavar="N", help="The supply chain with so many stores.")
 @plugin_options
@@ -113,6 +126,8 @@ def main(
     cluster: str | None,
     textbook: bool,
     sweep: str | None,
+    replay: bool,
+    state: Path | None,
     names: tuple[str, ...],
     **given: Any,
 ) -> None:
@@ -124,7 +139,7 @@ def main(
     files["latex"] = latex
     if names or textbook:
         others = (*given.values(), scenario, baselines, stochastic, actual_orders, render)
-        others += (report, hub_card, workers > 1, cluster)
+        others += (report, hub_card, workers > 1, cluster, replay, state)
         if names and not textbook:
             raise InputError(f"{names[0]!r}: names are those of instances, after --textbook")
         if any(others) or any(files.values()):
@@ -134,6 +149,9 @@ def main(
         counts = {"episodes": episodes, "seed": seed, "baselines": baselines or "none"}
         _sweep(sweep, given["checkpoints"], given["assignments"], as_json=as_json, **counts)
         return
+    refused = {"actual-orders": actual_orders, "stochastic": stochastic, "render": render}
+    refused |= {"csv": csv_file, "latex": latex, "reports": reports, "hub-card": hub_card}
+    _check_replay(replay, state, {**refused, "episodes-file": episodes_file})
     from commands.evaluate import (
         checkpoints_from_options,
         evaluate_policies,
@@ -143,10 +161,13 @@ def main(
     from common.shards import Workers
     from evaluation.step_by_step import Played, print_steps, write_files
 
-    loaded = checkpoints_from_options(scenario, **given)
+    loaded = checkpoints_from_options(scenario, recommended=replay or report, **given)
     if not (loaded.folders or as_json):
         print_demand_summary(loaded.run)
     _check_outputs(as_json and render, report, hub_card, folders=loaded.folders)
+    replayed = (lambda: _replay(loaded, baselines, state, as_json=as_json)) if replay else None
+    if _is_all(loaded, replayed, report=report):
+        return
     evaluation = evaluate_policies(
         loaded,
         scenario,
@@ -175,6 +196,50 @@ def main(
 
         page = write_report(loaded, evaluation, scenario, stochastic=stochastic)
         console.screen.print(f"report: {page}", soft_wrap=True)
+
+
+def _check_replay(replay: bool, state: Path | None, others: dict[str, Any]) -> None:
+    """Refuse what does not go with a replay."""
+    if state is not None and not replay:
+        raise InputError("--state: is what a --replay begins with; add --replay")
+    other = next((name for name, value in others.items() if value), None)
+    if replay and other is not None:
+        raise InputError(f"--replay does not go with --{other}; leave one out")
+
+
+def _is_all(loaded: Any, replay: Callable[[], None] | None, *, report: bool) -> bool:
+    """Do what is asked besides a comparison of episodes; return whether that is all."""
+    if replay is not None:
+        replay()
+    return (report and _report_recommendation(loaded)) or (replay is not None and not report)
+
+
+def _replay(loaded: Any, baselines: str | None, state: Path | None, *, as_json: bool) -> None:
+    """Play the evaluation period once, and print what it came to."""
+    from commands.judging.replayed import replay_loaded  # here: --help answers at once
+
+    played = replay_loaded(loaded, baselines=baselines or "default", state=state)
+    if as_json:
+        print(json.dumps(played.to_json(), indent=2))
+        return
+    plain = console.PlainConsole()
+    plain.print(played.sentence, soft_wrap=True, highlight=False)
+    plain.print()
+    plain.print(played.table())
+
+
+def _report_recommendation(loaded: Any) -> bool:
+    """Write the report of what a run recommends; return whether it recommends a rule."""
+    from agents.tuned_file import read_recommendation
+    from commands.recommendation.report import write_report_again
+
+    folder = loaded.folders[0]
+    advice = read_recommendation(folder)
+    if advice is None:
+        return False
+    page = write_report_again(loaded.run, folder, advice)
+    console.screen.print(f"report: {page}", soft_wrap=True)
+    return bool(advice.kind == "rule")
 
 
 def _baselines(asked: str | None, *, report: bool) -> str:

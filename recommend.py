@@ -70,8 +70,8 @@ def main(
     )
     print(advice.sentence)
     console.screen.print(
-        f"tables: {folder / run_files.ADVICE}; orders: python decide.py --checkpoint {folder} "
-        "--state stock.csv",
+        f"report: {folder / run_files.ADVICE_PAGE}, tables: {folder / run_files.ADVICE}; orders: "
+        f"python decide.py --checkpoint {folder} --state stock.csv",
         soft_wrap=True,
     )
 

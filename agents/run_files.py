@@ -39,6 +39,7 @@ WEIGHTS, STATISTICS = "policy.pth", "normalizer.npz"
 VERSIONS = "versions.json"
 TUNED = "tuned.json"
 RECOMMENDATION, ADVICE = "recommendation.json", "recommendation.md"
+ADVICE_PAGE = "recommendation.html"
 """Whom a run orders by, for `decide.py` and for people."""
 
 RANGES, EXPORTED = "observation_range.json", "exported.json"

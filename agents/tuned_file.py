@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from agents import run_files
 from agents.run_files import read_beside, write_beside
 from baselines.policy import Policy
-from baselines.registry import rules_in_units
+from baselines.registry import Baseline, rules_in_units
 from baselines.tuned_rules import TunedRule, fingerprint, tune_rule
 from baselines.tuning import TUNING_SEED, Family, Progress, Tuned
 from common.console import screen
@@ -200,15 +200,30 @@ class Recommendation(FrozenModel):
         InputError
             If there is no such rule, or no search of it comes to these values.
         """
-        known = rules_in_units(parameters)
-        rule = known[choose("rule in the recommendation", self.name, known)]
-        values = {name: float(value) for name, value in self.values.items()}
-        if not isinstance(rule, TunedRule):
-            return rule.make(parameters, 0)
-        family = rule.family(parameters)
-        if not family.admits(values):
-            raise InputError(f"the recommendation has no values of {self.name}; make it again")
-        return family.make(**values)
+        return _rule(rules_in_units(parameters), parameters, self.name, self.values)
+
+    def rules(self, parameters: Any) -> dict[str, Policy]:
+        """Return all rules that were tried, with what was tuned; none of an earlier version.
+
+        Raises
+        ------
+        InputError
+            As `rule`.
+        """
+        known, kept = rules_in_units(parameters), self.figures.get("rules", {})
+        return {name: _rule(known, parameters, name, values) for name, values in kept.items()}
+
+
+def _rule(
+    known: Mapping[str, Baseline], parameters: Any, name: str, values: Mapping[str, float | str]
+) -> Policy:
+    rule = known[choose("rule in the recommendation", name, known)]
+    if not isinstance(rule, TunedRule):
+        return rule.make(parameters, 0)
+    family, numbers = rule.family(parameters), {k: float(value) for k, value in values.items()}
+    if not family.admits(numbers):
+        raise InputError(f"the recommendation has no values of {name}; make it again")
+    return family.make(**numbers)
 
 
 def read_recommendation(folder: Path) -> Recommendation | None:

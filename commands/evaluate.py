@@ -20,7 +20,7 @@ from baselines.rules.past_orders import ActualOrders
 from baselines.rules.reference import reference_team, reorder_note
 from baselines.tuned_rules import Tuner, tune_rule
 from commands.judging.checkpoints import LoadedCheckpoints, load_checkpoints, rules_not_reached
-from commands.judging.what_if import load_changed
+from commands.judging.what_if import load_changed, load_recommended
 from common import console
 from common.console import PlainConsole, screen
 from common.errors import InputError, choose
@@ -75,11 +75,13 @@ def checkpoints_from_options(
     config: Path | None,
     assignments: tuple[str, ...],
     stores: int | None,
+    recommended: bool = False,
     **days: Any,
 ) -> LoadedCheckpoints:
     """Return whom a command's options name: the agents of checkpoints, or none, on a problem.
 
-    `days` are the options of `commands.options.file_options`.
+    `days` are the options of `commands.options.file_options`; `recommended` lets a run be named
+    that recommends a rule, which is then judged.
 
     Raises
     ------
@@ -94,11 +96,11 @@ def checkpoints_from_options(
                 raise InputError(f"--{name} changes nothing about a checkpoint; leave it out")
         if assignments and len(checkpoints) > 1:
             raise InputError("--set: changes the problem of one --checkpoint; name a single run")
-        loaded = (
-            load_changed(checkpoints[0], assignments)
-            if assignments
-            else load_checkpoints(checkpoints)
-        )
+        if assignments:
+            loaded = load_changed(checkpoints[0], assignments)
+        else:
+            rule = load_recommended(checkpoints) if recommended else None
+            loaded = rule or load_checkpoints(checkpoints)
         own = loaded.run.settings.problem
         if problem not in (None, own):
             raise InputError(

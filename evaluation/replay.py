@@ -1,7 +1,9 @@
 """A period of a demand file played once, day after day, with stock carried over.
 
-That is what happens in a shop: one past, not windows of it. Costs of days near each other hang
-together, so intervals are drawn from blocks of days, the same for all policies that are compared.
+That is what happens in a shop: one past, not windows of it. A policy begins with what it would hold
+and have under way itself, having played some days before the period that are not counted, or with
+what a shop really had. Costs of days near each other hang together, so intervals are drawn from
+blocks of days, the same for all policies that are compared.
 
 References
 ----------
@@ -11,7 +13,7 @@ the Limits of Bootstrap, Wiley.
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,10 +23,13 @@ from baselines.multi_agent import chain_of
 from baselines.policy import Policy
 from baselines.rollout import CHUNK, Observer, run_episodes
 from common.errors import InputError, validated
-from demand.calendar import period_days
+from common.random_streams import random_stream
 from demand.dates import PeriodName
+from demand.known_demand import KNOWN_DAYS
 from envs.batch import Batch, Outcome
 from envs.problems import Problem
+from envs.supply_chain.batch import SupplyChainBatch
+from envs.supply_chain.trace import whole_period
 from evaluation.savings import PERIODS_A_YEAR
 
 Floats = NDArray[np.float64]
@@ -54,6 +59,9 @@ class Replay:
         That were placed [units].
     period : {"day", "week", "month"}
         What is called a day here.
+    parts : dict
+        What the cost is made of, by name out of `PARTS`: totals of the days, shape (SKUs, stores)
+        [money].
     """
 
     first_day: dt.date
@@ -63,6 +71,7 @@ class Replay:
     on_hand: Floats
     orders: Floats
     period: PeriodName = "day"
+    parts: dict[str, Floats] = field(default_factory=dict)
 
     @property
     def a_year(self) -> float:
@@ -101,6 +110,10 @@ class Replay:
         placed = int((self.orders > 0).sum())
         return float(self.orders.sum()) / placed if placed else 0.0
 
+    def part_per_year(self, name: str) -> float:
+        """Return a part of the cost of the whole business, by its name out of `PARTS` [money]."""
+        return self.a_year * float(self.parts[name].sum()) / self.days
+
     def by_store(self) -> Floats:
         """Return each store's cost per year, shape (stores,) [money]."""
         total: Floats = self.a_year * self.cost.sum(axis=(0, 1)) / self.days
@@ -119,18 +132,53 @@ class Replay:
             "mean_on_hand": self.mean_on_hand,
             "orders_per_year": self.orders_per_year,
             "mean_order": self.mean_order,
+            **{f"{name}_per_year": self.part_per_year(name) for name in self.parts},
         }
 
 
-class _Diary(Observer):
-    """Writes down every day of a batch of the supply chain."""
+PARTS = {
+    "holding": "total_holding_cost",
+    "stockouts": "total_stockout_penalty",
+    "ordering": "total_ordering_cost",
+    "waste": "total_waste_cost",
+}
+"""What costs are made of, and where a batch adds it up."""
 
-    def __init__(self) -> None:
+
+@dataclass(frozen=True)
+class Opening:
+    """What a shop had in the first morning of a replay, before it ordered.
+
+    Attributes
+    ----------
+    on_hand : ndarray
+        That morning's receipts included, shape (SKUs, stores) [units].
+    due : ndarray
+        What arrives in 1, 2 ... mornings, shape (SKUs, stores, mornings) [units].
+    """
+
+    on_hand: Floats
+    due: Floats
+
+
+class _Diary(Observer):
+    """Writes down every day of a batch of the supply chain.
+
+    Parameters
+    ----------
+    opening : Opening, optional
+        What to begin with, of the worlds' SKUs.
+    """
+
+    def __init__(self, opening: Opening | None) -> None:
         self.days: list[dict[str, Floats]] = []
+        self._opening = opening
 
     def start(self, batch: Batch) -> None:
         """Look at the worlds before the first step."""
         self._chain = chain_of(batch)
+        if self._opening is not None:
+            _begin_with(self._opening, self._chain)
 
     def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
         """Write down the day."""
@@ -140,70 +188,117 @@ class _Diary(Observer):
         stores = np.asarray(outcome.reward)[:, : sites.shape[1]]
         self.days.append({**day, "cost": -stores.astype(np.float64)})
 
+    def finish(self) -> None:
+        """Take note of what costs are made of."""
+        self.parts = {name: self._chain.sites[total].copy() for name, total in PARTS.items()}
+
     def columns(self, name: str) -> Floats:
         """Return what was written down, shape (days, worlds, stores)."""
         return np.stack([day[name] for day in self.days])
 
 
+def _begin_with(opening: Opening, chain: SupplyChainBatch) -> None:
+    """Put stock and orders under way into a batch before its first day; of no known age."""
+    on_hand, due = (values[chain.lane_of] for values in (opening.on_hand, opening.due))
+    chain.sites["on_hand"] = on_hand
+    chain.age_evenly()
+    chain.pipelines[:] = 0.0
+    chain.pipelines[..., : due.shape[-1]] = due
+
+
 def replay(
-    problem: Problem, parameters: Any, policy: Policy, *, observe_step: bool = False
+    problem: Problem,
+    parameters: Any,
+    policy: Policy,
+    *,
+    observe_step: bool = False,
+    opening: Opening | None = None,
 ) -> Replay:
     """Play the evaluation period once, with stock carried over from day to day.
-
-    Stores begin as `StoreDemand.initial_days` says, and the `warmup_days` are not counted.
 
     Parameters
     ----------
     problem, parameters : Problem, FrozenModel
-        Stores on demand of a file; the horizon is that of the period.
+        Stores on demand of a file.
     policy : Policy
         What orders.
     observe_step : bool
         As in `baselines.rollout.rollout`.
+    opening : Opening, optional
+        What the stores have in the first morning of the period. By default the policy plays some
+        days before it, which are not counted (`days_before`), and begins with what it has then.
 
     Raises
     ------
     InputError
         If demand is of no file, or returns are no costs.
     """
-    p = whole_period(parameters)
-    trace = problem.traces(p, "evaluation", SEED, len(p.sku))
-    skus = len(p.sku)
-    order = np.argsort(trace["sku"])
+    check_replayed(parameters)
+    before = days_before(parameters) if opening is None else 0
+    p = played_parameters(parameters, before, start_up=opening is None)
+    trace = whole_period(p, random_stream(SEED, "evaluation"), "evaluation", before)
     parts: dict[str, list[Floats]] = {}
-    for first in range(0, skus, CHUNK):
-        rows = order[first : first + CHUNK]
-        batch = problem.make_batch(p, rows.size, split="evaluation", observe_step=observe_step)
+    totals: dict[str, list[Floats]] = {}
+    for first in range(0, len(p.sku), CHUNK):
+        some = {name: values[first : first + CHUNK] for name, values in trace.items()}
+        worlds = len(some["sku"])
+        batch = problem.make_batch(p, worlds, split="evaluation", observe_step=observe_step)
         policy.bind(batch)
-        diary = _Diary()
-        some = {name: values[rows] for name, values in trace.items()}
+        diary = _Diary(opening)
         run_episodes(batch, policy, some, observer=diary)
         for name in ("cost", "demand", "sales", "left", "order"):
             parts.setdefault(name, []).append(diary.columns(name)[p.warmup_days :])
+        for name, values in diary.parts.items():
+            totals.setdefault(name, []).append(values)
     whole = {name: np.concatenate(values, axis=1) for name, values in parts.items()}
-    start = period_days(p.history.table, p.demand_data, "evaluation").start + p.warmup_days
     table = p.history.table
-    first_day = table.date(start)
+    start = p.history.starts("evaluation", 1).start - before + p.warmup_days
     return Replay(
-        first_day,
+        table.date(start),
         whole["cost"],
         whole["demand"],
         whole["sales"],
         whole["left"],
         whole["order"],
         table.period,
+        {name: np.concatenate(values) for name, values in totals.items()},
     )
 
 
-def whole_period(parameters: Any) -> Any:
-    """Return parameters with an episode that is the whole evaluation period."""
-    source = getattr(parameters, "demand_data", None)
-    if source is None or parameters.history is None:
+def check_replayed(parameters: Any) -> None:
+    """Refuse what has no period of a file, or no costs, to play.
+
+    Raises
+    ------
+    InputError
+        If demand is of no file, or returns are no costs.
+    """
+    if getattr(parameters, "demand_data", None) is None or parameters.history is None:
         raise InputError("--replay: plays the days of a demand file; name one with --demand")
     if parameters.objective != "cost":
         raise InputError("--replay: counts money; say --set objective=cost")
-    starts = parameters.history.starts("evaluation", 1)
-    changed = {"horizon": len(starts)}
+
+
+def days_before(parameters: Any) -> int:
+    """Return how many days before the period a policy plays to begin with a stock of its own.
+
+    What it began with is sold and an order has arrived by then; fewer where the file has fewer.
+    """
+    start: int = parameters.history.starts("evaluation", 1).start
+    lead_time = max(lane.store.lead_time for lane in parameters.lanes())
+    wanted: int = KNOWN_DAYS + lead_time + parameters.longest_review_gap
+    return max(0, min(wanted, start - KNOWN_DAYS))
+
+
+def played_parameters(parameters: Any, before: int, *, start_up: bool = True) -> Any:
+    """Return parameters with an episode that is the evaluation period and so many days before.
+
+    Days before it are not counted; nor, with `start_up`, the file's days of warm-up where they are
+    more.
+    """
+    days = len(parameters.history.starts("evaluation", 1))
+    skipped = max(before, parameters.warmup_days) if start_up else 0
+    changed = {"horizon": before + days, "warmup_days": min(skipped, before + days - 1)}
     return validated(type(parameters), {**parameters.model_dump(), **changed})
 
 

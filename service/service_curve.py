@@ -1,20 +1,14 @@
 """What better service costs: a policy whose stores order a little more, or a little less."""
 
-import copy
 import threading
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from baselines.multi_agent import chain_of
 from baselines.policy import Policy
 from baselines.rollout import rollout
+from baselines.rules.offset import MovedOrders
 from commands.orders import Decider
 from common.errors import InputError, NumericalError
-from demand.known_demand import KNOWN_DAYS
-from envs.batch import Batch
 from envs.problems import PROBLEMS
 from evaluation.savings import business_of
 
@@ -91,48 +85,6 @@ class PlayedCurve:
             self._curve = service_curve(self._decider)
         except (InputError, NumericalError) as error:
             self._failure = str(error)
-
-
-class MovedOrders:
-    """A policy whose stores add to every order so many days of recent demand.
-
-    For a base stock that is a level higher by as much; what limits allow holds as ever.
-
-    Parameters
-    ----------
-    policy : Policy
-        Whose orders are moved; a copy of it is bound.
-    days : float
-        By how much, negative to order less.
-    """
-
-    def __init__(self, policy: Policy, days: float) -> None:
-        self._policy, self._days = copy.copy(policy), days
-
-    def bind(self, batch: Batch) -> None:
-        """Act on `batch` from now on."""
-        self._chain = chain_of(batch)
-        self._policy.bind(batch)
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Any, Any]:
-        """Return the policy's actions, and have other quantities ordered."""
-        actions, state = self._policy.predict(observation, state, episode_start, deterministic)
-        chain = self._chain
-        if self._days and chain.past is not None:
-            shape = (chain.num_worlds, chain.num_stores)
-            chosen = np.asarray(actions).reshape(chain.num_worlds, -1)[:, : chain.num_stores]
-            if chain.asked_units:
-                chosen = np.broadcast_to(np.arange(chain.num_stores), shape)
-            orders = np.take_along_axis(chain.store_orders(), chosen[..., None], axis=2)[..., 0]
-            recent, _ = chain.past.recent(chain.day, KNOWN_DAYS)
-            chain.order_units(np.where(orders > 0, orders + self._days * recent, 0.0))
-        return actions, state
 
 
 def service_curve(decider: Decider, *, episodes: int = EPISODES) -> ServiceCurve:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.multi_agent import chain_of, columns_of
-from baselines.policy import Policy
+from baselines.policy import Policy, is_blind
 from baselines.rules.stock_rule import StoreRule, nearest_action
 from common.errors import InputError
 from demand.known_demand import KNOWN_DAYS
@@ -138,3 +138,53 @@ class OffsetPolicy:
         chosen, state = self.policy.predict(observation, state, episode_start, deterministic)
         rows = np.asarray(chosen).reshape(-1, len(self._columns))
         return self._bound.actions_of(self._columns, rows), state
+
+
+class MovedOrders:
+    """Any policy, whose stores add to every order so many days of recent demand.
+
+    For a base stock that is a level higher by as much; what limits allow holds as ever.
+
+    Parameters
+    ----------
+    policy : Policy
+        Whose orders are moved; a copy of it is bound.
+    days : float
+        By how much, negative to order less.
+    whole : bool
+        Whether the orders stay whole units.
+    """
+
+    def __init__(self, policy: Policy, days: float, *, whole: bool = False) -> None:
+        self._policy, self._days, self._whole = copy.copy(policy), days, whole
+
+    @property
+    def blind(self) -> bool:
+        """Whether the policy does without observations."""
+        return is_blind(self._policy)
+
+    def bind(self, batch: Batch) -> None:
+        """Act on `batch` from now on."""
+        self._chain = chain_of(batch)
+        self._policy.bind(batch)
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Any, Any]:
+        """Return the policy's actions, and have other quantities ordered."""
+        actions, state = self._policy.predict(observation, state, episode_start, deterministic)
+        chain = self._chain
+        if self._days and chain.past is not None:
+            shape = (chain.num_worlds, chain.num_stores)
+            chosen = np.asarray(actions).reshape(chain.num_worlds, -1)[:, : chain.num_stores]
+            if chain.asked_units:
+                chosen = np.broadcast_to(np.arange(chain.num_stores), shape)
+            orders = np.take_along_axis(chain.store_orders(), chosen[..., None], axis=2)[..., 0]
+            recent, _ = chain.past.recent(chain.day, KNOWN_DAYS)
+            moved = np.where(orders > 0, orders + self._days * recent, 0.0)
+            chain.order_units(np.floor(moved + 0.5) if self._whole else moved)
+        return actions, state

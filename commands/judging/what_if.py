@@ -10,7 +10,7 @@ from rich.table import Table
 from agents import run_folder
 from agents.config import RunConfig, assign, from_dict
 from agents.tuned_file import read_recommendation
-from commands.judging.checkpoints import LoadedCheckpoints
+from commands.judging.checkpoints import LoadedCheckpoints, print_changed_data
 from common.console import screen
 from common.errors import InputError, short
 from evaluation.comparison import AGENT_NAME, PolicyResult
@@ -52,6 +52,20 @@ def load_changed(checkpoint: str, assignments: tuple[str, ...]) -> LoadedCheckpo
             soft_wrap=True,
         )
     return LoadedCheckpoints(run, {AGENT_NAME: load_agent(folder, name)[1]})
+
+
+def load_recommended(checkpoints: tuple[str, ...]) -> LoadedCheckpoints | None:
+    """Load the rule that a single run recommends, None where it does not recommend one."""
+    if len(checkpoints) != 1 or run_folder.runs_of(checkpoints[0])[0] is not None:
+        return None
+    folder, _ = run_folder.find(checkpoints[0])
+    advice = read_recommendation(folder)
+    if advice is None or advice.kind != "rule":
+        return None
+    run = run_folder.read_config(folder)
+    print_changed_data(folder, run)
+    root = run_folder.root_of(folder, checkpoints[0])
+    return LoadedCheckpoints(run, {advice.name: advice.rule(run.parameters)}, (), (root,), root)
 
 
 def _changed(own: RunConfig, assignments: tuple[str, ...]) -> RunConfig:

@@ -57,15 +57,23 @@ def sentence(found: Candidates, known_ahead: tuple[str, ...], algo: str | None) 
     return text
 
 
-def figures(found: Candidates, periods: Periods) -> dict[str, Any]:
-    """Return what the recommendation rests on, as JSON values."""
+def figures(found: Candidates, periods: Periods, algo: str | None) -> dict[str, Any]:
+    """Return what the recommendation rests on, as JSON values.
+
+    ``rules`` are the tuned parameters of all rules, ``agent`` is what was trained beside them.
+    """
     saved = savings(found)
     return {
+        "agent": algo,
+        "rules": found.values,
         "chosen": found.choice,
         "origins": [day.isoformat() for day in periods.origins],
         "split": periods.split.isoformat(),
         "until": periods.until.isoformat(),
         "cost_per_year_before_the_split": found.costs(),
+        "cost_per_year_by_origin": {
+            name: [one.cost_per_year for one in replays] for name, replays in found.folds.items()
+        },
         "evaluation": {
             name: {**one.to_json(), "saved_per_year": saved[name].to_json()}
             for name, one in found.evaluation.items()

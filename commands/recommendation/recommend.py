@@ -12,6 +12,7 @@ from agents import run_files, run_folder
 from agents.config import RunConfig, resolve
 from agents.tuned_file import Recommendation
 from commands.recommendation.advice import figures, page, sentence
+from commands.recommendation.report import write_report
 from commands.recommendation.selection import (
     Candidates,
     Periods,
@@ -90,6 +91,7 @@ def recommend(
         words = page(found, periods, run.parameters.history.table, understood, advice.sentence)
         run_files.write_beside(folder / run_files.ADVICE, words.encode())
         advice.write(folder)
+        write_report(run, folder, advice, found.policies, found.evaluation)
     return folder, advice
 
 
@@ -102,7 +104,7 @@ def _advice(
         name=choice,
         values=dict(found.values.get(choice, {})),
         sentence=sentence(found, () if known is None else known.names, algo),
-        figures=figures(found, periods),
+        figures=figures(found, periods, algo),
     )
 
 

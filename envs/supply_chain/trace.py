@@ -239,6 +239,29 @@ def every_window(
     return _of_history(p, rng, sku, *p.history.episodes(split, rng, start, sku, p.horizon))
 
 
+def whole_period(
+    parameters: SupplyChainParameters, rng: np.random.Generator, split: Split, before: int
+) -> Trace:
+    """Return one episode of every SKU: all days of `split`, and so many days before it.
+
+    Parameters
+    ----------
+    parameters : SupplyChainParameters
+        With demand of a file; the horizon is that of all these days.
+    rng : numpy.random.Generator
+        Draws the suppliers' luck.
+    split, before : str, int
+        The period, and days that are played before it.
+    """
+    p = parameters
+    if p.history is None:
+        raise InputError("whole_period: demand comes from no file; set demand_data")
+    sku = np.arange(len(p.sku))
+    check_room(sku.size, p)
+    start = np.full(sku.size, p.history.starts(split, 1).start - before)
+    return _of_history(p, rng, sku, *p.history.episodes(split, rng, start, sku, p.horizon))
+
+
 def count_windows(parameters: SupplyChainParameters, split: Split) -> float:
     """Return how many episodes `every_window` has, infinitely many without a file."""
     if parameters.history is None:

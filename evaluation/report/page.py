@@ -1,6 +1,6 @@
 """The report itself: pictures drawn, numbers put in words, one page that needs no network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,35 +33,69 @@ FIGURES: dict[str, tuple[str, Draw]] = {
 HERE = Path(__file__).parent
 
 
-def draw_all(contents: ReportContents) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
-    """Draw all pictures.
+Sections = list[dict[str, Any]]
+
+
+def draw_figures(
+    figures: Mapping[str, tuple[str, Draw]], contents: Any, caption: Callable[[str], str]
+) -> tuple[Sections, dict[str, bytes]]:
+    """Draw pictures.
+
+    Parameters
+    ----------
+    figures : mapping
+        By name, the heading of a picture and what draws it, or gives None where there is nothing.
+    contents : object
+        What is drawn: ``draw(contents, wide=True)``.
+    caption : callable
+        From the name of a picture to what stands under it.
 
     Returns
     -------
     list of dict, dict
         For the page, each with its heading, caption and both drawings; PNG files by name.
     """
-    text = ReportText(contents)
     sections, files = [], {}
     with style():
-        for name, (heading, draw) in FIGURES.items():
+        for name, (heading, draw) in figures.items():
             figure = draw(contents, wide=True)
             if figure is None:
                 continue
             files[f"{name}.png"] = to_png(figure)
             figure.set_layout_engine("none")  # it is laid out, and stays so
-            caption = text.caption(name)
+            below = caption(name)
             narrow = draw(contents, wide=False)
             sections.append(
                 {
                     "name": name,
                     "heading": heading,
-                    "caption": caption,
-                    "wide": Markup(to_svg(figure, name, caption)),  # noqa: S704 (our own drawing)
-                    "narrow": Markup(to_svg(narrow, f"{name}-narrow", caption)),  # noqa: S704
+                    "caption": below,
+                    "wide": Markup(to_svg(figure, name, below)),  # noqa: S704 (our own drawing)
+                    "narrow": Markup(to_svg(narrow, f"{name}-narrow", below)),  # noqa: S704
                 }
             )
     return sections, files
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a page as one HTML text that needs no network, in the reports' own style.
+
+    Parameters
+    ----------
+    template : str
+        A file beside this one.
+    **values : object
+        What it shows.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    css = css_variables() + "\n" + (HERE / "style.css").read_text("utf-8")
+    return environment.get_template(template).render(style=Markup(css), **values)  # noqa: S704
 
 
 def build(contents: ReportContents, folder: str) -> tuple[str, dict[str, bytes]]:
@@ -74,20 +108,14 @@ def build(contents: ReportContents, folder: str) -> tuple[str, dict[str, bytes]]
     folder : str
         What the folder is called in which those files will lie.
     """
-    sections, files = draw_all(contents)
+    text = ReportText(contents)
+    sections, files = draw_figures(FIGURES, contents, text.caption)
     tables = tables_of(contents)
     files |= csv_files(contents, tables)
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("page.html.j2").render(
+    page = render(
+        "page.html.j2",
         title=contents.title,
-        style=Markup(css_variables() + "\n" + (HERE / "style.css").read_text("utf-8")),  # noqa: S704
-        text=ReportText(contents),
+        text=text,
         sections=sections,
         tables=tables,
         folder=folder,

@@ -35,6 +35,11 @@ class ReportTable:
         Cells; None where there is nothing to say.
     digits : int
         Decimals that the page shows.
+    formats : tuple of str
+        How it shows the numbers of each column in place of that, such as ``",.0f"``; "" is as
+        `digits` says.
+    own : int or None
+        The row that the report is about.
     """
 
     name: str
@@ -43,19 +48,22 @@ class ReportTable:
     columns: list[str]
     rows: list[list[Cell]]
     digits: int = 1
+    formats: tuple[str, ...] = ()
+    own: int | None = None
 
     @property
     def shown(self) -> list[list[tuple[str, bool]]]:
         """The rows as the page shows them: cells, and whether they are words."""
         return [
-            [(self._text(cell), isinstance(cell, str)) for cell in row]
+            [(self._text(cell, column), isinstance(cell, str)) for column, cell in enumerate(row)]
             for row in self.rows[:MOST_ROWS]
         ]
 
-    def _text(self, cell: Cell) -> str:
-        if cell is None:
-            return ""
-        return cell if isinstance(cell, str) else number(cell, self.digits)
+    def _text(self, cell: Cell, column: int) -> str:
+        if cell is None or isinstance(cell, str):
+            return cell or ""
+        own = self.formats[column] if column < len(self.formats) else ""
+        return format(cell, own) if own else number(cell, self.digits)
 
     def to_csv(self) -> bytes:
         """Return the table as CSV."""

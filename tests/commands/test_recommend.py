@@ -2,6 +2,8 @@
 
 import datetime as dt
 import json
+import re
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -12,6 +14,25 @@ import recommend
 from agents.tuned_file import read_recommendation
 from baselines import registry
 from commands.recommendation import selection
+
+
+class Page(HTMLParser):
+    """Sections, tags, sources and words of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sections, self.sources, self.tags, self.text = [], [], set(), ""
+        self.feed(re.sub(r"<(style|pre)>.*?</\1>", "", text, flags=re.DOTALL))
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags.add(tag)
+        self.sources += [given[n] for n in ("src", "href") if n in given and given[n][0] != "#"]
+        self.sections += [given["id"]] if tag == "section" else []
+
+    def handle_data(self, data):
+        self.text += f" {data}"
+
 
 FIRST, DAYS, SPLIT = dt.date(2022, 1, 3), 430, 340
 WEEK = np.array([20, 10, 15, 20, 25, 40, 10])
@@ -81,6 +102,71 @@ def test_the_first_line_says_what_to_do(run):
     less = figures["tuned_base_stock"]["cost_per_year"] - figures[advice.name]["cost_per_year"]
     assert saved["mean"] == pytest.approx(less)
     assert 0 < saved["low"] < saved["mean"] < saved["high"]
+
+
+def test_the_report_needs_no_network_and_names_what_is_in_the_file(run):
+    text = (run / "recommendation.html").read_text("utf-8")
+    page, advice = Page(text), read_recommendation(run)
+    assert not page.tags & {"script", "link", "iframe", "img"}
+    assert not page.sources
+    assert not re.search(r"url\((?!#)|@import|https?://", text)
+    assert page.sections == [
+        *("headline", "money", "policies", "stores", "service", "other_costs", "weeks"),
+        *("bad_weeks", "forecast", "accuracy", "notes", "origins", "values", "facts"),
+    ]
+    assert advice.sentence in text
+    own = advice.figures["evaluation"][advice.name]
+    words = page.text
+    assert f"{own['cost_per_year']:,.0f}" in words
+    assert f"{own['fill_rate']:.1%}" in words
+    assert {"north", "south"} <= set(words.split())
+    for name in RULES:
+        assert f">{name.replace('_', ' ')}</text>" in text
+    assert "nan" not in words.lower().split()
+    assert "prefers-color-scheme:dark" in text
+
+
+def test_a_run_is_reported_and_replayed_again_with_the_same_figures(run_command, run):
+    before = (run / "recommendation.html").read_text("utf-8")
+    done = run_command(evaluate.main, "--checkpoint", run, "--report")
+    assert done.status == 0, done.stderr
+    assert f"report: {run / 'recommendation.html'}" in done.stderr
+    again = (run / "recommendation.html").read_text("utf-8")
+    assert Page(again).text == Page(before).text
+    done = run_command(evaluate.main, "--checkpoint", run, "--replay", "--json")
+    assert done.status == 0, done.stderr
+    played, advice = json.loads(done.stdout), read_recommendation(run)
+    assert (played["own"], played["first_day"]) == (advice.name, str(FIRST + dt.timedelta(SPLIT)))
+    for name, one in advice.figures["evaluation"].items():
+        assert played["policies"][name]["cost_per_year"] == one["cost_per_year"]
+    saved = played["policies"]["tuned_base_stock"]["own_saves_per_year"]
+    assert saved == advice.figures["evaluation"][advice.name]["saved_per_year"]
+    assert played["sentence"].startswith(f"{advice.name} costs ")
+
+
+def test_a_replay_begins_with_a_state_and_refuses_another_days(run_command, run, tmp_path):
+    state = tmp_path / "stock.csv"
+    asked = ("--checkpoint", run, "--replay", "--baselines", "none", "--json")
+    costs = {}
+    for stock in (20, 20_000):
+        state.write_text(f"store,on_hand,due_1\nsouth,{stock},0\nnorth,30,5\n")
+        done = run_command(evaluate.main, *asked, "--state", state)
+        assert done.status == 0, done.stderr
+        (costs[stock],) = json.loads(done.stdout)["policies"].values()
+    assert costs[20_000]["holding_per_year"] > 2 * costs[20]["holding_per_year"]
+    for text, message in (
+        ("store,on_hand\nsouth,1\n", "stock.csv: has no row of north"),
+        ("store,on_hand,date\nsouth,1,2022-05-01\nnorth,1,2022-05-01\n", "evaluation begins on"),
+    ):
+        state.write_text(text)
+        done = run_command(evaluate.main, *asked, "--state", state)
+        assert done.status == 2
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
+    done = run_command(evaluate.main, *asked[:2], "--state", state)
+    assert "--state: is what a --replay begins with" in done.stderr
+    done = run_command(evaluate.main, *asked, "--stochastic")
+    assert "--replay does not go with --stochastic" in done.stderr
 
 
 def test_other_evaluation_days_and_promotions_recommend_the_same(run_command, run, home, options):

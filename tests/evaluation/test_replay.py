@@ -12,13 +12,20 @@ from baselines.rules.forecast import RollingBaseStock, RollingReorderPoint
 from baselines.rules.reference import reference_team
 from common.errors import InputError, validated
 from envs.supply_chain.parameters import SupplyChainParameters
-from evaluation.replay import Replay, replay, saved_per_year, whole_period
+from evaluation.replay import (
+    PARTS,
+    Opening,
+    Replay,
+    check_replayed,
+    replay,
+    saved_per_year,
+)
 
 DAYS = np.arange("2022-01-01", "2023-10-01", dtype="datetime64[D]")
 SPLIT, LEAD_TIME, HOLDING, STOCKOUT = "2023-03-01", 2, 0.3, 4.0
 CUT = int((np.datetime64(SPLIT) - DAYS[0]).astype(int))
 TRAINING = round(CUT * 0.85)
-INITIAL_DAYS, WARM_UP = LEAD_TIME + 2, LEAD_TIME + 1
+INITIAL_DAYS, BEFORE = LEAD_TIME + 2, 28 + LEAD_TIME + 1
 
 
 def demand():
@@ -44,11 +51,12 @@ def reorder_point(past):
     return 3.47 * past[-28:].mean(), 6.03 * past[-28:].mean()
 
 
-def independent(sold, rule):
-    """Return cost per day, demand met and stock of an evaluation period, warm-up included."""
+def independent(sold, rule, first=CUT - BEFORE, on_hand=None, under_way=(0.0,)):
+    """Return cost per day, demand met and stock of an evaluation period and days before it."""
     mean = sold[:TRAINING].mean()
-    on_hand, under_way, days = INITIAL_DAYS * mean, [0.0] * (LEAD_TIME - 1), []
-    for t in range(CUT, len(sold)):
+    on_hand = INITIAL_DAYS * mean if on_hand is None else on_hand
+    under_way, days = list(under_way), []
+    for t in range(first, len(sold)):
         past = sold[:t]
         level = rule(past)
         position = on_hand + sum(under_way)
@@ -92,15 +100,33 @@ def test_a_replay_is_what_forty_lines_of_numpy_say(run, name):
     expected = np.stack(
         [[independent(sold[:, k, n], plain) for n in range(3)] for k in range(2)]
     )  # (SKUs, stores, days, figures)
-    expected = np.moveaxis(expected, 2, 0)[WARM_UP:]
+    expected = np.moveaxis(expected, 2, 0)[BEFORE:]
     for place, figures in enumerate((played.cost, played.sales, played.on_hand, played.orders)):
         np.testing.assert_allclose(figures, expected[..., place], rtol=0, atol=1e-9)
-    np.testing.assert_array_equal(played.demand, sold[CUT + WARM_UP :])
-    assert str(played.first_day) == str(DAYS[CUT + WARM_UP])
+    np.testing.assert_array_equal(played.demand, sold[CUT:])
+    assert str(played.first_day) == SPLIT
     a_year = 365 * expected[..., 0].sum() / len(expected)
     assert played.cost_per_year == pytest.approx(a_year, abs=1e-6)
     assert played.by_store().sum() == pytest.approx(a_year)
     assert played.by_sku().sum() == pytest.approx(a_year)
+    parts = {name: played.part_per_year(name) for name in PARTS}
+    assert sum(parts.values()) == pytest.approx(a_year)
+    assert parts["holding"] == pytest.approx(HOLDING * 365 * played.on_hand.sum() / played.days)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_replay_begins_with_what_a_shop_had(run, name):
+    plain, rule = RULES[name]
+    team = with_free_orders(reference_team(store=rule), whole=True)
+    rng = np.random.default_rng(1)
+    on_hand, due = rng.integers(0, 90, (2, 3)) * 1.0, rng.integers(0, 60, (2, 3, 1)) * 1.0
+    played = replay(run.problem, run.parameters, team, opening=Opening(on_hand, due))
+    sold = demand()
+    for k, n in ((0, 0), (1, 2)):
+        plainly = independent(sold[:, k, n], plain, CUT, on_hand[k, n], due[k, n])
+        found = (played.cost, played.sales, played.on_hand, played.orders)
+        for place, figures in enumerate(found):
+            np.testing.assert_allclose(figures[:, k, n], plainly[:, place], rtol=0, atol=1e-9)
 
 
 def test_intervals_are_of_days_and_the_same_for_all_pairs(run):
@@ -139,7 +165,7 @@ def _interval(daily):
 
 def test_what_cannot_be_replayed_is_refused(run):
     with pytest.raises(InputError, match="--replay: plays the days of a demand file"):
-        whole_period(validated(SupplyChainParameters, {}))
+        check_replayed(validated(SupplyChainParameters, {}))
     other = {**run.parameters.model_dump(), "objective": "reconciliation"}
     with pytest.raises(InputError, match="--replay: counts money; say --set objective=cost"):
-        whole_period(validated(SupplyChainParameters, other))
+        check_replayed(validated(SupplyChainParameters, other))

@@ -42,13 +42,19 @@ def load_agent(folder: Path, name: ModelFile) -> tuple[RunConfig, Policy]:
     InputError
         If a file is missing, damaged or of another run, or the run recommends a rule.
     """
-    config = run_folder.read_config(folder)
     advice = read_recommendation(folder)
     if advice is not None and advice.kind == "rule":
         raise InputError(
             f"{folder}: recommends a rule, {advice.name}, and holds no agent; decide.py orders by "
-            f"it, and its figures are in {folder / run_files.ADVICE}"
+            f"it, evaluate.py plays it with --replay, and its figures are in "
+            f"{folder / run_files.ADVICE}"
         )
+    return load_trained(folder, name)
+
+
+def load_trained(folder: Path, name: ModelFile) -> tuple[RunConfig, Policy]:
+    """Return what `load_agent` does, also of a run that trained an agent and recommends a rule."""
+    config = run_folder.read_config(folder)
     if not config.problem.totals:
         return config, _load(folder, name, config, "")
     sources = run_folder.players(folder)

@@ -1,0 +1,119 @@
+"""The report of a recommendation: ``recommendation.html`` in its run's folder."""
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from agents import run_files, run_folder
+from agents.config import RunConfig
+from agents.tuned_file import Recommendation
+from baselines.policy import Policy
+from commands.recommendation.advice import USUAL_RULE, in_words
+from common.console import screen
+from common.errors import InputError
+from demand.summary import describe_demand, describe_items
+from evaluation.business.forecasts import forecast_record
+from evaluation.business.service_curve import service_curve
+from evaluation.replay import Replay, replay
+from evaluation.report.recommendation.contents import RecommendationContents
+from evaluation.report.recommendation.page import recommendation_page
+from training.learners.load import load_trained
+
+
+def write_report(
+    run: RunConfig,
+    folder: Path,
+    advice: Recommendation,
+    policies: Mapping[str, Policy],
+    replays: Mapping[str, Replay],
+) -> Path:
+    """Write the report of a recommendation into its run's folder.
+
+    Parameters
+    ----------
+    run, folder : RunConfig, Path
+        The run.
+    advice : Recommendation
+        What it recommends.
+    policies, replays : mapping
+        All that was tried, tuned or trained on the days before the split, and what it did in the
+        evaluation period.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    with screen.status("writing the report"):
+        page = recommendation_page(_contents(run, folder, advice, policies, replays))
+        run_files.write_beside(folder / run_files.ADVICE_PAGE, page.encode())
+    return folder / run_files.ADVICE_PAGE
+
+
+def write_report_again(run: RunConfig, folder: Path, advice: Recommendation) -> Path:
+    """Play what a run of `recommend.py` tried once more, and write the report of it.
+
+    Raises
+    ------
+    InputError
+        If the run was made by an earlier version, that kept the chosen rule alone.
+    """
+    policies = advice.rules(run.parameters)
+    if USUAL_RULE not in policies:
+        raise InputError(
+            f"{folder}: keeps no rules beside {advice.name}; recommend again with this version"
+        )
+    trained = advice.figures.get("agent")
+    if trained is not None:
+        policies[str(trained)] = load_trained(folder, run_files.BEST)[1]
+    replays = {}
+    with screen.status("playing") as status:
+        for name, policy in policies.items():
+            status.update(f"playing {name}")
+            step = run.settings.observation.step and name == trained
+            replays[name] = replay(run.problem, run.parameters, policy, observe_step=step)
+    return write_report(run, folder, advice, policies, replays)
+
+
+def _contents(
+    run: RunConfig,
+    folder: Path,
+    advice: Recommendation,
+    policies: Mapping[str, Policy],
+    replays: Mapping[str, Replay],
+) -> RecommendationContents:
+    p, figures = run.parameters, advice.figures
+    known = () if p.history.covariates is None else p.history.covariates.names
+    understood = describe_demand(p.history.table, p.demand_data)
+    understood += describe_items(p.history.items, p.demand_data)
+    step = run.settings.observation.step and advice.kind == "agent"
+    curves = {
+        name: service_curve(
+            *(run.problem, p, policies[name], replays[name]),
+            observe_step=step and name == advice.name,
+        )
+        for name in dict.fromkeys((advice.name, USUAL_RULE))
+    }
+    return RecommendationContents(
+        title=f"What to order by: {p.history.table.name}",
+        sentence=advice.sentence,
+        choice=advice.name,
+        usual=USUAL_RULE,
+        in_words={name: in_words(name, known) for name in replays},
+        replays=replays,
+        origins=tuple(map(dt.date.fromisoformat, figures["origins"])),
+        split=dt.date.fromisoformat(figures["split"]),
+        folds=figures["cost_per_year_by_origin"],
+        values=figures["rules"],
+        curves=curves,
+        forecast=forecast_record(p, policies[advice.name]),
+        parameters=p,
+        facts={
+            "What the file was understood to be": understood,
+            "Configuration": run.to_yaml(),
+            "Versions": json.dumps(run_folder.versions(), indent=2),
+            "Run": str(folder),
+            "All numbers": json.dumps(figures, indent=2),
+        },
+    )

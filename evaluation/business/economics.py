@@ -1,0 +1,87 @@
+"""What stock is worth, and what a choice would be worth if costs were others than they are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.replay import PARTS, Replay
+
+Floats = NDArray[np.float64]
+
+FACTORS = (0.5, 1.0, 2.0)
+"""Of the costs that are changed."""
+
+
+@dataclass(frozen=True)
+class StockValue:
+    """What stock is worth.
+
+    Attributes
+    ----------
+    value : float
+        Mean of the evenings, by unit cost [money].
+    known : float
+        Share of the units on hand whose unit cost is known.
+    """
+
+    value: float
+    known: float
+
+
+def stock_value(played: Replay, parameters: Any) -> StockValue | None:
+    """Return what the stock of a replay was worth on average, None where no unit cost is known."""
+    shape = played.on_hand.shape[1:]
+    usual = np.array([lane.store.unit_cost for lane in parameters.lanes()], np.float64)
+    costs = np.repeat(np.where(usual > 0, usual, np.nan)[:, None], shape[1], axis=1)
+    items = parameters.history.items
+    if items is not None:
+        own = items.given("unit_cost")
+        costs = np.where(np.isnan(own), costs, own)
+    units = played.on_hand.mean(axis=0)
+    known = ~np.isnan(costs)
+    if not known.any():
+        return None
+    share = float(units[known].sum() / max(units.sum(), 1e-9))
+    return StockValue(float((units * np.nan_to_num(costs)).sum()), share)
+
+
+@dataclass(frozen=True)
+class OtherCosts:
+    """What policies would cost if costs were others, and all ordered as they do.
+
+    Attributes
+    ----------
+    holding, stockouts : float
+        What these costs are multiplied by.
+    costs : dict
+        By policy, per year [money].
+    """
+
+    holding: float
+    stockouts: float
+    costs: dict[str, float]
+
+    @property
+    def cheapest(self) -> str:
+        """The policy that costs least."""
+        return min(self.costs, key=lambda name: self.costs[name])
+
+
+def other_costs(replays: Mapping[str, Replay]) -> list[OtherCosts]:
+    """Return what policies would cost with other costs of holding and of lost sales.
+
+    Costs are sums of what they are made of, so that nothing is played again; nobody orders
+    otherwise, though a newsvendor would.
+    """
+    found = []
+    for holding, stockouts in ((h, p) for h in FACTORS for p in FACTORS):
+        factors = {**dict.fromkeys(PARTS, 1.0), "holding": holding, "stockouts": stockouts}
+        costs = {
+            name: sum(factors[part] * one.part_per_year(part) for part in one.parts)
+            for name, one in replays.items()
+        }
+        found.append(OtherCosts(holding, stockouts, costs))
+    return found

@@ -1,0 +1,98 @@
+"""How good the forecasts were that a policy ordered by, on days that they did not know.
+
+What counts is the forecast of a day that was made when the last order was placed that could arrive
+in time for it, a lead time before.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.multi_agent import TeamPolicy
+from baselines.policy import Policy
+from baselines.rules.forecast import HistoryRule
+from baselines.rules.offset import OffsetPolicy
+from demand.forecast import Forecast, ForecastName, make_forecast
+from demand.known_demand import KNOWN_DAYS
+
+Floats = NDArray[np.float64]
+CHUNK = 2_000
+"""SKUs at once, so that memory stays bounded."""
+
+
+@dataclass(frozen=True)
+class ForecastRecord:
+    """Forecasts of the evaluation days beside what came.
+
+    Attributes
+    ----------
+    name : str
+        Which forecast it is.
+    days_ahead : int
+        How long before a day its forecast was made.
+    expected, demand : ndarray
+        Shape (days, SKUs, stores) [units].
+    """
+
+    name: str
+    days_ahead: int
+    expected: Floats
+    demand: Floats
+
+    def error(self, axis: Any = None) -> Any:
+        """Return the weighted absolute percentage error, ``sum |D - F| / sum D``."""
+        away = np.abs(self.demand - self.expected).sum(axis=axis)
+        return away / np.maximum(self.demand.sum(axis=axis), 1e-9)
+
+    def bias(self, axis: Any = None) -> Any:
+        """Return ``sum F / sum D - 1``."""
+        total = np.maximum(self.demand.sum(axis=axis), 1e-9)
+        return self.expected.sum(axis=axis) / total - 1.0
+
+
+def forecast_record(parameters: Any, policy: Policy) -> ForecastRecord:
+    """Return the forecasts of all evaluation days that a policy's rule made, or could have made.
+
+    A policy that is no rule on forecasts is shown the smoothing that agents see.
+
+    Parameters
+    ----------
+    parameters : SupplyChainParameters
+        With demand of a file.
+    policy : Policy
+        Whose forecasts.
+    """
+    p, history = parameters, parameters.history
+    lead_time = max(lane.store.lead_time for lane in p.lanes())
+    name = _name_of(policy, informed=history.effects is not None)
+    forecast = make_forecast(name, history, lead_time + p.longest_review_gap)
+    first = history.starts("evaluation", 1)
+    ahead = min(lead_time, first.start - KNOWN_DAYS)
+    rows = slice(first.start - ahead - KNOWN_DAYS, first.stop)
+    expected = np.empty((len(first), *history.mean.shape))
+    for begin in range(0, len(p.sku), CHUNK):
+        sku = np.arange(begin, min(begin + CHUNK, len(p.sku)))
+        demand = history.table.demand[rows, sku]
+        ordinal = history.table.first_day.toordinal() + first.start - ahead
+        start = np.full(sku.size, ordinal)
+        past = history.known_demand(demand, start, sku, ahead + 1)
+        for day in range(len(first)):
+            expected[day, sku] = _of_one_day(forecast, past, day, ahead, sku)
+    came = history.table.demand[first.start : first.stop]
+    return ForecastRecord(name, ahead, expected, came)
+
+
+def _of_one_day(forecast: Forecast, past: Any, day: int, ahead: int, sku: Any) -> Floats:
+    """Return the forecast of the day `ahead` days later, as of the morning of a day."""
+    until = forecast(past, day, np.full(sku.size, ahead + 1), sku)
+    return until if ahead == 0 else until - forecast(past, day, np.full(sku.size, ahead), sku)
+
+
+def _name_of(policy: Policy, *, informed: bool) -> ForecastName:
+    store = policy.players.get("store") if isinstance(policy, TeamPolicy) else policy
+    store = store.rule if isinstance(store, OffsetPolicy) else store
+    if isinstance(store, HistoryRule):
+        return store.forecast
+    return "smoothing_covariates" if informed else "smoothing"

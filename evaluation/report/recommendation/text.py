@@ -1,0 +1,358 @@
+"""What the report of a recommendation says in words, tiles and tables."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from evaluation.business.weeks import BadWeek
+from evaluation.replay import Interval
+from evaluation.report.recommendation.contents import RecommendationContents
+from evaluation.report.tables import Cell, ReportTable
+
+MOST_STORES, MOST_ITEMS = 60, 15
+Tile = tuple[str, str, str, str]
+
+
+class RecommendationText:
+    """Sentences, tiles and tables of a recommendation's report."""
+
+    def __init__(self, contents: RecommendationContents) -> None:
+        self._c = contents
+        self._day = contents.table.period
+
+    @property
+    def subtitle(self) -> str:
+        """What the figures are about."""
+        c = self._c
+        table = c.table
+        return (
+            f"{table.name}: {_count(len(table.stores), 'store')}, "
+            f"{_count(len(table.skus), 'product')}. All figures are of {c.own.first_day} to "
+            f"{c.last_day}, {c.own.days:,} {self._day}s that nothing was chosen, tuned or trained "
+            "on, played one after the other with stock carried over; money is by the year."
+        )
+
+    @property
+    def tiles(self) -> list[Tile]:
+        """Name, value, remark and verdict of what an owner asks for first."""
+        c, own, other = self._c, self._c.own, self._c.other
+        tiles = [("cost a year", f"{own.cost_per_year:,.0f}", self._parts(), "")]
+        if c.choice != c.usual:
+            tiles.append(self._saved(c.saved[c.choice]))
+        lost = float((own.demand - own.sales).sum()) * own.a_year / own.days
+        beside = f"; {other.fill_rate:.1%} by {self.usual}" if c.choice != c.usual else ""
+        tiles.append(
+            (
+                "demand served at once",
+                f"{own.fill_rate:.1%}",
+                f"{lost:,.0f} units missed a year{beside}",
+                "",
+            )
+        )
+        tiles.append(self._stock())
+        orders, placed = own.orders_per_year, own.mean_order
+        before = f"; {other.orders_per_year:,.0f} by {self.usual}" if c.choice != c.usual else ""
+        tiles.append(
+            ("orders a year", f"{orders:,.0f}", f"of {placed:,.1f} units on average{before}", "")
+        )
+        return tiles
+
+    @property
+    def usual(self) -> str:
+        """What savings are counted against, in words."""
+        return self._c.in_words.get(self._c.usual, self._c.usual)
+
+    def _parts(self) -> str:
+        words = {"holding": "stock", "stockouts": "lost sales", "ordering": "orders"}
+        own = self._c.own
+        shown = [
+            f"{words.get(part, part)} {own.part_per_year(part):,.0f}"
+            for part in own.parts
+            if own.part_per_year(part) > 0
+        ]
+        return ", ".join(shown) or "nothing was spent"
+
+    def _saved(self, saved: Interval) -> Tile:
+        verdict = "better" if saved.low > 0 else "worse" if saved.high < 0 else "same"
+        share = saved.mean / max(self._c.other.cost_per_year, 1e-9)
+        remark = (
+            f"{share:+.1%} beside {self.usual}; 95% interval {saved.low:,.0f} to {saved.high:,.0f}"
+        )
+        remark += ", which may be chance" if verdict == "same" else ""
+        return "saved a year", f"{saved.mean:,.0f}", remark, verdict
+
+    def _stock(self) -> Tile:
+        c = self._c
+        units = f"{c.own.mean_on_hand:,.0f} units on average"
+        if (worth := c.stock_value) is None:
+            remark = "in the evening, all stores; name unit costs (--items) for its value"
+            return "stock", f"{c.own.mean_on_hand:,.0f} units", remark, ""
+        part = "" if worth.known > 0.995 else f", {worth.known:.0%} of them with a known unit cost"
+        return "value of the stock", f"{worth.value:,.0f}", f"{units}{part}", ""
+
+    @property
+    def tables(self) -> list[ReportTable]:
+        """Tables for the person who decides."""
+        made = [self._policies(), self._stores(), self._items(), self._bad_weeks(), self._costs()]
+        return [table for table in [*made, self._accuracy()] if table is not None]
+
+    @property
+    def research(self) -> list[ReportTable]:
+        """Tables on how it was chosen."""
+        return [self._origins(), self._values()]
+
+    def caption(self, figure: str) -> str:
+        """Return what stands under a picture."""
+        c = self._c
+        span = "week" if self._day == "day" else self._day
+        return {
+            "money": "All rules and agents that were tried, the cheapest first; bold is the "
+            "recommendation, chosen on earlier days, and so not always the cheapest here.",
+            "service": "What stock and orders cost, lost sales left out, against the share of "
+            f"demand that is served. Lines: {self._curves()} with more or less stock than it would "
+            "order; the recommended amount is the one that makes stock and lost sales cheapest "
+            "together. Points: all others as they are, where they are near.",
+            "weeks": f"The {span}s with a number are the dearest ones of the recommendation, and "
+            "stand in the table below.",
+            "forecast": f"What was asked for, and what {_spoken(c.forecast.name)} expected of each "
+            f"{self._day} {self._ahead()}, summed by {span}.",
+        }[figure]
+
+    def _curves(self) -> str:
+        return " and ".join(_spoken(name) for name in self._c.curves)
+
+    def _ahead(self) -> str:
+        days = self._c.forecast.days_ahead
+        return f"{_count(days, self._day)} before it" if days else "in its morning"
+
+    def _policies(self) -> ReportTable:
+        c = self._c
+        rows: list[list[Cell]] = []
+        for name in c.ranked:
+            one, saved = c.replays[name], c.saved[name]
+            against = [saved.mean, f"{saved.low:,.0f} to {saved.high:,.0f}"]
+            rows.append(
+                [
+                    _spoken(name),
+                    one.cost_per_year,
+                    *([None, None] if name == c.usual else against),
+                    one.fill_rate,
+                    one.mean_on_hand,
+                    one.orders_per_year,
+                    one.mean_order,
+                ]
+            )
+        caption = (
+            f"Saved: against {self.usual}, with 95% intervals from blocks of {self._day}s. "
+            "The coloured row is the recommendation."
+        )
+        columns = ["ordered by", "cost a year", "saved a year", "95% interval", "demand served"]
+        columns += ["units on hand", "orders a year", "units an order"]
+        return ReportTable(
+            "policies",
+            "All that were tried",
+            caption,
+            columns,
+            rows,
+            formats=("", ",.0f", ",.0f", "", ".1%", ",.0f", ",.0f", ",.1f"),
+            own=c.ranked.index(c.choice),
+        )
+
+    def _stores(self) -> ReportTable:
+        c, own = self._c, self._c.own
+        costs, before = own.by_store(), c.other.by_store()
+        asked, sold = own.demand.sum(axis=(0, 1)), own.sales.sum(axis=(0, 1))
+        stock = own.on_hand.sum(axis=1).mean(axis=0)
+        orders = own.a_year * (own.orders > 0).sum(axis=(0, 1)) / own.days
+        rows: list[list[Cell]] = [
+            [
+                c.table.stores[n],
+                float(costs[n]),
+                float(before[n] - costs[n]),
+                float(sold[n] / asked[n]) if asked[n] else None,
+                float(stock[n]),
+                float(orders[n]),
+            ]
+            for n in np.argsort(-costs, kind="stable")[:MOST_STORES].tolist()
+        ]
+        columns = ["store", "cost a year", "saved a year", "demand served", "units on hand"]
+        return ReportTable(
+            "stores",
+            "Store by store",
+            f"The dearest first. Saved: against {self.usual}.",
+            [*columns, "orders a year"],
+            rows,
+            formats=("", ",.0f", ",.0f", ".1%", ",.0f", ",.0f"),
+        )
+
+    def _items(self) -> ReportTable | None:
+        c, own = self._c, self._c.own
+        if len(c.table.skus) < 2:
+            return None
+        costs, before = own.by_sku(), c.other.by_sku()
+        asked, sold = own.demand.sum(axis=0), own.sales.sum(axis=0)
+        several = len(c.table.stores) > 1
+        rows: list[list[Cell]] = []
+        for at in np.argsort(-costs.reshape(-1), kind="stable")[:MOST_ITEMS].tolist():
+            k, n = divmod(at, costs.shape[1])
+            served = float(sold[k, n] / asked[k, n]) if asked[k, n] else None
+            names: list[Cell] = [c.table.skus[k], *([c.table.stores[n]] if several else [])]
+            cells: list[Cell] = [float(costs[k, n]), float(before[k, n] - costs[k, n]), served]
+            stock = float(own.on_hand[:, k, n].mean())
+            rows.append([*names, *cells, stock, float(own.a_year * asked[k, n] / own.days)])
+        columns = ["product", *(["store"] if several else []), "cost a year", "saved a year"]
+        columns += ["demand served", "units on hand", "asked for a year"]
+        return ReportTable(
+            "items",
+            "Products that cost most",
+            f"{len(rows)} of {costs.size:,}. Saved: against {self.usual}.",
+            columns,
+            rows,
+            formats=(*([""] * (1 + several)), ",.0f", ",.0f", ".1%", ",.1f", ",.0f"),
+        )
+
+    def _bad_weeks(self) -> ReportTable | None:
+        weeks = self._c.bad_weeks
+        if not weeks:
+            return None
+        span = "week" if self._day == "day" else self._day
+        rows = [self._week(rank, week) for rank, week in enumerate(weeks, 1)]
+        columns = ["", f"{span} from", "cost", f"cost by {self.usual}", "asked for"]
+        return ReportTable(
+            "bad_weeks",
+            f"The worst {span}s",
+            f"What the recommendation cost in them, in all; usual is the median {span}.",
+            [*columns, "beside usual", "units missed", "most of it at", "its share"],
+            rows,
+            formats=("", "", ",.0f", ",.0f", ",.0f", "+.0%", ",.0f", "", ".0%"),
+        )
+
+    def _week(self, rank: int, week: BadWeek) -> list[Cell]:
+        more = week.demand / week.usual - 1.0 if week.usual > 0 else None
+        figures: list[Cell] = [week.cost, week.other_cost, week.demand, more, week.lost]
+        at = self._c.place(week.sku, week.store)
+        return [str(rank), week.first_day.isoformat(), *figures, at, week.share]
+
+    def _costs(self) -> ReportTable:
+        c = self._c
+        rows: list[list[Cell]] = []
+        own = 0
+        for row, one in enumerate(c.other_costs):
+            if one.holding == one.stockouts == 1.0:
+                own = row
+            saved = one.costs[c.usual] - one.costs[c.choice]
+            names = _times(one.holding), _times(one.stockouts)
+            rows.append([*names, one.costs[c.choice], saved, _spoken(one.cheapest)])
+        return ReportTable(
+            "other_costs",
+            "If costs were others",
+            "What it would cost if holding stock, or a lost sale, cost half or twice as much and "
+            f"all ordered as they do now. Saved: against {self.usual}. To have rules tuned for "
+            "other costs, run recommend.py with them; evaluate.py --sweep plays this "
+            "recommendation under several.",
+            ["a unit held", "a lost sale", "cost a year", "saved a year", "cheapest then"],
+            rows,
+            formats=("", "", ",.0f", ",.0f", ""),
+            own=own,
+        )
+
+    def _accuracy(self) -> ReportTable:
+        c, record = self._c, self._c.forecast
+        rows: list[list[Cell]] = [["all", float(record.error()), float(record.bias())]]
+        error, bias = record.error((0, 1)), record.bias((0, 1))
+        if len(c.table.stores) > 1:
+            rows += [
+                [store, float(error[n]), float(bias[n])]
+                for n, store in enumerate(c.table.stores[:MOST_STORES])
+            ]
+        if 1 < len(c.table.skus) <= MOST_ITEMS:
+            error, bias = record.error((0, 2)), record.bias((0, 2))
+            rows += [[sku, float(error[k]), float(bias[k])] for k, sku in enumerate(c.table.skus)]
+        return ReportTable(
+            "accuracy",
+            "How far off forecasts were",
+            f"Of single {self._day}s, products and stores, {self._ahead()}: the sum of what they "
+            "missed by over what was asked for, and how much too high (+) or too low they were on "
+            "the whole. Stock for surprises covers the first; the second should be near 0.",
+            ["", "off by", "too high or low"],
+            rows,
+            formats=("", ".1%", "+.1%"),
+        )
+
+    def _origins(self) -> ReportTable:
+        c = self._c
+        ends = [*c.origins[1:], c.split]
+        columns = [f"{first} to {end}" for first, end in zip(c.origins, ends, strict=True)]
+        names = sorted(c.folds, key=lambda name: sum(c.folds[name]))
+        rows: list[list[Cell]] = [
+            [_spoken(name), *c.folds[name], c.replays[name].cost_per_year]
+            for name in names
+            if name in c.replays
+        ]
+        return ReportTable(
+            "origins",
+            "How it was chosen",
+            f"Cost a year in each period before the split. Every rule was tuned, and every agent "
+            f"trained, on all {self._day}s before a period, and played through it. The last column "
+            "is the evaluation, which chose nothing.",
+            ["ordered by", *columns, f"{c.own.first_day} to {c.last_day}"],
+            rows,
+            formats=("", *([",.0f"] * (len(columns) + 1))),
+            own=next((k for k, row in enumerate(rows) if row[0] == _spoken(c.choice)), None),
+        )
+
+    def _values(self) -> ReportTable:
+        c = self._c
+        rows: list[list[Cell]] = [
+            [_spoken(name), _listed(c.values.get(name, {}))] for name in c.ranked
+        ]
+        return ReportTable(
+            "values",
+            "What was tuned",
+            f"On all {self._day}s before {c.split}; newsvendors need no tuning.",
+            ["ordered by", "parameters"],
+            rows,
+            own=c.ranked.index(c.choice),
+        )
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """Return what the figures mean, and what they do not say."""
+        c = self._c
+        yield (
+            f"Every {self._day}'s demand is that of the file. Every policy begins with the stock "
+            "that it would have by itself, as it is played for some weeks before; these are not "
+            "counted."
+        )
+        yield (
+            f"A 95% interval says how much the saving might differ on other {self._day}s like "
+            "these. It says nothing of years unlike them."
+        )
+        yield (
+            "What was sold is taken for what was asked for, where the file does not say that goods "
+            "ran out (in_stock, closing_stock)."
+        )
+        if c.stock_value is None:
+            yield "Costs are those of the options (--set store.stockout_cost=...) or defaults."
+        else:
+            yield "Costs are those of the items file, and of the options where it says nothing."
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _times(factor: float) -> str:
+    return {0.5: "half", 1.0: "as it does", 2.0: "twice"}.get(factor, f"{factor:g} times")
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(
+        f"{_spoken(name)} {value if isinstance(value, str) else format(value, '.3g')}"
+        for name, value in values.items()
+    )
