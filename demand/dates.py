@@ -141,6 +141,41 @@ FORMATS = (
     *("%b %d %Y", "%B %d %Y", "%A, %B %d, %Y", "%A, %d %B %Y"),
     *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%d-%b-%y"),
 )
+MONTH_FORMATS = "%Y-%m", "%Y/%m", "%m.%Y", "%m/%Y", "%b %Y", "%B %Y"
+"""Of months, looked for in columns that are called a date or a month alone."""
+
+_MONTHS = {
+    "Jan": "januar jan janvier janv enero ene gennaio gen januari",
+    "Feb": "februar feb fevrier fevr febrero febbraio februari",
+    "Mar": "marz mrz maerz mars marzo maart",
+    "Apr": "april avril avr abril abr aprile",
+    "May": "mai mayo maggio mag mei",
+    "Jun": "juni juin junio giugno giu",
+    "Jul": "juli juillet juil julio luglio lug",
+    "Aug": "august aout agosto ago augustus",
+    "Sep": "september sept septembre septiembre settembre set",
+    "Oct": "oktober okt octobre octubre ottobre ott",
+    "Nov": "november novembre noviembre",
+    "Dec": "dezember dez decembre diciembre dic dicembre",
+}
+_MONTH_OF = {
+    name: short_name
+    for short_name, names in _MONTHS.items()
+    for name in (short_name.lower(), *names.split())
+}
+"""Names of months in other languages, without accents, and the English one that is read."""
+
+_WORD = re.compile(r"[^\W\d_]+\.?")
+_DAY_POINT = re.compile(r"^(\d{1,2})\.(?= )")
+_OF_DAY = re.compile(r"^[^\W\d_]{2,10}\.?,? +(?=\d)")
+"""A weekday before a date, of whatever language."""
+
+_ISO_WEEK = re.compile(r"(\d{4})[- ]?[WK](\d{1,2})", re.IGNORECASE)
+_WEEK_OF_YEAR = re.compile(
+    r"(?:kw|w|wk|week|woche|s|sem|semaine|semana)[ .]*(\d{1,2})[ /.-]+(\d{4})"
+)
+_SERIAL = re.compile(r"[2-6]\d{4}(?:[.,]\d+)?")
+_SECONDS = re.compile(r"\d{10}|\d{13}")
 _TIME_OF_DAY = re.compile(r"[T ]+\d{1,2}:\d\d.*")
 DATE_NAMES = (
     *("date", "day", "datum", "ds", "timestamp", "time", "datetime", "week", "month", "woche"),
@@ -173,6 +208,8 @@ def date_column(sheet: Sheet, remedy: str) -> str:
     some = (c for c in named if _date_formats(sheet, c))  # a column "month" may number them
     column = next(some, None) or next(dated, None) or next(iter(named), None)
     if column is None:
+        titled = "the first row must name the columns, without a title above it"
+        remedy = titled if len(sheet.columns) == 1 else remedy
         raise InputError(f"{sheet.name}: no column of dates among {short(sheet.columns)}; {remedy}")
     return column
 
@@ -195,7 +232,12 @@ def row_days(sheet: Sheet, name: str, form: str | None, today: dt.date | None) -
         One line with the row: no date, one that may be either of two, one in the future.
     """
     texts = sheet.texts(name)
-    forms = [form] if form else _date_formats(sheet, name) or FORMATS[:1]
+    forms = [form] if form else _date_formats(sheet, name)
+    if not forms:
+        raise InputError(
+            f"{sheet.row(0)}: {name} = {short(str(sheet.cells[name].iloc[0]))} is not a date"
+            f"{_remedy(str(sheet.cells[name].iloc[0]), 'write dates as 2021-03-31')}"
+        )
     read = {f: _ordinals(texts, f) for f in forms}
     chosen = max(read, key=lambda f: int((read[f] > 0).sum()))
     dates = read[chosen]
@@ -211,23 +253,36 @@ def row_days(sheet: Sheet, name: str, form: str | None, today: dt.date | None) -
     if (days < 1).any():
         position = int((days < 1).argmax())
         text = str(sheet.cells[name].iloc[position])
-        remedy = "correct it, or say --set demand_data.date_format="
-        if len(text) == 5 and text.isdigit():
-            remedy = "a spreadsheet counts days so; format the column as a date and save it again"
-        raise InputError(f"{sheet.row(position)}: {short(text)} is not a date ({chosen}); {remedy}")
+        raise InputError(
+            f"{sheet.row(position)}: {name} = {short(text)} is not a date ({chosen})"
+            f"{_remedy(text, 'correct it')}"
+        )
     if today is not None and (days > today.toordinal()).any():
         position = int((days > today.toordinal()).argmax())
         raise InputError(
-            f"{sheet.row(position)}: {dt.date.fromordinal(int(days[position]))} is in the future, "
-            f"today is {today}; remove forecasts, or say --set demand_data.date_format="
+            f"{sheet.row(position)}: {name} = {dt.date.fromordinal(int(days[position]))} is in "
+            f"the future, today is {today}; remove forecasts, or say --set "
+            "demand_data.date_format=%d.%m.%Y, or whatever it is"
         )
     return days, chosen
+
+
+def _remedy(text: str, otherwise: str) -> str:
+    """Return what to do about a text that is no date."""
+    if _SERIAL.fullmatch(text):
+        return "; a spreadsheet counts days so; format the column as a date and save it again"
+    if _SECONDS.fullmatch(text):
+        return "; these are seconds since 1970; write dates as 2021-03-31"
+    return f"; {otherwise}, or say --set demand_data.date_format=%d.%m.%Y, or whatever it is"
 
 
 def _date_formats(sheet: Sheet, column: str) -> list[str]:
     """Return the formats of the first dates in a column, none if they are no dates."""
     first = sheet.texts(column)[:20]
-    return [form for form in FORMATS if (_ordinals(first, form) > 0).any()]
+    found = [form for form in FORMATS if (_ordinals(first, form) > 0).any()]
+    if not found and _plain(column) in DATE_NAMES:
+        found = [form for form in MONTH_FORMATS if (_ordinals(first, form) > 0).any()]
+    return found
 
 
 def _ordinals(texts: Sequence[str], form: str) -> Whole:
@@ -236,7 +291,31 @@ def _ordinals(texts: Sequence[str], form: str) -> Whole:
     days = _parse(dates, form)
     if (days < 1).any():
         days = np.maximum(days, _parse([_TIME_OF_DAY.sub("", text) for text in dates], form))
+    if (days < 1).any():
+        days = np.maximum(days, _parse([_in_english(text) for text in dates], form))
     return days
+
+
+def _in_english(text: str) -> str:
+    """Return a date with its month in English, without a weekday; a week as its Monday.
+
+    Examples
+    --------
+    >>> _in_english("1. März 2021"), _in_english("Mo, 01.03.2021"), _in_english("KW 9/2021")
+    ('1 Mar 2021', '01.03.2021', '2021-03-01')
+    """
+    week = _ISO_WEEK.fullmatch(text)
+    other = None if week else _WEEK_OF_YEAR.fullmatch(text.lower())
+    if week or other:
+        year, number = (week[1], week[2]) if week else (other[2], other[1]) if other else ("", "")
+        try:
+            return dt.date.fromisocalendar(int(year), int(number), 1).isoformat()
+        except ValueError:
+            return ""
+    text = _DAY_POINT.sub(r"\1", text.removesuffix("."))
+    text = re.sub(r" (?:de|del) ", " ", text)
+    named = _WORD.sub(lambda word: _MONTH_OF.get(_plain(word[0]).strip("_"), word[0]), text)
+    return named if named[:3] in _MONTHS else _OF_DAY.sub("", named)
 
 
 def _parse(texts: Sequence[str], form: str) -> Whole:

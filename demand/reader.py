@@ -297,7 +297,8 @@ def _no_demand(sheet: Sheet, date: str) -> dict[str, str]:
         if NO_DEMAND & set(words) or words[0] == "is":
             reasons[column] = "by its name"
         elif _is_text(sheet, column):
-            reasons[column] = "text"
+            example = next(text for text in sheet.texts(column) if text)
+            reasons[column] = f"text, such as {short(example[:20])}"
         elif set(sheet.texts(column)) == {"0", "1"}:
             flags[column] = "0 or 1"
     all_flags = len(reasons) + len(flags) + 1 == len(sheet.columns)

@@ -20,7 +20,7 @@ MAX_CELLS = 100_000_000
 """Days times stores times SKUs, 8 bytes each and twice for a while."""
 
 REMEDY = "or let --fill zero or --fill interpolate fill it"
-_NEGATIVE = re.compile(r"[-\u2212(][\d.,' ]*\d[\d.,' ]*\)?")
+_NEGATIVE = re.compile(r"[-\u2212(][\d.,' ]*\d[\d.,' ]*\)?|[\d.,' ]*\d[\d.,' ]*-")
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,14 +188,15 @@ class DemandSeries:
         row, column = divmod(int(wrong.argmax()), len(self.columns))
         text = str(self.sheet.cells[self.columns[column]].iloc[row])
         where = f"{self.sheet.row(row)}{self.name(int(self.places[row, column]))}"
+        what = f"{self.columns[column]} = {short(text)}" if len(self.columns) == 1 else short(text)
         if not text:
             raise InputError(f"{where}: the demand is empty; add it, {REMEDY}")
         if _NEGATIVE.fullmatch(text):
             raise InputError(
-                f"{where}: {short(text)} is negative; keep returns apart from demand, {REMEDY}"
+                f"{where}: {what} is negative; keep returns apart from demand, {REMEDY}"
             )
         raise InputError(
-            f"{where}: {short(text)} is not a number from 0 to {MAX_DEMAND:g}; correct it, {REMEDY}"
+            f"{where}: {what} is not a number from 0 to {MAX_DEMAND:g}; correct it, {REMEDY}"
         )
 
     def _missing(self, day: int, place: int) -> InputError:

@@ -44,7 +44,7 @@ def test_flags_prices_and_texts_of_a_wide_file_are_no_stores(read):
     np.testing.assert_array_equal(table.demand[:, 0, 0], UNITS["north"])
     assert table.columns == (
         "columns: date, north, south; known ahead: is_holiday, open, promo, Unit Price; "
-        "left out: weather (text)"
+        "left out: weather (text, such as 'sun')"
     )
     assert table.columns in describe_demand(table, DemandSource(file=__file__))
 
@@ -60,7 +60,7 @@ def test_columns_of_0_and_1_alone_are_stores_that_sell_little(read):
 
 
 def test_a_wide_file_of_covariates_alone_says_what_was_left_out(read):
-    with pytest.raises(InputError, match=r"no column of demand .*weather \(text\).*stores="):
+    with pytest.raises(InputError, match=r"no column of demand .*weather \(text, such.*stores="):
         read({"weather": COVARIATES["weather"]})
 
 

@@ -124,14 +124,20 @@ DEFECTS = {
     "twice a name": ("date,a,a\n2021-03-01,1,2\n", "2 columns are called 'a'"),
     "too few fields": (wide(GOOD).replace(",3,2", ",3"), "row 4 of 'south': the demand is empty"),
     "too many fields": (wide(GOOD).replace(",3,2", ",3,2,1"), "row 4: 4 fields, the header has 3"),
-    "no date": (wide(GOOD).replace("2021-03-03", "soon"), r"row 4: 'soon' is not a date \(%Y-"),
-    "empty date": (wide(GOOD).replace("2021-03-03", ""), "row 4: '' is not a date"),
-    "no such day": (wide(GOOD).replace("2021-03-03", "2021-02-30"), "row 4: '2021-02-30' is not"),
+    "no date": (
+        wide(GOOD).replace("2021-03-03", "soon"),
+        r"row 4: date = 'soon' is not a date \(%Y-",
+    ),
+    "empty date": (wide(GOOD).replace("2021-03-03", ""), "row 4: date = '' is not a date"),
+    "no such day": (
+        wide(GOOD).replace("2021-03-03", "2021-02-30"),
+        "row 4: date = '2021-02-30' is not",
+    ),
     "either date": (
         "day,a\n01/02/2021,1\n",
         "01/02/2021 may be .*; say --set demand_data.date_format=%",
     ),
-    "future": (wide(GOOD).replace("2021-", "2022-"), "row 3: 2022-03-02 is in the future"),
+    "future": (wide(GOOD).replace("2021-", "2022-"), "row 3: date = 2022-03-02 is in the future"),
     "missing day": (
         wide(GOOD).replace("2021-03-03,3,2\n", ""),
         "row 4: 2021-03-03 of 'north' is missing before this row.*--fill zero",
@@ -185,7 +191,7 @@ def test_every_defect_is_told_in_one_line_with_its_row(read, text, message):
         ({"encoding": "utf-99"}, "unknown encoding 'utf-99'"),
         ({"encoding": "ascii"}, "cannot be read as ascii"),
         ({"separator": "::"}, "must be a single character"),
-        ({"date_format": "%d.%m.%Y"}, "row 2: '2021-03-01' is not a date"),
+        ({"date_format": "%d.%m.%Y"}, "row 2: date = '2021-03-01' is not a date"),
     ],
 )
 def test_wrong_options_are_refused(read, options, message):
@@ -280,9 +286,11 @@ def test_what_spreadsheets_add_is_left_out(read):
     added = "\n".join(f"{row};;" for row in plain.splitlines()) + "\n;;;;\n;;;;\n"
     table = read("sep=;\n" + added)
     assert (table.days, table.stores) == (20, ("north", "south"))
-    with pytest.raises(InputError, match=r"sales.csv row 4: 'soon' is not a date"):
+    with pytest.raises(InputError, match=r"sales.csv row 4: date = 'soon' is not a date"):
         read("sep=;\n" + added.replace("2021-03-02", "soon"))
-    with pytest.raises(InputError, match=r"row 2: '44256' is not a date.*a spreadsheet counts"):
+    with pytest.raises(
+        InputError, match=r"row 2: date = '44256' is not a date.*a spreadsheet counts"
+    ):
         read("date;a\n44256;1\n")
     with pytest.raises(InputError, match="column 1 has no name; name it"):
         read("\n".join(f",{row}" if row[0] == "d" else f"7,{row}" for row in WIDE_ROWS))
@@ -292,8 +300,143 @@ def test_what_spreadsheets_add_is_left_out(read):
 
 def test_a_date_that_is_none_does_not_turn_days_and_months(read):
     text = wide([[i, i] for i in range(300)], "%d/%m/%Y").replace("15/03/2021", "soon")
-    with pytest.raises(InputError, match=r"row 16: 'soon' is not a date \(%d/%m/%Y\)"):
+    with pytest.raises(InputError, match=r"row 16: date = 'soon' is not a date \(%d/%m/%Y\)"):
         read(text)
+
+
+MONTHS = {
+    "de": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
+    "de short": "Jan. Feb. März Apr. Mai Juni Juli Aug. Sept. Okt. Nov. Dez.",
+    "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
+    "fr short": "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.",
+    "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre "
+    "diciembre",
+    "it": "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre "
+    "dicembre",
+    "nl": "januari februari maart april mei juni juli augustus september oktober november december",
+}
+
+
+@pytest.mark.parametrize("language", MONTHS)
+@pytest.mark.parametrize(
+    "form", ["{0}. {1} {2}", "{0} {1} {2}", "{0:02}-{1}-{2}", "{0} de {1} de {2}"]
+)
+def test_names_of_months_are_read_in_other_languages(read, language, form):
+    names = MONTHS[language].split()
+    days = [START + dt.timedelta(days=i) for i in range(365)]
+    rows = [f"{form.format(d.day, names[d.month - 1], d.year)};{i}" for i, d in enumerate(days)]
+    table = read("\n".join(["Datum;Nord", *rows]))
+    assert (table.first_day, table.days) == (START, 365)
+    assert table.demand[:, 0, 0].tolist() == list(range(365))
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["Mo, {:%d.%m.%Y}", "lun. {:%d/%m/%Y}", "{:%d.%m.%Y} 00:00", "{0.day}.{0.month}.{0.year}"],
+)
+def test_a_weekday_and_a_time_beside_a_date_are_passed_over(read, form):
+    rows = [f"{form.format(START + dt.timedelta(days=i))};{i}" for i in range(40)]
+    assert read("\n".join(["Datum;Nord", *rows])).first_day == START
+
+
+@pytest.mark.parametrize(
+    "form", ["{0}-W{1:02}", "{0}W{1:02}", "KW {1}/{0}", "S{1:02} {0}", "Woche {1}.{0}"]
+)
+def test_weeks_of_a_year_are_those_of_iso_8601(read, form):
+    weeks = [(START + dt.timedelta(weeks=i)).isocalendar() for i in range(45)]
+    rows = [f"{form.format(one.year, one.week)};{i}" for i, one in enumerate(weeks)]
+    table = read("\n".join(["Woche;Nord", *rows]))
+    assert (table.period, table.first_day, table.days) == ("week", START, 45)
+
+
+@pytest.mark.parametrize("form", ["%Y-%m", "%m.%Y", "%m/%Y", "%b %Y", "%B %Y"])
+def test_months_without_a_day_begin_on_their_first(read, form):
+    rows = [f"{dt.date(2019 + m // 12, m % 12 + 1, 1).strftime(form)};{m}" for m in range(24)]
+    table = read("\n".join(["Monat;Nord", *rows]))
+    assert (table.period, table.first_day, table.days) == ("month", dt.date(2019, 1, 1), 24)
+
+
+GERMAN = "Datum;Nord;Süd\n" + "".join(
+    f"{START + dt.timedelta(days=i):%d.%m.%Y};{10 + i},5;1.{200 + i},25\n" for i in range(20)
+)
+ELSEWHERE = {
+    "decimal commas between commas": (
+        "date,a\n2021-03-01,1,5\n",
+        "row 2: 3 fields, the header has 2; put values that hold the separator in quotes",
+    ),
+    "a day of a spreadsheet": (
+        GERMAN.replace("07.03.2021", "44262"),
+        "row 8: Datum = '44262' is not a date.*a spreadsheet counts days so; format the column",
+    ),
+    "days of a spreadsheet": ("Datum;a\n44262,0;1\n", "row 2: Datum = '44262,0' is.*spreadsheet"),
+    "seconds": ("time;a\n1614556800;1\n", "row 2: time = '1614556800' is.*seconds since 1970"),
+    "an unknown form": (
+        "Datum;a\nvorgestern;1\n",
+        "row 2: Datum = 'vorgestern' is not a date; write dates as 2021-03-31, or say",
+    ),
+    "two forms": (
+        GERMAN.replace("20.03.2021", "2021-03-20"),
+        r"row 21: Datum = '2021-03-20' is not a date \(%d.%m.%Y\); correct it, or say",
+    ),
+    "no such day": (
+        GERMAN.replace("07.03.", "31.02."),
+        "row 8: Datum = '31.02.2021' is not a date",
+    ),
+    "a sum": (GERMAN + "Summe;7;7\n", "row 22: Datum = 'Summe' is not a date"),
+    "a title": ("Absatz 2021\n" + GERMAN, "the first row must name the columns, without a title"),
+    "a day twice": (
+        GERMAN + "07.03.2021;1,5;2\n",
+        "row 22: 2021-03-07 of 'Nord' is a duplicate of",
+    ),
+    "returns": (GERMAN.replace(";12,5", ";-12,5"), "row 4 of 'Nord': '-12,5' is negative; keep"),
+    "returns, the sign behind": (GERMAN.replace(";12,5", ";12,5-"), "'12,5-' is negative; keep"),
+    "returns in brackets": (GERMAN.replace(";12,5", ";(12,5)"), r"'\(12,5\)' is negative; keep"),
+    **{
+        f"no number: {word}": (
+            GERMAN.replace(";12,5", f";{word}"),
+            f"row 4 of 'Nord': '{word}' is not a number from 0 to 1e.*; correct it, or let --fill",
+        )
+        for word in (
+            "NaN",
+            "NULL",
+            "k.A.",
+            "#NV",
+            "geschlossen",
+            "WAHR",
+            "12,5 Stk",
+            "12 %",
+            "1,2,3",
+        )
+    },
+    "no number in a long file": (
+        "Datum;Filiale;Menge\n"
+        + "".join(f"0{i}.03.2021;A;{i}\n" for i in range(1, 9))
+        + "09.03.2021;A;x\n",
+        "row 10: Menge = 'x' is not a number",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), ELSEWHERE.values(), ids=ELSEWHERE.keys())
+def test_every_defect_of_a_file_from_elsewhere_is_told_in_one_line(read, text, message):
+    for content in (text, text.encode("utf-8-sig"), text.encode("cp1252")):
+        with pytest.raises(InputError, match=message) as refused:
+            read(content)
+        assert "\n" not in str(refused.value)
+        assert str(refused.value).startswith("sales.csv")
+
+
+def test_a_german_file_is_read_in_any_encoding(read):
+    for coding in ("utf-8", "utf-8-sig", "cp1252", "utf-16"):
+        table = read(GERMAN.encode(coding))
+        assert table.stores == ("Nord", "Süd")
+        assert table.demand[0, 0].tolist() == [10.5, 1200.25]
+
+
+def test_a_column_that_holds_no_number_is_named_with_what_it_holds(read):
+    rows = [f"{START + dt.timedelta(days=i)};{10 + i},5 €;{i}" for i in range(20)]
+    table = read("\n".join(["Datum;Nord;Süd", *rows]))
+    assert table.columns == "columns: Datum, Süd; left out: Nord (text, such as '10,5 €')"
 
 
 def test_a_changed_file_is_read_again(read):

@@ -182,7 +182,7 @@ def test_rows_of_a_store_win_over_rows_of_all(calendar):
         ("date,event\n", "a header and no days"),
         ("date,store\n2024-03-01,a\n", "nothing that is known of them; add a column"),
         ("day of it,event\nsoon,fair\n", "no column of dates.*add one, called date"),
-        ("date,event\n2024-03-01,fair\nlater,fair\n", "row 3: 'later' is not a date"),
+        ("date,event\n2024-03-01,fair\nlater,fair\n", "row 3: date = 'later' is not a date"),
         ("date,store,event\n2024-03-01,c,fair\n", "unknown store in calendar.csv 'c'"),
         ("date,event\n2024-03-01,fair\n2024-03-01,\n", "row 3: is a duplicate of row 2"),
     ],
