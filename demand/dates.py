@@ -145,18 +145,18 @@ MONTH_FORMATS = "%Y-%m", "%Y/%m", "%m.%Y", "%m/%Y", "%b %Y", "%B %Y"
 """Of months, looked for in columns that are called a date or a month alone."""
 
 _MONTHS = {
-    "Jan": "januar jan janvier janv enero ene gennaio gen januari",
-    "Feb": "februar feb fevrier fevr febrero febbraio februari",
-    "Mar": "marz mrz maerz mars marzo maart",
+    "Jan": "january januar jan janvier janv enero ene gennaio gen januari",
+    "Feb": "february februar feb fevrier fevr febrero febbraio februari",
+    "Mar": "march marz mrz maerz mars marzo maart",
     "Apr": "april avril avr abril abr aprile",
     "May": "mai mayo maggio mag mei",
-    "Jun": "juni juin junio giugno giu",
-    "Jul": "juli juillet juil julio luglio lug",
+    "Jun": "june juni juin junio giugno giu",
+    "Jul": "july juli juillet juil julio luglio lug",
     "Aug": "august aout agosto ago augustus",
     "Sep": "september sept septembre septiembre settembre set",
-    "Oct": "oktober okt octobre octubre ottobre ott",
+    "Oct": "october oktober okt octobre octubre ottobre ott",
     "Nov": "november novembre noviembre",
-    "Dec": "dezember dez decembre diciembre dic dicembre",
+    "Dec": "december dezember dez decembre diciembre dic dicembre",
 }
 _MONTH_OF = {
     name: short_name

@@ -181,7 +181,7 @@ class Reader:
         if "runs/a " in text:
             for seed, name in enumerate("abc"):
                 self._train_one(runs / name, seed)
-        if re.search(r"--checkpoint .*(stock|orders)\.csv", text) and not self._is_own():
+        if re.search(r"--checkpoint .* (stock|orders)\.csv", text) and not self._is_own():
             if not (runs / "own").exists():
                 self._train_one(runs / "own", demand="sales.csv")
             text = text.replace("--checkpoint", "--checkpoint runs/own")

@@ -37,7 +37,11 @@ Sections = list[dict[str, Any]]
 
 
 def draw_figures(
-    figures: Mapping[str, tuple[str, Draw]], contents: Any, caption: Callable[[str], str]
+    figures: Mapping[str, tuple[str, Draw]],
+    contents: Any,
+    caption: Callable[[str], str],
+    *,
+    as_files: bool = True,
 ) -> tuple[Sections, dict[str, bytes]]:
     """Draw pictures.
 
@@ -49,6 +53,8 @@ def draw_figures(
         What is drawn: ``draw(contents, wide=True)``.
     caption : callable
         From the name of a picture to what stands under it.
+    as_files : bool
+        Whether they are wanted as PNG too.
 
     Returns
     -------
@@ -61,8 +67,9 @@ def draw_figures(
             figure = draw(contents, wide=True)
             if figure is None:
                 continue
-            files[f"{name}.png"] = to_png(figure)
-            figure.set_layout_engine("none")  # it is laid out, and stays so
+            if as_files:
+                files[f"{name}.png"] = to_png(figure)
+                figure.set_layout_engine("none")  # it is laid out, and stays so
             below = caption(name)
             narrow = draw(contents, wide=False)
             sections.append(

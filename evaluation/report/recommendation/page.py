@@ -17,7 +17,7 @@ BELOW = {
 def recommendation_page(contents: RecommendationContents) -> str:
     """Return the report as one HTML text, which needs no network and no other file."""
     text = RecommendationText(contents)
-    sections, _ = draw_figures(FIGURES, contents, text.caption)
+    sections, _ = draw_figures(FIGURES, contents, text.caption, as_files=False)
     tables = {table.name: table for table in text.tables}
     return render(
         "recommendation.html.j2",
