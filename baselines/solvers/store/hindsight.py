@@ -34,7 +34,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.solvers.reference import Reference
-from baselines.solvers.store.linear_program import solve_programs
 from common.compiled import compiled
 from envs.batch import Trace
 from envs.supply_chain.constants import lane_constants
@@ -124,6 +123,9 @@ def chain_hindsight(
     >>> chain_hindsight(parameters, trace).values.tolist()
     [-10.0]
     """
+    # here: it imports scipy.optimize
+    from baselines.solvers.store.linear_program import solve_programs
+
     p = parameters
     given = check_trace(trace, p)
     lanes, lane_of = lane_constants(p), given["sku"]
