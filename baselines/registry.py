@@ -14,7 +14,7 @@ from baselines.rules.store import Newsvendor
 from baselines.tuned_rules import TunedRule, Tuner, tune_rule
 from baselines.tuning import Family
 from common.errors import choose
-from demand.forecast import ForecastName
+from demand.forecasts.forecast import ForecastName
 from envs.problems import PROBLEMS
 from envs.supply_chain.metrics import tier_of_total
 

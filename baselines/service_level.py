@@ -17,7 +17,7 @@ from baselines.rules.reference import reference_team
 from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from common.errors import InputError, validated
 from demand.calendar import period_days
-from demand.forecast import ForecastName
+from demand.forecasts.forecast import ForecastName
 from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS
 from envs.problems import Problem

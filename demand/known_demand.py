@@ -8,11 +8,15 @@ from numpy.typing import NDArray
 from common.compiled import compiled
 
 Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
 KNOWN_DAYS = 28
 """Days before an episode that are known on its first morning."""
 
 WEEKS = 4
 """Weeks that the mean of a weekday looks back."""
+
+LEAST_CLOSED, SURELY_CLOSED = 7, 0.0005
+"""So many periods in a row without demand, and so improbable, were none in which a store sold."""
 
 YEAR = 365.25
 LEAST_LEVEL = 0.1
@@ -20,35 +24,95 @@ LEAST_LEVEL = 0.1
 
 
 @compiled
-def moments_of_days(demand: Floats, first: int, last: int) -> tuple[Floats, Floats]:
-    """Return mean and deviation over the rows `first` to `last` - 1, shape (worlds, N) each.
+def open_days_before(demand: Floats, row: int) -> Whole:
+    """Return how many of the last days a series has been open since it began, or opened again.
+
+    It was closed up to the last run of at least `LEAST_CLOSED` days without demand, with demand
+    after it, that is improbable given the days after it: where of these s days z were without
+    demand, the probability of a run of r days is ``prod_(j<r) (z + 1 + j) / (s + 2 + j)``
+    (Laplace's rule of succession, day by day).
 
     Parameters
     ----------
     demand : ndarray
-        Shape (days, worlds, N) [units/day].
-    first, last : int
-        At least one row.
+        Shape (days, worlds, N) [units/day]; `row` is today's, whose demand is not known.
+
+    Returns
+    -------
+    ndarray
+        From 1 to `KNOWN_DAYS`, shape (worlds, N).
     """
-    days, shape = last - first, demand.shape[1:]
+    known, shape = min(KNOWN_DAYS, row), demand.shape[1:]
+    opened = np.full(shape, known)
+    for w in range(shape[0]):
+        for i in range(shape[1]):
+            zeros, run = 0, 0
+            for k in range(known + 1):
+                if k < known and demand[row - 1 - k, w, i] <= 0.0:
+                    run += 1
+                    continue
+                since = k - run
+                if run >= LEAST_CLOSED and since > 0:
+                    chance = 1.0
+                    for j in range(run):
+                        chance *= (zeros + 1.0 + j) / (since + 2.0 + j)
+                    if chance < SURELY_CLOSED:
+                        opened[w, i] = since
+                        break
+                zeros, run = zeros + run, 0
+    return opened
+
+
+@compiled
+def moments_of_days(demand: Floats, opened: Whole, row: int, days: int) -> tuple[Floats, Floats]:
+    """Return mean and deviation of the last `days` days, shape (worlds, N) each.
+
+    Parameters
+    ----------
+    demand : ndarray
+        Shape (days, worlds, N) [units/day]; `row` is today's.
+    opened : ndarray
+        How many days count at most, shape (worlds, N).
+    """
+    shape = demand.shape[1:]
     mean, deviation = np.zeros(shape), np.zeros(shape)
-    for t in range(first, last):
+    for t in range(max(0, row - days), row):
         for w in range(shape[0]):
             for i in range(shape[1]):
-                mean[w, i] += demand[t, w, i] / days
-    for t in range(first, last):
+                if row - t <= opened[w, i]:
+                    mean[w, i] += demand[t, w, i] / min(days, row, opened[w, i])
+    for t in range(max(0, row - days), row):
         for w in range(shape[0]):
             for i in range(shape[1]):
-                deviation[w, i] += (demand[t, w, i] - mean[w, i]) ** 2 / days
+                if row - t <= opened[w, i]:
+                    less = demand[t, w, i] - mean[w, i]
+                    deviation[w, i] += less**2 / min(days, row, opened[w, i])
     return mean, np.sqrt(deviation)
 
 
 @compiled
-def weekday_means(demand: Floats, row: int, ahead: int, weeks: int, cycle: int = 7) -> Floats:
+def mean_of_open(values: Floats, opened: Whole, row: int, days: int) -> Floats:
+    """Return the mean of any values over the days of `moments_of_days`, shape (worlds, N)."""
+    shape = opened.shape
+    mean = np.zeros(shape)
+    for w in range(shape[0]):
+        for i in range(shape[1]):
+            count = min(days, opened[w, i])
+            for t in range(row - count, row):
+                mean[w, i] += values[t, w, i]
+            mean[w, i] /= count
+    return mean
+
+
+@compiled
+def weekday_means(
+    demand: Floats, opened: Whole, row: int, ahead: int, weeks: int, cycle: int
+) -> Floats:
     """Return for each of `ahead` days from `row` on the mean of the `weeks` same weekdays before.
 
     Beyond a week these are the weekdays of the first one, so only rows before `row` are read. Where
-    periods are no days, `cycle` is 1 and they are the last `weeks` periods.
+    periods are no days, `cycle` is 1 and they are the last `weeks` periods. Of `opened` days alone,
+    shape (worlds, N); where no same weekday is among these, it is their mean.
 
     Returns
     -------
@@ -57,11 +121,15 @@ def weekday_means(demand: Floats, row: int, ahead: int, weeks: int, cycle: int =
     """
     means = np.zeros((ahead, *demand.shape[1:]))
     for j in range(ahead):
-        for m in range(1, weeks + 1):
-            before = demand[row + j % cycle - cycle * m]
-            for w in range(before.shape[0]):
-                for i in range(before.shape[1]):
-                    means[j, w, i] += before[w, i] / weeks
+        for w in range(means.shape[1]):
+            for i in range(means.shape[2]):
+                first = row + j % cycle
+                count = min(weeks, (opened[w, i] + j % cycle) // cycle)
+                for m in range(1, count + 1):
+                    means[j, w, i] += demand[first - cycle * m, w, i] / count
+                if count == 0:
+                    for t in range(row - opened[w, i], row):
+                        means[j, w, i] += demand[t, w, i] / opened[w, i]
     return means
 
 
@@ -124,10 +192,23 @@ class KnownDemand:
         self.demand, self.start, self.usual, self.effects = demand, start, usual, effects
         self.level: Floats = np.maximum(demand[:KNOWN_DAYS].mean(axis=0), LEAST_LEVEL * usual)
 
+    def open_days(self, day: int) -> Whole:
+        """Return how many of the `KNOWN_DAYS` days before count, shape (worlds, N).
+
+        All, except of a series that has just begun, or opened again (`open_days_before`).
+        """
+        opened: Whole = open_days_before(self.demand, KNOWN_DAYS + day)
+        return opened
+
     def recent(self, day: int, days: int) -> tuple[Floats, Floats]:
-        """Return mean and deviation of the last `days` days' demand, shape (worlds, N) each."""
+        """Return mean and deviation of the last `days` days' demand, shape (worlds, N) each.
+
+        Days that do not count (`open_days`) are left out.
+        """
         row = KNOWN_DAYS + day
-        moments: tuple[Floats, Floats] = moments_of_days(self.demand, max(0, row - days), row)
+        moments: tuple[Floats, Floats] = moments_of_days(
+            self.demand, self.open_days(day), row, days
+        )
         return moments
 
     def same_weekday(self, day: int, ahead: int) -> Floats:
@@ -136,14 +217,17 @@ class KnownDemand:
         Returns
         -------
         ndarray
-            Shape (ahead, worlds, N); only days before `day` are in it.
+            Shape (ahead, worlds, N); only days before `day` are in it, and only those that count.
         """
-        means: Floats = weekday_means(self.demand, KNOWN_DAYS + day, ahead, WEEKS, self.cycle)
+        where = self.open_days(day), KNOWN_DAYS + day
+        means: Floats = weekday_means(self.demand, *where, ahead, WEEKS, self.cycle)
         return means
 
     def last_week(self, day: int, ahead: int) -> Floats:
         """Return the demand of the last same weekday, as `same_weekday`."""
-        week: Floats = weekday_means(self.demand, KNOWN_DAYS + day, ahead, 1, self.cycle)
+        every = np.full(self.level.shape, KNOWN_DAYS)
+        row = KNOWN_DAYS + day
+        week: Floats = weekday_means(self.demand, every, row, ahead, 1, self.cycle)
         return week
 
     def calendar(self, day: int) -> Floats:

@@ -2,21 +2,26 @@
 
 For every lead time and split the choice is made on three rolling origins before the split, as
 `recommend.py` makes it, and played once on the days from the split to the next one. It is held
-against the choice among rules that do not look at what is known ahead, made on the same days, or
-against one rule (``--rival``), and against the cheapest of all on the evaluation days, which nobody
-can know. Splits, lead times and costs are fixed here; all of them are printed as they fall, and so
-are the dearest rule and random play beside the cheapest.
+against two choices made on the same days, the cheapest tuned rule that does not look at what is
+known ahead and the choice among all rules that do not, or against one rule (``--rival``), and
+against the cheapest of all on the evaluation days, which nobody can know. Splits, lead times and
+costs are fixed here; all of them are printed as they fall, and so are the dearest rule and random
+play beside the cheapest.
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
 
 import datetime as dt
+import hashlib
+import io
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
+import numpy as np
 import pandas as pd
 
 from agents.config import RunConfig, resolve
@@ -28,9 +33,12 @@ from commands.recommendation.selection import (
     play_candidates,
 )
 from baselines.registry import RANDOM_PLAY, Baseline, rules_in_units
-from demand.forecast import COVARIATES
-from common.errors import choose
+from demand.dates import PeriodName
+from demand.forecasts.forecast import COVARIATES
+from common.errors import InputError, choose
+from common.files import read_arrays, write_whole
 from evaluation.replay import Replay, mean_cost, replay, saved_per_year
+from studies.experiment import runs_option
 
 SPLITS = ("2018-01-01", "2018-05-01", "2018-09-01", "2019-01-01")
 LEAD_TIMES = (1, 2, 7)
@@ -40,15 +48,20 @@ EVERY_STORE = ("2", "3", "17", "19", "20", "24", "26", "27")
 """Stores of the bakery's file that sell all the time."""
 
 
+Rival = Callable[[Candidates], str]
+
+
 @click.command()
 @click.option("--demand", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--stores", default=",".join(EVERY_STORE), show_default=True)
 @click.option("--rules", "prefixes", multiple=True, help="Only rules whose names begin so [all].")
-@click.option("--rival", help="The rule to hold the choice against [one without covariates].")
+@click.option("--rival", help="The rule to hold the choice against [two choices, see above].")
 @click.option("--holidays", help="As for train.py.")
 @click.option("--lead-time", "lead_times", type=int, multiple=True, default=LEAD_TIMES)
+@click.option("--split", "splits", type=click.Choice(SPLITS), multiple=True, default=SPLITS)
 @click.option("--weekly", is_flag=True, help="Weekly sums of the file, and lead times in weeks.")
 @click.option("--set", "assignments", multiple=True, help="As for train.py.")
+@runs_option
 def main(
     *,
     demand: Path,
@@ -57,42 +70,75 @@ def main(
     rival: str | None,
     holidays: str | None,
     lead_times: tuple[int, ...],
+    splits: tuple[str, ...],
     weekly: bool,
     assignments: tuple[str, ...],
+    kept: Path | None,
 ) -> None:
-    """Print a row for every lead time and split, and a line over all of them."""
+    """Print a row for every lead time and split, and a line over all of them for each rival."""
     names = f"demand_data.stores=[{', '.join(repr(name) for name in stores.split(','))}]"
-    against = rival or "without covariates"
-    heads = ("lead time", "from", "chosen", "cost a year", against, "saved")
+    rivals = _rivals(prefixes, rival)
+    heads = ("lead time", "from", "chosen", "cost a year")
+    against = [head for name in rivals for head in (name, "saved")]
     more = ("cheapest", "dearer than it", "dearest", "random play")
-    print(f"| {' | '.join((*heads, *more))} |")
-    print("|---" * (len(heads) + len(more)) + "|")
+    columns = (*heads, *against, *more)
+    print(f"| {' | '.join(columns)} |")
+    print("|---" * len(columns) + "|")
     own: list[Replay] = []
-    others: list[Replay] = []
+    others: dict[str, list[Replay]] = {name: [] for name in rivals}
     held = ExitStack()
+    flags: dict[str, Any] = {"demand": demand, "holidays": holidays}
     if weekly:
-        demand = _weekly_sums(demand, Path(held.enter_context(TemporaryDirectory())))
+        flags["demand"] = _weekly_sums(demand, Path(held.enter_context(TemporaryDirectory())))
     for lead_time in lead_times:
         given = (names, f"store.lead_time={lead_time}", *assignments)
         for split, until in zip(SPLITS, (*SPLITS[1:], None), strict=True):
-            flags = {"demand": demand, "holidays": holidays}
-            found, random = _cell(flags, given, prefixes, split, until)
-            choice = found.choice
-            other = _blind_choice(found) if rival is None else choose("rule", rival, found.folds)
-            own.append(found.evaluation[choice])
-            others.append(found.evaluation[other])
-            print(_row(lead_time, split, found, (choice, other), random), flush=True)
+            if split not in splits:
+                continue
+            asked = str((flags["demand"].name, holidays, given, prefixes, split))
+            digest = hashlib.sha256(asked.encode()).hexdigest()[:16]
+            path = None if kept is None else kept / f"lead_time_{lead_time}__{split}__{digest}.npz"
+            if path is not None and path.exists():
+                found, random = _read_cell(path)
+            else:
+                found, random = _cell(flags, given, prefixes, split, until)
+                if path is not None:
+                    _write_cell(path, found, random)
+            own.append(found.evaluation[found.choice])
+            chosen = {name: choice(found) for name, choice in rivals.items()}
+            for name, one in chosen.items():
+                others[name].append(found.evaluation[one])
+            print(_row(lead_time, split, found, list(chosen.values()), random), flush=True)
     held.close()
-    saved = saved_per_year(own, others)
-    base = mean_cost({"rival": others})["rival"]
-    print(
-        f"\nOver all: {saved.mean / base:+.1%} [{saved.low / base:+.1%}, {saved.high / base:+.1%}] "
-        f"saved against {rival or 'the choice without covariates'}."
-    )
+    for name, replays in others.items():
+        print(f"\nOver all: {_saved(own, replays)} saved against {name}.")
+
+
+def _rivals(prefixes: tuple[str, ...], rival: str | None) -> dict[str, Rival]:
+    """Return what the choice is held against, as functions of the candidates."""
+    if rival is not None:
+        return {rival: lambda found: choose("rule", rival, found.folds)}
+    tuned = {"the best tuned rule without covariates": lambda name: name.startswith("tuned_")}
+    every = {"the choice without covariates": lambda _: True}
+    some = any("tuned_".startswith(p[:6]) for p in prefixes or ("",))
+
+    def choice_among(admits: Callable[[str], bool]) -> Rival:
+        return lambda found: _blind(found, admits)
+
+    return {
+        name: choice_among(admits) for name, admits in {**(tuned if some else {}), **every}.items()
+    }
+
+
+def _blind(found: Candidates, admits: Callable[[str], bool]) -> str:
+    """Return the cheapest in the periods that choose of those that look at nothing known ahead."""
+    costs = found.costs()
+    some = [name for name in costs if not name.endswith(COVARIATES) and admits(name)]
+    return min(some, key=lambda name: costs[name])
 
 
 def _cell(
-    flags: dict[str, Any],
+    flags: Mapping[str, Any],
     given: tuple[str, ...],
     prefixes: tuple[str, ...],
     split: str,
@@ -119,6 +165,54 @@ def _cell(
     return found, replay(run.problem, run.parameters, random)
 
 
+PLAYED = ("cost", "demand", "sales", "on_hand", "orders")
+PERIODS: tuple[PeriodName, ...] = ("day", "week", "month")
+
+
+def _write_cell(path: Path, found: Candidates, random: Replay) -> None:
+    """Write what was played, so that the same command prints it without playing it again."""
+    played = {f"evaluation/{name}/0": one for name, one in found.evaluation.items()}
+    for name, replays in found.folds.items():
+        played |= {f"fold/{name}/{k}": one for k, one in enumerate(replays)}
+    arrays: dict[str, Any] = {}
+    for where, one in {**played, "random/random/0": random}.items():
+        arrays |= {f"{where}/{name}": getattr(one, name) for name in PLAYED}
+        what = one.first_day.toordinal(), PERIODS.index(one.period)
+        arrays[f"{where}/first day, period"] = np.array(what)
+    for name, values in found.values.items():
+        arrays |= {f"values/{name}/0/{key}": np.array(float(x)) for key, x in values.items()}
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, file.getvalue())
+
+
+def _read_cell(path: Path) -> tuple[Candidates, Replay]:
+    """Return what `_write_cell` wrote, without the policies."""
+    parts: dict[tuple[str, ...], dict[str, Any]] = {}
+    for key, array in read_arrays(path, path.name).items():
+        *where, name = key.split("/")
+        parts.setdefault(tuple(where), {})[name] = array
+    found, random = Candidates(), None
+    for (kind, name, _), arrays in parts.items():
+        if kind == "values":
+            found.values[name] = {key: float(value) for key, value in arrays.items()}
+            continue
+        day, period = arrays["first day, period"].tolist()
+        whole: dict[str, Any] = {name: arrays[name] for name in PLAYED}
+        one = Replay(dt.date.fromordinal(day), **whole, period=PERIODS[period])
+        if kind == "fold":
+            found.folds.setdefault(name, []).append(one)
+        elif kind == "evaluation":
+            found.evaluation[name] = one
+            found.values.setdefault(name, {})
+        else:
+            random = one
+    if random is None:
+        raise InputError(f"{path}: holds no cell of this study; remove it")
+    return found, random
+
+
 def _weekly_sums(demand: Path, folder: Path) -> Path:
     """Write weekly sums of a long file, those of flags being days of them; whole weeks alone."""
     days = pd.read_csv(demand, parse_dates=["date"])
@@ -131,32 +225,27 @@ def _weekly_sums(demand: Path, folder: Path) -> Path:
     return path
 
 
-def _blind_choice(found: Candidates) -> str:
-    costs = found.costs()
-    return min((n for n in costs if not n.endswith(COVARIATES)), key=lambda name: costs[name])
-
-
-def _row(
-    lead_time: int, split: str, found: Candidates, names: tuple[str, str], random: Replay
-) -> str:
-    choice, rival = names
+def _row(lead_time: int, split: str, found: Candidates, rivals: list[str], random: Replay) -> str:
     costs = {name: one.cost_per_year for name, one in found.evaluation.items()}
     cheapest, dearest = (pick(costs, key=lambda name: costs[name]) for pick in (min, max))
-    saved = saved_per_year([found.evaluation[choice]], [found.evaluation[rival]])
-    base = costs[rival]
-    cells = (
-        str(lead_time),
-        split,
-        choice,
-        f"{costs[choice]:,.0f}",
-        f"{rival}: {base:,.0f}",
-        f"{saved.mean / base:+.1%} [{saved.low / base:+.1%}, {saved.high / base:+.1%}]",
+    own = found.evaluation[found.choice]
+    cells = [str(lead_time), split, found.choice, f"{costs[found.choice]:,.0f}"]
+    for rival in rivals:
+        saved = _saved([own], [found.evaluation[rival]])
+        cells += [f"{rival}: {costs[rival]:,.0f}", saved]
+    cells += [
         cheapest,
-        f"{costs[choice] / costs[cheapest] - 1:+.1%}",
+        f"{costs[found.choice] / costs[cheapest] - 1:+.1%}",
         f"{dearest}: {costs[dearest] / costs[cheapest] - 1:+.0%}",
         f"{random.cost_per_year / costs[cheapest] - 1:+.0%}",
-    )
+    ]
     return f"| {' | '.join(cells)} |"
+
+
+def _saved(own: list[Replay], others: list[Replay]) -> str:
+    """Return what is saved, in percent of the others' cost, with its interval."""
+    saved, base = saved_per_year(own, others), mean_cost({"rival": others})["rival"]
+    return f"{saved.mean / base:+.1%} [{saved.low / base:+.1%}, {saved.high / base:+.1%}]"
 
 
 if __name__ == "__main__":

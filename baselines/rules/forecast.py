@@ -3,7 +3,7 @@ r"""Stock rules for demand of a file, whose law nobody knows: they forecast from
 All act on the inventory position IP. On the morning of day t, with the store's lead time L and r
 days to the next day of review (1 where the store may order on every day), an order decides what
 the store has for the L + r days t .. t + r + L - 1, and F_t is the forecast of their demand (see
-`demand.forecast`).
+`demand.forecasts.forecast`).
 
 ``mu_t`` is the mean of the last 28 days [units/day], ``sigma_t`` their deviation. Levels that are
 tuned, and errors of forecasts, come from training days.
@@ -17,7 +17,7 @@ from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StoreRule, Values
 from baselines.tuning import Family
 from common.errors import InputError
-from demand.forecast import (
+from demand.forecasts.forecast import (
     ForecastName,
     make_forecast,
 )

@@ -15,7 +15,8 @@ from baselines.rules.newsvendor_costs import (
 )
 from baselines.rules.stock_rule import Values
 from demand.calendar import WEEKDAYS
-from demand.forecast import WEEK, ForecastName, error_scale, forecast_errors, new_series
+from demand.forecasts.errors import WEEK, error_scale, forecast_errors, new_series
+from demand.forecasts.forecast import ForecastName
 from demand.history import StoreHistory
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
@@ -55,8 +56,8 @@ class RollingNewsvendor(HistoryRule):
     """Newsvendor on a rolling forecast: order ``F_t + c_t q - IP``; nothing to tune.
 
     q is the quantile of the errors of F in the training period, over the mean of the 28 days before
-    (so that it follows the store's size; see `demand.forecast.error_scale`), at the critical
-    fractile ``u / (u + h)`` of what a unit too few and a unit held cost
+    (so that it follows the store's size; see `demand.forecasts.errors.error_scale`), at the
+    critical fractile ``u / (u + h)`` of what a unit too few and a unit held cost
     (`baselines.rules.newsvendor_costs`).
 
     Of goods that keep a day nothing is left for the day on which an order arrives but that order,
@@ -121,7 +122,7 @@ class RollingNewsvendor(HistoryRule):
                     costs.append(cost)
                     days.append(days_of_use(lane.store, gap))
                     errors = [self._errors(history, sku, n, weekdays) for n in days[-1]]
-                    balances.append([np.quantile(some, SHARES, axis=0).T for some in errors])
+                    balances.append([_shares(some) for some in errors])
                     continue
                 short, over = cost[:, 0], cost[:, 2 if self._one_day[sku] else 1]
                 fractiles = short / np.maximum(short + over, 1e-300)
@@ -205,9 +206,23 @@ class RollingNewsvendor(HistoryRule):
 
 def _quantiles(errors: Values, fractiles: Values) -> Values:
     """Return a quantile of every store's errors, at one fractile or at its own, shape (N,)."""
-    if fractiles.size == 1:
+    if fractiles.size == 1 and not np.isnan(errors).any():
         return np.asarray(np.quantile(errors, fractiles[0], axis=0))
-    return np.array([np.quantile(own, q) for own, q in zip(errors.T, fractiles, strict=True)])
+    every = np.broadcast_to(fractiles, errors.shape[1:])
+    return np.array([np.quantile(_of_begun(e), q) for e, q in zip(errors.T, every, strict=True)])
+
+
+def _shares(errors: Values) -> Values:
+    """Return all quantiles of every store's errors, shape (N, shares)."""
+    if not np.isnan(errors).any():
+        return np.quantile(errors, SHARES, axis=0).T
+    return np.array([np.quantile(_of_begun(own), SHARES) for own in errors.T])
+
+
+def _of_begun(errors: Values) -> Values:
+    """Return a store's errors of days on which it had begun to sell; 0 where there are none."""
+    known = errors[~np.isnan(errors)]
+    return known if known.size else np.zeros(1)
 
 
 def _reviews(lane: Lane) -> list[tuple[int, NDArray[np.int64]]]:

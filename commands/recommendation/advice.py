@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from commands.recommendation.selection import Candidates, Periods
-from demand.forecast import COVARIATES
+from demand.forecasts.forecast import COVARIATES
 from demand.table import DemandTable
 from evaluation.replay import Interval, saved_per_year
 

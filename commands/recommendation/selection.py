@@ -1,4 +1,18 @@
-"""Which rule or agent to order by: rolling origins before the split choose, the days after tell."""
+"""Which rule or agent to order by: rolling origins before the split choose, the days after tell.
+
+The cheapest of a dozen on a few months is in part the luckiest. So the choice is the simplest
+candidate that is not surely dearer than the cheapest: whose mean difference to it, paired day by
+day, is within one standard error, from sums over blocks of the calendar. Simpler is what has fewer
+parameters that were tuned or trained; of those that have the same number the cheapest is taken.
+What is known ahead does not count: its levels are shrunk towards none already, and it pays on few
+days, so that months without a holiday say little against it.
+
+References
+----------
+Breiman, Friedman, Olshen and Stone (1984), Classification and Regression Trees, section 3.4.3 (the
+rule of one standard error); Cochran (1977), Sampling Techniques, 3rd ed., section 6.4 (the standard
+error of a mean over blocks of unequal lengths).
+"""
 
 import datetime as dt
 import tempfile
@@ -6,6 +20,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from agents.config import RunConfig
 from agents.run_files import BEST
@@ -17,7 +34,7 @@ from common.errors import InputError
 from demand.calendar import period_days
 from demand.dates import PeriodName
 from demand.known_demand import KNOWN_DAYS
-from evaluation.replay import Replay, mean_cost, replay
+from evaluation.replay import BLOCKS, Replay, mean_cost, replay
 from training.learners.load import load_agent
 from training.trainer import train
 
@@ -30,9 +47,13 @@ LEAST_TRAINING: dict[PeriodName, int] = {
 }
 """Periods that a rule must have before the first origin."""
 
+MANY = 1_000
+"""Parameters that an agent counts for: more than any rule has."""
+
 Report = Callable[[str], None]
 """Called before each piece of work with what it is."""
 
+Floats = NDArray[np.float64]
 Rules = Callable[[Any], Mapping[str, Baseline]]
 
 
@@ -118,9 +139,56 @@ class Candidates:
         return dict(sorted(costs.items(), key=lambda item: item[1]))
 
     @property
-    def choice(self) -> str:
+    def cheapest(self) -> str:
         """The cheapest in the periods that choose; of equals the first that was tried."""
         return min(costs := mean_cost(self.folds), key=lambda name: costs[name])
+
+    @property
+    def choice(self) -> str:
+        """The simplest candidate that is within one standard error of the cheapest."""
+        costs, best = mean_cost(self.folds), self.cheapest
+        near = [name for name in costs if self.dearer(name, best).is_chance]
+        return min(near, key=lambda name: (self.parameters(name), costs[name]))
+
+    def parameters(self, name: str) -> int:
+        """Return how many parameters of a candidate were tuned; an agent has many."""
+        return len(self.values[name]) if name in self.values else MANY
+
+    def dearer(self, name: str, other: str) -> "Difference":
+        """Return how much a candidate costs more per day than another, in the periods that choose.
+
+        A block ends where a period ends, so that all are about as long.
+        """
+        sums, days = [], []
+        for own, its in zip(self.folds[name], self.folds[other], strict=True):
+            daily = (own.cost - its.cost).sum(axis=(1, 2))
+            count = max(1, round(daily.size / BLOCKS[own.period]))
+            for part in np.array_split(daily, count):
+                sums.append(float(part.sum()))
+                days.append(part.size)
+        return Difference.of(np.array(sums), np.array(days))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean difference of costs per day and its standard error [money]."""
+
+    mean: float
+    standard_error: float
+
+    @classmethod
+    def of(cls, sums: Floats, days: NDArray[np.int64]) -> "Difference":
+        """Return that of sums over blocks of so many days, shape (blocks,) each."""
+        mean, blocks = float(sums.sum() / days.sum()), sums.size
+        if blocks < 2:
+            return cls(mean, 0.0)
+        around = np.square(sums - mean * days).sum() * blocks / (blocks - 1)
+        return cls(mean, float(np.sqrt(around) / days.sum()))
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether it is no larger than one standard error."""
+        return self.mean <= self.standard_error
 
 
 def pieces_of_work(run: RunConfig, origins: int, algo: str | None) -> int:

@@ -47,6 +47,8 @@ TOGETHER = 0.3
 
 ROUNDS, STEPS = 3, 4
 MOST_EFFECT = 3.0
+MARGIN = 0.5
+"""How far the terms of a day may go together beyond those of training days (logarithms)."""
 SURELY_CLOSED = 10.0
 """Units that should have been sold where nothing was, for a series to count as closed."""
 
@@ -114,11 +116,14 @@ class CovariateLevels:
         Logarithms, shape (SKUs, stores, terms); minus infinity where the series is closed.
     common : ndarray
         Those of all series together, shape (terms,).
+    reach : tuple of float
+        The least and the largest logarithm that a day's terms may come to together.
     """
 
     terms: tuple[Term, ...]
     levels: Floats
     common: Floats
+    reach: tuple[float, float] = (-MOST_EFFECT, MOST_EFFECT)
 
     def check_known(
         self, covariates: Covariates, day: dt.date, days: int, periods: Periods
@@ -143,6 +148,23 @@ class CovariateLevels:
 
     def multipliers(self, covariates: Covariates) -> Floats:
         """Return what each day's demand is multiplied by, shape (days, SKUs, stores)."""
+        total, closed = self._total(covariates)
+        return np.where(closed, 0.0, np.exp(np.clip(total, *self.reach)))
+
+    def within_reach(self, covariates: Covariates) -> "CovariateLevels":
+        """Return the same levels, which together say little more than they do on these days.
+
+        What was never seen together, or a price that never was, would multiply beyond all reason.
+        """
+        total, closed = self._total(covariates)
+        sold = total[~closed]
+        if not sold.size:
+            return self
+        low, high = float(sold.min()) - MARGIN, float(sold.max()) + MARGIN
+        return replace(self, reach=(max(low, -MOST_EFFECT), min(high, MOST_EFFECT)))
+
+    def _total(self, covariates: Covariates) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return the sum of logarithms on every day, and whether the series is closed."""
         shape = (covariates.days, *self.levels.shape[:2])
         total, closed = np.zeros(shape), np.zeros(shape, np.bool_)
         for k, z in enumerate(_design(covariates, self.terms)):
@@ -151,8 +173,7 @@ class CovariateLevels:
             total += z * np.where(shut, 0.0, own)
             if shut.any():
                 closed |= (z > 0) & shut
-        effects: Floats = np.exp(np.clip(total, -MOST_EFFECT, MOST_EFFECT))
-        return np.where(closed, 0.0, effects)
+        return total, closed
 
 
 def learn_levels(demand: Floats, covariates: Covariates) -> CovariateLevels | None:
@@ -179,7 +200,8 @@ def learn_levels(demand: Floats, covariates: Covariates) -> CovariateLevels | No
         effects = CovariateLevels(terms, np.where(closed, -np.inf, levels), common).multipliers(
             seen
         )
-    return CovariateLevels(terms, np.where(closed, -np.inf, levels), common)
+    found = CovariateLevels(terms, np.where(closed, -np.inf, levels), common)
+    return found.within_reach(seen)
 
 
 def _first_days(covariates: Covariates, days: int) -> Covariates:

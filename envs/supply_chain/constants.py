@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from demand.bootstrap import RESAMPLING_ARRAYS
 from demand.calendar import WEEKDAYS
-from demand.forecast import smoothing
+from demand.forecasts.smoothing import smoothing
 from demand.laws import POINTS, STRATUM, law_points
 from envs.supply_chain.dynamics import LANE
 from envs.supply_chain.observation import ForecastEntries, ItemEntries, ObservationLayout

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from demand.forecast import Smoothing
+from demand.forecasts.smoothing import Smoothing
 from demand.known_demand import KnownDemand, entry_names
 from envs.supply_chain.observation_kernels import COMPACT, full_names
 from envs.supply_chain.order_limits import store_positions

@@ -6,7 +6,9 @@ from baselines.rollout import Observer, rollout, run_episodes
 from baselines.rules import families as supply_chain_families
 from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from common.errors import InputError, validated
-from demand.forecast import forecast_errors, make_forecast
+from demand.forecasts.errors import forecast_errors
+from demand.forecasts.forecast import make_forecast
+from demand.forecasts.smoothing import smoothing
 from demand.history import StoreDemand, store_history
 from demand.known_demand import KNOWN_DAYS, KnownDemand
 from envs.problems import PROBLEMS
@@ -70,7 +72,7 @@ def test_smoothing_forgets_as_fast_as_the_level_moves(tmp_path):
         rows = [f"{day},{x}" for day, x in zip(DAYS, usual * factor, strict=True)]
         path.write_text("\n".join(["date,shop", *rows]))
         history = store_history(StoreDemand(file=path, decimal="."))
-        chosen[name] = make_forecast("smoothing", history, 2)
+        chosen[name] = smoothing(history, 2)
         error = {
             other: np.square(
                 forecast_errors(history, 0, 2, make_forecast(other, history, 2))[0]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from demand.forecast import forecast_errors, make_forecast
+from demand.forecasts.errors import forecast_errors
+from demand.forecasts.forecast import make_forecast
 from demand.history import StoreDemand, store_history
 from demand.known_ahead.calendars import public_holidays, read_calendar
 from demand.known_ahead.covariates import Covariate, Covariates

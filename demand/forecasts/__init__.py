@@ -1,0 +1,1 @@
+"""Forecasts of demand of a file from the days before."""

@@ -1,0 +1,151 @@
+r"""Forecasts of demand of a file from the days before, for the L + r days that an order is for.
+
+* ``"average"``: L + r times the mean of the last 7 days;
+* ``"weekday"``: for each day the mean of the last four same weekdays (seasonal naive);
+* ``"smoothing"``: each weekday's factor c times a level that forgets, ``F_t = a_t sum_j c_(t+j)``
+  with ``a_t = sum_k w^k D_(t-k) / sum_k w^k c_(t-k)`` over the last 28 days.
+
+Factors and the discount w come from training days. Of a series that has just begun to sell, or did
+so again after it was closed, only the days since then count (`demand.known_demand`), and no day is
+forecast at more than `MOST_TIMES` the largest demand that was seen.
+
+Each has a form, ``"smoothing_covariates"`` and so on, that knows what is known ahead: days multiply
+by m_t (`demand.known_ahead.levels`), so that levels are means of demand over means of m, and every
+coming day's forecast is times its m; c m stands in the place of c.
+
+References
+----------
+Hyndman and Athanasopoulos (2021), Forecasting: Principles and Practice, 3rd ed., sections 5.2 and
+8.1; of the smoothing see `demand.forecasts.smoothing`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from common.compiled import compiled
+from common.errors import InputError
+from demand.forecasts.errors import WEEK, Floats, Forecast, Whole
+from demand.forecasts.smoothing import LEAST_EFFECT, known_effects, smoothing
+from demand.history import StoreHistory
+from demand.known_demand import KNOWN_DAYS, WEEKS, KnownDemand, mean_of_open, weekday_means
+
+ForecastName = Literal[
+    "average",
+    "weekday",
+    "smoothing",
+    "average_covariates",
+    "weekday_covariates",
+    "smoothing_covariates",
+]
+COVARIATES = "_covariates"
+
+MOST_TIMES = 3.0
+"""Days are forecast at no more than so many times the largest demand that was seen."""
+
+
+@dataclass(frozen=True, eq=False)
+class BoundedForecast:
+    """A forecast that stays within reason, whatever its levels and factors make of odd days.
+
+    Attributes
+    ----------
+    forecast : Forecast
+        What is bounded.
+    largest : ndarray
+        The largest demand of a training day, shape (SKUs, N) [units/day].
+    """
+
+    forecast: Forecast
+    largest: Floats
+
+    def __call__(self, past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
+        """Return F_t."""
+        seen = np.maximum(self.largest[sku], largest_known(past.demand, KNOWN_DAYS + day))
+        forecast = self.forecast(past, day, days, sku)
+        bounded: Floats = np.minimum(forecast, MOST_TIMES * days[:, None] * seen)
+        return bounded
+
+
+@compiled
+def largest_known(demand: Floats, row: int) -> Floats:
+    """Return the largest demand of the `KNOWN_DAYS` days before `row`, shape (worlds, N)."""
+    shape = demand.shape[1:]
+    largest = np.zeros(shape)
+    for t in range(row - KNOWN_DAYS, row):
+        for w in range(shape[0]):
+            for i in range(shape[1]):
+                largest[w, i] = max(largest[w, i], demand[t, w, i])
+    return largest
+
+
+def make_forecast(name: ForecastName, history: StoreHistory, days: int) -> Forecast:
+    """Return a forecast; `days` is how many days it is mostly for.
+
+    Raises
+    ------
+    InputError
+        If it needs what is known ahead, and nothing is.
+    """
+    informed = name.endswith(COVARIATES)
+    if informed and history.effects is None:
+        raise InputError(
+            f"{history.table.name}: nothing is known ahead that changed in the training period; "
+            f"take {name.removesuffix(COVARIATES)}, or give a --calendar"
+        )
+    base = name.removesuffix(COVARIATES)
+    forecast: Forecast
+    if base == "smoothing":
+        forecast = smoothing(history, days, informed=informed)
+    elif informed:
+        forecast = {"average": _informed_average, "weekday": _informed_weekday}[base]
+    else:
+        forecast = {"average": _average, "weekday": _weekday}[base]
+    return BoundedForecast(forecast, history.training.max(axis=0))
+
+
+def _average(past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
+    del sku
+    return days[:, None] * past.recent(day, WEEK)[0]
+
+
+def _weekday(past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
+    del sku
+    ahead = np.arange(days.max())[:, None] < days
+    total: Floats = (past.same_weekday(day, len(ahead)) * ahead[..., None]).sum(axis=0)
+    return total
+
+
+def _informed_average(past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
+    del sku
+    effects = known_effects(past)
+    coming = _coming_days(effects, day, days)
+    total: Floats = _level(past, effects, day, WEEK) * coming.sum(axis=0)
+    return total
+
+
+def _informed_weekday(past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
+    del sku
+    effects = known_effects(past)
+    coming = _coming_days(effects, day, days)
+    opened = past.open_days(day)
+    usual = weekday_means(effects, opened, KNOWN_DAYS + day, len(coming), WEEKS, past.cycle)
+    level = past.same_weekday(day, len(coming)) / np.maximum(usual, LEAST_EFFECT)
+    level = np.where(usual >= LEAST_EFFECT, level, _level(past, effects, day, KNOWN_DAYS))
+    total: Floats = (level * coming).sum(axis=0)
+    return total
+
+
+def _coming_days(effects: Floats, day: int, days: Whole) -> Floats:
+    """Return what the coming days multiply by, 0 from day `days` on, (ahead, worlds, N)."""
+    row, ahead = KNOWN_DAYS + day, np.arange(days.max())[:, None] < days
+    return effects[row : row + len(ahead)] * ahead[..., None]
+
+
+def _level(past: KnownDemand, effects: Floats, day: int, days: int) -> Floats:
+    """Return demand of the last `days` days over what they multiply by, or the usual mean."""
+    opened, row = past.open_days(day), KNOWN_DAYS + day
+    known, base = (mean_of_open(x, opened, row, days) for x in (past.demand, effects))
+    level: Floats = known / np.maximum(base, LEAST_EFFECT)
+    return np.where(base >= LEAST_EFFECT, level, past.usual)

@@ -1,0 +1,241 @@
+"""Exponential smoothing of a level around weekdays, with a discount that training days choose.
+
+``F_t = a_t sum_j c_(t+j)`` with ``a_t = sum_k w^k D_(t-k) / sum_k w^k c_(t-k)`` over the last 28
+days; c are weekdays' factors, times what is known of the days ahead.
+
+References
+----------
+Brown (1963), Smoothing, Forecasting and Prediction of Discrete Time Series, chapters 9 and 12:
+discounted least squares, here of ``D = a c`` with weights ``w^k / c``.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from common.compiled import compiled
+from demand.calendar import weekday_of
+from demand.forecasts.errors import WEEK, Floats, Whole, new_series, training_windows
+from demand.history import StoreHistory
+from demand.known_demand import KNOWN_DAYS, KnownDemand
+
+MOST_AHEAD = 128
+"""Days after the last one that a forecast may be for."""
+
+DISCOUNTS = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.5)
+
+LEAST_EFFECT = 0.25
+"""Days that multiply by less than this on average say nothing of the level."""
+
+
+@lru_cache(maxsize=8)
+def smoothing(history: StoreHistory, days: int, *, informed: bool = False) -> "Smoothing":
+    """Return the smoothing with the least squared errors on training days, found once.
+
+    `days` is how many days it is mostly for, `informed` whether it knows what is known ahead.
+    """
+    factors = _weekday_factors(history, informed=informed)
+    skus = range(len(factors))
+    scores = sum(_squared_errors(history, k, days, factors, informed=informed) for k in skus)
+    return Smoothing(factors, DISCOUNTS[int(np.argmin(scores))], informed=informed)
+
+
+def _squared_errors(
+    history: StoreHistory, sku: int, days: int, factors: Floats, *, informed: bool
+) -> Floats:
+    """Return the sum of squares of `forecast_errors` for each of `DISCOUNTS`, at once."""
+    windows = training_windows(history, sku, days)
+    past = windows.known
+    weekdays = (windows.start + np.arange(-KNOWN_DAYS, days)[:, None] - 1) % WEEK
+    usual = factors[sku, weekdays]
+    if informed and past.effects is not None:
+        usual = usual * past.effects
+    opened = past.open_days(0)
+    counts = np.arange(KNOWN_DAYS, 0, -1)[:, None, None] <= opened
+    demand, before = past.demand[:KNOWN_DAYS] * counts, usual[:KNOWN_DAYS] * counts
+    weights = np.array(DISCOUNTS)[:, None] ** np.arange(KNOWN_DAYS, 0, -1)
+    known, base, weight = (np.tensordot(weights, x, 1) for x in (demand, before, counts))
+    total, evenly = demand.sum(axis=0), before.sum(axis=0)
+    undiscounted = np.where(
+        evenly >= LEAST_EFFECT * opened, total / np.maximum(evenly, 1e-9), past.usual
+    )
+    level = np.where(base >= LEAST_EFFECT * weight, known / np.maximum(base, 1e-9), undiscounted)
+    errors = windows.relative_errors(level * usual[KNOWN_DAYS:].sum(axis=0))
+    return np.asarray(np.nansum(np.square(errors), axis=(1, 2)))
+
+
+def known_effects(past: KnownDemand) -> Floats:
+    """Return what days multiply by, as they must be known (see `demand.forecasts.forecast`)."""
+    if past.effects is None:
+        raise TypeError("a batch without covariates")
+    return past.effects
+
+
+class Smoothing:
+    """Weekday factors and a level that forgets.
+
+    Parameters
+    ----------
+    factors : ndarray
+        Each weekday's demand over that of all days, shape (SKUs, 7, N), Monday first.
+    discount : float
+        w, what a day counts beside the one after it.
+    informed : bool
+        Whether it knows what is known ahead.
+    """
+
+    def __init__(self, factors: Floats, discount: float, *, informed: bool = False) -> None:
+        self.factors, self.discount, self.informed = factors, discount, informed
+        self._weights: Floats = np.power(discount, np.arange(1.0, KNOWN_DAYS + 1))
+
+    def __call__(self, past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
+        """Return F_t."""
+        forecast: Floats = self.fit(past, day, sku)[0] * self.coming(past, day, days, sku)
+        return forecast
+
+    def coming(self, past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
+        """Return the sum of the factors of the coming days, shape (worlds, N)."""
+        effects = self._effects(past)[KNOWN_DAYS + day :]
+        total: Floats = coming_factors(self.factors, effects, past.start, day, days, sku)
+        return total
+
+    def fit(self, past: KnownDemand, day: int, sku: Whole) -> tuple[Floats, Floats]:
+        """Return a_t, and the deviation of the days it is from around it.
+
+        Returns
+        -------
+        level, deviation : ndarray
+            Shape (worlds, N) each [units/day].
+        """
+        fitted: tuple[Floats, Floats] = smoothed_level(
+            self.factors,
+            self._weights,
+            past.demand,
+            self._effects(past),
+            past.open_days(day),
+            np.ascontiguousarray(np.broadcast_to(past.usual, past.demand.shape[1:])),
+            KNOWN_DAYS + day,
+            past.start + day,
+            sku,
+        )
+        return fitted
+
+    def _effects(self, past: KnownDemand) -> Floats:
+        if self.informed:
+            return known_effects(past)
+        rows, *rest = past.demand.shape
+        return np.broadcast_to(np.ones(1), (rows + MOST_AHEAD, *rest))
+
+
+@compiled
+def coming_factors(
+    factors: Floats, effects: Floats, start: Whole, day: int, days: Whole, sku: Whole
+) -> Floats:
+    """Return the sum of the factors of `days` days from `day` on, shape (worlds, N).
+
+    Parameters
+    ----------
+    factors : ndarray
+        Of weekdays, shape (SKUs, 7, N), Monday first.
+    effects : ndarray
+        What is known ahead multiplies by, from `day` on, shape (days, worlds, N).
+    start, days, sku : ndarray
+        Each world's first day (an ordinal), number of days and SKU, shape (worlds,).
+    day : int
+        Day of the episode.
+    """
+    total = np.zeros((days.size, factors.shape[2]))
+    for w in range(days.size):
+        for j in range(days[w]):
+            total[w] += factors[sku[w], weekday_of(start[w], day + j)] * effects[j, w]
+    return total
+
+
+@compiled
+def smoothed_level(
+    factors: Floats,
+    weights: Floats,
+    demand: Floats,
+    effects: Floats,
+    opened: Whole,
+    otherwise: Floats,
+    row: int,
+    today: Whole,
+    sku: Whole,
+) -> tuple[Floats, Floats]:
+    """Return the level a_t, and the deviation of the days it is from around it.
+
+    Where the days that weigh most were nearly all closed, so that their few units would stand for
+    many, all days weigh the same.
+
+    Parameters
+    ----------
+    factors, sku
+        As in `coming_factors`.
+    weights : ndarray
+        What the days before count, the last one first.
+    demand, effects : ndarray
+        Shape (days, worlds, N) [units/day]; `row` is today's, whose demand is not known.
+    opened : ndarray
+        How many of the days before count, shape (worlds, N).
+    otherwise : ndarray
+        The level where all of them were closed, as `opened` [units/day].
+    today : ndarray
+        Its ordinal, shape (worlds,).
+
+    Returns
+    -------
+    level, deviation : ndarray
+        Shape (worlds, N) each [units/day].
+    """
+    shape = demand.shape[1:]
+    level, deviation = np.empty(shape), np.empty(shape)
+    errors, usual = np.empty(weights.size), np.empty(weights.size)
+    for w in range(shape[0]):
+        first = weekday_of(today[w], -1)
+        for i in range(shape[1]):
+            back, weekday = min(weights.size, opened[w, i]), first
+            known, base, weight, total, evenly = 0.0, 0.0, 0.0, 0.0, 0.0
+            for k in range(back):
+                usual[k] = factors[sku[w], weekday, i] * effects[row - 1 - k, w, i]
+                weekday = weekday - 1 if weekday else 6
+                known += weights[k] * demand[row - 1 - k, w, i]
+                base += weights[k] * usual[k]
+                weight += weights[k]
+                total += demand[row - 1 - k, w, i]
+                evenly += usual[k]
+            if base >= LEAST_EFFECT * weight:
+                level[w, i] = known / base
+            elif evenly >= LEAST_EFFECT * back:
+                level[w, i] = total / evenly
+            else:
+                level[w, i] = otherwise[w, i]
+            for k in range(back):
+                errors[k] = demand[row - 1 - k, w, i] - level[w, i] * usual[k]
+            deviation[w, i] = errors[:back].std()
+    return level, deviation
+
+
+def _weekday_factors(history: StoreHistory, *, informed: bool) -> Floats:
+    factors, new = _own_weekday_factors(history, informed=informed), new_series(history)
+    if new.any():
+        of_others = np.moveaxis(factors, 1, -1)[~new]
+        alike = of_others.mean(axis=0) if len(of_others) else np.ones(WEEK)
+        factors = np.where(new[:, None], alike[:, None], factors)
+    return factors
+
+
+def _own_weekday_factors(history: StoreHistory, *, informed: bool) -> Floats:
+    training = history.training
+    if history.season[0] == 1:
+        return np.ones((training.shape[1], WEEK, training.shape[2]))
+    weekday = (history.table.first_day.weekday() + np.arange(len(training))) % WEEK
+    mean = np.maximum(training.mean(axis=0), 1e-9)
+    usual = [training[weekday == w].mean(axis=0) for w in range(WEEK)]
+    factors: Floats = np.stack(usual, axis=1) / mean[:, None]
+    if not informed or history.effects is None:
+        return factors
+    effects = history.effects[: len(training)]
+    over = np.stack([effects[weekday == w].mean(axis=0) for w in range(WEEK)], axis=1)
+    informed_factors: Floats = factors / np.maximum(over, LEAST_EFFECT)
+    return informed_factors

@@ -1,0 +1,80 @@
+"""The choice among candidates: the simplest that is not surely dearer than the cheapest."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from commands.recommendation.selection import MANY, Candidates, Difference
+from evaluation.replay import Replay
+
+DAYS = 91
+
+
+def played(cost):
+    whole = np.asarray(cost, np.float64)[:, None, None]
+    return Replay(dt.date(2022, 1, 3), whole, *[np.ones_like(whole)] * 4)
+
+
+def candidates(**costs):
+    """Return candidates by their daily costs over three periods; the agent has no values."""
+    found = Candidates()
+    for name, daily in costs.items():
+        found.folds[name] = [played(part) for part in np.split(daily, 3)]
+        if name != "ppo":
+            tuned = {"cover": 1.0, "safety_factor": 1.0} if name.startswith("tuned") else {}
+            found.values[name] = tuned
+    return found
+
+
+@pytest.fixture
+def noise():
+    return np.random.default_rng(0).normal(0, 10, 3 * DAYS)
+
+
+def test_what_is_cheaper_by_chance_is_not_taken_for_better(noise):
+    usual = np.full(3 * DAYS, 100.0)
+    found = candidates(
+        newsvendor_weekday=usual,
+        tuned_smoothing=usual + noise - noise.mean() - 0.2,
+        ppo=usual + noise - noise.mean() - 0.3,
+    )
+    assert found.cheapest == "ppo"
+    assert found.choice == "newsvendor_weekday"
+
+
+def test_what_is_surely_cheaper_is_chosen_however_many_parameters_it_has(noise):
+    usual = np.full(3 * DAYS, 100.0)
+    found = candidates(
+        newsvendor_weekday=usual, tuned_smoothing=usual + noise - 5, ppo=usual + noise - 10
+    )
+    assert found.choice == "ppo"
+    assert [found.parameters(name) for name in found.folds] == [0, 2, MANY]
+    del found.folds["ppo"]
+    assert found.choice == "tuned_smoothing"
+
+
+def test_of_equally_simple_ones_the_cheapest_is_chosen(noise):
+    usual = np.full(3 * DAYS, 100.0)
+    known = usual + noise - noise.mean() - 0.1
+    found = candidates(newsvendor_average=usual, newsvendor_weekday_covariates=known)
+    assert found.choice == "newsvendor_weekday_covariates"
+
+
+def test_one_dear_week_is_a_large_error_and_not_a_difference():
+    usual = np.full(3 * DAYS, 100.0)
+    unlucky = usual - 1.0
+    unlucky[40:47] += 100.0
+    found = candidates(newsvendor_smoothing=unlucky, tuned_smoothing=usual)
+    difference = found.dearer("newsvendor_smoothing", "tuned_smoothing")
+    assert difference.mean == pytest.approx(700 / 273 - 1)
+    assert difference.standard_error == pytest.approx(700 / 273, rel=0.1)
+    assert found.choice == "newsvendor_smoothing"
+
+
+def test_the_standard_error_is_that_of_a_mean_over_blocks():
+    sums = np.random.default_rng(1).normal(28.0, 5.0, 40)
+    found = Difference.of(sums, np.full(40, 28))
+    assert found.mean == pytest.approx(sums.mean() / 28)
+    assert found.standard_error == pytest.approx(sums.std(ddof=1) / np.sqrt(40) / 28)
+    assert Difference.of(np.array([3.0]), np.array([10])) == Difference(0.3, 0.0)

@@ -1,0 +1,107 @@
+"""Forecasts of series that have just begun, and of any history at all."""
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from demand.forecasts.errors import forecast_errors
+from demand.forecasts.forecast import COVARIATES, MOST_TIMES, make_forecast
+from demand.history import StoreDemand, StoreHistory
+from demand.known_ahead.covariates import Covariate, Covariates
+from demand.known_demand import KNOWN_DAYS, KnownDemand, open_days_before
+from demand.table import DemandTable
+
+FIRST = dt.date(2022, 1, 3)
+NAMES = [
+    f"{name}{form}" for name in ("average", "weekday", "smoothing") for form in ("", COVARIATES)
+]
+
+
+def history(demand, period="day", **columns):
+    """Return the history of demand of shape (days, stores), the last 30 of which evaluate."""
+    days, stores = demand.shape
+    parts = tuple(Covariate(n, np.float32(x)[:, None, None]) for n, x in columns.items())
+    table = DemandTable(
+        "sales.csv",
+        "long",
+        FIRST,
+        tuple(map(str, range(stores))),
+        ("a",),
+        np.ascontiguousarray(demand[:, None, :], np.float64),
+        "",
+        period=period,
+    )
+    day = {name: table.date(days - k) for name, k in (("split", 30), ("validation", 31))}
+    source = StoreDemand.model_construct(file=Path("sales.csv"), until=None, augment="none", **day)
+    known = table.demand[: days - 31]
+    covariates = Covariates(FIRST, parts) if parts else None
+    mean = np.maximum(known.mean(axis=0), 0.01 * known.mean())
+    return StoreHistory(table, source, mean, known.std(axis=0), covariates)
+
+
+def forecast_on(past, row, name, days=7):
+    """Return the forecast of the morning of a row, shape (stores,)."""
+    demand = past.table.demand[row - KNOWN_DAYS : row + 1]
+    start = np.array([FIRST.toordinal() + row])
+    seen = past.known_demand(demand, start, np.array([0]), days)
+    assert isinstance(seen, KnownDemand)
+    return make_forecast(name, past, days)(seen, 0, np.array([days]), np.array([0]))[0]
+
+
+amounts = st.one_of(st.just(0.0), st.floats(0.01, 1e4), st.integers(0, 50).map(float))
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    arrays(np.float64, (120, 2), elements=amounts),
+    arrays(np.bool_, 120),
+    arrays(np.float64, 120, elements=st.floats(0.01, 1000)),
+)
+def test_forecasts_of_any_history_stay_within_reason(demand, promotion, price):
+    demand[0] = np.maximum(demand[0], 0.5)
+    past = history(demand, promotion=promotion, price=price)
+    for name in NAMES:
+        if name.endswith(COVARIATES) and past.effects is None:
+            continue
+        forecast = forecast_on(past, 100, name)
+        assert np.isfinite(forecast).all()
+        assert (forecast >= 0).all()
+        assert (forecast <= 7 * MOST_TIMES * demand[:100].max(axis=0)).all(), name
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("since", [3, 9, 20])
+def test_a_series_that_has_just_begun_is_forecast_from_then_on(name, since):
+    rng = np.random.default_rng(0)
+    demand = rng.poisson(50.0, (150, 2)) * 1.0
+    demand[: 119 - since, 1] = 0.0  # training ends on day 119
+    promotion = np.arange(150) % 10 == 0
+    forecast = forecast_on(history(demand, promotion=promotion), 119, name)
+    np.testing.assert_allclose(forecast, 7 * 50, rtol=0.25)
+
+
+def test_days_count_from_an_opening_on_but_slow_movers_stay_open():
+    rng = np.random.default_rng(1)
+    steady = rng.poisson(5.0, 40) + 1.0
+    closed, slow, sundays = steady.copy(), rng.binomial(1, 0.2, 40) * 1.0, steady.copy()
+    closed[20:32] = 0.0
+    slow[-1] = 1.0
+    sundays[::7] = 0.0
+    demand = np.stack([steady, closed, slow, sundays, np.zeros(40)], axis=1)[:, None]
+    assert open_days_before(demand, 40).tolist() == [[28, 8, 28, 28, 28]]
+    assert open_days_before(demand, 32)[0, 1] == 28  # nobody knows that it will open again
+
+
+def test_errors_are_of_days_on_which_a_series_had_begun():
+    demand = np.random.default_rng(2).poisson(50.0, (200, 2)) * 1.0
+    demand[:100, 1] = 0.0
+    past = history(demand)
+    errors, _ = forecast_errors(past, 0, 2, make_forecast("smoothing", past, 2))
+    assert not np.isnan(errors[:, 0]).any()
+    assert np.isnan(errors[:, 1]).sum() == 101 - KNOWN_DAYS
+    assert np.nanquantile(errors[:, 1], 0.9) < 2 * np.quantile(errors[:, 0], 0.9)
