@@ -14,7 +14,8 @@ from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
 from baselines.rules.forecast import HistoryRule
 from baselines.rules.offset import OffsetPolicy
-from demand.forecast import Forecast, ForecastName, make_forecast
+from demand.forecasts.errors import Forecast
+from demand.forecasts.forecast import ForecastName, make_forecast
 from demand.known_demand import KNOWN_DAYS
 
 Floats = NDArray[np.float64]
