@@ -3,6 +3,7 @@
 import datetime as dt
 import time
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def recommend(
     until = given.pop("until", None)
     last = () if until is None else (f"demand_data.until={until}",)
 
+    @cache  # it finds the costs that reach service levels, which takes long with many products
     def make_run(split: dt.date | None, end: dt.date | None) -> RunConfig:
         own = dict(given)
         if split is not None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import decide
+import evaluate
 from agents import run_files
 from agents.config import resolve
 from baselines.registry import make_baselines
@@ -194,6 +195,36 @@ def test_wrong_options_are_refused(run_command, run, state, tmp_path):
     for options, message in wrong:
         done = run_command(decide.main, *options)
         assert (done.status, done.stdout) == (2, "")
+        assert message in done.stderr
+
+
+def test_an_agent_is_replayed_beside_rules_and_so_are_rules_alone(run_command, run, tmp_path):
+    rules = "newsvendor_weekday,newsvendor_average"
+    asked = ("--replay", "--baselines", rules, "--json")
+    done = run_command(evaluate.main, "--checkpoint", run, *asked)
+    assert done.status == 0, done.stderr
+    played = json.loads(done.stdout)
+    assert (played["own"], played["first_day"], played["days"]) == ("agent", "2021-01-01", 181)
+    costs = {name: one["cost_per_year"] for name, one in played["policies"].items()}
+    assert list(costs) == ["agent", "newsvendor_weekday", "newsvendor_average"]
+    for name, one in played["policies"].items():
+        saved = one["own_saves_per_year"]
+        assert saved["mean"] == pytest.approx(costs[name] - costs["agent"])
+        assert saved["low"] <= saved["mean"] <= saved["high"]
+    alone = ("--demand", run.parent / "sales.csv", "--split", "2021-01-01", *asked)
+    done = run_command(evaluate.main, *alone)
+    assert done.status == 0, done.stderr
+    again = json.loads(done.stdout)
+    assert again["own"] == "newsvendor_weekday"
+    for name in rules.split(","):
+        assert again["policies"][name]["cost_per_year"] == costs[name]
+    for wrong, message in (
+        (("--problem", "cash", "--replay"), "--replay: plays the days of a demand file"),
+        ((*alone[:-3], "--baselines", "newsvender"), "unknown baseline 'newsvender'; did you mean"),
+        ((*alone[:-3], "--baselines", "none"), "there is nobody to play"),
+    ):
+        done = run_command(evaluate.main, *wrong)
+        assert done.status == 2
         assert message in done.stderr
 
 

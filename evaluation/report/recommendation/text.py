@@ -263,12 +263,15 @@ class RecommendationText:
         error, bias = record.error((0, 1)), record.bias((0, 1))
         if len(c.table.stores) > 1:
             rows += [
-                [store, float(error[n]), float(bias[n])]
+                [f"store {store}", float(error[n]), float(bias[n])]
                 for n, store in enumerate(c.table.stores[:MOST_STORES])
             ]
         if 1 < len(c.table.skus) <= MOST_ITEMS:
             error, bias = record.error((0, 2)), record.bias((0, 2))
-            rows += [[sku, float(error[k]), float(bias[k])] for k, sku in enumerate(c.table.skus)]
+            rows += [
+                [f"product {sku}", float(error[k]), float(bias[k])]
+                for k, sku in enumerate(c.table.skus)
+            ]
         return ReportTable(
             "accuracy",
             "How far off forecasts were",
