@@ -1,12 +1,13 @@
 """What callers send: the state of stores in JSON, and changes of orders."""
 
 import datetime as dt
+import re
 from collections import defaultdict
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator
 
 from commands.stock_state import (
     FIRST_YEAR,
@@ -27,8 +28,20 @@ MOST_DAYS = 100
 MOST_DAYS_AHEAD = 3660
 """What is known is kept for every day up to the last: without a limit a date could fill memory."""
 
+
+def _iso_date(value: Any) -> Any:
+    """Refuse what pydantic would take for seconds since 1970."""
+    if isinstance(value, str) and not ISO_DATE.fullmatch(value):
+        raise ValueError("must be a date, YYYY-MM-DD")
+    if isinstance(value, int | float):
+        raise ValueError("must be a date in quotes, YYYY-MM-DD")
+    return value
+
+
+ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+IsoDate = Annotated[dt.date, BeforeValidator(_iso_date)]
 Units = Annotated[float, Field(ge=0, le=MAX_DEMAND)]
-Dated = Annotated[dict[dt.date, Units], Field(max_length=MOST_DAYS)]
+Dated = Annotated[dict[IsoDate, Units], Field(max_length=MOST_DAYS)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Known = (
     bool
@@ -83,7 +96,7 @@ class KnownDay(FrozenModel):
         By column of the demand file or calendar: a flag, a price, the name of an event.
     """
 
-    date: dt.date
+    date: IsoDate
     store: Name | None = None
     sku: Name | None = None
     values: Annotated[dict[Name, Known], Field(min_length=1, max_length=MOST_COLUMNS)]
@@ -103,7 +116,7 @@ class DecisionRequest(FrozenModel):
         and the last that is left out has no event and no flag.
     """
 
-    date: dt.date | None = None
+    date: IsoDate | None = None
     items: Annotated[list[Item], Field(min_length=1, max_length=MOST_ITEMS)]
     calendar: Annotated[tuple[KnownDay, ...], Field(max_length=MOST_ITEMS)] = ()
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from service.decisions import public
 from service.explanation import Explanation, explain, forecast_of
 from service.policies import CHAMPION, LoadedRun
-from service.requests import Because, Candidate, DecisionRequest, NewToken, Override
+from service.requests import Because, Candidate, DecisionRequest, IsoDate, NewToken, Override
 from service.service_curve import ServiceCurve
 from service.store import order_book
 from service.store.order_book import PAGE, Change
@@ -165,7 +165,7 @@ def decide(
 def orders(
     service: TheService,
     _: Planner,
-    date: Annotated[dt.date | None, Query(description="Of this day alone.")] = None,
+    date: Annotated[IsoDate | None, Query(description="Of this day alone.")] = None,
     status: Annotated[str | None, Query(max_length=16)] = None,
     after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     most: Annotated[int, Query(ge=1, le=PAGE)] = PAGE,

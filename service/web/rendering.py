@@ -1,6 +1,5 @@
 """How pages are made: templates, forms that come back, pictures of coming stock and of cost."""
 
-import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,12 +13,13 @@ from fastapi.responses import HTMLResponse
 from common.errors import InputError
 from service.access import Session
 from service.explanation import Explanation
+from service.requests import IsoDate
 from service.service_curve import CurvePoint, ServiceCurve
 from service.web.state import visitor
 
 HERE = Path(__file__).parent
 Visitor = Annotated[Session | None, Depends(visitor)]
-Day = Annotated[dt.date | None, Query()]
+Day = Annotated[IsoDate | None, Query()]
 
 
 def _units(value: float) -> str:

@@ -188,6 +188,18 @@ def test_a_state_that_cannot_be_used_is_one_line(served, body, message):
     assert "\n" not in done.json()["detail"]
 
 
+def test_dates_are_no_numbers(served):
+    planner = served[1]["planner"]
+    assert planner.get("/v1/orders?date=2021-07-01").status_code == 200
+    for wrong in ("0.0", "0", "1625097600", "2021-07-01T00:00:00", "2021-7-1"):
+        done = planner.get(f"/v1/orders?date={wrong}")
+        assert done.status_code == 422, wrong
+        assert "must be a date, YYYY-MM-DD" in done.text
+    for wrong in (0, 1625097600.0, "1625097600"):
+        assert planner.decide(state(date=wrong)).status_code == 422
+    assert planner.decide(state(due={"1625097600": 5})).status_code == 422
+
+
 def test_bodies_and_hosts_are_checked(served):
     made, callers = served
     planner = callers["planner"]
