@@ -47,7 +47,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     type=click.IntRange(0),
     default=2,
     show_default=True,
-    help="Days by which a state may be old; the rule orders beyond.",
+    help="Days (weeks, months of such a file) by which a state may be old; the rule orders beyond.",
 )
 @click.option(
     "--inbox",

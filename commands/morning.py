@@ -19,6 +19,7 @@ from commands.stock_state import Places, StockState
 from common.console import screen
 from common.errors import InputError, choose, short
 from demand.calendar import weekday_of
+from demand.dates import Periods
 from demand.history import StoreHistory
 from demand.known_ahead.calendars import read_calendar
 from demand.known_ahead.covariates import Covariates
@@ -149,6 +150,11 @@ class Morning:
         """What arrives in 1, 2 ... mornings, shape (rows, lead time) [units]."""
         return self.today.due
 
+    @property
+    def periods(self) -> Periods:
+        """The periods of the demand file: what is said of days is of these."""
+        return _history_of(self.batch.parameters).table.periods
+
     def expected(self, days: int) -> Floats:
         """Return the demand expected from today on, shape (days, rows) [units/day]."""
         world, store = self.places.T
@@ -181,7 +187,7 @@ class Morning:
         """
         days = self.due.shape[1] + int(gaps.max())
         training, mean = self._history()
-        expected, cycle = self.expected(days), self._cycle
+        expected, cycle = self.expected(days), self.periods.cycle
         return stockout_chances(expected, training, mean, self.stock, orders, gaps, cycle)
 
     def days_of_cover(self, orders: Floats, daily: Floats) -> list[float | None]:
@@ -215,11 +221,7 @@ class Morning:
         training, mean = self._history(row)
         expected, stock = self.expected(days)[:, row].copy(), self.stock.row(row)
         demand = training[:, 0].copy()
-        return projected_stock(expected, demand, float(mean[0]), stock, order, self._cycle)
-
-    @property
-    def _cycle(self) -> int:
-        return _history_of(self.batch.parameters).table.periods.cycle
+        return projected_stock(expected, demand, float(mean[0]), stock, order, self.periods.cycle)
 
     def _history(self, row: int | None = None) -> tuple[Floats, Floats]:
         """Return demand of the training days, shape (days, rows), and its mean, shape (rows,)."""

@@ -46,6 +46,7 @@ class OrderLimits:
         price: Floats | None,
         demand: Floats,
         most: Floats,
+        period: str = "day",
     ) -> list[list[str]]:
         """Return what speaks against each order; every array has shape (rows,).
 
@@ -60,6 +61,8 @@ class OrderLimits:
             The most in a day of those just before.
         most : ndarray
             The most in a day of training [units].
+        period : str
+            What they are called: day, week or month.
 
         Raises
         ------
@@ -84,7 +87,9 @@ class OrderLimits:
         most = np.maximum(most, 1.0)
         note(
             demand > MOST_DEMAND * most,
-            lambda k: f"a demand of {demand[k]:,.0f} a day, {most[k]:,.0f} at most in training",
+            lambda k: (
+                f"a demand of {demand[k]:,.0f} a {period}, {most[k]:,.0f} at most in training"
+            ),
         )
         return found
 

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +76,17 @@ def _restored_on_error(output: Path | None) -> Iterator[None]:
 
 def as_csv(rows: Rows) -> str:
     """Return a table; texts that a spreadsheet would take for a formula begin with a ``'``."""
-    text, safe = io.StringIO(), lru_cache(maxsize=10_000)(spreadsheet_cell)
+    text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = list(rows[0])
-    writer.writerow(names)
-    for row in rows:
-        cells = [row[name] for name in names]
-        writer.writerow([safe(cell) if isinstance(cell, str) else cell for cell in cells])
+    writer.writerow(rows[0])
+    writer.writerows(zip(*(_safe([row[name] for row in rows]) for name in rows[0]), strict=True))
     return text.getvalue()
+
+
+def _safe(column: list[Any]) -> list[Any]:
+    """Return a column whose texts no spreadsheet takes for formulas."""
+    safe = {text: spreadsheet_cell(text) for text in set(column) if isinstance(text, str)}
+    return [safe.get(cell, cell) for cell in column] if safe else column
 
 
 def report_held_back(rows: Rows) -> int:

@@ -1,6 +1,5 @@
 """Today's orders: what a trained policy does in the present state, and how sure it may be."""
 
-import datetime as dt
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -106,11 +105,11 @@ class Decider:
 
     def warm_up(self) -> None:
         """Decide a day of the past, so that compiled code is there before anybody asks."""
-        day = self.known.table.last_day - dt.timedelta(days=2 * KNOWN_DAYS)
-        if (day - self.known.table.first_day).days < KNOWN_DAYS:
+        table = self.known.table
+        if (number := table.days - 1 - 2 * KNOWN_DAYS) < KNOWN_DAYS:
             return
         first = StockState(np.zeros((1, 2), np.intp), np.zeros(1), ())
-        morning = self.morning(self.today(first, date=day))
+        morning = self.morning(self.today(first, date=table.date(number)))
         advice = self.advise(morning)
         morning.stockout_chances(advice.asked, advice.gaps)
         morning.projected_stock(0, 0.0, 1)
@@ -143,6 +142,7 @@ class Decider:
             price=now.price,
             demand=recent.max(axis=1),
             most=self._most_demand[tuple(now.places.T)],
+            period=self.known.table.period,
         )
         return [self.faults + faults for faults in own]
 

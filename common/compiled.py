@@ -29,17 +29,22 @@ def source_digest(checkout: Path = CHECKOUT) -> str:
     return digest.hexdigest()[:16]
 
 
+def user_cache() -> Path:
+    """Return the folder in which a user's programs keep what they can make anew."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
+    return Path(home) / "inventory-rl"
+
+
 def _cache_homes() -> list[Path]:
     """Return where the cache may lie: where the user says, else the checkout, else at home."""
     if "NUMBA_CACHE_DIR" in os.environ:
         return [Path(os.environ["NUMBA_CACHE_DIR"])]
-    user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
-    return [CHECKOUT / "common" / "__pycache__", Path(user) / "inventory-rl"]
+    return [CHECKOUT / "common" / "__pycache__", user_cache()]
 
 
 def _make_cache(homes: list[Path]) -> Path | None:
     """Make the cache folder in the first of `homes` that can be written, if there is one."""
-    name = f"numba-{source_digest()}"
+    name = f"numba-{SOURCES}"
     for home in homes:
         try:
             (home / name).mkdir(parents=True, exist_ok=True)
@@ -49,6 +54,9 @@ def _make_cache(homes: list[Path]) -> Path | None:
         return home / name
     return None
 
+
+SOURCES = source_digest()
+"""Of the sources that this process runs."""
 
 _homes = _cache_homes()
 _cache = _make_cache(_homes)

@@ -65,6 +65,16 @@ class Periods:
             return months if self.date(months) >= day else months + 1
         return -((self.first - day).days // (7 if self.name == "week" else 1))
 
+    def passed(self, since: dt.date, until: dt.date) -> int:
+        """Return how many whole periods lie between two days.
+
+        >>> Periods("week", dt.date(2024, 1, 1)).passed(dt.date(2024, 1, 8), dt.date(2024, 1, 19))
+        1
+        """
+        number = self.number(until)
+        begun = number if self.date(number) == until else number - 1
+        return begun - self.number(since)
+
     def ordinal(self, day: dt.date) -> int:
         """Return the ordinal of the period that `number` gives."""
         return self.first.toordinal() + self.number(day)

@@ -1,6 +1,8 @@
 """Files of demand by day, week or month, wide or long: what columns hold, a row per period."""
 
 import datetime as dt
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +13,10 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from common.array_cache import find_arrays, keep_arrays
+from common.compiled import SOURCES
 from common.errors import FrozenModel, InputError, choose, short
+from common.files import read_bytes
 from demand.dates import Periods, date_column, named_column, periods_of, row_days
 from demand.known_ahead.covariates import (
     KNOWN_AHEAD,
@@ -22,7 +27,7 @@ from demand.known_ahead.covariates import (
     read_covariates,
 )
 from demand.quality.stock_columns import STOCK_NAMES, ran_out
-from demand.sheet import Mark, Sheet, numbers, read_quantities, read_sheet
+from demand.sheet import MAX_FILE_BYTES, Mark, Sheet, numbers, read_quantities, read_sheet
 from demand.table import DemandSeries, DemandTable, Whole
 
 DEMAND_NAMES = (
@@ -40,6 +45,8 @@ ONLY = "all"
 """Name of the only store, and of the only SKU, of a file that names none."""
 
 MOST_LISTED = 12
+LEAST_KEPT = 1_000_000
+"""A table of so many values is kept between runs (`common.array_cache`), as parsing takes long."""
 
 
 def _file(path: Path) -> Path:
@@ -168,6 +175,26 @@ def _read(
     source: DemandSource, version: tuple[int, int], today: dt.date, quantities: tuple[str, ...]
 ) -> DemandTable:
     del version  # a changed file is another one
+    key = _key(source, quantities)
+    if (kept := find_arrays(key)) is not None:
+        table = DemandTable.from_arrays(kept)
+        if table.last_day <= today:
+            return table
+    table = _parsed(source, today, quantities)
+    if table.demand.size >= LEAST_KEPT:
+        keep_arrays(key, table.to_arrays())
+    return table
+
+
+def _key(source: DemandSource, quantities: tuple[str, ...]) -> str:
+    """Return a digest of a file's name and content, and of how and by what it is read."""
+    digest = hashlib.sha256(read_bytes(source.file, MAX_FILE_BYTES, links=True))
+    how = source.model_dump(mode="json", exclude={"file"})
+    digest.update(json.dumps([source.file.name, how, quantities, SOURCES]).encode())
+    return digest.hexdigest()
+
+
+def _parsed(source: DemandSource, today: dt.date, quantities: tuple[str, ...]) -> DemandTable:
     sheet = read_sheet(source.file, source.separator, source.encoding)
     if sheet.cells.empty:
         raise InputError(f"{sheet.name}: holds a header and no days; put in a row for every day")
@@ -338,13 +365,17 @@ def _long(
         choose(f"store in {sheet.name}", name, stores)
     chosen = source.stores or stores
     store = np.array([chosen.index(s) if s in chosen else -1 for s in stores], np.intp)[store]
-    kept, (periods, days) = store >= 0, when
+    places, (periods, days) = sku * len(chosen) + store, when
+    if (store < 0).any():
+        kept = store >= 0
+        sheet = replace(sheet, cells=sheet.cells[kept])
+        days, units, places = days[kept], units[kept], places[kept]
     return DemandSeries(
-        sheet=replace(sheet, cells=sheet.cells[kept]),
+        sheet=sheet,
         columns=(roles["demand"],),
-        days=days[kept],
-        units=units[kept],
-        places=(sku * len(chosen) + store)[kept, None],
+        days=days,
+        units=units,
+        places=places[:, None],
         stores=chosen,
         skus=skus,
         periods=periods,

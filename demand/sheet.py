@@ -228,11 +228,21 @@ def _tidy(
     cells = {}
     for place, (title, column) in enumerate(zip(names, columns, strict=True)):
         if title:
-            cells[title] = column[kept].remove_unused_categories()
+            cells[title] = _rows_kept(column, kept)
         elif not blank[place].all() and not _numbers_rows(column[kept]):
             raise InputError(f"{name}: column {place + 1} has no name; name it, or leave it out")
     numbers = np.flatnonzero(kept) + first_row
     return Sheet(name, kind, pd.DataFrame(cells, index=numbers), decimal)
+
+
+def _rows_kept(column: pd.Categorical, kept: NDArray[np.bool_]) -> pd.Categorical:
+    """Return the rows of a column that are kept, and no texts that they do not have."""
+    codes = np.asarray(column.codes, np.intp)
+    codes = codes if kept.all() else codes[kept]
+    used = np.bincount(codes, minlength=len(column.categories)) > 0
+    if not used.all():
+        codes = (np.cumsum(used) - 1)[codes]
+    return pd.Categorical.from_codes(codes, column.categories[used])
 
 
 def _numbers_rows(column: pd.Categorical) -> bool:

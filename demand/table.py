@@ -1,9 +1,11 @@
 """Demand of a file by period, and how it comes from values with dates: duplicates, gaps."""
 
 import datetime as dt
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,11 +13,12 @@ from numpy.typing import NDArray
 
 from common.errors import InputError, short
 from demand.dates import PeriodName, Periods
-from demand.known_ahead.covariates import Covariates
+from demand.known_ahead.covariates import Covariate, Covariates
 from demand.sheet import MAX_DEMAND, Floats, Sheet
 
 Whole = NDArray[np.intp]
 Fill = Literal["zero", "interpolate"] | None
+_TEXTS = "name", "kind", "stores", "skus", "columns", "filled", "period"
 MAX_CELLS = 100_000_000
 """Days times stores times SKUs, 8 bytes each and twice for a while."""
 
@@ -58,6 +61,54 @@ class DemandTable:
     covariates: Covariates | None = None
     period: PeriodName = "day"
     cut_off: NDArray[np.bool_] | None = None
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return all that the table holds, as arrays of numbers."""
+        about = {name: getattr(self, name) for name in _TEXTS}
+        about |= {"first_day": self.first_day.isoformat(), "known_ahead": None}
+        small = self.demand.astype(np.float32)
+        arrays: dict[str, NDArray[np.generic]] = {
+            "demand": small if (small == self.demand).all() else self.demand
+        }
+        if self.cut_off is not None:
+            arrays["cut_off"] = self.cut_off
+        if self.covariates is not None:
+            columns = self.covariates.columns
+            nothing = [None if np.isnan(one.nothing) else one.nothing for one in columns]
+            about["known_ahead"] = {
+                "first_day": self.covariates.first_day.isoformat(),
+                "daily": self.covariates.daily,
+                "columns": [
+                    [one.name, one.labels, usual]
+                    for one, usual in zip(columns, nothing, strict=True)
+                ],
+            }
+            arrays |= {f"column_{k}": one.values for k, one in enumerate(columns)}
+        return {**arrays, "about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "DemandTable":
+        """Return the table of which `to_arrays` made arrays."""
+        about = json.loads(arrays["about"].tobytes())
+        known, covariates = about.pop("known_ahead"), None
+        if known is not None:
+            columns = tuple(
+                Covariate(
+                    name, arrays[f"column_{k}"], tuple(labels), np.nan if usual is None else usual
+                )
+                for k, (name, labels, usual) in enumerate(known["columns"])
+            )
+            first = dt.date.fromisoformat(known["first_day"])
+            covariates = Covariates(first, columns, daily=known["daily"])
+        demand = arrays["demand"].astype(np.float64)
+        demand.flags.writeable = False
+        names = {name: tuple(about.pop(name)) for name in ("stores", "skus")}
+        return cls(
+            **about | names | {"first_day": dt.date.fromisoformat(about["first_day"])},
+            demand=demand,
+            covariates=covariates,
+            cut_off=arrays.get("cut_off"),
+        )
 
     @property
     def days(self) -> int:
@@ -160,8 +211,10 @@ class DemandSeries:
         return found
 
     def _check_duplicates(self, cells: Whole) -> None:
-        twice = pd.Series(cells).duplicated().to_numpy()
-        if twice.any():
+        there = np.zeros(int(cells.max()) + 1, np.bool_)
+        there[cells] = True
+        if np.count_nonzero(there) < cells.size:
+            twice = pd.Series(cells).duplicated().to_numpy()
             later = int(twice.argmax())
             row, column = divmod(later, len(self.columns))
             former = int((cells == cells[later]).argmax()) // len(self.columns)

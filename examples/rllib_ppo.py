@@ -2,7 +2,7 @@
 
 ::
 
-    pip install 'ray[rllib]'
+    pip install -e '.[rllib]'
     python -m examples.rllib_ppo
 """
 

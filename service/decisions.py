@@ -15,7 +15,16 @@ from sqlalchemy.engine import Connection
 from commands.morning import Morning
 from commands.orders import Advice
 from common.errors import InputError, NumericalError, short
-from service.guards import DRIFT, LIMIT, STALE, Guards, exceptions_of, finite, guard
+from service.guards import (
+    DRIFT,
+    LIMIT,
+    STALE,
+    Guards,
+    exceptions_of,
+    finite,
+    guard,
+    periods_old,
+)
 from service.policies import CHAMPION, LoadedRun, Policies, load
 from service.requests import DecisionRequest
 from service.store import audit_log, order_book
@@ -248,9 +257,10 @@ def compute(
         morning = decider.morning(decider.today(state, date=request.date, calendar=calendar))
         advice, broken = _advice(run, morning)
     guarded = guard(decider, advice, guards, today=today, failure=failure or broken)
-    rows = _rows(run, advice, guarded, stale=(today - morning.day).days > guards.max_age)
+    stale = periods_old(run.decider, morning.day, today) > guards.max_age
+    rows = _rows(run, advice, guarded, stale=stale)
     shown = [{**row, "date": str(row["date"]), "arrives": str(row["arrives"])} for row in rows]
-    asked = [round(float(x), 2) for x in advice.asked]
+    asked = [row["asked"] for row in rows]
     return Computed(rows, canonical({"orders": shown, "manifest": run.manifest}), asked)
 
 
@@ -274,11 +284,15 @@ def _rows(run: LoadedRun, advice: Advice, guarded: Any, *, stale: bool) -> list[
     lead_time = morning.due.shape[1]
     given = morning.now.recent is not None  # else it is of the file that it was trained on
     drifts = run.drift.of(morning.recent, morning.now.places) if given else [""] * len(quantities)
-    on_order, price = morning.due.sum(axis=1), morning.now.price
+    price = None if morning.now.price is None else morning.now.price.tolist()
+    on_order, on_hands = morning.due.sum(axis=1).tolist(), morning.now.on_hand.tolist()
+    asked, by_rule = advice.asked.tolist(), advice.by_rule.tolist()
+    forecast, gaps, short = advice.daily.tolist(), advice.gaps.tolist(), chances.tolist()
+    arrives = table.periods.date(table.periods.number(morning.day) + lead_time)
     rows = []
-    for n, (sku, store) in enumerate(morning.now.places):
-        on_hand, daily = float(morning.now.on_hand[n]), float(advice.daily[n])
-        level = on_hand + float(on_order[n]) + quantities[n]
+    for n, (sku, store) in enumerate(morning.now.places.tolist()):
+        on_hand = on_hands[n]
+        level = on_hand + on_order[n] + quantities[n]
         row: Row = {
             "date": morning.day,
             "store": table.stores[store],
@@ -286,24 +300,23 @@ def _rows(run: LoadedRun, advice: Advice, guarded: Any, *, stale: bool) -> list[
             "quantity": quantities[n],
             "source": guarded.sources[n],
             "reason": "",
-            "asked": round(float(advice.asked[n]), 2),
+            "asked": round(asked[n], 2),
             "rule": run.decider.rule[0],
-            "rule_quantity": round(float(advice.by_rule[n]), 2),
+            "rule_quantity": round(by_rule[n], 2),
             "on_hand": round(on_hand, 2),
-            "on_order": round(float(on_order[n]), 2),
-            "forecast": round(daily, 2),
+            "on_order": round(on_order[n], 2),
+            "forecast": round(forecast[n], 2),
             "level": round(level, 2),
             "days_of_cover": covers[n],
-            "stockout_before": round(float(chances[n, 0]), 3),
-            "stockout_after": round(float(chances[n, 1]), 3),
-            "price": None if price is None else float(price[n]),
-            "arrives": morning.day + dt.timedelta(days=lead_time),
+            "stockout_before": round(short[n][0], 3),
+            "stockout_after": round(short[n][1], 3),
+            "price": None if price is None else price[n],
+            "arrives": arrives,
             "held_back": guarded.held_back[n],
             "unusual": ", ".join(text for text in (advice.unusual[n], drifts[n]) if text),
         }
-        days = lead_time + int(advice.gaps[n])
-        told = {LIMIT: guarded.limited[n], DRIFT: bool(drifts[n]), STALE: stale}
-        row["exceptions"] = ",".join(exceptions_of(row, days=days, known=told))
+        known = {LIMIT: guarded.limited[n], DRIFT: bool(drifts[n]), STALE: stale}
+        row["exceptions"] = ",".join(exceptions_of(row, days=lead_time + gaps[n], known=known))
         rows.append(row)
     return rows
 

@@ -11,10 +11,11 @@ TAIL = 0.005
 """Share of the training windows beyond each bound: one window in a hundred is outside."""
 
 WEEK = 7
+"""Periods whose forecast errors are looked at together."""
 
 
 class Drift:
-    """What four weeks of demand looked like on training days.
+    """What `KNOWN_DAYS` days, or weeks or months, of demand looked like in training.
 
     Parameters
     ----------
@@ -23,7 +24,14 @@ class Drift:
     """
 
     def __init__(self, known: StoreHistory) -> None:
-        days = known.training
+        days, periods = known.training, known.table.periods
+        self._cycle = periods.cycle
+        span = "four weeks" if periods.name == "day" else f"{KNOWN_DAYS} {periods.name}s"
+        self._texts = (
+            f"demand of {span} higher than in training",
+            f"demand of {span} lower than in training",
+            "forecast errors larger than in training",
+        )
         last = np.arange(KNOWN_DAYS, len(days) + 1)
         if not len(last):
             shape = days.shape[1:]
@@ -34,7 +42,7 @@ class Drift:
         level = (total[last] - total[last - KNOWN_DAYS]) / KNOWN_DAYS
         self._low = np.quantile(level, TAIL, axis=0)
         self._high = np.quantile(level, 1 - TAIL, axis=0)
-        errors = np.abs(days[3 * WEEK :] - _expected(days))
+        errors = _errors(days, self._cycle)
         sums = np.concatenate([np.zeros((1, *days.shape[1:])), np.cumsum(errors, axis=0)])
         weekly = (sums[WEEK:] - sums[:-WEEK]) / WEEK
         self._error = np.quantile(weekly, 1 - TAIL, axis=0)
@@ -51,23 +59,27 @@ class Drift:
         """
         at = tuple(places.T)
         level, days = recent.mean(axis=1), recent.T
-        error = np.abs(days[3 * WEEK :] - _expected(days)).mean(axis=0)
+        error = _errors(days, self._cycle)[-WEEK:].mean(axis=0)
         # a unit in a week is no drift, however steady training was
         room = 1.0 / WEEK
         found = (
-            ("demand of four weeks higher than in training", level > self._high[at] + room),
-            ("demand of four weeks lower than in training", level < self._low[at] - room),
-            ("forecast errors larger than in training", error > self._error[at] + room),
+            level > self._high[at] + room,
+            level < self._low[at] - room,
+            error > self._error[at] + room,
         )
         drifts = [""] * len(places)
-        for row in np.flatnonzero(found[0][1] | found[1][1] | found[2][1]).tolist():
-            drifts[row] = ", ".join(text for text, rows in found if rows[row])
+        for row in np.flatnonzero(np.logical_or.reduce(found)).tolist():
+            said = (text for text, rows in zip(self._texts, found, strict=True) if rows[row])
+            drifts[row] = ", ".join(said)
         return drifts
 
 
-def _expected(days: Floats) -> Floats:
-    """Return the mean of the three same weekdays before each day from the 22nd on."""
-    count = len(days) - 3 * WEEK
-    weeks = [days[3 * WEEK - WEEK * m : 3 * WEEK - WEEK * m + count] for m in (1, 2, 3)]
-    mean: Floats = np.mean(weeks, axis=0)
-    return mean
+def _errors(days: Floats, cycle: int) -> Floats:
+    """Return by how much each day from the 3 `cycle` + 1st on is off the mean of its like before.
+
+    These are the three same weekdays, or where periods have none the three periods.
+    """
+    first = 3 * cycle
+    before = [days[first - cycle * m : len(days) - cycle * m] for m in (1, 2, 3)]
+    errors: Floats = np.abs(days[first:] - np.mean(before, axis=0))
+    return errors

@@ -16,7 +16,7 @@ BAND = (0.1, 0.5, 0.9)
 
 
 class Projected(BaseModel):
-    """Stock at the end of a day [units]: in nine of ten futures it is above `low`."""
+    """Stock at the end of a period [units]: in nine of ten futures it is above `low`."""
 
     date: dt.date
     low: float
@@ -25,7 +25,7 @@ class Projected(BaseModel):
 
 
 class KnownDay(BaseModel):
-    """What is known ahead of a day, by column."""
+    """What is known ahead of a period, by column."""
 
     date: dt.date
     said: dict[str, str]
@@ -36,28 +36,31 @@ class Explanation(BaseModel):
 
     Attributes
     ----------
+    period : str
+        What the demand file has a row for, day, week or month: the time in all that follows.
     due : list
-        What arrives tomorrow, the day after ... [units].
+        What arrives in a period, in two ... [units].
     position : float
         On hand and on order [units].
     protection_days : int
-        Days until the order of the next review arrives: what this order must last for.
+        Periods until the order of the next review arrives: what this order must last for.
     forecast : list
-        Demand expected on these days [units/day]; `needed` is their sum.
+        Demand expected in these periods [units/period]; `needed` is their sum.
     level : float
         To what the order raises the position [units].
     known_ahead : list of KnownDay
-        What is known of these days, and counts for the policy.
+        What is known of these periods, and counts for the policy.
     pack, minimum_order, shelf_capacity : float or None
         Limits of an order [units].
     projected, projected_rule : list of Projected
-        The coming weeks under this order and no further one, and under the rule's.
+        The coming periods under this order and no further one, and under the rule's.
     """
 
     order: int
     store: str
     sku: str
     date: dt.date
+    period: str
     arrives: dt.date
     status: str
     quantity: float
@@ -109,6 +112,7 @@ def explain(decisions: Decisions, policies: Policies, order: Mapping[str, Any]) 
     }
     return Explanation(
         **shared,
+        period=policies.champion.decider.known.table.period,
         order=order["id"],
         due=[round(float(x), 2) for x in morning.due[0]],
         position=round(position, 2),
@@ -145,9 +149,17 @@ def _known_ahead(morning: Morning, days: int) -> list[KnownDay]:
     if known is None:
         return []
     ((sku, store),) = morning.now.places.tolist()
-    coming = (morning.day + dt.timedelta(days=n) for n in range(days))
-    found = ((day, known.said(day, sku, store)) for day in coming)
-    return [KnownDay(date=day, said=said) for day, said in found if said]
+    first = dt.date.fromordinal(morning.periods.ordinal(morning.day))  # periods count as days
+    said = (known.said(first + dt.timedelta(days=n), sku, store) for n in range(days))
+    found = zip(_dates(morning, days), said, strict=True)
+    return [KnownDay(date=day, said=text) for day, text in found if text]
+
+
+def _dates(morning: Morning, count: int) -> list[dt.date]:
+    """Return the morning, and the dates on which the periods after it begin."""
+    periods = morning.periods
+    number = periods.number(morning.day)
+    return [morning.day, *(periods.date(number + n) for n in range(1, count))]
 
 
 def _daily(morning: Morning, days: int) -> list[float]:
@@ -159,7 +171,5 @@ def _projected(morning: Morning, quantity: float) -> list[Projected]:
     if not left.shape[1]:
         return []
     low, median, high = np.quantile(left, BAND, axis=1).round(1)
-    return [
-        Projected(date=morning.day + dt.timedelta(days=n), low=a, median=b, high=c)
-        for n, (a, b, c) in enumerate(zip(low, median, high, strict=True))
-    ]
+    every = zip(_dates(morning, DAYS_AHEAD), low, median, high, strict=True)
+    return [Projected(date=day, low=a, median=b, high=c) for day, a, b, c in every]

@@ -32,7 +32,7 @@ class Guards:
     max_day_value : float or None
         Most money of all orders of a day, by the prices in the state.
     max_age : int
-        Days by which the morning may lie before today.
+        Days, or whole periods of the demand file, by which the morning may lie before today.
     """
 
     max_order: float | None = None
@@ -96,9 +96,9 @@ def guard(
     if guards.max_value is not None and price is None:
         guards = Guards(**{**guards.to_dict(), "max_value": None})
         for_all.append("the state has no prices to hold against the limit of value")
-    age = (today - advice.morning.day).days
+    age, period = periods_old(decider, advice.morning.day, today), decider.known.table.period
     if age > guards.max_age:
-        for_all.append(f"the state is {age} days old, {guards.max_age} are allowed")
+        for_all.append(f"the state is {age} {period}s old, {guards.max_age} are allowed")
     if guards.max_day_value is not None:
         for_all += _day_value(advice.asked, price, guards.max_day_value)
     quantities, sources, held_back, limited = [], [], [], []
@@ -116,6 +116,11 @@ def guard(
         held_back.append("; ".join(doubts))
         limited.append(len(own) > len(decider.faults))
     return Guarded(quantities, sources, held_back, limited)
+
+
+def periods_old(decider: Decider, morning: dt.date, today: dt.date) -> int:
+    """Return how many days, or whole weeks or months where the file has those, have passed."""
+    return decider.known.table.periods.passed(morning, today)
 
 
 def _day_value(asked: Any, price: Any, most: float) -> list[str]:

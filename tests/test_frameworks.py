@@ -49,10 +49,11 @@ def test_the_zoo_trains_on_them(file, tmp_path):
 
 
 def test_rllib_trains_on_them():
-    pytest.importorskip("ray.rllib", reason="no RLlib: pip install 'ray[rllib]'")
+    pytest.importorskip("ray.rllib", reason="no RLlib: pip install -e '.[rllib]'")
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0"}
     environment["RAY_AUTH_MODE"] = "disabled"  # else it leaves a token in the home folder
+    environment["RAY_raylet_start_wait_time_s"] = "300"  # where other tests take all cores
     command = [sys.executable, "-W", "ignore", "-m", "examples.rllib_ppo", "1"]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -205,13 +206,19 @@ class StoreParameters(FrozenModel):
     @property
     def review_gaps(self) -> tuple[int, ...]:
         """By weekday, how many days later the next day of review is."""
-        return review_gaps(tuple(WEEKDAYS.index(day) for day in self.review_days))
+        return _gaps_of(self.review_days)
 
     @property
     def limited(self) -> bool:
         """Whether what is ordered may differ from what is asked for."""
         every_day = self.review_days == WEEKDAYS
         return not every_day or self.least_order > 0 or math.isfinite(self.shelf_capacity)
+
+
+@lru_cache(maxsize=128)
+def _gaps_of(days: tuple[str, ...]) -> tuple[int, ...]:
+    """Return the days to the next review by weekday; thousands of products ask for the same."""
+    return review_gaps(tuple(WEEKDAYS.index(day) for day in days))
 
 
 def least_order(pack: Any, minimum: Any) -> Any:

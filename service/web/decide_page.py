@@ -1,6 +1,5 @@
 """The page on which a morning is decided: the state is pasted, or taken from a file."""
 
-import datetime as dt
 from typing import Any
 
 from fastapi import APIRouter
@@ -47,7 +46,9 @@ def decide(form: Form, session: Visitor, service: TheService) -> Response:
 def _about(known: StoreHistory) -> dict[str, Any]:
     """Return what a person must know of the state that is asked for."""
     table, ahead = known.table, known.covariates if known.levels is not None else None
-    until = None if ahead is None else ahead.first_day + dt.timedelta(days=ahead.days - 1)
+    until = None
+    if ahead is not None:  # whose periods are counted as days
+        until = table.periods.of_ordinal(ahead.first_day.toordinal() + ahead.days - 1)
     several = len(table.skus) > 1
     example = [
         "store,sku,on_hand,due_1,price" if several else "store,on_hand,due_1,price",
@@ -61,4 +62,5 @@ def _about(known: StoreHistory) -> dict[str, Any]:
         "until": until,
         "example": "\n".join(example),
         "last_day": table.last_day,
+        "period": table.period,
     }

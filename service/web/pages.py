@@ -140,6 +140,7 @@ def overview(
         shows=SHOWS,
         said=said if said in SAID else "",
         run=champion.folder.name,
+        period=champion.decider.known.table.period,
         rule=champion.decider.rule[0],
         faults=_of_all(orders),
     )

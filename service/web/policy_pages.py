@@ -14,7 +14,7 @@ from service.requests import Candidate
 from service.store import order_book
 from service.web.pages import ROWS, orders_of
 from service.web.rendering import Form, Visitor, curve_chart, field, render
-from service.web.state import TheService, check_form
+from service.web.state import Service, TheService, check_form
 
 policy_pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -47,12 +47,16 @@ def policies(session: Visitor, service: TheService) -> Response:
             ("Value of an order", service.guards.max_value, "by the prices in the state"),
             ("Value of a day", service.guards.max_day_value, "by the prices in the state"),
             ("Times the rule's order", service.guards.max_multiple, "at most"),
-            ("Age of a state", service.guards.max_age, "days"),
+            ("Age of a state", service.guards.max_age, f"{_period(service)}s"),
         ],
         day=day,
         rows=rows[:ROWS],
         totals=totals,
     )
+
+
+def _period(service: Service) -> str:
+    return service.policies.champion.decider.known.table.period
 
 
 def _beside(champion: Path) -> list[str]:
@@ -73,6 +77,7 @@ def curve(session: Visitor, service: TheService) -> Response:
         curve=found,
         chart=None if found is None else curve_chart(found),
         advice="" if advice is None else advice.sentence,
+        period=_period(service),
     )
 
 

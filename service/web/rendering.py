@@ -77,7 +77,7 @@ def stock_chart(why: Explanation | None) -> dict[str, Any] | None:
         "band": " ".join([*high, *low[::-1]]),
         "median": " ".join(at(n, day.median) for n, day in enumerate(days)),
         "rule": " ".join(at(n, day.median) for n, day in enumerate(rule)),
-        "arrives": f"{50 + (why.arrives - why.date).days * step:.1f}",
+        "arrives": f"{50 + why.lead_time * step:.1f}",
         "lines": [(270 - 250 * share, _units(round(most * share))) for share in (0, 0.5, 1)],
         "dates": [
             (f"{50 + n * step:.0f}", f"{days[n].date:%d %b}") for n in range(0, len(days) - 1, 3)

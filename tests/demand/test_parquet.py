@@ -73,7 +73,7 @@ def test_nulls_are_told_with_their_row_or_filled(read):
         ([[1]] * 20, "column 'a' holds list<.*dates, numbers and texts are read"),
         ([{"x": 1}] * 20, "column 'a' holds struct<"),
         ([dt.time(1)] * 20, "column 'a' holds time64"),
-        ([True] * 20, r"has dates and no column of demand .*left out: a \(text\)"),
+        ([True] * 20, r"has dates and no column of demand .*left out: a \(text"),
         (["1,5", "1", *["x"] * 18], "row 2: '1,5' is not a number"),
     ],
 )
@@ -97,7 +97,7 @@ def test_damaged_files_are_refused_in_one_line(read):
 def test_what_would_not_fit_is_refused(read, monkeypatch):
     word = pa.DictionaryArray.from_arrays(np.zeros(1000, np.int32), ["x" * 100_000])
     content = packed({"date": [START] * 1000, "a": word})
-    with pytest.raises(InputError, match=r"left out: a \(text\)"):
+    with pytest.raises(InputError, match=r"left out: a \(text"):
         read(content)  # a hundred megabytes as texts, one text as it is read
     monkeypatch.setattr(sheet, "MAX_UNPACKED_BYTES", 90_000)
     with pytest.raises(InputError, match=r"holds [0-9,]+ bytes, at most 90,000"):

@@ -121,7 +121,7 @@ def test_demand_that_left_what_training_saw_is_told(runs, site):
     run = load(str(runs / "first"), "newsvendor_weekday")
     known = run.decider.known
     usual = known.training[-KNOWN_DAYS:, 0, :].T.copy()
-    places = [(0, 0), (0, 1)]
+    places = np.array([(0, 0), (0, 1)])
     drift = Drift(known)
     assert drift.of(usual, places) == ["", ""]
     assert "higher than in training" in drift.of(usual * np.array([[2.0], [1.0]]), places)[0]

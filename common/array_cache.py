@@ -1,0 +1,53 @@
+"""Arrays kept between runs in the user's cache folder, so that they need not be made anew.
+
+What is kept is found by a digest of all that it was made of, and can be removed at any time.
+"""
+
+import io
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.compiled import user_cache
+from common.errors import InputError
+from common.files import read_arrays, write_whole
+
+MOST_BYTES = 2 << 30
+"""Of all that is kept; what was not asked for longest goes first."""
+
+
+def find_arrays(key: str) -> dict[str, NDArray[Any]] | None:
+    """Return what is kept under a key, None if nothing is, or it is damaged."""
+    path = _folder() / f"{key}.npz"
+    try:
+        found = read_arrays(path, path.name, MOST_BYTES)
+        path.touch()
+    except (InputError, OSError):
+        return None
+    return found
+
+
+def keep_arrays(key: str, arrays: dict[str, NDArray[Any]]) -> None:
+    """Keep arrays of numbers under a key; where the folder cannot be written, nothing happens."""
+    folder, content = _folder(), io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]
+    with suppress(OSError, InputError):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / f"{key}.npz", content.getvalue())
+        _remove_oldest(folder)
+
+
+def _folder() -> Path:
+    return user_cache() / "arrays"
+
+
+def _remove_oldest(folder: Path) -> None:
+    kept = sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
+    held = 0
+    for path in kept:
+        held += path.stat().st_size
+        if held > MOST_BYTES:
+            path.unlink(missing_ok=True)
