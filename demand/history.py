@@ -233,9 +233,9 @@ def store_history(source: StoreDemand) -> StoreHistory:
     """
     files = source.calendar, source.items
     versions = tuple(None if file is None else file_version(file) for file in files)
-    table = read_demand(source.reading())
     if source.service_costs is not None:  # days are the same, whatever a lost sale costs
         source = source.model_copy(update={"service_costs": None})
+    table = read_demand(source.reading())
     return _history(table, source, versions)
 
 

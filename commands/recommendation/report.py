@@ -14,7 +14,7 @@ from common.console import screen
 from common.errors import InputError
 from demand.summary import describe_demand, describe_items
 from evaluation.business.forecasts import forecast_record
-from evaluation.business.service_curve import service_curve
+from evaluation.business.service_curve import MANY, service_curve
 from evaluation.replay import Replay, replay
 from evaluation.report.recommendation.contents import RecommendationContents
 from evaluation.report.recommendation.page import recommendation_page
@@ -88,12 +88,13 @@ def _contents(
     understood = describe_demand(p.history.table, p.demand_data)
     understood += describe_items(p.history.items, p.demand_data)
     step = run.settings.observation.step and advice.kind == "agent"
+    many = len(p.sku) * p.num_stores > MANY  # then only the choice has a curve, of few points
     curves = {
         name: service_curve(
             *(run.problem, p, policies[name], replays[name]),
             observe_step=step and name == advice.name,
         )
-        for name in dict.fromkeys((advice.name, USUAL_RULE))
+        for name in dict.fromkeys((advice.name, *([] if many else [USUAL_RULE])))
     }
     return RecommendationContents(
         title=f"What to order by: {p.history.table.name}",

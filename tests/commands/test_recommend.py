@@ -64,6 +64,8 @@ def few_rules():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selection, "rules_in_units", lambda p: {n: every(p)[n] for n in RULES})
         patch.setattr("commands.recommendation.recommend.pieces_of_work", lambda *_: 6)
+        patch.setattr("evaluation.business.service_curve.MULTIPLES", (0.5, 2.0))
+        patch.setattr("evaluation.business.service_curve.DAYS", (-0.5, 0.5))
         yield
 
 
