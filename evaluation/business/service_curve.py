@@ -26,10 +26,8 @@ MULTIPLES = (0.1, 0.25, 0.5, 2.0, 4.0, 10.0)
 DAYS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)
 """By how many days of recent demand orders are moved."""
 
-FEW = slice(1, None, 3)
-"""Of them those that are played where there are more stores and SKUs than `MANY`."""
-
 MANY = 1_000
+"""Where there are more stores and SKUs, every third of them is played alone."""
 
 
 @dataclass(frozen=True)
@@ -89,18 +87,17 @@ def service_curve(
 
 def _variants(policy: Policy, parameters: Any) -> Iterator[tuple[str, Policy]]:
     many = len(parameters.sku) * parameters.num_stores > MANY
-    some = FEW if many else slice(None)
     store = policy.players.get("store") if isinstance(policy, TeamPolicy) else None
     if isinstance(policy, TeamPolicy) and isinstance(store, RollingNewsvendor):
         costs = lost_sale_costs(parameters)
         own = store.with_stockout_cost(costs)  # errors are worked out once
-        for multiple in MULTIPLES[some]:
+        for multiple in MULTIPLES[1::3] if many else MULTIPLES:
             other = own.with_stockout_cost(multiple * costs)
             team = TeamPolicy({**policy.players, "store": other}, policy.joint)
             yield f"as if a lost sale cost {multiple:g} times as much", team
         return
     whole = parameters.history.whole_units
-    for days in DAYS[some]:
+    for days in DAYS[1::3] if many else DAYS:
         word = "more" if days > 0 else "less"
         name = f"{abs(days):g} {parameters.history.table.period}s of demand {word}"
         yield name, MovedOrders(policy, days, whole=whole)
