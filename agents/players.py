@@ -5,12 +5,12 @@ from typing import Any
 
 from agents.algorithms import ALGORITHMS
 from agents.config import RunConfig
-from agents.settings import OffsetSettings
 from baselines.multi_agent import TeamPolicy
 from baselines.rule_choice import best_rule, named_rule, tuned_values
 from baselines.rules.offset import OffsetOrders
 from baselines.rules.reference import reference_rules
 from baselines.rules.stock_rule import StoreRule
+from common.errors import InputError
 from envs.batch import Batch
 from wrappers.single_agent import ControlledAgents, Layout
 
@@ -64,6 +64,10 @@ def offsets_of(config: RunConfig, player: str) -> OffsetOrders | None:
         return None
     chosen = with_offset_rule(config, player).settings.offset
     rule = named_rule(config.problem, config.parameters, chosen.rule, chosen.values)
+    if chosen.in_units:
+        if player != "store":
+            raise InputError("offset.in_units = true: needs one policy for all stores")
+        rule = rule.in_any_quantity(whole=config.parameters.history.whole_units)
     return OffsetOrders(rule, store.offsets)
 
 
@@ -78,7 +82,7 @@ def with_offset_rule(config: RunConfig, player: str) -> RunConfig:
     name = None if asked.rule == "auto" else asked.rule
     found = best_rule(config.problem, config.parameters, name)
     settings = config.settings.model_copy(
-        update={"offset": OffsetSettings(rule=found.name, values=found.values)}
+        update={"offset": asked.model_copy(update={"rule": found.name, "values": found.values})}
     )
     return replace(config, settings=settings)
 

@@ -115,10 +115,13 @@ class OffsetSettings(FrozenModel):
     `rule` is one of a file's baselines, ``auto`` the best of them on the days before the split
     (`baselines.rule_choice.best_rule`); `values` are the parameters of a tuned one, found by tuning
     where none are given. Both stand in the run's configuration in full once training has begun.
+    With `in_units` what an offset makes of the level is ordered in whole units where demand comes
+    in those, and in any quantity else, in place of the nearest quantity on offer.
     """
 
     rule: Annotated[str, Field(max_length=100)] = "auto"
     values: Annotated[dict[str, float], Field(max_length=100)] = Field(default_factory=dict)
+    in_units: bool = False
 
 
 class TeamSettings(FrozenModel):

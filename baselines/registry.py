@@ -91,6 +91,7 @@ HISTORY_BASELINES: dict[str, Baseline] = {
     "newsvendor_average": _rolling_newsvendor("average"),
     "newsvendor_weekday": _rolling_newsvendor("weekday"),
     "newsvendor_smoothing": _rolling_newsvendor("smoothing"),
+    "newsvendor_tsb": _rolling_newsvendor("tsb"),
     "tuned_reorder_point": _tuned(forecast.rolling_reorder_family),
     "tuned_base_stock": _tuned(lambda _: forecast.rolling_family("average")),
     "tuned_weekday": _tuned(lambda _: forecast.rolling_family("weekday")),

@@ -167,6 +167,8 @@ def _player(
         return agent
     problem, values = PROBLEMS["stores"], offset_to.numbers()
     rule = named_rule(problem, parameters, offset_to.name, values)
+    if offset_to.in_units and parameters.history is not None:
+        rule = rule.in_any_quantity(whole=parameters.history.whole_units)
     return OffsetPolicy(agent, OffsetOrders(rule, parameters.lanes()[0].store.offsets), name)
 
 

@@ -108,7 +108,11 @@ def _exported(checkpoint: str, path: Path, players: list[str], baseline: str | N
         parameters=decider.parameters.model_dump(mode="json"),
         observe_step=decider.observe_step,
         players={
-            player: NamedRule(name=own.offset.rule, values=json_values(own.offset.values))
+            player: NamedRule(
+                name=own.offset.rule,
+                values=json_values(own.offset.values),
+                in_units=own.offset.in_units,
+            )
             if decider.parameters.lanes()[0].store.action == "offset" and "store" in player
             else None
             for player, own in offsets.items()

@@ -15,7 +15,7 @@ from baselines.rules.newsvendor_costs import (
 )
 from baselines.rules.stock_rule import Values
 from demand.calendar import WEEKDAYS
-from demand.forecasts.errors import WEEK, error_scale, forecast_errors, new_series
+from demand.forecasts.errors import WEEK, forecast_errors, new_series
 from demand.forecasts.forecast import ForecastName
 from demand.history import StoreHistory
 from envs.supply_chain.batch import SupplyChainBatch
@@ -55,10 +55,11 @@ class _ErrorTables:
 class RollingNewsvendor(HistoryRule):
     """Newsvendor on a rolling forecast: order ``F_t + c_t q - IP``; nothing to tune.
 
-    q is the quantile of the errors of F in the training period, over the mean of the 28 days before
-    (so that it follows the store's size; see `demand.forecasts.errors.error_scale`), at the
-    critical fractile ``u / (u + h)`` of what a unit too few and a unit held cost
-    (`baselines.rules.newsvendor_costs`).
+    q is the quantile of the errors of F in the training period, over c_t, at the critical fractile
+    ``u / (u + h)`` of what a unit too few and a unit held cost
+    (`baselines.rules.newsvendor_costs`). c_t, the mean of the 28 days before, makes it follow the
+    store's size (`demand.forecasts.errors.error_scale`); where demand comes seldom it is the
+    deviation of a day's demand (`demand.forecasts.intermittent`).
 
     Of goods that keep a day nothing is left for the day on which an order arrives but that order,
     and nothing of it for the days after. F and the errors are then those of that day alone, what is
@@ -68,7 +69,7 @@ class RollingNewsvendor(HistoryRule):
 
     Parameters
     ----------
-    forecast : {"average", "weekday", "smoothing"}
+    forecast : {"average", "weekday", "smoothing", "tsb"}
         How F_t is made.
     stockout_cost : ndarray, optional
         In place of the problem's own, shape (SKUs, N) [money per unit]; SKUs with NaN are not
@@ -177,7 +178,8 @@ class RollingNewsvendor(HistoryRule):
         return found
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
-        scale = error_scale(self._recent(chain)[0], self._mean[chain.lane_of])
+        assert chain.past is not None  # noqa: S101  (see _prepare)
+        scale = self._forecast.scale(chain.past, chain.day, chain.lane_of)
         safety = self._tables.safety[chain.review_gap(), chain.lane_of] * scale
         wanted = self._coming(chain) + safety - position
         if self._one_day.any():

@@ -138,7 +138,10 @@ class StoreRule(StockRule):
         return self._wanted(chain, store_positions(chain.sites, chain.pipelines))
 
     def _choose(self, chain: SupplyChainBatch) -> Actions:
-        wanted = self.wanted(chain)
+        return self.order(chain, self.wanted(chain))
+
+    def order(self, chain: SupplyChainBatch, wanted: Values) -> Actions:
+        """Let all stores order what they want, and return actions, shape (worlds, N)."""
         if self.free:
             chain.order_units(np.floor(wanted + 0.5) if self.whole else wanted)
             return np.zeros(wanted.shape, np.int64)

@@ -17,7 +17,7 @@ error of a mean over blocks of unequal lengths).
 import datetime as dt
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +207,9 @@ def play_candidates(
 ) -> Candidates:
     """Tune every rule, and train the agent, before each origin and play the days after it.
 
+    An agent that chooses offsets chooses them to the level of the rule that would be chosen without
+    it, and orders in whole units as rules do here; ``offset.rule`` names another one.
+
     Parameters
     ----------
     make_run : callable
@@ -222,24 +225,35 @@ def play_candidates(
     rules : callable, optional
         From the problem's parameters to the rules to choose among; by default all.
     """
-    found = Candidates()
-    for number, (split, until) in enumerate(periods.folds()):
-        run, where = make_run(split, until), f"origin {number + 1} of {len(periods.origins)}"
+    found, folds = Candidates(), list(enumerate(periods.folds(), 1))
+    whole = make_run(periods.split, periods.until)
+    for number, days in folds:
+        run, where = make_run(*days), f"origin {number} of {len(folds)}"
         for name, (policy, _) in _rules(run, rules, where, report):
             found.folds.setdefault(name, []).append(replay(run.problem, run.parameters, policy))
-        if algo is not None:
-            report(f"{where}: training {algo}")
-            with tempfile.TemporaryDirectory() as scratch:
-                played = _agent(run, Path(scratch) / "run")[1]
-            found.folds.setdefault(algo, []).append(played)
-    run = make_run(periods.split, periods.until)
-    for name, (policy, values) in _rules(run, rules, "all days", report):
+    for name, (policy, values) in _rules(whole, rules, "all days", report):
         found.policies[name], found.values[name] = policy, values
-        found.evaluation[name] = replay(run.problem, run.parameters, policy)
-    if algo is not None:
-        report(f"all days: training {algo}")
-        found.policies[algo], found.evaluation[algo] = _agent(run, folder)
+        found.evaluation[name] = replay(whole.problem, whole.parameters, policy)
+    if algo is None:
+        return found
+    rule = found.choice  # an agent whose actions are offsets is offered no worse a start
+    for number, days in folds:
+        report(f"origin {number} of {len(folds)}: training {algo}")
+        with tempfile.TemporaryDirectory() as scratch:
+            played = _agent(_offset_to(rule, make_run(*days)), Path(scratch) / "run")[1]
+        found.folds.setdefault(algo, []).append(played)
+    report(f"all days: training {algo}")
+    found.policies[algo], found.evaluation[algo] = _agent(_offset_to(rule, whole), folder)
     return found
+
+
+def _offset_to(rule: str, run: RunConfig) -> RunConfig:
+    """Return a run whose agent, if it chooses offsets, chooses them to a rule, in units as it."""
+    offset = run.settings.offset
+    if run.parameters.lanes()[0].store.action != "offset" or offset.rule != "auto":
+        return run
+    offset = offset.model_copy(update={"rule": rule, "in_units": True})
+    return replace(run, settings=run.settings.model_copy(update={"offset": offset}))
 
 
 def _rules(

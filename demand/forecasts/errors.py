@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,17 @@ LEAST_SCALE = 0.5
 """Errors are divided by the recent mean, but by no less than this share of the training mean, lest
 demand after quiet weeks counts for any multiple of it."""
 
+
+class ScaledForecast(Protocol):
+    """A forecast that says what its errors are in proportion to."""
+
+    def __call__(self, past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
+        """Return F_t, as `Forecast`."""
+
+    def scale(self, past: KnownDemand, day: int, sku: Whole) -> Floats:
+        """Return c_t [units], shape (worlds, N)."""
+
+
 NEW_DAYS = 60
 """A series whose first sale is fewer training days ago is new, and taken to be like the others."""
 
@@ -31,18 +43,17 @@ def new_series(history: StoreHistory) -> NDArray[np.bool_]:
     return new
 
 
-def error_scale(recent: Floats, usual: Floats) -> Floats:
-    """Return the divisor of forecast errors, from the recent and the training mean."""
-    scale: Floats = np.maximum(recent, LEAST_SCALE * usual)
+def error_scale(past: KnownDemand, day: int) -> Floats:
+    """Return the usual divisor of forecast errors, from the mean of 28 days and of training."""
+    recent = mean_of_open(past.demand, past.open_days(day), KNOWN_DAYS + day, KNOWN_DAYS)
+    scale: Floats = np.maximum(recent, LEAST_SCALE * past.usual)
     return scale
 
 
 def forecast_errors(
-    history: StoreHistory, sku: int, days: int, forecast: Forecast
+    history: StoreHistory, sku: int, days: int, forecast: ScaledForecast
 ) -> tuple[Floats, Whole]:
     """Return ``(D_t + ... + D_(t+days-1) - F_t) / c_t`` for every training day t with a past.
-
-    c_t is the `error_scale` of the mean of the 28 days before.
 
     Returns
     -------
@@ -57,8 +68,10 @@ def forecast_errors(
     """
     windows = training_windows(history, sku, days)
     count = windows.start.size
-    expected = forecast(windows.known, 0, np.full(count, days), np.full(count, sku))
-    return windows.relative_errors(expected), (windows.start - 1) % WEEK
+    of_sku = np.full(count, sku)
+    expected = forecast(windows.known, 0, np.full(count, days), of_sku)
+    errors = windows.errors(expected) / forecast.scale(windows.known, 0, of_sku)
+    return errors, (windows.start - 1) % WEEK
 
 
 @dataclass(frozen=True)
@@ -82,12 +95,10 @@ class TrainingWindows:
         """Ordinal of the day between the two, shape (windows,)."""
         return np.asarray(self.known.start)
 
-    def relative_errors(self, expected: Floats) -> Floats:
-        """Return what came less what was expected, over the `error_scale` of the days known."""
-        demand = self.known.demand
-        recent = mean_of_open(demand, self.known.open_days(0), KNOWN_DAYS, KNOWN_DAYS)
-        errors: Floats = demand[KNOWN_DAYS:].sum(axis=0) - expected
-        return np.where(self.begun, errors / error_scale(recent, self.known.usual), np.nan)
+    def errors(self, expected: Floats) -> Floats:
+        """Return what came less what was expected, NaN before a series had begun [units]."""
+        errors: Floats = self.known.demand[KNOWN_DAYS:].sum(axis=0) - expected
+        return np.where(self.begun, errors, np.nan)
 
 
 def training_windows(history: StoreHistory, sku: int, days: int) -> TrainingWindows:

@@ -5,6 +5,8 @@ r"""Forecasts of demand of a file from the days before, for the L + r days that 
 * ``"smoothing"``: each weekday's factor c times a level that forgets, ``F_t = a_t sum_j c_(t+j)``
   with ``a_t = sum_k w^k D_(t-k) / sum_k w^k c_(t-k)`` over the last 28 days.
 
+* ``"tsb"``: L + r times how often there is demand times how much (`demand.forecasts.intermittent`).
+
 Factors and the discount w come from training days. Of a series that has just begun to sell, or did
 so again after it was closed, only the days since then count (`demand.known_demand`), and no day is
 forecast at more than `MOST_TIMES` the largest demand that was seen.
@@ -26,7 +28,8 @@ import numpy as np
 
 from common.compiled import compiled
 from common.errors import InputError
-from demand.forecasts.errors import WEEK, Floats, Forecast, Whole
+from demand.forecasts.errors import WEEK, Floats, Forecast, Whole, error_scale
+from demand.forecasts.intermittent import Intermittent, intermittent
 from demand.forecasts.smoothing import LEAST_EFFECT, known_effects, smoothing
 from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS, WEEKS, KnownDemand, mean_of_open, weekday_means
@@ -35,6 +38,7 @@ ForecastName = Literal[
     "average",
     "weekday",
     "smoothing",
+    "tsb",
     "average_covariates",
     "weekday_covariates",
     "smoothing_covariates",
@@ -67,6 +71,12 @@ class BoundedForecast:
         bounded: Floats = np.minimum(forecast, MOST_TIMES * days[:, None] * seen)
         return bounded
 
+    def scale(self, past: KnownDemand, day: int, sku: Whole) -> Floats:
+        """Return what errors are divided by, shape (worlds, N) [units]."""
+        if isinstance(self.forecast, Intermittent):
+            return self.forecast.scale(past, day, sku)
+        return error_scale(past, day)
+
 
 @compiled
 def largest_known(demand: Floats, row: int) -> Floats:
@@ -80,7 +90,7 @@ def largest_known(demand: Floats, row: int) -> Floats:
     return largest
 
 
-def make_forecast(name: ForecastName, history: StoreHistory, days: int) -> Forecast:
+def make_forecast(name: ForecastName, history: StoreHistory, days: int) -> BoundedForecast:
     """Return a forecast; `days` is how many days it is mostly for.
 
     Raises
@@ -98,6 +108,8 @@ def make_forecast(name: ForecastName, history: StoreHistory, days: int) -> Forec
     forecast: Forecast
     if base == "smoothing":
         forecast = smoothing(history, days, informed=informed)
+    elif base == "tsb":
+        forecast = intermittent(history, days)
     elif informed:
         forecast = {"average": _informed_average, "weekday": _informed_weekday}[base]
     else:

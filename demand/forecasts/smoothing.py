@@ -15,7 +15,7 @@ import numpy as np
 
 from common.compiled import compiled
 from demand.calendar import weekday_of
-from demand.forecasts.errors import WEEK, Floats, Whole, new_series, training_windows
+from demand.forecasts.errors import WEEK, Floats, Whole, error_scale, new_series, training_windows
 from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS, KnownDemand
 
@@ -60,7 +60,7 @@ def _squared_errors(
         evenly >= LEAST_EFFECT * opened, total / np.maximum(evenly, 1e-9), past.usual
     )
     level = np.where(base >= LEAST_EFFECT * weight, known / np.maximum(base, 1e-9), undiscounted)
-    errors = windows.relative_errors(level * usual[KNOWN_DAYS:].sum(axis=0))
+    errors = windows.errors(level * usual[KNOWN_DAYS:].sum(axis=0)) / error_scale(past, 0)
     return np.asarray(np.nansum(np.square(errors), axis=(1, 2)))
 
 

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import yaml
 
 import decide
 import evaluate
@@ -273,6 +274,24 @@ def test_what_if_costs_were_others_for_a_recommended_rule_without_tuning_again(r
     table = run_command(evaluate.main, *asked[:-1], "--sweep", "store.stockout_cost=2,8")
     assert "cost /day" in table.stdout
     assert "fill rate %" in table.stdout
+
+
+def test_an_agent_of_offsets_begins_with_the_rule_that_is_chosen(run_command, home, options):
+    small = ("n_states=60", "paths=[2]", "fit_steps=20", "timesteps=120", "least_evidence=1000")
+    small += ("evaluation.episodes=10", "evaluation.every=60", "evaluation.pictures=0")
+    sets = [part for one in small for part in ("--set", one)]
+    asked = ("--demand", write(home / "sales.csv"), *options, "--algo", "dcl", *sets)
+    done = run_command(recommend.main, *asked, "--run-dir", home / "dcl")
+    assert done.status == 0, done.stderr
+    config = yaml.safe_load((home / "dcl" / "config.yaml").read_text())
+    chosen = {"rule": "newsvendor_smoothing_covariates", "values": {}, "in_units": True}
+    assert config["offset"] == chosen
+    advice = read_recommendation(home / "dcl")
+    assert (advice.kind, advice.name) == ("rule", chosen["rule"])  # no evidence: it is the rule
+    played = advice.figures["evaluation"]
+    own, rule = (played[name]["cost_per_year"] for name in ("dcl", chosen["rule"]))
+    assert own == pytest.approx(rule, rel=0.05)  # which learned from the days of selection too
+    assert "Training an agent (dcl) is not worth it here." in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_agents_learn_offsets_and_keep_their_rule(run_command, sales, algo):
     done = trained(run_command, sales, algo)
     assert done.status == 0, done.stderr
     config = yaml.safe_load(Path("run/config.yaml").read_text())
-    assert config["offset"] == {"rule": "newsvendor_smoothing", "values": {}}
+    assert config["offset"] == {"rule": "newsvendor_smoothing", "values": {}, "in_units": False}
     options = ("--episodes", 10, "--json", "--baselines", "newsvendor_smoothing")
     evaluated = run_command(evaluate.main, "--checkpoint", "run", *options)
     assert evaluated.status == 0, evaluated.stderr
@@ -65,9 +65,15 @@ def test_agents_learn_offsets_and_keep_their_rule(run_command, sales, algo):
 @pytest.mark.parametrize("policy", ["shared", "joint", "independent"])
 @pytest.mark.parametrize(
     "limits",
-    [(), ("store.review_days=[mon,thu]", "store.order_multiple=12", "store.shelf_capacity=300")],
+    [
+        (),
+        ("store.review_days=[mon,thu]", "store.order_multiple=12", "store.shelf_capacity=300"),
+        ("offset.in_units=true",),
+    ],
 )
 def test_an_offset_of_zero_is_the_rule_itself(sales, policy, limits):
+    if "offset.in_units=true" in limits and policy != "shared":
+        pytest.skip("one policy for all stores")
     flags = {"algo": "ppo", "demand": sales, "split": SPLIT, "policy": policy}
     run = resolve(flags, assignments=(*SETS, *OWN["ppo"], *limits))
     learners = build_learners(run)
@@ -101,6 +107,19 @@ def test_offsets_move_what_is_ordered_by_days_of_recent_demand(sales):
     assert np.mean(orders[-1] - orders[0]) > 0.5 * rows.chain.past.recent(0, 28)[0].mean()
 
 
+def test_offsets_in_units_order_what_they_want_in_whole_units(sales):
+    asked = (*SETS, "offset.in_units=true")
+    run = resolve({"algo": "ppo", "demand": sales, "split": SPLIT}, assignments=asked)
+    batch = build_learners(run).learners[0].env
+    while hasattr(batch, "venv"):
+        batch = batch.venv
+    rows = batch.batch
+    rows.reset()
+    wanted = rows.offsets.rule.wanted(rows.chain)
+    rows.step(np.full(rows.num_worlds, 4))  # no offset
+    np.testing.assert_array_equal(rows.chain.sites["order"], np.maximum(np.floor(wanted + 0.5), 0))
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
@@ -109,6 +128,7 @@ def test_offsets_move_what_is_ordered_by_days_of_recent_demand(sales):
         ("store.offsets=[1,0]", "must rise"),
         ("reward.calibration=newsvendor", "the stores choose offsets; take random"),
         ("offset.values={cover: 2}", "newsvendor_smoothing has no parameters"),
+        ("offset.in_units=maybe", "offset.in_units"),
     ],
 )
 def test_what_is_wrong_is_one_line(run_command, sales, setting, message):

@@ -151,6 +151,24 @@ def test_a_rule_for_files_needs_a_file():
         RollingNewsvendor("average").bind(batch)
 
 
+def test_the_newsvendor_on_seldom_demand_is_cheaper_where_demand_is_seldom(tmp_path):
+    rng = np.random.default_rng(4)
+    often, much = rng.uniform(0.05, 0.3, 12), rng.uniform(2, 8, 12)
+    units = rng.binomial(1, often, (DAYS.size, 12)) * (1 + rng.poisson(much, (DAYS.size, 12)))
+    path = tmp_path / "sales.csv"
+    rows = [f"{day},{','.join(map(str, x))}" for day, x in zip(DAYS, units, strict=True)]
+    path.write_text("\n".join([f"date,{','.join(f'shop {i}' for i in range(12))}", *rows]))
+    given = {"demand_data": {"file": path, "split": "2021-01-01"}, "objective": "cost"}
+    p = validated(SupplyChainParameters, {**given, "store": {"lead_time": 2}, "horizon": 60})
+    trace = PROBLEMS["stores"].traces(p, "evaluation", 1, 60)
+    names = [f"newsvendor_{how}_free" for how in ("average", "smoothing", "tsb")]
+    average, smoothing, tsb = (
+        rollout(PROBLEMS["stores"], p, policy, trace)["cost_per_day"].mean()
+        for policy in make_baselines("stores", p, names).values()
+    )
+    assert tsb < 0.9 * min(average, smoothing)
+
+
 @pytest.mark.parametrize("pattern", ["rare", "most days nothing", "season"])
 def test_newsvendors_order_with_measure_where_demand_is_seldom(tmp_path, pattern):
     rng = np.random.default_rng(3)
@@ -169,7 +187,7 @@ def test_newsvendors_order_with_measure_where_demand_is_seldom(tmp_path, pattern
     trace = PROBLEMS["stores"].traces(p, "evaluation", 1, 100)
     penalty = p.lanes()[0].store.stockout_cost
     idle = penalty * demand[day >= 366].mean()  # what is lost if nothing is ever ordered
-    names = [f"newsvendor_{how}_free" for how in ("average", "weekday", "smoothing")]
+    names = [f"newsvendor_{how}_free" for how in ("average", "weekday", "smoothing", "tsb")]
     for name, policy in make_baselines("stores", p, names).items():
         cost = rollout(PROBLEMS["stores"], p, policy, trace)["cost_per_day"].mean()
         assert cost < 1.5 * idle + 4.0, name

@@ -19,7 +19,7 @@ from demand.table import DemandTable
 FIRST = dt.date(2022, 1, 3)
 NAMES = [
     f"{name}{form}" for name in ("average", "weekday", "smoothing") for form in ("", COVARIATES)
-]
+] + ["tsb"]
 
 
 def history(demand, period="day", **columns):
