@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from commands.recommendation.selection import Candidates, Periods
+from commands.recommendation.selection import MANY, Candidates, Periods
 from demand.forecasts.forecast import COVARIATES
 from demand.table import DemandTable
 from evaluation.replay import Interval, saved_per_year
@@ -138,13 +138,21 @@ def _lines(
     origins = ", ".join(day.isoformat() for day in periods.origins)
     yield (
         f"Each was tuned on all {table.period}s before {origins} and played from there to the next "
-        f"one, the last to {periods.split}. Cost a year over these {table.period}s:"
+        f"one, the last to {periods.split}. Chosen is the simplest one, by the number of "
+        "parameters that were tuned or trained, that is dearer than the cheapest by at most one "
+        "standard error of the difference, over blocks of the calendar. Cost a year over these "
+        f"{table.period}s:"
     )
     yield ""
-    yield "| ordered by | cost a year |"
-    yield "|---|---|"
+    yield "| ordered by | cost a year | dearer than the cheapest | parameters |"
+    yield "|---|---|---|---|"
+    best, a_year = found.cheapest, found.evaluation[choice].a_year
     for name, cost in costs.items():
-        yield f"| {name} | {cost:,.0f} |"
+        away, parameters = found.dearer(name, best), found.parameters(name)
+        dearer = f"{a_year * away.mean:,.0f} ± {a_year * away.standard_error:,.0f}"
+        count = "many" if parameters >= MANY else str(parameters)
+        mark = "**" if name == choice else ""
+        yield f"| {mark}{name}{mark} | {cost:,.0f} | {'' if name == best else dearer} | {count} |"
     yield ""
     yield "## What the file was understood to be"
     yield ""
