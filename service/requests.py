@@ -40,6 +40,8 @@ def _iso_date(value: Any) -> Any:
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 IsoDate = Annotated[dt.date, BeforeValidator(_iso_date)]
+_NO_LETTERS = r"\x00-\x1f\[-^`{-\xa0\u2000-\u206f\ufeff"
+r"""What no name may have; ``\w`` would be ASCII to some readers of the document, not to others."""
 Units = Annotated[float, Field(ge=0, le=MAX_DEMAND)]
 Dated = Annotated[dict[IsoDate, Units], Field(max_length=MOST_DAYS)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -246,14 +248,17 @@ class Because(FrozenModel):
 class NewToken(FrozenModel):
     """Who gets a token, to do what."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[\w .@-]{1,64}$")]
+    name: Annotated[str, StringConstraints(pattern=rf"^[^{_NO_LETTERS}!-,/:-?]{{1,64}}$")]
     role: Literal["planner", "approver", "admin"]
 
 
 class Candidate(FrozenModel):
     """A run folder, by its name in the folder that the service was given runs in."""
 
-    run: Annotated[str, StringConstraints(pattern=r"^[\w][\w.-]{0,200}$")]
+    run: Annotated[
+        str,
+        StringConstraints(pattern=rf"^[^{_NO_LETTERS} -/:-@][^{_NO_LETTERS} -,/:-@]{{0,200}}$"),
+    ]
 
 
 ALLOWED = {

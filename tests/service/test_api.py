@@ -200,6 +200,15 @@ def test_dates_are_no_numbers(served):
     assert planner.decide(state(due={"1625097600": 5})).status_code == 422
 
 
+def test_names_of_tokens_have_letters_of_all_languages_and_nothing_that_harms(served):
+    admin = served[1]["admin"]
+    for path in ("/v1/tokens", "/v1/tokens/revoke"):
+        done = admin.post(path, {"name": "José å.", "role": "planner"})
+        assert done.status_code == 200, done.text
+    for wrong in ("<b>", "a/b", "a\nb", "a\u202eb", "a" * 65, ""):
+        assert admin.post("/v1/tokens", {"name": wrong, "role": "planner"}).status_code == 422
+
+
 def test_bodies_and_hosts_are_checked(served):
     made, callers = served
     planner = callers["planner"]
