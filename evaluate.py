@@ -225,7 +225,7 @@ def _replay(loaded: Any, baselines: str | None, state: Path | None, *, as_json: 
     plain = console.PlainConsole()
     plain.print(played.sentence, soft_wrap=True, highlight=False)
     plain.print()
-    plain.print(played.table())
+    plain.print(played.table(plain.width))
 
 
 def _report_recommendation(loaded: Any) -> bool:

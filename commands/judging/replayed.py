@@ -22,6 +22,13 @@ from evaluation.replay import Interval, Opening, Replay, check_replayed, replay,
 GROUPS = ("default", "tuned", "all", "none")
 
 
+COLUMNS = {
+    **dict.fromkeys(("cost a year", "it costs more", "95% CI", "fill rate %"), 0),
+    **{"on hand": 105, "orders a year": 120, "units an order": 135},
+}
+"""Headings of the table, and from which width of the terminal on they are shown."""
+
+
 @dataclass(frozen=True)
 class Replays:
     """What policies did in the evaluation period, one day after the other.
@@ -68,26 +75,29 @@ class Replays:
             f"the cheapest other one there [{low:,.0f}, {high:,.0f}]{chance}."
         )
 
-    def table(self) -> Table:
-        """Return a row per policy."""
+    def table(self, width: int) -> Table:
+        """Return a row per policy, with as many columns as `width` leaves room for."""
+        columns = [name for name, least in COLUMNS.items() if width >= least]
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-        table.add_column("ordered by")
-        heads = ("cost a year", f"{self.own}\nsaves a year", "95% CI", "fill rate %")
-        for head in (*heads, "units\non hand", "orders\na year", "units an\norder"):
-            table.add_column(head, justify="right")
+        table.add_column("ordered by", overflow="fold")
+        for name in columns:
+            table.add_column(name, justify="right", no_wrap=True)
         for name in self.ranked:
-            one, saved = self.played[name], self.saved(name)
-            against = f"{saved.mean:,.0f}", f"[{saved.low:,.0f}, {saved.high:,.0f}]"
-            table.add_row(
-                name,
-                f"{one.cost_per_year:,.0f}",
-                *(("", "") if name == self.own else against),
-                f"{100 * one.fill_rate:.2f}",
-                f"{one.mean_on_hand:,.0f}",
-                f"{one.orders_per_year:,.0f}",
-                f"{one.mean_order:,.1f}",
-            )
+            cells = self._cells(name)
+            table.add_row(name, *(cells[column] for column in columns))
         return table
+
+    def _cells(self, name: str) -> dict[str, str]:
+        one, saved, own = self.played[name], self.saved(name), name == self.own
+        return {
+            "cost a year": f"{one.cost_per_year:,.0f}",
+            "it costs more": "" if own else f"{saved.mean:,.0f}",
+            "95% CI": "" if own else f"[{saved.low:,.0f}, {saved.high:,.0f}]",
+            "fill rate %": f"{100 * one.fill_rate:.2f}",
+            "on hand": f"{one.mean_on_hand:,.0f}",
+            "orders a year": f"{one.orders_per_year:,.0f}",
+            "units an order": f"{one.mean_order:,.1f}",
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as JSON values."""

@@ -211,6 +211,9 @@ def test_an_agent_is_replayed_beside_rules_and_so_are_rules_alone(run_command, r
         saved = one["own_saves_per_year"]
         assert saved["mean"] == pytest.approx(costs[name] - costs["agent"])
         assert saved["low"] <= saved["mean"] <= saved["high"]
+    shown = run_command(evaluate.main, "--checkpoint", run, *asked[:-1]).stdout
+    assert shown.startswith(played["sentence"])
+    assert "it costs more" in shown
     alone = ("--demand", run.parent / "sales.csv", "--split", "2021-01-01", *asked)
     done = run_command(evaluate.main, *alone)
     assert done.status == 0, done.stderr
