@@ -119,7 +119,7 @@ class Decisions:
             If the key came with other contents before.
         """
         body = request.model_dump(mode="json")
-        content_hash = audit_log.digest(canonical(body))
+        content_hash = "" if key is None else audit_log.digest(canonical(body))
         if key is not None and (kept := self._under_key(user, key, content_hash)) is not None:
             return Answer(kept, repeated=True)
         champion, candidate = self._policies.champion, self._policies.candidate

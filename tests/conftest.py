@@ -36,6 +36,7 @@ SLOW = (
     "agents/dcl/test_kernels.py::test_a_long_path_of_goods_that_perish",
     "agents/dcl/test_kernels.py::test_labels_of_the_best_rule_lead_to_the_best_orders",
     "baselines/test_perishable.py::test_tuned_rules_that_count_on_waste_are_better",
+    "benchmarks/test_many_decisions.py",
     "benchmarks/test_many_skus.py",
     "commands/test_command_lines.py::test_real_demand_is_judged_in_hindsight",
     "commands/test_evaluate_seeds.py::test_the_report_of_seeds_lies_in_the_first_run",

@@ -73,24 +73,20 @@ def propose(connection: Connection, user: str, proposals: Sequence[Mapping[str, 
         Columns of `ORDERS` but status, version and times; of distinct places.
     """
     policy, date, time = proposals[0]["policy"], proposals[0]["date"], now()
-    there = {
-        (row["store"], row["sku"]): row
-        for row in connection.execute(
-            sql.select(ORDERS).where(ORDERS.c.policy == policy, ORDERS.c.date == date)
-        ).mappings()
-    }
+    there = _of_day(connection, policy, date)
     new, replaced, history, kept = [], [], [], []
     for one in proposals:
-        before = there.get((one["store"], one["sku"]))
+        place = one["store"], one["sku"]
+        before = there.get(place)
         kept.append(before is not None and before["status"] != PROPOSED)
         if before is None:
             life = {"status": PROPOSED, "version": 1, "created": time, "updated": time}
             new.append({**one, **life})
         elif not kept[-1]:
-            history.append(_past(dict(before), time, user, "proposed"))
-            fresh = {f"new_{name}": value for name, value in one.items()}
-            life = {"order": before["id"], "new_version": before["version"] + 1}
-            replaced.append({**fresh, **life, "new_updated": time})
+            history.append(_past(before, time, user, "proposed"))
+            fresh = {**one, "version": before["version"] + 1, "updated": time}
+            there[place] = {**before, **fresh}
+            replaced.append({f"new_{k}": v for k, v in fresh.items()} | {"order": before["id"]})
     if new:
         connection.execute(ORDERS.insert(), new)
     if replaced:
@@ -99,15 +95,20 @@ def propose(connection: Connection, user: str, proposals: Sequence[Mapping[str, 
         values: dict[str, Any] = {name: sql.bindparam(f"new_{name}") for name in names}
         change = ORDERS.update().where(ORDERS.c.id == sql.bindparam("order"))
         connection.execute(change.values(values), replaced)
-    return Proposals(_of_day(connection, policy, date, proposals), kept)
+    if new:  # whose ids the database has given
+        there = _of_day(connection, policy, date)
+    return Proposals([there[one["store"], one["sku"]] for one in proposals], kept)
 
 
 def _of_day(
-    connection: Connection, policy: str, date: dt.date, proposals: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+    connection: Connection, policy: str, date: dt.date
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the orders of a policy and day by store and SKU."""
     query = sql.select(ORDERS).where(ORDERS.c.policy == policy, ORDERS.c.date == date)
-    rows = {(row["store"], row["sku"]): row for row in connection.execute(query).mappings()}
-    return [dict(rows[one["store"], one["sku"]]) for one in proposals]
+    found = connection.execute(query)
+    names = tuple(found.keys())  # plain tuples: there may be thousands
+    orders = (dict(zip(names, row, strict=True)) for row in found)
+    return {(order["store"], order["sku"]): order for order in orders}
 
 
 def _past(before: Mapping[str, Any], time: str, user: str, event: str) -> dict[str, Any]:

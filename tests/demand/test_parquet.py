@@ -74,7 +74,7 @@ def test_nulls_are_told_with_their_row_or_filled(read):
         ([{"x": 1}] * 20, "column 'a' holds struct<"),
         ([dt.time(1)] * 20, "column 'a' holds time64"),
         ([True] * 20, r"has dates and no column of demand .*left out: a \(text"),
-        (["1,5", "1", *["x"] * 18], "row 2: '1,5' is not a number"),
+        (["1,5", "1", *["x"] * 18], "row 2: a = '1,5' is not a number"),
     ],
 )
 def test_what_is_no_demand_is_refused(read, values, message):
