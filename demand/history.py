@@ -23,6 +23,9 @@ from demand.reader import DataFile, DemandSource, file_version, read_demand
 from demand.table import DemandTable
 
 Floats = NDArray[np.float64]
+SELLING_DAYS = 20
+"""Days that training counts for when a series is suspected of having been closed."""
+
 DAYS_AHEAD = 400
 """Days after the end of a file whose public holidays are known."""
 
@@ -86,6 +89,19 @@ class StoreHistory:
         return self.table.periods.cycle, self.table.periods.a_year
 
     @cached_property
+    def selling(self) -> Floats:
+        """Training days without demand, and with it, since a series began, shape (SKUs, stores, 2).
+
+        As if there were at most `SELLING_DAYS` of them together.
+        """
+        sold = self.training > 0
+        begun = np.maximum.accumulate(sold, axis=0)
+        counts = np.stack([(begun & ~sold).sum(axis=0), sold.sum(axis=0)], axis=-1)
+        every = np.maximum(counts.sum(axis=-1, keepdims=True), 1)
+        selling: Floats = counts * (np.minimum(every, SELLING_DAYS) / every)
+        return selling
+
+    @cached_property
     def resampled(self) -> TrainingDays:
         """The training days, taken apart to be put together anew."""
         training = self.training
@@ -132,7 +148,7 @@ class StoreHistory:
         """
         usual, every_day = self.mean[sku], self.effects
         if every_day is None or self.levels is None:
-            return KnownDemand(demand, start, usual, season=self.season)
+            return KnownDemand(demand, start, usual, season=self.season, selling=self.selling[sku])
         first = self.table.first_day.toordinal()
         if covariates is not None:  # of the days that are asked about alone
             first = max(first, int(start.min()) - KNOWN_DAYS)
@@ -142,7 +158,7 @@ class StoreHistory:
         known = (at >= 0) & (at < len(every_day))
         effects = every_day[np.where(known, at, 0), sku]
         effects[~known] = 1.0  # what nobody knows is as usual
-        return KnownDemand(demand, start, usual, effects, self.season)
+        return KnownDemand(demand, start, usual, effects, self.season, self.selling[sku])
 
     def starts(self, split: Split, horizon: int) -> range:
         """Return the days of the file on which an episode may start.

@@ -24,18 +24,21 @@ LEAST_LEVEL = 0.1
 
 
 @compiled
-def open_days_before(demand: Floats, row: int) -> Whole:
+def open_days_before(demand: Floats, row: int, selling: Floats) -> Whole:
     """Return how many of the last days a series has been open since it began, or opened again.
 
     It was closed up to the last run of at least `LEAST_CLOSED` days without demand, with demand
-    after it, that is improbable given the days after it: where of these s days z were without
-    demand, the probability of a run of r days is ``prod_(j<r) (z + 1 + j) / (s + 2 + j)``
-    (Laplace's rule of succession, day by day).
+    after it, that is improbable given the days after it and earlier ones: where of these s days z
+    were without demand, the probability of a run of r days is ``prod_(j<r) (z + 1 + j) / (s + 2 +
+    j)`` (Laplace's rule of succession, day by day). Without the earlier ones, two sales of a slow
+    mover in a row would be taken for an opening.
 
     Parameters
     ----------
     demand : ndarray
         Shape (days, worlds, N) [units/day]; `row` is today's, whose demand is not known.
+    selling : ndarray
+        How many earlier days without demand, and with it, count besides, shape (worlds, N, 2).
 
     Returns
     -------
@@ -53,9 +56,11 @@ def open_days_before(demand: Floats, row: int) -> Whole:
                     continue
                 since = k - run
                 if run >= LEAST_CLOSED and since > 0:
+                    without, sold = selling[w, i]
+                    nothing, every = zeros + 1.0 + without, since + 2.0 + without + sold
                     chance = 1.0
                     for j in range(run):
-                        chance *= (zeros + 1.0 + j) / (since + 2.0 + j)
+                        chance *= (nothing + j) / (every + j)
                     if chance < SURELY_CLOSED:
                         opened[w, i] = since
                         break
@@ -171,6 +176,8 @@ class KnownDemand:
         What is known ahead multiplies each day's demand by, as `demand` and a few days longer.
     season : tuple
         Periods of the short season and of a year, as in `demand.dates.Periods`.
+    selling : ndarray, optional
+        As in `open_days_before`, shape (worlds, N, 2) or (N, 2); nothing by default.
 
     Attributes
     ----------
@@ -187,9 +194,12 @@ class KnownDemand:
         usual: Floats,
         effects: Floats | None = None,
         season: tuple[int, float] = (7, YEAR),
+        selling: Floats | None = None,
     ) -> None:
         self.cycle, self.year = season
         self.demand, self.start, self.usual, self.effects = demand, start, usual, effects
+        counts = np.zeros(2) if selling is None else selling
+        self.selling = np.ascontiguousarray(np.broadcast_to(counts, (*demand.shape[1:], 2)))
         self.level: Floats = np.maximum(demand[:KNOWN_DAYS].mean(axis=0), LEAST_LEVEL * usual)
 
     def open_days(self, day: int) -> Whole:
@@ -197,7 +207,7 @@ class KnownDemand:
 
         All, except of a series that has just begun, or opened again (`open_days_before`).
         """
-        opened: Whole = open_days_before(self.demand, KNOWN_DAYS + day)
+        opened: Whole = open_days_before(self.demand, KNOWN_DAYS + day, self.selling)
         return opened
 
     def recent(self, day: int, days: int) -> tuple[Floats, Floats]:

@@ -116,6 +116,8 @@ def training_windows(history: StoreHistory, sku: int, days: int) -> TrainingWind
     rows = at + np.arange(-KNOWN_DAYS, days)[:, None]
     effects = None if history.effects is None else history.effects[rows, sku]
     start = history.table.first_day.toordinal() + at
-    known = KnownDemand(own[rows], start, history.mean[sku], effects, history.season)
+    known = KnownDemand(
+        own[rows], start, history.mean[sku], effects, history.season, history.selling[sku]
+    )
     first_sale = np.where(own.any(axis=0), (own > 0).argmax(axis=0), len(own))
     return TrainingWindows(known, (first_sale < KNOWN_DAYS) | (at[:, None] > first_sale))

@@ -85,16 +85,26 @@ def test_a_series_that_has_just_begun_is_forecast_from_then_on(name, since):
     np.testing.assert_allclose(forecast, 7 * 50, rtol=0.25)
 
 
-def test_days_count_from_an_opening_on_but_slow_movers_stay_open():
+def test_days_count_from_an_opening_on():
     rng = np.random.default_rng(1)
     steady = rng.poisson(5.0, 40) + 1.0
-    closed, slow, sundays = steady.copy(), rng.binomial(1, 0.2, 40) * 1.0, steady.copy()
+    closed, sundays = steady.copy(), steady.copy()
     closed[20:32] = 0.0
-    slow[-1] = 1.0
     sundays[::7] = 0.0
-    demand = np.stack([steady, closed, slow, sundays, np.zeros(40)], axis=1)[:, None]
-    assert open_days_before(demand, 40).tolist() == [[28, 8, 28, 28, 28]]
-    assert open_days_before(demand, 32)[0, 1] == 28  # nobody knows that it will open again
+    demand = np.stack([steady, closed, sundays, np.zeros(40)], axis=1)[:, None]
+    nothing = np.zeros((1, 4, 2))
+    assert open_days_before(demand, 40, nothing).tolist() == [[28, 8, 28, 28]]
+    assert open_days_before(demand, 32, nothing)[0, 1] == 28  # nobody knows that it opens again
+
+
+def test_two_sales_of_a_slow_mover_in_a_row_are_no_opening():
+    demand = np.zeros((150, 2))
+    demand[5:110:27] = 4.0
+    demand[115:117] = 4.0
+    past = history(demand)
+    for name in ("average", "smoothing", "tsb"):
+        assert (forecast_on(past, 117, name) < 7 * 3.5).all(), name  # 7 * 4 if it had just opened
+    np.testing.assert_allclose(past.selling[0, 0], [20 * 108 / 114, 20 * 6 / 114])
 
 
 def test_errors_are_of_days_on_which_a_series_had_begun():
