@@ -4,6 +4,7 @@ What is kept is found by a digest of all that it was made of, and can be removed
 """
 
 import io
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,19 @@ from common.files import read_arrays, write_whole
 
 MOST_BYTES = 2 << 30
 """Of all that is kept; what was not asked for longest goes first."""
+
+
+def made_once(
+    key: str | None, make: Callable[[], dict[str, NDArray[Any]]]
+) -> dict[str, NDArray[Any]]:
+    """Return what is kept under a key, else make and keep it; without a key, make it."""
+    if key is None:
+        return make()
+    found = find_arrays(key)
+    if found is None:
+        found = make()
+        keep_arrays(key, found)
+    return found
 
 
 def find_arrays(key: str) -> dict[str, NDArray[Any]] | None:

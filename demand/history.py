@@ -1,6 +1,8 @@
 """Demand of a file as episodes: windows of consecutive days, and what is known before them."""
 
 import datetime as dt
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated, Literal
@@ -9,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from common.compiled import SOURCES
 from common.errors import InputError
 from common.random_streams import Split
 from demand.bootstrap import TrainingDays
@@ -19,7 +22,7 @@ from demand.known_ahead.covariates import Covariates
 from demand.known_ahead.levels import CovariateLevels, learn_levels
 from demand.known_demand import KNOWN_DAYS, KnownDemand
 from demand.quality.censored import with_estimates
-from demand.reader import DataFile, DemandSource, file_version, read_demand
+from demand.reader import LEAST_KEPT, DataFile, DemandSource, file_version, read_demand
 from demand.table import DemandTable
 
 Floats = NDArray[np.float64]
@@ -111,7 +114,36 @@ class StoreHistory:
     @cached_property
     def whole_units(self) -> bool:
         """Whether demand of the training days comes in whole units."""
-        return bool((self.training % 1 == 0).all())
+        return bool((np.floor(self.training) == self.training).all())
+
+    @cached_property
+    def _digest(self) -> str:
+        """Of all that can be learned of training days, and of the sources that learn it."""
+        training = np.ascontiguousarray(self.training)
+        about = [SOURCES, self.table.first_day.isoformat(), self.table.period, training.shape]
+        digest = hashlib.sha256(json.dumps(about).encode())
+        digest.update(training.data)
+        digest.update(np.ascontiguousarray(self.mean).data)
+        if self.effects is not None:
+            digest.update(np.ascontiguousarray(self.effects[: len(training)]).data)
+        return digest.hexdigest()
+
+    def key_of(self, *of: object) -> str | None:
+        """Return under what to keep what is learned of training days (`common.array_cache`).
+
+        Parameters
+        ----------
+        of : object
+            What else it depends on, as texts tell it apart.
+
+        Returns
+        -------
+        str or None
+            None where there are so few days that it is learned in a moment.
+        """
+        if self.training.size < LEAST_KEPT:
+            return None
+        return hashlib.sha256(repr((self._digest, *of)).encode()).hexdigest()
 
     @cached_property
     def levels(self) -> CovariateLevels | None:

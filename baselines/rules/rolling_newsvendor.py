@@ -14,6 +14,7 @@ from baselines.rules.newsvendor_costs import (
     newsvendor_costs,
 )
 from baselines.rules.stock_rule import Values
+from common.array_cache import made_once
 from demand.calendar import WEEKDAYS
 from demand.forecasts.errors import WEEK, forecast_errors, new_series
 from demand.forecasts.forecast import ForecastName
@@ -104,8 +105,19 @@ class RollingNewsvendor(HistoryRule):
                 return
         history = parameters.history
         assert history is not None  # noqa: S101
-        self._tables = self._learn(parameters, history)
+        made = made_once(
+            self._key(parameters, history), lambda: vars(self._learn(parameters, history))
+        )
+        self._tables = _ErrorTables(**made)
         self._prepared[:] = [(parameters, self._tables)]
+
+    def _key(self, parameters: SupplyChainParameters, history: StoreHistory) -> str | None:
+        """Return under what the tables are kept, None where they are made in a moment."""
+        if self._stockout_cost is not None or history.key_of() is None:
+            return None
+        items = {name: values.tobytes() for name, values in parameters.item_values.items()}
+        costs = parameters.model_dump_json(exclude={"demand_data"})
+        return history.key_of("newsvendor", self.forecast, self._lead_time, costs, items)
 
     def _learn(self, parameters: SupplyChainParameters, history: StoreHistory) -> _ErrorTables:
         shape = history.mean.shape

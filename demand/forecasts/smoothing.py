@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from common.array_cache import made_once
 from common.compiled import compiled
 from demand.calendar import weekday_of
 from demand.forecasts.errors import WEEK, Floats, Whole, error_scale, new_series, training_windows
@@ -35,9 +36,14 @@ def smoothing(history: StoreHistory, days: int, *, informed: bool = False) -> "S
     `days` is how many days it is mostly for, `informed` whether it knows what is known ahead.
     """
     factors = _weekday_factors(history, informed=informed)
-    skus = range(len(factors))
-    scores = sum(_squared_errors(history, k, days, factors, informed=informed) for k in skus)
-    return Smoothing(factors, DISCOUNTS[int(np.argmin(scores))], informed=informed)
+
+    def scores() -> dict[str, Floats]:
+        skus = range(len(factors))
+        parts = (_squared_errors(history, k, days, factors, informed=informed) for k in skus)
+        return {"scores": np.asarray(sum(parts))}
+
+    found = made_once(history.key_of("smoothing", days, informed), scores)["scores"]
+    return Smoothing(factors, DISCOUNTS[int(np.argmin(found))], informed=informed)
 
 
 def _squared_errors(

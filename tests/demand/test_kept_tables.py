@@ -5,10 +5,15 @@ import datetime as dt
 import numpy as np
 import pytest
 
+from baselines.rules.reference import reference_team
+from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from common.compiled import user_cache
-from common.errors import InputError
-from demand import reader
+from common.errors import InputError, validated
+from demand import history, reader
+from demand.forecasts import smoothing
 from demand.reader import DemandSource, read_demand
+from envs.supply_chain.batch import SupplyChainBatch
+from envs.supply_chain.parameters import SupplyChainParameters
 
 ROWS = ["date,store,demand,in_stock,promotion,event"]
 ROWS += [
@@ -49,6 +54,29 @@ def test_what_is_kept_is_the_same_table(file, monkeypatch):
         assert (one.name, one.labels) == (other.name, other.labels)
         np.testing.assert_array_equal(one.nothing, other.nothing)
         np.testing.assert_array_equal(one.values, other.values)
+
+
+def test_what_is_learned_of_training_days_is_kept(file, monkeypatch):
+    monkeypatch.setattr(history, "LEAST_KEPT", 1)
+    given = {"demand_data": {"file": file}, "horizon": 5}
+
+    def levels():
+        reader._read.cache_clear()
+        history._history.cache_clear()
+        parameters = validated(SupplyChainParameters, given)
+        rule = reference_team(store=RollingNewsvendor("smoothing"))
+        batch = SupplyChainBatch(parameters, 1, split="validation")
+        rule.bind(batch)
+        rule.predict(batch.observation())
+        return batch.store_orders()
+
+    first = levels()
+    monkeypatch.setattr(smoothing, "_squared_errors", lambda *_, **__: pytest.fail("again"))
+    monkeypatch.setattr(RollingNewsvendor, "_learn", lambda *_: pytest.fail("learned again"))
+    np.testing.assert_array_equal(levels(), first)
+    file.write_text("\n".join(ROWS).replace("5.0", "6.0"))
+    with pytest.raises(pytest.fail.Exception, match="again"):
+        levels()
 
 
 def test_another_content_is_read(file):
