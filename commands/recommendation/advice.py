@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from commands.recommendation.selection import MANY, Candidates, Periods
+from demand.dates import PeriodName
 from demand.forecasts.forecast import COVARIATES
 from demand.table import DemandTable
 from evaluation.replay import Interval, saved_per_year
@@ -24,9 +25,12 @@ IN_WORDS = {
 }
 
 
-def in_words(name: str, known_ahead: tuple[str, ...] = ()) -> str:
-    """Return what a rule is, for people."""
+def in_words(name: str, known_ahead: tuple[str, ...] = (), period: PeriodName = "day") -> str:
+    """Return what a rule is, for people; weeks and months have no weekdays."""
     words = IN_WORDS.get(name.removesuffix(COVARIATES), name)
+    if period != "day":
+        words = words.replace("weekday ", "").replace("the last week", f"the last 7 {period}s")
+        words = words.replace("in days of", f"in {period}s of")
     if not name.endswith(COVARIATES):
         return words
     return f"{words} that know {', '.join(known_ahead) or 'what is known ahead'}"
@@ -42,7 +46,8 @@ def sentence(found: Candidates, known_ahead: tuple[str, ...], algo: str | None) 
     """Return the recommendation."""
     name, usual = found.choice, in_words(USUAL_RULE)
     own = found.evaluation[name]
-    text = f"Order by {in_words(name, known_ahead)}: it costs {own.cost_per_year:,.0f} a year"
+    what = in_words(name, known_ahead, own.period)
+    text = f"Order by {what}: it costs {own.cost_per_year:,.0f} a year"
     if name != USUAL_RULE:
         saved = savings(found)[name]
         less = saved.mean >= 0

@@ -101,7 +101,7 @@ def _contents(
         sentence=advice.sentence,
         choice=advice.name,
         usual=USUAL_RULE,
-        in_words={name: in_words(name, known) for name in replays},
+        in_words={name: in_words(name, known, p.history.table.period) for name in replays},
         replays=replays,
         origins=tuple(map(dt.date.fromisoformat, figures["origins"])),
         split=dt.date.fromisoformat(figures["split"]),

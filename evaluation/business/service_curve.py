@@ -24,7 +24,7 @@ MULTIPLES = (0.1, 0.25, 0.5, 2.0, 4.0, 10.0)
 """What a lost sale is taken to cost, over what it costs."""
 
 DAYS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)
-"""By how many days of recent demand orders are moved."""
+"""By how many days of recent demand orders are moved; weeks and months by a quarter of it."""
 
 MANY = 1_000
 """Where there are more stores and SKUs, every third of them is played alone."""
@@ -96,11 +96,11 @@ def _variants(policy: Policy, parameters: Any) -> Iterator[tuple[str, Policy]]:
             team = TeamPolicy({**policy.players, "store": other}, policy.joint)
             yield f"as if a lost sale cost {multiple:g} times as much", team
         return
-    whole = parameters.history.whole_units
+    whole, period = parameters.history.whole_units, parameters.history.table.period
     for days in DAYS[1::3] if many else DAYS:
-        word = "more" if days > 0 else "less"
-        name = f"{abs(days):g} {parameters.history.table.period}s of demand {word}"
-        yield name, MovedOrders(policy, days, whole=whole)
+        word, moved = "more" if days > 0 else "less", days if period == "day" else days / 4.0
+        name = f"{abs(moved):g} {period}s of demand {word}"
+        yield name, MovedOrders(policy, moved, whole=whole)
 
 
 def lost_sale_costs(parameters: Any) -> Floats:

@@ -101,7 +101,7 @@ def draw_service(contents: RecommendationContents, *, wide: bool) -> Any:
         own = name == contents.choice
         size = 9 if own else 5
         axes.plot(*at, "o", color=contents.colour(name), markersize=size, label=spoken(name))
-    axes.set_xlim(inside[0], 100.4 if inside[0] < 99 else 100.1)
+    axes.set_xlim(inside[0], 100.0 + 0.03 * (100.0 - inside[0]))
     axes.set_ylim(0.0, inside[1])
     axes.xaxis.set_major_formatter("{x:,.4g}%")
     axes.yaxis.set_major_formatter("{x:,.0f}")
@@ -120,13 +120,16 @@ def draw_service(contents: RecommendationContents, *, wide: bool) -> Any:
 
 
 def _limits(contents: RecommendationContents) -> tuple[float, float]:
-    """Return the least fill rate [%] and the highest cost shown: the curves, and what is near."""
-    points = [point for curve in contents.curves.values() for point in curve]
-    if not points:
-        return 0.0, contents.own.cost_per_year
+    """Return the least fill rate [%] and the highest cost shown: those of the choice, and near."""
+    points = contents.curves[contents.choice]
     low = min(100 * point.fill_rate for point in points)
     high = max(point.kept for point in points)
-    return max(0.0, low - 0.08 * (100.5 - low)), 1.12 * high
+    low = max(0.0, low - 0.25 * (100.2 - low))
+    near = [100 * one.fill_rate >= low for one in contents.replays.values()]
+    kept = [one.cost_per_year - _part(contents, name, "stockouts")
+            for name, one in contents.replays.items()]  # fmt: skip
+    others = [cost for cost, is_near in zip(kept, near, strict=True) if is_near]
+    return min(low, 99.9), 1.12 * max([high, *(cost for cost in others if cost < 2.0 * high)])
 
 
 def draw_weeks(contents: RecommendationContents, *, wide: bool) -> Any:

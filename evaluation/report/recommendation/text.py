@@ -297,8 +297,9 @@ class RecommendationText:
             "origins",
             "How it was chosen",
             f"Cost a year in each period before the split. Every rule was tuned, and every agent "
-            f"trained, on all {self._day}s before a period, and played through it. The last column "
-            "is the evaluation, which chose nothing.",
+            f"trained, on all {self._day}s before a period, and played through it. Chosen is the "
+            "simplest, by the number of tuned parameters, of those that are not dearer than the "
+            "cheapest by more than chance. The last column is the evaluation, which chose nothing.",
             ["ordered by", *columns, f"{c.own.first_day} to {c.last_day}"],
             rows,
             formats=("", *([",.0f"] * (len(columns) + 1))),
