@@ -95,15 +95,19 @@ def main(
         for split, until in zip(SPLITS, (*SPLITS[1:], None), strict=True):
             if split not in splits:
                 continue
-            asked = str((flags["demand"].name, holidays, given, prefixes, split))
-            digest = hashlib.sha256(asked.encode()).hexdigest()[:16]
-            path = None if kept is None else kept / f"lead_time_{lead_time}__{split}__{digest}.npz"
-            if path is not None and path.exists():
-                found, random = _read_cell(path)
-            else:
-                found, random = _cell(flags, given, prefixes, split, until)
-                if path is not None:
-                    _write_cell(path, found, random)
+            found, random = Candidates(), None
+            for prefix in prefixes or ("",):  # kept one by one: more rules join those played before
+                asked = str((flags["demand"].name, holidays, given, prefix, split))
+                digest = hashlib.sha256(asked.encode()).hexdigest()[:16]
+                path = kept and kept / f"lead_time_{lead_time}__{split}__{digest}.npz"
+                if path is not None and path.exists():
+                    some, random = _read_cell(path)
+                else:
+                    some, random = _cell(flags, given, prefix, split, until)
+                    if path is not None:
+                        _write_cell(path, some, random)
+                found = _together(found, some)
+            assert random is not None  # noqa: S101  (there is a prefix)
             own.append(found.evaluation[found.choice])
             chosen = {name: choice(found) for name, choice in rivals.items()}
             for name, one in chosen.items():
@@ -140,10 +144,12 @@ def _blind(found: Candidates, admits: Callable[[str], bool]) -> str:
 def _cell(
     flags: Mapping[str, Any],
     given: tuple[str, ...],
-    prefixes: tuple[str, ...],
+    prefix: str,
     split: str,
     until: str | None,
 ) -> tuple[Candidates, Replay]:
+    """Return what rules whose names begin so did, and random play."""
+
     def make_run(start: dt.date, end: dt.date) -> RunConfig:
         days = {"split": str(start), "validation": period_before(first, start)}
         asked = {"algo": "ppo", **flags, **days}
@@ -155,7 +161,7 @@ def _cell(
 
     def some(parameters: Any) -> dict[str, Baseline]:
         every = rules_in_units(parameters)
-        return {name: rule for name, rule in every.items() if name.startswith(prefixes or ("",))}
+        return {name: rule for name, rule in every.items() if name.startswith(prefix)}
 
     with TemporaryDirectory() as scratch:
         where: dict[str, Any] = {"folder": Path(scratch), "report": lambda _: None}
@@ -163,6 +169,14 @@ def _cell(
     run = make_run(periods.split, periods.until)
     random = RANDOM_PLAY.make(run.parameters, 0)
     return found, replay(run.problem, run.parameters, random)
+
+
+def _together(some: Candidates, others: Candidates) -> Candidates:
+    return Candidates(
+        {**some.folds, **others.folds},
+        {**some.evaluation, **others.evaluation},
+        {**some.values, **others.values},
+    )
 
 
 PLAYED = ("cost", "demand", "sales", "on_hand", "orders")
