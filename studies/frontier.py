@@ -143,14 +143,22 @@ def points(name: str, done: Mapping[tuple[str, str, int], Path]) -> list[Point]:
     run = configured(name, {})
     rule = best_tuned(run.problem, run.parameters)
     seconds = {RULE: time.process_time() - begun}
-    policies: dict[str, Policy] = {} if rule is None else {RULE: rule}
+    ways: dict[tuple[bool, str], tuple[RunConfig, dict[str, Policy]]] = {}
+    if rule is not None:
+        ways[_way_of_seeing(run)] = run, {RULE: rule}
     for (own, algo, seed), home in done.items():
         if own == name:
             label = f"{algo}, seed {seed}"
-            run, policies[label] = load_agent(home, BEST)
+            run, policy = load_agent(home, BEST)
             seconds[label] = read_versions(home)["processor_seconds"]
-    gaps = shortfalls(run, policies)
-    return [Point(label.partition(",")[0], seconds[label], *gaps[label]) for label in policies]
+            ways.setdefault(_way_of_seeing(run), (run, {}))[1][label] = policy
+    gaps = {label: gap for way in ways.values() for label, gap in shortfalls(*way).items()}
+    return [Point(label.partition(",")[0], seconds[label], *gap) for label, gap in gaps.items()]
+
+
+def _way_of_seeing(run: RunConfig) -> tuple[bool, str]:
+    """Return what agents have in common that can play at once."""
+    return run.settings.observation.step, run.parameters.model_dump_json()
 
 
 def shortfalls(run: RunConfig, policies: Mapping[str, Policy]) -> dict[str, tuple[float, float]]:

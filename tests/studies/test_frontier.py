@@ -1,6 +1,6 @@
 from click.testing import CliRunner
 
-from studies.frontier import RULE, Point, curve, draw, draw_curves, main
+from studies.frontier import RULE, Point, curve, draw, draw_curves, main, points
 
 
 def test_a_row_has_the_rule_and_every_algorithm_that_ran(tmp_path):
@@ -19,6 +19,20 @@ def test_a_row_has_the_rule_and_every_algorithm_that_ran(tmp_path):
     assert all(0.0 < gap < 10.0 for _, gap in found)
     draw_curves({"maskable_ppo": found}, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_algorithms_that_see_other_things_stand_in_one_row(tmp_path):
+    tiny = ("--set=timesteps=800", "--set=evaluation.every=400", "--set=evaluation.episodes=20")
+    options = ("--row=cash", "--no-picture", f"--runs={tmp_path}")
+    for algo, step in (("dqn", "false"), ("maskable_ppo", "true")):
+        more = (f"--algo={algo}", *tiny, f"--set=observation.step={step}")
+        CliRunner().invoke(main, [*options, *more], catch_exceptions=False)
+    done = {
+        ("cash", algo, 0): tmp_path / f"cash__{algo}__seed_0" for algo in ("dqn", "maskable_ppo")
+    }
+    found = points("cash", done)
+    assert sorted(point.policy for point in found) == [RULE, "dqn", "maskable_ppo"]
+    assert all(point.half_width > 0.0 for point in found)
 
 
 def test_a_name_of_no_instance_is_refused():
