@@ -184,7 +184,7 @@ class _Diary(Observer):
         """Write down the day."""
         del running
         sites = self._chain.sites
-        day = {name: sites[name].copy() for name in ("demand", "sales", "left", "order")}
+        day = {name: sites[name].copy() for name in ("sales", "left", "order")}
         stores = np.asarray(outcome.reward)[:, : sites.shape[1]]
         self.days.append({**day, "cost": -stores.astype(np.float64)})
 
@@ -246,17 +246,17 @@ def replay(
         policy.bind(batch)
         diary = _Diary(opening)
         run_episodes(batch, policy, some, observer=diary)
-        for name in ("cost", "demand", "sales", "left", "order"):
+        for name in ("cost", "sales", "left", "order"):
             parts.setdefault(name, []).append(diary.columns(name)[p.warmup_days :])
         for name, values in diary.parts.items():
             totals.setdefault(name, []).append(values)
     whole = {name: np.concatenate(values, axis=1) for name, values in parts.items()}
     table = p.history.table
-    start = p.history.starts("evaluation", 1).start - before + p.warmup_days
+    start = p.history.starts("evaluation", 1).start - before
     return Replay(
-        table.date(start),
+        table.date(start + p.warmup_days),
         whole["cost"],
-        whole["demand"],
+        table.demand[start + p.warmup_days : start + p.horizon],  # of all policies the same
         whole["sales"],
         whole["left"],
         whole["order"],

@@ -93,7 +93,7 @@ def recommend(
         words = page(found, periods, run.parameters.history.table, understood, advice.sentence)
         run_files.write_beside(folder / run_files.ADVICE, words.encode())
         advice.write(folder)
-        write_report(run, folder, advice, found.policies, found.evaluation)
+        write_report(run, folder, advice, found.policies, found.evaluation, understood)
     return folder, advice
 
 

@@ -27,6 +27,7 @@ def write_report(
     advice: Recommendation,
     policies: Mapping[str, Policy],
     replays: Mapping[str, Replay],
+    understood: str,
 ) -> Path:
     """Write the report of a recommendation into its run's folder.
 
@@ -39,6 +40,8 @@ def write_report(
     policies, replays : mapping
         All that was tried, tuned or trained on the days before the split, and what it did in the
         evaluation period.
+    understood : str
+        What the file was understood to be.
 
     Returns
     -------
@@ -46,7 +49,8 @@ def write_report(
         The page.
     """
     with screen.status("writing the report"):
-        page = recommendation_page(_contents(run, folder, advice, policies, replays))
+        contents = _contents(run, folder, advice, policies, replays, understood)
+        page = recommendation_page(contents)
         run_files.write_beside(folder / run_files.ADVICE_PAGE, page.encode())
     return folder / run_files.ADVICE_PAGE
 
@@ -73,7 +77,10 @@ def write_report_again(run: RunConfig, folder: Path, advice: Recommendation) -> 
             status.update(f"playing {name}")
             step = run.settings.observation.step and name == trained
             replays[name] = replay(run.problem, run.parameters, policy, observe_step=step)
-    return write_report(run, folder, advice, policies, replays)
+    p = run.parameters
+    understood = describe_demand(p.history.table, p.demand_data)
+    understood += describe_items(p.history.items, p.demand_data)
+    return write_report(run, folder, advice, policies, replays, understood)
 
 
 def _contents(
@@ -82,11 +89,10 @@ def _contents(
     advice: Recommendation,
     policies: Mapping[str, Policy],
     replays: Mapping[str, Replay],
+    understood: str,
 ) -> RecommendationContents:
     p, figures = run.parameters, advice.figures
     known = () if p.history.covariates is None else p.history.covariates.names
-    understood = describe_demand(p.history.table, p.demand_data)
-    understood += describe_items(p.history.items, p.demand_data)
     step = run.settings.observation.step and advice.kind == "agent"
     many = len(p.sku) * p.num_stores > MANY  # then only the choice has a curve, of few points
     curves = {
