@@ -196,7 +196,7 @@ def _write_cell(path: Path, found: Candidates, random: Replay) -> None:
     for name, values in found.values.items():
         arrays |= {f"values/{name}/0/{key}": np.array(float(x)) for key, x in values.items()}
     file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **arrays)
+    np.savez(file, allow_pickle=False, **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, file.getvalue())
 

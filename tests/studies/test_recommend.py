@@ -18,12 +18,15 @@ def test_every_split_has_a_row_and_all_of_them_a_line():
     assert "saved against the choice without covariates" in done.output
 
 
-def test_the_choice_is_held_against_one_rule(monkeypatch):
+def test_the_choice_is_held_against_one_rule_and_what_was_played_is_kept(monkeypatch, tmp_path):
     monkeypatch.setattr("studies.recommend.SPLITS", SPLITS[-1:])
     rules = [word for name in ("average", "weekday") for word in ("--rules", f"newsvendor_{name}")]
     asked = ("--demand", SAMPLE, "--stores", "2", *rules, "--rival", "newsvendor_average")
-    done = CliRunner().invoke(main, [str(word) for word in (*asked, "--lead-time", 1)])
+    asked = [str(word) for word in (*asked, "--lead-time", 1, "--runs", tmp_path)]
+    done = CliRunner().invoke(main, asked)
     assert done.exception is None
+    monkeypatch.setattr("studies.recommend.play_candidates", None)
+    assert CliRunner().invoke(main, asked).output == done.output
     (row,) = [line.split(" | ") for line in done.output.splitlines() if line.startswith("| 1 |")]
     assert row[4].startswith("newsvendor_average: ")
     assert "saved against newsvendor_average." in done.output
