@@ -102,9 +102,9 @@ class DemandTable:
             covariates = Covariates(first, columns, daily=known["daily"])
         demand = arrays["demand"].astype(np.float64)
         demand.flags.writeable = False
-        names = {name: tuple(about.pop(name)) for name in ("stores", "skus")}
+        about |= {"stores": tuple(about["stores"]), "skus": tuple(about["skus"])}
         return cls(
-            **about | names | {"first_day": dt.date.fromisoformat(about["first_day"])},
+            **about | {"first_day": dt.date.fromisoformat(about["first_day"])},
             demand=demand,
             covariates=covariates,
             cut_off=arrays.get("cut_off"),

@@ -116,6 +116,7 @@ STUDIES = {
     "frontier": ("--no-picture", "--row", "*p4_L1", "--algo", "ppo", "--set", "timesteps=300"),
     "perishables": ("--row", "m2_exp1", "--agent", "dqn", "--set", "timesteps=300", "--no-rules"),
     "recommend": ("--lead-time", "1", "--stores", "north"),
+    "slow_movers": ("--series", "2", "--lead-time", "1"),
 }
 """What takes the place of a study's own seeds, rows and steps."""
 
