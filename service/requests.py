@@ -40,7 +40,7 @@ def _iso_date(value: Any) -> Any:
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 IsoDate = Annotated[dt.date, BeforeValidator(_iso_date)]
-_NO_LETTERS = r"\x00-\x1f\[-^`{-\xa0\u2000-\u206f\ufeff"
+_NOT_IN_NAMES = r"\x00-\x1f\[-^`{-\xa0\u2000-\u206f\ufeff"
 r"""What no name may have; ``\w`` would be ASCII to some readers of the document, not to others."""
 Units = Annotated[float, Field(ge=0, le=MAX_DEMAND)]
 Dated = Annotated[dict[IsoDate, Units], Field(max_length=MOST_DAYS)]
@@ -248,7 +248,7 @@ class Because(FrozenModel):
 class NewToken(FrozenModel):
     """Who gets a token, to do what."""
 
-    name: Annotated[str, StringConstraints(pattern=rf"^[^{_NO_LETTERS}!-,/:-?]{{1,64}}$")]
+    name: Annotated[str, StringConstraints(pattern=rf"^[^{_NOT_IN_NAMES}!-,/:-?]{{1,64}}$")]
     role: Literal["planner", "approver", "admin"]
 
 
@@ -257,7 +257,7 @@ class Candidate(FrozenModel):
 
     run: Annotated[
         str,
-        StringConstraints(pattern=rf"^[^{_NO_LETTERS} -/:-@][^{_NO_LETTERS} -,/:-@]{{0,200}}$"),
+        StringConstraints(pattern=rf"^[^{_NOT_IN_NAMES} -/:-@][^{_NOT_IN_NAMES} -,/:-@]{{0,200}}$"),
     ]
 
 

@@ -143,20 +143,20 @@ def points(name: str, done: Mapping[tuple[str, str, int], Path]) -> list[Point]:
     run = configured(name, {})
     rule = best_tuned(run.problem, run.parameters)
     seconds = {RULE: time.process_time() - begun}
-    ways: dict[tuple[bool, str], tuple[RunConfig, dict[str, Policy]]] = {}
+    groups: dict[tuple[bool, str], tuple[RunConfig, dict[str, Policy]]] = {}
     if rule is not None:
-        ways[_way_of_seeing(run)] = run, {RULE: rule}
+        groups[_observation_key(run)] = run, {RULE: rule}
     for (own, algo, seed), home in done.items():
         if own == name:
             label = f"{algo}, seed {seed}"
             run, policy = load_agent(home, BEST)
             seconds[label] = read_versions(home)["processor_seconds"]
-            ways.setdefault(_way_of_seeing(run), (run, {}))[1][label] = policy
-    gaps = {label: gap for way in ways.values() for label, gap in shortfalls(*way).items()}
+            groups.setdefault(_observation_key(run), (run, {}))[1][label] = policy
+    gaps = {label: gap for group in groups.values() for label, gap in shortfalls(*group).items()}
     return [Point(label.partition(",")[0], seconds[label], *gap) for label, gap in gaps.items()]
 
 
-def _way_of_seeing(run: RunConfig) -> tuple[bool, str]:
+def _observation_key(run: RunConfig) -> tuple[bool, str]:
     """Return what agents have in common that can play at once."""
     return run.settings.observation.step, run.parameters.model_dump_json()
 

@@ -229,8 +229,8 @@ class SupplyChainBatch:
 
     def _law(self, known: Constants, lane_of: Whole) -> tuple[Floats, Floats, Whole]:
         """Return values of the day's demand, their chances, and which of them a world has."""
-        history = self.parameters.history
-        if history is None or not self.expected_reward:
+        history = self.parameters.history if self.expected_reward else None  # looks at the file
+        if history is None:
             return known.points[:, self.day], known.chances[:, self.day], lane_of
         points = history.law(self._start + self.day, self.lane_of)
         return points, np.empty((*points.shape[:2], 0)), np.arange(self.num_worlds)

@@ -3,12 +3,10 @@
 import numpy as np
 
 from agents.config import resolve
-from agents.run_folder import claim, write_start, write_versions
-from agents.tuned_file import Recommendation
 from commands import orders
 from commands.decide import decide
-from commands.recommendation.advice import in_words
 from common.shards import HERE
+from tests.recommended import write_rule_run
 
 SKUS, STORES, DAYS = 7, 2, 420
 RULE = "newsvendor_average"
@@ -27,12 +25,7 @@ def write_run(folder):
     ]
     (folder / "sales.csv").write_text("\n".join(["date,store,sku,demand", *rows]))
     config = resolve({"algo": "ppo", "demand": folder / "sales.csv"})
-    with claim(config, folder / "run"):
-        write_start(config, folder / "run", {})
-        write_versions(folder / "run", finished=True)
-        Recommendation(
-            kind="rule", name=RULE, values={}, sentence=in_words(RULE), figures={}
-        ).write(folder / "run")
+    write_rule_run(config, folder / "run", RULE)
     mixed = rng.permutation(len(places))[:-1]  # a store of one SKU is left out
     lines = [f"{places[k][0]},{places[k][1]},{rng.integers(60)},{rng.integers(9)}" for k in mixed]
     (folder / "stock.csv").write_text("\n".join(["store,sku,on_hand,due_1", *lines]))

@@ -211,7 +211,10 @@ def test_ctrl_c_saves_what_was_learned(tmp_path):
     while not list(tmp_path.glob("runs/*/best_model.zip")) and time.monotonic() < deadline:
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()  # one that does not hear would train on, beside all other tests
     assert process.returncode == 130, err
     assert "interrupted after" in err
     (run,) = tmp_path.glob("runs/*")

@@ -8,12 +8,10 @@ import pytest
 
 import decide
 from agents.config import resolve
-from agents.run_folder import claim, write_start, write_versions
-from agents.tuned_file import Recommendation
 from baselines.registry import rules_in_units
-from commands.recommendation.advice import in_words
 from common.errors import InputError
 from evaluation.replay import replay
+from tests.recommended import write_rule_run
 
 FIRST, WEEKS = dt.date(2020, 1, 6), 150
 RULE = "newsvendor_average"
@@ -62,12 +60,7 @@ def test_weeks_have_no_weekdays(runs):
 
 def test_orders_of_a_weekly_run_are_for_the_next_week(run_command, runs, tmp_path):
     run, folder = runs[7], tmp_path / "run"
-    with claim(run, folder):
-        write_start(run, folder, {})
-        write_versions(folder, finished=True)
-        Recommendation(
-            kind="rule", name=RULE, values={}, sentence=in_words(RULE), figures={}
-        ).write(folder)
+    write_rule_run(run, folder, RULE)
     monday = FIRST + dt.timedelta(weeks=WEEKS)
     state = tmp_path / "stock.csv"
     state.write_text("store,on_hand,due_1,due_2\nnorth,60,0,7\nsouth,0,0,0\n")

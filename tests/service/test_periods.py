@@ -8,9 +8,7 @@ import pytest
 pytest.importorskip("fastapi", reason="no fastapi: pip install -e '.[serve]'")
 
 from agents.config import resolve
-from agents.run_folder import claim, write_start, write_versions
-from agents.tuned_file import Recommendation
-from commands.recommendation.advice import in_words
+from tests.recommended import write_rule_run
 from tests.service.app import service
 
 RULE = "newsvendor_average"
@@ -28,12 +26,7 @@ def periodic(request, tmp_path_factory):
     rows = [f"{day},{a},{b}" for day, (a, b) in zip(days, units, strict=False)]
     (folder / "sales.csv").write_text("\n".join(["date,north,south", *rows]) + "\n")
     run = resolve({"algo": "ppo", "demand": folder / "sales.csv"})
-    with claim(run, folder / "first"):
-        write_start(run, folder / "first", {})
-        write_versions(folder / "first", finished=True)
-        Recommendation(
-            kind="rule", name=RULE, values={}, sentence=in_words(RULE), figures={}
-        ).write(folder / "first")
+    write_rule_run(run, folder / "first", RULE)
     return folder, request.param, days
 
 
