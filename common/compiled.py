@@ -79,5 +79,8 @@ def compiled(**options: Any) -> Callable[[Function], Function]: ...
 
 
 def compiled(function: Any = None, **options: Any) -> Any:
-    """Compile a function to machine code at its first call; `options` are those of `numba.njit`."""
-    return numba.njit(function, cache=_cache is not None, **options)
+    """Compile a function to machine code at its first call; `options` are those of `numba.njit`.
+
+    Other threads run meanwhile, as with numpy's own functions.
+    """
+    return numba.njit(function, cache=_cache is not None, nogil=True, **options)

@@ -96,7 +96,7 @@ class Actor(NamedTuple):
     biases_3: Singles
 
 
-@compiled(nogil=True, inline="always")
+@compiled(inline="always")
 def draw_bits(seed: Any) -> Any:
     """Return 16 random bits; `seed`, shape (1,), of unsigned 64 bits and not 0, moves on.
 
@@ -113,7 +113,7 @@ def draw_bits(seed: Any) -> Any:
     return np.int64((x * np.uint64(2685821657736338717)) >> np.uint64(64 - DRAW_BITS))
 
 
-@compiled(nogil=True, inline="always")
+@compiled(inline="always")
 def following(store: Store, state: int, order: int, demand: int) -> int:
     """Return the state of the next morning."""
     if store.left.size:
@@ -127,7 +127,7 @@ def following(store: Store, state: int, order: int, demand: int) -> int:
     return on_hand | ((under_way >> store.order_bits) << store.on_hand_bits)
 
 
-@compiled(nogil=True)
+@compiled
 def rule_order(store: Store, actor: Actor, state: int) -> int:
     """Return what the rule of stock levels orders."""
     position = state & ((1 << store.on_hand_bits) - 1)
@@ -140,13 +140,13 @@ def rule_order(store: Store, actor: Actor, state: int) -> int:
     return max(0, min(actor.level - position, actor.cap, store.num_orders - 1))
 
 
-@compiled(nogil=True)
+@compiled
 def _add_input(hidden: Singles, weights: Singles, value: Any) -> None:
     for j in range(hidden.size):
         hidden[j] += value * weights[j]
 
 
-@compiled(nogil=True)
+@compiled
 def network_order(store: Store, actor: Actor, state: int) -> int:
     """Return the order that the network finds best."""
     first, second = actor.biases_1.copy(), actor.biases_2.copy()
@@ -166,7 +166,7 @@ def network_order(store: Store, actor: Actor, state: int) -> int:
     return int(np.argmax(scores))
 
 
-@compiled(nogil=True, inline="always")
+@compiled(inline="always")
 def order_of(store: Store, actor: Actor, state: int) -> int:
     """Return an actor's order, from its table if somebody has asked before."""
     order = int(actor.table[state])
@@ -179,20 +179,20 @@ def order_of(store: Store, actor: Actor, state: int) -> int:
     return order
 
 
-@compiled(nogil=True)
+@compiled
 def order_cost(store: Store, order: int) -> float:
     """Return what an order costs."""
     return store.fixed_cost + store.unit_cost * order if order > 0 else 0.0
 
 
-@compiled(nogil=True)
+@compiled
 def day_cost(store: Store, state: int, order: int) -> float:
     """Return the expected cost of a day."""
     stock = state & ((1 << store.stock_bits) - 1)
     return float(store.day_costs[stock] + order_cost(store, order))
 
 
-@compiled(nogil=True)
+@compiled
 def visit(
     store: Store,
     actor: Actor,

@@ -24,7 +24,7 @@ LEAST_LOSS = 1e-3
 """An order that is out is at least so much worse than the best [money]."""
 
 
-@compiled(nogil=True)
+@compiled
 def _shift_lattice(random: Any, starts: Whole, strides: Whole) -> None:
     """Draw a lattice anew: an odd stride and a shift for each day of the paths.
 
@@ -40,7 +40,7 @@ def _shift_lattice(random: Any, starts: Whole, strides: Whole) -> None:
         strides[t] = draw_bits(random) | 1
 
 
-@compiled(nogil=True)
+@compiled
 def _play(
     store: Store,
     actor: Actor,
@@ -92,7 +92,7 @@ def _play(
     return steps
 
 
-@compiled(nogil=True)
+@compiled
 def _halve(
     racing: Whole, costs: Floats, sums: Floats, counts: Whole, keep: int, errors: float
 ) -> tuple[Whole, bool]:
@@ -123,7 +123,7 @@ def _halve(
     return stay[: min(size, keep)], size == 1
 
 
-@compiled(nogil=True)
+@compiled
 def race(
     store: Store,
     actor: Actor,
@@ -198,7 +198,7 @@ def race(
     return steps
 
 
-@compiled(nogil=True)
+@compiled
 def _tell(sums: Floats, counts: Whole, racing: Whole, losses: Floats) -> None:
     """Write how much worse each order is than the best of those still racing."""
     best = sums[racing[0]] / counts[racing[0]]

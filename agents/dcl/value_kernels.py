@@ -59,7 +59,7 @@ class Values(NamedTuple):
     quadratic: Floats
 
 
-@compiled(nogil=True)
+@compiled
 def terms_of(store: Store, state: int) -> Floats:
     """Return 1, the numbers of a state, and their products."""
     n = store.ahead + 1
@@ -77,7 +77,7 @@ def terms_of(store: Store, state: int) -> Floats:
     return terms
 
 
-@compiled(nogil=True)
+@compiled
 def value_of(store: Store, values: Values, state: int) -> float:
     """Return the value of a state, from its table if it is known."""
     if values.value[state] == 0.0:  # of several threads, all write the same
@@ -85,7 +85,7 @@ def value_of(store: Store, values: Values, state: int) -> float:
     return float(values.value[state])
 
 
-@compiled(nogil=True)
+@compiled
 def on_hand(store: Store, state: int) -> int:
     """Return the units on hand, of all ages."""
     if not store.left.size:
@@ -97,7 +97,7 @@ def on_hand(store: Store, state: int) -> int:
     return units
 
 
-@compiled(nogil=True)
+@compiled
 def value_after(store: Store, values: Values, state: int, order: int) -> float:
     """Return the mean value of the next morning; more demand than there is stock leaves nothing."""
     total, rest = 0.0, 1.0
@@ -110,7 +110,7 @@ def value_after(store: Store, values: Values, state: int, order: int) -> float:
     return total + rest * value_of(store, values, following(store, state, order, last))
 
 
-@compiled(nogil=True)
+@compiled
 def iterate_values(
     store: Store, actor: Actor, values: Values, states: Whole, usual: int, sweeps: int
 ) -> None:
@@ -130,7 +130,7 @@ def iterate_values(
             break
 
 
-@compiled(nogil=True, inline="always")
+@compiled(inline="always")
 def residual_of(store: Store, actor: Actor, values: Values, state: int) -> float:
     """Return the cost of a day with what V adds to it, from its table if it is known."""
     if values.residual[state] == 0.0:  # of several threads, all write the same
