@@ -1,126 +1,13 @@
-"""The algorithms by name, and building their models from a configuration."""
+"""The algorithms by name; their classes are imported when a model is built."""
 
-import time
-import warnings
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from sb3_contrib import QRDQN, TRPO, MaskablePPO, RecurrentPPO
-from stable_baselines3 import A2C, DQN, PPO
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.utils import LinearSchedule
-from stable_baselines3.common.vec_env import VecEnv
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from agents import hyperparameters as hp
-from agents.dcl.algorithm import DCL
-from common.errors import InputError
-from wrappers.replay_buffer import StandardizedReplayBuffer
 
-LOG_SECONDS = 30.0
-
-
-class TimedLogs:
-    """Know when a row of the log is late, whatever its interval in episodes or rollouts."""
-
-    _logged_at: float | None = None
-
-    def log_is_late(self) -> bool:
-        """Return whether the last row, or the start, is more than `LOG_SECONDS` ago."""
-        now = time.perf_counter()
-        self._logged_at = self._logged_at or now
-        return now - self._logged_at > LOG_SECONDS
-
-    def dump_logs(self, *iteration: int) -> None:
-        """Log now."""
-        self._logged_at = time.perf_counter()
-        super().dump_logs(*iteration)  # type: ignore[misc]
-
-
-class PerWorldExploration(TimedLogs):
-    """Let every world flip its own coin for exploration.
-
-    SB3 flips one for the whole batch, so with many worlds either all explore or none does.
-    """
-
-    exploration_rate: float
-    action_space: Any
-    policy: Any
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[Any, Any]:
-        """Return epsilon-greedy actions, shape (num_envs,)."""
-        action, state = self.policy.predict(observation, state, episode_start, deterministic)
-        if not deterministic:
-            rng = self.action_space.np_random
-            explore = rng.random(action.shape) < self.exploration_rate
-            action = np.where(explore, rng.integers(0, self.action_space.n, action.shape), action)
-        return action, state
-
-
-class NumberedRollouts(TimedLogs):
-    """Number the rollouts over all calls of `learn`, and log every so many of them, or by time.
-
-    SB3 begins anew with each call, so a run that goes on would log other rollouts.
-    """
-
-    rollouts = 0
-    log_every = 1
-
-    def dump_logs(self, *_: int) -> None:
-        """Log if it is time."""
-        self.rollouts += 1
-        if self.rollouts % self.log_every == 0 or self.log_is_late():
-            super().dump_logs(self.rollouts)
-
-
-class FallingEntropy:
-    """Let the bonus for entropy follow a schedule, as SB3 does with the learning rate."""
-
-    entropy_schedule: LinearSchedule | None = None
-    ent_coef: float
-    _current_progress_remaining: float
-
-    def train(self) -> None:
-        """Learn from a rollout, with the bonus of this moment."""
-        if self.entropy_schedule is not None:
-            self.ent_coef = self.entropy_schedule(self._current_progress_remaining)
-        super().train()  # type: ignore[misc]
-
-
-class BatchedPPO(FallingEntropy, NumberedRollouts, PPO):
-    """PPO whose rollouts are numbered."""
-
-
-class BatchedA2C(FallingEntropy, NumberedRollouts, A2C):
-    """A2C whose rollouts are numbered."""
-
-
-class BatchedTRPO(NumberedRollouts, TRPO):
-    """TRPO whose rollouts are numbered."""
-
-
-class BatchedMaskablePPO(FallingEntropy, NumberedRollouts, MaskablePPO):
-    """PPO with masks whose rollouts are numbered."""
-
-
-class BatchedRecurrentPPO(FallingEntropy, NumberedRollouts, RecurrentPPO):
-    """Recurrent PPO whose rollouts are numbered."""
-
-
-class BatchedDQN(PerWorldExploration, DQN):
-    """DQN whose worlds explore independently."""
-
-
-class BatchedQRDQN(PerWorldExploration, QRDQN):
-    """QR-DQN whose worlds explore independently."""
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
 
 
 @dataclass(frozen=True)
@@ -129,8 +16,9 @@ class Algorithm:
 
     Attributes
     ----------
-    model : type
-        Ours, of SB3's class, built afresh and then loaded.
+    model : str or type
+        Ours, of SB3's class, built afresh and then loaded; as ``module:Class`` it is imported
+        when it is needed, so that whoever only reads a configuration waits for no torch.
     settings : type
         Its hyperparameters.
     policy : str
@@ -139,134 +27,31 @@ class Algorithm:
         Whether it has a replay buffer, uses action masks, keeps a hidden state.
     """
 
-    model: type[BaseAlgorithm]
+    model: "str | type[BaseAlgorithm]"
     settings: type[hp.Hyperparameters]
     policy: str = "MlpPolicy"
     off_policy: bool = False
     masks: bool = False
     recurrent: bool = False
 
+    def load_model(self) -> "type[BaseAlgorithm]":
+        """Return the class of the model."""
+        if not isinstance(self.model, str):
+            return self.model
+        module, _, name = self.model.partition(":")
+        found: type[BaseAlgorithm] = getattr(import_module(module), name)
+        return found
+
 
 ALGORITHMS: dict[str, Algorithm] = {
-    "dqn": Algorithm(BatchedDQN, hp.DQN, off_policy=True),
-    "qrdqn": Algorithm(BatchedQRDQN, hp.QRDQN, off_policy=True),
-    "ppo": Algorithm(BatchedPPO, hp.PPO),
-    "a2c": Algorithm(BatchedA2C, hp.A2C),
-    "trpo": Algorithm(BatchedTRPO, hp.TRPO),
-    "maskable_ppo": Algorithm(BatchedMaskablePPO, hp.PPO, masks=True),
+    "dqn": Algorithm("agents.models:BatchedDQN", hp.DQN, off_policy=True),
+    "qrdqn": Algorithm("agents.models:BatchedQRDQN", hp.QRDQN, off_policy=True),
+    "ppo": Algorithm("agents.models:BatchedPPO", hp.PPO),
+    "a2c": Algorithm("agents.models:BatchedA2C", hp.A2C),
+    "trpo": Algorithm("agents.models:BatchedTRPO", hp.TRPO),
+    "maskable_ppo": Algorithm("agents.models:BatchedMaskablePPO", hp.PPO, masks=True),
     "recurrent_ppo": Algorithm(
-        BatchedRecurrentPPO, hp.RecurrentPPO, policy="MlpLstmPolicy", recurrent=True
+        "agents.models:BatchedRecurrentPPO", hp.RecurrentPPO, policy="MlpLstmPolicy", recurrent=True
     ),
-    "dcl": Algorithm(DCL, hp.DCL),
+    "dcl": Algorithm("agents.dcl.algorithm:DCL", hp.DCL),
 }
-
-_ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
-
-Built = TypeVar("Built", bound=BaseAlgorithm)
-
-
-class NoOptimizer:
-    """In place of an optimiser where nothing is learned: torch's own takes seconds to import."""
-
-    def __init__(self, parameters: Any, **options: Any) -> None:
-        pass
-
-
-def build_model(
-    name: str,
-    settings: hp.Hyperparameters,
-    env: VecEnv,
-    *,
-    seed: int,
-    device: str = "cpu",
-    standardize_rewards: bool = False,
-    learns: bool = True,
-) -> BaseAlgorithm:
-    """Build a fresh model.
-
-    Parameters
-    ----------
-    name : str
-        A key of `ALGORITHMS`.
-    settings : Hyperparameters
-        Of the type that the algorithm names.
-    env : VecEnv
-        What it learns from.
-    seed : int
-        Seed of the weights, the exploration and the environment.
-    device : str
-        As torch names it.
-    standardize_rewards : bool
-        Standardise rewards within each minibatch (off-policy only).
-    learns : bool
-        Whether it is to learn, so that it needs an optimiser.
-    """
-    algorithm = ALGORITHMS[name]
-    options = settings.model_dump(
-        exclude={
-            "learning_rate",
-            "learning_rate_final",
-            "ent_coef_final",
-            "initial_order",
-            "net_arch",
-            "activation",
-            "n_quantiles",
-            "lstm_hidden_size",
-        }
-    )
-    policy: dict[str, Any] = {
-        "net_arch": list(settings.net_arch),
-        "activation_fn": _ACTIVATIONS[settings.activation],
-    }
-    if isinstance(settings, hp.QRDQN):
-        policy["n_quantiles"] = settings.n_quantiles
-    if isinstance(settings, hp.RecurrentPPO):
-        policy["lstm_hidden_size"] = settings.lstm_hidden_size
-    if not learns:
-        policy["optimizer_class"] = NoOptimizer
-    elif not getattr(settings, "use_rms_prop", False):
-        # one kernel for all parameters: faster for small networks, the same rule
-        policy["optimizer_kwargs"] = {"fused": True}
-        policy["optimizer_class"] = torch.optim.Adam
-    if standardize_rewards:
-        options["replay_buffer_class"] = StandardizedReplayBuffer
-    with warnings.catch_warnings():
-        # a last minibatch that is smaller than the others does no harm
-        warnings.filterwarnings("ignore", message="You have specified a mini-batch size")
-        model: BaseAlgorithm = algorithm.model(
-            algorithm.policy,
-            env,
-            learning_rate=_learning_rate(settings),
-            policy_kwargs=policy,
-            seed=seed,
-            device=device,
-            **options,
-        )
-    final = getattr(settings, "ent_coef_final", None)
-    if isinstance(model, FallingEntropy) and final is not None:
-        model.entropy_schedule = LinearSchedule(model.ent_coef, final, 1.0)
-    return model
-
-
-def check_device(device: str) -> None:
-    """Refuse a device that torch does not find here; SB3 would silently take the CPU.
-
-    Raises
-    ------
-    InputError
-        If the device is not available.
-    """
-    kind, _, number = device.partition(":")
-    found = {
-        "cuda": torch.cuda.device_count() > int(number or 0),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not found.get(kind, True):
-        raise InputError(f"device = {device!r}: torch finds none here; use --device cpu")
-
-
-def _learning_rate(settings: hp.Hyperparameters) -> Any:
-    final = settings.learning_rate_final
-    if final is None:
-        return settings.learning_rate
-    return LinearSchedule(settings.learning_rate, final, 1.0)

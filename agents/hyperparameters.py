@@ -53,7 +53,7 @@ class OnPolicy(Hyperparameters):
     """Shared by the on-policy algorithms; `n_steps` counts steps of each world per rollout.
 
     `initial_order` is where the orders of an untrained policy of the supply chain lie: all equally
-    likely, or near the mean demand (`agents.initialization`).
+    likely, or near the mean demand (`agents.models`).
     """
 
     n_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 50

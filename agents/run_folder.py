@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from agents import checkpoints, run_files
 from agents.config import MAX_FILE_BYTES, RunConfig, from_dict, parse_mapping
 from agents.memory import check_memory
@@ -375,10 +377,11 @@ def data_digest(config: RunConfig) -> str | None:
     days = period_days(table, source, "validation").stop
     names = [table.first_day.isoformat(), days, list(table.stores), list(table.skus)]
     digest = hashlib.sha256(json.dumps(names).encode())
-    digest.update(table.demand[:days].astype("<f8").tobytes())
+    digest.update(np.ascontiguousarray(table.demand[:days], "<f8").data)
     known = getattr(getattr(config.parameters, "history", None), "covariates", None)
     for column in known.columns if known else ():
-        digest.update(column.name.encode() + column.values[:days].astype("<f4").tobytes())
+        digest.update(column.name.encode())
+        digest.update(np.ascontiguousarray(column.values[:days], "<f4").data)
     items = getattr(getattr(config.parameters, "history", None), "items", None)
     digest.update(b"" if items is None else items.to_bytes())
     return digest.hexdigest()

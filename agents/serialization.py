@@ -1,10 +1,10 @@
 """Nested values as JSON and arrays, so that they can be read back without unpickling."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
@@ -43,8 +43,8 @@ def serialize(value: Any, arrays: Arrays) -> Any:
     if isinstance(value, np.ndarray) and value.dtype.names:
         fields = [(name, serialize(value[name], arrays)["$array"]) for name in value.dtype.names]
         return {"$record": [value.dtype.isalignedstruct, value.ndim, fields]}
-    for kind, make in _LEAVES:
-        if isinstance(value, kind):
+    for is_leaf, make in _LEAVES:
+        if is_leaf(value):
             name, content = make(value)
             if name == "$parameters":
                 return {name: content}
@@ -83,6 +83,22 @@ def deserialize(
     return {key: deserialize(item, arrays, parameters) for key, item in packed.items()}
 
 
+def _is(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kind)
+
+
+def _is_tensor(value: Any) -> bool:
+    """Return whether a value is torch's; where torch is not loaded, none is."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _tensor(array: NDArray[Any]) -> Any:
+    import torch  # here: whoever looks for a checkpoint waits for none
+
+    return torch.from_numpy(array)
+
+
 def _record(content: Any, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.void]:
     """Put a structured array together from its fields."""
     aligned, dimensions, fields = content
@@ -98,12 +114,12 @@ def _record(content: Any, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.void
 _FROM_ARRAYS: dict[str, Callable[[Any, Mapping[str, NDArray[Any]]], Any]] = {
     "$array": lambda number, arrays: arrays[number],
     "$scalar": lambda number, arrays: arrays[number][()],
-    "$tensor": lambda number, arrays: torch.from_numpy(arrays[number]),
+    "$tensor": lambda number, arrays: _tensor(arrays[number]),
     "$record": _record,
 }
-_LEAVES: tuple[tuple[Any, Any], ...] = (
-    (BaseModel, lambda value: ("$parameters", value.model_dump(mode="json"))),
-    (np.ndarray, lambda value: ("$array", value)),
-    (np.generic, lambda value: ("$scalar", np.asarray(value))),
-    (torch.Tensor, lambda value: ("$tensor", value.detach().cpu().numpy())),
+_LEAVES: tuple[tuple[Callable[[Any], bool], Callable[[Any], tuple[str, Any]]], ...] = (
+    (_is(BaseModel), lambda value: ("$parameters", value.model_dump(mode="json"))),
+    (_is(np.ndarray), lambda value: ("$array", value)),
+    (_is(np.generic), lambda value: ("$scalar", np.asarray(value))),
+    (_is_tensor, lambda value: ("$tensor", value.detach().cpu().numpy())),
 )

@@ -46,7 +46,11 @@ class Policy(Protocol):
     """Anything that chooses actions for a batch of worlds: an agent, a rule, the optimum."""
 
     def bind(self, batch: Batch) -> None:
-        """Act on this batch from now on; called before each roll-out, forgets the former one."""
+        """Act on this batch from now on; called before each roll-out, forgets the former one.
+
+        A policy that plays others binds copies of them: `copy.copy(policy)` may then be bound to a
+        batch of its own, also by another thread.
+        """
 
     def predict(
         self,

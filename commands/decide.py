@@ -27,8 +27,6 @@ from common.console import screen
 from common.errors import InputError, choose
 from common.shards import HERE, Workers
 from evaluation.estimators import estimator_for
-from training.learners.load import load_agent
-from training.policy import observation_range
 
 Floats = NDArray[np.float64]
 SELECTION_EPISODES = 200
@@ -142,6 +140,8 @@ def _load(checkpoint: str) -> tuple[Path, RunConfig, Policy]:
         run = run_folder.read_config(folder)
         print_changed_data(folder, run)
         return folder, run, advice.rule(run.parameters)
+    from training.learners.load import load_agent  # here: it loads torch
+
     run, policy = load_agent(folder, name)
     if getattr(run.parameters, "history", None) is None:
         raise InputError(
@@ -202,6 +202,8 @@ def _usual_range(home: Path, run: RunConfig, policy: Policy) -> tuple[Floats, Fl
     advice = read_recommendation(home)
     if advice is not None and advice.kind == "rule":  # which looks at no observation
         return np.array(-np.inf), np.array(np.inf)
+    from training.policy import observation_range  # here: it loads torch
+
     low, high = observation_range(run_folder.last_phase(home), run, policy)
     room = MARGIN * (high - low) + 1e-6
     return low - room, high + room

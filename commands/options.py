@@ -157,7 +157,7 @@ def worker_options(command: Command) -> Command:
         type=WorkerCount(),
         default=1,
         show_default=True,
-        help="Processes of this machine that share the work; auto: one per core. They change "
+        help="Of this machine that share the work; auto: one per core. They change "
         "nothing about the result.",
     )
     cluster = click.option(

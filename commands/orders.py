@@ -1,5 +1,6 @@
 """Today's orders: what a trained policy does in the present state, and how sure it may be."""
 
+import copy
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from baselines.policy import Policy
 from commands.morning import Morning, Today
 from commands.order_checks import OrderLimits, unusual_entries
 from commands.stock_state import StockState
-from common.shards import HERE, Report, Workers, map_shards, share_progress
+from common.shards import HERE, Report, Workers, share_progress
+from common.sharing import map_threads, share_out
 from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS
 from envs.supply_chain.batch import SupplyChainBatch
@@ -163,8 +165,8 @@ class Decider:
         if len(shards) == 1:
             return self.rows_of(self.morning(today), limits)
         parts = [today.part(rows) for rows in shards]
-        with share_progress("deciding") as report:
-            decided = map_shards(_decide, (self, limits), parts, workers, progress=report)
+        with share_out(workers), share_progress("deciding") as report:
+            decided = map_threads(_decide, (self, limits), parts, progress=report)
         places = np.concatenate(shards).tolist()
         every = dict(zip(places, itertools.chain.from_iterable(decided), strict=True))
         return [every[row] for row in range(len(places))]
@@ -231,6 +233,7 @@ def _decide(
 
 def _orders(batch: SupplyChainBatch, policy: Policy, morning: Morning) -> Floats:
     """Return what a policy orders in the morning, a row per store and SKU of the state [units]."""
+    policy = copy.copy(policy)  # other shards of the morning are decided meanwhile
     policy.bind(batch)
     start = np.ones(batch.num_worlds, np.bool_)
     actions = np.asarray(policy.predict(batch.observation(), None, start)[0])

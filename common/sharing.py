@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from common.shards import HERE, Work, Workers, ordered_shards
+from common.shards import HERE, Report, Work, Workers, ordered_shards
 
 Result = TypeVar("Result")
 _place: ContextVar[Workers] = ContextVar("place", default=HERE)
@@ -40,7 +40,12 @@ def share_out(workers: Workers) -> Iterator[None]:
 
 
 def map_threads(
-    work: Work[Result], shared: Any, shards: Sequence[Any], threads: int = 1
+    work: Work[Result],
+    shared: Any,
+    shards: Sequence[Any],
+    threads: int = 1,
+    *,
+    progress: Report | None = None,
 ) -> list[Result]:
     """Return what every shard returns, in their order, for work that is mostly compiled.
 
@@ -53,12 +58,18 @@ def map_threads(
         As `common.shards.map_shards` has them.
     threads : int
         At least so many, where `share_out` says no more.
+    progress : callable, optional
+        Called with the share of all that is done.
     """
     place = _place.get()
     if place.cluster is not None:
-        return list(ordered_shards(work, shared, shards, place))
+        return list(ordered_shards(work, shared, shards, place, progress=progress))
+    report, results = progress or _unheard, []
     with ThreadPoolExecutor(max(threads, place.count)) as pool:
-        return list(pool.map(lambda shard: work(shared, shard, _unheard), shards))
+        for result in pool.map(lambda shard: work(shared, shard, _unheard), shards):
+            results.append(result)
+            report(len(results) / len(shards))
+    return results
 
 
 def _unheard(share: float) -> None:

@@ -5,7 +5,7 @@
     python train.py --plugin examples.patient_dqn --config examples/patient_dqn.yaml
 """
 
-from agents.algorithms import ALGORITHMS, Algorithm, BatchedDQN
+from agents.algorithms import ALGORITHMS, Algorithm
 from agents.hyperparameters import DQN
 
 
@@ -15,4 +15,4 @@ class PatientDQN(DQN):
     learning_starts: int = 5_000
 
 
-ALGORITHMS["patient_dqn"] = Algorithm(BatchedDQN, PatientDQN, off_policy=True)
+ALGORITHMS["patient_dqn"] = Algorithm("agents.models:BatchedDQN", PatientDQN, off_policy=True)

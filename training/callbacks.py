@@ -15,7 +15,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import HParam, Image
 
-from agents.algorithms import PerWorldExploration
+from agents.models import PerWorldExploration
 from baselines.multi_agent import chain_of
 from baselines.policy import Policy
 from baselines.rollout import Observer, run_episodes

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from agents import checkpoints, run_folder
-from agents.algorithms import check_device
 from agents.config import RunConfig
 from agents.memory import check_memory
+from agents.models import check_device
 from agents.run_files import BEST, CARD, FINAL, PLAYERS
 from agents.run_folder import changed_data, report_write_errors
 from common import console

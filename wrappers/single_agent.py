@@ -247,7 +247,8 @@ class FlatJointPolicy:
 
     def bind(self, batch: Any) -> None:
         """Act on `batch` from now on."""
-        self._policy.bind(batch)
+        self._playing = copy.copy(self._policy)
+        self._playing.bind(batch)
 
     def predict(
         self,
@@ -257,5 +258,5 @@ class FlatJointPolicy:
         deterministic: bool = True,
     ) -> tuple[Any, Any]:
         """Return actions of shape (num_worlds, agents) and the policy's hidden state."""
-        chosen, state = self._policy.predict(observation, state, episode_start, deterministic)
+        chosen, state = self._playing.predict(observation, state, episode_start, deterministic)
         return np.stack(np.unravel_index(chosen, self._counts), axis=-1), state

@@ -124,7 +124,8 @@ class OffsetPolicy:
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
         chain = chain_of(batch)
-        self.policy.bind(batch)
+        self._playing = copy.copy(self.policy)
+        self._playing.bind(batch)
         self._bound = self._orders.bound(chain)
         self._columns = columns_of(self._player, chain.num_stores)
 
@@ -136,7 +137,7 @@ class OffsetPolicy:
         deterministic: bool = True,
     ) -> tuple[Any, Any]:
         """Return actions, shape (worlds, agents), and the policy's hidden state."""
-        chosen, state = self.policy.predict(observation, state, episode_start, deterministic)
+        chosen, state = self._playing.predict(observation, state, episode_start, deterministic)
         rows = np.asarray(chosen).reshape(-1, len(self._columns))
         return self._bound.actions_of(self._columns, rows), state
 
@@ -149,7 +150,7 @@ class MovedOrders:
     Parameters
     ----------
     policy : Policy
-        Whose orders are moved; a copy of it is bound.
+        Whose orders are moved.
     days : float
         By how much, negative to order less.
     whole : bool
@@ -157,7 +158,7 @@ class MovedOrders:
     """
 
     def __init__(self, policy: Policy, days: float, *, whole: bool = False) -> None:
-        self._policy, self._days, self._whole = copy.copy(policy), days, whole
+        self._policy, self._days, self._whole = policy, days, whole
 
     @property
     def blind(self) -> bool:
@@ -167,7 +168,8 @@ class MovedOrders:
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
         self._chain = chain_of(batch)
-        self._policy.bind(batch)
+        self._playing = copy.copy(self._policy)
+        self._playing.bind(batch)
 
     def predict(
         self,
@@ -177,7 +179,7 @@ class MovedOrders:
         deterministic: bool = True,
     ) -> tuple[Any, Any]:
         """Return the policy's actions, and have other quantities ordered."""
-        actions, state = self._policy.predict(observation, state, episode_start, deterministic)
+        actions, state = self._playing.predict(observation, state, episode_start, deterministic)
         chain = self._chain
         if self._days and chain.past is not None:
             shape = (chain.num_worlds, chain.num_stores)

@@ -15,7 +15,6 @@ from common.console import screen
 from common.errors import InputError, short
 from evaluation.comparison import AGENT_NAME
 from evaluation.seeds import Seed
-from training.learners.load import load_agent
 
 NOT_THE_RECIPE = ("seed", "device", "checkpoint", "asked")
 """Settings in which the seeds of one recipe may differ."""
@@ -60,6 +59,8 @@ def load_checkpoints(checkpoints: tuple[str, ...]) -> LoadedCheckpoints:
         home, checkpoints = run_folder.runs_of(checkpoints[0])
     if home is not None or len(checkpoints) > 1:
         return replace(_load_seeds(checkpoints), home=home)
+    from training.learners.load import load_agent  # here: it loads torch
+
     folder, name = run_folder.find(checkpoints[0])
     run, agent = load_agent(folder, name)
     print_changed_data(folder, run)
@@ -90,6 +91,8 @@ def print_rule_followed(policy: Policy) -> None:
 
 
 def _load_seeds(checkpoints: tuple[str, ...]) -> LoadedCheckpoints:
+    from training.learners.load import load_agent  # here: it loads torch
+
     folders = tuple(_folder_of(checkpoint) for checkpoint in checkpoints)
     configs: dict[str, RunConfig] = {}
     loaded: dict[str, tuple[RunConfig, Policy]] = {}

@@ -31,7 +31,7 @@ def test_a_failure_in_a_thread_is_its_own_and_what_was_set_is_put_back():
 def as_on_a_cluster(monkeypatch):
     """Let what shards share arrive as it does at a worker of a cluster, without one."""
 
-    def travelled(work, shared, shards, place):
+    def travelled(work, shared, shards, place, *, progress):
         assert place.cluster == "nowhere"
         kept = cloudpickle.loads(cloudpickle.dumps(shared))
         yield from (work(kept, shard, lambda _share: None) for shard in shards)

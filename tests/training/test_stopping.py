@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from agents import algorithms
+from agents import models
 from agents.config import resolve
 from common.errors import InputError
 from training import callbacks
@@ -74,7 +74,7 @@ def test_the_log_has_rows_by_time_and_fixed_columns(algo, tmp_path, monkeypatch)
     )
     count = {}
     for seconds in (1e9, 0.0):
-        monkeypatch.setattr(algorithms, "LOG_SECONDS", seconds)
+        monkeypatch.setattr(models, "LOG_SECONDS", seconds)
         folder = train(run, tmp_path / str(seconds)).folder
         with (folder / "progress.csv").open() as file:
             table = csv.reader(file)

@@ -13,8 +13,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from agents import hyperparameters as hp
 from agents import run_files
-from agents.algorithms import ALGORITHMS, build_model
+from agents.algorithms import ALGORITHMS
 from agents.config import resolve
+from agents.models import build_model
 from benchmarks.plain_python import PlainCashEnv
 from common.errors import InputError
 from common.files import write_whole

@@ -9,11 +9,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents import run_folder
-from agents.algorithms import build_model
 from agents.config import RunConfig
 from agents.dcl.algorithm import DCL
 from agents.dcl.starting_rule import best_tuned
-from agents.initialization import initialize_orders
+from agents.models import build_model, initialize_orders
 from agents.players import (
     learning_batch,
     learning_players,

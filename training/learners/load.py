@@ -8,9 +8,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents import run_files, run_folder
-from agents.algorithms import ALGORITHMS, build_model
+from agents.algorithms import ALGORITHMS
 from agents.config import RunConfig
 from agents.dcl.offset_fit import follows_rule
+from agents.models import build_model
 from agents.players import (
     layout_of,
     learning_batch,

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from agents.algorithms import build_model
 from agents.config import resolve
-from agents.initialization import order_biases
+from agents.models import build_model, order_biases
 from common.errors import InputError
 from training.learners.build import build_learners
 from training.learners.calibration import calibrate
