@@ -19,9 +19,6 @@ from rich.progress import track
 from rich.table import Table
 
 from agents.config import resolve
-from agents.dcl.halving import Halving
-from agents.dcl.offset_rollouts import OffsetLabeller, OffsetSearch
-from agents.dcl.store_rollouts import StoreLabeller, Visits, compiled_store
 from agents.players import learning_batch
 from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StockLevels
@@ -50,7 +47,11 @@ def evaluation(episodes: int) -> Task:
 
 def store_labels(states: int) -> Task:
     """Return what labels states of a store with lost sales."""
-    batch = learning_batch(textbook.load("lost_sales_p19_L3")[0], "store", None, 3)
+    # here, as in `train.py`: processes of an evaluation begin without torch
+    from agents.dcl.halving import Halving
+    from agents.dcl.store_rollouts import StoreLabeller, Visits, compiled_store
+
+    batch = learning_batch(textbook.load("lost_sales_p19_L4")[0], "store", None, 3)
     store = compiled_store(batch)
     if store is None:
         raise TypeError("a store that compiled roll-outs do not know")
@@ -66,6 +67,8 @@ def store_labels(states: int) -> Task:
 
 def offset_labels(states: int) -> Task:
     """Return what labels states of the bakery's stores by offsets to a rule."""
+    from agents.dcl.offset_rollouts import OffsetLabeller, OffsetSearch
+
     flags = {"algo": "dcl", "demand": "data/bakery_3stores.csv", "split": "2017-01-01"}
     run_of = resolve(flags, assignments=("offset.rule=newsvendor_smoothing",))
     rng = np.random.default_rng(0)
@@ -95,7 +98,7 @@ def timed(task: Task, workers: int) -> tuple[float, float]:
 @click.command()
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--episodes", type=click.IntRange(20_001), default=1_000_000, show_default=True)
-@click.option("--states", type=click.IntRange(100), default=4000, show_default=True)
+@click.option("--states", type=click.IntRange(100), default=12_000, show_default=True)
 def main(rounds: int, episodes: int, states: int) -> None:
     """Print the efficiency of two workers."""
     kinds = {

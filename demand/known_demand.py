@@ -200,6 +200,7 @@ class KnownDemand:
         self.demand, self.start, self.usual, self.effects = demand, start, usual, effects
         counts = np.zeros(2) if selling is None else selling
         self.selling = np.ascontiguousarray(np.broadcast_to(counts, (*demand.shape[1:], 2)))
+        self._opened: tuple[int, Whole] | None = None  # of the day that was asked for last
         self.level: Floats = np.maximum(demand[:KNOWN_DAYS].mean(axis=0), LEAST_LEVEL * usual)
 
     def open_days(self, day: int) -> Whole:
@@ -207,8 +208,10 @@ class KnownDemand:
 
         All, except of a series that has just begun, or opened again (`open_days_before`).
         """
-        opened: Whole = open_days_before(self.demand, KNOWN_DAYS + day, self.selling)
-        return opened
+        if self._opened is None or self._opened[0] != day:
+            opened = open_days_before(self.demand, KNOWN_DAYS + day, self.selling)
+            self._opened = day, opened
+        return self._opened[1]
 
     def recent(self, day: int, days: int) -> tuple[Floats, Floats]:
         """Return mean and deviation of the last `days` days' demand, shape (worlds, N) each.
