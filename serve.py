@@ -1,5 +1,7 @@
 """Decisions as a service: ``python serve.py --checkpoint runs/<run>``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,29 +84,47 @@ def main(
             f"--host {host}: other machines could reach it, unencrypted; put a proxy with TLS "
             "before it and say --open-to-network"
         )
+    limits = {name: value for name, value in more.items() if name.startswith("max_")}
+
+    def start(opening: Any) -> None:
+        serve, base = tools(database)
+        serve.start(
+            *(opening, base, checkpoint),
+            host=host,
+            port=port,
+            guards=serve.Guards(**limits),
+            baseline=baseline,
+            names=host_name,
+            inbox=inbox,
+        )
+
+    if any(value not in (None, False) for name, value in more.items() if name not in limits):
+        once(*tools(database), more)
+    else:
+        with extras_named():
+            from service.opening import listen  # here: --help answers at once
+        listen(host, port, start)
+
+
+@contextmanager
+def extras_named() -> Iterator[None]:
+    """Say what to install where something is missing."""
     try:
-        from service import serve  # here: --help and a misspelt option answer at once
-        from service.guards import Guards
-        from service.store.database import Database
+        yield
     except ModuleNotFoundError as error:
         raise InputError(f"the service needs {error.name}; pip install -e '.[serve]'") from None
-    base = Database(database)
-    if once(serve, base, more):
-        return
-    limits = {name: value for name, value in more.items() if name.startswith("max_")}
-    serve.serve(
-        *(base, checkpoint),
-        host=host,
-        port=port,
-        guards=Guards(**limits),
-        baseline=baseline,
-        names=host_name,
-        inbox=inbox,
-    )
 
 
-def once(serve: Any, base: Any, asked: dict[str, Any]) -> bool:
-    """Do what needs no server, if that is asked for; return whether it was."""
+def tools(database: str) -> tuple[Any, Any]:
+    """Return what the service does, and where it keeps things."""
+    with extras_named():
+        from service import serve  # here: these take seconds
+        from service.store.database import Database
+    return serve, Database(database)
+
+
+def once(serve: Any, base: Any, asked: dict[str, Any]) -> None:
+    """Do what needs no server."""
     backup: Path | None = asked["backup"]
     if asked["token"] is not None:
         print(serve.add_token(base, asked["token"]))
@@ -114,11 +134,8 @@ def once(serve: Any, base: Any, asked: dict[str, Any]) -> bool:
         serve.replay(base, asked["replay"])
     elif backup is not None:
         serve.backup(base, backup)
-    elif asked["retain"] is not None:
-        serve.retain(base, asked["retain"])
     else:
-        return False
-    return True
+        serve.retain(base, asked["retain"])
 
 
 if __name__ == "__main__":

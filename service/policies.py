@@ -11,6 +11,7 @@ import sqlalchemy as sql
 from sqlalchemy.engine import Connection
 
 from agents import run_files
+from commands.decide import folder_of, load_decider
 from commands.orders import Decider
 from common.errors import InputError
 from service.drift import Drift
@@ -89,16 +90,15 @@ def load(checkpoint: str, baseline: str | None = None) -> LoadedRun:
         digest = manifest_digest(folder)
         decider = load_exported(folder, baseline)
     else:
+        folder = folder_of(checkpoint).resolve()
+        digest = manifest_digest(folder)
         try:
-            from commands.decide import folder_of, load_decider  # here: it loads torch
-        except ModuleNotFoundError as error:
+            decider = load_decider(str(folder), baseline)
+        except ModuleNotFoundError as error:  # torch, unless the run orders by a rule
             raise InputError(
                 f"{checkpoint}: needs {error.name}, which is not installed; where it is, python "
                 "export.py --checkpoint RUN --onnx FOLDER makes a folder that needs none"
             ) from None
-        folder = folder_of(checkpoint).resolve()
-        digest = manifest_digest(folder)
-        decider = load_decider(str(folder), baseline)
     decider.warm_up()
     return LoadedRun(folder, digest, decider, Drift(decider.known))
 

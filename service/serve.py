@@ -1,11 +1,8 @@
 """What ``serve.py`` does: start, verify, replay, back up, tidy."""
 
 import datetime as dt
-import threading
 from pathlib import Path
 from typing import Any
-
-import uvicorn
 
 from common.console import screen
 from common.errors import InputError
@@ -13,6 +10,7 @@ from service.access import Access, Role
 from service.connectors.inbox import Inbox
 from service.decisions import Decisions
 from service.guards import Guards
+from service.opening import Opening
 from service.policies import Policies
 from service.store import audit_log, retention
 from service.store.database import Database
@@ -23,7 +21,8 @@ from service.web.state import Service
 ADMIN = "admin"
 
 
-def serve(
+def start(
+    opening: Opening,
     base: Database,
     checkpoint: str | None,
     *,
@@ -34,7 +33,7 @@ def serve(
     names: tuple[str, ...] = (),
     inbox: Path | None = None,
 ) -> None:
-    """Answer until interrupted; the policy is loaded meanwhile, and ``/ready`` says when.
+    """Make the application and load the policy; ``/ready`` says when it is there.
 
     Raises
     ------
@@ -45,40 +44,11 @@ def serve(
     service = Service(base, policies, guards, hosts=_hosts(host, names))
     first_token(service.access)
     log_as_json()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(service),
-            host=host,
-            port=port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=30,
-            limit_concurrency=500,
-            ws="none",
-            h11_max_incomplete_event_size=65_536,
-        )
-    )
-    watcher = None if inbox is None else Inbox(inbox, service.decisions)
-    failures: list[InputError] = []
-    stop = threading.Event()
-
-    def load() -> None:
-        try:
-            policies.start(checkpoint)
-            screen.print(f"ready: http://{host}:{port}", soft_wrap=True)
-        except (InputError, OSError) as error:
-            failures.append(InputError(str(error)))
-            server.should_exit = True
-        else:
-            if watcher is not None:
-                watcher.watch(stop)
-
-    threading.Thread(target=load, daemon=True).start()
-    server.run()
-    stop.set()
-    if failures:
-        raise failures[0]
+    opening.whole = create_app(service)
+    policies.start(checkpoint)
+    screen.print(f"ready: http://{host}:{port}", soft_wrap=True)
+    if inbox is not None:
+        Inbox(inbox, service.decisions).watch(opening.stopped)
 
 
 def _hosts(host: str, names: tuple[str, ...]) -> tuple[str, ...]:
