@@ -40,6 +40,7 @@ SLOW = (
     "benchmarks/test_many_skus.py",
     "commands/test_command_lines.py::test_real_demand_is_judged_in_hindsight",
     "commands/test_evaluate_seeds.py::test_the_report_of_seeds_lies_in_the_first_run",
+    "commands/test_poison.py::test_no_bomb_explodes[cash-from",
     "commands/test_poison.py::test_no_bomb_explodes[chain-from",
     "commands/test_poison.py::test_no_bomb_explodes[chain-resume",
     "commands/test_poison.py::test_no_bomb_explodes[shops-export",

@@ -94,7 +94,7 @@ def test_skus_count_as_often_as_they_are_played():
     assert bound.value[1] == pytest.approx(chain_bound(alone).value[0])
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(chains(), st.integers(0, 1000), st.floats(-1, 3), st.floats(0, 8))
 def test_no_rule_beats_the_bound(p, seed, safety, days):
     for store in (

@@ -105,8 +105,8 @@ def test_evaluation_does_not_mind_checkpoints(finished, run_command):
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path):
-    kinds = ("dqn", "ppo", "phases")
-    process = start("-m", "tests.soak.kill_resume", 3, *kinds, cwd=tmp_path)
+    kinds = ("dqn", "phases")
+    process = start("-m", "tests.soak.kill_resume", 2, *kinds, cwd=tmp_path)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, out + err
-    assert out.count("3 kills") == len(kinds)
+    assert out.count("2 kills") == len(kinds)
