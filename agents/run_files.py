@@ -64,8 +64,8 @@ _BEFORE = re.compile(rf"{START}|{PLAYERS}|phase_[1-4]\.yaml|{re.escape(MANIFEST)
 """What is written before the configuration."""
 
 _HALF_WRITTEN = re.compile(
-    r"\.(config\.yaml|(versions|manifest|observation_range)\.json|phase_\d\.yaml|\w*model\.zip)"
-    r"\.[0-9a-f]{16}\.tmp"
+    r"\.(config\.yaml|(versions|manifest|observation_range)\.json|phase_\d\.yaml|README\.md"
+    r"|\w*model\.zip)\.[0-9a-f]{16}\.tmp"
 )
 
 KEY = "RUN_KEY"

@@ -13,7 +13,7 @@ from agents.settings import RunSettings
 from common.errors import InputError, validated
 from training.callbacks import ShareReport
 from training.phases import go_through
-from training.trainer import Trained, go_on
+from training.trainer import Trained, describe, go_on
 
 
 def extend(config: RunConfig, folder: Path, timesteps: int | None) -> RunConfig | None:
@@ -138,6 +138,8 @@ def resume(
             return folder, go_through(folder, quiet=quiet, report=report)
         longer = extend(config, folder, timesteps)
         if not longer and run_folder.is_finished(folder):
+            if not (folder / run_files.CARD).is_file():  # the disk failed after the models
+                describe(folder, config)
             return folder, []
         return folder, [go_on(longer or config, folder, quiet=quiet, report=report)]
 

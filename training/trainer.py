@@ -163,9 +163,7 @@ def _run(session: TrainingSession, folder: Path, config: RunConfig) -> Trained:
             if session.finished:
                 session.save_checkpoint()
             run_folder.write_versions(folder, **session.facts())
-            write_card(folder)
-            if getattr(config.parameters, "history", None) is not None:
-                write_observation_range(folder, *load_agent(folder, BEST))
+            describe(folder, config)
     except NumericalError as error:
         kept = session.keep_last_good()
         run_folder.write_versions(folder, finished=False, failed=str(error))
@@ -174,6 +172,13 @@ def _run(session: TrainingSession, folder: Path, config: RunConfig) -> Trained:
         session.close()
     s = session
     return Trained(folder, s.best.best, s.steps, s.time.seconds, s.status, s.verdict)
+
+
+def describe(folder: Path, config: RunConfig) -> None:
+    """Write what a finished run holds besides its models, the card last."""
+    if getattr(config.parameters, "history", None) is not None:
+        write_observation_range(folder, *load_agent(folder, BEST))
+    write_card(folder)
 
 
 def write_card(

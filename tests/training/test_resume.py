@@ -290,6 +290,17 @@ def test_a_finished_run_says_so_and_can_be_made_longer(tmp_path, whole):
     assert steps == sorted(steps)
 
 
+def test_a_card_that_the_disk_refused_is_written_when_a_finished_run_is_resumed(tmp_path, whole):
+    shutil.copytree(whole(cash_run("ppo")), tmp_path / "run")
+    card = tmp_path / "run" / run_files.CARD
+    text = card.read_text()
+    left = card.with_name(f".{card.name}.{16 * 'a'}.tmp")
+    card.rename(left)
+    assert resume(tmp_path / "run") == (tmp_path / "run", [])
+    assert card.read_text() == text
+    assert not left.exists()
+
+
 def test_one_process_at_a_time(tmp_path):
     train(cash_run("ppo", "timesteps=160"), tmp_path / "run")
     with run_files.hold_lock(tmp_path / "run"):
