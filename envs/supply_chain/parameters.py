@@ -324,9 +324,10 @@ class SupplyChainParameters(FrozenModel):
         if self.item_values:
             multiple, least, capacity = (self.item_values[name][sku, store] for name in names)
         else:
-            stores = [lane.store for lane in self.lanes()]
+            skus, at = np.unique(sku, return_inverse=True)
+            stores = [self.lanes()[k].store for k in skus.tolist()]
             multiple, least, capacity = (
-                np.array([float(getattr(one, name) or 0.0) for one in stores])[sku]
+                np.array([float(getattr(one, name) or 0.0) for one in stores])[at.reshape(-1)]
                 for name in names
             )
         return multiple, least, capacity

@@ -61,7 +61,8 @@ class Proposals:
 def propose(connection: Connection, user: str, proposals: Sequence[Mapping[str, Any]]) -> Proposals:
     """Write the proposals of one policy and day.
 
-    A proposed order is replaced, and what it was goes into its history; any other is kept.
+    A proposed order is replaced, and what it was goes into its history; any other is kept, and so
+    is one that is proposed as it was, in another place of the state perhaps.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ def propose(connection: Connection, user: str, proposals: Sequence[Mapping[str, 
         if before is None:
             life = {"status": PROPOSED, "version": 1, "created": time, "updated": time}
             new.append({**one, **life})
-        elif not kept[-1]:
+        elif not kept[-1] and _differ(before, one):
             history.append(_past(before, time, user, "proposed"))
             fresh = {**one, "version": before["version"] + 1, "updated": time}
             there[place] = {**before, **fresh}
@@ -98,6 +99,11 @@ def propose(connection: Connection, user: str, proposals: Sequence[Mapping[str, 
     if new:  # whose ids the database has given
         there = _of_day(connection, policy, date)
     return Proposals([there[one["store"], one["sku"]] for one in proposals], kept)
+
+
+def _differ(before: Mapping[str, Any], one: Mapping[str, Any]) -> bool:
+    """Return whether a proposal says something else than an order does."""
+    return any(before[name] != one[name] for name in one if name not in ("decision", "row"))
 
 
 def _of_day(

@@ -109,6 +109,16 @@ def test_a_new_proposal_replaces_a_proposed_order_and_no_other(base):
         assert order_book.last_day(connection, "champion") == DAY
 
 
+def test_what_is_proposed_again_as_it_was_stays_as_it_is(base):
+    first = propose(base, proposal("north"), proposal("south")).orders
+    again = [{**proposal("south"), "decision": "other", "row": 0}, proposal("north", 5.0)]
+    done = propose(base, *again).orders
+    assert [order["version"] for order in done] == [1, 2]
+    assert done[0] == first[1]
+    with base.reading() as connection:
+        assert not order_book.history(connection, first[1]["id"])
+
+
 def test_writers_at_once_make_one_order_and_one_chain(base):
     def work(number):
         propose(base, proposal(quantity=float(number)))
