@@ -1,6 +1,5 @@
 """Runs: finding one and its models, beginning one, and what is known of it."""
 
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from pydantic import BaseModel
 
 from agents import checkpoints, run_files
 from agents.config import MAX_FILE_BYTES, RunConfig, from_dict, parse_mapping
@@ -21,8 +20,8 @@ from agents.memory import check_memory
 from agents.run_files import BEST, CONFIG, FINAL, LOCKS, PLAYERS, START, VERSIONS, ModelFile
 from common.errors import InputError
 from common.files import MAX_ARCHIVE_BYTES, check_regular
-from demand.calendar import period_days
-from demand.reader import read_demand
+from demand.history import digest_of_days
+from demand.reader import file_version
 
 RUNS = Path("runs")
 NEWEST = "newest"
@@ -159,11 +158,24 @@ def read_config(folder: Path) -> RunConfig:
     check_regular(path)
     content = run_files.read(path, MAX_FILE_BYTES)
     try:
-        config = from_dict(parse_mapping(content))
-        check_memory(config)
+        known = _last_read.get(content)
+        if known is None or known[1] != _file_versions(known[0]):
+            config = from_dict(parse_mapping(content))
+            check_memory(config)
+            _last_read.clear()  # one is read again and again, with thousands of products perhaps
+            known = _last_read[content] = config, _file_versions(config)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return config
+    return known[0]
+
+
+_last_read: dict[bytes, tuple[RunConfig, list[tuple[int, int]]]] = {}
+
+
+def _file_versions(config: RunConfig) -> list[tuple[int, int]]:
+    """Return what changes with the files that parameters are made from."""
+    sources = [value for _, value in config.parameters if isinstance(value, BaseModel)]
+    return [file_version(file) for one in sources for _, file in one if isinstance(file, Path)]
 
 
 @contextmanager
@@ -371,20 +383,8 @@ def other_versions(folder: Path) -> list[str]:
 def data_digest(config: RunConfig) -> str | None:
     """Return a digest of the days before evaluation; None where demand comes from no file."""
     source = getattr(config.parameters, "demand_data", None)
-    if source is None:
-        return None
-    table = read_demand(source.reading())
-    days = period_days(table, source, "validation").stop
-    names = [table.first_day.isoformat(), days, list(table.stores), list(table.skus)]
-    digest = hashlib.sha256(json.dumps(names).encode())
-    digest.update(np.ascontiguousarray(table.demand[:days], "<f8").data)
-    known = getattr(getattr(config.parameters, "history", None), "covariates", None)
-    for column in known.columns if known else ():
-        digest.update(column.name.encode())
-        digest.update(np.ascontiguousarray(column.values[:days], "<f4").data)
-    items = getattr(getattr(config.parameters, "history", None), "items", None)
-    digest.update(b"" if items is None else items.to_bytes())
-    return digest.hexdigest()
+    history = getattr(config.parameters, "history", None)
+    return None if source is None else digest_of_days(source, history)
 
 
 def changed_data(folder: Path, config: RunConfig) -> str | None:

@@ -287,6 +287,21 @@ def store_history(source: StoreDemand) -> StoreHistory:
     return _history(table, source, versions)
 
 
+def digest_of_days(source: DemandSource, history: StoreHistory | None) -> str:
+    """Return a digest of the days before evaluation, and of what is known of them besides."""
+    table = read_demand(source.reading())
+    days = period_days(table, source, "validation").stop
+    names = [table.first_day.isoformat(), days, list(table.stores), list(table.skus)]
+    digest = hashlib.sha256(json.dumps(names).encode())
+    digest.update(np.ascontiguousarray(table.demand[:days], "<f8").data)
+    if history is not None:
+        for column in history.covariates.columns if history.covariates else ():
+            digest.update(column.name.encode())
+            digest.update(np.ascontiguousarray(column.values[:days], "<f4").data)
+        digest.update(b"" if history.items is None else history.items.to_bytes())
+    return digest.hexdigest()
+
+
 def known_ahead(table: DemandTable, source: StoreDemand) -> Covariates | None:
     """Return all that is known ahead, of the days of a file and of later ones."""
     found = table.covariates

@@ -23,6 +23,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from common.array_cache import made_once
 from common.compiled import compiled
 from demand.forecasts.errors import Floats, Whole, training_windows
 from demand.history import StoreHistory
@@ -147,8 +148,12 @@ def intermittent(history: StoreHistory, days: int) -> Intermittent:
 
     `days` is how many days it is mostly for.
     """
-    scores = [_squared_errors(history, days, gain) for gain in GAINS]
-    return Intermittent(history, GAINS[int(np.argmin(scores))])
+
+    def scores() -> dict[str, Floats]:
+        return {"scores": np.array([_squared_errors(history, days, gain) for gain in GAINS])}
+
+    found = made_once(history.key_of("intermittent", days), scores)["scores"]
+    return Intermittent(history, GAINS[int(np.argmin(found))])
 
 
 def _squared_errors(history: StoreHistory, days: int, gain: float) -> float:
