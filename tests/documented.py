@@ -220,7 +220,8 @@ def shortened(module: str, arguments: list[str]) -> list[str]:
         extra = STUDIES[module.removeprefix("studies.")]
         return [*_without(arguments, extra), *extra]
     if "--textbook" in arguments:
-        return [*arguments, "newsvendor", *FEW.get(module, ())]
+        instance = "lost_sales_p4_L1" if module == "tune" else "newsvendor"  # with rules to tune
+        return [*arguments, instance, *FEW.get(module, ())]
     more = list(FEW[module])
     if module == "train" and "--resume" in arguments:
         return [*arguments, "--quiet"]
