@@ -22,10 +22,12 @@ from common.errors import InputError
 from common.files import MAX_ARCHIVE_BYTES, check_regular
 from demand.history import digest_of_days
 from demand.reader import file_version
+from envs.problems import PROBLEMS
 
 RUNS = Path("runs")
 NEWEST = "newest"
 PACKAGES = ("stable-baselines3", "sb3-contrib", "gymnasium", "torch", "numpy", "numba")
+_last_read: dict[bytes, tuple[RunConfig, list[object]]] = {}
 
 
 def versions(**more: Any) -> dict[str, Any]:
@@ -158,24 +160,22 @@ def read_config(folder: Path) -> RunConfig:
     check_regular(path)
     content = run_files.read(path, MAX_FILE_BYTES)
     try:
-        known = _last_read.get(content)
-        if known is None or known[1] != _file_versions(known[0]):
+        config, made_from = _last_read.get(content, (None, None))
+        if config is None or made_from != _made_from(config):
             config = from_dict(parse_mapping(content))
             check_memory(config)
             _last_read.clear()  # one is read again and again, with thousands of products perhaps
-            known = _last_read[content] = config, _file_versions(config)
+            _last_read[content] = config, _made_from(config)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return known[0]
+    return config
 
 
-_last_read: dict[bytes, tuple[RunConfig, list[tuple[int, int]]]] = {}
-
-
-def _file_versions(config: RunConfig) -> list[tuple[int, int]]:
-    """Return what changes with the files that parameters are made from."""
-    sources = [value for _, value in config.parameters if isinstance(value, BaseModel)]
-    return [file_version(file) for one in sources for _, file in one if isinstance(file, Path)]
+def _made_from(config: RunConfig) -> list[object]:
+    """Return what parameters are made from besides: their problem, and versions of files."""
+    parts = [value for _, value in config.parameters if isinstance(value, BaseModel)]
+    files = [file_version(file) for one in parts for _, file in one if isinstance(file, Path)]
+    return [PROBLEMS.get(config.settings.problem), *files]
 
 
 @contextmanager
