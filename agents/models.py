@@ -11,7 +11,7 @@ orders begin near what is sold (`initialize_orders`): for a mean of 5, ``b(q) = 
 
 import time
 import warnings
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -138,8 +138,6 @@ class BatchedQRDQN(PerWorldExploration, QRDQN):
 
 
 _ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
-
-Built = TypeVar("Built", bound=BaseAlgorithm)
 
 
 class NoOptimizer:

@@ -1,8 +1,8 @@
 """Orders of many products by one command: ``python -m benchmarks.many_decisions``.
 
 Demand, a state and a run that orders by a rule are generated (``--folder`` keeps them); then
-``decide.py`` decides in one process and in several, in turns, and the bytes are compared. The first
-run, which compiles and parses the demand file, is not counted.
+``decide.py`` decides with one worker and with several, in turns, and the bytes are compared. The
+first run, which compiles and parses the demand file, is not counted.
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from common.shards import HERE, Report, Work, Workers, ordered_shards
+from common.shards import HERE, Report, Work, Workers, map_shards
 
 Result = TypeVar("Result")
 _place: ContextVar[Workers] = ContextVar("place", default=HERE)
@@ -63,7 +63,7 @@ def map_threads(
     """
     place = _place.get()
     if place.cluster is not None:
-        return list(ordered_shards(work, shared, shards, place, progress=progress))
+        return map_shards(work, shared, shards, place, progress=progress)
     report, results = progress or _unheard, []
     with ThreadPoolExecutor(max(threads, place.count)) as pool:
         for result in pool.map(lambda shard: work(shared, shard, _unheard), shards):

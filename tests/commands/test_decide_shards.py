@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
     return home
 
 
-def test_shards_and_processes_change_nothing(folder):
+def test_shards_and_workers_change_nothing(folder):
     whole = decided(folder, stores=1000)
     assert len(whole) == SKUS * STORES - 1
     assert len({row["baseline_quantity"] for row in whole}) > 3

@@ -34,9 +34,9 @@ def as_on_a_cluster(monkeypatch):
     def travelled(work, shared, shards, place, *, progress):
         assert place.cluster == "nowhere"
         kept = cloudpickle.loads(cloudpickle.dumps(shared))
-        yield from (work(kept, shard, lambda _share: None) for shard in shards)
+        return [work(kept, shard, lambda _share: None) for shard in shards]
 
-    monkeypatch.setattr(sharing, "ordered_shards", travelled)
+    monkeypatch.setattr(sharing, "map_shards", travelled)
     token = sharing._place.set(Workers(cluster="nowhere"))
     yield
     sharing._place.reset(token)
