@@ -1,5 +1,6 @@
 """A trained model as a policy for evaluation, beside the baselines."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -53,8 +54,22 @@ def _check_finite(module: torch.nn.Module, inputs: Any, output: torch.Tensor) ->
         raise NumericalError("the model's outputs are not finite; train it again")
 
 
+def apart(model: BaseAlgorithm) -> BaseAlgorithm:
+    """Return a model of the same weights that can be asked while other threads ask the first.
+
+    SB3's actors keep the chances of the last observations in themselves until they have chosen.
+    """
+    model = copy.copy(model)
+    model.policy = copy.copy(model.policy)
+    if hasattr(model.policy, "action_dist"):
+        model.policy.action_dist = copy.copy(model.policy.action_dist)
+    return model
+
+
 class AgentPolicy:
     """A model under the contract of every policy, fed with raw observations of a batch.
+
+    Copies that are bound can decide in several threads at once.
 
     Parameters
     ----------
@@ -68,10 +83,12 @@ class AgentPolicy:
 
     def __init__(self, model: BaseAlgorithm, env: VecEnv, *, masks: bool) -> None:
         self.model, self.env, self.masks = model, env, masks
+        self._acting = model
 
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
         self._batch = batch
+        self._acting = apart(self.model)
 
     def predict(
         self,
@@ -82,6 +99,6 @@ class AgentPolicy:
     ) -> tuple[Any, Any]:
         """Return the model's actions, shape (num_worlds,), and its hidden state."""
         masks = {"action_masks": self._batch.action_masks()} if self.masks else {}
-        return self.model.predict(
+        return self._acting.predict(
             encode(self.env, observation), state, episode_start, deterministic, **masks
         )

@@ -57,12 +57,38 @@ class _Kept(FrozenModel):
         )
 
 
-class _File(FrozenModel):
-    """What a file holds, the newest rule first."""
+class RuleBeside(FrozenModel):
+    """How the policy of a run did on its selection period beside a rule.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Digest of all that this depends on.
+    rule : str
+        The rule's name.
+    earned, rule_earned : float
+        Mean returns of the policy and of the rule.
+    low, high : float
+        Ends of the 95% interval of their difference.
+    """
 
     model_config = ConfigDict(strict=True)
 
-    rules: list[_Kept]
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    rule: Annotated[str, Field(max_length=100)]
+    earned: float
+    rule_earned: float
+    low: float
+    high: float
+
+
+class _File(FrozenModel):
+    """What a file holds, the newest first."""
+
+    model_config = ConfigDict(strict=True)
+
+    rules: list[_Kept] = Field(default_factory=list)
+    beside: list[RuleBeside] = Field(default_factory=list)
 
 
 class TunedFile:
@@ -90,7 +116,7 @@ class TunedFile:
 
     def recall(self, problem: Problem, parameters: Any, name: str, rule: TunedRule) -> Tuned | None:
         """Return a tuned rule from the file, if it is there."""
-        kept = self._read()
+        kept = self._read().rules
         if not kept:
             return None
         mark = fingerprint(problem, parameters, name, rule, seed=self.seed)
@@ -117,30 +143,40 @@ class TunedFile:
         """Write a rule that was tuned for the seed of this file."""
         if self._path is not None:
             mark = fingerprint(problem, parameters, name, rule, seed=self.seed)
-            try:
-                self._write(_kept(mark, name, tuned, self.seed))
-            except OSError as error:
-                if error.errno not in (errno.EROFS, errno.EACCES):
-                    raise
-                told = f"{self._path}: {error.strerror}; the rule is tuned anew next time"
-                screen.print(told, soft_wrap=True)
+            self._keep("rules", _kept(mark, name, tuned, self.seed))
 
-    def _read(self) -> list[_Kept]:
+    def recall_beside(self, mark: str) -> RuleBeside | None:
+        """Return how a rule did beside the run's policy, if it is in the file."""
+        return next((one for one in self._read().beside if one.fingerprint == mark), None)
+
+    def record_beside(self, new: RuleBeside) -> None:
+        """Write how a rule did beside the run's policy."""
+        if self._path is not None:
+            self._keep("beside", new)
+
+    def _read(self) -> _File:
         if self._path is None or not (self._path.is_symlink() or self._path.exists()):
-            return []
+            return _File()
         try:
-            return _File.model_validate_json(read_beside(self._path, MAX_BYTES)).rules
+            return _File.model_validate_json(read_beside(self._path, MAX_BYTES))
         except (InputError, ValidationError) as error:
             reason = str(error) if isinstance(error, InputError) else f"{self._path}: damaged"
             screen.print(f"{reason}; rules are tuned anew", soft_wrap=True)
-            return []
+            return _File()
 
-    def _write(self, new: _Kept) -> None:
-        assert self._path is not None  # noqa: S101  (see tune)
-        others = [one for one in self._read() if one.fingerprint != new.fingerprint]
-        held = _File(rules=[new, *others[: MOST_KEPT - 1]])
+    def _keep(self, which: Literal["rules", "beside"], new: _Kept | RuleBeside) -> None:
+        assert self._path is not None  # noqa: S101  (see the callers)
+        held = self._read()
+        others = [one for one in getattr(held, which) if one.fingerprint != new.fingerprint]
+        held = held.model_copy(update={which: [new, *others[: MOST_KEPT - 1]]})
         text = json.dumps(held.model_dump(), indent=1, allow_nan=False)
-        write_beside(self._path, f"{text}\n".encode())
+        try:
+            write_beside(self._path, f"{text}\n".encode())
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES):
+                raise
+            told = f"{self._path}: {error.strerror}; this is worked out anew next time"
+            screen.print(told, soft_wrap=True)
 
 
 def _kept(mark: str, name: str, tuned: Tuned, seed: int) -> _Kept:

@@ -85,7 +85,7 @@ def fingerprint(
         "search": asdict(search),
         "seed": seed,
     }
-    digest = hashlib.sha256(repr(identity).encode() + _code())
+    digest = hashlib.sha256(repr(identity).encode() + code_digest())
     for values in problem.traces(parameters, "tuning", seed, search.episodes).values():
         digest.update(values.tobytes())
     items = getattr(getattr(parameters, "history", None), "items", None)
@@ -94,7 +94,7 @@ def fingerprint(
 
 
 @cache
-def _code() -> bytes:
+def code_digest() -> bytes:
     """Return a digest of the source of the simulator and of the rules."""
     digest = hashlib.sha256()
     root = Path(__file__).parent.parent

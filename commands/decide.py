@@ -1,6 +1,7 @@
 """What ``decide.py`` does: a run that decides, the rule beside it, and the orders of a morning."""
 
 import datetime as dt
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ from numpy.typing import NDArray
 
 from agents import run_files, run_folder
 from agents.config import RunConfig
-from agents.tuned_file import TunedFile, read_recommendation
+from agents.tuned_file import RuleBeside, TunedFile, read_recommendation
 from baselines.policy import Policy
 from baselines.registry import baseline_kinds, make_baselines
 from baselines.rollout import rollout
+from baselines.tuned_rules import code_digest
 from commands.database.database import Database
 from commands.judging.checkpoints import (
+    manifest_digest,
     print_changed_data,
     print_rule_followed,
     short_of_its_rule,
@@ -155,17 +158,9 @@ def _load(checkpoint: str) -> tuple[Path, RunConfig, Policy]:
 def _rule_beside(
     folder: Path, run: RunConfig, policy: Policy, baseline: str | None
 ) -> tuple[str, Policy, str]:
-    """Return name and policy of the rule beside a run, and by how much the run does worse."""
-    advice = read_recommendation(folder)
-    if advice is not None and advice.kind == "rule" and baseline is None:
-        return advice.name, advice.rule(run.parameters), ""
-    return _rule(run, policy, baseline, TunedFile(folder / run_files.TUNED))
-
-
-def _rule(
-    run: RunConfig, policy: Policy, name: str | None, tuner: TunedFile
-) -> tuple[str, Policy, str]:
     """Return the rule asked for, or the one that does best on the selection period.
+
+    The comparison is kept beside the run, for the next time that the same is asked for.
 
     Returns
     -------
@@ -173,28 +168,57 @@ def _rule(
         The last says by how much the policy does worse than the rule there, if it does by more
         than chance.
     """
+    advice = read_recommendation(folder)
+    if advice is not None and advice.kind == "rule" and baseline is None:
+        return advice.name, advice.rule(run.parameters), ""
+    tuner = TunedFile(folder / run_files.TUNED)
     kinds = baseline_kinds("stores", run.parameters).items()
-    names = [rule for rule, kind in kinds if kind.role != "random" and not kind.any_quantity]
-    if name is not None:
-        choose("baseline", name, names)
-    made = make_baselines("stores", run.parameters, names if name is None else [name], tuner=tuner)
+    names = [name for name, kind in kinds if kind.role != "random" and not kind.any_quantity]
+    if baseline is not None:
+        choose("baseline", baseline, names)
+        names = [baseline]
+    mark = _fingerprint(folder, run, names)
+    found = tuner.recall_beside(mark)
+    made = make_baselines("stores", run.parameters, [found.rule] if found else names, tuner=tuner)
+    if found is None:
+        found = _compare(run, policy, made, mark)
+        tuner.record_beside(found)
+    worse = (
+        f"the agent earns {found.earned:,.1f} on the selection period, {found.rule} "
+        f"{found.rule_earned:,.1f} (95% interval of the difference {found.low:,.1f} to "
+        f"{found.high:,.1f})"
+    )
+    return found.rule, made[found.rule], worse if found.high < 0.0 else ""
+
+
+def _fingerprint(folder: Path, run: RunConfig, names: list[str]) -> str:
+    """Return a digest of all that a comparison with rules depends on."""
+    files, data = manifest_digest(folder), run_folder.data_digest(run)
+    identity = files, data, names, SELECTION_EPISODES, code_digest().hex()
+    return hashlib.sha256(repr(identity).encode()).hexdigest()
+
+
+def _compare(run: RunConfig, policy: Policy, rules: dict[str, Policy], mark: str) -> RuleBeside:
+    """Return how the best of several rules does beside a policy on the selection period."""
     trace = run.problem.traces(run.parameters, "validation", 0, SELECTION_EPISODES)
 
     def returns(player: Policy) -> Floats:
         step = run.settings.observation.step
         return rollout(run.problem, run.parameters, player, trace, observe_step=step)["return"]
 
-    by_rule = {rule: returns(player) for rule, player in made.items()}
-    best = max(by_rule, key=lambda rule: float(by_rule[rule].mean()))
+    by_rule = {name: returns(rule) for name, rule in rules.items()}
+    best = max(by_rule, key=lambda name: float(by_rule[name].mean()))
     own = returns(policy)
     mean, *_ = estimator_for(run.problem, run.parameters, trace, "validation")
-    difference = mean(own - by_rule[best])
-    low, high = difference.ci95
-    worse = (
-        f"the agent earns {own.mean():,.1f} on the selection period, {best} "
-        f"{by_rule[best].mean():,.1f} (95% interval of the difference {low:,.1f} to {high:,.1f})"
+    low, high = mean(own - by_rule[best]).ci95
+    return RuleBeside(
+        fingerprint=mark,
+        rule=best,
+        earned=float(own.mean()),
+        rule_earned=float(by_rule[best].mean()),
+        low=low,
+        high=high,
     )
-    return best, made[best], worse if high < 0.0 else ""
 
 
 def _usual_range(home: Path, run: RunConfig, policy: Policy) -> tuple[Floats, Floats]:

@@ -18,13 +18,13 @@ from baselines.registry import baselines_of
 from baselines.rules.offset import OffsetPolicy
 from baselines.tuned_rules import TunedRule
 from commands.decide import load_decider
+from commands.judging.checkpoints import manifest_digest
 from commands.orders import Decider
 from common.errors import InputError
 from common.files import MAX_ARCHIVE_BYTES, read_bytes, write_whole
 from envs.problems import PROBLEMS
 from service.exported_run import DATA_FILES, ExportedRun, NamedRule
 from service.onnx_graph import graph_of
-from service.policies import manifest_digest
 from training.learners.load import load_agent
 from wrappers.normalize import encode
 

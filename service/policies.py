@@ -1,6 +1,5 @@
 """Which runs decide: the champion's orders count, the candidate decides in its shadow."""
 
-import hashlib
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,8 +9,8 @@ from typing import Literal
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection
 
-from agents import run_files
 from commands.decide import folder_of, load_decider
+from commands.judging.checkpoints import manifest_digest
 from commands.orders import Decider
 from common.errors import InputError
 from service.drift import Drift
@@ -63,17 +62,6 @@ class LoadedRun:
             return manifest_digest(self.folder) == self.manifest
         except (InputError, OSError):
             return False
-
-
-def manifest_digest(folder: Path) -> str:
-    """Return the digest of a run's manifest, without what a run can do without."""
-    manifest = run_files.read_manifest(folder)
-    kept = sorted(
-        f"{name} {digests[-1]}"
-        for name, digests in manifest.files.items()
-        if Path(name).name != run_files.TUNED  # tuning another rule does not change the policy
-    )
-    return hashlib.sha256("\n".join([*kept, str(manifest.data)]).encode()).hexdigest()
 
 
 def load(checkpoint: str, baseline: str | None = None) -> LoadedRun:

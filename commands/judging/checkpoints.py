@@ -1,5 +1,6 @@
 """Who is judged: one checkpoint, or several seeds of one recipe, with those that failed."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -74,6 +75,17 @@ def print_changed_data(folder: Path, run: RunConfig) -> None:
     changed = changed_data(folder, run)
     if changed is not None:
         screen.print(f"{changed}; the policy knows the former ones", soft_wrap=True)
+
+
+def manifest_digest(folder: Path) -> str:
+    """Return the digest of a run's manifest, without the rules tuned beside it."""
+    manifest = run_files.read_manifest(folder)
+    kept = sorted(
+        f"{name} {digests[-1]}"
+        for name, digests in manifest.files.items()
+        if Path(name).name != run_files.TUNED  # tuning another rule does not change the policy
+    )
+    return hashlib.sha256("\n".join([*kept, str(manifest.data)]).encode()).hexdigest()
 
 
 def print_rule_followed(policy: Policy) -> None:
