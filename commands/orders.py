@@ -184,10 +184,10 @@ class Decider:
         """Return the orders of a morning that is decided in one piece, as `orders` does."""
         advice = self.advise(morning)
         now, name, table = morning.now, self.rule[0], self.known.table
-        chances = morning.stockout_chances(advice.asked, advice.gaps).tolist()
+        chances = morning.stockout_chances(advice.asked, advice.gaps).round(3).tolist()
         covers = morning.days_of_cover(advice.asked, advice.daily)
         day, doubts = morning.day.isoformat(), self.doubts(advice, limits)
-        asked, by_rule = advice.asked.tolist(), advice.by_rule.tolist()
+        asked, by_rule = advice.asked.round(2).tolist(), advice.by_rule.round(2).tolist()
         out = []
         for row, (sku, store) in enumerate(now.places.tolist()):
             refused = bool(doubts[row]) and not limits.allow
@@ -196,12 +196,12 @@ class Decider:
                     "date": day,
                     "store": table.stores[store],
                     "sku": table.skus[sku],
-                    "quantity": None if refused else round(asked[row], 2),
+                    "quantity": None if refused else asked[row],
                     "days_of_cover": covers[row],
-                    "stockout_before": round(chances[row][0], 3),
-                    "stockout_after": round(chances[row][1], 3),
+                    "stockout_before": chances[row][0],
+                    "stockout_after": chances[row][1],
                     "baseline": name,
-                    "baseline_quantity": round(by_rule[row], 2),
+                    "baseline_quantity": by_rule[row],
                     "unusual": advice.unusual[row],
                     "held_back": "; ".join(doubts[row]) if refused else "",
                     **self._supplier(sku, store),

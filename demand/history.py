@@ -114,7 +114,7 @@ class StoreHistory:
     @cached_property
     def whole_units(self) -> bool:
         """Whether demand of the training days comes in whole units."""
-        return bool((np.floor(self.training) == self.training).all())
+        return all(bool((np.floor(day) == day).all()) for day in self.training)
 
     @cached_property
     def _digest(self) -> str:
@@ -290,7 +290,11 @@ def store_history(source: StoreDemand) -> StoreHistory:
 def digest_of_days(source: DemandSource, history: StoreHistory | None) -> str:
     """Return a digest of the days before evaluation, and of what is known of them besides."""
     table = read_demand(source.reading())
-    days = period_days(table, source, "validation").stop
+    return _digest_of(table, period_days(table, source, "validation").stop, history)
+
+
+@lru_cache(maxsize=2)
+def _digest_of(table: DemandTable, days: int, history: StoreHistory | None) -> str:
     names = [table.first_day.isoformat(), days, list(table.stores), list(table.skus)]
     digest = hashlib.sha256(json.dumps(names).encode())
     digest.update(np.ascontiguousarray(table.demand[:days], "<f8").data)

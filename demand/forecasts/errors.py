@@ -39,7 +39,9 @@ NEW_DAYS = 60
 
 def new_series(history: StoreHistory) -> NDArray[np.bool_]:
     """Return which series had hardly begun to sell, or had not, on training days, (SKUs, N)."""
-    new: NDArray[np.bool_] = (np.cumsum(history.training, axis=0) > 0).sum(axis=0) < NEW_DAYS
+    sold = history.training > 0
+    days = np.where(sold.any(axis=0), len(sold) - sold.argmax(axis=0), 0)
+    new: NDArray[np.bool_] = days < NEW_DAYS
     return new
 
 
