@@ -87,6 +87,26 @@ def test_a_rule_is_tuned_once(run_command, run, state):
     assert (run / "tuned.json").read_bytes() == kept
 
 
+def test_rules_play_beside_a_run_once(run, state, tmp_path, monkeypatch):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    first = orders(str(copy), state, baseline=RULE[1])
+    with monkeypatch.context() as patch:
+        patch.setattr(todays_orders, "rollout", None)  # from here on nothing is played
+        assert orders(str(copy), state, baseline=RULE[1]) == first
+    played, rollout = [], todays_orders.rollout
+
+    def counted(*arguments, **options):
+        played.append(arguments)
+        return rollout(*arguments, **options)
+
+    monkeypatch.setattr(todays_orders, "rollout", counted)
+    facts = json.loads((copy / "versions.json").read_text())
+    run_files.write(copy / run_files.VERSIONS, json.dumps({**facts, "steps": 1}).encode())
+    orders(str(copy), state, baseline=RULE[1])
+    assert len(played) == 2  # as the run is another now
+
+
 def test_chance_and_flag_follow_the_stock(run, tmp_path):
     rows = {}
     for stock in (0, 60, 100_000):
@@ -270,6 +290,9 @@ def good_run(monkeypatch):
         return home, config, rules["newsvendor_weekday"]
 
     monkeypatch.setattr(todays_orders, "_load", loaded)
+    # how the run's own agent did is kept beside it, and is another's
+    monkeypatch.setattr(todays_orders.TunedFile, "recall_beside", lambda *_: None)
+    monkeypatch.setattr(todays_orders.TunedFile, "record_beside", lambda *_: None)
 
 
 def decided(run_command, run, state, *options):
