@@ -49,6 +49,18 @@ def test_orders_beyond_all_use_are_followed_too():
     assert policy_cost(store, much, states=5) is None
 
 
+def test_a_policy_that_stops_ordering_nowhere_is_not_followed_for_ever():
+    store, seen = LostSales(poisson(2), 1, holding_cost=1, stockout_cost=2), []
+
+    def always(on_hand, pipelines):
+        del pipelines
+        seen.append(int(on_hand.max()))
+        return np.full_like(on_hand, 5)
+
+    assert policy_cost(store, always) is None
+    assert 5 < max(seen) < 200
+
+
 def test_rules_as_policies_and_the_optimum_itself():
     run, _ = textbook.load("lost_sales_p4_L2")
     optimum, base_stock, *_ = solved_rules(run.parameters)

@@ -46,6 +46,8 @@ MAX_STATES = 4_000_000
 """Stock levels times pipelines of the largest problem that is solved."""
 MAX_SWEEPS = 20_000
 """Where they do not suffice, as where demand does not vary, the bounds stay wider apart."""
+FAR_TOO_MUCH = 8
+"""So many times the largest stock of use, no policy is followed further."""
 
 
 Orders = Callable[[Ints, Ints], Ints]
@@ -249,10 +251,12 @@ def policy_cost(
     Returns
     -------
     AverageCost or None
-        None where the policy comes to more states than that.
+        None where the policy comes to more states than that, or to a stock `FAR_TOO_MUCH` times as
+        large as can be of use: it may stop ordering nowhere.
     """
     limits = order_limits(store)
-    while count_pipelines(limits) * (int(limits[-1]) + 1) <= states:
+    most = FAR_TOO_MUCH * int(limits[-1])
+    while limits[-1] <= most and count_pipelines(limits) * (int(limits[-1]) + 1) <= states:
         lattice = make_lattice(limits)
         orders = _reached_orders(store, lattice, order)
         if orders is not None:
