@@ -72,10 +72,10 @@ $(VENV)/.docs: $(VENV)/.run
 	@touch $@
 
 docs: $(VENV)/.docs ## build the documentation as a site, build/site/index.html; links are checked
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 docs-serve: $(VENV)/.docs ## show the site at http://127.0.0.1:8000 while pages are written
-	$(BIN)/mkdocs serve
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 study: $(VENV)/.run ## does longer exploration help? final gap over the length of the epsilon schedule
 	$(BIN)/python -m studies.exploration
