@@ -126,16 +126,17 @@ def load_decider(checkpoint: str, baseline: str | None = None) -> Decider:
         If it is no such run, or the rule is unknown.
     """
     folder, run, policy = _load(checkpoint)
-    name, rule, worse = _rule_beside(folder, run, policy, baseline)
-    found = training_failure(folder), short_of_its_rule(folder), worse
+    usual_range = _usual_range(folder, run, policy)
+    faults = training_failure(folder), short_of_its_rule(folder)
+    name, rule, worse = _rule_beside(folder, run, policy, baseline)  # last, as it writes a file
     return Decider(
         folder,
         run.parameters,
         policy,
         (name, rule),
         observe_step=run.settings.observation.step,
-        faults=[fault for fault in found if fault],
-        usual_range=_usual_range(folder, run, policy),
+        faults=[fault for fault in (*faults, worse) if fault],
+        usual_range=usual_range,
     )
 
 
