@@ -1,5 +1,6 @@
 """The contract of every policy: SB3's own `predict`, on batches."""
 
+import importlib.util
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -26,10 +27,18 @@ class PolicyKind:
         random play, or the orders that were really placed.
     any_quantity : bool
         Whether its stores order any quantity, on offer or not.
+    package : str
+        The package that it needs besides, an extra of the project.
     """
 
     role: Role
     any_quantity: bool = False
+    package: str = ""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether what it needs is there."""
+        return not self.package or importlib.util.find_spec(self.package) is not None
 
     @property
     def is_rival(self) -> bool:
@@ -38,6 +47,7 @@ class PolicyKind:
 
 
 AGENT, RULE, TUNED_RULE = PolicyKind("agent"), PolicyKind("rule"), PolicyKind("tuned_rule")
+BOOSTED_RULE = PolicyKind("rule", package="lightgbm")
 OPTIMUM, RANDOM = PolicyKind("optimum"), PolicyKind("random")
 PAST_ORDERS = PolicyKind("past_orders", any_quantity=True)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from baselines.policy import RANDOM, RULE, Policy, PolicyKind, RandomPolicy
+from baselines.policy import BOOSTED_RULE, RANDOM, RULE, Policy, PolicyKind, RandomPolicy
 from baselines.rules import cash, forecast, perishable
 from baselines.rules import families as chain
 from baselines.rules.cash import BuyBuyConvert
@@ -49,8 +49,8 @@ def _tuned(family: Callable[[Any], Family], measure: str = "return") -> TunedRul
     return TunedRule(family, measure, search_of=chain.search_of)
 
 
-def _rolling_newsvendor(name: ForecastName) -> FixedRule:
-    return FixedRule(lambda *_: reference_team(store=RollingNewsvendor(name)))
+def _rolling_newsvendor(name: ForecastName, kind: PolicyKind = RULE) -> FixedRule:
+    return FixedRule(lambda *_: reference_team(store=RollingNewsvendor(name)), kind)
 
 
 REFERENCE_RULES = FixedRule(lambda *_: reference_team())
@@ -92,6 +92,7 @@ HISTORY_BASELINES: dict[str, Baseline] = {
     "newsvendor_weekday": _rolling_newsvendor("weekday"),
     "newsvendor_smoothing": _rolling_newsvendor("smoothing"),
     "newsvendor_tsb": _rolling_newsvendor("tsb"),
+    "newsvendor_boosting": _rolling_newsvendor("boosting", BOOSTED_RULE),
     "tuned_reorder_point": _tuned(forecast.rolling_reorder_family),
     "tuned_base_stock": _tuned(lambda _: forecast.rolling_family("average")),
     "tuned_weekday": _tuned(lambda _: forecast.rolling_family("weekday")),
@@ -102,6 +103,7 @@ HISTORY_BASELINES: dict[str, Baseline] = {
 INFORMED_BASELINES: dict[str, Baseline] = {
     "newsvendor_weekday_covariates": _rolling_newsvendor("weekday_covariates"),
     "newsvendor_smoothing_covariates": _rolling_newsvendor("smoothing_covariates"),
+    "newsvendor_boosting_covariates": _rolling_newsvendor("boosting_covariates", BOOSTED_RULE),
     "tuned_base_stock_covariates": _tuned(lambda _: forecast.rolling_family("average_covariates")),
     "tuned_weekday_covariates": _tuned(lambda _: forecast.rolling_family("weekday_covariates")),
     "tuned_smoothing_covariates": _tuned(lambda _: forecast.rolling_family("smoothing_covariates")),
@@ -236,6 +238,11 @@ def rules_in_units(parameters: Any) -> dict[str, Baseline]:
     return {name: _free(one, whole=whole) for name, one in known.items() if one.kind.is_rival}
 
 
+def installed(known: Mapping[str, Baseline]) -> dict[str, Baseline]:
+    """Return the baselines of which all is there that they need."""
+    return {name: one for name, one in known.items() if one.kind.is_installed}
+
+
 def _free(baseline: Baseline, *, whole: bool = False) -> Baseline:
     """Return the same baseline with stores that order any quantity, or whole numbers of units."""
     kind = replace(baseline.kind, any_quantity=True)
@@ -251,6 +258,7 @@ def _free(baseline: Baseline, *, whole: bool = False) -> Baseline:
 
 
 def _members(group: str, known: Mapping[str, Baseline]) -> set[str]:
+    known = installed(known)
     free = {name for name, one in known.items() if one.kind.any_quantity}
     tuned = {name for name, one in known.items() if one.kind.role == "tuned_rule"} - free
     on_offer = set(known) - free

@@ -31,9 +31,13 @@ class ChosenRule:
 
 
 def offset_rules(problem: Problem, parameters: Any) -> dict[str, Baseline]:
-    """Return the rules that offsets can be to: those that order what is on offer, tuned or not."""
+    """Return the rules that offsets can be to: those that order what is on offer, tuned or not.
+
+    Those that need a package of their own are left out: roll-outs ask a rule millions of times.
+    """
     known = baselines_of(problem.name, parameters)
-    return {name: one for name, one in known.items() if one.kind.is_rival}
+    rivals = {name: one for name, one in known.items() if one.kind.is_rival}
+    return {name: one for name, one in rivals.items() if not one.kind.package}
 
 
 def best_rule(problem: Problem, parameters: Any, name: str | None = None) -> ChosenRule:

@@ -196,10 +196,11 @@ def _rule_beside(
         return advice.name, advice.rule(run.parameters), ""
     tuner = TunedFile(folder / run_files.TUNED)
     kinds = baseline_kinds("stores", run.parameters).items()
-    names = [name for name, kind in kinds if kind.role != "random" and not kind.any_quantity]
+    known = {name: kind for name, kind in kinds if kind.is_rival}
     if baseline is not None:
-        choose("baseline", baseline, names)
-        names = [baseline]
+        names = [choose("baseline", baseline, known)]
+    else:
+        names = [name for name, kind in known.items() if kind.is_installed]
     mark = _fingerprint(folder, run, names)
     found = tuner.recall_beside(mark)
     made = make_baselines("stores", run.parameters, [found.rule] if found else names, tuner=tuner)

@@ -8,11 +8,30 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from baselines.policy import PolicyKind
 from common import console
 from tests.golden_cases import golden_cases
 
 settings.register_profile("project", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("project")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_boosting():
+    """Leave out the rules that fit trees, which takes seconds wherever all rules are played.
+
+    They have tests of their own: see `boosting`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PolicyKind, "is_installed", property(lambda kind: not kind.package))
+        yield
+
+
+@pytest.fixture
+def boosting(monkeypatch):
+    """Let the rules that fit trees be there, or skip a test where they are not."""
+    pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+    monkeypatch.setattr(PolicyKind, "is_installed", property(lambda _: True))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -3,6 +3,7 @@
 import importlib
 import re
 import shlex
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import click
 import numpy as np
+import pandas as pd
 import pytest
 
 from common import console
@@ -111,11 +113,11 @@ STUDIES = {
     ),
     "recipes": ("--seeds", "1", "--budget", "400"),
     "exploration": ("--seeds", "1", "--timesteps", "300"),
-    "store_history": ("--seeds", "1", "--split", "2018-07-01", "--set", "timesteps=300"),
+    "store_history": ("--seeds", "1", "--split", "2018-01-01", "--set", "timesteps=300"),
     "lost_sales": ("--seeds", "1", "--row", "lost_sales_p4_L1", "--set", "timesteps=200"),
-    "frontier": ("--no-picture", "--row", "*p4_L1", "--algo", "ppo", "--set", "timesteps=300"),
-    "perishables": ("--row", "m2_exp1", "--agent", "dqn", "--set", "timesteps=300", "--no-rules"),
-    "recommend": ("--lead-time", "1", "--stores", "north"),
+    "frontier": ("--no-picture", "--row", "*p4_L2", "--algo", "ppo", "--set", "timesteps=300"),
+    "perishables": ("--row", "*m2_exp1", "--agent", "dqn", "--set", "timesteps=300", "--no-rules"),
+    "recommend": ("--lead-time", "1", "--split", "2018-09-01"),
     "slow_movers": ("--series", "2", "--lead-time", "1"),
 }
 """What takes the place of a study's own seeds, rows and steps."""
@@ -188,7 +190,8 @@ class Reader:
             text = text.replace("--checkpoint", "--checkpoint runs/own")
         if (newest := self._trained()) is not None:
             text = re.sub(r"<(the )?run>", newest.name, text)
-        return text.replace("FILE", "sales.csv").replace("FOLDER", "kept")
+        own = "data/bakery_promotions.csv" if "studies.recommend" in text else "sales.csv"
+        return text.replace("FILE", own).replace("FOLDER", "kept")
 
     def _is_own(self) -> bool:
         """Return whether the newest run has learned his own sales."""
@@ -218,6 +221,9 @@ def shortened(module: str, arguments: list[str]) -> list[str]:
     """Return the arguments of a command with what makes it short."""
     if module.startswith("studies."):
         extra = STUDIES[module.removeprefix("studies.")]
+        if module == "studies.recommend":
+            named = "--stores" in arguments and arguments[arguments.index("--stores") + 1]
+            extra = (*extra, "--stores", (named or "2").split(",")[0])
         return [*_without(arguments, extra), *extra]
     if "--textbook" in arguments:
         instance = "lost_sales_p4_L1" if module == "tune" else "newsvendor"  # with rules to tune
@@ -273,6 +279,9 @@ def write_files(folder: Path) -> None:
     columns = "date,raw_price,product_price,demand"
     _csv(folder / "prices.csv", columns, DAYS, *np.round(prices, 2), units[:, 0])
     (folder / "stock.csv").write_text("store,on_hand\nsouth,150\nnorth,30\n")
+    shutil.copy(folder / "sales.csv", folder / "big.csv")
+    stock = pd.DataFrame({"store": ["south", "north"], "on_hand": [150, 30]})
+    stock.to_parquet(folder / "stock.parquet")
     (folder / "items.csv").write_text("store,order_multiple,stockout_cost\nsouth,6,4\nnorth,2,5\n")
 
 

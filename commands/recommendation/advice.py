@@ -18,6 +18,7 @@ IN_WORDS = {
     "newsvendor_weekday": "the newsvendor rule on the means of the last four same weekdays",
     "newsvendor_smoothing": "the newsvendor rule on smoothed weekday forecasts",
     "newsvendor_tsb": "the newsvendor rule on how often there is demand and how much",
+    "newsvendor_boosting": "the newsvendor rule on gradient-boosted weekday forecasts",
     "tuned_reorder_point": "a reorder point in days of recent demand",
     "tuned_base_stock": "base stock on recent demand",
     "tuned_weekday": "base stock on the means of the last four same weekdays",

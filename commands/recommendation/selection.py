@@ -16,7 +16,7 @@ error of a mean over blocks of unequal lengths).
 
 import datetime as dt
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ from agents.config import RunConfig
 from agents.run_files import BEST
 from agents.tuned_file import json_values
 from baselines.policy import Policy
-from baselines.registry import Baseline, rules_in_units
+from baselines.registry import Baseline, installed, rules_in_units
+from baselines.rule_choice import offset_rules
 from baselines.tuned_rules import TunedRule, tune_rule
 from common.errors import InputError
 from demand.calendar import period_days
@@ -48,7 +49,7 @@ LEAST_TRAINING: dict[PeriodName, int] = {
 """Periods that a rule must have before the first origin."""
 
 MANY = 1_000
-"""Parameters that an agent counts for: more than any rule has."""
+"""Parameters that what is trained counts for: more than are tuned of any rule."""
 
 Report = Callable[[str], None]
 """Called before each piece of work with what it is."""
@@ -126,12 +127,15 @@ class Candidates:
         Tuned parameters of the rules, from all days before the split.
     policies : dict
         As tuned or trained on all days before the split.
+    trained : set of str
+        Rules that have as many parameters as an agent.
     """
 
     folds: dict[str, list[Replay]] = field(default_factory=dict)
     evaluation: dict[str, Replay] = field(default_factory=dict)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
+    trained: set[str] = field(default_factory=set)
 
     def costs(self) -> dict[str, float]:
         """Return cost per year over the periods that choose, the cheapest first."""
@@ -141,18 +145,27 @@ class Candidates:
     @property
     def cheapest(self) -> str:
         """The cheapest in the periods that choose; of equals the first that was tried."""
-        return min(costs := mean_cost(self.folds), key=lambda name: costs[name])
+        return self._cheapest(self.folds)
 
     @property
     def choice(self) -> str:
         """The simplest candidate that is within one standard error of the cheapest."""
-        costs, best = mean_cost(self.folds), self.cheapest
-        near = [name for name in costs if self.dearer(name, best).is_chance]
+        return self.choice_among(self.folds)
+
+    def choice_among(self, names: Iterable[str]) -> str:
+        """Return the choice among some of the candidates."""
+        costs, names = mean_cost(self.folds), list(names)
+        best = self._cheapest(names)
+        near = [name for name in names if self.dearer(name, best).is_chance]
         return min(near, key=lambda name: (self.parameters(name), costs[name]))
+
+    def _cheapest(self, names: Iterable[str]) -> str:
+        costs = mean_cost(self.folds)
+        return min(names, key=lambda name: costs[name])
 
     def parameters(self, name: str) -> int:
         """Return how many parameters of a candidate were tuned; an agent has many."""
-        return len(self.values[name]) if name in self.values else MANY
+        return len(self.values[name]) if name in {*self.values} - self.trained else MANY
 
     def dearer(self, name: str, other: str) -> "Difference":
         """Return how much a candidate costs more per day than another, in the periods that choose.
@@ -193,7 +206,7 @@ class Difference:
 
 def pieces_of_work(run: RunConfig, origins: int, algo: str | None) -> int:
     """Return how often `play_candidates` reports."""
-    return (origins + 1) * (len(rules_in_units(run.parameters)) + (algo is not None))
+    return (origins + 1) * (len(installed(rules_in_units(run.parameters))) + (algo is not None))
 
 
 def play_candidates(
@@ -231,12 +244,15 @@ def play_candidates(
         run, where = make_run(*days), f"origin {number} of {len(folds)}"
         for name, (policy, _) in _rules(run, rules, where, report):
             found.folds.setdefault(name, []).append(replay(run.problem, run.parameters, policy))
+    every = installed((rules or rules_in_units)(whole.parameters))
+    found.trained |= {name for name, rule in every.items() if rule.kind.package}
     for name, (policy, values) in _rules(whole, rules, "all days", report):
         found.policies[name], found.values[name] = policy, values
         found.evaluation[name] = replay(whole.problem, whole.parameters, policy)
     if algo is None:
         return found
-    rule = found.choice  # an agent whose actions are offsets is offered no worse a start
+    known = offset_rules(whole.problem, whole.parameters)
+    rule = found.choice_among([name for name in found.folds if name in known] or found.folds)
     for number, days in folds:
         report(f"origin {number} of {len(folds)}: training {algo}")
         with tempfile.TemporaryDirectory() as scratch:
@@ -260,7 +276,7 @@ def _rules(
     run: RunConfig, rules: Rules | None, where: str, report: Report
 ) -> Iterator[tuple[str, tuple[Policy, dict[str, Any]]]]:
     """Yield every rule by name, with its parameters, as tuned on the run's training days."""
-    for name, rule in (rules or rules_in_units)(run.parameters).items():
+    for name, rule in installed((rules or rules_in_units)(run.parameters)).items():
         report(f"{where}: {name}")
         if isinstance(rule, TunedRule):
             tuned = tune_rule(run.problem, run.parameters, name, rule)

@@ -28,6 +28,7 @@ import numpy as np
 
 from common.compiled import compiled
 from common.errors import InputError
+from demand.forecasts.boosting import boosting
 from demand.forecasts.errors import WEEK, Floats, Forecast, Whole, error_scale
 from demand.forecasts.intermittent import Intermittent, intermittent
 from demand.forecasts.smoothing import LEAST_EFFECT, known_effects, smoothing
@@ -39,6 +40,8 @@ ForecastName = Literal[
     "weekday",
     "smoothing",
     "tsb",
+    "boosting",
+    "boosting_covariates",
     "average_covariates",
     "weekday_covariates",
     "smoothing_covariates",
@@ -108,6 +111,8 @@ def make_forecast(name: ForecastName, history: StoreHistory, days: int) -> Bound
     forecast: Forecast
     if base == "smoothing":
         forecast = smoothing(history, days, informed=informed)
+    elif base == "boosting":
+        forecast = boosting(history, days, informed=informed)
     elif base == "tsb":
         forecast = intermittent(history, days)
     elif informed:

@@ -1,6 +1,7 @@
 """Forecasts of series that have just begun, and of any history at all."""
 
 import datetime as dt
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ FIRST = dt.date(2022, 1, 3)
 NAMES = [
     f"{name}{form}" for name in ("average", "weekday", "smoothing") for form in ("", COVARIATES)
 ] + ["tsb"]
+if importlib.util.find_spec("lightgbm") is not None:
+    NAMES += ["boosting", f"boosting{COVARIATES}"]
 
 
 def history(demand, period="day", **columns):

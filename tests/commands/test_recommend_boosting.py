@@ -1,0 +1,84 @@
+"""Rules that fit trees: where they are offered, recommended and followed."""
+
+import datetime as dt
+import json
+import sys
+
+import pytest
+
+import decide
+from agents.config import resolve
+from agents.tuned_file import read_recommendation
+from baselines import registry
+from baselines.policy import PolicyKind
+from baselines.registry import installed, make_baselines, rules_in_units
+from baselines.rule_choice import offset_rules
+from commands.recommendation import selection
+from commands.recommendation.recommend import recommend
+from commands.recommendation.selection import MANY
+from demand.forecasts.boosting import boosting as fit_boosting
+from envs.problems import PROBLEMS
+from tests.commands.test_recommend import FIRST, SPLIT, STATE, write
+
+NAMES = {"newsvendor_boosting", "newsvendor_boosting_covariates"}
+RULES = ("newsvendor_boosting_covariates", "tuned_base_stock")
+
+
+@pytest.mark.usefixtures("boosting")
+def test_it_is_offered_where_the_package_is(tmp_path, monkeypatch):
+    split = str(FIRST.replace(year=FIRST.year + 1))
+    run = resolve({"algo": "ppo", "demand": write(tmp_path / "sales.csv"), "split": split})
+    shop = run.parameters
+    known = rules_in_units(shop)
+    assert {*installed(known)} >= NAMES
+    assert {*make_baselines("stores", shop, ["default"], tuner=lambda *_: _Untuned)} >= NAMES
+    assert not NAMES & {*offset_rules(PROBLEMS["stores"], shop)}  # roll-outs would take for ever
+    monkeypatch.setattr(PolicyKind, "is_installed", property(lambda kind: not kind.package))
+    assert {*known} >= NAMES  # as a run may order by it
+    assert not NAMES & {*installed(known)}
+    assert not NAMES & {*make_baselines("stores", shop, ["all"], tuner=lambda *_: _Untuned)}
+
+
+class _Untuned:
+    policy = None
+
+
+@pytest.mark.usefixtures("boosting")
+def test_it_is_recommended_and_ordered_by(tmp_path, run_command, monkeypatch):
+    every = registry.rules_in_units
+    monkeypatch.setattr(selection, "rules_in_units", lambda p: {n: every(p)[n] for n in RULES})
+    monkeypatch.setattr("evaluation.business.service_curve.MULTIPLES", (1.0,))
+    monkeypatch.setattr("evaluation.business.service_curve.DAYS", (0.5,))
+    played = []
+    choice = selection.Candidates.choice.fget
+    monkeypatch.setattr(
+        selection.Candidates, "choice", property(lambda own: played.append(own) or choice(own))
+    )
+    flags = {"demand": write(tmp_path / "sales.csv"), "split": str(_day(SPLIT))}
+    folder, _ = recommend(
+        flags, origins=1, assignments=["store.lead_time=1"], run_dir=tmp_path / "run"
+    )
+    assert played[0].parameters(RULES[0]) == MANY  # trees have to be surely cheaper
+    assert played[0].parameters(RULES[1]) == 2
+    advice = read_recommendation(folder)
+    assert advice.name == RULES[0]
+    assert "gradient-boosted weekday forecasts that know promotion" in advice.sentence
+    state = tmp_path / "stock.csv"
+    state.write_text(STATE)
+    calendar = tmp_path / "calendar.csv"
+    calendar.write_text("\n".join(["date,promotion", *(f"{_day(430 + k)},0" for k in range(9))]))
+    asked = ("--checkpoint", folder, "--state", state, "--calendar", calendar, "--json", "--allow")
+    done = run_command(decide.main, *asked)
+    assert done.status == 0, done.stderr
+    south, north = json.loads(done.stdout)
+    assert (south["baseline"], south["quantity"] >= 0) == (RULES[0], True)
+    assert north["quantity"] > 0
+    fit_boosting.cache_clear()
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    done = run_command(decide.main, *asked)
+    assert (done.status, done.stdout) == (2, "")
+    assert "needs lightgbm; pip install -e '.[boosting]'" in done.stderr
+
+
+def _day(number):
+    return FIRST + dt.timedelta(days=number)

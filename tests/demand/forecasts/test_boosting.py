@@ -1,0 +1,82 @@
+"""Trees over all series together: what they learn, and that they know no day they are asked of."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from common.errors import InputError
+from demand.forecasts import boosting as module
+from demand.forecasts.boosting import FOLDS, Boosting, boosting, part_of
+from demand.forecasts.errors import forecast_errors
+from demand.forecasts.forecast import BoundedForecast
+from demand.forecasts.smoothing import smoothing
+from demand.known_demand import KNOWN_DAYS
+from tests.demand.forecasts.test_forecast import history
+
+pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+
+DAYS = np.arange(900)
+PROMOTION = DAYS % 9 == 4
+WEEKEND = DAYS % 7 >= 5
+SIZES = np.array([20.0, 50, 100, 200])
+
+
+def demand_of(factor, seed=0):
+    return np.random.default_rng(seed).poisson(factor[:, None] * SIZES) * 1.0
+
+
+@pytest.fixture(scope="module")
+def weekends():
+    """Promotions that sell more on weekends alone, which no factors of days tell."""
+    return history(demand_of(np.where(PROMOTION & WEEKEND, 3.0, 1.0)), promotion=PROMOTION)
+
+
+def later_errors(past, forecast):
+    """Return forecasts of the days after training less what came, over the stores' sizes."""
+    first = len(past.training)
+    days = np.arange(first, len(DAYS) - 1)
+    rows = days + np.arange(-KNOWN_DAYS, 2)[:, None]
+    demand, effects = past.table.demand[rows, 0], past.effects[rows, 0]
+    known = past.known_demand(demand, days + past.table.first_day.toordinal(), days * 0, 2)
+    known.effects = effects
+    found = forecast(known, 0, np.full(days.size, 1), days * 0)
+    return (found - demand[KNOWN_DAYS]) / SIZES
+
+
+def test_it_learns_what_factors_of_days_do_not_tell(weekends):
+    usual = later_errors(weekends, smoothing(weekends, 1, informed=True))
+    better = later_errors(weekends, boosting(weekends, 1, informed=True))
+    assert np.square(better).mean() < 0.5 * np.square(usual).mean()
+
+
+def test_errors_of_training_days_are_no_smaller_than_chance_makes_them():
+    """Trees that knew the days would have smaller ones: too little stock would be held."""
+    past = history(demand_of(np.ones(DAYS.size)))
+    found = boosting(past, 1)
+    knowing = Boosting(found.base, [found._trees[FOLDS]] * (FOLDS + 1), 0, 1)
+    chance = np.sqrt((1 / SIZES).mean())
+
+    def spread(forecast):
+        bounded = BoundedForecast(forecast, past.training.max(axis=0))
+        return np.nanstd(forecast_errors(past, 0, 1, bounded)[0])
+
+    assert spread(knowing) < chance < spread(found) < 1.05 * chance
+
+
+def test_days_belong_to_parts_of_training():
+    assert part_of(np.array([-1, 0, 24, 25, 99, 100]), 100).tolist() == [4, 0, 0, 1, 3, 4]
+
+
+def test_the_same_days_give_the_same_trees_and_few_days_none(weekends):
+    base = smoothing(weekends, 1)
+    assert module._fit(weekends, base, 1) == module._fit(weekends, base, 1)
+    short = history(demand_of(np.ones(120)))
+    assert module._fit(short, smoothing(short, 1), 1) == [""] * (FOLDS + 1)
+
+
+def test_without_the_package_it_is_said_what_to_install(weekends, monkeypatch):
+    boosting.cache_clear()
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    with pytest.raises(InputError, match=r"needs lightgbm; pip install -e '\.\[boosting\]'"):
+        boosting(weekends, 1)
