@@ -14,6 +14,7 @@ from common.console import screen
 from common.errors import InputError
 from demand.summary import describe_demand, describe_items
 from evaluation.business.forecasts import forecast_record
+from evaluation.business.levels import level_records
 from evaluation.business.service_curve import MANY, service_curve
 from evaluation.replay import Replay, replay
 from evaluation.report.recommendation.contents import RecommendationContents
@@ -102,6 +103,7 @@ def _contents(
         )
         for name in dict.fromkeys((advice.name, *([] if many else [USUAL_RULE])))
     }
+    judged = {name: policies[name] for name in curves} if many else policies
     return RecommendationContents(
         title=f"What to order by: {p.history.table.name}",
         sentence=advice.sentence,
@@ -115,6 +117,7 @@ def _contents(
         values=figures["rules"],
         curves=curves,
         forecast=forecast_record(p, policies[advice.name]),
+        levels=level_records(run.problem, p, judged),
         parameters=p,
         facts={
             "What the file was understood to be": understood,

@@ -9,6 +9,7 @@ from typing import Any
 from demand.table import DemandTable
 from evaluation.business.economics import OtherCosts, StockValue, other_costs, stock_value
 from evaluation.business.forecasts import ForecastRecord
+from evaluation.business.levels import LevelRecord
 from evaluation.business.service_curve import ServicePoint
 from evaluation.business.weeks import BadWeek, worst_weeks
 from evaluation.replay import Interval, Replay, saved_per_year
@@ -43,6 +44,8 @@ class RecommendationContents:
         By name what more or less stock comes to.
     forecast : ForecastRecord
         Forecasts of the choice beside what came.
+    levels : mapping
+        By name the order-up-to levels of rules that have any, beside the demand that they were for.
     parameters : SupplyChainParameters
         Of the problem.
     facts : mapping
@@ -61,6 +64,7 @@ class RecommendationContents:
     values: Mapping[str, Mapping[str, Any]]
     curves: Mapping[str, list[ServicePoint]]
     forecast: ForecastRecord
+    levels: Mapping[str, LevelRecord]
     parameters: Any
     facts: Mapping[str, str]
 

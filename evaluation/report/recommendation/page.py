@@ -9,7 +9,7 @@ BELOW = {
     "money": ("policies", "stores", "items"),
     "service": ("other_costs",),
     "weeks": ("bad_weeks",),
-    "forecast": ("accuracy",),
+    "forecast": ("accuracy", "levels"),
 }
 """By picture, the tables that follow it."""
 

@@ -95,7 +95,8 @@ class RecommendationText:
     def tables(self) -> list[ReportTable]:
         """Tables for the person who decides."""
         made = [self._policies(), self._stores(), self._items(), self._bad_weeks(), self._costs()]
-        return [table for table in [*made, self._accuracy()] if table is not None]
+        made += [self._accuracy(), self._levels() if self._c.levels else None]
+        return [table for table in made if table is not None]
 
     @property
     def research(self) -> list[ReportTable]:
@@ -281,6 +282,26 @@ class RecommendationText:
             ["", "off by", "too high or low"],
             rows,
             formats=("", ".1%", "+.1%"),
+        )
+
+    def _levels(self) -> ReportTable:
+        c = self._c
+        shown = sorted(c.levels, key=lambda name: c.levels[name].pinball)
+        rows: list[list[Cell]] = [
+            [_spoken(name), one.pinball, one.coverage, one.aim]
+            for name, one in ((name, c.levels[name]) for name in shown)
+        ]
+        return ReportTable(
+            "levels",
+            "How good order-up-to levels were",
+            "In what share of cases demand until the next order can arrive stayed within the level "
+            "that a rule ordered up to, and in what share it should, by what a lost sale and stock "
+            "cost. Pinball loss, over the mean demand, weighs by how much it did not; less is "
+            "better.",
+            ["rule", "pinball loss", "stayed within", "should"],
+            rows,
+            formats=("", ".4f", ".1%", ".1%"),
+            own=shown.index(c.choice) if c.choice in shown else None,
         )
 
     def _origins(self) -> ReportTable:

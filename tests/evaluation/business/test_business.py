@@ -10,6 +10,7 @@ from baselines.registry import rules_in_units
 from baselines.rules.store import Newsvendor
 from evaluation.business.economics import other_costs, stock_value
 from evaluation.business.forecasts import forecast_record
+from evaluation.business.levels import LevelRecord, level_records
 from evaluation.business.service_curve import MULTIPLES, service_curve
 from evaluation.business.weeks import by_week, first_days, worst_weeks
 from evaluation.replay import Replay, replay
@@ -149,6 +150,33 @@ def test_forecasts_are_of_the_day_on_which_the_order_arrives(run, newsvendor):
     np.testing.assert_allclose(record.expected[:, 1], record.demand[:, 1], atol=0.2)
     assert record.error((0, 2))[1] < 0.03 < record.error((0, 2))[0] < 0.4
     assert abs(record.bias()) < 0.05
+
+
+def test_levels_are_held_against_the_demand_that_they_are_for(run, rules, newsvendor):
+    base_stock = rules["tuned_base_stock"].family(run.parameters)
+    policies = {
+        "newsvendor": newsvendor[0],
+        "too much": base_stock.make(cover=3.0, safety_factor=3.0),
+        "no level": Newsvendor(),
+    }
+    found = level_records(run.problem, run.parameters, policies)
+    assert [*found] == ["newsvendor", "too much"]
+    own, much = found.values()
+    start = int((np.datetime64("2022-12-01") - DAYS[0]).astype(int))
+    table = run.parameters.history.table.demand
+    np.testing.assert_allclose(own.demand[0], table[start : start + 3].sum(axis=0))
+    assert len(own.level) == len(own.demand) == DAYS.size - start - 2
+    assert own.aim == much.aim
+    assert abs(own.coverage - own.aim) < 0.1
+    assert much.coverage > own.coverage
+    assert 0 < own.pinball < 0.7 * much.pinball
+
+
+def test_pinball_loss_by_hand():
+    level, demand = np.array([[[10.0]], [[4.0]]]), np.array([[[7.0]], [[9.0]]])
+    record = LevelRecord(level, demand, np.array([[0.9]]))
+    assert record.pinball == pytest.approx((0.1 * 3 + 0.9 * 5) / 16)
+    assert (record.coverage, record.aim) == (0.5, 0.9)
 
 
 def test_what_orders_by_no_forecast_is_shown_the_agents(run):
