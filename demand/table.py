@@ -241,9 +241,11 @@ class DemandSeries:
         row, column = divmod(int(wrong.argmax()), len(self.columns))
         text = str(self.sheet.cells[self.columns[column]].iloc[row])
         where = f"{self.sheet.row(row)}{self.name(int(self.places[row, column]))}"
-        what = f"{self.columns[column]} = {short(text)}" if len(self.columns) == 1 else short(text)
+        one = len(self.columns) == 1  # else the place says which column it is
+        what = f"{self.columns[column]} = {short(text)}" if one else short(text)
         if not text:
-            raise InputError(f"{where}: the demand is empty; add it, {REMEDY}")
+            named = self.columns[column] if one else "the demand"
+            raise InputError(f"{where}: {named} is empty; add it, {REMEDY}")
         if _NEGATIVE.fullmatch(text):
             raise InputError(
                 f"{where}: {what} is negative; keep returns apart from demand, {REMEDY}"

@@ -56,7 +56,7 @@ def test_windows_are_consecutive_days_within_the_period(tmp_path):
         ("date,ship\n2020-01-01,1\n", "'shop'; did you mean 'ship'"),
         (days([1, 2, "many", 4]), "row 4: shop = 'many' is not a number"),
         (days([1, -2, 3]), "row 3: shop = '-2' is negative"),
-        (days([1, "", 3]), "row 3: the demand is empty"),
+        (days([1, "", 3]), "row 3: shop is empty"),
         (days([1, "inf", 3]), "row 3: shop = 'inf' is not a number"),
         (days([1, 2]).replace("2020-01-02", "soon"), "row 3: date = 'soon' is not a date"),
         (days([1, 2, 3]).replace("2020-01-03", "2020-01-05"), "2020-01-03 is missing before"),

@@ -62,7 +62,7 @@ def test_a_long_file_with_dictionaries(read):
 
 def test_nulls_are_told_with_their_row_or_filled(read):
     content = packed({"date": DAYS, "a": [0, None, 2, *UNITS[3:]]})
-    with pytest.raises(InputError, match=r"sales.parquet row 3: the demand is empty"):
+    with pytest.raises(InputError, match=r"sales.parquet row 3: a is empty"):
         read(content)
     assert read(content, fill="interpolate").demand[1, 0, 0] == 1
 
