@@ -245,10 +245,15 @@ class Because(FrozenModel):
     reason: Reason | None = None
 
 
-class NewToken(FrozenModel):
-    """Who gets a token, to do what."""
+class TokenName(FrozenModel):
+    """Whose token."""
 
     name: Annotated[str, StringConstraints(pattern=rf"^[^{_NOT_IN_NAMES}!-,/:-?]{{1,64}}$")]
+
+
+class NewToken(TokenName):
+    """Who gets a token, to do what."""
+
     role: Literal["planner", "approver", "admin"]
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from commands.stock_state import EXPIRES, Outstanding, parse_day
 from common.errors import InputError, choose, short
+from demand.dates import Periods
 from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS
 from demand.sheet import MAX_DEMAND
@@ -87,7 +88,7 @@ class Reader:
         InputError
             Naming the first row of another day.
         """
-        until = "" if day is None else f", and table {DEMAND} ends on {day - dt.timedelta(days=1)}"
+        until = "" if day is None else f", and table {DEMAND} ends on {self._after(day, -1)}"
         morning = max(days) if day is None else day
         for place, own in zip(places, days, strict=True):
             if own != morning:
@@ -106,30 +107,45 @@ class Reader:
             at[places.index(place)] = _quantity(where, "quantity", quantity)
             yield Outstanding(f"{where}, due_date {due}", _date(where, "due_date", due), at)
 
+    @property
+    def _periods(self) -> Periods:
+        return self._known.periods
+
+    def _after(self, day: dt.date, periods: int) -> dt.date:
+        """Return the first day of the period so many after that of a day."""
+        return self._periods.date(self._periods.number(day) + periods)
+
     def next_day(self) -> dt.date:
-        """Return the day after the last one with demand."""
+        """Return the first day of the period after the last one with demand."""
         check_columns(self._name, self._sql, self._connection, DEMAND, ["date", "demand"])
         sql = self._sql
         last = sql.select(sql.func.max(sql.column("date"))).select_from(sql.table(DEMAND))
         value = self._connection.execute(last).scalar()
         if value is None:
             raise InputError(
-                f"{self._name}: table {DEMAND} is empty; put in the last {KNOWN_DAYS} days"
+                f"{self._name}: table {DEMAND} is empty; put in the last {KNOWN_DAYS} "
+                f"{self._periods.name}s"
             )
-        return _date(f"{self._name}: table {DEMAND}", "date", value) + dt.timedelta(days=1)
+        return self._after(_date(f"{self._name}: table {DEMAND}", "date", value), 1)
 
     def recent(self, places: list[tuple[int, int]], day: dt.date) -> Floats:
-        """Return the demand of the days before `day`, shape (rows, `KNOWN_DAYS`)."""
-        first = day - dt.timedelta(days=KNOWN_DAYS)
+        """Return the demand of the periods before `day`, shape (rows, `KNOWN_DAYS`)."""
+        first = self._after(day, -KNOWN_DAYS)
         found = np.full((len(places), KNOWN_DAYS), np.nan)
         rows = {place: row for row, place in enumerate(places)}
         date = self._sql.column("date", self._sql.Date)
         most = len(self._known.stores) * len(self._known.skus) * KNOWN_DAYS + 1
         within = (date >= first, date < day)
         for where, place, (on, demand) in self._rows(DEMAND, ["date", "demand"], most, within):
-            at = (_date(where, "date", on) - first).days
+            morning = _date(where, "date", on)
+            at = self._periods.number(morning) - self._periods.number(first)
             if place not in rows or not 0 <= at < KNOWN_DAYS:
                 continue
+            if self._after(first, at) != morning:
+                raise InputError(
+                    f"{where} on {on}: no {self._periods.name} of {self._known.name} begins "
+                    f"then, but on {self._after(first, at)}; sum demand up by {self._periods.name}"
+                )
             if not math.isnan(found[rows[place], at]):
                 raise InputError(f"{where} on {on}: duplicate; remove one")
             found[rows[place], at] = _quantity(f"{where} on {on}", "demand", demand)
@@ -137,9 +153,9 @@ class Reader:
         if missing.size:
             row, at = (int(i) for i in missing[0])
             raise InputError(
-                f"{self._name}: table {DEMAND}: {first + dt.timedelta(days=at)} of "
-                f"{self._label(places[row])} is missing; the {KNOWN_DAYS} days before {day} are "
-                "needed: put them in, or name a file with --history"
+                f"{self._name}: table {DEMAND}: {self._after(first, at)} of "
+                f"{self._label(places[row])} is missing; the {KNOWN_DAYS} {self._periods.name}s "
+                f"before {day} are needed: put them in, or name a file with --history"
             )
         return found
 

@@ -12,7 +12,15 @@ from starlette.requests import Request
 from service.decisions import public
 from service.explanation import Explanation, explain, forecast_of
 from service.policies import CHAMPION, LoadedRun
-from service.requests import Because, Candidate, DecisionRequest, IsoDate, NewToken, Override
+from service.requests import (
+    Because,
+    Candidate,
+    DecisionRequest,
+    IsoDate,
+    NewToken,
+    Override,
+    TokenName,
+)
 from service.service_curve import ServiceCurve
 from service.store import order_book
 from service.store.order_book import PAGE, Change
@@ -322,7 +330,7 @@ def issue(body: NewToken, service: TheService, user: Admin) -> dict[str, Any]:
 
 
 @api.post("/v1/tokens/revoke", responses=WRONG)
-def revoke(body: NewToken, service: TheService, user: Admin) -> dict[str, str]:
+def revoke(body: TokenName, service: TheService, user: Admin) -> dict[str, str]:
     """Take a token away."""
     service.access.revoke(body.name, user.name)
     return {"revoked": body.name}

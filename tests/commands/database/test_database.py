@@ -89,6 +89,33 @@ def test_the_state_is_that_of_the_tables(file, known, prefix):
     assert (str(earlier.day), earlier.recent.shape) == ("2020-02-10", (2, 28))
 
 
+def test_demand_of_a_weekly_file_is_by_week(tmp_path, file):
+    weeks = np.datetime64("2019-09-02") + 7 * np.arange(40)
+    rows = [f"{week},{40 + i % 5},{60 + i % 3}" for i, week in enumerate(weeks)]
+    (tmp_path / "weekly.csv").write_text("\n".join(["date,north,south", *rows]))
+    known = store_history(StoreDemand(file=tmp_path / "weekly.csv"))
+    assert known.table.period == "week"
+    last = np.datetime64("2020-03-30")
+    demand = ", ".join(
+        f"('{last - 7 * k}', '{store}', {k})" for k in range(30) for store in ("north", "south")
+    )
+    changed(
+        file,
+        "delete from demand",
+        f"insert into demand values {demand}",  # noqa: S608
+        "delete from outstanding",
+    )
+    state = Database(str(file)).read_state(known)
+    assert str(state.day) == "2020-04-06"
+    assert state.recent.tolist() == [list(range(27, -1, -1))] * 2
+    changed(file, "update demand set date = '2020-03-25' where date = '2020-03-23'")
+    with pytest.raises(InputError, match=r"no week of weekly.csv begins then, but on 2020-03-30"):
+        Database(str(file)).read_state(known)
+    changed(file, "delete from demand where date = '2020-03-25'")
+    with pytest.raises(InputError, match=r"2020-03-23 of .* is missing; the 28 weeks before"):
+        Database(str(file)).read_state(known)
+
+
 def test_a_day_is_written_once_however_often(file):
     base = Database(str(file))
     assert write_orders(base, ORDERS, "runs/a") == ""
