@@ -13,7 +13,7 @@ the Limits of Bootstrap, Wiley.
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -124,6 +124,17 @@ class Replay:
         total: Floats = self.a_year * self.cost.sum(axis=0) / self.days
         return total
 
+    def together(self) -> "Replay":
+        """Return the sums over all SKUs and stores, which take little room."""
+
+        def summed(values: Floats) -> Floats:
+            total: Floats = values.sum(axis=(-2, -1), keepdims=True)
+            return total
+
+        arrays: dict[str, Any] = {name: summed(getattr(self, name)) for name in ARRAYS}
+        parts = {name: summed(values) for name, values in self.parts.items()}
+        return replace(self, **arrays, parts=parts)
+
     def to_json(self) -> dict[str, float]:
         """Return the figures of the whole business."""
         return {
@@ -135,6 +146,9 @@ class Replay:
             **{f"{name}_per_year": self.part_per_year(name) for name in self.parts},
         }
 
+
+ARRAYS = ("cost", "demand", "sales", "on_hand", "orders")
+"""Fields of a replay that have a value for every day, SKU and store."""
 
 PARTS = {
     "holding": "total_holding_cost",

@@ -37,7 +37,7 @@ from demand.dates import PeriodName
 from demand.forecasts.forecast import COVARIATES
 from common.errors import InputError, choose
 from common.files import read_arrays, write_whole
-from evaluation.replay import Replay, mean_cost, replay, saved_per_year
+from evaluation.replay import ARRAYS, Replay, mean_cost, replay, saved_per_year
 from studies.experiment import runs_option
 
 SPLITS = ("2018-01-01", "2018-05-01", "2018-09-01", "2019-01-01")
@@ -180,7 +180,6 @@ def _together(some: Candidates, others: Candidates) -> Candidates:
     )
 
 
-PLAYED = ("cost", "demand", "sales", "on_hand", "orders")
 PERIODS: tuple[PeriodName, ...] = ("day", "week", "month")
 
 
@@ -191,7 +190,7 @@ def _write_cell(path: Path, found: Candidates, random: Replay) -> None:
         played |= {f"fold/{name}/{k}": one for k, one in enumerate(replays)}
     arrays: dict[str, Any] = {}
     for where, one in {**played, "random/random/0": random}.items():
-        arrays |= {f"{where}/{name}": getattr(one, name) for name in PLAYED}
+        arrays |= {f"{where}/{name}": getattr(one, name) for name in ARRAYS}
         what = one.first_day.toordinal(), PERIODS.index(one.period)
         arrays[f"{where}/first day, period"] = np.array(what)
     arrays |= {f"trained/{name}/0/": np.array(1.0) for name in found.trained}
@@ -218,7 +217,7 @@ def _read_cell(path: Path) -> tuple[Candidates, Replay]:
             found.values[name] = {key: float(value) for key, value in arrays.items()}
             continue
         day, period = arrays["first day, period"].tolist()
-        whole: dict[str, Any] = {name: arrays[name] for name in PLAYED}
+        whole: dict[str, Any] = {name: arrays[name] for name in ARRAYS}
         one = Replay(dt.date.fromordinal(day), **whole, period=PERIODS[period])
         if kind == "fold":
             found.folds.setdefault(name, []).append(one)

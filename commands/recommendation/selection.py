@@ -120,7 +120,7 @@ class Candidates:
     Attributes
     ----------
     folds : dict
-        Replays of the periods that choose.
+        Replays of the periods that choose, of all SKUs and stores together.
     evaluation : dict
         Replay of the evaluation period.
     values : dict
@@ -243,7 +243,8 @@ def play_candidates(
     for number, days in folds:
         run, where = make_run(*days), f"origin {number} of {len(folds)}"
         for name, (policy, _) in _rules(run, rules, where, report):
-            found.folds.setdefault(name, []).append(replay(run.problem, run.parameters, policy))
+            played = replay(run.problem, run.parameters, policy)
+            found.folds.setdefault(name, []).append(played.together())
     every = installed((rules or rules_in_units)(whole.parameters))
     found.trained |= {name for name, rule in every.items() if rule.kind.package}
     for name, (policy, values) in _rules(whole, rules, "all days", report):
@@ -257,7 +258,7 @@ def play_candidates(
         report(f"origin {number} of {len(folds)}: training {algo}")
         with tempfile.TemporaryDirectory() as scratch:
             played = _agent(_offset_to(rule, make_run(*days)), Path(scratch) / "run")[1]
-        found.folds.setdefault(algo, []).append(played)
+        found.folds.setdefault(algo, []).append(played.together())
     report(f"all days: training {algo}")
     found.policies[algo], found.evaluation[algo] = _agent(_offset_to(rule, whole), folder)
     return found

@@ -129,6 +129,16 @@ def test_a_replay_begins_with_what_a_shop_had(run, name):
             np.testing.assert_allclose(figures[:, k, n], plainly[:, place], rtol=0, atol=1e-9)
 
 
+def test_sums_over_all_stores_cost_the_same_and_take_little_room(run):
+    policy = rules_in_units(run.parameters)["newsvendor_average"].make(run.parameters, 0)
+    own = replay(run.problem, run.parameters, policy)
+    all_of_it = own.together()
+    assert all_of_it.cost.shape == (own.days, 1, 1)
+    assert all_of_it.cost_per_year == pytest.approx(own.cost_per_year, rel=1e-12)
+    assert all_of_it.fill_rate == pytest.approx(own.fill_rate, rel=1e-12)
+    assert all_of_it.part_per_year("holding") == pytest.approx(own.part_per_year("holding"))
+
+
 def test_intervals_are_of_days_and_the_same_for_all_pairs(run):
     rules = rules_in_units(run.parameters)
     one, other = (
