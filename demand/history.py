@@ -54,6 +54,13 @@ class StoreDemand(DemandSource):
     service_costs: tuple[Annotated[float, Field(ge=0, le=1e9)], ...] | None = None
     holidays: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,6})?$")] | None = None
 
+    def reading(self) -> "StoreDemand":
+        """Return how the file is to be read, whatever is done with it then."""
+        others = set(StoreDemand.model_fields) - set(DemandSource.model_fields)
+        return self.model_copy(
+            update={name: StoreDemand.model_fields[name].default for name in others}
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class StoreHistory:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from common.errors import InputError, validated
-from demand.history import StoreDemand, store_history
+from demand import reader
+from demand.history import StoreDemand, digest_of_days, store_history
 from demand.known_demand import KNOWN_DAYS, KnownDemand
 from envs.batch import random_actions
 from envs.problems import PROBLEMS
@@ -308,3 +309,15 @@ def test_the_start_follows_the_lead_time_and_is_not_counted(write):
 def test_few_episodes_of_an_evaluation_are_drawn(numbered):
     trace = PROBLEMS["stores"].traces(numbered, "evaluation", 1, 335)
     assert len(trace["start"]) == 335
+
+
+def test_a_file_is_read_once_whatever_its_products_cost(tmp_path, monkeypatch):
+    path, read = tmp_path / "once.csv", []
+    path.write_text("date,north\n" + "".join(f"2022-01-{k:02d},{k}\n" for k in range(1, 32)))
+    parsed = reader._parsed
+    monkeypatch.setattr(reader, "_parsed", lambda *given: read.append(given) or parsed(*given))
+    first = StoreDemand(file=path, split="2022-01-20")
+    history = store_history(first)
+    costs = first.model_copy(update={"service_costs": (1.0,), "initial_days": 3.0})
+    assert digest_of_days(costs, history) == digest_of_days(first, history)
+    assert len(read) == 1
