@@ -115,7 +115,7 @@ def test_the_report_needs_no_network_and_names_what_is_in_the_file(run):
     assert not re.search(r"url\((?!#)|@import|https?://", text)
     assert page.sections == [
         *("headline", "money", "policies", "stores", "service", "other_costs", "weeks"),
-        *("bad_weeks", "forecast", "accuracy", "notes", "origins", "values", "facts"),
+        *("bad_weeks", "forecast", "accuracy", "levels", "notes", "origins", "values", "facts"),
     ]
     assert advice.sentence in text
     own = advice.figures["evaluation"][advice.name]
