@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from commands.stock_state import read_state
 from common.console import screen
 from common.errors import InputError, choose
 from common.shards import HERE, Workers
+from demand.sheet import read_sheet
 from evaluation.estimators import estimator_for
 
 Floats = NDArray[np.float64]
@@ -89,12 +91,13 @@ def decide(
         in training, and ``held_back``: why an order is; empty if nothing; ``supplier``, where the
         items file of the run names them.
     """
-    with screen.status("loading the policy, tuning rules"):
+    with screen.status("loading the policy, tuning rules"), ThreadPoolExecutor(1) as meanwhile:
+        sheet = None if isinstance(state, Database) else meanwhile.submit(read_sheet, state)
         decider = load_decider(checkpoint, baseline)
     if isinstance(state, Database):
         now = state.read_state(decider.known, date, demand=history is None)
     else:
-        now = read_state(state, decider.known)
+        now = read_state(state, decider.known, None if sheet is None else sheet.result())
     today = decider.today(now, history=history, calendar=calendar, date=date)
     return decider.orders(today, limits or OrderLimits(), workers)
 
@@ -199,8 +202,8 @@ def _rule_beside(
     known = {name: kind for name, kind in kinds if kind.is_rival}
     if baseline is not None:
         names = [choose("baseline", baseline, known)]
-    else:
-        names = [name for name, kind in known.items() if kind.is_installed]
+    else:  # the same wherever the run is used, whatever is installed there
+        names = [name for name, kind in known.items() if not kind.package]
     mark = _fingerprint(folder, run, names)
     found = tuner.recall_beside(mark)
     made = make_baselines("stores", run.parameters, [found.rule] if found else names, tuner=tuner)

@@ -187,8 +187,8 @@ def parse_day(text: str, name: str) -> dt.date:
     return day
 
 
-def read_state(path: Path, history: StoreHistory) -> StockState:
-    """Read a file with a row per store (and SKU).
+def read_state(path: Path, history: StoreHistory, sheet: Sheet | None = None) -> StockState:
+    """Read a file with a row per store (and SKU), or what `read_sheet` gave of it before.
 
     Columns are ``store``, ``sku`` if there are several, ``on_hand``, ``due_1`` (arrives tomorrow),
     ``due_2`` ... or ``due_2024-01-31`` ..., ``d1`` (yesterday's demand), ``d2`` ... at least to
@@ -202,7 +202,7 @@ def read_state(path: Path, history: StoreHistory) -> StockState:
     InputError
         One line with the row: a column, store or SKU that is missing or unknown, or no quantity.
     """
-    sheet = with_known_names(read_sheet(path))
+    sheet = with_known_names(sheet or read_sheet(path))
     if sheet.cells.empty:
         raise InputError(f"{sheet.name}: holds a header and no stores; put in a row for each")
     stores = _indices(sheet, "store", history.table.stores)
