@@ -1,0 +1,155 @@
+"""Orders that are held back: large ones, of odd states, and of runs worth too little."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import decide
+from agents import run_files
+from baselines.registry import make_baselines
+from commands import decide as todays_orders
+from tests.commands.test_decide import RULE, STATE, train_shop
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return train_shop(tmp_path_factory.mktemp("held_back"))
+
+
+@pytest.fixture
+def state(tmp_path):
+    path = tmp_path / "stock.csv"
+    path.write_text(STATE)
+    return path
+
+
+WEEK_OF = "store,on_hand,d1,d2,d3,d4,d5,d6,d7\nsouth,0,{0},60,60,60,60,60,60\n"
+
+
+@pytest.fixture
+def good_run(monkeypatch):
+    """Let the agent do what the rule does."""
+    load = todays_orders._load
+
+    def loaded(checkpoint):
+        home, config, _ = load(checkpoint)
+        rules = make_baselines("stores", config.parameters, ["newsvendor_weekday"])
+        return home, config, rules["newsvendor_weekday"]
+
+    monkeypatch.setattr(todays_orders, "_load", loaded)
+    # how the run's own agent did is kept beside it, and is another's
+    monkeypatch.setattr(todays_orders.TunedFile, "recall_beside", lambda *_: None)
+    monkeypatch.setattr(todays_orders.TunedFile, "record_beside", lambda *_: None)
+
+
+def decided(run_command, run, state, *options):
+    asked = ("--checkpoint", run, "--state", state, "--baseline", "newsvendor_weekday", "--json")
+    done = run_command(decide.main, *asked, *options)
+    return done, json.loads(done.stdout)
+
+
+@pytest.mark.usefixtures("good_run")
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--max-order", "1"), "units, --max-order is 1"),
+        (("--max-value", "5"), "--max-value is 5"),
+        (("--max-multiple", "0.01"), "units, the rule orders"),
+    ],
+)
+def test_large_orders_are_held_back(run_command, run, state, options, reason):
+    state.write_text("store,on_hand,price\nsouth,0,3\n")
+    done, (row,) = decided(run_command, run, state, *options)
+    assert done.status == 4
+    assert row["quantity"] is None
+    assert reason in row["held_back"]
+    assert f"held back: south all: {row['held_back']}" in done.stderr
+    assert "1 of 1 orders held back; --allow writes them" in done.stderr
+    done, (row,) = decided(run_command, run, state, *options, "--allow")
+    assert (done.status, row["held_back"]) == (0, "")
+    assert row["quantity"] > 0
+
+
+@pytest.mark.usefixtures("good_run")
+def test_usual_orders_are_not_held_back(run_command, run, state):
+    done, rows = decided(run_command, run, state)
+    assert done.status == 0, done.stderr
+    assert all(row["quantity"] >= 0 and not row["held_back"] for row in rows)
+
+
+@pytest.mark.usefixtures("good_run")
+def test_demand_like_none_before_is_held_back(run_command, run, state):
+    state.write_text(WEEK_OF.format("1e9"))
+    done, (row,) = decided(run_command, run, state)
+    assert (done.status, row["quantity"]) == (4, None)
+    assert "a demand of 1,000,000,000 a day" in row["held_back"]
+
+
+def test_a_limit_of_money_needs_prices(run_command, run, state):
+    done = run_command(
+        *(decide.main, "--checkpoint", run, "--state", state, "--max-value", "9", *RULE)
+    )
+    assert (done.status, done.stdout) == (2, "")
+    assert "the state has no prices; add a column price" in done.stderr
+
+
+def test_a_run_worse_than_a_rule_says_what_the_rule_orders(run_command, run, state):
+    state.write_text("store,on_hand\nsouth,150\nnorth,0\n")
+    done, rows = decided(run_command, run, state)
+    assert done.status == 4
+    for row in rows:
+        assert row["quantity"] is None
+        assert "on the selection period, newsvendor_weekday" in row["held_back"]
+    assert rows[1]["baseline_quantity"] > 0
+
+
+@pytest.mark.usefixtures("good_run")
+def test_a_run_that_is_worse_by_chance_is_not_held_back(run, monkeypatch):
+    """A difference counts once its interval leaves 0 out, windows counted that share no day."""
+    rollout, rng = todays_orders.rollout, np.random.default_rng(0)
+
+    def worse_by(mean):
+        players = []
+
+        def noisy(*arguments, **options):
+            played = rollout(*arguments, **options)
+            players.append(arguments[2])
+            noise = rng.normal(0, 50, played["return"].size)
+            less = noise - noise.mean() - mean if len(players) == 2 else 0.0
+            return {**played, "return": played["return"] + less}
+
+        monkeypatch.setattr(todays_orders, "rollout", noisy)
+        return "".join(todays_orders.load_decider(str(run), "newsvendor_weekday").faults)
+
+    assert worse_by(1.0) == ""
+    assert "(95% interval of the difference -" in worse_by(200.0)
+
+
+@pytest.mark.usefixtures("good_run")
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({"finished": False, "steps": 400}, "training broke off at step 400; train.py --resume"),
+        ({"finished": False, "failed": "loss is not finite"}, "loss is not finite"),
+        (
+            {"starting_rule": {"rule": "R(x=3)", "reaches_rule": False, "kept_minus_rule": -2.5}},
+            "reached the rule it began with, R(x=3), and earns 2.5 less on validation traces",
+        ),
+    ],
+)
+def test_an_unfinished_failed_or_worse_run_decides_only_when_allowed(
+    run_command, run, state, tmp_path, facts, reason
+):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    kept = json.loads((copy / "versions.json").read_text())
+    run_files.write(copy / run_files.VERSIONS, json.dumps({**kept, **facts}).encode())
+    done, rows = decided(run_command, copy, state)
+    assert done.status == 4
+    assert all(reason in row["held_back"] and row["quantity"] is None for row in rows)
+    done, rows = decided(run_command, copy, state, "--allow")
+    assert done.status == 0
+    assert all(row["quantity"] is not None for row in rows)
+    assert all(row["baseline_quantity"] is not None for row in rows)
