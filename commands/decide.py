@@ -3,10 +3,7 @@
 import datetime as dt
 import hashlib
 import importlib
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +148,8 @@ def _load(checkpoint: str) -> tuple[Path, RunConfig, Policy]:
         run = run_folder.read_config(folder)
         print_changed_data(folder, run)
         return folder, run, advice.rule(run.parameters)
-    with _torch_loading():
+    with ThreadPoolExecutor(1) as meanwhile:  # if it fails, whoever needs it says so
+        meanwhile.submit(importlib.import_module, "torch")
         run_folder.read_config(folder)
     from training.learners.load import load_agent  # here: it loads torch
 
@@ -163,22 +161,6 @@ def _load(checkpoint: str) -> tuple[Path, RunConfig, Policy]:
     print_changed_data(folder, run)
     print_rule_followed(policy)
     return run_folder.root_of(folder, checkpoint), run, policy
-
-
-@contextmanager
-def _torch_loading() -> Iterator[None]:
-    """Load torch, which takes seconds, while files are read."""
-
-    def load() -> None:
-        with suppress(ImportError):  # whoever needs it says so
-            importlib.import_module("torch")
-
-    thread = threading.Thread(target=load)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
 
 
 def _rule_beside(
