@@ -241,7 +241,7 @@ def _known_ahead(series: DemandSeries, names: Sequence[str], source: DemandSourc
     found = read_covariates(
         series.sheet, names, series.days, rows, places, shape, decimal=source.decimal
     )
-    return replace(found, daily=series.periods.name == "day")
+    return replace(found, periods=None if series.periods.name == "day" else series.periods)
 
 
 def _columns_note(

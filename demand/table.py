@@ -77,7 +77,7 @@ class DemandTable:
             nothing = [None if np.isnan(one.nothing) else one.nothing for one in columns]
             about["known_ahead"] = {
                 "first_day": self.covariates.first_day.isoformat(),
-                "daily": self.covariates.daily,
+                "daily": self.covariates.periods is None,
                 "columns": [
                     [one.name, one.labels, usual]
                     for one, usual in zip(columns, nothing, strict=True)
@@ -99,7 +99,9 @@ class DemandTable:
                 for k, (name, labels, usual) in enumerate(known["columns"])
             )
             first = dt.date.fromisoformat(known["first_day"])
-            covariates = Covariates(first, columns, daily=known["daily"])
+            begins = dt.date.fromisoformat(about["first_day"])
+            periods = None if known["daily"] else Periods(about["period"], begins)
+            covariates = Covariates(first, columns, periods)
         demand = arrays["demand"].astype(np.float64)
         demand.flags.writeable = False
         about |= {"stores": tuple(about["stores"]), "skus": tuple(about["skus"])}

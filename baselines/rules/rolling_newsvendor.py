@@ -1,6 +1,7 @@
 """The newsvendor on demand of a file, whose law nobody knows: by quantiles of forecast errors."""
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from baselines.rules.newsvendor_costs import (
 from baselines.rules.stock_rule import Values
 from common.array_cache import made_once
 from demand.calendar import WEEKDAYS
-from demand.forecasts.errors import WEEK, forecast_errors, new_series
+from demand.forecasts.errors import WEEK, PooledErrors, forecast_errors, new_series
 from demand.forecasts.forecast import ForecastName
 from demand.history import StoreHistory
 from envs.supply_chain.batch import SupplyChainBatch
@@ -25,6 +26,30 @@ from envs.supply_chain.sites import Lane
 
 GAPS = WEEK + 1
 """Days to the next day of review are at most a week, so that tables have so many rows."""
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Days whose demand says what an order is worth.
+
+    Attributes
+    ----------
+    days : int
+        How many, from the day of the order on.
+    gap : int
+        Days to the next day of review.
+    last_alone : bool
+        Whether the last of them alone counts.
+    """
+
+    days: int
+    gap: int
+    last_alone: bool = False
+
+    @property
+    def overlap(self) -> int:
+        """How many windows that begin on days in a row share a day."""
+        return 1 if self.last_alone else self.days
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +81,11 @@ class _ErrorTables:
 class RollingNewsvendor(HistoryRule):
     """Newsvendor on a rolling forecast: order ``F_t + c_t q - IP``; nothing to tune.
 
-    q is the quantile of the errors of F in the training period, over c_t, at the critical fractile
-    ``u / (u + h)`` of what a unit too few and a unit held cost
-    (`baselines.rules.newsvendor_costs`). c_t, the mean of the 28 days before, makes it follow the
-    store's size (`demand.forecasts.errors.error_scale`); where demand comes seldom it is the
-    deviation of a day's demand (`demand.forecasts.intermittent`).
+    q is the quantile of the errors of F in the training period, over c_t, drawn towards those of
+    all series (`demand.forecasts.errors`), at the critical fractile ``u / (u + h)`` of what a unit
+    too few and a unit held cost (`baselines.rules.newsvendor_costs`). c_t, the mean of the 28
+    days before, makes it follow the store's size (`demand.forecasts.errors.error_scale`); where
+    demand comes seldom it is the deviation of a day's demand (`demand.forecasts.intermittent`).
 
     Of goods that keep a day nothing is left for the day on which an order arrives but that order,
     and nothing of it for the days after. F and the errors are then those of that day alone, what is
@@ -85,7 +110,7 @@ class RollingNewsvendor(HistoryRule):
     def __init__(self, forecast: ForecastName, stockout_cost: Values | None = None) -> None:
         super().__init__(forecast)
         self._stockout_cost = stockout_cost
-        self._known_errors: dict[tuple[int, int], Values] = {}  # of `with_stockout_cost` alone
+        self._known_errors: dict[tuple[int, _Window], Values] = {}  # of `with_stockout_cost` alone
         # copies of a rule share it: a team binds copies, and the quantiles take long to find
         self._prepared: list[tuple[SupplyChainParameters, _ErrorTables]] = []
 
@@ -120,38 +145,55 @@ class RollingNewsvendor(HistoryRule):
         return history.key_of("newsvendor", self.forecast, self._lead_time, costs, items)
 
     def _learn(self, parameters: SupplyChainParameters, history: StoreHistory) -> _ErrorTables:
-        shape = history.mean.shape
-        safety, row = np.zeros((GAPS, *shape)), np.zeros((GAPS, shape[0]), np.int64)
-        where: list[tuple[int, int]] = []
-        balances, costs, days = [], [], []
+        shape, new = history.mean.shape, new_series(history)
+        pools: dict[_Window, PooledErrors] = {}
+        found: list[tuple[int, Values, Values, list[tuple[_Window, Values]]]] = []
         for sku, lane in enumerate(parameters.lanes()):
-            if self._stockout_cost is not None and np.isnan(self._stockout_cost[sku]).any():
-                continue
-            for gap, weekdays in _reviews(lane):
-                cost = self._costs(parameters, sku, gap)
-                if self._keeps[sku]:
-                    row[gap, sku] = len(where)
-                    where.append((gap, sku))
-                    costs.append(cost)
-                    days.append(days_of_use(lane.store, gap))
-                    errors = [self._errors(history, sku, n, weekdays) for n in days[-1]]
-                    balances.append([_shares(some) for some in errors])
-                    continue
-                short, over = cost[:, 0], cost[:, 2 if self._one_day[sku] else 1]
-                fractiles = short / np.maximum(short + over, 1e-300)
-                some = self._decided_errors(history, sku, gap, weekdays)
-                safety[gap, sku] = _quantiles(some, fractiles)
-        new = new_series(history)
-        found = np.array(balances).reshape(-1, 2, shape[1], SHARES.size).swapaxes(0, 1)
-        if new.any() and not new.all():  # what hardly sold has no errors: those of the others
-            safety = np.where(new, np.median(safety[:, ~new], axis=1)[:, None, None], safety)
-            for gap in {gap for gap, _ in where}:
-                rows = [k for k, (own, _) in enumerate(where) if own == gap]
-                fresh = new[[where[k][1] for k in rows]]
-                if not fresh.all():
-                    usual = np.median(found[:, rows][:, ~fresh], axis=1)[:, None, None]
-                    found[:, rows] = np.where(fresh[..., None], usual, found[:, rows])
-        return _ErrorTables(safety, found, np.array(costs), np.array(days, np.int64).T, row)
+            asked = self._stockout_cost is None or not np.isnan(self._stockout_cost[sku]).any()
+            for weekdays, windows in self._windows(lane, sku):
+                cost = self._costs(parameters, sku, windows[0].gap)
+                shares = SHARES if self._keeps[sku] else self._fractiles(sku, cost)
+                own = []
+                for window in windows:
+                    errors = self._errors(history, sku, window, weekdays)
+                    pool = pools.setdefault(window, PooledErrors(new, history.training.size))
+                    pool.add(sku, errors, window.overlap * weekdays.size / WEEK)
+                    if asked:
+                        own.append((window, _quantiles(errors, shares)))
+                if asked:
+                    found.append((sku, cost, shares, own))
+        safety, row = np.zeros((GAPS, *shape)), np.zeros((GAPS, shape[0]), np.int64)
+        balances: list[list[Values]] = []
+        costs, days = [], []
+        for sku, cost, shares, own in found:
+            drawn = [pools[window].quantiles(sku, some, shares) for window, some in own]
+            gap = own[0][0].gap
+            if self._keeps[sku]:
+                row[gap, sku] = len(balances)
+                balances.append(drawn)
+                costs.append(cost)
+                days.append([window.days for window, _ in own])
+            else:
+                safety[gap, sku] = drawn[0]
+        both = np.array(balances).reshape(-1, 2, shape[1], SHARES.size).swapaxes(0, 1)
+        return _ErrorTables(safety, both, np.array(costs), np.array(days, np.int64).T, row)
+
+    def _windows(
+        self, lane: Lane, sku: int
+    ) -> Iterator[tuple[NDArray[np.int64], tuple["_Window", ...]]]:
+        """Yield weekdays of review, and the days whose demand says how much to order on them."""
+        for gap, weekdays in _reviews(lane):
+            if self._keeps[sku]:
+                yield weekdays, tuple(_Window(n, gap) for n in days_of_use(lane.store, gap))
+            elif self._one_day[sku]:
+                yield weekdays, (_Window(self._lead_time + 1, gap, last_alone=True),)
+            else:
+                yield weekdays, (_Window(self._lead_time + gap, gap),)
+
+    def _fractiles(self, sku: int, cost: Values) -> Values:
+        """Return the critical fractiles, of all stores or each."""
+        short, over = cost[:, 0], cost[:, 2 if self._one_day[sku] else 1]
+        return np.asarray(short / np.maximum(short + over, 1e-300))
 
     def _costs(self, parameters: SupplyChainParameters, sku: int, gap: int) -> Values:
         """Return what a unit too few, held and wasted costs, of all stores or each, (1 or N, 3)."""
@@ -167,26 +209,19 @@ class RollingNewsvendor(HistoryRule):
         return np.array([(cost.short, cost.held, cost.expired) for cost in found])
 
     def _errors(
-        self, history: StoreHistory, sku: int, days: int, weekdays: NDArray[np.int64]
+        self, history: StoreHistory, sku: int, window: "_Window", weekdays: NDArray[np.int64]
     ) -> Values:
-        """Return `forecast_errors` of `days` days from the days of review on."""
-        errors, began = forecast_errors(history, sku, days, self._forecast)
-        return np.asarray(errors[np.isin(began, weekdays)])
-
-    def _decided_errors(
-        self, history: StoreHistory, sku: int, gap: int, weekdays: NDArray[np.int64]
-    ) -> Values:
-        """Return `forecast_errors` of the days that an order decides on."""
-        if (sku, gap) in self._known_errors:
-            return self._known_errors[sku, gap]
-        ahead, one_day = self._lead_time, self._one_day[sku]
-        days = ahead + (1 if one_day else gap)
-        errors, began = forecast_errors(history, sku, days, self._forecast)
-        if one_day and ahead > 0:  # less those of the days before its arrival
-            errors -= forecast_errors(history, sku, ahead, self._forecast)[0][: len(errors)]
+        """Return `forecast_errors` of a window of days from the days of review on."""
+        if (sku, window) in self._known_errors:
+            return self._known_errors[sku, window]
+        errors, began = forecast_errors(history, sku, window.days, self._forecast)
+        if window.last_alone and window.days > 1:  # less those of the days before its arrival
+            errors -= forecast_errors(history, sku, window.days - 1, self._forecast)[0][
+                : len(errors)
+            ]
         found = np.asarray(errors[np.isin(began, weekdays)])
         if self._stockout_cost is not None:
-            self._known_errors[sku, gap] = found
+            self._known_errors[sku, window] = found
         return found
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
@@ -218,19 +253,30 @@ class RollingNewsvendor(HistoryRule):
         return np.asarray(balanced_levels(expected, scale, own, later, tables.costs, row))
 
 
-def _quantiles(errors: Values, fractiles: Values) -> Values:
-    """Return a quantile of every store's errors, at one fractile or at its own, shape (N,)."""
-    if fractiles.size == 1 and not np.isnan(errors).any():
-        return np.asarray(np.quantile(errors, fractiles[0], axis=0))
-    every = np.broadcast_to(fractiles, errors.shape[1:])
+def _quantiles(errors: Values, shares: Values) -> Values:
+    """Return quantiles of every store's errors.
+
+    Parameters
+    ----------
+    errors : ndarray
+        Shape (windows, N), NaN on days before a series had begun.
+    shares : ndarray
+        `SHARES`, or one for all stores or each its own, shape (1,) or (N,).
+
+    Returns
+    -------
+    ndarray
+        Shape (N, shares) with `SHARES`, else (N,).
+    """
+    known = not np.isnan(errors).any()
+    if shares is SHARES:
+        if known:
+            return np.quantile(errors, SHARES, axis=0).T
+        return np.array([np.quantile(_of_begun(own), SHARES) for own in errors.T])
+    if shares.size == 1 and known:
+        return np.asarray(np.quantile(errors, shares[0], axis=0))
+    every = np.broadcast_to(shares, errors.shape[1:])
     return np.array([np.quantile(_of_begun(e), q) for e, q in zip(errors.T, every, strict=True)])
-
-
-def _shares(errors: Values) -> Values:
-    """Return all quantiles of every store's errors, shape (N, shares)."""
-    if not np.isnan(errors).any():
-        return np.quantile(errors, SHARES, axis=0).T
-    return np.array([np.quantile(_of_begun(own), SHARES) for own in errors.T])
 
 
 def _of_begun(errors: Values) -> Values:

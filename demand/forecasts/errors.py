@@ -1,7 +1,25 @@
-"""Errors of forecasts on training days, and which series have too few of them."""
+r"""Errors of forecasts on training days, and what they say of those to come.
+
+Windows of several days overlap, so that two years of weeks and a lead time of seven hold a dozen
+that share no day: far too few for a series' own quantile of 95 %. So each series' law of errors is
+drawn towards the one that all have in common: with n_i windows that share no day, v_i the mean
+square of the series' errors and v that of all series,
+
+``s_i^2 = (n_i v_i + 10 v) / (n_i + 10)``, ``q_i(p) = (n_i Q_i(p) + 30 s_i Q(p)) / (n_i + 30)``
+
+with Q_i the quantiles of its own errors, and Q those of the errors of all series, each over the
+root of its v_i. Of a series that has just begun to sell n_i is 0.
+
+References
+----------
+Efron and Morris (1975), Data analysis using Stein's estimator and its generalizations, Journal of
+the American Statistical Association 70(350); Gelman and Hill (2007), Data Analysis Using Regression
+and Multilevel/Hierarchical Models, chapter 12 (partial pooling).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -74,6 +92,95 @@ def forecast_errors(
     expected = forecast(windows.known, 0, np.full(count, days), of_sku)
     errors = windows.errors(expected) / forecast.scale(windows.known, 0, of_sku)
     return errors, (windows.start - 1) % WEEK
+
+
+OWN_SIZE, OWN_SHAPE = 10.0, 30.0
+"""Windows with which a series' errors count as much as those of all: for size and for shape."""
+
+MOST_POOLED = 1_000_000
+"""Errors, at most, out of which quantiles of all series are taken; of more, every k-th."""
+
+
+class PooledErrors:
+    """Errors of series that are forecast for as many days, drawn towards those of all.
+
+    Parameters
+    ----------
+    new : ndarray
+        Series whose errors say nothing, shape (SKUs, N); all count where all are so.
+    most : int
+        How many errors there may be in all.
+    """
+
+    def __init__(self, new: NDArray[np.bool_], most: int) -> None:
+        self._new = new & ~new.all()
+        self._windows, self._squares = np.zeros(new.shape), np.zeros(new.shape)
+        self._every = max(1, -(-most // MOST_POOLED))
+        self._parts: list[Floats] = []
+
+    def add(self, sku: int, errors: Floats, overlap: float) -> None:
+        """Take the errors of an SKU; all are taken before `quantiles` is asked.
+
+        Parameters
+        ----------
+        sku : int
+            Its number.
+        errors : ndarray
+            As of `forecast_errors`, shape (windows, N).
+        overlap : float
+            How many windows in a row share a day.
+        """
+        known = ~np.isnan(errors)
+        squares = np.where(known, np.square(errors), 0.0).sum(axis=0)
+        counts = np.where(self._new[sku], 0, known.sum(axis=0))
+        self._windows[sku] = counts / max(overlap, 1.0)
+        self._squares[sku] = np.where(counts > 0, squares, 0.0) / max(overlap, 1.0)
+        varied = (counts > 0) & (squares > 0)
+        root = np.sqrt(squares[varied] / counts[varied])
+        some = errors[sku % self._every :: self._every, varied] / root
+        self._parts.append(some[~np.isnan(some)])
+
+    @cached_property
+    def _ascending(self) -> Floats:
+        """Errors of all series over their own size."""
+        return np.sort(np.concatenate([*self._parts, np.zeros(0)]))
+
+    @cached_property
+    def _sizes(self) -> Floats:
+        """s_i, shape (SKUs, N)."""
+        seen = self._windows > 0
+        usual = float((self._squares[seen] / self._windows[seen]).mean()) if seen.any() else 0.0
+        return np.sqrt((self._squares + OWN_SIZE * usual) / (self._windows + OWN_SIZE))
+
+    def quantiles(self, sku: int, own: Floats, shares: Floats) -> Floats:
+        """Return q_i.
+
+        Parameters
+        ----------
+        sku : int
+            Number of the SKU.
+        own : ndarray
+            Q_i, shape (N,) or (N, shares).
+        shares : ndarray
+            p: of own (N,) one for all stores or each its own, shape (1,) or (N,), else (shares,).
+        """
+        weight = self._windows[sku] / (self._windows[sku] + OWN_SHAPE)
+        common = self._sizes[sku]
+        if own.ndim > 1:
+            weight, common = weight[:, None], common[:, None]
+        drawn: Floats = weight * own + (1.0 - weight) * common * _quantiles(self._ascending, shares)
+        return drawn
+
+
+def _quantiles(ascending: Floats, shares: Floats) -> Floats:
+    """Return quantiles of numbers in ascending order, 0 where there are none."""
+    if not ascending.size:
+        return np.zeros(shares.shape)
+    at = shares * (ascending.size - 1)
+    below = np.minimum(at.astype(np.int64), max(ascending.size - 2, 0))
+    above = np.minimum(below + 1, ascending.size - 1)
+    found: Floats = ascending[below] + (at - below) * (ascending[above] - ascending[below])
+    return found
 
 
 @dataclass(frozen=True)

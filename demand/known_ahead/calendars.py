@@ -1,9 +1,12 @@
-"""What is known of coming days from elsewhere: a calendar file, and countries' public holidays."""
+"""What is known of coming days from elsewhere: calendar files, public holidays and their names."""
 
 import datetime as dt
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from dateutil.easter import easter
 from numpy.typing import NDArray
 
 from common.errors import InputError, choose
@@ -19,6 +22,9 @@ from demand.known_ahead.covariates import (
 from demand.sheet import Sheet, read_sheet
 
 Whole = NDArray[np.intp]
+
+EASTER_DAYS = {-48, -47, -46, -3, -2, -1, 0, 1, 39, 49, 50, 60}
+"""Days that holidays lie from Easter Sunday."""
 
 
 def read_calendar(
@@ -126,3 +132,27 @@ def public_holidays(region: str, first: dt.date, last: dt.date) -> Covariates:
     days = [first + dt.timedelta(days=k) for k in range((last - first).days + 1)]
     flags = np.array([day in of_country for day in days], np.float32)
     return Covariates(first, (Covariate("public_holiday", flags[:, None, None]),))
+
+
+@lru_cache(maxsize=8)
+def holiday_names(first_day: dt.date, days: int) -> NDArray[np.str_]:
+    """Return a name for every day: how far from Easter it is, or its day and month."""
+    names = []
+    for k in range(days):
+        day = first_day + dt.timedelta(days=k)
+        distance = (day - easter(day.year)).days
+        names.append(f"Easter{distance:+d}" if distance in EASTER_DAYS else f"{day:%d.%m.}")
+    return np.array(names)
+
+
+def falls_on(covariates: Covariates, name: str) -> NDArray[np.bool_]:
+    """Return the days on which a holiday falls, or weeks or months in which, shape (days,)."""
+    first, days, periods = covariates.first_day, covariates.days, covariates.periods
+    if periods is None:
+        return np.asarray(holiday_names(first, days) == name)
+    begins = [periods.of_ordinal(first.toordinal() + k) for k in range(days + 1)]
+    lengths = [(end - begin).days for begin, end in pairwise(begins)]
+    number = np.repeat(np.arange(days), lengths)
+    falls = np.zeros(days, np.bool_)
+    falls[number[holiday_names(begins[0], number.size) == name]] = True
+    return falls

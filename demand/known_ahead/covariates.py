@@ -79,13 +79,13 @@ class Covariates:
         The day of the first row.
     columns : tuple of Covariate
         All with the same days.
-    daily : bool
-        Whether these are days, and no other periods, which are counted like them.
+    periods : Periods or None
+        Weeks or months, which are counted like days; None where these are days.
     """
 
     first_day: dt.date
     columns: tuple[Covariate, ...]
-    daily: bool = True
+    periods: Periods | None = None
 
     @property
     def days(self) -> int:
@@ -163,7 +163,7 @@ class Covariates:
                 np.add.at(count, ordinals - first, known)
                 values = np.where(count > 0, values / np.maximum(count, 1.0), np.nan)
             columns.append(replace(one, values=values.astype(np.float32)))
-        return Covariates(dt.date.fromordinal(first), tuple(columns), daily=False)
+        return Covariates(dt.date.fromordinal(first), tuple(columns), periods)
 
     def before(self, day: dt.date, names: Iterable[str]) -> "Covariates":
         """Return these without what columns of these names say from a day on."""
@@ -190,7 +190,7 @@ class Covariates:
                 if name in part
             ]
             columns.append(_merged(name, parts, days))
-        return Covariates(first, tuple(columns), daily=self.daily)
+        return Covariates(first, tuple(columns), self.periods)
 
 
 def _merged(name: str, parts: Sequence[tuple[Covariate, int]], days: int) -> Covariate:

@@ -7,7 +7,9 @@ of a quasi-Poisson model in two stages: levels common to all series, shrunk towa
 each series' own, shrunk towards those as far as series differ beyond chance.
 
 A flag of public holidays also gives the days before and after them, and every single holiday has a
-level of its own (Christmas is not Whit Monday), by its date or its distance from Easter. Where a
+level of its own (Christmas is not Whit Monday), by its date or its distance from Easter. What weeks
+and months say of how many of their days something held is a number, for two holidays are more than
+one; those with Christmas, New Year, Easter, Ascension or Whitsun have a level besides. Where a
 series sold nothing whenever a value held, though it should have, it is closed then.
 
 References
@@ -18,20 +20,21 @@ Laird (1986), Meta-analysis in clinical trials, Controlled Clinical Trials 7(3).
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import partial
 
 import numpy as np
-from dateutil.easter import easter
 from numpy.typing import NDArray
 
 from common.errors import InputError
 from demand.bootstrap import WEEK, usual_days
 from demand.dates import Periods
+from demand.known_ahead.calendars import falls_on, holiday_names
 from demand.known_ahead.covariates import Covariate, Covariates
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 
 MOST_VALUES = 30
 """Values of a flag or event with a level of their own, the commonest ones."""
@@ -53,8 +56,9 @@ SURELY_CLOSED = 10.0
 """Units that should have been sold where nothing was, for a series to count as closed."""
 
 BATCH_VALUES = 4_000_000
-EASTER_DAYS = {-48, -47, -46, -3, -2, -1, 0, 1, 39, 49, 50, 60}
-"""Days that holidays lie from Easter Sunday."""
+HOLIDAYS_OF_PERIODS = ("01.01.", "Easter+0", "Easter+39", "Easter+49", "25.12.")
+"""Holidays that weeks and months are told apart by."""
+DAYS_OF_PERIODS = {"week": 7, "month": 31}
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Term:
     covariate : str
         The column of the file or calendar that it comes from.
     value : float or None
-        The value that it indicates; None for a number.
+        The value that it indicates; None for a number, and for all above 0 of a holiday.
     scale : tuple of float or None
         Of a number: median and 0 for ``log(x / median)``, or mean and deviation.
     shift : int
@@ -81,16 +85,19 @@ class Term:
     shift: int = 0
     holiday: str = ""
 
-    def of(self, column: Covariate, names: NDArray[np.str_]) -> Floats:
-        """Return the term on every day of the column, 0 where nothing is known."""
+    def of(self, column: Covariate, when: Callable[[str], NDArray[np.bool_]]) -> Floats:
+        """Return the term on every day of the column, 0 where nothing is known.
+
+        `when` says on which days a holiday falls.
+        """
         x = column.values.astype(np.float64)
-        if self.value is None:
+        if self.value is None and not self.holiday:
             middle, deviation = self.scale or (1.0, 1.0)
             with np.errstate(invalid="ignore", divide="ignore"):
                 z = np.log(x / middle) if deviation == 0 else (x - middle) / deviation
             known: Floats = np.where(np.isfinite(z), z, 0.0)
             return known
-        active = x == self.value
+        active = x > 0 if self.value is None else x == self.value
         if self.shift:
             near = np.zeros_like(active)
             if self.shift > 0:
@@ -99,7 +106,7 @@ class Term:
                 near[-self.shift :] = active[: self.shift]
             active = near & ~active
         if self.holiday:
-            active = active & (names == self.holiday)[:, None, None]
+            active = active & when(self.holiday)[:, None, None]
         indicator: Floats = active.astype(np.float64)
         return indicator
 
@@ -192,7 +199,7 @@ def learn_levels(demand: Floats, covariates: Covariates) -> CovariateLevels | No
         return None
     z = list(_design(seen, terms))
     levels, common = np.zeros((*demand.shape[1:], len(terms))), np.zeros(len(terms))
-    effects, cycle = np.ones_like(demand), WEEK if covariates.daily else 1
+    effects, cycle = np.ones_like(demand), WEEK if covariates.periods is None else 1
     for _ in range(ROUNDS):
         base = usual_days(demand, effects, cycle) / np.where(effects > 0, effects, 1.0)
         common, levels = _fit(demand, base, z, common, levels)
@@ -220,16 +227,31 @@ def _terms(column: Covariate, seen: Covariates) -> Iterator[Term]:
         middle = float(np.median(known)) if positive else float(known.mean())
         yield Term(column.name, scale=(middle, 0.0 if positive else float(known.std())))
         return
+    if seen.periods is not None and _is_holiday(column):
+        active = (column.values > 0).any(axis=(1, 2))
+        for name in HOLIDAYS_OF_PERIODS:
+            if (active & falls_on(seen, name)).any():
+                yield Term(column.name, holiday=name)
+    if seen.periods is not None and _counts_days(column, values, seen.periods):
+        yield Term(column.name, scale=(0.0, float(values[-1])))
+        return
     order = np.argsort(-counts, kind="stable")[1 : MOST_VALUES + 1]
     for value in values[np.sort(order)].tolist():
         yield Term(column.name, value)
-        if not seen.daily or not _is_holiday(column):
+        if seen.periods is not None or not _is_holiday(column):
             continue
         yield Term(column.name, value, shift=1)
         yield Term(column.name, value, shift=-1)
         active = (column.values == value).any(axis=(1, 2))
-        for name in sorted(set(_holidays(seen.first_day, len(active))[active])):
+        for name in sorted(set(holiday_names(seen.first_day, len(active))[active])):
             yield Term(column.name, value, holiday=str(name))
+
+
+def _counts_days(column: Covariate, values: Singles, periods: Periods) -> bool:
+    """Return whether a column says on how many days of each week or month something held."""
+    whole = bool((values == np.round(values)).all())
+    few = values[0] == 0 and 1 < values[-1] <= DAYS_OF_PERIODS[periods.name]
+    return whole and bool(few) and not column.labels
 
 
 def _is_holiday(column: Covariate) -> bool:
@@ -242,23 +264,11 @@ def _is_holiday(column: Covariate) -> bool:
     )
 
 
-@lru_cache(maxsize=8)
-def _holidays(first_day: dt.date, days: int) -> NDArray[np.str_]:
-    """Return a name for every day: how far from Easter it is, or its day and month."""
-    names = []
-    for k in range(days):
-        day = first_day + dt.timedelta(days=k)
-        distance = (day - easter(day.year)).days
-        names.append(f"Easter{distance:+d}" if distance in EASTER_DAYS else f"{day:%d.%m.}")
-    return np.array(names)
-
-
 def _design(covariates: Covariates, terms: tuple[Term, ...]) -> Iterator[Floats]:
     """Return z, term by term, each of shape (days, SKUs or 1, stores or 1)."""
     columns = {column.name: column for column in covariates.columns}
-    names = _holidays(covariates.first_day, covariates.days)
     for term in terms:
-        yield term.of(columns[term.covariate], names)
+        yield term.of(columns[term.covariate], partial(falls_on, covariates))
 
 
 def _closed(demand: Floats, base: Floats, z: list[Floats]) -> NDArray[np.bool_]:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
+from demand.dates import Periods
 from demand.forecasts.errors import forecast_errors
 from demand.forecasts.forecast import make_forecast
 from demand.history import StoreDemand, store_history
-from demand.known_ahead.calendars import public_holidays, read_calendar
+from demand.known_ahead.calendars import falls_on, public_holidays, read_calendar
 from demand.known_ahead.covariates import Covariate, Covariates
 from demand.known_ahead.levels import learn_levels
 from demand.known_demand import KNOWN_DAYS, KnownDemand
@@ -18,6 +19,7 @@ FIRST = dt.date(2022, 1, 3)
 DAYS = 900
 WEEK = np.array([40, 20, 20, 30, 30, 60, 20])
 SPLIT = FIRST + dt.timedelta(days=700)
+MONTHS = dt.date(2019, 12, 1), dt.date(2019, 4, 1)
 
 
 def known(**columns):
@@ -44,6 +46,40 @@ def test_the_level_of_a_flag_is_learned():
     np.testing.assert_allclose(effects[only], 1.5, rtol=0.06)
     np.testing.assert_allclose(effects[event & ~promotion], 0.7, rtol=0.06)
     assert (effects[~promotion & ~event] == 1).all()
+
+
+def test_weeks_with_two_holidays_are_not_all_like_christmas():
+    weeks = Periods("week", dt.date(2016, 1, 4))
+    begins = [weeks.date(k) for k in range(110)]
+    christmas = np.array([(d.month, d.day) > (12, 18) and d.day <= 25 for d in begins])
+    holidays = 1.0 * (np.random.default_rng(4).random(110) < 0.15)
+    holidays[christmas] = 2  # no other week has two until the last one
+    multiplier = np.where(christmas, 0.6, 1.15**holidays)
+    demand = np.random.default_rng(5).poisson(300 * multiplier[:, None, None], (110, 1, 4)) * 1.0
+    columns = (Covariate("is_holiday", np.float32(holidays)[:, None, None]),)
+    seen = Covariates(weeks.first, columns, weeks)
+    levels = learn_levels(demand[:100], seen)
+    coming = np.zeros(110, np.float32)
+    coming[105], coming[106] = 1, 2
+    columns = (Covariate("is_holiday", coming[:, None, None]),)
+    effects = levels.multipliers(Covariates(weeks.first, columns, weeks))
+    np.testing.assert_allclose(effects[105], 1.15, rtol=0.05)
+    np.testing.assert_allclose(effects[106], 1.15**2, rtol=0.08)
+    assert (levels.multipliers(seen)[np.flatnonzero(christmas)[0]] < 0.7).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "christmas", "easter"),
+    [("week", dt.date(2019, 12, 24), dt.date(2019, 4, 16)), ("month", *MONTHS)],
+)
+def test_holidays_fall_in_the_periods_that_hold_their_day(name, christmas, easter):
+    periods = Periods(name, dt.date(2019, 1, 1))  # a Tuesday
+    count = periods.number(dt.date(2020, 1, 1))
+    column = Covariate("x", np.zeros((count, 1, 1), np.float32))
+    known = Covariates(periods.first, (column,), periods)
+    for holiday, begin in (("25.12.", christmas), ("Easter+0", easter)):
+        held = np.flatnonzero(falls_on(known, holiday)).tolist()
+        assert [periods.date(k) for k in held] == [begin]
 
 
 def test_the_level_of_a_price_is_an_elasticity():

@@ -1,0 +1,58 @@
+"""Errors of series, drawn towards those of all."""
+
+import numpy as np
+import pytest
+
+from demand.forecasts.errors import OWN_SHAPE, PooledErrors
+
+SHARES = np.array([0.95])
+
+
+def own_quantiles(errors):
+    return np.nanquantile(errors, SHARES[0], axis=0)
+
+
+def pooled(errors, overlap=1.0, new=None):
+    """Return quantiles of SKUs' errors, of shape (SKUs, windows, N)."""
+    new = np.zeros((errors.shape[0], errors.shape[2]), np.bool_) if new is None else new
+    pool = PooledErrors(new, errors.size)
+    for sku, some in enumerate(errors):
+        pool.add(sku, some, overlap)
+    every = (pool.quantiles(k, own_quantiles(some), SHARES) for k, some in enumerate(errors))
+    return np.array(list(every))
+
+
+def test_a_single_series_has_its_own_quantiles():
+    errors = np.random.default_rng(0).gamma(2, size=(1, 90, 1))
+    np.testing.assert_allclose(pooled(errors)[0], own_quantiles(errors[0]))
+
+
+def test_the_fewer_windows_share_no_day_the_more_a_series_is_like_the_others():
+    errors = np.random.default_rng(1).normal(size=(1, 60, 40))
+    own, surely = own_quantiles(errors[0]), 1.645
+    away = [np.abs(pooled(errors, overlap)[0] - surely).mean() for overlap in (1, 4, 12)]
+    assert away[2] < away[1] < away[0] < np.abs(own - surely).mean()
+
+
+def test_series_keep_their_sizes():
+    sizes = np.array([0.1, 1.0, 5.0])
+    errors = np.random.default_rng(2).normal(size=(1, 400, 3)) * sizes
+    np.testing.assert_allclose(pooled(errors)[0], 1.645 * sizes, rtol=0.25)
+
+
+def test_a_new_series_has_errors_of_the_usual_size_and_says_nothing_of_others():
+    errors = np.random.default_rng(3).normal(size=(2, 300, 2))
+    errors[1, :, 1] = np.nan
+    errors[1, -5:, 1] = 1000.0
+    new = np.array([[False, False], [False, True]])
+    found = pooled(errors, new=new)
+    np.testing.assert_allclose(found, 1.645, rtol=0.2)
+    none_else = pooled(errors[1:, :, 1:], new=np.ones((1, 1), np.bool_))
+    assert none_else == pytest.approx(1000)  # with nobody else to ask
+
+
+def test_own_quantiles_win_with_many_windows():
+    rng = np.random.default_rng(4)
+    count = int(50 * OWN_SHAPE)
+    errors = np.stack([rng.normal(size=(count, 1)), rng.gamma(0.2, 2, size=(count, 1))])
+    np.testing.assert_allclose(pooled(errors)[:, 0], own_quantiles(errors[..., 0].T), rtol=0.06)
