@@ -51,6 +51,10 @@ class ScaledForecast(Protocol):
         """Return c_t [units], shape (worlds, N)."""
 
 
+LEAST_OPEN = 14
+"""A series that has been open for fewer days is off by what an opening is off by; and of so many
+other days at least there must be errors, for these to be left out."""
+
 NEW_DAYS = 60
 """A series whose first sale is fewer training days ago is new, and taken to be like the others."""
 
@@ -78,8 +82,9 @@ def forecast_errors(
     Returns
     -------
     errors, weekdays : ndarray
-        Shape (training days, N), NaN on days before a series had begun (`TrainingWindows.begun`),
-        and the days' weekdays, Monday 0.
+        Shape (training days, N), NaN on days before a series had begun (`TrainingWindows.begun`)
+        or just after it had, or had opened again, unless few others are left; and the days'
+        weekdays, Monday 0.
 
     Raises
     ------
@@ -91,7 +96,9 @@ def forecast_errors(
     of_sku = np.full(count, sku)
     expected = forecast(windows.known, 0, np.full(count, days), of_sku)
     errors = windows.errors(expected) / forecast.scale(windows.known, 0, of_sku)
-    return errors, (windows.start - 1) % WEEK
+    usual = windows.begun & (windows.known.open_days(0) >= LEAST_OPEN)
+    few = usual.sum(axis=0) < LEAST_OPEN
+    return np.where(usual | few, errors, np.nan), (windows.start - 1) % WEEK
 
 
 OWN_SIZE, OWN_SHAPE = 10.0, 30.0

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from demand.forecasts.errors import OWN_SHAPE, PooledErrors
+from demand.forecasts.errors import LEAST_OPEN, OWN_SHAPE, PooledErrors, forecast_errors
+from demand.forecasts.forecast import make_forecast
+from demand.history import StoreDemand, store_history
+from demand.known_demand import KNOWN_DAYS
 
 SHARES = np.array([0.95])
 
@@ -56,3 +59,20 @@ def test_own_quantiles_win_with_many_windows():
     count = int(50 * OWN_SHAPE)
     errors = np.stack([rng.normal(size=(count, 1)), rng.gamma(0.2, 2, size=(count, 1))])
     np.testing.assert_allclose(pooled(errors)[:, 0], own_quantiles(errors[..., 0].T), rtol=0.06)
+
+
+def test_what_an_opening_was_off_by_is_no_error(tmp_path):
+    rng = np.random.default_rng(5)
+    sales = rng.poisson(100, size=400).astype(float)
+    sales[:200] = 0.0
+    days = np.arange("2020-01-01", "2021-02-04", dtype="datetime64[D]")
+    path = tmp_path / "opened.csv"
+    old = rng.poisson(80, size=400)
+    rows = [f"{day},{x},{y}" for day, x, y in zip(days, sales, old, strict=True)]
+    path.write_text("\n".join(["date,new,old", *rows]))
+    history = store_history(StoreDemand(file=path, split="2021-01-01"))
+    errors, _ = forecast_errors(history, 0, 2, make_forecast("weekday", history, 2))
+    began = 200 - KNOWN_DAYS  # the first of errors is of the first day with a past
+    assert np.isnan(errors[: began + LEAST_OPEN, 0]).all()
+    assert np.nanmax(np.abs(errors[:, 0])) < 1
+    assert not np.isnan(errors[:, 1]).any()
