@@ -118,7 +118,7 @@ def balanced_levels(
         Forecasts of the days that say whether a unit is of use and whether it is wasted, shape
         (2, worlds, N) [units].
     scale : ndarray
-        What their errors multiply by, shape (worlds, N).
+        What their errors multiply by, shape (2, worlds, N).
     quantiles, later_quantiles : ndarray
         Of the errors of both, at `SHARES`, shape (SKUs, N, shares).
     costs : ndarray
@@ -126,20 +126,20 @@ def balanced_levels(
     lane_of : ndarray
         Each world's SKU, shape (worlds,).
     """
-    levels = np.empty(scale.shape)
-    for w in range(scale.shape[0]):
+    levels = np.empty(scale.shape[1:])
+    for w in range(scale.shape[1]):
         k = lane_of[w]
-        for i in range(scale.shape[1]):
+        for i in range(scale.shape[2]):
             short, held, expired = costs[k, min(i, costs.shape[1] - 1)]
             own, later = quantiles[k, i], later_quantiles[k, i]
-            size = max(scale[w, i], 1e-9)
+            size, later_size = max(scale[0, w, i], 1e-9), max(scale[1, w, i], 1e-9)
             first, second = expected[0, w, i], expected[1, w, i]
-            low = min(first + size * own[0], second + size * later[0])
-            high = max(first + size * own[-1], second + size * later[-1])
+            low = min(first + size * own[0], second + later_size * later[0])
+            high = max(first + size * own[-1], second + later_size * later[-1])
             for _ in range(50):
                 level = 0.5 * (low + high)
                 used = _share_below(own, (level - first) / size)
-                wasted = _share_below(later, (level - second) / size)
+                wasted = _share_below(later, (level - second) / later_size)
                 if short * (1.0 - used) > held * used + expired * wasted:
                     low = level
                 else:

@@ -83,9 +83,10 @@ class RollingNewsvendor(HistoryRule):
 
     q is the quantile of the errors of F in the training period, over c_t, drawn towards those of
     all series (`demand.forecasts.errors`), at the critical fractile ``u / (u + h)`` of what a unit
-    too few and a unit held cost (`baselines.rules.newsvendor_costs`). c_t, the mean of the 28
-    days before, makes it follow the store's size (`demand.forecasts.errors.error_scale`); where
-    demand comes seldom it is the deviation of a day's demand (`demand.forecasts.intermittent`).
+    too few and a unit held cost (`baselines.rules.newsvendor_costs`). c_t, the geometric mean of
+    the 28 days before and of a day's forecast, makes it follow the store's size and the days to
+    come; where demand comes seldom it is the deviation of a day's demand
+    (`demand.forecasts.intermittent`).
 
     Of goods that keep a day nothing is left for the day on which an order arrives but that order,
     and nothing of it for the days after. F and the errors are then those of that day alone, what is
@@ -214,42 +215,53 @@ class RollingNewsvendor(HistoryRule):
         """Return `forecast_errors` of a window of days from the days of review on."""
         if (sku, window) in self._known_errors:
             return self._known_errors[sku, window]
-        errors, began = forecast_errors(history, sku, window.days, self._forecast)
-        if window.last_alone and window.days > 1:  # less those of the days before its arrival
-            errors -= forecast_errors(history, sku, window.days - 1, self._forecast)[0][
-                : len(errors)
-            ]
+        errors, began = forecast_errors(
+            history, sku, window.days, self._forecast, last_alone=window.last_alone
+        )
         found = np.asarray(errors[np.isin(began, weekdays)])
         if self._stockout_cost is not None:
             self._known_errors[sku, window] = found
         return found
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
-        assert chain.past is not None  # noqa: S101  (see _prepare)
-        scale = self._forecast.scale(chain.past, chain.day, chain.lane_of)
-        safety = self._tables.safety[chain.review_gap(), chain.lane_of] * scale
-        wanted = self._coming(chain) + safety - position
+        expected, days = self._coming(chain), self._days(chain)[:, None]
+        wanted = expected + self._safety(chain, expected / days) - position
         if self._one_day.any():
-            of_day = self._on_arrival(chain) + safety - chain.sites["backorders"]
+            arrival, there = self._on_arrival(chain), chain.sites["backorders"]
+            if self._lead_time == 0:
+                there = there + chain.sites["on_hand"]
+            of_day = arrival + self._safety(chain, arrival) - there
             wanted = np.where(self._one_day[chain.lane_of, None], of_day, wanted)
         if self._keeps.any():
-            counted = self._balanced(chain, scale) - position + chain.expected_waste()
+            counted = self._balanced(chain) - position + chain.expected_waste()
             wanted = np.where(self._keeps[chain.lane_of, None], counted, wanted)
         return wanted
 
+    def _scale(self, chain: SupplyChainBatch, daily: Values) -> Values:
+        """Return c_t where a day's forecast is `daily`."""
+        assert chain.past is not None  # noqa: S101  (see _prepare)
+        return self._forecast.scale(chain.past, chain.day, chain.lane_of, daily)
+
+    def _safety(self, chain: SupplyChainBatch, daily: Values) -> Values:
+        safety = self._tables.safety[chain.review_gap(), chain.lane_of]
+        return np.asarray(safety * self._scale(chain, daily))
+
     def _on_arrival(self, chain: SupplyChainBatch) -> Values:
-        """Return the forecast of the day on which today's order arrives, less what is there."""
+        """Return the forecast of the day on which today's order arrives."""
         ahead = np.full(chain.num_worlds, self._lead_time)
         if self._lead_time == 0:
-            return np.asarray(self._coming(chain, ahead + 1) - chain.sites["on_hand"])
+            return self._coming(chain, ahead + 1)
         return self._coming(chain, ahead + 1) - self._coming(chain, ahead)
 
-    def _balanced(self, chain: SupplyChainBatch, scale: Values) -> Values:
+    def _balanced(self, chain: SupplyChainBatch) -> Values:
         """Return the levels of goods that keep two days or more; of others they mean nothing."""
         tables = self._tables
         row = tables.row[chain.review_gap(), chain.lane_of]
         own, later = tables.balances
-        expected = np.stack([self._coming(chain, days[row]) for days in tables.days])
+        days = tables.days[:, row]
+        expected = np.stack([self._coming(chain, some) for some in days])
+        daily = expected / days[..., None]
+        scale = np.stack([self._scale(chain, some) for some in daily])
         return np.asarray(balanced_levels(expected, scale, own, later, tables.costs, row))
 
 

@@ -47,8 +47,8 @@ class ScaledForecast(Protocol):
     def __call__(self, past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
         """Return F_t, as `Forecast`."""
 
-    def scale(self, past: KnownDemand, day: int, sku: Whole) -> Floats:
-        """Return c_t [units], shape (worlds, N)."""
+    def scale(self, past: KnownDemand, day: int, sku: Whole, daily: Floats) -> Floats:
+        """Return c_t [units], shape (worlds, N); `daily` is the forecast of a day, as c_t."""
 
 
 LEAST_OPEN = 14
@@ -75,9 +75,16 @@ def error_scale(past: KnownDemand, day: int) -> Floats:
 
 
 def forecast_errors(
-    history: StoreHistory, sku: int, days: int, forecast: ScaledForecast
+    history: StoreHistory,
+    sku: int,
+    days: int,
+    forecast: ScaledForecast,
+    *,
+    last_alone: bool = False,
 ) -> tuple[Floats, Whole]:
     """Return ``(D_t + ... + D_(t+days-1) - F_t) / c_t`` for every training day t with a past.
+
+    With `last_alone` demand and forecast are those of the last of these days.
 
     Returns
     -------
@@ -92,11 +99,14 @@ def forecast_errors(
         If the training period is too short.
     """
     windows = training_windows(history, sku, days)
-    count = windows.start.size
-    of_sku = np.full(count, sku)
-    expected = forecast(windows.known, 0, np.full(count, days), of_sku)
-    errors = windows.errors(expected) / forecast.scale(windows.known, 0, of_sku)
-    usual = windows.begun & (windows.known.open_days(0) >= LEAST_OPEN)
+    known, count = windows.known, windows.start.size
+    of_sku, before = np.full(count, sku), days - 1 if last_alone else 0
+    expected = forecast(known, 0, np.full(count, days), of_sku)
+    if before:
+        expected = expected - forecast(known, 0, np.full(count, before), of_sku)
+    scale = forecast.scale(known, 0, of_sku, expected / (days - before))
+    errors = windows.errors(expected, before) / scale
+    usual = windows.begun & (known.open_days(0) >= LEAST_OPEN)
     few = usual.sum(axis=0) < LEAST_OPEN
     return np.where(usual | few, errors, np.nan), (windows.start - 1) % WEEK
 
@@ -211,9 +221,12 @@ class TrainingWindows:
         """Ordinal of the day between the two, shape (windows,)."""
         return np.asarray(self.known.start)
 
-    def errors(self, expected: Floats) -> Floats:
-        """Return what came less what was expected, NaN before a series had begun [units]."""
-        errors: Floats = self.known.demand[KNOWN_DAYS:].sum(axis=0) - expected
+    def errors(self, expected: Floats, before: int = 0) -> Floats:
+        """Return what came less what was expected, NaN before a series had begun [units].
+
+        What came on the first `before` days is left out.
+        """
+        errors: Floats = self.known.demand[KNOWN_DAYS + before :].sum(axis=0) - expected
         return np.where(self.begun, errors, np.nan)
 
 

@@ -29,7 +29,7 @@ import numpy as np
 from common.compiled import compiled
 from common.errors import InputError
 from demand.forecasts.boosting import boosting
-from demand.forecasts.errors import WEEK, Floats, Forecast, Whole, error_scale
+from demand.forecasts.errors import LEAST_SCALE, WEEK, Floats, Forecast, Whole, error_scale
 from demand.forecasts.intermittent import Intermittent, intermittent
 from demand.forecasts.smoothing import LEAST_EFFECT, known_effects, smoothing
 from demand.history import StoreHistory
@@ -74,11 +74,16 @@ class BoundedForecast:
         bounded: Floats = np.minimum(forecast, MOST_TIMES * days[:, None] * seen)
         return bounded
 
-    def scale(self, past: KnownDemand, day: int, sku: Whole) -> Floats:
-        """Return what errors are divided by, shape (worlds, N) [units]."""
+    def scale(self, past: KnownDemand, day: int, sku: Whole, daily: Floats) -> Floats:
+        """Return what errors are divided by, shape (worlds, N) [units].
+
+        The geometric mean of `error_scale` and of the forecast of a day, `daily`: errors are larger
+        before a holiday that sells more, but not in proportion.
+        """
         if isinstance(self.forecast, Intermittent):
             return self.forecast.scale(past, day, sku)
-        return error_scale(past, day)
+        scale: Floats = error_scale(past, day)
+        return np.sqrt(scale * np.maximum(daily, LEAST_SCALE * past.usual))
 
 
 @compiled

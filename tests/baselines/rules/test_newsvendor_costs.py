@@ -77,7 +77,7 @@ def test_quantiles_of_errors_give_the_level_that_a_law_gives():
     tables = [(one.ppf(inside) - one.mean())[None, None] for one in (used, wasted)]
     expected = np.array([[[8.0]], [[12.0]]])
     costs, lane = np.array([[[2.0, 1.0, 10.0]]]), np.zeros(1, np.int64)
-    level = balanced_levels(expected, np.ones((1, 1)), *tables, costs, lane)[0, 0]
+    level = balanced_levels(expected, np.ones((2, 1, 1)), *tables, costs, lane)[0, 0]
     over = used.cdf(level) + 10 * wasted.cdf(level)
     assert 2 * used.sf(level) == pytest.approx(over, abs=0.01)
 
