@@ -176,7 +176,6 @@ def _together(some: Candidates, others: Candidates) -> Candidates:
         {**some.folds, **others.folds},
         {**some.evaluation, **others.evaluation},
         {**some.values, **others.values},
-        trained=some.trained | others.trained,
     )
 
 
@@ -193,7 +192,6 @@ def _write_cell(path: Path, found: Candidates, random: Replay) -> None:
         arrays |= {f"{where}/{name}": getattr(one, name) for name in ARRAYS}
         what = one.first_day.toordinal(), PERIODS.index(one.period)
         arrays[f"{where}/first day, period"] = np.array(what)
-    arrays |= {f"trained/{name}/0/": np.array(1.0) for name in found.trained}
     for name, values in found.values.items():
         arrays |= {f"values/{name}/0/{key}": np.array(float(x)) for key, x in values.items()}
     file = io.BytesIO()
@@ -210,9 +208,6 @@ def _read_cell(path: Path) -> tuple[Candidates, Replay]:
         parts.setdefault(tuple(where), {})[name] = array
     found, random = Candidates(), None
     for (kind, name, _), arrays in parts.items():
-        if kind == "trained":
-            found.trained.add(name)
-            continue
         if kind == "values":
             found.values[name] = {key: float(value) for key, value in arrays.items()}
             continue

@@ -145,7 +145,7 @@ def _lines(
     yield (
         f"Each was tuned on all {table.period}s before {origins} and played from there to the next "
         f"one, the last to {periods.split}. Chosen is the simplest one, by the number of "
-        "parameters that were tuned or trained, that is dearer than the cheapest by at most one "
+        "parameters that were tuned on costs, that is dearer than the cheapest by at most one "
         "standard error of the difference, over blocks of the calendar. Cost a year over these "
         f"{table.period}s:"
     )

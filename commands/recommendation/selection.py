@@ -3,9 +3,10 @@
 The cheapest of a dozen on a few months is in part the luckiest. So the choice is the simplest
 candidate that is not surely dearer than the cheapest: whose mean difference to it, paired day by
 day, is within one standard error, from sums over blocks of the calendar. Simpler is what has fewer
-parameters that were tuned or trained; of those that have the same number the cheapest is taken.
-What is known ahead does not count: its levels are shrunk towards none already, and it pays on few
-days, so that months without a holiday say little against it.
+parameters that were tuned on costs; of those that have the same number the cheapest is taken.
+What a forecast learns of demand does not count: levels of what is known ahead are shrunk towards
+none already, and pay on few days, so that months without a holiday say little against them; and
+trees are judged by days that they were not fitted to.
 
 References
 ----------
@@ -49,7 +50,7 @@ LEAST_TRAINING: dict[PeriodName, int] = {
 """Periods that a rule must have before the first origin."""
 
 MANY = 1_000
-"""Parameters that what is trained counts for: more than are tuned of any rule."""
+"""Parameters that an agent counts for: more than are tuned of any rule."""
 
 Report = Callable[[str], None]
 """Called before each piece of work with what it is."""
@@ -127,15 +128,12 @@ class Candidates:
         Tuned parameters of the rules, from all days before the split.
     policies : dict
         As tuned or trained on all days before the split.
-    trained : set of str
-        Rules that have as many parameters as an agent.
     """
 
     folds: dict[str, list[Replay]] = field(default_factory=dict)
     evaluation: dict[str, Replay] = field(default_factory=dict)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
-    trained: set[str] = field(default_factory=set)
 
     def costs(self) -> dict[str, float]:
         """Return cost per year over the periods that choose, the cheapest first."""
@@ -165,7 +163,7 @@ class Candidates:
 
     def parameters(self, name: str) -> int:
         """Return how many parameters of a candidate were tuned; an agent has many."""
-        return len(self.values[name]) if name in {*self.values} - self.trained else MANY
+        return len(self.values[name]) if name in self.values else MANY
 
     def dearer(self, name: str, other: str) -> "Difference":
         """Return how much a candidate costs more per day than another, in the periods that choose.
@@ -245,8 +243,6 @@ def play_candidates(
         for name, (policy, _) in _rules(run, rules, where, report):
             played = replay(run.problem, run.parameters, policy)
             found.folds.setdefault(name, []).append(played.together())
-    every = installed((rules or rules_in_units)(whole.parameters))
-    found.trained |= {name for name, rule in every.items() if rule.kind.package}
     for name, (policy, values) in _rules(whole, rules, "all days", report):
         found.policies[name], found.values[name] = policy, values
         found.evaluation[name] = replay(whole.problem, whole.parameters, policy)
