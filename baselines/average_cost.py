@@ -42,6 +42,7 @@ from baselines.solvers.store.lost_sales_problem import (
     negative_binomial,
     poisson,
 )
+from baselines.solvers.store.lost_sales_size import is_quick
 from common.errors import InputError
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
@@ -51,8 +52,10 @@ WARMUP_DAYS = 100
 """Days after which an episode has forgotten its start."""
 EXACT = 1e-5
 """Bounds of the exact cost of any policy are at most so far apart [money/day]."""
-EXACT_STATES = 400_000
-"""States of a store, at most, of which any policy's cost is worked out; it takes seconds."""
+EXACT_STATES = 1_000_000
+"""States of a store of which any policy's cost is worked out in seconds."""
+PLAIN_LEAD_TIME = 4
+"""Longest lead time at which plain base stock, which has the most states, is solved too [days]."""
 NEGLIGIBLE = 0.002
 """Share of an episode's cost that a store may spare by knowing its last day."""
 
@@ -150,12 +153,9 @@ def average_optimum(parameters: SupplyChainParameters) -> AverageOptimum | None:
             return None
         return AverageOptimum(found[0].cost.value, found[1], SolvedPerishable(found[0]))
     store = lost_sales_store(parameters)
-    if store is None:
+    if store is None or not is_quick(store):
         return None
-    try:
-        solved = solve_lost_sales(store)
-    except InputError:
-        return None
+    solved = solve_lost_sales(store)
     if not _on_offer(parameters, solved.largest_order):
         return None
     return AverageOptimum(solved.cost.value, spared(store, solved.cost.lower), SolvedOrders(solved))
@@ -194,7 +194,7 @@ def _on_offer(parameters: SupplyChainParameters, largest: int) -> bool:
 
 
 def solved_rules(parameters: SupplyChainParameters) -> list[Solved]:
-    """Return the best policy of an instance, first, and the best of simpler ones.
+    """Return the best policy of an instance, first, and the best of simpler ones if it is quick.
 
     Raises
     ------
@@ -247,7 +247,9 @@ def average_cost(parameters: SupplyChainParameters, rule: StockLevels) -> float 
     return base_stock_cost(store, int(level), int(cap) if math.isfinite(cap) else None).value
 
 
-def exact_cost(parameters: SupplyChainParameters, policy: Policy) -> AverageCost | None:
+def exact_cost(
+    parameters: SupplyChainParameters, policy: Policy, states: int = EXACT_STATES
+) -> AverageCost | None:
     """Return the exact average cost of any policy of a store with lost sales, learned or not.
 
     It must decide by the stock and the orders under way alone. Each state that it comes to is
@@ -259,11 +261,13 @@ def exact_cost(parameters: SupplyChainParameters, policy: Policy) -> AverageCost
         The problem.
     policy : Policy
         Of all agents.
+    states : int
+        States that are looked at, at most.
 
     Returns
     -------
     AverageCost or None
-        None for any other problem or policy, and beyond `EXACT_STATES` states.
+        None for any other problem or policy, and beyond so many states.
     """
     store = lost_sales_store(parameters)
     if store is None or store.lead_time < 1 or parameters.limited:
@@ -271,7 +275,7 @@ def exact_cost(parameters: SupplyChainParameters, policy: Policy) -> AverageCost
     shown = parameters.model_copy(update={"horizon": 2, "warmup_days": 0})
     orders = partial(_orders_of, shown, policy)
     try:
-        return policy_cost(store, orders, tolerance=EXACT, states=EXACT_STATES)
+        return policy_cost(store, orders, tolerance=EXACT, states=states)
     except _OtherReasonsError:
         return None
 
@@ -337,8 +341,11 @@ def _solved_lost_sales(parameters: SupplyChainParameters) -> list[Solved] | None
     if not _on_offer(parameters, solved.largest_order):
         raise InputError(f"store.order_units: must hold 0, 1, ..., {solved.largest_order} or more")
     rules = [Solved("optimum", SolvedOrders(solved), solved.cost.value)]
-    level, cost = best_base_stock(store)
-    rules.append(Solved(f"base-stock S={level}", StockLevels(level), cost.value))
+    if not is_quick(store):
+        return rules
+    if store.lead_time <= PLAIN_LEAD_TIME:
+        level, cost = best_base_stock(store)
+        rules.append(Solved(f"base-stock S={level}", StockLevels(level), cost.value))
     level, cap, cost = best_capped_base_stock(store)
     name = f"capped base-stock S={level}, r={cap}"
     rules.append(Solved(name, StockLevels(level, cap=cap), cost.value))

@@ -5,9 +5,20 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-from baselines.average_cost import average_optimum, average_reference, exact_cost
+from baselines.average_cost import (
+    Solved,
+    average_cost,
+    average_optimum,
+    average_reference,
+    exact_cost,
+    lost_sales_store,
+    solved_rules,
+)
+from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
+from baselines.registry import make_baselines
 from baselines.rules.reference import reference_team
+from baselines.rules.stock_rule import StockLevels
 from baselines.serial_chain import serial_chain
 from baselines.solvers.cash.dynamic_program import solve_cash
 from baselines.solvers.cash.hindsight import hindsight_reference as cash_in_hindsight
@@ -15,6 +26,9 @@ from baselines.solvers.perishable.bound import perishable_bound
 from baselines.solvers.reference import Reference
 from baselines.solvers.store.chain_bound import ChainBound, chain_bound
 from baselines.solvers.store.hindsight import STORE_DAYS, chain_hindsight, hindsight_reference
+from baselines.solvers.store.lost_sales import solve_lost_sales, spared
+from baselines.solvers.store.lost_sales_problem import LostSales
+from baselines.solvers.store.lost_sales_size import is_quick, is_solvable, sooner_store
 from common.errors import InputError, choose
 from envs.batch import Trace
 from envs.cash.parameters import CashParameters
@@ -50,7 +64,8 @@ def find_reference(problem: str, parameters: Any, measure: str = "return") -> Re
     For the cash problem this is the exact optimum. Where demand comes from a file, so that nobody
     knows its law, and where the problem is too large to solve, it is the optimum in hindsight on
     the very traces that are played, an upper bound. Of the supply chain no optimum is known but
-    the long-run average of a single store that loses sales, its supply without limit. What the
+    the long-run average of a single store that loses sales, its supply without limit, or, of a lead
+    time that takes minutes to solve, that of a store whose orders arrive sooner. What the
     stores earn has two upper bounds, and the lower one counts: that of single stores, who know the
     law of demand, and that in hindsight, which knows the warehouse's shortages and needs no law.
     What other tiers earn has none, but that all agents together have an optimum where the chain
@@ -85,9 +100,83 @@ def _supply_chain_reference(parameters: SupplyChainParameters, measure: str) -> 
         reference = average_reference(parameters, optimum)
         rule = None if parameters.limited else reference_team(store=optimum.rule)
         return ReferenceSource(lambda _: reference, rule)
+    store = None if parameters.demand_data is not None else lost_sales_store(parameters)
+    if store is not None and not is_quick(store):
+        bound = _of_sooner_orders(parameters, store)
+        return ReferenceSource(lambda _: bound, None)
     if parameters.longest_shelf_life > 0:
         return ReferenceSource(partial(perishable_bound, parameters), None)
     return ReferenceSource(partial(_least_bound, parameters, chain_bound(parameters)), None)
+
+
+def _of_sooner_orders(parameters: SupplyChainParameters, store: LostSales) -> Reference:
+    """Return what a store with lost sales earns at most, as if its orders arrived sooner."""
+    sooner = sooner_store(store, is_quick)
+    cost = solve_lost_sales(sooner).cost.lower
+    delay = store.lead_time - sooner.lead_time
+    less = spared(sooner, cost) + delay * store.fixed_cost
+    days = parameters.horizon - parameters.warmup_days
+    note = (
+        f"A store whose orders take {sooner.lead_time} days in place of {store.lead_time} spends "
+        f"{cost:.4f} a day at least, on average in the long run; times the {days} days that count, "
+        f"less {less:.2g}. It can hold back each order, so no policy here spends less."
+    )
+    return Reference("upper_bound", less - cost * days, note)
+
+
+@dataclass(frozen=True)
+class KnownCosts:
+    """What is known of a textbook instance.
+
+    Attributes
+    ----------
+    least : float
+        The least average cost, or a lower bound of it [money/day].
+    is_optimum : bool
+        Which of them it is.
+    rules : list of Solved
+        Policies and their exact costs, the best one first if it is known.
+    """
+
+    least: float
+    is_optimum: bool
+    rules: list[Solved]
+
+
+def known_costs(parameters: SupplyChainParameters, *, quick: bool = False) -> KnownCosts:
+    """Return the least cost of an instance, or a bound of it, and rules with exact costs.
+
+    Of a store with lost sales and so long a lead time that it is not solved in seconds, the one
+    simple rule is the capped base stock that tuning by simulation finds, as learning begins with.
+
+    Parameters
+    ----------
+    parameters : SupplyChainParameters
+        As for `baselines.average_cost.solved_rules`.
+    quick : bool
+        Whether to solve nothing that takes minutes.
+    """
+    store = lost_sales_store(parameters)
+    if store is None or is_quick(store):
+        rules = solved_rules(parameters)
+        return KnownCosts(rules[0].cost, True, rules)
+    simple = _tuned_capped(parameters)
+    if not quick and is_solvable(store):
+        best = solved_rules(parameters)[0]
+        return KnownCosts(best.cost, True, [best, simple])
+    sooner = sooner_store(store, is_quick if quick else is_solvable)
+    return KnownCosts(solve_lost_sales(sooner).cost.lower, False, [simple])
+
+
+def _tuned_capped(parameters: SupplyChainParameters) -> Solved:
+    """Return the capped base stock that tuning finds, and its exact cost."""
+    (policy,) = make_baselines("stores", parameters, ["tuned_capped_level"]).values()
+    rule = policy.players["store"] if isinstance(policy, TeamPolicy) else None
+    assert isinstance(rule, StockLevels)  # noqa: S101  (that is what the family makes)
+    cost = average_cost(parameters, rule)
+    assert cost is not None  # noqa: S101  (sales are lost)
+    name = f"capped base-stock S={rule.values['level']:g}, r={rule.values['cap']:g}"
+    return Solved(name, rule, cost)
 
 
 def _of_serial_system(parameters: SupplyChainParameters) -> ReferenceSource:

@@ -12,7 +12,7 @@ from pydantic import Field
 from rich.table import Table
 
 from agents.config import CONFIGS, RunConfig, read_yaml, resolve
-from baselines.average_cost import Solved, average_cost, solved_rules
+from baselines.average_cost import Solved, average_cost, lost_sales_store, solved_rules
 from baselines.average_perishable import (
     QUICK,
     bounded_optimum,
@@ -21,11 +21,13 @@ from baselines.average_perishable import (
 )
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
+from baselines.references import known_costs
 from baselines.registry import make_baselines
 from baselines.rollout import rollout
 from baselines.rules.perishable import SolvedPerishable
 from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StockLevels
+from baselines.solvers.store.lost_sales_size import is_quick
 from common.console import PlainConsole, screen
 from common.errors import FrozenModel, InputError, choose, validated
 from envs.batch import Trace
@@ -192,11 +194,14 @@ def check(name: str, *, episodes: int, seed: int, bounded: bool = False) -> Chec
         played_near = Played("near the optimum", near.cost.upper, cost, near.cost.lower)
         return Checked(name, published, (played_near,))
 
+    known = known_costs(run.parameters, quick=bounded)
+    least = None if known.is_optimum else known.least
+
     def play(solved: Solved) -> Played:
         policy = reference_team(store=solved.rule)
-        return Played(solved.name, solved.cost, cost_per_day(run, policy, trace))
+        return Played(solved.name, solved.cost, cost_per_day(run, policy, trace), least)
 
-    played = tuple(play(s) for s in solved_rules(run.parameters))
+    played = tuple(play(s) for s in known.rules)
     return Checked(name, published, played, _orders_agree(run, published))
 
 
@@ -314,8 +319,11 @@ def instances() -> list[str]:
 
 
 def _large(name: str) -> bool:
-    """Whether goods perish and it would take minutes to solve."""
-    store = perishable_store(load(name)[0].parameters)
+    """Whether it would take minutes to solve."""
+    parameters = load(name)[0].parameters
+    if (sold := lost_sales_store(parameters)) is not None:
+        return not is_quick(sold)
+    store = perishable_store(parameters)
     return store is not None and store.states > QUICK
 
 

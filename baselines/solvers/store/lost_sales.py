@@ -32,7 +32,7 @@ import numpy as np
 
 from baselines.solvers.store.lost_sales_kernels import (
     Lattice,
-    count_pipelines,
+    count_states,
     iterate,
     make_lattice,
     order_rule,
@@ -40,10 +40,9 @@ from baselines.solvers.store.lost_sales_kernels import (
     spared_at_the_end,
 )
 from baselines.solvers.store.lost_sales_problem import Ints, LostSales, order_limits
+from baselines.solvers.store.lost_sales_size import MAX_STATES, too_many, within_reach
 from common.errors import InputError
 
-MAX_STATES = 4_000_000
-"""Stock levels times pipelines of the largest problem that is solved."""
 MAX_SWEEPS = 20_000
 """Where they do not suffice, as where demand does not vary, the bounds stay wider apart."""
 FAR_TOO_MUCH = 8
@@ -129,6 +128,8 @@ def solve_lost_sales(
         If there are too many states.
     """
     limits = order_limits(store) + slack
+    if not within_reach(limits):
+        raise too_many(limits)
     lattice = _affordable(limits)
     orders = _free(lattice)
     cost = _average(store, lattice, orders, tolerance)
@@ -172,14 +173,22 @@ def best_base_stock(store: LostSales) -> tuple[int, AverageCost]:
 
 
 def best_capped_base_stock(store: LostSales) -> tuple[int, int, AverageCost]:
-    """Return the best (level, cap) and its cost: every useful cap, levels downhill for each."""
+    """Return the best (level, cap) and its cost: caps upward from the mean demand, levels downhill.
+
+    The search ends where two caps in a row cost more than the best: the plain base-stock policy,
+    whose cap is large, costs more yet, and has far more states.
+    """
     limits = order_limits(store)
-    level, cost = best_base_stock(store)
-    best = level, int(limits[-1]), cost
-    for cap in range(int(limits[0]), 0, -1):
-        found, cost = _descend(partial(base_stock_cost, store, cap=cap), best[0])
-        if cost.value < best[2].value:
-            best = found, cap, cost
+    most, worse = int(limits[0]), 0
+    mean = int(store.law @ np.arange(store.law.size))
+    level, best = int(limits[-1]), (0, 0, base_stock_cost(store, 0))
+    for cap in range(min(max(1, mean), most), most + 1):
+        level, cost = _descend(partial(base_stock_cost, store, cap=cap), level)
+        worse = 0 if cost.value < best[2].value else worse + 1
+        if not worse:
+            best = level, cap, cost
+        elif worse == 2:
+            break
     return best
 
 
@@ -256,7 +265,7 @@ def policy_cost(
     """
     limits = order_limits(store)
     most = FAR_TOO_MUCH * int(limits[-1])
-    while limits[-1] <= most and count_pipelines(limits) * (int(limits[-1]) + 1) <= states:
+    while limits[-1] <= most and count_states(limits) <= states:
         lattice = make_lattice(limits)
         orders = _reached_orders(store, lattice, order)
         if orders is not None:
@@ -320,11 +329,8 @@ def _descend(cost_of: Callable[[int], AverageCost], start: int) -> tuple[int, Av
 
 def _affordable(limits: Ints) -> Lattice:
     """Return the lattice of states within `limits`, or refuse it."""
-    if count_pipelines(limits) * (int(limits[-1]) + 1) > MAX_STATES:
-        raise InputError(
-            f"lead_time = {limits.size - 1} with stock up to {limits[-1]} has too many states; "
-            "shorten it, or lower demand, stockout_cost or fixed_cost"
-        )
+    if count_states(limits) > MAX_STATES:
+        raise too_many(limits)
     return make_lattice(limits)
 
 
@@ -342,10 +348,12 @@ def _free(lattice: Lattice) -> Ints:
 
 def _arguments(store: LostSales, lattice: Lattice) -> tuple[Any, ...]:
     """Return a store as arguments of the compiled loops."""
+    tails = np.append(1.0, np.maximum(0.0, 1.0 - np.cumsum(store.law)))
     return (
         store.day_costs(lattice.shape[1]),
         store.fixed_cost,
-        store.law,
+        np.ascontiguousarray(store.law[::-1]),
+        tails,
         lattice.totals,
         lattice.arriving,
         lattice.following,

@@ -17,6 +17,8 @@ Ints = NDArray[np.int64]
 
 _DAMPING = 0.95
 """Share of a sweep's change that is made: less than 1, so that no cycle goes on for ever."""
+_FIXED_SWEEPS = 9
+"""Sweeps with the orders as they are, between two that look for better ones."""
 
 
 class Lattice(NamedTuple):
@@ -73,13 +75,18 @@ def count_pipelines(limits: Ints) -> int:
     return int(ways.sum())
 
 
+def count_states(limits: Ints) -> int:
+    """Return how many pipelines there are within `limits`, times stock levels."""
+    return count_pipelines(limits) * (int(limits[-1]) + 1)
+
+
 def make_lattice(limits: Ints) -> Lattice:
     """Return all states within `limits`."""
     slots = max(0, limits.size - 2)
     pipelines = np.zeros((1, 0), np.int64)
     for k in range(slots):  # one older order each time, so that the first limit is the newest's
         older = np.arange(limits[k] + 1)
-        pairs = np.repeat(older, len(pipelines)), np.tile(pipelines, (older.size, 1))
+        pairs = np.tile(older, len(pipelines)), np.repeat(pipelines, older.size, axis=0)
         grown = np.column_stack(pairs)
         pipelines = grown[grown.sum(axis=1) <= limits[k]]
     shape = len(pipelines), int(limits[0]) + 1
@@ -117,6 +124,7 @@ def iterate(
     day_cost: Floats,
     fixed_cost: float,
     pmf: Floats,
+    tails: Floats,
     totals: Ints,
     arriving: Ints,
     following: Ints,
@@ -127,14 +135,18 @@ def iterate(
 ) -> tuple[float, float]:
     """Return bounds of the average cost by relative value iteration.
 
+    Where the best orders are wanted most sweeps keep those of the last search, which takes a tenth
+    of the time (modified policy iteration: Puterman and Shin 1978, Management Science 24(11)). They
+    say what these orders cost at most; only a search bounds what any orders cost at least.
+
     Parameters
     ----------
     day_cost : ndarray
         Expected cost of a day by the units on hand before demand.
     fixed_cost : float
         Per order.
-    pmf : ndarray
-        Probabilities of demand.
+    pmf, tails : ndarray
+        Probabilities of demand 0, 1, ..., the largest first, and of at least 0, 1, ...
     totals, arriving, following : ndarray
         As in `Lattice`.
     at_once : bool
@@ -147,24 +159,28 @@ def iterate(
     free = orders[0, 0] < 0
     value, change = np.zeros(orders.shape), np.zeros(orders.shape)
     lower, upper = -np.inf, np.inf
-    for _ in range(sweeps):
+    for n in range(sweeps):
+        search = free and n % (1 + _FIXED_SWEEPS) == 0
         low, high = _sweep(
             day_cost,
             fixed_cost,
             pmf,
+            tails,
             totals,
             arriving,
             following,
             at_once,
-            free,
+            search,
             orders,
             value,
             change,
         )
-        # every sweep's bounds hold: keep the tightest
-        lower, upper = max(lower, low), min(upper, high)
-        if high - low <= tolerance:
-            break
+        # the bounds of every sweep hold: keep the tightest
+        upper = min(upper, high)
+        if search or not free:
+            lower = max(lower, low)
+            if high - low <= tolerance:
+                break
         value += _DAMPING * (change - change[0, 0])
     return lower, upper
 
@@ -174,6 +190,7 @@ def spared_at_the_end(
     day_cost: Floats,
     fixed_cost: float,
     pmf: Floats,
+    tails: Floats,
     totals: Ints,
     arriving: Ints,
     following: Ints,
@@ -194,6 +211,7 @@ def spared_at_the_end(
             day_cost,
             fixed_cost,
             pmf,
+            tails,
             totals,
             arriving,
             following,
@@ -218,6 +236,7 @@ def _sweep(
     day_cost: Floats,
     fixed_cost: float,
     pmf: Floats,
+    tails: Floats,
     totals: Ints,
     arriving: Ints,
     following: Ints,
@@ -240,7 +259,7 @@ def _sweep(
                     break
                 y = x + q if at_once else x
                 cost = day_cost[y] + (fixed_cost if q > 0 else 0.0)
-                cost += _expect(value[to], pmf, y, arriving[i, q])
+                cost += _expect(value, to, pmf, tails, y, arriving[i, q])
                 if cost < best:
                     best, orders[i, x] = cost, q
             change[i, x] = best - value[i, x]
@@ -248,11 +267,12 @@ def _sweep(
     return low, high
 
 
-@compiled
-def _expect(value: Floats, pmf: Floats, y: int, arriving: int) -> float:
-    """Return the expected value of ``(y - D)+ + arriving`` units on hand."""
-    left, total = 1.0, 0.0
-    for d in range(min(y, pmf.size)):
-        total += pmf[d] * value[y - d + arriving]
-        left -= pmf[d]
-    return float(total + left * value[arriving])
+@compiled(inline="always", fastmath={"reassoc", "contract", "nsz"})
+def _expect(value: Floats, to: int, pmf: Floats, tails: Floats, y: int, arriving: int) -> float:
+    """Return the expected value of ``(y - D)+ + arriving`` units on hand in a pipeline."""
+    met = min(y, pmf.size)
+    demand = pmf.size - 1 - y  # of what is left, as an index into pmf
+    total = 0.0
+    for left in range(y - met + 1, y + 1):
+        total += pmf[demand + left] * value[to, arriving + left]
+    return float(total + tails[met] * value[to, arriving])

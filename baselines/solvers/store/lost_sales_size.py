@@ -1,0 +1,60 @@
+"""How large a store with lost sales may be to be solved, and what bounds the cost of others."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from baselines.solvers.store.lost_sales_kernels import count_states
+from baselines.solvers.store.lost_sales_problem import Ints, LostSales, order_limits
+from common.errors import InputError
+
+MAX_STATES = 120_000_000
+"""Stock levels times pipelines of the largest problem that is solved, in 3.5 GiB."""
+MAX_CHOICES = 2_500_000_000
+"""States times orders of the largest problem whose best orders are sought, in minutes."""
+QUICK_STATES = 4_000_000
+"""States of a store that is solved in seconds, with what knowing its last day spares."""
+
+
+def is_solvable(store: LostSales) -> bool:
+    """Whether `solve_lost_sales` takes the store."""
+    return within_reach(order_limits(store))
+
+
+def within_reach(limits: Ints) -> bool:
+    """Whether the best orders within limits are sought: memory and time allow it."""
+    states = count_states(limits)
+    return states <= MAX_STATES and states * (int(limits[0]) + 1) <= MAX_CHOICES
+
+
+def is_quick(store: LostSales) -> bool:
+    """Whether a store is solved in seconds."""
+    return count_states(order_limits(store)) <= QUICK_STATES
+
+
+def sooner_store(store: LostSales, fits: Callable[[LostSales], bool]) -> LostSales:
+    """Return the store with the longest lead time below its own that `fits`.
+
+    No policy of `store` spends less than the best one of a store whose orders arrive k days sooner.
+    For that one can hold back each order for k days, and has the same stock on every day, at the
+    same cost (Zipkin 2008, On the structure of lost-sales inventory models, Operations Research
+    56(4), who shows that the least cost grows with the lead time). In a number of days, up to k
+    orders more fall into them.
+
+    Raises
+    ------
+    InputError
+        If none fits.
+    """
+    for lead_time in range(store.lead_time - 1, -1, -1):
+        sooner = replace(store, lead_time=lead_time)
+        if fits(sooner):
+            return sooner
+    raise too_many(order_limits(store))
+
+
+def too_many(limits: Ints) -> InputError:
+    """Return the error that refuses a store with such limits."""
+    return InputError(
+        f"lead_time = {limits.size - 1} with stock up to {limits[-1]} has too many states; "
+        "shorten it, or lower demand, stockout_cost or fixed_cost"
+    )
