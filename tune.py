@@ -112,7 +112,7 @@ def main(
     if textbook:
         if checkpoint or given or baselines or algo or seed is not None:
             raise InputError("--textbook goes with --json alone")
-        from commands.textbook import check_all_tuned  # here: --help answers at once
+        from commands.tuning.textbook import check_all_tuned  # here: --help answers at once
 
         sys.exit(not check_all_tuned(names, as_json=as_json))
     from baselines.tuning import TUNING_SEED

@@ -117,7 +117,8 @@ class RunConfig:
     @property
     def measure(self) -> str:
         """Name of the episode's total that the run makes large."""
-        return self.problem.totals.get(self.settings.team.learn, "return")
+        team = self.settings.team
+        return self.problem.totals.get("all" if team.goal == "system" else team.learn, "return")
 
     def stages(self) -> list[tuple[int, Any]]:
         """Return when each stage of the curriculum starts, and its parameters in full."""

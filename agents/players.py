@@ -1,17 +1,22 @@
 """Whom the models of a run play, and the worlds that each learns in."""
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from agents.algorithms import ALGORITHMS
 from agents.config import RunConfig
+from agents.dcl.starting_rule import best_tuned
 from baselines.multi_agent import TeamPolicy
+from baselines.policy import Policy
 from baselines.rule_choice import best_rule, named_rule, tuned_values
 from baselines.rules.offset import OffsetOrders
 from baselines.rules.reference import reference_rules
 from baselines.rules.stock_rule import StoreRule
 from common.errors import InputError
 from envs.batch import Batch
+from envs.problems import PROBLEMS
+from envs.supply_chain.metrics import TOTALS
 from wrappers.single_agent import ControlledAgents, Layout
 
 
@@ -25,6 +30,20 @@ def learning_players(config: RunConfig) -> list[str]:
         stores = [f"store_{i + 1}" for i in range(config.parameters.num_stores)]
     tiers = {"store": stores, "all": [*stores, "warehouse", "supplier"]}
     return tiers.get(team.learn, [team.learn])
+
+
+def team_rules(config: RunConfig) -> dict[str, Policy]:
+    """Return by tier what all agents do who have no model."""
+    if config.settings.team.goal == "own":
+        return reference_rules()
+    return dict(_best_for_all(config.settings.problem, config.parameters).players)
+
+
+@lru_cache(maxsize=4)
+def _best_for_all(problem: str, parameters: Any) -> TeamPolicy:
+    best = best_tuned(PROBLEMS[problem], parameters, TOTALS["all"])
+    assert isinstance(best, TeamPolicy)  # noqa: S101  (of the supply chain all rules are teams)
+    return best
 
 
 def learning_batch(
@@ -48,7 +67,8 @@ def learning_batch(
     worlds = max(1, round(rows / per_world / skus)) * skus
     chain: Any = config.problem.make_batch(parameters, worlds, **options)
     team = others or TeamPolicy(reference_rules())
-    return ControlledAgents(chain, player, team, layout, offsets_of(config, player))
+    system = config.settings.team.goal == "system"
+    return ControlledAgents(chain, player, team, layout, offsets_of(config, player), system)
 
 
 def offsets_of(config: RunConfig, player: str) -> OffsetOrders | None:

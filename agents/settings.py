@@ -129,11 +129,14 @@ class TeamSettings(FrozenModel):
 
     `learn` is a tier, or ``all``. ``shared``: one model for every store; ``joint``: one model that
     decides for all stores at once; ``independent``: one model per store. Where several models
-    learn, they take turns, `turns` each, while the others stand still.
+    learn, they take turns, `turns` each, while the others stand still. `goal` is the learner's own
+    return, or that of all agents together: then whoever does not learn follows the rules that are
+    tuned for all (`tuned_system` or `tuned_system_echelon`), not the reference rules.
     """
 
     learn: Literal["store", "warehouse", "supplier", "all"] = "store"
     policy: Literal["shared", "joint", "independent"] = "shared"
+    goal: Literal["own", "system"] = "own"
     turns: Annotated[int, Field(ge=1, le=10_000)] = 10
 
 

@@ -122,6 +122,7 @@ OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
         "random": _random("system_return"),
         "reference_rules": REFERENCE_RULES,
         "tuned_system": _tuned(chain.system_family, "system_return"),
+        "tuned_system_echelon": _tuned(chain.echelon_system_family, "system_return"),
     },
 }
 """Baselines of the supply chain where another total counts than the return of the stores."""

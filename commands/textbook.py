@@ -1,6 +1,5 @@
-"""Textbook instances: published optima beside those of the solvers, simulation and tuning."""
+"""Textbook instances: published optima beside those of the solvers and of simulation."""
 
-import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -12,21 +11,19 @@ from pydantic import Field
 from rich.table import Table
 
 from agents.config import CONFIGS, RunConfig, read_yaml, resolve
-from baselines.average_cost import Solved, average_cost, lost_sales_store, solved_rules
+from baselines.average_cost import Solved, lost_sales_store
 from baselines.average_perishable import (
     QUICK,
     bounded_optimum,
     perishable_store,
     two_day_orders,
 )
-from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
 from baselines.references import known_costs
-from baselines.registry import make_baselines
 from baselines.rollout import rollout
 from baselines.rules.perishable import SolvedPerishable
 from baselines.rules.reference import reference_team
-from baselines.rules.stock_rule import StockLevels
+from baselines.serial_chain import serial_chain
 from baselines.solvers.store.lost_sales_size import is_quick
 from common.console import PlainConsole, screen
 from common.errors import FrozenModel, InputError, choose, validated
@@ -103,8 +100,10 @@ class Checked:
 
     @property
     def optimum_agrees(self) -> bool:
-        """Whether the solver finds what was published."""
+        """Whether the solver finds what was published, or its bounds hold it."""
         best, published = self.played[0], self.published
+        if best.least is not None:
+            return published.cost is None or best.least <= published.cost <= best.exact
         same = published.agrees(best.exact) and published.policy in (None, best.name)
         return same and self.orders_agree
 
@@ -160,6 +159,15 @@ def load(name: str) -> tuple[RunConfig, Published]:
     return resolve({}, config=path), validated(Published, block, "textbook")
 
 
+def is_large(name: str) -> bool:
+    """Whether an instance would take minutes to solve."""
+    parameters = load(name)[0].parameters
+    if (sold := lost_sales_store(parameters)) is not None:
+        return not is_quick(sold)
+    store = perishable_store(parameters)
+    return store is not None and store.states > QUICK
+
+
 def traces(run: RunConfig, episodes: int, seed: int) -> Trace:
     """Return fresh traces of an instance: more of them where episodes are short."""
     days = run.parameters.horizon - run.parameters.warmup_days
@@ -167,7 +175,7 @@ def traces(run: RunConfig, episodes: int, seed: int) -> Trace:
     return run.problem.traces(run.parameters, "evaluation", seed, count)
 
 
-def cost_per_day(run: RunConfig, policy: Policy, trace: Trace) -> Estimate:
+def cost_per_day(run: RunConfig, policy: Policy, trace: Trace, total: str = "return") -> Estimate:
     """Return what a policy spends on a day that counts; episodes are independent.
 
     Parameters
@@ -178,10 +186,12 @@ def cost_per_day(run: RunConfig, policy: Policy, trace: Trace) -> Estimate:
         Of all agents.
     trace : dict
         As from `traces`.
+    total : str
+        Whose costs: those of the store, or of all agents (``"system_return"``).
     """
     days = run.parameters.horizon - run.parameters.warmup_days
     totals = rollout(run.problem, run.parameters, policy, trace)
-    return plain_mean(-totals["return"] / days)
+    return plain_mean(-totals[total] / days)
 
 
 def check(name: str, *, episodes: int, seed: int, bounded: bool = False) -> Checked:
@@ -193,6 +203,14 @@ def check(name: str, *, episodes: int, seed: int, bounded: bool = False) -> Chec
         cost = cost_per_day(run, reference_team(store=SolvedPerishable(near)), trace)
         played_near = Played("near the optimum", near.cost.upper, cost, near.cost.lower)
         return Checked(name, published, (played_near,))
+
+    serial = serial_chain(run.parameters)
+    if serial is not None:
+        solved = serial.solved()
+        cost = cost_per_day(run, serial.team(*solved.levels), trace, "system_return")
+        levels = ", ".join(f"{level:g}" for level in solved.levels)
+        best = Played(f"echelon base-stock S={levels}", solved.cost, cost)
+        return Checked(name, published, (best,))
 
     known = known_costs(run.parameters, quick=bounded)
     least = None if known.is_optimum else known.least
@@ -221,7 +239,7 @@ def check_all(wanted: Sequence[str], *, episodes: int, seed: int, as_json: bool)
     found = []
     for name in wanted:
         choose("textbook instance", name, names())
-    bounded = [] if wanted else [name for name in names() if _large(name)]
+    bounded = [] if wanted else [name for name in names() if is_large(name)]
     for name in wanted or names():
         with screen.status(name):
             found.append(check(name, episodes=episodes, seed=seed, bounded=name in bounded))
@@ -271,126 +289,3 @@ def table(found: Sequence[Checked]) -> Table:
             known = f"{p.exact:.4f}" if p.least is None else f"{p.least:.4f} to {p.exact:.4f}"
             shown.add_row(f"  {p.name}", known, cost, verdict)
     return shown
-
-
-WORSE = 0.002
-"""Share of the least cost by which a tuned rule may cost more: about what its traces tell."""
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A tuned rule, what it costs, and the best of its kind, exactly [money/day]."""
-
-    instance: str
-    baseline: str
-    best: StockLevels
-    best_cost: float
-    tuned: StockLevels
-    tuned_cost: float
-
-    @property
-    def agrees(self) -> bool:
-        """Whether tuning found the best rule or one that costs hardly more."""
-        return self.tuned_cost <= (1.0 + WORSE) * self.best_cost
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-        return {
-            "baseline": self.baseline,
-            "tuned": _numbers(self.tuned),
-            "tuned_cost": self.tuned_cost,
-            "best": _numbers(self.best),
-            "best_cost": self.best_cost,
-            "agrees": self.agrees,
-        }
-
-
-def kind_of(rule: StockLevels) -> str:
-    """Return the baseline whose family a rule belongs to."""
-    if math.isfinite(float(rule.values["cap"])):
-        return "tuned_capped_level"
-    point = math.isfinite(float(rule.values["reorder_point"]))
-    return "tuned_reorder_level" if point else "tuned_level"
-
-
-def instances() -> list[str]:
-    """Return the names of the instances whose rules are in whole units."""
-    return [name for name in names() if name != "newsvendor" and not _large(name)]
-
-
-def _large(name: str) -> bool:
-    """Whether it would take minutes to solve."""
-    parameters = load(name)[0].parameters
-    if (sold := lost_sales_store(parameters)) is not None:
-        return not is_quick(sold)
-    store = perishable_store(parameters)
-    return store is not None and store.states > QUICK
-
-
-def compare_tuned(name: str) -> list[Compared]:
-    """Tune the rules of an instance and hold each against the best of its kind."""
-    parameters = load(name)[0].parameters
-    solved = [s for s in solved_rules(parameters) if isinstance(s.rule, StockLevels)]
-    kinds = {kind_of(s.rule): s for s in solved if isinstance(s.rule, StockLevels)}
-    found = []
-    for kind, policy in make_baselines("stores", parameters, kinds).items():
-        best = kinds[kind].rule
-        rule = policy.players["store"] if isinstance(policy, TeamPolicy) else None
-        assert isinstance(rule, StockLevels)  # noqa: S101  (that is what the families make)
-        assert isinstance(best, StockLevels)  # noqa: S101
-        cost = average_cost(parameters, rule)
-        assert cost is not None  # noqa: S101  (the instance was solved)
-        found.append(Compared(name, kind, best, kinds[kind].cost, rule, cost))
-    return found
-
-
-def check_all_tuned(wanted: Sequence[str], *, as_json: bool) -> bool:
-    """Compare the rules of instances, all if none is named, and print them.
-
-    Returns
-    -------
-    bool
-        Whether all agree.
-    """
-    for name in wanted:
-        choose("textbook instance", name, instances())
-    found: list[Compared] = []
-    for name in wanted or instances():
-        with screen.status(name):
-            found += compare_tuned(name)
-    if as_json:
-        rows = [{"instance": one.instance, **one.to_json()} for one in found]
-        print(json.dumps(rows, indent=2, allow_nan=False))
-    else:
-        PlainConsole().print(tuned_table(found))
-    return all(one.agrees for one in found)
-
-
-def tuned_table(found: Sequence[Compared]) -> Table:
-    """Return a table of instances, with a line for each rule."""
-    shown = Table(box=None, pad_edge=False, caption_justify="left")
-    shown.caption = f"Exact cost per day. Agrees: at most {WORSE:.1%} above the best of its kind."
-    for heading in ("instance, rule", "tuned", "cost", "best", "cost", "agrees"):
-        shown.add_column(heading, justify="right" if heading == "cost" else "left", no_wrap=True)
-    for instance, rules in itertools.groupby(found, lambda one: one.instance):
-        shown.add_row(instance)
-        for one in rules:
-            shown.add_row(
-                f"  {one.baseline}",
-                *(_parameter_text(one.tuned), f"{one.tuned_cost:.4f}"),
-                *(_parameter_text(one.best), f"{one.best_cost:.4f}"),
-                "yes" if one.agrees else f"NO, {one.tuned_cost / one.best_cost - 1.0:+.2%}",
-            )
-    return shown
-
-
-SYMBOLS = {"level": "S", "reorder_point": "s", "cap": "r"}
-
-
-def _numbers(rule: StockLevels) -> dict[str, float]:
-    values = {SYMBOLS[name]: float(value) for name, value in rule.values.items()}
-    return {symbol: value for symbol, value in values.items() if math.isfinite(value)}
-
-
-def _parameter_text(rule: StockLevels) -> str:
-    return " ".join(f"{symbol}={value:g}" for symbol, value in _numbers(rule).items())

@@ -43,14 +43,15 @@ class Evaluator:
         problem, episodes = config.problem, config.settings.evaluation.episodes
         self.trace: Trace = problem.traces(config.parameters, split, config.settings.seed, episodes)
         self.reference = self.random = math.nan
-        measure = find_reference(problem.name, config.parameters)
+        measure = find_reference(problem.name, config.parameters, self._measure)
         best = measure.policy
         if best is not None:
             self.reference = float(self._returns(best).mean())
         elif measure.reference is not None and self._measure == "return":
             self.reference = measure.reference(self.trace).value
         if math.isfinite(self.reference):
-            self.random = float(self._returns(make_random(problem.name)).mean())
+            random = make_random(problem.name, measure=self._measure)
+            self.random = float(self._returns(random).mean())
 
     def _returns(self, policy: Policy) -> NDArray[np.float64]:
         batch = self._config.problem.make_batch(

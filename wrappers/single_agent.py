@@ -44,6 +44,8 @@ class ControlledAgents:
     offsets : OffsetOrders, optional
         Makes the stores' actions of what the learner chooses, offsets to the level of a rule;
         without it these are the actions themselves.
+    system : bool
+        Whether every row is paid what all agents of its world are together, not its own.
 
     Attributes
     ----------
@@ -64,8 +66,10 @@ class ControlledAgents:
         others: TeamPolicy,
         layout: Layout = "shared",
         offsets: OffsetOrders | None = None,
+        system: bool = False,
     ) -> None:
         self.chain, self.player, self.others, self.layout = chain, player, others, layout
+        self.system = system
         self.offsets = offsets.bound(chain) if offsets is not None else None
         self._columns = columns_of(player, chain.num_stores)
         agents = len(self._columns)
@@ -152,10 +156,16 @@ class ControlledAgents:
         reward, _, over = self.chain.step(everyone)
         self._start = np.zeros(self.chain.num_worlds, np.bool_)
         self._seen = self.chain.observation()
-        own = reward[:, self._columns]
-        own = own.reshape(-1) if self.layout == "shared" else own.mean(axis=1)
+        own = self._of_rows(reward)
         truncated = np.repeat(over, self.rows_per_world)
         return Outcome(own, np.zeros(self.num_worlds, np.bool_), truncated)
+
+    def _of_rows(self, returns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what rows are paid, shape (num_worlds,), of what agents are, (worlds, agents)."""
+        if self.system:
+            return np.repeat(returns.sum(axis=1), self.rows_per_world)
+        own: NDArray[np.float64] = returns[:, self._columns]
+        return own.reshape(-1) if self.layout == "shared" else own.mean(axis=1)
 
     def _per_agent(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
         """Return the controlled agents' actions, shape (worlds, agents)."""
@@ -184,8 +194,7 @@ class ControlledAgents:
         """Return ``return`` and ``length`` of the current episode, by row."""
         c = self.chain
         columns = [*store_returns(c.sites).values(), c.hubs["total_return"]]
-        returns = np.stack([*columns, c.hubs["supplier_return"]], axis=1)[:, self._columns]
-        own = returns.reshape(-1) if self.layout == "shared" else returns.mean(axis=1)
+        own = self._of_rows(np.stack([*columns, c.hubs["supplier_return"]], axis=1))
         return {"return": own, "length": np.full(self.num_worlds, float(c.day))}
 
     def get_state(self) -> dict[str, Any]:

@@ -158,13 +158,18 @@ def _warehouse_covers(parameters: SupplyChainParameters) -> tuple[float, ...]:
     return tuple(float(f"{days * share:.3g}") for share in shares)
 
 
-def system_family(parameters: SupplyChainParameters) -> Family:
-    """Return seasonal base-stock policies of the stores with a base-stock warehouse."""
+def system_family(
+    parameters: SupplyChainParameters, rule: type[WarehouseRule] = WarehouseBaseStock
+) -> Family:
+    """Return seasonal base-stock policies of the stores with a base-stock warehouse.
+
+    With `EchelonBaseStock` these are policies as Clark and Scarf's for a serial system.
+    """
 
     def make(safety_factor: Values, safety_days: Values, level_days: Values) -> TeamPolicy:
         return reference_team(
             store=SeasonalBaseStock(safety_factor, safety_days),
-            warehouse=WarehouseBaseStock(level_days),
+            warehouse=rule(level_days),
         )
 
     grid = {
@@ -173,6 +178,11 @@ def system_family(parameters: SupplyChainParameters) -> Family:
         "level_days": _warehouse_covers(parameters),
     }
     return Family(make, grid, refined=tuple(grid))
+
+
+def echelon_system_family(parameters: SupplyChainParameters) -> Family:
+    """Return the same with a warehouse that follows its echelon stock."""
+    return system_family(parameters, EchelonBaseStock)
 
 
 def warehouse_base_stock_family(parameters: SupplyChainParameters) -> Family:

@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 
 import evaluate
-from baselines.average_cost import average_optimum, solved_rules
+from baselines.average_cost import average_optimum, lost_sales_store, solved_rules
 from baselines.references import find_reference
 from baselines.rollout import rollout
 from baselines.rules.reference import reference_team
+from baselines.solvers.store import lost_sales_size
+from baselines.solvers.store.clark_scarf import SerialSystem, echelon_cost
 from baselines.solvers.store.lost_sales import (
     best_reorder_point,
     reorder_cost,
     solve_lost_sales,
     spared,
 )
+from baselines.solvers.store.lost_sales_kernels import count_states
 from baselines.solvers.store.lost_sales_problem import LostSales, order_limits, poisson
 from baselines.solvers.store.reorder_point import best_base_stock
 from commands import textbook
@@ -77,6 +80,17 @@ def test_reorder_point_4_and_level_10_of_zheng_and_federgruen():
     )
 
 
+def test_a_serial_system_is_played_by_its_echelon_levels():
+    """The store's level, 9, is that of stockpyl's example 6.1 with Poisson demand."""
+    found = textbook.check("serial_two_stages", episodes=100, seed=1)
+    assert found.agrees
+    (best,) = found.played
+    assert best.name == "echelon base-stock S=9, 21"
+    system = SerialSystem((5, 2), (0, 2), 39.12, "poisson", 5)
+    shares = [echelon_cost(system, (9 + i, 21 + j)).cost for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    assert min(shares) - system.under_way == pytest.approx(best.exact, abs=1e-9)
+
+
 def test_what_was_not_published_does_not_agree(tmp_path, monkeypatch, run_command):
     text = (textbook.FOLDER / "newsvendor.yaml").read_text()
     (tmp_path / "wrong.yaml").write_text(text.replace("cost: 1.9976", "cost: 1.9977"))
@@ -115,6 +129,36 @@ def test_instances_that_take_minutes_are_bounded_unless_they_are_named(run_comma
     assert "name one to solve it: perishable_m2_exp2" in " ".join(done.stdout.split())
     named = run_command(evaluate.main, "--textbook", "perishable_m2_exp2", "--episodes", 20)
     assert "Bounded" not in named.stdout
+
+
+def test_lost_sales_that_take_minutes_are_bounded_by_a_sooner_store(run_command, monkeypatch):
+    monkeypatch.setattr(lost_sales_size, "QUICK_STATES", 1000)
+    monkeypatch.setattr(textbook, "names", lambda: ["lost_sales_p4_L3"])
+    done = run_command(evaluate.main, "--textbook", "--episodes", 100, "--json")
+    assert done.status == 0
+    report = json.loads(done.stdout)
+    assert report["bounded"] == ["lost_sales_p4_L3"]
+    ((name, played),) = report["instances"]["lost_sales_p4_L3"]["policies"].items()
+    assert name.startswith("capped base-stock")
+    low, high = played["bounds"]
+    assert low == pytest.approx(ZIPKIN_2008["p4"][1], abs=1e-4)
+    assert low < ZIPKIN_2008["p4"][2] < high < 1.01 * ZIPKIN_2008["p4"][2]
+
+
+def test_longer_lead_times_are_instances_whose_cost_nobody_printed():
+    for law in ("", "geometric_"):
+        for p in (4, 9, 19, 39):
+            for lead_time in (5, 6):
+                run, published = textbook.load(f"lost_sales_{law}p{p}_L{lead_time}")
+                like, _ = textbook.load(f"lost_sales_{law}p{p}_L4")
+                changes = {"lead_time": lead_time, "order_units": None}
+                own = run.parameters.store.model_copy(update=changes)
+                other = like.parameters.store.model_copy(update=changes)
+                assert own == other
+                assert run.parameters.sku == like.parameters.sku
+                assert published.cost is None
+                largest = order_limits(lost_sales_store(run.parameters))[0]
+                assert largest <= max(run.parameters.store.order_units)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +212,24 @@ def test_the_reference_of_other_episodes_is_a_bound(changes):
     trace = problem.traces(p, "evaluation", 1, 200)
     earned = rollout(problem, p, measure.policy, trace)["return"]
     assert earned.mean() - 3 * earned.std() / np.sqrt(200) < reference.value
+
+
+@pytest.mark.parametrize("fixed_cost", [0.0, 3.0])
+def test_the_reference_of_a_store_with_too_many_states_is_a_bound(monkeypatch, fixed_cost):
+    run, _ = textbook.load("lost_sales_p4_L3")
+    own = {**run.parameters.store.model_dump(), "fixed_cost": fixed_cost}
+    problem, p = changed("lost_sales_p4_L3", store=own)
+    exact = find_reference(problem.name, p).reference({})
+    find_reference.cache_clear()
+    states = count_states(order_limits(lost_sales_store(p)))
+    monkeypatch.setattr(lost_sales_size, "QUICK_STATES", states - 1)
+    measure = find_reference(problem.name, p)
+    find_reference.cache_clear()
+    bound = measure.reference({})
+    assert exact.kind == "optimum"
+    assert (bound.kind, measure.policy) == ("upper_bound", None)
+    assert "orders take 2 days in place of 3" in bound.note
+    assert exact.value < bound.value < 0.85 * exact.value
 
 
 @pytest.mark.parametrize(

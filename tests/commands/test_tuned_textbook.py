@@ -8,7 +8,7 @@ from baselines.rules import families
 from baselines.rules.stock_rule import StockLevels
 from baselines.tuning import Search, tune
 from commands import textbook
-from commands.textbook import compare_tuned, kind_of
+from commands.tuning.textbook import compare_tuned, kind_of
 from envs.supply_chain.parameters import SupplyChainParameters
 
 

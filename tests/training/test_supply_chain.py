@@ -9,6 +9,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from agents import run_folder
 from agents.config import resolve
 from baselines.rollout import run_episodes
+from baselines.rules import families
+from baselines.rules.store import SeasonalBaseStock
 from common.errors import InputError
 from training.learners.load import load_agent
 from training.phases import parse_phases, resolve_phases, train_phases
@@ -53,6 +55,20 @@ def test_the_three_policies_of_the_stores_give_different_trajectories(tmp_path):
     assert [path.parent.name for path in models] == ["store_1", "store_2", "store_3"]
     hashes = json.loads((tmp_path / "independent" / "versions.json").read_text())["weights"]
     assert len(set(hashes.values())) == 3
+
+
+def test_a_tier_may_learn_what_is_best_for_all_beside_rules_that_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(families, "WORK", 20_000)
+    run = quick_run("team.goal=system", learn="warehouse")
+    assert run.measure == "system_return"
+    result = train(run, tmp_path / "run")
+    config, policy = load_agent(result.folder, "best_model.zip")
+    assert config.settings.team.goal == "system"
+    assert isinstance(policy.players["store"], SeasonalBaseStock)
+    scored = returns(result.folder, measure="system_return")
+    assert np.isfinite(scored).all()
+    selfish = quick_run(learn="warehouse")
+    assert selfish.measure == "warehouse_return"
 
 
 @pytest.mark.parametrize("policy", ["shared", "joint"])

@@ -48,6 +48,24 @@ def test_rows_of_a_shared_policy_are_the_chains_own_stores():
         np.testing.assert_array_equal(batch.observation(), stores.reshape(12, 7))
 
 
+@pytest.mark.parametrize(("player", "rows"), [("store", 3), ("warehouse", 1)])
+def test_rows_may_be_paid_what_all_agents_are_together(player, rows):
+    own = controlled(player)
+    chain = SupplyChainBatch(PARAMETERS, 4, rng=random_stream(3, "training"))
+    batch = ControlledAgents(chain, player, reference_team(), system=True)
+    for one in (own, batch):
+        one.reset()
+    total = np.zeros(4)
+    for _ in range(5):
+        reward = batch.step(np.full(4 * rows, 1)).reward
+        own.step(np.full(4 * rows, 1))
+        total += reward.reshape(4, rows)[:, 0]
+        assert (reward.reshape(4, rows) == reward.reshape(4, rows)[:, :1]).all()
+    earned = own.chain.episode_totals()["system_return"]
+    np.testing.assert_allclose(total, earned)
+    np.testing.assert_allclose(batch.episode_totals()["return"].reshape(4, rows)[:, 0], earned)
+
+
 def test_joint_and_flat_are_the_same_decisions_in_other_words():
     joint, flat = controlled(layout="joint"), controlled(layout="flat")
     joint.reset()

@@ -18,6 +18,7 @@ from agents.players import (
     learning_players,
     offsets_of,
     shaping_rule,
+    team_rules,
     with_offset_rule,
     with_shaping_rule,
 )
@@ -25,7 +26,7 @@ from agents.sb3_policy import observe, reward_and_running
 from agents.weights import load_model
 from baselines.multi_agent import TeamPolicy, tier_of
 from baselines.policy import Policy
-from baselines.rules.reference import reference_rules, reference_team
+from baselines.rules.reference import reference_team
 from common.errors import InputError
 from common.random_streams import random_stream
 from training.learners.calibration import calibrate
@@ -123,9 +124,10 @@ def build_learners(config: RunConfig, start: Path | None = None) -> Learners:
     if not config.problem.totals:
         learner = _learner(config, "", None, sources.get(""))
         return Learners([learner], learner.policy, {})
-    rules = {k: v for k, v in reference_rules().items() if k not in names}
+    usual = team_rules(config)
+    rules = {k: v for k, v in usual.items() if k not in names}
     if not any(name.startswith("store") for name in {*names, *frozen}):
-        rules["store"] = reference_rules()["store"]
+        rules["store"] = usual["store"]
     players: dict[str, Policy] = {**rules, **load_players(config, frozen)}
     if any(name.startswith("store_") for name in {*names, *frozen}):
         players.pop("store", None)
@@ -182,7 +184,7 @@ def _learner_config(config: RunConfig, player: str, sources: Mapping[str, Path])
 def _learner(
     config: RunConfig, player: str, others: TeamPolicy | None, source: Path | None
 ) -> Learner:
-    rules = TeamPolicy(reference_rules()) if others is not None else None
+    rules = TeamPolicy(team_rules(config)) if others is not None else None
     config = with_shaping_rule(with_offset_rule(config, player))
     config = calibrate(config, player, rules)
     s = config.settings

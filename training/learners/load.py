@@ -16,6 +16,7 @@ from agents.players import (
     layout_of,
     learning_batch,
     offsets_of,
+    team_rules,
 )
 from agents.run_files import BEST, ModelFile
 from agents.sb3_policy import AgentPolicy, observe, refuse_non_finite, reward_and_running
@@ -24,7 +25,6 @@ from agents.weights import load_model
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
 from baselines.rules.offset import OffsetPolicy
-from baselines.rules.reference import reference_rules
 from common.errors import InputError
 from wrappers.single_agent import FlatJointPolicy
 from wrappers.vec_env import BatchVecEnv
@@ -59,7 +59,7 @@ def load_trained(folder: Path, name: ModelFile) -> tuple[RunConfig, Policy]:
     if not config.problem.totals:
         return config, _load(folder, name, config, "")
     sources = run_folder.players(folder)
-    players: dict[str, Policy] = {**reference_rules(), **load_players(config, sources, name)}
+    players: dict[str, Policy] = {**team_rules(config), **load_players(config, sources, name)}
     if any(player.startswith("store_") for player in sources):
         players.pop("store")
     return config, TeamPolicy(players, joint_of(sources))

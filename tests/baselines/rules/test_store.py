@@ -306,7 +306,7 @@ def test_baselines_of_the_stores_by_name():
     usual = ["random", "reference_rules", "newsvendor", "tuned_reorder_point", "tuned_seasonal"]
     assert list(make_baselines("stores", p, ["default"])) == usual
     system = make_baselines("stores", p, ["default"], measure="system_return")
-    assert list(system) == ["random", "reference_rules", "tuned_system"]
+    assert list(system) == ["random", "reference_rules", "tuned_system", "tuned_system_echelon"]
     with pytest.raises(InputError, match="unknown measure"):
         make_baselines("stores", p, ["all"], measure="retrn")
 

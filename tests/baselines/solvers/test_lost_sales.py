@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from baselines.solvers.store import reorder_point
 from baselines.solvers.store.lost_sales import (
     base_stock_cost,
     best_base_stock,
@@ -12,7 +13,13 @@ from baselines.solvers.store.lost_sales import (
     reorder_cost,
     solve_lost_sales,
 )
-from baselines.solvers.store.lost_sales_problem import LostSales, order_limits, poisson
+from baselines.solvers.store.lost_sales_problem import (
+    LostSales,
+    negative_binomial,
+    order_limits,
+    poisson,
+)
+from baselines.solvers.store.lost_sales_size import is_quick, is_solvable, sooner_store
 from common.errors import InputError
 
 
@@ -117,7 +124,7 @@ def test_lead_time_0_is_the_newsvendor():
 
 
 @pytest.mark.parametrize(
-    ("lead_time", "fixed_cost"), [(0, 0), (1, 0), (2, 0), (3, 0), (0, 5), (1, 5), (2, 5)]
+    ("lead_time", "fixed_cost"), [(0, 0), (1, 0), (2, 0), (3, 0), (5, 0), (0, 5), (1, 5), (2, 5)]
 )
 def test_the_optimal_policy_earns_what_was_announced(lead_time, fixed_cost):
     store = LostSales(poisson(5), lead_time, 1, 9, fixed_cost)
@@ -183,6 +190,42 @@ def test_a_longer_lead_time_costs_more():
     assert (np.diff(costs) > 0).all()
 
 
+def backorder_cost(store, stockout_cost):
+    """Return the least cost of the same store if its customers waited."""
+    law = np.ones(1)
+    for _ in range(store.lead_time + 1):
+        law = np.convolve(law, store.law)
+    costs = {"holding_cost": store.holding_cost, "stockout_cost": stockout_cost, "fixed_cost": 0}
+    return reorder_point.best_base_stock(law, **costs)[1]
+
+
+@pytest.mark.parametrize("stockout_cost", [4, 9, 19, 39])
+@pytest.mark.parametrize("law", [poisson(5), negative_binomial(5, 30**0.5)])
+@pytest.mark.parametrize("lead_time", [1, 3, 5])
+def test_between_two_stores_whose_customers_wait(law, stockout_cost, lead_time):
+    """Janakiraman, Seshadri and Shanthikumar (2007), Operations Research 55(5).
+
+    Lost sales cost at most what waiting costs at the same penalty, and at least what it costs at
+    the penalty over L + 1. From lead times of 3 days on a sooner store bounds them more closely.
+    """
+    store = LostSales(law, lead_time, 1, stockout_cost)
+    if lead_time == 5 and stockout_cost > 4:
+        pytest.skip("takes long")
+    cost = solve_lost_sales(store).cost.value
+    sooner = solve_lost_sales(sooner_store(store, is_quick)).cost.value
+    least = backorder_cost(store, stockout_cost / (lead_time + 1))
+    assert max(least, sooner) < cost < backorder_cost(store, stockout_cost)
+    assert lead_time < 3 or least < sooner
+
+
+@given(stores())
+def test_a_sooner_store_spends_no_more(store):
+    if store.lead_time > 0:
+        sooner = sooner_store(store, lambda _: True)
+        assert sooner.lead_time == store.lead_time - 1
+        assert solve_lost_sales(sooner).cost.lower <= solve_lost_sales(store).cost.upper
+
+
 def test_where_holding_is_dear_the_store_holds_nothing():
     store = LostSales([0.5, 0.5], 2, holding_cost=5, stockout_cost=1)
     assert solve_lost_sales(store).cost.value == pytest.approx(0.5)
@@ -211,6 +254,13 @@ def test_bad_parameters_are_named(changes, said):
 def test_what_is_too_large_is_refused():
     with pytest.raises(InputError, match="too many states"):
         solve_lost_sales(LostSales(poisson(50), 4, 1, 9))
+    geometric = negative_binomial(5, 30**0.5)
+    assert is_solvable(LostSales(geometric, 6, 1, 19))
+    large = LostSales(geometric, 6, 1, 39)
+    assert not is_solvable(large)
+    assert sooner_store(large, is_solvable).lead_time == 5
+    with pytest.raises(InputError, match="too many states"):
+        sooner_store(large, lambda _: False)
     with pytest.raises(InputError, match="mean"):
         poisson(-1)
     with pytest.raises(InputError, match="level"):
