@@ -27,7 +27,6 @@ from baselines.solvers.reference import Reference
 from baselines.solvers.store.chain_bound import ChainBound, chain_bound
 from baselines.solvers.store.hindsight import STORE_DAYS, chain_hindsight, hindsight_reference
 from baselines.solvers.store.lost_sales import solve_lost_sales, spared
-from baselines.solvers.store.lost_sales_problem import LostSales
 from baselines.solvers.store.lost_sales_size import is_quick, is_solvable, sooner_store
 from common.errors import InputError, choose
 from envs.batch import Trace
@@ -100,18 +99,29 @@ def _supply_chain_reference(parameters: SupplyChainParameters, measure: str) -> 
         reference = average_reference(parameters, optimum)
         rule = None if parameters.limited else reference_team(store=optimum.rule)
         return ReferenceSource(lambda _: reference, rule)
-    store = None if parameters.demand_data is not None else lost_sales_store(parameters)
-    if store is not None and not is_quick(store):
-        bound = _of_sooner_orders(parameters, store)
-        return ReferenceSource(lambda _: bound, None)
+    sooner = None if parameters.demand_data is not None else _of_sooner_orders(parameters)
+    if sooner is not None:
+        return ReferenceSource(partial(_lower_bound, sooner, chain_bound(parameters)), None)
     if parameters.longest_shelf_life > 0:
         return ReferenceSource(partial(perishable_bound, parameters), None)
     return ReferenceSource(partial(_least_bound, parameters, chain_bound(parameters)), None)
 
 
-def _of_sooner_orders(parameters: SupplyChainParameters, store: LostSales) -> Reference:
-    """Return what a store with lost sales earns at most, as if its orders arrived sooner."""
-    sooner = sooner_store(store, is_quick)
+def _lower_bound(sooner: Reference, bound: ChainBound | None, trace: Trace) -> Reference:
+    """Return the lower of two bounds; that of single stores counts the days of the episode."""
+    known = [sooner, *([] if bound is None else [bound.reference(trace)])]
+    return min(known, key=lambda reference: reference.value)
+
+
+def _of_sooner_orders(parameters: SupplyChainParameters) -> Reference | None:
+    """Return what a store with too many states earns at most, as if its orders arrived sooner."""
+    store = lost_sales_store(parameters)
+    if store is None or is_quick(store):
+        return None
+    try:
+        sooner = sooner_store(store, is_quick)
+    except InputError:
+        return None
     cost = solve_lost_sales(sooner).cost.lower
     delay = store.lead_time - sooner.lead_time
     less = spared(sooner, cost) + delay * store.fixed_cost

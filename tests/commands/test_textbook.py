@@ -11,6 +11,7 @@ from baselines.references import find_reference
 from baselines.rollout import rollout
 from baselines.rules.reference import reference_team
 from baselines.solvers.store import lost_sales_size
+from baselines.solvers.store.chain_bound import chain_bound
 from baselines.solvers.store.clark_scarf import SerialSystem, echelon_cost
 from baselines.solvers.store.lost_sales import (
     best_reorder_point,
@@ -220,16 +221,26 @@ def test_the_reference_of_a_store_with_too_many_states_is_a_bound(monkeypatch, f
     own = {**run.parameters.store.model_dump(), "fixed_cost": fixed_cost}
     problem, p = changed("lost_sales_p4_L3", store=own)
     exact = find_reference(problem.name, p).reference({})
-    find_reference.cache_clear()
     states = count_states(order_limits(lost_sales_store(p)))
     monkeypatch.setattr(lost_sales_size, "QUICK_STATES", states - 1)
-    measure = find_reference(problem.name, p)
-    find_reference.cache_clear()
+    measure = find_reference.__wrapped__(problem.name, p)
     bound = measure.reference({})
     assert exact.kind == "optimum"
     assert (bound.kind, measure.policy) == ("upper_bound", None)
     assert "orders take 2 days in place of 3" in bound.note
     assert exact.value < bound.value < 0.85 * exact.value
+
+
+@pytest.mark.parametrize("horizon", [5, 60])
+def test_the_lower_of_two_bounds_counts_where_the_first_days_do(monkeypatch, horizon):
+    problem, p = changed("lost_sales_p4_L4", horizon=horizon, warmup_days=0)
+    trace = problem.traces(p, "evaluation", 1, 2)
+    own = chain_bound(p).reference(trace)
+    monkeypatch.setattr(lost_sales_size, "QUICK_STATES", 3000)
+    found = find_reference.__wrapped__(problem.name, p).reference(trace)
+    assert found.kind == "upper_bound"
+    assert found.value <= own.value
+    assert (found.value == own.value) == (horizon == 5)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,16 @@ QUICK_STATES = 4_000_000
 
 def is_solvable(store: LostSales) -> bool:
     """Whether `solve_lost_sales` takes the store."""
-    return within_reach(order_limits(store))
+    limits = _limits(store)
+    return limits is not None and within_reach(limits)
+
+
+def _limits(store: LostSales) -> Ints | None:
+    """Return the limits of orders, None where even they are out of reach."""
+    try:
+        return order_limits(store)
+    except InputError:
+        return None
 
 
 def within_reach(limits: Ints) -> bool:
@@ -28,7 +37,8 @@ def within_reach(limits: Ints) -> bool:
 
 def is_quick(store: LostSales) -> bool:
     """Whether a store is solved in seconds."""
-    return count_states(order_limits(store)) <= QUICK_STATES
+    limits = _limits(store)
+    return limits is not None and count_states(limits) <= QUICK_STATES
 
 
 def sooner_store(store: LostSales, fits: Callable[[LostSales], bool]) -> LostSales:
