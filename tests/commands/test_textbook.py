@@ -231,7 +231,7 @@ def test_the_reference_of_a_store_with_too_many_states_is_a_bound(monkeypatch, f
     assert exact.value < bound.value < 0.85 * exact.value
 
 
-@pytest.mark.parametrize("horizon", [5, 60])
+@pytest.mark.parametrize("horizon", [5, 200])
 def test_the_lower_of_two_bounds_counts_where_the_first_days_do(monkeypatch, horizon):
     problem, p = changed("lost_sales_p4_L4", horizon=horizon, warmup_days=0)
     trace = problem.traces(p, "evaluation", 1, 2)
