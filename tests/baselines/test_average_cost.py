@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from baselines import average_cost
 from baselines.average_cost import exact_cost, lost_sales_store, solved_rules
 from baselines.policy import RandomPolicy
 from baselines.rules.reference import reference_team
@@ -69,15 +68,14 @@ def test_rules_as_policies_and_the_optimum_itself():
         assert found.value == pytest.approx(solved.cost, abs=1e-5)
 
 
-def test_what_decides_by_more_than_stock_has_no_such_cost(monkeypatch):
+def test_what_decides_by_more_than_stock_has_no_such_cost():
     run, _ = textbook.load("lost_sales_p4_L1")
     forecasts = reference_team(store=ForecastBaseStock(2.0, 1.0))
     assert exact_cost(run.parameters, forecasts) is None
     assert exact_cost(run.parameters, RandomPolicy(np.random.default_rng(0))) is None
     steady = reference_team(store=StockLevels(12))
     assert exact_cost(run.parameters, steady) is not None
-    monkeypatch.setattr(average_cost, "EXACT_STATES", 5)
-    assert exact_cost(run.parameters, steady) is None
+    assert exact_cost(run.parameters, steady, states=5) is None
     backlog, _ = textbook.load("reorder_point")
     assert lost_sales_store(backlog.parameters) is None
     assert exact_cost(backlog.parameters, steady) is None
