@@ -6,8 +6,8 @@ several times as narrow as that of the cost alone. Gaps are shares of the optimu
 that of `baselines.average_cost.exact_cost`, empty where the agent looks at more than its stock.
 
 Without ``--row`` these are the 32 instances with published optima, lead times of 1 to 4. Those of 5
-and 6 days (``--row 'lost_sales_*_L5'``) take minutes each to solve. One has too many states: there
-a lower bound takes the place of the optimum, and the best simple rule plays beside the agents.
+and 6 days (``--row 'lost_sales_*_L5'``) take up to minutes each to solve. Two have too many states:
+there a lower bound takes the place of the optimum, and the best simple rule plays beside agents.
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)

@@ -7,9 +7,9 @@ from baselines.solvers.store.lost_sales_kernels import count_states
 from baselines.solvers.store.lost_sales_problem import Ints, LostSales, order_limits
 from common.errors import InputError
 
-MAX_STATES = 120_000_000
-"""Stock levels times pipelines of the largest problem that is solved, in 3.5 GiB."""
-MAX_CHOICES = 2_500_000_000
+MAX_STATES = 60_000_000
+"""Stock levels times pipelines of the largest problem that is solved: 24 bytes each, and more."""
+MAX_CHOICES = 1_000_000_000
 """States times orders of the largest problem whose best orders are sought, in minutes."""
 QUICK_STATES = 4_000_000
 """States of a store that is solved in seconds, with what knowing its last day spares."""
