@@ -83,10 +83,8 @@ class RollingNewsvendor(HistoryRule):
 
     q is the quantile of the errors of F in the training period, over c_t, drawn towards those of
     all series (`demand.forecasts.errors`), at the critical fractile ``u / (u + h)`` of what a unit
-    too few and a unit held cost (`baselines.rules.newsvendor_costs`). c_t, the geometric mean of
-    the 28 days before and of a day's forecast, makes it follow the store's size and the days to
-    come; where demand comes seldom it is the deviation of a day's demand
-    (`demand.forecasts.intermittent`).
+    too few and a unit held cost (`baselines.rules.newsvendor_costs`). c_t makes it follow the
+    store's size and the days to come (`demand.forecasts.forecast.BoundedForecast.scale`).
 
     Of goods that keep a day nothing is left for the day on which an order arrives but that order,
     and nothing of it for the days after. F and the errors are then those of that day alone, what is

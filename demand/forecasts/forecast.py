@@ -28,10 +28,10 @@ import numpy as np
 
 from common.compiled import compiled
 from common.errors import InputError
-from demand.forecasts.boosting import boosting
+from demand.forecasts.boosting import Boosting, boosting
 from demand.forecasts.errors import LEAST_SCALE, WEEK, Floats, Forecast, Whole, error_scale
 from demand.forecasts.intermittent import Intermittent, intermittent
-from demand.forecasts.smoothing import LEAST_EFFECT, known_effects, smoothing
+from demand.forecasts.smoothing import LEAST_EFFECT, Smoothing, known_effects, smoothing
 from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS, WEEKS, KnownDemand, mean_of_open, weekday_means
 
@@ -77,13 +77,16 @@ class BoundedForecast:
     def scale(self, past: KnownDemand, day: int, sku: Whole, daily: Floats) -> Floats:
         """Return what errors are divided by, shape (worlds, N) [units].
 
-        The geometric mean of `error_scale` and of the forecast of a day, `daily`: errors are larger
-        before a holiday that sells more, but not in proportion.
+        Of smoothing and of trees the geometric mean of `error_scale` and of the forecast of a day,
+        `daily`: errors are larger before a holiday that sells more, but not in proportion. The
+        means of a few days are too uncertain for that.
         """
         if isinstance(self.forecast, Intermittent):
             return self.forecast.scale(past, day, sku)
         scale: Floats = error_scale(past, day)
-        return np.sqrt(scale * np.maximum(daily, LEAST_SCALE * past.usual))
+        if isinstance(self.forecast, Smoothing | Boosting):
+            scale = np.sqrt(scale * np.maximum(daily, LEAST_SCALE * past.usual))
+        return scale
 
 
 @compiled
