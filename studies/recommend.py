@@ -195,7 +195,7 @@ def _write_cell(path: Path, found: Candidates, random: Replay) -> None:
     for name, values in found.values.items():
         arrays |= {f"values/{name}/0/{key}": np.array(float(x)) for key, x in values.items()}
     file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **arrays)
+    np.savez(file, **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, file.getvalue())
 

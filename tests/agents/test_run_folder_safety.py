@@ -26,7 +26,7 @@ COMMAND = ("--quiet", "--algo", "ppo", *(part for text in SMALL for part in ("--
 
 def refused(done):
     assert done.status == 2, done.stderr
-    assert done.stderr.startswith("error: ")
+    assert done.stderr.lstrip().startswith("error: ")
     assert done.stderr.count("\n") == 1
     return done.stderr
 
