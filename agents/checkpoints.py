@@ -100,7 +100,7 @@ def _fill(
     for name, content in contents.items():
         _put(folder / name, content)
     with (folder / ARRAYS).open("w+b") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
         file.seek(0)
         sums[ARRAYS] = hashlib.file_digest(file, "sha256").hexdigest()
     listed = {"files": sums, "signature": signature_of(_signed(run, steps, sums))}

@@ -162,7 +162,7 @@ def save_model(model: BaseAlgorithm, env: VecEnv, path: Path) -> None:
     model.save(buffer)
     if statistics := running_statistics(env):
         arrays = io.BytesIO()
-        np.savez(arrays, allow_pickle=False, **statistics)
+        np.savez(arrays, **statistics)  # type: ignore[arg-type]
         with zipfile.ZipFile(buffer, "a") as archive:
             archive.writestr(zipfile.ZipInfo(STATISTICS), arrays.getvalue())
     run_files.write(path, buffer.getvalue())
