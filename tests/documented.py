@@ -190,7 +190,7 @@ class Reader:
             text = text.replace("--checkpoint", "--checkpoint runs/own")
         if (newest := self._trained()) is not None:
             text = re.sub(r"<(the )?run>", newest.name, text)
-        own = "data/bakery_promotions.csv" if "studies.recommend" in text else "sales.csv"
+        own = "data/bakery_promotions.csv" if "studies." in text else "sales.csv"
         return text.replace("FILE", own).replace("FOLDER", "kept")
 
     def _is_own(self) -> bool:
