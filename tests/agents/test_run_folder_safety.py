@@ -26,7 +26,7 @@ COMMAND = ("--quiet", "--algo", "ppo", *(part for text in SMALL for part in ("--
 
 def refused(done):
     assert done.status == 2, done.stderr
-    said = done.stderr.lstrip("\n")  # rich 13 ends the line of its progress first
+    said = done.stderr.lstrip("\n")  # rich before 15 ends the line of its progress first
     assert said.startswith("error: ")
     assert said.count("\n") == 1
     return said
