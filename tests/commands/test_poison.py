@@ -107,9 +107,8 @@ def test_no_bomb_explodes(run, reader, runs, run_command, tmp_path):
         assert not mark.exists(), f"{name} exploded"
         assert done.status in (0, 2, *((HELD_BACK,) if reader == "decide" else ())), name
         if done.status == 2:
-            said = done.stderr.lstrip("\n")  # rich before 15 ends the line of its progress first
-            assert said.startswith("error: "), (name, said)
-            assert said.count("\n") == 1, (name, said)
+            assert done.stderr.startswith("error: "), (name, done.stderr)
+            assert done.stderr.count("\n") == 1, (name, done.stderr)
             left = {p for p in tmp_path.rglob("*") if p.name != ".lock"} - set(before)
             assert not left, name
         shutil.rmtree(tmp_path / "new", ignore_errors=True)
