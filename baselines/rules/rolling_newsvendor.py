@@ -155,8 +155,9 @@ class RollingNewsvendor(HistoryRule):
                 own = []
                 for window in windows:
                     errors = self._errors(history, sku, window, weekdays)
-                    pool = pools.setdefault(window, PooledErrors(new, history.training.size))
-                    pool.add(sku, errors, window.overlap * weekdays.size / WEEK)
+                    if window not in pools:
+                        pools[window] = PooledErrors(new, history.training.size)
+                    pools[window].add(sku, errors, window.overlap * weekdays.size / WEEK)
                     if asked:
                         own.append((window, _quantiles(errors, shares)))
                 if asked:
