@@ -8,6 +8,7 @@ from baselines.policy import BOOSTED_RULE, RANDOM, RULE, Policy, PolicyKind, Ran
 from baselines.rules import cash, forecast, perishable
 from baselines.rules import families as chain
 from baselines.rules.cash import BuyBuyConvert
+from baselines.rules.combined import combined_family
 from baselines.rules.reference import RandomTier, reference_team
 from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from baselines.rules.store import Newsvendor
@@ -51,6 +52,13 @@ def _tuned(family: Callable[[Any], Family], measure: str = "return") -> TunedRul
 
 def _rolling_newsvendor(name: ForecastName, kind: PolicyKind = RULE) -> FixedRule:
     return FixedRule(lambda *_: reference_team(store=RollingNewsvendor(name)), kind)
+
+
+def _combined(
+    forecast: ForecastName, base_stock: ForecastName, kind: PolicyKind = RULE
+) -> TunedRule:
+    family = combined_family(forecast, base_stock)
+    return TunedRule(lambda _: family, kind=kind, search_of=chain.search_of)
 
 
 REFERENCE_RULES = FixedRule(lambda *_: reference_team())
@@ -97,6 +105,8 @@ HISTORY_BASELINES: dict[str, Baseline] = {
     "tuned_base_stock": _tuned(lambda _: forecast.rolling_family("average")),
     "tuned_weekday": _tuned(lambda _: forecast.rolling_family("weekday")),
     "tuned_smoothing": _tuned(lambda _: forecast.rolling_family("smoothing")),
+    "combined_smoothing": _combined("smoothing", "smoothing"),
+    "combined_boosting": _combined("boosting", "smoothing", BOOSTED_RULE),
 }
 """Baselines of the stores where demand comes from a file, so that nobody knows its law."""
 
@@ -107,6 +117,10 @@ INFORMED_BASELINES: dict[str, Baseline] = {
     "tuned_base_stock_covariates": _tuned(lambda _: forecast.rolling_family("average_covariates")),
     "tuned_weekday_covariates": _tuned(lambda _: forecast.rolling_family("weekday_covariates")),
     "tuned_smoothing_covariates": _tuned(lambda _: forecast.rolling_family("smoothing_covariates")),
+    "combined_smoothing_covariates": _combined("smoothing_covariates", "smoothing_covariates"),
+    "combined_boosting_covariates": _combined(
+        "boosting_covariates", "smoothing_covariates", BOOSTED_RULE
+    ),
 }
 """Those that there are besides where something is known of days ahead."""
 
@@ -129,6 +143,12 @@ OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
 
 USUAL = {"random", "reference_rules", "newsvendor", "tuned_reorder_point", "tuned_seasonal"}
 """The group ``default`` of the stores."""
+
+UNUSUAL = {
+    *("combined_smoothing", "combined_boosting"),
+    *("combined_smoothing_covariates", "combined_boosting_covariates"),
+}
+"""Not of it where demand comes from a file: means of two that are."""
 
 PERISHABLE = {"newsvendor_one_day", "tuned_seasonal_ew", "tuned_low_level_ew"}
 """Of the group ``default`` too, where there are goods that perish."""
@@ -264,7 +284,7 @@ def _members(group: str, known: Mapping[str, Baseline]) -> set[str]:
     tuned = {name for name, one in known.items() if one.kind.role == "tuned_rule"} - free
     on_offer = set(known) - free
     groups = {
-        "default": USUAL | (on_offer & PERISHABLE) if on_offer >= USUAL else on_offer,
+        "default": USUAL | (on_offer & PERISHABLE) if on_offer >= USUAL else on_offer - UNUSUAL,
         "tuned": tuned,
         "free": free,
         "all": set(known),

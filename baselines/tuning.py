@@ -53,12 +53,15 @@ class Family:
         Names for which values between those of the grid are tried too.
     integer : tuple of str
         Refined names that take whole numbers only.
+    alone : callable, optional
+        As `make`: the part of a combination that is tuned by itself. By default all of it is tuned.
     """
 
     make: Callable[..., Policy]
     grid: Mapping[str, tuple[float, ...]]
     refined: tuple[str, ...] = ()
     integer: tuple[str, ...] = ()
+    alone: Callable[..., Policy] | None = None
 
     def admits(self, values: Mapping[str, float]) -> bool:
         """Whether these are values that a search may come to."""
@@ -106,8 +109,8 @@ class Tuned:
     values : dict
         The tuned parameters by name.
     score, se : float
-        Mean return, or other total, on the tuning traces, and its standard error; as the largest
-        of many it is optimistic.
+        Mean return, or other total, of what was tuned on the tuning traces, and its standard
+        error; as the largest of many it is optimistic.
     candidates : int
         Number of candidates that were tried.
     played : int
@@ -220,7 +223,7 @@ def _scores(
         }
         batch = problem.make_batch(parameters, len(part) * episodes, split="tuning")
         worlds = np.repeat(part, episodes, axis=0).T
-        policy = family.make(**dict(zip(family.grid, worlds, strict=True)))
+        policy = (family.alone or family.make)(**dict(zip(family.grid, worlds, strict=True)))
         policy.bind(batch)
         returns = run_episodes(batch, policy, tiled)[measure].reshape(len(part), episodes)
         scores[first : first + room] = returns.mean(axis=1)

@@ -4,8 +4,10 @@ What is kept is found by a digest of all that it was made of, and can be removed
 """
 
 import io
+import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +25,24 @@ MOST_BYTES = 2 << 30
 def made_once(
     key: str | None, make: Callable[[], dict[str, NDArray[Any]]]
 ) -> dict[str, NDArray[Any]]:
-    """Return what is kept under a key, else make and keep it; without a key, make it."""
+    """Return what is kept under a key, else make and keep it; without a key, make it.
+
+    Of threads that ask for the same at once one makes it, and the others wait.
+    """
     if key is None:
         return make()
-    found = find_arrays(key)
-    if found is None:
-        found = make()
-        keep_arrays(key, found)
+    with _lock_of(key):
+        found = find_arrays(key)
+        if found is None:
+            found = make()
+            keep_arrays(key, found)
     return found
+
+
+@lru_cache(maxsize=256)
+def _lock_of(key: str) -> threading.Lock:
+    del key
+    return threading.Lock()
 
 
 def find_arrays(key: str) -> dict[str, NDArray[Any]] | None:

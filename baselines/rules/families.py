@@ -1,5 +1,6 @@
 """The supply chain's rules with the parameters that tuning may vary."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -49,7 +50,12 @@ def with_free_orders(team: Policy, *, whole: bool = False) -> TeamPolicy:
 
 def free_family(family: Family, *, whole: bool = False) -> Family:
     """Return the same rules, ordering any quantity, or any `whole` number of units."""
-    return replace(family, make=lambda **v: with_free_orders(family.make(**v), whole=whole))
+
+    def freed(make: Callable[..., Policy]) -> Callable[..., Policy]:
+        return lambda **values: with_free_orders(make(**values), whole=whole)
+
+    alone = None if family.alone is None else freed(family.alone)
+    return replace(family, make=freed(family.make), alone=alone)
 
 
 def longest_lead_time(parameters: SupplyChainParameters) -> int:

@@ -17,7 +17,7 @@ from baselines.rules.newsvendor_costs import (
 from baselines.rules.stock_rule import Values
 from common.array_cache import made_once
 from demand.calendar import WEEKDAYS
-from demand.forecasts.errors import WEEK, PooledErrors, forecast_errors, new_series
+from demand.forecasts.errors import WEEK, PooledErrors, days_apart, forecast_errors, new_series
 from demand.forecasts.forecast import ForecastName
 from demand.history import StoreHistory
 from envs.supply_chain.batch import SupplyChainBatch
@@ -156,7 +156,7 @@ class RollingNewsvendor(HistoryRule):
                 for window in windows:
                     errors = self._errors(history, sku, window, weekdays)
                     if window not in pools:
-                        pools[window] = PooledErrors(new, history.training.size)
+                        pools[window] = PooledErrors(new, days_apart(history))
                     pools[window].add(sku, errors, window.overlap * weekdays.size / WEEK)
                     if asked:
                         own.append((window, _quantiles(errors, shares)))

@@ -16,11 +16,12 @@ error of a mean over blocks of unequal lengths).
 """
 
 import datetime as dt
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ from baselines.registry import Baseline, installed, rules_in_units
 from baselines.rule_choice import offset_rules
 from baselines.tuned_rules import TunedRule, tune_rule
 from common.errors import InputError
+from common.sharing import map_threads
 from demand.calendar import period_days
 from demand.dates import PeriodName
 from demand.known_demand import KNOWN_DAYS
@@ -52,11 +54,15 @@ LEAST_TRAINING: dict[PeriodName, int] = {
 MANY = 1_000
 """Parameters that an agent counts for: more than are tuned of any rule."""
 
+THREADS = 4
+"""Rules that are tuned and played at a time, at most: each takes some room."""
+
 Report = Callable[[str], None]
 """Called before each piece of work with what it is."""
 
 Floats = NDArray[np.float64]
 Rules = Callable[[Any], Mapping[str, Baseline]]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -239,13 +245,13 @@ def play_candidates(
     found, folds = Candidates(), list(enumerate(periods.folds(), 1))
     whole = make_run(periods.split, periods.until)
     for number, days in folds:
-        run, where = make_run(*days), f"origin {number} of {len(folds)}"
-        for name, (policy, _) in _rules(run, rules, where, report):
-            played = replay(run.problem, run.parameters, policy)
-            found.folds.setdefault(name, []).append(played.together())
-    for name, (policy, values) in _rules(whole, rules, "all days", report):
+        one = _Rules(make_run(*days), rules, f"origin {number} of {len(folds)}", report)
+        for name, played in one.each(_Rules.play_together).items():
+            found.folds.setdefault(name, []).append(played)
+    every = _Rules(whole, rules, "all days", report)
+    for name, (policy, values, played) in every.each(_Rules.play).items():
         found.policies[name], found.values[name] = policy, values
-        found.evaluation[name] = replay(whole.problem, whole.parameters, policy)
+        found.evaluation[name] = played
     if algo is None:
         return found
     known = offset_rules(whole.problem, whole.parameters)
@@ -269,17 +275,45 @@ def _offset_to(rule: str, run: RunConfig) -> RunConfig:
     return replace(run, settings=run.settings.model_copy(update={"offset": offset}))
 
 
-def _rules(
-    run: RunConfig, rules: Rules | None, where: str, report: Report
-) -> Iterator[tuple[str, tuple[Policy, dict[str, Any]]]]:
-    """Yield every rule by name, with its parameters, as tuned on the run's training days."""
-    for name, rule in installed((rules or rules_in_units)(run.parameters)).items():
-        report(f"{where}: {name}")
+class _Rules:
+    """The rules of a run, which are tuned and played on all cores, several at a time.
+
+    Parameters
+    ----------
+    run : RunConfig
+        Of the training days on which they are tuned, and of the days on which they play.
+    rules : callable or None
+        As for `play_candidates`.
+    where : str
+        What to call the days.
+    report : callable
+        Told of every rule.
+    """
+
+    def __init__(self, run: RunConfig, rules: Rules | None, where: str, report: Report) -> None:
+        self._run, self._where, self._report = run, where, report
+        self._known = installed((rules or rules_in_units)(run.parameters))
+
+    def each(self, work: Callable[["_Rules", str], Result]) -> dict[str, Result]:
+        """Return what comes of every rule, by name."""
+        names, threads = list(self._known), min(os.cpu_count() or 1, THREADS)
+        results = map_threads(lambda rules, name, _: work(rules, name), self, names, threads)
+        return dict(zip(names, results, strict=True))
+
+    def play(self, name: str) -> tuple[Policy, dict[str, Any], Replay]:
+        """Return a rule, its tuned parameters, and what it does on the days that it plays."""
+        self._report(f"{self._where}: {name}")
+        problem, parameters, rule = self._run.problem, self._run.parameters, self._known[name]
         if isinstance(rule, TunedRule):
-            tuned = tune_rule(run.problem, run.parameters, name, rule)
-            yield name, (tuned.policy, dict(json_values(tuned.values)))
+            tuned = tune_rule(problem, parameters, name, rule)
+            policy, values = tuned.policy, dict(json_values(tuned.values))
         else:
-            yield name, (rule.make(run.parameters, 0), {})
+            policy, values = rule.make(parameters, 0), {}
+        return policy, values, replay(problem, parameters, policy)
+
+    def play_together(self, name: str) -> Replay:
+        """Return what a rule does, all SKUs and stores together."""
+        return self.play(name)[2].together()
 
 
 def _agent(run: RunConfig, folder: Path) -> tuple[Policy, Replay]:

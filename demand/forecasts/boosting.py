@@ -175,12 +175,10 @@ def _fit(history: StoreHistory, base: Smoothing, days: int) -> list[str]:
     every = max(1, -(-history.mean.size * count * days // MOST_ROWS))
     seen, wrong, weight, number = [], [], [], []
     for sku in range(len(history.mean)):
-        windows = training_windows(history, sku, days)
+        windows = training_windows(history, sku, days, every)
         of_sku = np.full(windows.start.size, sku)
         usual, of_day, scale = features(base, windows.known, 0, days, of_sku)
-        taken = np.zeros(usual.shape, np.bool_)
-        taken[:, sku % every :: every] = True
-        taken &= windows.begun
+        taken = np.broadcast_to(windows.begun, usual.shape)
         came = windows.known.demand[KNOWN_DAYS:]
         seen.append(of_day[taken])
         wrong.append(((came - usual) / scale)[taken])

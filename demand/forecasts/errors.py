@@ -55,6 +55,9 @@ LEAST_OPEN = 14
 """A series that has been open for fewer days is off by what an opening is off by; and of so many
 other days at least there must be errors, for these to be left out."""
 
+MOST_ERRORS = 1_000_000
+"""Days of series whose errors are found, at most; of more, every k-th day."""
+
 NEW_DAYS = 60
 """A series whose first sale is fewer training days ago is new, and taken to be like the others."""
 
@@ -74,6 +77,12 @@ def error_scale(past: KnownDemand, day: int) -> Floats:
     return scale
 
 
+def days_apart(history: StoreHistory) -> int:
+    """Return how many days lie between training days of an SKU whose errors are found."""
+    apart = max(1, -(-history.training.size // MOST_ERRORS))
+    return apart + 1 if apart % WEEK == 0 else apart  # or it were always the same weekday
+
+
 def forecast_errors(
     history: StoreHistory,
     sku: int,
@@ -82,9 +91,10 @@ def forecast_errors(
     *,
     last_alone: bool = False,
 ) -> tuple[Floats, Whole]:
-    """Return ``(D_t + ... + D_(t+days-1) - F_t) / c_t`` for every training day t with a past.
+    """Return ``(D_t + ... + D_(t+days-1) - F_t) / c_t`` for training days t with a past.
 
-    With `last_alone` demand and forecast are those of the last of these days.
+    These are all, or of many series every few (`days_apart`). With `last_alone` demand and forecast
+    are those of the last of these days.
 
     Returns
     -------
@@ -98,7 +108,7 @@ def forecast_errors(
     InputError
         If the training period is too short.
     """
-    windows = training_windows(history, sku, days)
+    windows = training_windows(history, sku, days, days_apart(history))
     known, count = windows.known, windows.start.size
     of_sku, before = np.full(count, sku), days - 1 if last_alone else 0
     expected = forecast(known, 0, np.full(count, days), of_sku)
@@ -114,9 +124,6 @@ def forecast_errors(
 OWN_SIZE, OWN_SHAPE = 10.0, 30.0
 """Windows with which a series' errors count as much as those of all: for size and for shape."""
 
-MOST_POOLED = 1_000_000
-"""Errors, at most, out of which quantiles of all series are taken; of more, every k-th."""
-
 
 class PooledErrors:
     """Errors of series that are forecast for as many days, drawn towards those of all.
@@ -125,14 +132,13 @@ class PooledErrors:
     ----------
     new : ndarray
         Series whose errors say nothing, shape (SKUs, N); all count where all are so.
-    most : int
-        How many errors there may be in all.
+    apart : int
+        Days from one whose errors are found to the next (`days_apart`).
     """
 
-    def __init__(self, new: NDArray[np.bool_], most: int) -> None:
-        self._new = new & ~new.all()
+    def __init__(self, new: NDArray[np.bool_], apart: int = 1) -> None:
+        self._new, self._apart = new & ~new.all(), apart
         self._windows, self._squares = np.zeros(new.shape), np.zeros(new.shape)
-        self._every = max(1, -(-most // MOST_POOLED))
         self._parts: list[Floats] = []
 
     def add(self, sku: int, errors: Floats, overlap: float) -> None:
@@ -145,16 +151,17 @@ class PooledErrors:
         errors : ndarray
             As of `forecast_errors`, shape (windows, N).
         overlap : float
-            How many windows in a row share a day.
+            How many windows in a row share a day, if one begins on every day that is asked for.
         """
+        overlap = max(overlap / self._apart, 1.0)
         known = ~np.isnan(errors)
         squares = np.where(known, np.square(errors), 0.0).sum(axis=0)
         counts = np.where(self._new[sku], 0, known.sum(axis=0))
-        self._windows[sku] = counts / max(overlap, 1.0)
-        self._squares[sku] = np.where(counts > 0, squares, 0.0) / max(overlap, 1.0)
+        self._windows[sku] = counts / overlap
+        self._squares[sku] = np.where(counts > 0, squares, 0.0) / overlap
         varied = (counts > 0) & (squares > 0)
         root = np.sqrt(squares[varied] / counts[varied])
-        some = errors[sku % self._every :: self._every, varied] / root
+        some = errors[:, varied] / root
         self._parts.append(some[~np.isnan(some)])
 
     @cached_property
@@ -230,8 +237,10 @@ class TrainingWindows:
         return np.where(self.begun, errors, np.nan)
 
 
-def training_windows(history: StoreHistory, sku: int, days: int) -> TrainingWindows:
+def training_windows(history: StoreHistory, sku: int, days: int, apart: int = 1) -> TrainingWindows:
     """Return the windows of an SKU with `days` days from each one's day on.
+
+    Their days are `apart`, and of one SKU others than of the next.
 
     Raises
     ------
@@ -242,6 +251,7 @@ def training_windows(history: StoreHistory, sku: int, days: int) -> TrainingWind
     at = np.arange(KNOWN_DAYS, len(own) - days + 1)
     if at.size < 2:
         raise InputError(f"{history.table.name}: the training period is too short for a forecast")
+    at = at[sku % apart % at.size :: apart]
     rows = at + np.arange(-KNOWN_DAYS, days)[:, None]
     effects = None if history.effects is None else history.effects[rows, sku]
     start = history.table.first_day.toordinal() + at

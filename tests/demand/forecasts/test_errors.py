@@ -18,7 +18,7 @@ def own_quantiles(errors):
 def pooled(errors, overlap=1.0, new=None):
     """Return quantiles of SKUs' errors, of shape (SKUs, windows, N)."""
     new = np.zeros((errors.shape[0], errors.shape[2]), np.bool_) if new is None else new
-    pool = PooledErrors(new, errors.size)
+    pool = PooledErrors(new)
     for sku, some in enumerate(errors):
         pool.add(sku, some, overlap)
     every = (pool.quantiles(k, own_quantiles(some), SHARES) for k, some in enumerate(errors))
@@ -76,3 +76,41 @@ def test_what_an_opening_was_off_by_is_no_error(tmp_path):
     assert np.isnan(errors[: began + LEAST_OPEN, 0]).all()
     assert np.nanmax(np.abs(errors[:, 0])) < 1
     assert not np.isnan(errors[:, 1]).any()
+
+
+@pytest.fixture
+def many(tmp_path):
+    """Return the history of three SKUs, and errors that are found on every day of it."""
+    rng = np.random.default_rng(6)
+    days = np.arange("2020-01-01", "2021-02-04", dtype="datetime64[D]")
+    rows = [
+        f"{day},s,{k},{x}" for k in "abc" for day, x in zip(days, rng.poisson(20, 400), strict=True)
+    ]
+    path = tmp_path / "many.csv"
+    path.write_text("\n".join(["date,store,sku,demand", *rows]))
+    history = store_history(StoreDemand(file=path, split="2021-01-01"))
+    return history, [
+        forecast_errors(history, sku, 2, make_forecast("weekday", history, 2)) for sku in range(3)
+    ]
+
+
+def test_of_many_series_errors_are_those_of_every_few_days(many, monkeypatch):
+    history, every = many
+    monkeypatch.setattr("demand.forecasts.errors.MOST_ERRORS", 2 * history.training.size // 13)
+    seen = []
+    for sku, (errors, weekdays) in enumerate(every):
+        some, theirs = forecast_errors(history, sku, 2, make_forecast("weekday", history, 2))
+        np.testing.assert_array_equal(some, errors[sku::8])  # a week would be one weekday alone
+        np.testing.assert_array_equal(theirs, weekdays[sku::8])
+        seen += [*np.arange(len(errors))[sku::8]]
+    assert len(set(seen)) == len(seen)
+
+
+def test_days_apart_share_fewer_days():
+    errors = np.random.default_rng(7).normal(size=(60, 40))
+    found = [PooledErrors(np.zeros((1, 40), np.bool_), apart) for apart in (1, 4)]
+    for pool, overlap in zip(found, (1.0, 4.0), strict=True):
+        pool.add(0, errors, overlap)
+    own = own_quantiles(errors)
+    of_each = [pool.quantiles(0, own, SHARES) for pool in found]
+    np.testing.assert_array_equal(*of_each)
