@@ -105,8 +105,6 @@ HISTORY_BASELINES: dict[str, Baseline] = {
     "tuned_base_stock": _tuned(lambda _: forecast.rolling_family("average")),
     "tuned_weekday": _tuned(lambda _: forecast.rolling_family("weekday")),
     "tuned_smoothing": _tuned(lambda _: forecast.rolling_family("smoothing")),
-    "combined_smoothing": _combined("smoothing", "smoothing"),
-    "combined_boosting": _combined("boosting", "smoothing", BOOSTED_RULE),
 }
 """Baselines of the stores where demand comes from a file, so that nobody knows its law."""
 
@@ -117,12 +115,22 @@ INFORMED_BASELINES: dict[str, Baseline] = {
     "tuned_base_stock_covariates": _tuned(lambda _: forecast.rolling_family("average_covariates")),
     "tuned_weekday_covariates": _tuned(lambda _: forecast.rolling_family("weekday_covariates")),
     "tuned_smoothing_covariates": _tuned(lambda _: forecast.rolling_family("smoothing_covariates")),
+}
+"""Those that there are besides where something is known of days ahead."""
+
+COMBINED_BASELINES: dict[str, Baseline] = {
+    "combined_smoothing": _combined("smoothing", "smoothing"),
+    "combined_boosting": _combined("boosting", "smoothing", BOOSTED_RULE),
+}
+"""Means of two of these; not of the group ``default``."""
+
+INFORMED_COMBINED_BASELINES: dict[str, Baseline] = {
     "combined_smoothing_covariates": _combined("smoothing_covariates", "smoothing_covariates"),
     "combined_boosting_covariates": _combined(
         "boosting_covariates", "smoothing_covariates", BOOSTED_RULE
     ),
 }
-"""Those that there are besides where something is known of days ahead."""
+"""Those that there are in their place where something is known of days ahead."""
 
 OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
     "warehouse_return": {
@@ -143,12 +151,6 @@ OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
 
 USUAL = {"random", "reference_rules", "newsvendor", "tuned_reorder_point", "tuned_seasonal"}
 """The group ``default`` of the stores."""
-
-UNUSUAL = {
-    *("combined_smoothing", "combined_boosting"),
-    *("combined_smoothing_covariates", "combined_boosting_covariates"),
-}
-"""Not of it where demand comes from a file: means of two that are."""
 
 PERISHABLE = {"newsvendor_one_day", "tuned_seasonal_ew", "tuned_low_level_ew"}
 """Of the group ``default`` too, where there are goods that perish."""
@@ -229,6 +231,7 @@ def baselines_of(
     if parameters.demand_data is not None:
         informed = parameters.history.effects is not None
         own = {**HISTORY_BASELINES, **(INFORMED_BASELINES if informed else {})}
+        own |= INFORMED_COMBINED_BASELINES if informed else COMBINED_BASELINES
         if parameters.history.table.period != "day":  # which have no weekdays
             own = {name: one for name, one in own.items() if "weekday" not in name}
     elif chain.in_units(parameters):
@@ -283,8 +286,9 @@ def _members(group: str, known: Mapping[str, Baseline]) -> set[str]:
     free = {name for name, one in known.items() if one.kind.any_quantity}
     tuned = {name for name, one in known.items() if one.kind.role == "tuned_rule"} - free
     on_offer = set(known) - free
+    combined = {*COMBINED_BASELINES, *INFORMED_COMBINED_BASELINES}
     groups = {
-        "default": USUAL | (on_offer & PERISHABLE) if on_offer >= USUAL else on_offer - UNUSUAL,
+        "default": USUAL | (on_offer & PERISHABLE) if on_offer >= USUAL else on_offer - combined,
         "tuned": tuned,
         "free": free,
         "all": set(known),

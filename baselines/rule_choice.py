@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from baselines.multi_agent import TeamPolicy
 from baselines.registry import Baseline, baselines_of
 from baselines.rollout import rollout
@@ -14,12 +12,11 @@ from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StoreRule
 from baselines.tuned_rules import TunedRule, tune_rule
 from common.errors import InputError, choose
-from common.random_streams import Split
 from envs.problems import PROBLEMS, Problem
 
 CHOICE_EPISODES = 500
 CHOICE_SEED = 5
-"""Of the episodes of each period by which rules are chosen; tuning has others."""
+"""Of the episodes by which rules are chosen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +40,8 @@ def offset_rules(problem: Problem, parameters: Any) -> dict[str, Baseline]:
 def best_rule(problem: Problem, parameters: Any, name: str | None = None) -> ChosenRule:
     """Return the rule that costs least before the split, or the one named, tuned if it can be.
 
-    What counts are the days of training and of selection as they were. By resampled days tuned
-    rules would be chosen, which know their law, and on later days often cost a tenth more.
+    What counts are the days of selection as they were, for which nothing was tuned. By training
+    days tuned rules would be chosen, which know them, and on later days often cost more.
 
     Parameters
     ----------
@@ -82,15 +79,12 @@ def _tuned(problem_name: str, parameters: Any, name: str) -> ChosenRule:
 @lru_cache(maxsize=8)
 def _best_rule(problem_name: str, parameters: Any) -> ChosenRule:
     problem = PROBLEMS[problem_name]
-    periods: tuple[Split, ...] = ("tuning", "validation")
-    traces = [problem.traces(parameters, p, CHOICE_SEED, CHOICE_EPISODES) for p in periods]
-    days = [len(parameters.played_days(p)) for p in periods]
+    traces = problem.traces(parameters, "validation", CHOICE_SEED, CHOICE_EPISODES)
     scores: dict[ChosenRule, float] = {}
     for name in offset_rules(problem, parameters):
         one = _tuned(problem_name, parameters, name)
         policy = reference_team(store=named_rule(problem, parameters, one.name, one.values))
-        means = [rollout(problem, parameters, policy, t)["return"].mean() for t in traces]
-        scores[one] = float(np.average(means, weights=days))
+        scores[one] = float(rollout(problem, parameters, policy, traces)["return"].mean())
     return max(scores, key=lambda one: scores[one])
 
 

@@ -39,7 +39,7 @@ Progress = Callable[[float], None]
 """Called with the share of the work that is done, up to 1."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Family:
     """A rule with parameters to choose.
 
@@ -53,15 +53,20 @@ class Family:
         Names for which values between those of the grid are tried too.
     integer : tuple of str
         Refined names that take whole numbers only.
-    alone : callable, optional
-        As `make`: the part of a combination that is tuned by itself. By default all of it is tuned.
+    alone : Family, optional
+        The part of a combination that is tuned by itself, with the same names and values.
     """
 
     make: Callable[..., Policy]
     grid: Mapping[str, tuple[float, ...]]
     refined: tuple[str, ...] = ()
     integer: tuple[str, ...] = ()
-    alone: Callable[..., Policy] | None = None
+    alone: "Family | None" = None
+
+    @property
+    def tuned(self) -> "Family":
+        """What is tuned: all of it, or a part."""
+        return self.alone or self
 
     def admits(self, values: Mapping[str, float]) -> bool:
         """Whether these are values that a search may come to."""
@@ -223,7 +228,7 @@ def _scores(
         }
         batch = problem.make_batch(parameters, len(part) * episodes, split="tuning")
         worlds = np.repeat(part, episodes, axis=0).T
-        policy = (family.alone or family.make)(**dict(zip(family.grid, worlds, strict=True)))
+        policy = family.tuned.make(**dict(zip(family.grid, worlds, strict=True)))
         policy.bind(batch)
         returns = run_episodes(batch, policy, tiled)[measure].reshape(len(part), episodes)
         scores[first : first + room] = returns.mean(axis=1)

@@ -64,4 +64,4 @@ def combined_family(forecast: ForecastName, base_stock: ForecastName) -> Family:
         tuned = RollingBaseStock(base_stock, cover, safety_factor)
         return reference_team(store=CombinedRule(RollingNewsvendor(forecast), tuned))
 
-    return Family(make, alone.grid, alone.refined, alone=alone.make)
+    return Family(make, alone.grid, alone.refined, alone=alone)

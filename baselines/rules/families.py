@@ -1,7 +1,7 @@
 """The supply chain's rules with the parameters that tuning may vary."""
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -48,14 +48,12 @@ def with_free_orders(team: Policy, *, whole: bool = False) -> TeamPolicy:
     return TeamPolicy({**team.players, "store": store.in_any_quantity(whole=whole)}, team.joint)
 
 
+@lru_cache(maxsize=64)
 def free_family(family: Family, *, whole: bool = False) -> Family:
     """Return the same rules, ordering any quantity, or any `whole` number of units."""
-
-    def freed(make: Callable[..., Policy]) -> Callable[..., Policy]:
-        return lambda **values: with_free_orders(make(**values), whole=whole)
-
-    alone = None if family.alone is None else freed(family.alone)
-    return replace(family, make=freed(family.make), alone=alone)
+    alone = None if family.alone is None else free_family(family.alone, whole=whole)
+    make = family.make
+    return replace(family, make=lambda **v: with_free_orders(make(**v), whole=whole), alone=alone)
 
 
 def longest_lead_time(parameters: SupplyChainParameters) -> int:

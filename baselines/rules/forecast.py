@@ -9,6 +9,8 @@ the store has for the L + r days t .. t + r + L - 1, and F_t is the forecast of 
 tuned, and errors of forecasts, come from training days.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -110,6 +112,7 @@ class RollingReorderPoint(HistoryRule):
         return np.where(below, up_to * mean - position, 0.0)
 
 
+@cache
 def rolling_family(forecast: ForecastName) -> Family:
     """Return the base-stock policies on a rolling forecast."""
 
