@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from baselines.multi_agent import TeamPolicy
 from baselines.registry import Baseline, baselines_of
 from baselines.rollout import rollout
@@ -12,11 +15,13 @@ from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StoreRule
 from baselines.tuned_rules import TunedRule, tune_rule
 from common.errors import InputError, choose
+from common.random_streams import Split
+from demand.dates import BLOCKS
 from envs.problems import PROBLEMS, Problem
 
-CHOICE_EPISODES = 500
+CHOICE_EPISODES = 1000
 CHOICE_SEED = 5
-"""Of the episodes by which rules are chosen."""
+"""Of the episodes by which rules are chosen; tuning has others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +30,28 @@ class ChosenRule:
 
     name: str
     values: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean difference of costs per day and its standard error [money]."""
+
+    mean: float
+    standard_error: float
+
+    @classmethod
+    def of(cls, sums: NDArray[np.float64], days: NDArray[np.int64]) -> "Difference":
+        """Return that of sums over blocks of so many days, shape (blocks,) each."""
+        mean, blocks = float(sums.sum() / days.sum()), sums.size
+        if blocks < 2:
+            return cls(mean, 0.0)
+        around = np.square(sums - mean * days).sum() * blocks / (blocks - 1)
+        return cls(mean, float(np.sqrt(around) / days.sum()))
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether it is no larger than one standard error."""
+        return self.mean <= self.standard_error
 
 
 def offset_rules(problem: Problem, parameters: Any) -> dict[str, Baseline]:
@@ -40,8 +67,9 @@ def offset_rules(problem: Problem, parameters: Any) -> dict[str, Baseline]:
 def best_rule(problem: Problem, parameters: Any, name: str | None = None) -> ChosenRule:
     """Return the rule that costs least before the split, or the one named, tuned if it can be.
 
-    What counts are the days of selection as they were, for which nothing was tuned. By training
-    days tuned rules would be chosen, which know them, and on later days often cost more.
+    What counts are the days of training and of selection as they were. Rules that were tuned know
+    those of training, so of those that are not surely dearer than the cheapest, by one standard
+    error over blocks of the calendar, the one with the fewest tuned parameters is chosen.
 
     Parameters
     ----------
@@ -79,13 +107,34 @@ def _tuned(problem_name: str, parameters: Any, name: str) -> ChosenRule:
 @lru_cache(maxsize=8)
 def _best_rule(problem_name: str, parameters: Any) -> ChosenRule:
     problem = PROBLEMS[problem_name]
-    traces = problem.traces(parameters, "validation", CHOICE_SEED, CHOICE_EPISODES)
-    scores: dict[ChosenRule, float] = {}
+    periods: tuple[Split, ...] = ("tuning", "validation")
+    days = [len(parameters.played_days(period)) for period in periods]
+    episodes = [max(1, round(CHOICE_EPISODES * count / sum(days))) for count in days]
+    traces = [
+        problem.traces(parameters, period, CHOICE_SEED, count)
+        for period, count in zip(periods, episodes, strict=True)
+    ]
+    start = np.concatenate([trace["start"].reshape(-1) for trace in traces])
+    block = start // BLOCKS[parameters.history.table.period]
+    costs: dict[ChosenRule, NDArray[np.float64]] = {}
     for name in offset_rules(problem, parameters):
         one = _tuned(problem_name, parameters, name)
         policy = reference_team(store=named_rule(problem, parameters, one.name, one.values))
-        scores[one] = float(rollout(problem, parameters, policy, traces)["return"].mean())
-    return max(scores, key=lambda one: scores[one])
+        played = [rollout(problem, parameters, policy, trace)["return"] for trace in traces]
+        costs[one] = -np.concatenate(played)
+    best = min(costs, key=lambda one: costs[one].mean())
+    _, at, count = np.unique(block, return_inverse=True, return_counts=True)
+    near = [
+        one
+        for one, cost in costs.items()
+        if Difference.of(_sums(at, cost - costs[best]), count).is_chance
+    ]
+    return min(near, key=lambda one: (len(one.values), costs[one].mean()))
+
+
+def _sums(at: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sums of the values of each block; `at` says in which block each is."""
+    return np.bincount(at, values).astype(np.float64)
 
 
 def tuned_values(problem: Problem, parameters: Any, name: str, setting: str) -> dict[str, float]:

@@ -19,6 +19,8 @@ Whole = NDArray[np.intp]
 PeriodName = Literal["day", "week", "month"]
 PERIODS: tuple[PeriodName, ...] = ("day", "week", "month")
 YEAR = 365.25
+BLOCKS: dict[PeriodName, int] = {"day": 28, "week": 4, "month": 3}
+"""Days, weeks or months of a block of the calendar, within which costs hang together."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from baselines.policy import Policy
 from baselines.rollout import CHUNK, Observer, run_episodes
 from common.errors import InputError, validated
 from common.random_streams import random_stream
-from demand.dates import PeriodName
+from demand.dates import BLOCKS, PeriodName
 from demand.known_demand import KNOWN_DAYS
 from envs.batch import Batch, Outcome
 from envs.problems import Problem
@@ -33,9 +33,6 @@ from envs.supply_chain.trace import whole_period
 from evaluation.savings import PERIODS_A_YEAR
 
 Floats = NDArray[np.float64]
-
-BLOCKS: dict[PeriodName, int] = {"day": 28, "week": 4, "month": 3}
-"""Days, weeks or months of a block; a shorter replay has blocks of a quarter of it."""
 
 DRAWS = 2000
 SEED = 0
@@ -340,7 +337,8 @@ def saved_per_year(own: Sequence[Replay], others: Sequence[Replay]) -> Interval:
     Returns
     -------
     Interval
-        Quantiles of circular block resamples of the days, all stores and SKUs together.
+        Quantiles of circular block resamples of the days, all stores and SKUs together. A replay
+        that is shorter than four blocks has blocks of a quarter of it.
     """
     rng = np.random.default_rng(SEED)
     days = sum(one.days for one in own)

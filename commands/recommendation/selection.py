@@ -32,15 +32,15 @@ from agents.run_files import BEST
 from agents.tuned_file import json_values
 from baselines.policy import Policy
 from baselines.registry import Baseline, installed, rules_in_units
-from baselines.rule_choice import offset_rules
+from baselines.rule_choice import Difference, offset_rules
 from baselines.tuned_rules import TunedRule, tune_rule
 from baselines.tuning import Family
 from common.errors import InputError
 from common.sharing import map_threads
 from demand.calendar import period_days
-from demand.dates import PeriodName
+from demand.dates import BLOCKS, PeriodName
 from demand.known_demand import KNOWN_DAYS
-from evaluation.replay import BLOCKS, Replay, mean_cost, replay
+from evaluation.replay import Replay, mean_cost, replay
 from training.learners.load import load_agent
 from training.trainer import train
 
@@ -173,7 +173,7 @@ class Candidates:
         """Return how many parameters of a candidate were tuned; an agent has many."""
         return len(self.values[name]) if name in self.values else MANY
 
-    def dearer(self, name: str, other: str) -> "Difference":
+    def dearer(self, name: str, other: str) -> Difference:
         """Return how much a candidate costs more per day than another, in the periods that choose.
 
         A block ends where a period ends, so that all are about as long.
@@ -186,28 +186,6 @@ class Candidates:
                 sums.append(float(part.sum()))
                 days.append(part.size)
         return Difference.of(np.array(sums), np.array(days))
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A mean difference of costs per day and its standard error [money]."""
-
-    mean: float
-    standard_error: float
-
-    @classmethod
-    def of(cls, sums: Floats, days: NDArray[np.int64]) -> "Difference":
-        """Return that of sums over blocks of so many days, shape (blocks,) each."""
-        mean, blocks = float(sums.sum() / days.sum()), sums.size
-        if blocks < 2:
-            return cls(mean, 0.0)
-        around = np.square(sums - mean * days).sum() * blocks / (blocks - 1)
-        return cls(mean, float(np.sqrt(around) / days.sum()))
-
-    @property
-    def is_chance(self) -> bool:
-        """Whether it is no larger than one standard error."""
-        return self.mean <= self.standard_error
 
 
 def pieces_of_work(run: RunConfig, origins: int, algo: str | None) -> int:

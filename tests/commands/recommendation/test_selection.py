@@ -5,7 +5,8 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from commands.recommendation.selection import MANY, Candidates, Difference
+from baselines.rule_choice import Difference
+from commands.recommendation.selection import MANY, Candidates
 from evaluation.replay import Replay
 
 DAYS = 91
