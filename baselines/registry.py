@@ -132,6 +132,8 @@ INFORMED_COMBINED_BASELINES: dict[str, Baseline] = {
 }
 """Those that there are in their place where something is known of days ahead."""
 
+COMBINED = {*COMBINED_BASELINES, *INFORMED_COMBINED_BASELINES}
+
 OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
     "warehouse_return": {
         "random": _random("warehouse_return"),
@@ -262,6 +264,11 @@ def rules_in_units(parameters: Any) -> dict[str, Baseline]:
     return {name: _free(one, whole=whole) for name, one in known.items() if one.kind.is_rival}
 
 
+def count_tuned(name: str, values: Mapping[str, Any]) -> int:
+    """Return how many tuned parameters a rule counts for: the mean of two for half of one's."""
+    return len(values) // 2 if name in COMBINED else len(values)
+
+
 def installed(known: Mapping[str, Baseline]) -> dict[str, Baseline]:
     """Return the baselines of which all is there that they need."""
     return {name: one for name, one in known.items() if one.kind.is_installed}
@@ -286,9 +293,8 @@ def _members(group: str, known: Mapping[str, Baseline]) -> set[str]:
     free = {name for name, one in known.items() if one.kind.any_quantity}
     tuned = {name for name, one in known.items() if one.kind.role == "tuned_rule"} - free
     on_offer = set(known) - free
-    combined = {*COMBINED_BASELINES, *INFORMED_COMBINED_BASELINES}
     groups = {
-        "default": USUAL | (on_offer & PERISHABLE) if on_offer >= USUAL else on_offer - combined,
+        "default": USUAL | (on_offer & PERISHABLE) if on_offer >= USUAL else on_offer - COMBINED,
         "tuned": tuned,
         "free": free,
         "all": set(known),

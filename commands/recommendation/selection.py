@@ -6,7 +6,8 @@ day, is within one standard error, from sums over blocks of the calendar. Simple
 parameters that were tuned on costs; of those that have the same number the cheapest is taken.
 What a forecast learns of demand does not count: levels of what is known ahead are shrunk towards
 none already, and pay on few days, so that months without a holiday say little against them; and
-trees are judged by days that they were not fitted to.
+trees are judged by days that they were not fitted to. Of the mean of a tuned rule and one that was
+not, half the parameters count.
 
 References
 ----------
@@ -31,7 +32,7 @@ from agents.config import RunConfig
 from agents.run_files import BEST
 from agents.tuned_file import json_values
 from baselines.policy import Policy
-from baselines.registry import Baseline, installed, rules_in_units
+from baselines.registry import Baseline, count_tuned, installed, rules_in_units
 from baselines.rule_choice import Difference, offset_rules
 from baselines.tuned_rules import TunedRule, tune_rule
 from baselines.tuning import Family
@@ -171,7 +172,7 @@ class Candidates:
 
     def parameters(self, name: str) -> int:
         """Return how many parameters of a candidate were tuned; an agent has many."""
-        return len(self.values[name]) if name in self.values else MANY
+        return count_tuned(name, self.values[name]) if name in self.values else MANY
 
     def dearer(self, name: str, other: str) -> Difference:
         """Return how much a candidate costs more per day than another, in the periods that choose.
