@@ -39,9 +39,15 @@ EPISODES = 2000
 @click.option("--algo", default="ppo", show_default=True)
 @click.option("--demand", type=click.Path(path_type=Path), default=BAKERY, help="[the bakery's]")
 @click.option("--split", "splits", multiple=True, default=[SPLIT], show_default=True)
+@click.option("--baselines", default="default", show_default=True, help="As for evaluate.py.")
 @click.option("--set", "assignments", multiple=True, help="As for train.py.")
 def main(
-    seeds: int, algo: str, demand: Path, splits: tuple[str, ...], assignments: tuple[str, ...]
+    seeds: int,
+    algo: str,
+    demand: Path,
+    splits: tuple[str, ...],
+    baselines: str,
+    assignments: tuple[str, ...],
 ) -> None:
     """Train and print a table in Markdown for every split, and what the recipe saves."""
     comparisons: dict[str, Comparison] = {}
@@ -54,7 +60,7 @@ def main(
             for seed in range(seeds):
                 policies[f"seed_{seed}"] = _trained({**flags, "seed": seed}, assignments)
                 progress.advance(task)
-            comparisons[split] = _compared(flags, (*assignments, *limit), policies)
+            comparisons[split] = _compared(flags, (*assignments, *limit), policies, baselines)
     for split, comparison in comparisons.items():
         heading = [f"From {split} on:", ""] if len(comparisons) > 1 else []
         for line in [*heading, *table(comparison), ""]:
@@ -71,10 +77,14 @@ def _trained(flags: dict[str, object], assignments: tuple[str, ...]) -> Policy:
 
 
 def _compared(
-    flags: dict[str, object], assignments: tuple[str, ...], policies: dict[str, Policy]
+    flags: dict[str, object],
+    assignments: tuple[str, ...],
+    policies: dict[str, Policy],
+    baselines: str,
 ) -> Comparison:
     run = resolve(flags, assignments=assignments)
-    rules = make_baselines("stores", run.parameters, ["default"], seed=EVALUATION_SEED)
+    names = baselines.split(",")
+    rules = make_baselines("stores", run.parameters, names, seed=EVALUATION_SEED)
     return compare(
         run.problem,
         run.parameters,
