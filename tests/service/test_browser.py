@@ -24,10 +24,13 @@ def site(runs, tmp_path_factory):
     address = str(tmp_path_factory.mktemp("browser") / "service.db")
     with service(runs, address) as (_, callers):
         app = callers["admin"].http.app
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
+        server = uvicorn.Server(
+            uvicorn.Config(app, port=0, log_level="error", lifespan="off", ws="none")
+        )
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         while not server.started:
+            assert thread.is_alive()
             time.sleep(0.05)
         port = server.servers[0].sockets[0].getsockname()[1]
         callers["planner"].decide()
