@@ -1,12 +1,14 @@
 """What is kept between runs: found again, bounded, never trusted where it is damaged."""
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from common import array_cache
-from common.array_cache import find_arrays, keep_arrays
+from common.array_cache import find_arrays, keep_arrays, made_once
 from common.compiled import user_cache
 
 
@@ -47,3 +49,19 @@ def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     keep_arrays("one", {"values": np.zeros(3)})
     assert find_arrays("one") is None
+
+
+def test_of_threads_that_ask_for_the_same_one_makes_it():
+    made, begun = [], threading.Barrier(3, timeout=10)
+
+    def make():
+        made.append(threading.get_ident())
+        return {"values": np.arange(3.0)}
+
+    def ask(_):
+        begun.wait()
+        return made_once("one", make)["values"].tolist()
+
+    with ThreadPoolExecutor(3) as pool:
+        assert [*pool.map(ask, range(3))] == [[0.0, 1.0, 2.0]] * 3
+    assert len(made) == 1

@@ -1,0 +1,70 @@
+"""Rules are tuned and played several at a time."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from agents.config import resolve
+from baselines.registry import rules_in_units
+from commands.recommendation import selection
+from commands.recommendation.selection import period_before, periods_of, play_candidates
+from tests.commands.test_recommend import FIRST, write
+
+NAMES = tuple(f"{kind}_smoothing_covariates" for kind in ("newsvendor", "tuned", "combined"))
+
+
+@pytest.fixture
+def played(tmp_path, monkeypatch):
+    """Play rules with so many at a time; return what came of it, and what was tuned."""
+    flags = {"algo": "ppo", "demand": write(tmp_path / "sales.csv")}
+    split = str(FIRST.replace(year=FIRST.year + 1))
+    first = resolve({**flags, "split": split})
+    tuned, told = [], []
+
+    def make_run(day, end):
+        own = {**flags, "split": str(day), "validation": period_before(first, day)}
+        return resolve(own, assignments=(f"demand_data.until={end}",))
+
+    def tune(problem, parameters, name, rule):
+        del problem, parameters, rule
+        tuned.append(name)
+        return SimpleNamespace(values={"cover": 1.1, "safety_factor": 0.5})
+
+    def some(parameters):
+        return {name: rules_in_units(parameters)[name] for name in NAMES}
+
+    monkeypatch.setattr(selection, "tune_rule", tune)
+
+    def play(at_once):
+        monkeypatch.setattr(selection, "THREADS", at_once)
+        monkeypatch.setattr("os.cpu_count", lambda: 4)
+        tuned.clear()
+        told.clear()
+        where = {"folder": tmp_path / "run", "report": told.append}
+        found = play_candidates(make_run, periods_of(first, 1), algo=None, rules=some, **where)
+        return found, list(tuned), list(told)
+
+    return play
+
+
+def test_what_comes_of_rules_is_the_same_one_by_one_and_at_once(played):
+    (one_by_one, _, _), (at_once, tuned, told) = played(1), played(4)
+    assert list(at_once.folds) == list(one_by_one.folds) == list(NAMES)
+    assert at_once.costs() == one_by_one.costs()
+    assert len(set(at_once.costs().values())) == len(NAMES)
+    for name in NAMES:
+        assert (at_once.evaluation[name].cost == one_by_one.evaluation[name].cost).all()
+        assert at_once.values[name] == one_by_one.values[name]
+    assert len(tuned) == 2  # once for the origin and once for all days, though two rules share it
+    assert sorted(told) == sorted(
+        f"{where}: {name}" for where in ("origin 1 of 1", "all days") for name in NAMES
+    )
+
+
+def test_a_rule_that_fails_is_heard_of(played, monkeypatch):
+    def fail(*given):
+        raise RuntimeError("no stock")
+
+    monkeypatch.setattr(selection, "replay", fail)
+    with pytest.raises(RuntimeError, match="no stock"):
+        played(4)
