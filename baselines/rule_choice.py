@@ -13,7 +13,7 @@ from baselines.registry import Baseline, baselines_of, count_tuned
 from baselines.rollout import rollout
 from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StoreRule
-from baselines.tuned_rules import TunedRule, tune_rule
+from baselines.tuned_rules import SharedTuner, TunedRule, tune_rule
 from common.errors import InputError, choose
 from common.random_streams import Split
 from demand.dates import BLOCKS
@@ -34,14 +34,14 @@ class ChosenRule:
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean difference of costs per day and its standard error [money]."""
+    """A mean difference of costs, per day or episode, and its standard error [money]."""
 
     mean: float
     standard_error: float
 
     @classmethod
     def of(cls, sums: NDArray[np.float64], days: NDArray[np.int64]) -> "Difference":
-        """Return that of sums over blocks of so many days, shape (blocks,) each."""
+        """Return that of sums over blocks of so many days or episodes, shape (blocks,) each."""
         mean, blocks = float(sums.sum() / days.sum()), sums.size
         if blocks < 2:
             return cls(mean, 0.0)
@@ -65,7 +65,7 @@ def offset_rules(problem: Problem, parameters: Any) -> dict[str, Baseline]:
 
 
 def best_rule(problem: Problem, parameters: Any, name: str | None = None) -> ChosenRule:
-    """Return the rule that costs least before the split, or the one named, tuned if it can be.
+    """Return the rule to begin with, or the one named, tuned if it can be.
 
     What counts are the days of training and of selection as they were. Rules that were tuned know
     those of training, so of those that are not surely dearer than the cheapest, by one standard
@@ -101,7 +101,12 @@ def _tuned(problem_name: str, parameters: Any, name: str) -> ChosenRule:
     one = offset_rules(problem, parameters)[name]
     if not isinstance(one, TunedRule):
         return ChosenRule(name)
-    return ChosenRule(name, tune_rule(problem, parameters, name, one).values)
+    return ChosenRule(name, _tuner(problem_name, parameters).values(name, one))
+
+
+@lru_cache(maxsize=8)
+def _tuner(problem_name: str, parameters: Any) -> SharedTuner:
+    return SharedTuner(PROBLEMS[problem_name], parameters)
 
 
 @lru_cache(maxsize=8)

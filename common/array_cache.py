@@ -7,7 +7,6 @@ import io
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,10 @@ MOST_BYTES = 2 << 30
 """Of all that is kept; what was not asked for longest goes first."""
 
 
+_LOCKS: dict[str, threading.Lock] = {}
+"""Of the keys that were asked for."""
+
+
 def made_once(
     key: str | None, make: Callable[[], dict[str, NDArray[Any]]]
 ) -> dict[str, NDArray[Any]]:
@@ -31,18 +34,12 @@ def made_once(
     """
     if key is None:
         return make()
-    with _lock_of(key):
+    with _LOCKS.setdefault(key, threading.Lock()):
         found = find_arrays(key)
         if found is None:
             found = make()
             keep_arrays(key, found)
     return found
-
-
-@lru_cache(maxsize=256)
-def _lock_of(key: str) -> threading.Lock:
-    del key
-    return threading.Lock()
 
 
 def find_arrays(key: str) -> dict[str, NDArray[Any]] | None:

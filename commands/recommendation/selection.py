@@ -19,7 +19,6 @@ error of a mean over blocks of unequal lengths).
 import datetime as dt
 import os
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,8 +33,7 @@ from agents.tuned_file import json_values
 from baselines.policy import Policy
 from baselines.registry import Baseline, count_tuned, installed, rules_in_units
 from baselines.rule_choice import Difference, offset_rules
-from baselines.tuned_rules import TunedRule, tune_rule
-from baselines.tuning import Family
+from baselines.tuned_rules import SharedTuner, TunedRule
 from common.errors import InputError
 from common.sharing import map_threads
 from demand.calendar import period_days
@@ -274,8 +272,7 @@ class _Rules:
     def __init__(self, run: RunConfig, rules: Rules | None, where: str, report: Report) -> None:
         self._run, self._where, self._report = run, where, report
         self._known = installed((rules or rules_in_units)(run.parameters))
-        self._locks: dict[Family, threading.Lock] = {}
-        self._found: dict[Family, dict[str, float]] = {}
+        self._tuner = SharedTuner(run.problem, run.parameters)
 
     def each(self, work: Callable[["_Rules", str], Result]) -> dict[str, Result]:
         """Return what comes of every rule, by name."""
@@ -288,21 +285,11 @@ class _Rules:
         self._report(f"{self._where}: {name}")
         problem, parameters, rule = self._run.problem, self._run.parameters, self._known[name]
         if isinstance(rule, TunedRule):
-            family = rule.family(parameters)
-            tuned = self._tuned_values(name, replace(rule, family=lambda _: family.tuned))
-            policy, values = family.make(**tuned), dict(json_values(tuned))
+            tuned = self._tuner.values(name, rule)
+            policy, values = rule.family(parameters).make(**tuned), dict(json_values(tuned))
         else:
             policy, values = rule.make(parameters, 0), {}
         return policy, values, replay(problem, parameters, policy)
-
-    def _tuned_values(self, name: str, rule: TunedRule) -> dict[str, float]:
-        """Return tuned parameters, which are found once for all rules that share a part."""
-        part = rule.family(self._run.parameters)
-        with self._locks.setdefault(part, threading.Lock()):
-            if part not in self._found:
-                tuned = tune_rule(self._run.problem, self._run.parameters, name, rule)
-                self._found[part] = tuned.values
-            return self._found[part]
 
     def play_together(self, name: str) -> Replay:
         """Return what a rule does, all SKUs and stores together."""

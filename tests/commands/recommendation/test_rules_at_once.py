@@ -33,7 +33,7 @@ def played(tmp_path, monkeypatch):
     def some(parameters):
         return {name: rules_in_units(parameters)[name] for name in NAMES}
 
-    monkeypatch.setattr(selection, "tune_rule", tune)
+    monkeypatch.setattr("baselines.tuned_rules.tune_rule", tune)
 
     def play(at_once):
         monkeypatch.setattr(selection, "THREADS", at_once)
