@@ -7,6 +7,7 @@ day, orders of 0, 1, ... units on offer, and a cost as the objective.
 import numpy as np
 
 from baselines.policy import Policy
+from baselines.solvers.chain.demand_points import rounded_gamma
 from baselines.solvers.perishable.value_iteration import (
     Ints,
     PerishableOrders,
@@ -14,7 +15,6 @@ from baselines.solvers.perishable.value_iteration import (
     solve_perishable,
     spared,
 )
-from baselines.solvers.store.demand_points import rounded_gamma
 from baselines.solvers.store.lost_sales_problem import poisson
 from common.errors import InputError
 from envs.supply_chain.batch import SupplyChainBatch

@@ -22,10 +22,10 @@ from baselines.rules.stock_rule import StockLevels
 from baselines.serial_chain import serial_chain
 from baselines.solvers.cash.dynamic_program import solve_cash
 from baselines.solvers.cash.hindsight import hindsight_reference as cash_in_hindsight
+from baselines.solvers.chain.chain_bound import ChainBound, chain_bound
+from baselines.solvers.chain.hindsight import STORE_DAYS, chain_hindsight, hindsight_reference
 from baselines.solvers.perishable.bound import perishable_bound
 from baselines.solvers.reference import Reference
-from baselines.solvers.store.chain_bound import ChainBound, chain_bound
-from baselines.solvers.store.hindsight import STORE_DAYS, chain_hindsight, hindsight_reference
 from baselines.solvers.store.lost_sales import solve_lost_sales, spared
 from baselines.solvers.store.lost_sales_size import is_quick, is_solvable, sooner_store
 from common.errors import InputError, choose

@@ -13,6 +13,7 @@ from baselines.rollout import rollout
 from baselines.rules.perishable import CountingWaste, LowStockLevels, OneDayNewsvendor
 from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StockLevels
+from baselines.solvers.chain.demand_points import rounded_gamma
 from baselines.solvers.perishable.bound import perishable_bound
 from baselines.solvers.perishable.value_iteration import (
     PerishableStore,
@@ -22,7 +23,6 @@ from baselines.solvers.perishable.value_iteration import (
     solve_perishable,
     spared,
 )
-from baselines.solvers.store.demand_points import rounded_gamma
 from baselines.solvers.store.lost_sales_problem import poisson
 from baselines.tuned_rules import TunedRule
 from commands import textbook

@@ -10,7 +10,7 @@ from baselines.references import find_reference
 from baselines.rollout import rollout
 from baselines.rules.reference import reference_team
 from baselines.rules.store import CappedBaseStock, Newsvendor, ReorderPoint
-from baselines.solvers.store.chain_bound import chain_bound
+from baselines.solvers.chain.chain_bound import chain_bound
 from envs.problems import PROBLEMS
 from envs.supply_chain.parameters import SupplyChainParameters
 from tests.baselines.solvers.test_chain_hindsight import chains

@@ -10,8 +10,8 @@ from baselines.average_cost import average_optimum, lost_sales_store, solved_rul
 from baselines.references import find_reference
 from baselines.rollout import rollout
 from baselines.rules.reference import reference_team
+from baselines.solvers.chain.chain_bound import chain_bound
 from baselines.solvers.store import lost_sales_size
-from baselines.solvers.store.chain_bound import chain_bound
 from baselines.solvers.store.clark_scarf import SerialSystem, echelon_cost
 from baselines.solvers.store.lost_sales import (
     best_reorder_point,

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from baselines.solvers.chain.demand_points import demand_points
 from baselines.solvers.reference import Reference
-from baselines.solvers.store.demand_points import demand_points
 from common.compiled import compiled
 from envs.batch import Trace
 from envs.supply_chain.constants import lane_constants

@@ -22,7 +22,7 @@ Research 301(2), are such stores: Q = 10, c = 3, p = 5, h = 1, w = 7 or 10, gamm
 row of the published table for their experiment 2 (two days, FIFO, L = 1), stock of today's
 delivery 1, stock of yesterday's 0, 1, ...:
 
->>> from baselines.solvers.store.demand_points import rounded_gamma
+>>> from baselines.solvers.chain.demand_points import rounded_gamma
 >>> costs = {"holding_cost": 1, "stockout_cost": 5, "waste_cost": 7, "unit_cost": 3}
 >>> store = PerishableStore(rounded_gamma(4, 2), 2, 1, largest_order=10, **costs)
 >>> best = solve_perishable(store, discount=0.99)

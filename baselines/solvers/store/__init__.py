@@ -1,1 +1,1 @@
-"""Optima and bounds of stores, alone and in the supply chain."""
+"""Optima of a single store, or a store and its warehouse, in the long run."""

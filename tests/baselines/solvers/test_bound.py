@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines.solvers.store.bound import store_bound
-from baselines.solvers.store.demand_points import DemandPoints, demand_points
+from baselines.solvers.chain.demand_points import DemandPoints, demand_points
+from baselines.solvers.chain.store_bound import store_bound
 from baselines.solvers.store.reorder_point import newsvendor
 from common.errors import InputError
 from demand.laws import draw_demand

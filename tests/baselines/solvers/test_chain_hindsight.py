@@ -11,8 +11,8 @@ from baselines.policy import RandomPolicy
 from baselines.rollout import run_episodes
 from baselines.rules.reference import reference_team
 from baselines.rules.store import Newsvendor, ReorderPoint
-from baselines.solvers.store import hindsight as module
-from baselines.solvers.store.hindsight import chain_hindsight, hindsight_reference
+from baselines.solvers.chain import hindsight as module
+from baselines.solvers.chain.hindsight import chain_hindsight, hindsight_reference
 from envs.problems import PROBLEMS
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters

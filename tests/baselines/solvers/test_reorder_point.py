@@ -11,9 +11,9 @@ from scipy import stats
 from baselines.rollout import rollout
 from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StockLevels
-from baselines.solvers.store.backlog_bound import _value, backlog_bound
-from baselines.solvers.store.chain_bound import chain_bound
-from baselines.solvers.store.demand_points import demand_points
+from baselines.solvers.chain.backlog_bound import _value, backlog_bound
+from baselines.solvers.chain.chain_bound import chain_bound
+from baselines.solvers.chain.demand_points import demand_points
 from baselines.solvers.store.lost_sales_problem import poisson
 from baselines.solvers.store.reorder_point import best_reorder_policy, newsvendor
 from common.errors import InputError

@@ -24,7 +24,7 @@ days are played as they are. Then either the units that all stores lack, each or
 day of its sale, can be supplied: no demand is lost or waits and nothing is held but what is left of
 the initial stock, so that every term of the reward is at its best, without a programme to solve,
 and but for fixed costs the value is attained. Or the warehouse binds, and the linear programme is
-solved (`baselines.solvers.store.linear_program`).
+solved (`baselines.solvers.chain.linear_program`).
 """
 
 from dataclasses import dataclass
@@ -124,7 +124,7 @@ def chain_hindsight(
     [-10.0]
     """
     # here: it imports scipy.optimize
-    from baselines.solvers.store.linear_program import solve_programs
+    from baselines.solvers.chain.linear_program import solve_programs
 
     p = parameters
     given = check_trace(trace, p)

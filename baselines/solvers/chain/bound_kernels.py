@@ -1,4 +1,4 @@
-"""The compiled loops of a store's dynamic programme (see `baselines.solvers.store.bound`).
+"""The compiled loops of a store's dynamic programme (see `baselines.solvers.chain.store_bound`).
 
 Values are arrays over (units on hand, units that arrive tomorrow), both in grid units; with a lead
 time below 2 nothing is known to arrive tomorrow and the second axis has length 1.

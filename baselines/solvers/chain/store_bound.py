@@ -40,13 +40,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.solvers.store.bound_kernels import (
+from baselines.solvers.chain.bound_kernels import (
     leftover_law,
     order_at_once,
     order_for_later,
     order_for_tomorrow,
 )
-from baselines.solvers.store.demand_points import DemandPoints
+from baselines.solvers.chain.demand_points import DemandPoints
 from common.errors import InputError
 from envs.supply_chain.events import Floats
 from envs.supply_chain.reward import STORE_WEIGHTS, expected_rewards, is_counted

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.solvers.chain.backlog_bound import backlog_bound
+from baselines.solvers.chain.demand_points import demand_points
+from baselines.solvers.chain.store_bound import StoreBound, store_bound
 from baselines.solvers.reference import Reference
-from baselines.solvers.store.backlog_bound import backlog_bound
-from baselines.solvers.store.bound import StoreBound, store_bound
-from baselines.solvers.store.demand_points import demand_points
 from envs.batch import Trace
 from envs.supply_chain.constants import lane_constants
 from envs.supply_chain.parameters import SupplyChainParameters

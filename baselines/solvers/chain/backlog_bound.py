@@ -35,8 +35,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.solvers.store.bound import StoreBound
-from baselines.solvers.store.demand_points import DemandPoints
+from baselines.solvers.chain.demand_points import DemandPoints
+from baselines.solvers.chain.store_bound import StoreBound
 from envs.supply_chain.events import Floats
 from envs.supply_chain.reward import expected_rewards, is_counted
 
@@ -76,7 +76,7 @@ def backlog_bound(
     A single day of N(50, 8^2), with a cost of 0.18 per unit left and 0.70 per unit short, is the
     newsvendor's, who spends 1.9976:
 
-    >>> from baselines.solvers.store.demand_points import demand_points
+    >>> from baselines.solvers.chain.demand_points import demand_points
     >>> from envs.supply_chain.reward import cost_weights
     >>> law = demand_points("normal", [50.0], [8.0])
     >>> bound = backlog_bound(law, cost_weights(0.18, 0.70), lead_time=0, initial_on_hand=0.0)
