@@ -6,7 +6,7 @@ from typing import Any
 
 from agents.algorithms import ALGORITHMS
 from agents.config import RunConfig
-from agents.dcl.starting_rule import best_tuned
+from agents.dcl.starting_rule import best_starting_rule
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
 from baselines.rule_choice import best_rule, named_rule, tuned_values
@@ -41,7 +41,7 @@ def team_rules(config: RunConfig) -> dict[str, Policy]:
 
 @lru_cache(maxsize=4)
 def _best_for_all(problem: str, parameters: Any) -> TeamPolicy:
-    best = best_tuned(PROBLEMS[problem], parameters, TOTALS["all"])
+    best = best_starting_rule(PROBLEMS[problem], parameters, TOTALS["all"])
     assert isinstance(best, TeamPolicy)  # noqa: S101  (of the supply chain all rules are teams)
     return best
 

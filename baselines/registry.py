@@ -11,7 +11,9 @@ from baselines.rules.cash import BuyBuyConvert
 from baselines.rules.combined import combined_family
 from baselines.rules.reference import RandomTier, reference_team
 from baselines.rules.rolling_newsvendor import RollingNewsvendor
+from baselines.rules.stock_rule import ProgrammedOrders
 from baselines.rules.store import Newsvendor
+from baselines.solvers.chain.store_programme import is_programmable
 from baselines.tuned_rules import TunedRule, Tuner, tune_rule
 from baselines.tuning import Family
 from common.errors import choose
@@ -87,6 +89,13 @@ BASELINES: dict[str, dict[str, Baseline]] = {
 }
 """By problem and name; a problem that is left out has random play alone."""
 
+SOLVED_BASELINES: dict[str, Baseline] = {
+    "store_programme": FixedRule(lambda *_: reference_team(store=ProgrammedOrders())),
+}
+"""Baselines that there are besides where the law of demand is known and stores are simple."""
+
+SOLVED = set(SOLVED_BASELINES)
+
 LEVEL_BASELINES: dict[str, Baseline] = {
     "tuned_level": _tuned(chain.level_family),
     "tuned_capped_level": _tuned(chain.capped_level_family),
@@ -151,7 +160,10 @@ OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
 }
 """Baselines of the supply chain where another total counts than the return of the stores."""
 
-USUAL = {"random", "reference_rules", "newsvendor", "tuned_reorder_point", "tuned_seasonal"}
+USUAL = {
+    *("random", "reference_rules", "newsvendor", "tuned_reorder_point", "tuned_seasonal"),
+    *SOLVED,
+}
 """The group ``default`` of the stores."""
 
 PERISHABLE = {"newsvendor_one_day", "tuned_seasonal_ew", "tuned_low_level_ew"}
@@ -238,11 +250,13 @@ def baselines_of(
             own = {name: one for name, one in own.items() if "weekday" not in name}
     elif chain.in_units(parameters):
         own = {**own, **LEVEL_BASELINES}
+    elif is_programmable(parameters):
+        own = {**own, **SOLVED_BASELINES}
     if parameters.longest_shelf_life > 0:
         own = {**own, **perishable.perishable_baselines(parameters, own)}
         if perishable.keeps_a_day(parameters):
             own = {**own, "newsvendor_one_day": FixedRule(perishable.one_day_newsvendor)}
-    fixed = ("random", "reference_rules")
+    fixed = {"random", "reference_rules"} | SOLVED
     return {**own, **{f"{n}_free": _free(one) for n, one in own.items() if n not in fixed}}
 
 

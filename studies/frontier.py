@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import track
 
 from agents.config import RunConfig, resolve
-from agents.dcl.starting_rule import best_tuned
+from agents.dcl.starting_rule import best_starting_rule
 from agents.run_files import BEST
 from agents.run_folder import is_finished, read_config, read_versions
 from baselines.policy import AGENT, OPTIMUM, Policy
@@ -49,7 +49,7 @@ INSTANCES: dict[str, tuple[dict[str, Any], Path | None]] = {
     "stores": ({"problem": "stores", "stores": 3}, None),
     **{name: ({}, textbook.path_of(name)) for name in LOST_SALES},
 }
-RULE = "best tuned rule"
+RULE = "best rule"
 COLORS = {
     "dcl": "#0072b2",
     "ppo": "#d55e00",
@@ -141,7 +141,7 @@ def points(name: str, done: Mapping[tuple[str, str, int], Path]) -> list[Point]:
     """Return the points of an instance: its best rule, and every finished run."""
     begun = time.process_time()
     run = configured(name, {})
-    rule = best_tuned(run.problem, run.parameters)
+    rule = best_starting_rule(run.problem, run.parameters)
     seconds = {RULE: time.process_time() - begun}
     groups: dict[tuple[bool, str], tuple[RunConfig, dict[str, Policy]]] = {}
     if rule is not None:

@@ -1,11 +1,17 @@
-"""The rule that learning begins with: the best of the tuned ones."""
+"""The rule that learning begins with: the best of the tuned ones, or what was solved."""
 
+import math
 from typing import Any
 
 from baselines.policy import Policy
-from baselines.registry import Baseline, baselines_of
+from baselines.registry import SOLVED, Baseline, baselines_of, make_baselines
+from baselines.rollout import rollout
 from baselines.tuned_rules import TunedRule, tune_rule
+from baselines.tuning import TUNING_SEED
 from envs.problems import Problem
+
+FRESH_EPISODES = 2000
+"""Episodes on which a solved rule is held against the best of the tuned ones."""
 
 
 def candidates(problem: Problem, parameters: Any, measure: str) -> dict[str, TunedRule]:
@@ -23,8 +29,11 @@ def candidates(problem: Problem, parameters: Any, measure: str) -> dict[str, Tun
     }
 
 
-def best_tuned(problem: Problem, parameters: Any, measure: str = "return") -> Policy | None:
+def best_starting_rule(problem: Problem, parameters: Any, measure: str = "return") -> Policy | None:
     """Return the rule that does best on the tuning traces, None where there is none to tune.
+
+    A rule that follows a solved programme is preferred unless it earns less than that one on other
+    traces, by more than one standard error.
 
     Parameters
     ----------
@@ -37,7 +46,20 @@ def best_tuned(problem: Problem, parameters: Any, measure: str = "return") -> Po
         tune_rule(problem, parameters, name, rule)
         for name, rule in candidates(problem, parameters, measure).items()
     ]
-    return max(tuned, key=lambda one: one.score).policy if tuned else None
+    if not tuned:
+        return None
+    best = max(tuned, key=lambda one: one.score)
+    trace = problem.traces(parameters, "tuning", TUNING_SEED, FRESH_EPISODES, chunk=1)
+    known = baselines_of(problem.name, parameters, measure)
+    for name in sorted(SOLVED & set(known)):
+        solved = make_baselines(problem.name, parameters, [name])[name]
+        more = (
+            rollout(problem, parameters, solved, trace)[measure]
+            - rollout(problem, parameters, best.policy, trace)[measure]
+        )
+        if more.mean() >= -more.std() / math.sqrt(more.size):
+            return solved
+    return best.policy
 
 
 def _textbook_rules(parameters: Any) -> tuple[str, ...]:

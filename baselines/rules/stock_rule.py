@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from baselines.multi_agent import chain_of
 from baselines.policy import Actions, Rule
+from baselines.solvers.chain.store_programme import chain_programmes
 from baselines.solvers.store.lost_sales import LostSalesOptimum
 from common.compiled import compiled
 from common.errors import InputError
@@ -202,3 +203,26 @@ class SolvedOrders(StoreRule):
         on_hand = np.rint(chain.sites["on_hand"][:, 0]).astype(np.int64)
         under_way = np.rint(chain.pipelines[:, 0, :ahead]).astype(np.int64)
         return self._solved.order(on_hand, under_way)[:, None].astype(np.float64)
+
+
+class ProgrammedOrders(StoreRule):
+    """Order as the dynamic programme of each store says, which knows the law of demand.
+
+    See `baselines.solvers.chain.store_programme`.
+    """
+
+    def __repr__(self) -> str:
+        return type(self).__name__
+
+    def _prepare(self, parameters: SupplyChainParameters) -> None:
+        self._programmes = chain_programmes(parameters)
+
+    def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
+        offers, wanted = chain.store_orders(), np.zeros(position.shape)
+        for (sku, store), programme in self._programmes.items():
+            rows = np.flatnonzero(chain.lane_of == sku)
+            sites, pipelines = chain.sites[rows, store], chain.pipelines[rows, store]
+            arriving = pipelines[:, :1].sum(axis=1)
+            stocks = sites["on_hand"].copy(), arriving, sites["backorders"].copy()
+            wanted[rows, store] = programme.orders(chain.day, stocks, offers[rows, store])
+        return wanted

@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from agents import run_folder
 from agents.config import RunConfig
 from agents.dcl.algorithm import DCL
-from agents.dcl.starting_rule import best_tuned
+from agents.dcl.starting_rule import best_starting_rule
 from agents.models import build_model, initialize_orders
 from agents.players import (
     learning_batch,
@@ -203,7 +203,7 @@ def _learner(
     if isinstance(model, DCL) and orders is not None:
         model.rule = partial(reference_team, store=orders.rule)
     elif isinstance(model, DCL) and source is None:
-        model.rule = partial(best_tuned, config.problem, config.parameters, config.measure)
+        model.rule = partial(best_starting_rule, config.problem, config.parameters, config.measure)
     if source is not None:
         load_model(model, env, source / run_folder.best_of(source), frozen=False)
     return Learner(player, config, env, model, policy_of(config, player, model, env))

@@ -122,7 +122,10 @@ def store_bound(
     if missing:
         raise InputError(f"weights: lack the fields {', '.join(sorted(missing))}")
     lead_time = min(lead_time, SOLVED_LEAD_TIME)
-    coarse = _default_unit(demand, initial_on_hand) if unit is None else unit
+    coarse = unit
+    if coarse is None:
+        nodes = UNITS_PER_STD, MAX_ORDER_NODES, MAX_STOCK_NODES
+        coarse = grid_unit(demand, initial_on_hand, *nodes)
     if not 0.0 < coarse < math.inf:
         raise InputError(f"unit = {unit!r}: must be greater than 0")
     low, high = (
@@ -138,7 +141,7 @@ def _largest(demand: DemandPoints) -> Floats:
     return np.asarray(possible.max(axis=1), np.float64)
 
 
-def _order_caps(demand: DemandPoints, lead_time: int, unit: float) -> tuple[Ints, Ints]:
+def order_caps(demand: DemandPoints, lead_time: int, unit: float) -> tuple[Ints, Ints]:
     """Return the largest useful order of every day and inventory position after it, (T,) each.
 
     They count in grid units, every day's demand rounded up, as the grid may see it.
@@ -149,13 +152,31 @@ def _order_caps(demand: DemandPoints, lead_time: int, unit: float) -> tuple[Ints
     return padded[lead_time:], windows.sum(axis=1)
 
 
-def _default_unit(demand: DemandPoints, initial_on_hand: float) -> float:
-    """Return a unit that suits the calmest day, but gives not too many nodes."""
+def grid_unit(
+    demand: DemandPoints,
+    initial_on_hand: float,
+    per_std: float,
+    order_nodes: int,
+    stock_nodes: int,
+) -> float:
+    """Return a unit that suits the calmest day, but gives not too many nodes.
+
+    Parameters
+    ----------
+    demand : DemandPoints
+        The law of every day's demand.
+    initial_on_hand : float
+        Units on the first morning.
+    per_std : float
+        Nodes per standard deviation of the calmest day's demand.
+    order_nodes, stock_nodes : int
+        Most nodes up to the largest demand and up to the initial stock.
+    """
     mean = (demand.chances * demand.points).sum(axis=1, keepdims=True)
     std = np.sqrt((demand.chances * (demand.points - mean) ** 2).sum(axis=1))
     order = max(float(_largest(demand).max()), 1e-9)
-    least = max(order / MAX_ORDER_NODES, initial_on_hand / MAX_STOCK_NODES)
-    return max(float(std.min()) / UNITS_PER_STD, least)
+    least = max(order / order_nodes, initial_on_hand / stock_nodes)
+    return max(float(std.min()) / per_std, least)
 
 
 def _solve(
@@ -167,7 +188,7 @@ def _solve(
     unit: float,
 ) -> float:
     """Return the value on the grid of one unit."""
-    orders, positions = _order_caps(demand, lead_time, unit)
+    orders, positions = order_caps(demand, lead_time, unit)
     top = max(math.ceil(initial_on_hand / unit), int(positions.max())) + 1
     stock = unit * np.arange(top + 1, dtype=np.float64)
     value: Any = np.zeros((top + 1, 1))

@@ -9,7 +9,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.config import resolve
 from agents.dcl.algorithm import DCL, _delay
-from agents.dcl.starting_rule import best_tuned, candidates
+from agents.dcl.starting_rule import best_starting_rule, candidates
 from agents.players import learning_batch
 from agents.run_folder import read_config, read_versions
 from agents.weights import weights_hash
@@ -149,7 +149,7 @@ def test_a_run_tells_how_the_rule_does_that_it_begins_with(tmp_path):
     }
     assert told["kept_minus_rule"] == pytest.approx(max(by.values()) - told["rule_return"])
     config = read_config(folder)
-    rule = best_tuned(config.problem, config.parameters)
+    rule = best_starting_rule(config.problem, config.parameters)
     assert told["rule"] == repr(rule)
     assert Evaluator(config).score(rule).value == told["rule_return"]
 
@@ -198,7 +198,7 @@ def test_learning_begins_with_the_best_of_the_tuned_rules():
     cash = CashParameters(max_steps=10)
     known = candidates(PROBLEMS["cash"], cash, "return")
     assert set(known) == {"tuned_cycle", "tuned_base_stock"}
-    assert best_tuned(PROBLEMS["cash"], cash) is not None
+    assert best_starting_rule(PROBLEMS["cash"], cash) is not None
     run, _ = textbook.load("lost_sales_p4_L2")
     assert set(candidates(run.problem, run.parameters, "return")) == {"tuned_capped_level"}
     run, _ = textbook.load("lost_sales_fixed_cost")

@@ -1,0 +1,171 @@
+"""The compiled loops of `baselines.solvers.chain.store_programme`.
+
+Stocks, what arrives tomorrow and orders count in nodes of the grid. With a lead time below 2
+nothing is known to arrive tomorrow, and that axis of the values has length 1.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.compiled import compiled
+from envs.supply_chain.events import Floats
+from envs.supply_chain.reward import ordering_cost
+
+Table = NDArray[np.floating[Any]]
+
+EQUAL = 1e-9
+"""Orders that are worth no more than this above a smaller one are not placed."""
+
+
+@compiled
+def after_demand(law: Floats, empty: Floats, value: Floats, arrivals: int) -> Floats:
+    """Return the expected value of the next morning, shape (stocks, arrivals, orders).
+
+    Parameters
+    ----------
+    law, empty : ndarray
+        As from `baselines.solvers.chain.bound_kernels.leftover_law`, by stock before demand.
+    value : ndarray
+        V of the next day, shape (stocks, orders): what is ordered today arrives the day after.
+    arrivals : int
+        Nodes of what arrives tomorrow.
+    """
+    stocks, orders = value.shape
+    after = np.zeros((stocks, arrivals, orders))
+    some = np.flatnonzero(law)
+    for x in range(stocks):
+        for y in range(arrivals):
+            for m in some:
+                if m >= x:
+                    break
+                _add(after[x, y], law[m], value[min(x - m + y, stocks - 1)])
+            if empty[x] > 0.0:
+                _add(after[x, y], empty[x], value[min(y, stocks - 1)])
+    return after
+
+
+@compiled(fastmath={"contract"})
+def _add(total: Floats, weight: float, row: Floats) -> None:
+    for k in range(row.size):
+        total[k] += weight * row[k]
+
+
+@compiled
+def _between(at: float, nodes: int) -> tuple[int, int, float]:
+    """Return the two nodes that a place lies between, and the weight of the second."""
+    place = min(at, nodes - 1.0)
+    first = int(place)
+    return first, min(first + 1, nodes - 1), place - first
+
+
+@compiled
+def _interpolated(after: Table, x: float, y: float, k: float) -> float:
+    """Return what is between eight nodes."""
+    total = 0.0
+    i, next_i, wi = _between(x, after.shape[0])
+    j, next_j, wj = _between(y, after.shape[1])
+    n, next_n, wn = _between(k, after.shape[2])
+    for row, chance in ((i, 1.0 - wi), (next_i, wi)):
+        if chance > 0.0:
+            low = (1.0 - wn) * after[row, j, n] + wn * after[row, j, next_n]
+            high = (1.0 - wn) * after[row, next_j, n] + wn * after[row, next_j, next_n]
+            total += chance * ((1.0 - wj) * low + wj * high)
+    return total
+
+
+@compiled
+def _worth(lead_time: int, earned: Floats, after: Table, x: float, y: float, k: float) -> float:
+    """Return the value of a stock, of what arrives tomorrow, and of what is shipped today."""
+    if lead_time == 0:
+        x, y, k = x + k, 0.0, 0.0
+    elif lead_time == 1:
+        y, k = k, 0.0
+    i, next_i, weight = _between(x, earned.size)
+    today = (1.0 - weight) * earned[i] + weight * earned[next_i]
+    return float(today + _interpolated(after, x, y, k))
+
+
+@compiled
+def best_values(
+    lane: Any,
+    counts: bool,
+    unit: float,
+    earned: Floats,
+    after: Floats,
+    offers: Floats,
+    chances: Floats,
+) -> Floats:
+    """Return V of a day, shape (stocks, arrivals), arrivals being 1 with a lead time below 2.
+
+    Parameters
+    ----------
+    lane : ndarray
+        Shape (1,), `envs.supply_chain.dynamics.LANE`.
+    counts : bool
+        Whether the day is past the warm-up.
+    unit : float
+        Of the grid [units].
+    earned : ndarray
+        Expected reward by stock, shape (stocks,).
+    after : ndarray
+        From `after_demand`.
+    offers, chances : ndarray
+        Quantities on offer by forecast, shape (forecasts, actions) [units], and the forecasts'
+        probabilities.
+    """
+    c = lane[0]
+    arrivals = after.shape[1] if c.store_lead_time == 2 else 1
+    value = np.zeros((earned.size, arrivals))
+    for x in range(earned.size):
+        for y in range(arrivals):
+            for f in range(offers.shape[0]):
+                best = -np.inf
+                for order in offers[f]:
+                    worth = _worth(c.store_lead_time, earned, after, x, y, order / unit)
+                    if c.cost and counts:
+                        worth -= ordering_cost(c, order)
+                    best = max(best, worth)
+                value[x, y] += chances[f] * best
+    return value
+
+
+@compiled
+def best_orders(
+    lane: Any,
+    counts: bool,
+    unit: float,
+    earned: Floats,
+    after: Table,
+    on_hand: Floats,
+    arriving: Floats,
+    owed: Floats,
+    offers: Floats,
+) -> Floats:
+    """Return the best quantity on offer in every world, shape (worlds,) [units].
+
+    Of quantities that are worth the same it is the least.
+
+    Parameters
+    ----------
+    lane, counts, unit, earned, after
+        As for `best_values`.
+    on_hand, arriving, owed : ndarray
+        Units on hand, that arrive tomorrow, and that the warehouse still owes, shape (worlds,).
+    offers : ndarray
+        Shape (worlds, actions) [units].
+    """
+    c = lane[0]
+    chosen = np.zeros(on_hand.size)
+    for w in range(on_hand.size):
+        best = -np.inf
+        for order in offers[w]:
+            shipped = (order + owed[w]) / unit
+            x, y = on_hand[w] / unit, arriving[w] / unit
+            worth = _worth(c.store_lead_time, earned, after, x, y, shipped)
+            if c.cost and counts:
+                worth -= ordering_cost(c, order)
+            if worth > best + EQUAL or (worth > best - EQUAL and order < chosen[w]):
+                best, chosen[w] = worth, order
+    return chosen
