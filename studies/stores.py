@@ -38,7 +38,7 @@ RULES = "reference_rules"
 @click.option("--policy", default="shared", show_default=True)
 @click.option("--recipe", default="default", show_default=True)
 @click.option("--stores", default=3, show_default=True)
-@click.option("--rules/--no-rules", default=True, help="Tune and show the tuned rules too.")
+@click.option("--rules/--no-rules", default=True, help="Show the other rules too.")
 @click.option("--picture", metavar="NAME", help="Draw docs/NAME.png.")
 @click.option("--set", "assignments", multiple=True, help="As for train.py.")
 def main(
@@ -64,7 +64,7 @@ def main(
             seconds[name] = trained.seconds
             policies[name] = load_agent(trained.folder, BEST)[1]
     run = resolve({**flags, "algo": algos[0]}, assignments=assignments)
-    groups = [RULES, "tuned"] if rules else [RULES]
+    groups = ["default", "tuned"] if rules else [RULES]
     comparison = compare(
         run.problem,
         run.parameters,
