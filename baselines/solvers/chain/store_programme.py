@@ -47,8 +47,8 @@ MAX_STOCK_NODES = 400
 """Most nodes up to the largest demand of a day and up to the initial stock."""
 FORECASTS = 7
 """Values of the forecast (Gauss-Hermite quadrature)."""
-TABLE_BYTES = 100_000_000
-"""Most bytes of the tables by day that a programme keeps."""
+TABLE_BYTES = 256_000_000
+"""Most bytes of the tables by day that the programmes of a chain keep."""
 FAR = 4.0
 """Standard deviations of the forecast up to which orders have nodes."""
 
@@ -75,6 +75,8 @@ class StoreProgramme:
         Units on the first morning.
     warmup_days : int
         Days whose rewards are 0.
+    room : int
+        Most bytes of the tables by day that are kept, but for one.
     """
 
     values: Floats
@@ -85,6 +87,7 @@ class StoreProgramme:
     arrivals: int
     initial_on_hand: float
     warmup_days: int
+    room: int
     _tables: dict[int, NDArray[np.float32]] = field(init=False, default_factory=dict)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
@@ -101,7 +104,7 @@ class StoreProgramme:
                 law = self.demand.points[day], self.demand.chances[day]
                 table = _after(law, self.unit, self.values[day + 1], self.arrivals)
                 self._tables[day] = table.astype(np.float32)
-                if len(self._tables) * self._tables[day].nbytes > max(TABLE_BYTES, table.nbytes):
+                if len(self._tables) * self._tables[day].nbytes > max(self.room, table.nbytes):
                     del self._tables[next(iter(self._tables))]
             return self._tables[day]
 
@@ -144,16 +147,18 @@ def chain_programmes(
     parameters: SupplyChainParameters,
 ) -> Mapping[tuple[int, int], StoreProgramme]:
     """Return the programme of every store, by SKU and store; stores that are alike share theirs."""
-    p = parameters
+    p, kinds = parameters, len(set(parameters.stores)) * len(parameters.sku)
     found: dict[tuple[int, int], StoreProgramme] = {}
     for sku in range(len(p.sku)):
         for store, site in enumerate(p.stores):
             alike = (sku, p.stores.index(site))
-            found[sku, store] = found[alike] if alike in found else _solve(p, sku, store)
+            found[sku, store] = (
+                found[alike] if alike in found else _solve(p, sku, store, TABLE_BYTES // kinds)
+            )
     return found
 
 
-def _solve(p: SupplyChainParameters, sku: int, store: int) -> StoreProgramme:
+def _solve(p: SupplyChainParameters, sku: int, store: int, room: int) -> StoreProgramme:
     lane, (means, stds) = p.lanes()[sku], p.demand_moments()
     mean, std = means[sku, :, store], stds[sku, :, store]
     demand = demand_points(lane.sku.demand_model, mean, std)
@@ -182,7 +187,8 @@ def _solve(p: SupplyChainParameters, sku: int, store: int) -> StoreProgramme:
         offers = np.maximum(middle + apart * nodes, 0.0)[:, None] * multiples
         seen = (earned[day], after, offers, chances / chances.sum())
         values[day] = best_values(constants, counts, unit, *seen)
-    return StoreProgramme(values, earned, demand, constants, unit, arrivals, initial, p.warmup_days)
+    days = p.warmup_days
+    return StoreProgramme(values, earned, demand, constants, unit, arrivals, initial, days, room)
 
 
 def _forecast(demand: DemandPoints, day: int, window: int, usual: float) -> tuple[float, float]:
