@@ -160,14 +160,11 @@ OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
 }
 """Baselines of the supply chain where another total counts than the return of the stores."""
 
-USUAL = {
-    *("random", "reference_rules", "newsvendor", "tuned_reorder_point", "tuned_seasonal"),
-    *SOLVED,
-}
+USUAL = {"random", "reference_rules", "newsvendor", "tuned_reorder_point", "tuned_seasonal"}
 """The group ``default`` of the stores."""
 
-PERISHABLE = {"newsvendor_one_day", "tuned_seasonal_ew", "tuned_low_level_ew"}
-"""Of the group ``default`` too, where there are goods that perish."""
+USUAL_IF_KNOWN = {*SOLVED, "newsvendor_one_day", "tuned_seasonal_ew", "tuned_low_level_ew"}
+"""Of the group ``default`` too, where there are such rules: the latter of goods that perish."""
 
 
 def make_random(problem_name: str, seed: int = 0, measure: str = "return") -> Policy:
@@ -308,7 +305,9 @@ def _members(group: str, known: Mapping[str, Baseline]) -> set[str]:
     tuned = {name for name, one in known.items() if one.kind.role == "tuned_rule"} - free
     on_offer = set(known) - free
     groups = {
-        "default": USUAL | (on_offer & PERISHABLE) if on_offer >= USUAL else on_offer - COMBINED,
+        "default": on_offer & (USUAL | USUAL_IF_KNOWN)
+        if on_offer >= USUAL
+        else on_offer - COMBINED,
         "tuned": tuned,
         "free": free,
         "all": set(known),

@@ -304,8 +304,10 @@ def test_tuning_keeps_several_products_apart():
 def test_baselines_of_the_stores_by_name():
     p = SupplyChainParameters(horizon=3)
     usual = ["random", "reference_rules", "newsvendor", "tuned_reorder_point", "tuned_seasonal"]
-    usual.append("store_programme")
+    usual += ["store_programme"]
     assert list(make_baselines("stores", p, ["default"])) == usual
+    later = SupplyChainParameters(horizon=5, store={"lead_time": 3})
+    assert list(make_baselines("stores", later, ["default"])) == usual[:-1]
     system = make_baselines("stores", p, ["default"], measure="system_return")
     assert list(system) == ["random", "reference_rules", "tuned_system", "tuned_system_echelon"]
     with pytest.raises(InputError, match="unknown measure"):
