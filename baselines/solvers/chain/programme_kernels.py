@@ -20,8 +20,10 @@ EQUAL = 1e-9
 
 
 @compiled
-def after_demand(law: Floats, empty: Floats, value: Floats, arrivals: int) -> Floats:
-    """Return the expected value of the next morning, shape (stocks, arrivals, orders).
+def after_demand(law: Floats, empty: Floats, value: Floats, arrivals: int) -> tuple[Floats, Floats]:
+    """Return the expected value of the next morning, by stock, arrivals and order.
+
+    A stock that outlasts any demand tells no more than its sum with what arrives.
 
     Parameters
     ----------
@@ -31,19 +33,31 @@ def after_demand(law: Floats, empty: Floats, value: Floats, arrivals: int) -> Fl
         V of the next day, shape (stocks, orders): what is ordered today arrives the day after.
     arrivals : int
         Nodes of what arrives tomorrow.
+
+    Returns
+    -------
+    scarce : ndarray
+        Of the stocks that demand may use up, shape (these stocks, arrivals, orders).
+    ample : ndarray
+        Of all others, shape (stocks + arrivals, orders), by stock and arrivals together.
     """
     stocks, orders = value.shape
-    after = np.zeros((stocks, arrivals, orders))
     some = np.flatnonzero(law)
-    for x in range(stocks):
+    enough = min(1 + max(some[-1], np.flatnonzero(empty)[-1]), stocks)
+    scarce = np.zeros((enough, arrivals, orders))
+    for x in range(enough):
         for y in range(arrivals):
             for m in some:
                 if m >= x:
                     break
-                _add(after[x, y], law[m], value[min(x - m + y, stocks - 1)])
+                _add(scarce[x, y], law[m], value[min(x - m + y, stocks - 1)])
             if empty[x] > 0.0:
-                _add(after[x, y], empty[x], value[min(y, stocks - 1)])
-    return after
+                _add(scarce[x, y], empty[x], value[min(y, stocks - 1)])
+    ample = np.zeros((stocks + arrivals, orders))
+    for together in range(enough, stocks + arrivals):
+        for m in some:
+            _add(ample[together], law[m], value[min(together - m, stocks - 1)])
+    return scarce, ample
 
 
 @compiled(fastmath={"contract"})
@@ -61,22 +75,29 @@ def _between(at: float, nodes: int) -> tuple[int, int, float]:
 
 
 @compiled
-def _interpolated(after: Table, x: float, y: float, k: float) -> float:
+def _interpolated(scarce: Table, ample: Table, x: float, y: float, k: float) -> float:
     """Return what is between eight nodes."""
     total = 0.0
-    i, next_i, wi = _between(x, after.shape[0])
-    j, next_j, wj = _between(y, after.shape[1])
-    n, next_n, wn = _between(k, after.shape[2])
-    for row, chance in ((i, 1.0 - wi), (next_i, wi)):
-        if chance > 0.0:
-            low = (1.0 - wn) * after[row, j, n] + wn * after[row, j, next_n]
-            high = (1.0 - wn) * after[row, next_j, n] + wn * after[row, next_j, next_n]
-            total += chance * ((1.0 - wj) * low + wj * high)
+    arrivals, orders = scarce.shape[1:]
+    i, next_i, wi = _between(x, ample.shape[0] - arrivals)
+    j, next_j, wj = _between(y, arrivals)
+    n, next_n, wn = _between(k, orders)
+    for stock, by_stock in ((i, 1.0 - wi), (next_i, wi)):
+        for arriving, by_arrivals in ((j, 1.0 - wj), (next_j, wj)):
+            chance = by_stock * by_arrivals
+            if chance > 0.0:
+                if stock < scarce.shape[0]:
+                    low, high = scarce[stock, arriving, n], scarce[stock, arriving, next_n]
+                else:
+                    low, high = ample[stock + arriving, n], ample[stock + arriving, next_n]
+                total += chance * ((1.0 - wn) * low + wn * high)
     return total
 
 
 @compiled
-def _worth(lead_time: int, earned: Floats, after: Table, x: float, y: float, k: float) -> float:
+def _worth(
+    lead_time: int, earned: Floats, scarce: Table, ample: Table, x: float, y: float, k: float
+) -> float:
     """Return the value of a stock, of what arrives tomorrow, and of what is shipped today."""
     if lead_time == 0:
         x, y, k = x + k, 0.0, 0.0
@@ -84,7 +105,7 @@ def _worth(lead_time: int, earned: Floats, after: Table, x: float, y: float, k: 
         y, k = k, 0.0
     i, next_i, weight = _between(x, earned.size)
     today = (1.0 - weight) * earned[i] + weight * earned[next_i]
-    return float(today + _interpolated(after, x, y, k))
+    return float(today + _interpolated(scarce, ample, x, y, k))
 
 
 @compiled
@@ -93,7 +114,8 @@ def best_values(
     counts: bool,
     unit: float,
     earned: Floats,
-    after: Floats,
+    scarce: Floats,
+    ample: Floats,
     offers: Floats,
     chances: Floats,
 ) -> Floats:
@@ -109,21 +131,21 @@ def best_values(
         Of the grid [units].
     earned : ndarray
         Expected reward by stock, shape (stocks,).
-    after : ndarray
+    scarce, ample : ndarray
         From `after_demand`.
     offers, chances : ndarray
         Quantities on offer by forecast, shape (forecasts, actions) [units], and the forecasts'
         probabilities.
     """
     c = lane[0]
-    arrivals = after.shape[1] if c.store_lead_time == 2 else 1
+    arrivals = scarce.shape[1] if c.store_lead_time == 2 else 1
     value = np.zeros((earned.size, arrivals))
     for x in range(earned.size):
         for y in range(arrivals):
             for f in range(offers.shape[0]):
                 best = -np.inf
                 for order in offers[f]:
-                    worth = _worth(c.store_lead_time, earned, after, x, y, order / unit)
+                    worth = _worth(c.store_lead_time, earned, scarce, ample, x, y, order / unit)
                     if c.cost and counts:
                         worth -= ordering_cost(c, order)
                     best = max(best, worth)
@@ -137,7 +159,8 @@ def best_orders(
     counts: bool,
     unit: float,
     earned: Floats,
-    after: Table,
+    scarce: Table,
+    ample: Table,
     on_hand: Floats,
     arriving: Floats,
     owed: Floats,
@@ -149,7 +172,7 @@ def best_orders(
 
     Parameters
     ----------
-    lane, counts, unit, earned, after
+    lane, counts, unit, earned, scarce, ample
         As for `best_values`.
     on_hand, arriving, owed : ndarray
         Units on hand, that arrive tomorrow, and that the warehouse still owes, shape (worlds,).
@@ -163,7 +186,7 @@ def best_orders(
         for order in offers[w]:
             shipped = (order + owed[w]) / unit
             x, y = on_hand[w] / unit, arriving[w] / unit
-            worth = _worth(c.store_lead_time, earned, after, x, y, shipped)
+            worth = _worth(c.store_lead_time, earned, scarce, ample, x, y, shipped)
             if c.cost and counts:
                 worth -= ordering_cost(c, order)
             if worth > best + EQUAL or (worth > best - EQUAL and order < chosen[w]):

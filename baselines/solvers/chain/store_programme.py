@@ -52,6 +52,8 @@ TABLE_BYTES = 256_000_000
 FAR = 4.0
 """Standard deviations of the forecast up to which orders have nodes."""
 
+Tables = tuple[NDArray[np.float32], NDArray[np.float32]]
+
 
 @dataclass(frozen=True, eq=False)
 class StoreProgramme:
@@ -88,7 +90,7 @@ class StoreProgramme:
     initial_on_hand: float
     warmup_days: int
     room: int
-    _tables: dict[int, NDArray[np.float32]] = field(init=False, default_factory=dict)
+    _tables: dict[int, Tables] = field(init=False, default_factory=dict)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     @property
@@ -97,14 +99,15 @@ class StoreProgramme:
         stocks = self.unit * np.arange(self.values.shape[1])
         return float(np.interp(self.initial_on_hand, stocks, self.values[0, :, 0]))
 
-    def _after(self, day: int) -> NDArray[np.float32]:
+    def _after(self, day: int) -> Tables:
         """Return what follows a day, `after_demand`; tables of the last days are kept."""
         with self._lock:
             if day not in self._tables:
                 law = self.demand.points[day], self.demand.chances[day]
-                table = _after(law, self.unit, self.values[day + 1], self.arrivals)
-                self._tables[day] = table.astype(np.float32)
-                if len(self._tables) * self._tables[day].nbytes > max(self.room, table.nbytes):
+                tables = _after(law, self.unit, self.values[day + 1], self.arrivals)
+                self._tables[day] = tables[0].astype(np.float32), tables[1].astype(np.float32)
+                own = sum(table.nbytes for table in self._tables[day])
+                if len(self._tables) * own > max(self.room, 2 * own):
                     del self._tables[next(iter(self._tables))]
             return self._tables[day]
 
@@ -121,11 +124,13 @@ class StoreProgramme:
             Quantities on offer, shape (worlds, actions) [units].
         """
         counts = is_counted(day, self.warmup_days)
-        tables = self.earned[day], self._after(day)
+        tables = self.earned[day], *self._after(day)
         return best_orders(self.lane, counts, self.unit, *tables, *stocks, offers)
 
 
-def _after(law: tuple[Floats, Floats], unit: float, value: Floats, arrivals: int) -> Floats:
+def _after(
+    law: tuple[Floats, Floats], unit: float, value: Floats, arrivals: int
+) -> tuple[Floats, Floats]:
     """Return `after_demand` of a law of demand, in points and chances."""
     return after_demand(*leftover_law(unit, len(value), *law), value, arrivals)
 
@@ -185,7 +190,7 @@ def _solve(p: SupplyChainParameters, sku: int, store: int, room: int) -> StorePr
         after = _after(law, unit, values[day + 1], arrivals)
         middle, apart = forecasts[day]
         offers = np.maximum(middle + apart * nodes, 0.0)[:, None] * multiples
-        seen = (earned[day], after, offers, chances / chances.sum())
+        seen = (earned[day], *after, offers, chances / chances.sum())
         values[day] = best_values(constants, counts, unit, *seen)
     days = p.warmup_days
     return StoreProgramme(values, earned, demand, constants, unit, arrivals, initial, days, room)
