@@ -1,11 +1,14 @@
 """The rule that learning begins with: the best of the tuned ones, or what was solved."""
 
-import math
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from baselines.policy import Policy
 from baselines.registry import SOLVED, Baseline, baselines_of, make_baselines
 from baselines.rollout import rollout
+from baselines.rule_choice import Difference
 from baselines.tuned_rules import TunedRule, tune_rule
 from baselines.tuning import TUNING_SEED
 from envs.problems import Problem
@@ -48,18 +51,21 @@ def best_starting_rule(problem: Problem, parameters: Any, measure: str = "return
     ]
     if not tuned:
         return None
-    best = max(tuned, key=lambda one: one.score)
-    trace = problem.traces(parameters, "tuning", TUNING_SEED, FRESH_EPISODES, chunk=1)
+    best = max(tuned, key=lambda one: one.score).policy
     known = baselines_of(problem.name, parameters, measure)
-    for name in sorted(SOLVED & set(known)):
-        solved = make_baselines(problem.name, parameters, [name])[name]
-        more = (
-            rollout(problem, parameters, solved, trace)[measure]
-            - rollout(problem, parameters, best.policy, trace)[measure]
-        )
-        if more.mean() >= -more.std() / math.sqrt(more.size):
-            return solved
-    return best.policy
+    solved = make_baselines(problem.name, parameters, sorted(SOLVED & set(known)))
+    if not solved:
+        return best
+    trace = problem.traces(parameters, "tuning", TUNING_SEED, FRESH_EPISODES, chunk=1)
+
+    def play(policy: Policy) -> NDArray[np.float64]:
+        return rollout(problem, parameters, policy, trace)[measure]
+
+    earned = play(best)
+    for policy in solved.values():
+        if Difference.of(earned - play(policy), np.ones(earned.size, np.int64)).is_chance:
+            return policy
+    return best
 
 
 def _textbook_rules(parameters: Any) -> tuple[str, ...]:

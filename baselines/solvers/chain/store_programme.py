@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.solvers.chain.bound_kernels import leftover_law
+from baselines.solvers.chain.chain_bound import MAX_STORE_DAYS
 from baselines.solvers.chain.demand_points import DemandPoints, demand_points
 from baselines.solvers.chain.programme_kernels import after_demand, best_orders, best_values
 from baselines.solvers.chain.store_bound import grid_unit, order_caps
@@ -38,8 +39,6 @@ from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.reward import expected_rewards, is_counted
 
 LONGEST_LEAD_TIME = 2
-MAX_STORE_DAYS = 1100
-"""Most days of different stores that are solved: three stores, a year."""
 UNITS_PER_STD = 4.0
 """Nodes per standard deviation of the calmest day's demand."""
 MAX_ORDER_NODES = 80
@@ -78,7 +77,7 @@ class StoreProgramme:
     warmup_days : int
         Days whose rewards are 0.
     room : int
-        Most bytes of the tables by day that are kept, but for one.
+        Most bytes of the tables by day that are kept, two of them in any case.
     """
 
     values: Floats
