@@ -24,6 +24,8 @@ from common.errors import InputError
 SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability, scarce"
 MOST_TEXTBOOK_EPISODES = 1_000_000
 """Of an instance, which are held at once."""
+SWEPT = ("checkpoints", "assignments", "env", "plugins")
+"""Options that go with --sweep: whose policy it is, what else is changed, and users' own code."""
 
 
 @click.command(cls=SettingsCommand, context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,7 +45,8 @@ MOST_TEXTBOOK_EPISODES = 1_000_000
 @click.option(
     "--sweep",
     metavar="KEY=V1,V2,...",
-    help="With --checkpoint: the run's policy, untrained, with several values of a parameter.",
+    help="With --checkpoint: the run's policy, untrained, with several values of a parameter; "
+    "with --replay too.",
 )
 @click.option(
     "--replay",
@@ -139,19 +142,27 @@ def main(
     files["latex"] = latex
     if names or textbook:
         others = (*given.values(), scenario, baselines, stochastic, actual_orders, render)
-        others += (report, hub_card, workers > 1, cluster, replay, state)
+        others += (report, hub_card, workers > 1, cluster, replay, state, sweep)
         if names and not textbook:
             raise InputError(f"{names[0]!r}: names are those of instances, after --textbook")
         if any(others) or any(files.values()):
             raise InputError("--textbook goes with --episodes, --seed and --json alone")
         _textbook(names, episodes=episodes, seed=seed, as_json=as_json)
+    refused = _by_option(csv=csv_file, latex=latex, reports=reports, episodes_file=episodes_file)
+    refused |= _by_option(render=render, stochastic=stochastic, actual_orders=actual_orders)
+    refused |= _by_option(hub_card=hub_card)
+    _check_replay(replay, state, refused)
     if sweep is not None:
-        counts = {"episodes": episodes, "seed": seed, "baselines": baselines or "none"}
-        _sweep(sweep, given["checkpoints"], given["assignments"], as_json=as_json, **counts)
+        others = {key: value for key, value in given.items() if key not in SWEPT}
+        others |= _by_option(scenario=scenario, report=report, cluster=cluster)
+        _check_alone("sweep", refused | _by_option(**others, workers=workers > 1))
+        from commands.judging import sweep as sweeps  # here: --help answers at once
+
+        rules = baselines or "none"
+        in_episodes = sweeps.in_episodes(rules, episodes=episodes, seed=seed)
+        judge = sweeps.in_replay(rules, state) if replay else in_episodes
+        sweeps.print_sweep(sweep, given["checkpoints"], given["assignments"], judge, as_json)
         return
-    refused = {"actual-orders": actual_orders, "stochastic": stochastic, "render": render}
-    refused |= {"csv": csv_file, "latex": latex, "reports": reports, "hub-card": hub_card}
-    _check_replay(replay, state, {**refused, "episodes-file": episodes_file})
     from commands.evaluate import (
         checkpoints_from_options,
         evaluate_policies,
@@ -198,13 +209,24 @@ def main(
         console.screen.print(f"report: {page}", soft_wrap=True)
 
 
+def _by_option(**values: Any) -> dict[str, Any]:
+    """Return values by the names of their options."""
+    return {name.replace("_", "-"): value for name, value in values.items()}
+
+
 def _check_replay(replay: bool, state: Path | None, others: dict[str, Any]) -> None:
     """Refuse what does not go with a replay."""
     if state is not None and not replay:
         raise InputError("--state: is what a --replay begins with; add --replay")
+    if replay:
+        _check_alone("replay", others)
+
+
+def _check_alone(option: str, others: dict[str, Any]) -> None:
+    """Refuse options that do not go with another one."""
     other = next((name for name, value in others.items() if value), None)
-    if replay and other is not None:
-        raise InputError(f"--replay does not go with --{other}; leave one out")
+    if other is not None:
+        raise InputError(f"--{option} does not go with --{other}; leave one out")
 
 
 def _is_all(loaded: Any, replay: Callable[[], None] | None, *, report: bool) -> bool:
@@ -259,27 +281,6 @@ def _check_outputs(
         raise InputError(
             f"{option} is written into a run folder; name one with --checkpoint, unchanged"
         )
-
-
-def _sweep(
-    text: str, checkpoints: tuple[str, ...], assignments: tuple[str, ...], **options: Any
-) -> None:
-    """Print what a run's policy costs at several values of a parameter."""
-    from commands.evaluate import play_against_baselines  # here: --help answers at once
-    from commands.judging.what_if import Sweep, as_json, sweep_table
-
-    values, in_json = Sweep.parse(text), options.pop("as_json")
-    if len(checkpoints) != 1:
-        raise InputError("--sweep: is of one run's policy; name it with --checkpoint")
-    found, period = {}, "day"
-    for value, loaded in values.problems(checkpoints[0], assignments):
-        comparison = play_against_baselines(loaded.run, loaded.policies, **options)[1]
-        found[value] = {n: r for n, r in comparison.policies.items() if n != "random"}
-        period = comparison.business.period if comparison.business else period
-    if in_json:
-        print(json.dumps(as_json(found), indent=2))
-    else:
-        console.PlainConsole().print(sweep_table(values, found, period))
 
 
 def _textbook(names: tuple[str, ...], **options: Any) -> NoReturn:

@@ -276,6 +276,31 @@ def test_what_if_costs_were_others_for_a_recommended_rule_without_tuning_again(r
     assert "fill rate %" in table.stdout
 
 
+def test_a_sweep_of_replays_is_the_replay_at_every_value(run_command, run):
+    asked = ("--checkpoint", run, "--replay", "--baselines", "newsvendor_average")
+    swept = run_command(evaluate.main, *asked, "--json", "--sweep", "store.stockout_cost=2,8")
+    assert swept.status == 0, swept.stderr
+    rows = {row["value"]: row["policies"] for row in json.loads(swept.stdout)}
+    for cost in ("2", "8"):
+        changed = ("--json", "--set", f"store.stockout_cost={cost}")
+        one = json.loads(run_command(evaluate.main, *asked, *changed).stdout)["policies"]
+        assert one.keys() == rows[cost].keys() == {"recommended", "newsvendor_average"}
+        for name, figures in rows[cost].items():
+            assert figures == {key: one[name][key] for key in figures}
+    assert rows["8"]["recommended"]["fill_rate"] > rows["2"]["recommended"]["fill_rate"]
+    table = run_command(evaluate.main, *asked, "--sweep", "store.stockout_cost=2,8").stdout
+    assert "cost a year" in table
+    assert f"{rows['8']['recommended']['cost_per_year']:,.2f}" in table
+
+
+@pytest.mark.parametrize("other", [("--csv", "x.csv"), ("--stores", "3"), ("--report",)])
+def test_a_sweep_says_which_option_does_not_go_with_it(run_command, run, other):
+    asked = ("--checkpoint", run, "--sweep", "store.stockout_cost=2,8")
+    done = run_command(evaluate.main, *asked, *other)
+    assert done.status == 2
+    assert f"--sweep does not go with {other[0]}; leave one out" in done.stderr
+
+
 def test_an_agent_of_offsets_begins_with_the_rule_that_is_chosen(run_command, home, options):
     small = ("n_states=60", "paths=[2]", "fit_steps=20", "timesteps=120", "least_evidence=1000")
     small += ("evaluation.episodes=10", "evaluation.every=60", "evaluation.pictures=0")
