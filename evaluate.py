@@ -153,9 +153,9 @@ def main(
     refused |= _by_option(hub_card=hub_card)
     _check_replay(replay, state, refused)
     if sweep is not None:
-        others = {key: value for key, value in given.items() if key not in SWEPT}
-        others |= _by_option(scenario=scenario, report=report, cluster=cluster)
-        _check_alone("sweep", refused | _by_option(**others, workers=workers > 1))
+        problem = {key: value for key, value in given.items() if key not in SWEPT}
+        refused |= _by_option(**problem, scenario=scenario, report=report, cluster=cluster)
+        _check_alone("sweep", refused | {"workers": workers > 1})
         from commands.judging import sweep as sweeps  # here: --help answers at once
 
         rules = baselines or "none"
