@@ -6,7 +6,9 @@ against two choices made on the same days, the cheapest tuned rule that does not
 known ahead and the choice among all rules that do not, or against one rule (``--rival``), and
 against the cheapest of all on the evaluation days, which nobody can know. Splits, lead times and
 costs are fixed here; all of them are printed as they fall, and so are the dearest rule and random
-play beside the cheapest.
+play beside the cheapest. With ``--algo`` an agent is trained for every period and is one more
+candidate; the choice is held against the one among rules alone, and the agent's own cost against
+that too.
 """
 
 import common  # noqa: F401, I001  (first: it limits the threads that numpy starts)
@@ -16,6 +18,7 @@ import hashlib
 import io
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from agents.config import RunConfig, resolve
+from commands.recommendation.recommend import ANY_ALGORITHM
 from commands.recommendation.selection import (
     Candidates,
     Periods,
@@ -56,6 +60,7 @@ Rival = Callable[[Candidates], str]
 @click.option("--stores", default=",".join(EVERY_STORE), show_default=True)
 @click.option("--rules", "prefixes", multiple=True, help="Only rules whose names begin so [all].")
 @click.option("--rival", help="The rule to hold the choice against [two choices, see above].")
+@click.option("--algo", help="Train an agent beside the rules, as recommend.py does.")
 @click.option("--holidays", help="As for train.py.")
 @click.option("--lead-time", "lead_times", type=int, multiple=True, default=LEAD_TIMES)
 @click.option("--split", "splits", type=click.Choice(SPLITS), multiple=True, default=SPLITS)
@@ -68,6 +73,7 @@ def main(
     stores: str,
     prefixes: tuple[str, ...],
     rival: str | None,
+    algo: str | None,
     holidays: str | None,
     lead_times: tuple[int, ...],
     splits: tuple[str, ...],
@@ -77,16 +83,20 @@ def main(
 ) -> None:
     """Print a row for every lead time and split, and a line over all of them for each rival."""
     names = f"demand_data.stores=[{', '.join(repr(name) for name in stores.split(','))}]"
-    rivals = _rivals(prefixes, rival)
+    if algo is not None and (len(prefixes) > 1 or rival):
+        raise InputError("--algo: goes with one --rules at most, and not with --rival")
+    rivals = _rivals(prefixes, rival) if algo is None else {"the choice among rules": _best_rule}
     heads = ("lead time", "from", "chosen", "cost a year")
     against = [head for name in rivals for head in (name, "saved")]
+    agent = () if algo is None else (algo, "saved against the rule")
     more = ("cheapest", "dearer than it", "dearest", "random play")
-    columns = (*heads, *against, *more)
+    columns = (*heads, *against, *agent, *more)
     print(f"| {' | '.join(columns)} |")
     print("|---" * len(columns) + "|")
     own: list[Replay] = []
     others: dict[str, list[Replay]] = {name: [] for name in rivals}
     held = ExitStack()
+    agents: list[Replay] = []
     flags: dict[str, Any] = {"demand": demand, "holidays": holidays}
     if weekly:
         flags["demand"] = _weekly_sums(demand, Path(held.enter_context(TemporaryDirectory())))
@@ -95,27 +105,20 @@ def main(
         for split, until in zip(SPLITS, (*SPLITS[1:], None), strict=True):
             if split not in splits:
                 continue
-            found, random = Candidates(), None
-            for prefix in prefixes or ("",):  # kept one by one: more rules join those played before
-                asked = str((flags["demand"].name, holidays, given, prefix, split))
-                digest = hashlib.sha256(asked.encode()).hexdigest()[:16]
-                path = kept and kept / f"lead_time_{lead_time}__{split}__{digest}.npz"
-                if path is not None and path.exists():
-                    some, random = _read_cell(path)
-                else:
-                    some, random = _cell(flags, given, prefix, split, until)
-                    if path is not None:
-                        _write_cell(path, some, random)
-                found = _together(found, some)
-            assert random is not None  # noqa: S101  (there is a prefix)
+            cell = _Cell(flags, given, split, until, algo)
+            found, random = cell.played(prefixes or ("",), kept)
             own.append(found.evaluation[found.choice])
             chosen = {name: choice(found) for name, choice in rivals.items()}
             for name, one in chosen.items():
                 others[name].append(found.evaluation[one])
-            print(_row(lead_time, split, found, list(chosen.values()), random), flush=True)
+            agents += [] if algo is None else [found.evaluation[algo]]
+            cells = _row(lead_time, split, found, list(chosen.values()), random, algo)
+            print(f"| {' | '.join(cells)} |", flush=True)
     held.close()
     for name, replays in others.items():
         print(f"\nOver all: {_saved(own, replays)} saved against {name}.")
+        if agents:
+            print(f"{algo}, chosen or not: {_saved(agents, replays)} saved against it.")
 
 
 def _rivals(prefixes: tuple[str, ...], rival: str | None) -> dict[str, Rival]:
@@ -134,6 +137,11 @@ def _rivals(prefixes: tuple[str, ...], rival: str | None) -> dict[str, Rival]:
     }
 
 
+def _best_rule(found: Candidates) -> str:
+    """Return the choice among rules; what is known of an agent is no tuned value."""
+    return found.choice_among(found.values)
+
+
 def _blind(found: Candidates, admits: Callable[[str], bool]) -> str:
     """Return the cheapest in the periods that choose of those that look at nothing known ahead."""
     costs = found.costs()
@@ -141,34 +149,64 @@ def _blind(found: Candidates, admits: Callable[[str], bool]) -> str:
     return min(some, key=lambda name: costs[name])
 
 
-def _cell(
-    flags: Mapping[str, Any],
-    given: tuple[str, ...],
-    prefix: str,
-    split: str,
-    until: str | None,
-) -> tuple[Candidates, Replay]:
-    """Return what rules whose names begin so did, and random play."""
+@dataclass(frozen=True)
+class _Cell:
+    """One split and lead time of the study."""
 
-    def make_run(start: dt.date, end: dt.date) -> RunConfig:
-        days = {"split": str(start), "validation": period_before(first, start)}
-        asked = {"algo": "ppo", **flags, **days}
-        return resolve(asked, assignments=(*given, f"demand_data.until={end}"))
+    flags: Mapping[str, Any]
+    given: tuple[str, ...]
+    split: str
+    until: str | None
+    algo: str | None
 
-    last = () if until is None else (f"demand_data.until={until}",)
-    first = resolve({"algo": "ppo", **flags, "split": split}, assignments=(*given, *last))
-    periods: Periods = periods_of(first, ORIGINS)
+    def played(self, prefixes: tuple[str, ...], kept: Path | None) -> tuple[Candidates, Replay]:
+        """Return what the rules whose names begin so did, and random play; kept where asked to.
 
-    def some(parameters: Any) -> dict[str, Baseline]:
-        every = rules_in_units(parameters)
-        return {name: rule for name, rule in every.items() if name.startswith(prefix)}
+        They are kept prefix by prefix: more rules join those that were played before.
+        """
+        found, random = Candidates(), None
+        for prefix in prefixes:
+            path = kept and kept / f"{self.split}__{self._digest(prefix)}.npz"
+            if path is not None and path.exists():
+                some, random = _read_cell(path, self.algo)
+            else:
+                some, random = self._play(prefix)
+                if path is not None:
+                    _write_cell(path, some, random)
+            found = _together(found, some)
+        assert random is not None  # noqa: S101  (there is a prefix)
+        return found, random
 
-    with TemporaryDirectory() as scratch:
-        where: dict[str, Any] = {"folder": Path(scratch), "report": lambda _: None}
-        found = play_candidates(make_run, periods, algo=None, rules=some, **where)
-    run = make_run(periods.split, periods.until)
-    random = RANDOM_PLAY.make(run.parameters, 0)
-    return found, replay(run.problem, run.parameters, random)
+    def _digest(self, prefix: str) -> str:
+        asked = {**self.flags, "demand": self.flags["demand"].name}
+        text = str((asked, self.given, self.split, self.until, self.algo, prefix))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _run(self, split: str, until: str | None, **flags: Any) -> RunConfig:
+        last = () if until is None else (f"demand_data.until={until}",)
+        asked = {**self.flags, "algo": self.algo or ANY_ALGORITHM, "split": split, **flags}
+        return resolve(asked, assignments=(*self.given, *last))
+
+    def _play(self, prefix: str) -> tuple[Candidates, Replay]:
+        first = self._run(self.split, self.until)
+        periods: Periods = periods_of(first, ORIGINS)
+
+        def make_run(start: dt.date, end: dt.date) -> RunConfig:
+            if self.algo is not None:
+                return self._run(str(start), str(end))
+            selection = period_before(first, start)  # rules need no days that select a model
+            return self._run(str(start), str(end), validation=selection)
+
+        def some(parameters: Any) -> dict[str, Baseline]:
+            every = rules_in_units(parameters)
+            return {name: rule for name, rule in every.items() if name.startswith(prefix)}
+
+        with TemporaryDirectory() as scratch:
+            where: dict[str, Any] = {"folder": Path(scratch) / "run", "report": lambda _: None}
+            found = play_candidates(make_run, periods, algo=self.algo, rules=some, **where)
+        run = make_run(periods.split, periods.until)
+        random = RANDOM_PLAY.make(run.parameters, 0)
+        return found, replay(run.problem, run.parameters, random)
 
 
 def _together(some: Candidates, others: Candidates) -> Candidates:
@@ -200,7 +238,7 @@ def _write_cell(path: Path, found: Candidates, random: Replay) -> None:
     write_whole(path, file.getvalue())
 
 
-def _read_cell(path: Path) -> tuple[Candidates, Replay]:
+def _read_cell(path: Path, algo: str | None) -> tuple[Candidates, Replay]:
     """Return what `_write_cell` wrote, without the policies."""
     parts: dict[tuple[str, ...], dict[str, Any]] = {}
     for key, array in read_arrays(path, path.name).items():
@@ -218,7 +256,8 @@ def _read_cell(path: Path) -> tuple[Candidates, Replay]:
             found.folds.setdefault(name, []).append(one)
         elif kind == "evaluation":
             found.evaluation[name] = one
-            found.values.setdefault(name, {})
+            if name != algo:  # nothing is tuned of some rules
+                found.values.setdefault(name, {})
         else:
             random = one
     if random is None:
@@ -238,7 +277,15 @@ def _weekly_sums(demand: Path, folder: Path) -> Path:
     return path
 
 
-def _row(lead_time: int, split: str, found: Candidates, rivals: list[str], random: Replay) -> str:
+def _row(
+    lead_time: int,
+    split: str,
+    found: Candidates,
+    rivals: list[str],
+    random: Replay,
+    algo: str | None,
+) -> list[str]:
+    """Return the cells of a row."""
     costs = {name: one.cost_per_year for name, one in found.evaluation.items()}
     cheapest, dearest = (pick(costs, key=lambda name: costs[name]) for pick in (min, max))
     own = found.evaluation[found.choice]
@@ -246,13 +293,16 @@ def _row(lead_time: int, split: str, found: Candidates, rivals: list[str], rando
     for rival in rivals:
         saved = _saved([own], [found.evaluation[rival]])
         cells += [f"{rival}: {costs[rival]:,.0f}", saved]
+    if algo is not None:
+        saved = _saved([found.evaluation[algo]], [found.evaluation[rivals[0]]])
+        cells += [f"{costs[algo]:,.0f}", saved]
     cells += [
         cheapest,
         f"{costs[found.choice] / costs[cheapest] - 1:+.1%}",
         f"{dearest}: {costs[dearest] / costs[cheapest] - 1:+.0%}",
         f"{random.cost_per_year / costs[cheapest] - 1:+.0%}",
     ]
-    return f"| {' | '.join(cells)} |"
+    return cells
 
 
 def _saved(own: list[Replay], others: list[Replay]) -> str:

@@ -30,3 +30,27 @@ def test_the_choice_is_held_against_one_rule_and_what_was_played_is_kept(monkeyp
     (row,) = [line.split(" | ") for line in done.output.splitlines() if line.startswith("| 1 |")]
     assert row[4].startswith("newsvendor_average: ")
     assert "saved against newsvendor_average." in done.output
+
+
+def test_an_agent_is_one_more_candidate_and_held_against_the_choice_among_rules(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr("studies.recommend.SPLITS", SPLITS[-1:])
+    monkeypatch.setattr("studies.recommend.ORIGINS", 1)
+    short = ("n_states=60", "paths=[2]", "fit_steps=20", "timesteps=120", "evaluation.every=60")
+    short += ("evaluation.episodes=10", "evaluation.pictures=0", "least_evidence=1000")
+    sets = [word for one in short for word in ("--set", one)]
+    asked = ("--demand", SAMPLE, "--stores", "2", "--rules", "newsvendor_weekday", *sets)
+    asked = [*map(str, asked), "--lead-time", "1", "--algo", "dcl", "--runs", str(tmp_path)]
+    done = CliRunner().invoke(main, asked)
+    assert done.exception is None
+    monkeypatch.setattr("studies.recommend.play_candidates", None)
+    assert CliRunner().invoke(main, asked).output == done.output
+    (row,) = [line.split(" | ") for line in done.output.splitlines() if line.startswith("| 1 |")]
+    assert row[4].startswith("newsvendor_weekday")
+    assert row[5] == "+0.0% [+0.0%, +0.0%]"  # without evidence the agent is the rule
+    assert "dcl, chosen or not: " in done.output
+    wrong = CliRunner().invoke(
+        main, [*asked, "--rival", "newsvendor_weekday"], catch_exceptions=True
+    )
+    assert "--algo: goes with one --rules at most" in str(wrong.exception)
