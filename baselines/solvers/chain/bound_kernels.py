@@ -35,6 +35,8 @@ def leftover_law(unit: float, nodes: int, points: Floats, chances: Floats) -> tu
         weights[m] = max(0.0, (rho[m + 2] - 2.0 * rho[m + 1] + rho[m]) / unit)
         empty[m] = max(0.0, 1.0 - (rho[m + 1] - rho[m]) / unit)
     weights[weights < _NEGLIGIBLE], empty[empty < _NEGLIGIBLE] = 0.0, 0.0
+    beyond = int(np.ceil(points[chances > 0.0].max() / unit)) + 1  # no demand: rounding errors
+    weights[beyond:], empty[beyond:] = 0.0, 0.0
     return weights, empty
 
 
