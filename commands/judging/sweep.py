@@ -70,10 +70,11 @@ class Sweep:
 
     def play(self, checkpoint: str, assignments: tuple[str, ...], judge: Judge) -> Outcomes:
         """Judge a run's policy on the problem that has each value in turn."""
-        return {
-            value: judge(load_changed(checkpoint, (*assignments, f"{self.key}={value}")))
-            for value in self.values
-        }
+        found: Outcomes = {}
+        for value in self.values:
+            changed = (*assignments, f"{self.key}={value}")
+            found[value] = judge(load_changed(checkpoint, changed, notes=not found))
+        return found
 
 
 def in_episodes(baselines: str, *, episodes: int, seed: int) -> Judge:

@@ -1,5 +1,7 @@
 """What if costs or limits were others: a run's policy on a changed problem, without training."""
 
+import numpy as np
+
 from agents import run_folder
 from agents.config import RunConfig, assign, from_dict
 from agents.tuned_file import read_recommendation
@@ -13,7 +15,9 @@ RECOMMENDED = "recommended"
 """What the row of a recommended rule is called."""
 
 
-def load_changed(checkpoint: str, assignments: tuple[str, ...]) -> LoadedCheckpoints:
+def load_changed(
+    checkpoint: str, assignments: tuple[str, ...], *, notes: bool = True
+) -> LoadedCheckpoints:
     """Load a run's agent, or the rule that it recommends, on a problem that is changed.
 
     Nothing of it belongs into the run's folder, so that none is named.
@@ -24,6 +28,8 @@ def load_changed(checkpoint: str, assignments: tuple[str, ...]) -> LoadedCheckpo
         As ``--checkpoint`` names it.
     assignments : tuple of str
         ``key=value``, of parameters of the problem alone.
+    notes : bool
+        Whether to say which changes make no difference to the policy, or to anything.
 
     Raises
     ------
@@ -34,9 +40,11 @@ def load_changed(checkpoint: str, assignments: tuple[str, ...]) -> LoadedCheckpo
     own = run_folder.read_config(folder)
     run = _changed(own, assignments)
     advice = read_recommendation(folder)
+    if notes:
+        _print_overridden(own, run, assignments)
     if advice is not None and advice.kind == "rule":
         return LoadedCheckpoints(run, {RECOMMENDED: advice.rule(run.parameters)})
-    if not _sees_costs(run) and any(_key(a).endswith("_cost") for a in assignments):
+    if notes and not _sees_costs(run) and any(_key(a).endswith("_cost") for a in assignments):
         screen.print(
             "the agent does not see what units cost (it would with --items), so it acts as it was "
             "trained",
@@ -77,6 +85,18 @@ def _changed(own: RunConfig, assignments: tuple[str, ...]) -> RunConfig:
             f"--set: {reason} is part of what the policy was made for; train on the changed problem"
         ) from None
     return run
+
+
+def _print_overridden(own: RunConfig, run: RunConfig, assignments: tuple[str, ...]) -> None:
+    """Print which changed defaults no item takes, as the items file gives all of them their own."""
+    before, after = (getattr(one.parameters, "item_values", {}) for one in (own, run))
+    for name in sorted({_key(a).removeprefix("store.") for a in assignments} & before.keys()):
+        if np.array_equal(before[name], after[name]):
+            screen.print(
+                f"store.{name} changes nothing: all items have one of their own in "
+                f"{own.parameters.history.items.name}",
+                soft_wrap=True,
+            )
 
 
 def _sees_costs(run: RunConfig) -> bool:

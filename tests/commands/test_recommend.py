@@ -250,6 +250,11 @@ def test_orders_follow_the_costs_packs_and_suppliers_of_an_items_file(
     rows = json.loads(run_command(decide.main, *asked).stdout)
     assert [row["supplier"] for row in rows] == ["Baker", "Acme"]
     assert rows[0]["quantity"] % 12 == 0
+    asked = ("--checkpoint", folder, "--replay", "--sweep")
+    swept = run_command(evaluate.main, *asked, "store.stockout_cost=2,8")
+    note = "store.stockout_cost changes nothing: all items have one of their own in items.csv"
+    assert swept.stderr.count(note) == 1
+    assert "changes nothing" not in run_command(evaluate.main, *asked, "store.holding_cost=1").stderr
     items.write_text("store,price,cost\nnorth,3,expensive\n")
     done = run_command(recommend.main, "--demand", home / "sales.csv", "--items", items)
     assert done.status == 2
