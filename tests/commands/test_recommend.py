@@ -254,7 +254,9 @@ def test_orders_follow_the_costs_packs_and_suppliers_of_an_items_file(
     swept = run_command(evaluate.main, *asked, "store.stockout_cost=2,8")
     note = "store.stockout_cost changes nothing: all items have one of their own in items.csv"
     assert swept.stderr.count(note) == 1
-    assert "changes nothing" not in run_command(evaluate.main, *asked, "store.holding_cost=1").stderr
+    assert (
+        "changes nothing" not in run_command(evaluate.main, *asked, "store.holding_cost=1").stderr
+    )
     items.write_text("store,price,cost\nnorth,3,expensive\n")
     done = run_command(recommend.main, "--demand", home / "sales.csv", "--items", items)
     assert done.status == 2

@@ -94,10 +94,8 @@ def backlog_bound(
 
 def _coarse_unit(demand: DemandPoints, lead_time: int, initial_on_hand: float) -> float:
     """Return a unit that suits the calmest day but gives not too many nodes."""
-    mean = (demand.chances * demand.points).sum(axis=1, keepdims=True)
-    std = np.sqrt((demand.chances * (demand.points - mean) ** 2).sum(axis=1))
-    calm = float(std.min()) * math.sqrt(lead_time + 1.0) / NODES_PER_STD
-    largest = float(np.where(demand.chances > 0.0, demand.points, 0.0).max())
+    calm = demand.least_std * math.sqrt(lead_time + 1.0) / NODES_PER_STD
+    largest = float(demand.largest.max())
     unit = max(calm, max(largest * (lead_time + 1.0), initial_on_hand) / MAX_NODES, 1e-9)
     fractions = np.abs(demand.points - np.round(demand.points))
     whole = float((demand.chances * fractions).sum(axis=1).max()) < WHOLE

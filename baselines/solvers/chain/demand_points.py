@@ -33,6 +33,17 @@ class DemandPoints(NamedTuple):
     points: Floats
     chances: Floats
 
+    @property
+    def least_std(self) -> float:
+        """Standard deviation of the calmest day's demand [units/day]."""
+        mean = (self.chances * self.points).sum(axis=1, keepdims=True)
+        return float(np.sqrt((self.chances * (self.points - mean) ** 2).sum(axis=1)).min())
+
+    @property
+    def largest(self) -> Floats:
+        """Largest demand of every day, shape (T,) [units/day]."""
+        return np.asarray(np.where(self.chances > 0.0, self.points, 0.0).max(axis=1))
+
 
 class _Law(NamedTuple):
     """Quantiles, ``P(D <= x)`` and ``E[D; D <= x]`` of a law of demand."""

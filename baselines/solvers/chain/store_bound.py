@@ -48,7 +48,6 @@ from baselines.solvers.chain.bound_kernels import (
 )
 from baselines.solvers.chain.demand_points import DemandPoints
 from common.errors import InputError
-from envs.supply_chain.events import Floats
 from envs.supply_chain.reward import STORE_WEIGHTS, expected_rewards, is_counted
 
 Ints = NDArray[np.int64]
@@ -135,18 +134,12 @@ def store_bound(
     return StoreBound(high + abs(high - low), abs(high - low), 0.5 * coarse)
 
 
-def _largest(demand: DemandPoints) -> Floats:
-    """Return the largest demand of every day, shape (T,)."""
-    possible = np.where(demand.chances > 0.0, demand.points, 0.0)
-    return np.asarray(possible.max(axis=1), np.float64)
-
-
 def order_caps(demand: DemandPoints, lead_time: int, unit: float) -> tuple[Ints, Ints]:
     """Return the largest useful order of every day and inventory position after it, (T,) each.
 
     They count in grid units, every day's demand rounded up, as the grid may see it.
     """
-    nodes = np.ceil(_largest(demand) / unit - 1e-9).astype(np.int64)
+    nodes = np.ceil(demand.largest / unit - 1e-9).astype(np.int64)
     padded = np.concatenate([nodes, np.zeros(lead_time, np.int64)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, lead_time + 1)
     return padded[lead_time:], windows.sum(axis=1)
@@ -172,11 +165,9 @@ def grid_unit(
     order_nodes, stock_nodes : int
         Most nodes up to the largest demand and up to the initial stock.
     """
-    mean = (demand.chances * demand.points).sum(axis=1, keepdims=True)
-    std = np.sqrt((demand.chances * (demand.points - mean) ** 2).sum(axis=1))
-    order = max(float(_largest(demand).max()), 1e-9)
+    order = max(float(demand.largest.max()), 1e-9)
     least = max(order / order_nodes, initial_on_hand / stock_nodes)
-    return max(float(std.min()) / per_std, least)
+    return max(demand.least_std / per_std, least)
 
 
 def _solve(
