@@ -1,8 +1,10 @@
 """The command lines' common border: one line for every bad input, exit status 2, no traceback."""
 
 import io
+import os
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -87,8 +89,23 @@ def run(command: click.Command) -> NoReturn:
         _fail(str(error), NOT_FINITE)
     except (KeyboardInterrupt, click.Abort):
         screen.print("interrupted")
-        sys.exit(INTERRUPTED)
+        status = INTERRUPTED
+    if status == INTERRUPTED:
+        _leave_threads(status)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _leave_threads(status: int) -> NoReturn:
+    """Leave the process, without threads that are still at work: nobody takes their results."""
+    if all(
+        thread.daemon
+        for thread in threading.enumerate()
+        if thread is not threading.current_thread()
+    ):
+        sys.exit(status)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
 
 
 def _prepare_streams() -> None:

@@ -60,15 +60,26 @@ def map_threads(
         At least so many, where `share_out` says no more.
     progress : callable, optional
         Called with the share of all that is done.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        At once after Ctrl-C, while threads still do what they have begun.
     """
     place = _place.get()
     if place.cluster is not None:
         return map_shards(work, shared, shards, place, progress=progress)
     report, results = progress or _unheard, []
-    with ThreadPoolExecutor(max(threads, place.count)) as pool:
+    pool, wait = ThreadPoolExecutor(max(threads, place.count)), True
+    try:
         for result in pool.map(lambda shard: work(shared, shard, _unheard), shards):
             results.append(result)
             report(len(results) / len(shards))
+    except KeyboardInterrupt:
+        wait = False  # what is under way may take minutes; see `console.run`
+        raise
+    finally:
+        pool.shutdown(wait=wait, cancel_futures=True)
     return results
 
 

@@ -1,6 +1,10 @@
 """One run that shares out what it computes over threads."""
 
+import os
+import subprocess
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import cloudpickle
 import pytest
@@ -11,6 +15,8 @@ from common.shards import Workers
 from common.sharing import map_threads, share_out
 from tests.agents.dcl.shared_out import all_labels
 from tests.common.test_shards import square
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_threads_return_what_one_does_in_order():
@@ -25,6 +31,45 @@ def test_a_failure_in_a_thread_is_its_own_and_what_was_set_is_put_back():
 
     with pytest.raises(InputError, match="shard 0: is no good"), share_out(Workers(2)):
         map_threads(refuse, None, [0, 1])
+
+
+INTERRUPTED_WORK = """
+import signal, threading
+import click
+from common import console
+from common.sharing import map_threads
+
+begun = threading.Event()
+
+def for_ever(shared, shard, report):
+    begun.set()
+    threading.Event().wait()
+
+def interrupt():
+    begun.wait()
+    signal.raise_signal(signal.SIGINT)
+
+@click.command()
+def main():
+    threading.Thread(target=interrupt, daemon=True).start()
+    map_threads(for_ever, None, range(8), 2)
+
+console.run(main)
+"""
+
+
+def test_ctrl_c_ends_the_process_whatever_threads_still_do(tmp_path):
+    script = tmp_path / "for_ever.py"
+    script.write_text(INTERRUPTED_WORK)
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "interrupted")
 
 
 @contextmanager
