@@ -59,6 +59,8 @@ class PlainConsole(Console):
 screen = PlainConsole(stderr=True)
 """Where progress and messages go; standard output is for results."""
 
+_threads_left = threading.Event()
+
 
 class _ClosedOutput(io.TextIOBase):
     """Standard output where there is none: what is written does not get lost unnoticed."""
@@ -90,19 +92,20 @@ def run(command: click.Command) -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         screen.print("interrupted")
         status = INTERRUPTED
-    if status == INTERRUPTED:
-        _leave_threads(status)
+    if status == INTERRUPTED and _threads_left.is_set():
+        _leave_at_once(status)
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _leave_threads(status: int) -> NoReturn:
-    """Leave the process, without threads that are still at work: nobody takes their results."""
-    if all(
-        thread.daemon
-        for thread in threading.enumerate()
-        if thread is not threading.current_thread()
-    ):
-        sys.exit(status)
+def leave_threads_behind() -> None:
+    """Have the process end after Ctrl-C without threads that are still at work.
+
+    Python would wait for them, for minutes perhaps, though nobody takes their results.
+    """
+    _threads_left.set()
+
+
+def _leave_at_once(status: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(status)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
+from common import console
 from common.shards import HERE, Report, Work, Workers, map_shards
 
 Result = TypeVar("Result")
@@ -76,7 +77,8 @@ def map_threads(
             results.append(result)
             report(len(results) / len(shards))
     except KeyboardInterrupt:
-        wait = False  # what is under way may take minutes; see `console.run`
+        wait = False
+        console.leave_threads_behind()
         raise
     finally:
         pool.shutdown(wait=wait, cancel_futures=True)
