@@ -55,13 +55,9 @@ class Difference:
 
 
 def offset_rules(problem: Problem, parameters: Any) -> dict[str, Baseline]:
-    """Return the rules that offsets can be to: those that order what is on offer, tuned or not.
-
-    Those that need a package of their own are left out: roll-outs ask a rule millions of times.
-    """
+    """Return the rules that offsets can be to: those that order what is on offer, tuned or not."""
     known = baselines_of(problem.name, parameters)
-    rivals = {name: one for name, one in known.items() if one.kind.is_rival}
-    return {name: one for name, one in rivals.items() if not one.kind.package}
+    return {name: one for name, one in known.items() if one.kind.is_rival}
 
 
 def best_rule(problem: Problem, parameters: Any, name: str | None = None) -> ChosenRule:
@@ -122,7 +118,9 @@ def _best_rule(problem_name: str, parameters: Any) -> ChosenRule:
     start = np.concatenate([trace["start"].reshape(-1) for trace in traces])
     block = start // BLOCKS[parameters.history.table.period]
     costs: dict[ChosenRule, NDArray[np.float64]] = {}
-    for name in offset_rules(problem, parameters):
+    for name, rule in offset_rules(problem, parameters).items():
+        if rule.kind.package:  # the same is chosen wherever it is, whatever is installed there
+            continue
         one = _tuned(problem_name, parameters, name)
         policy = reference_team(store=named_rule(problem, parameters, one.name, one.values))
         played = [rollout(problem, parameters, policy, trace)["return"] for trace in traces]

@@ -1,6 +1,6 @@
 """What is known of demand before and during the episodes of a batch: days that have passed."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,6 +185,8 @@ class KnownDemand:
         A store's own level, the mean of the days known before the episode, shape (worlds, N)
         [units/day]; what it sees is scaled by it, so that a policy carries over to other stores
         and years.
+    distinct : Distinct or None
+        The demand of a few worlds that is that of all of them, where it is known (`tell_apart`).
     """
 
     def __init__(
@@ -202,6 +204,20 @@ class KnownDemand:
         self.selling = np.ascontiguousarray(np.broadcast_to(counts, (*demand.shape[1:], 2)))
         self._opened: tuple[int, Whole] | None = None  # of the day that was asked for last
         self.level: Floats = np.maximum(demand[:KNOWN_DAYS].mean(axis=0), LEAST_LEVEL * usual)
+        self.distinct: Distinct | None = None
+
+    def tell_apart(self, number: NDArray[np.integer[Any]]) -> None:
+        """Take note of which worlds have the same demand: those of the same number, (worlds,)."""
+        _, first, of = np.unique(number, return_index=True, return_inverse=True)
+        if first.size == number.size:
+            return
+        effects = None if self.effects is None else self.effects[:, first]
+        season = self.cycle, self.year
+        usual, selling = self.usual[first], self.selling[first]
+        known = KnownDemand(
+            self.demand[:, first], self.start[first], usual, effects, season, selling
+        )
+        self.distinct = Distinct(known, first, of.reshape(-1))
 
     def open_days(self, day: int) -> Whole:
         """Return how many of the `KNOWN_DAYS` days before count, shape (worlds, N).
@@ -257,6 +273,24 @@ class KnownDemand:
         entries[4 + ahead :] = self.last_week(day, ahead)
         entries[2:] /= self.level
         return entries
+
+
+class Distinct(NamedTuple):
+    """Demand of worlds that differ, out of many of which several have the same.
+
+    Attributes
+    ----------
+    known : KnownDemand
+        Of those that differ.
+    first : ndarray
+        One world of each, shape (different worlds,).
+    of : ndarray
+        Which of them each world is like, shape (worlds,).
+    """
+
+    known: KnownDemand
+    first: NDArray[np.intp]
+    of: NDArray[np.intp]
 
 
 def entry_names(ahead: int) -> tuple[str, ...]:

@@ -51,9 +51,13 @@ class HistoryRule(StoreRule):
         return self._lead_time + chain.review_gap()
 
     def _coming(self, chain: SupplyChainBatch, days: NDArray[np.int64] | None = None) -> Values:
+        """Return the forecast of the days that come, copies of the same days being asked once."""
         assert chain.past is not None  # noqa: S101  (see _prepare)
         days = self._days(chain) if days is None else days
-        return self._forecast(chain.past, chain.day, days, chain.lane_of)
+        if (few := chain.past.distinct) is None:
+            return self._forecast(chain.past, chain.day, days, chain.lane_of)
+        lane_of = chain.lane_of[few.first]
+        return self._forecast(few.known, chain.day, days[few.first], lane_of)[few.of]
 
     def _recent(self, chain: SupplyChainBatch) -> tuple[Values, Values]:
         assert chain.past is not None  # noqa: S101

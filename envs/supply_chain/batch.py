@@ -387,6 +387,8 @@ class SupplyChainBatch:
             if self.past is not None:
                 new._known[KNOWN_DAYS + self.day :] = new._demand[self.day :]
         new._remember()
+        if new.past is not None:
+            new.past.tell_apart(worlds if futures is None else futures.of)
         return Fork(new, np.arange(len(worlds)))
 
 
