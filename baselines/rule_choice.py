@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.multi_agent import TeamPolicy
-from baselines.registry import Baseline, baselines_of, count_tuned
+from baselines.registry import Baseline, baselines_of, count_tuned, installed
 from baselines.rollout import rollout
 from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StoreRule
@@ -118,9 +118,7 @@ def _best_rule(problem_name: str, parameters: Any) -> ChosenRule:
     start = np.concatenate([trace["start"].reshape(-1) for trace in traces])
     block = start // BLOCKS[parameters.history.table.period]
     costs: dict[ChosenRule, NDArray[np.float64]] = {}
-    for name, rule in offset_rules(problem, parameters).items():
-        if rule.kind.package:  # the same is chosen wherever it is, whatever is installed there
-            continue
+    for name in installed(offset_rules(problem, parameters)):
         one = _tuned(problem_name, parameters, name)
         policy = reference_team(store=named_rule(problem, parameters, one.name, one.values))
         played = [rollout(problem, parameters, policy, trace)["return"] for trace in traces]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from baselines import rule_choice
+from baselines.registry import HISTORY_BASELINES
 from baselines.rule_choice import ChosenRule, best_rule
 from common.errors import validated
 from envs.problems import PROBLEMS
@@ -36,7 +37,8 @@ def chosen(shop, monkeypatch):
             by_chance = noise * np.sin(start // 28)
             return {"return": -100.0 + (policy == NAMES[1]) * (saved + by_chance)}
 
-        monkeypatch.setattr(rule_choice, "offset_rules", lambda *_: dict.fromkeys(NAMES))
+        known = {name: HISTORY_BASELINES[name] for name in NAMES}
+        monkeypatch.setattr(rule_choice, "offset_rules", lambda *_: known)
         monkeypatch.setattr(rule_choice, "_tuned", lambda *given: found[given[-1]])
         monkeypatch.setattr(rule_choice, "named_rule", lambda *given: given[2])
         monkeypatch.setattr(rule_choice, "reference_team", lambda store: store)

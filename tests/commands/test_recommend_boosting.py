@@ -5,8 +5,11 @@ import json
 import sys
 
 import pytest
+import yaml
 
 import decide
+import evaluate
+import train
 from agents.config import resolve
 from agents.tuned_file import read_recommendation
 from baselines import registry
@@ -76,6 +79,22 @@ def test_it_is_recommended_and_ordered_by(tmp_path, run_command, monkeypatch):
     done = run_command(decide.main, *asked)
     assert (done.status, done.stdout) == (2, "")
     assert "needs lightgbm; pip install -e '.[boosting]'" in done.stderr
+
+
+@pytest.mark.usefixtures("boosting")
+def test_an_agent_may_choose_offsets_to_it(tmp_path, run_command):
+    sales, folder = write(tmp_path / "sales.csv"), tmp_path / "run"
+    short = ("n_states=60", "paths=[2]", "fit_steps=20", "timesteps=120", "evaluation.every=60")
+    short += ("evaluation.episodes=10", "least_evidence=1000", f"offset.rule={RULES[0]}")
+    sets = [word for one in short for word in ("--set", one)]
+    asked = ("--algo", "dcl", "--demand", sales, "--split", _day(SPLIT), "--quiet", *sets)
+    done = run_command(train.main, *asked, "--run-dir", folder)
+    assert done.status == 0, done.stderr
+    assert "the policy is exactly the rule" in done.stderr
+    assert yaml.safe_load((folder / "config.yaml").read_text())["offset"]["rule"] == RULES[0]
+    asked = ("--checkpoint", folder, "--replay", "--baselines", RULES[0], "--json")
+    played = json.loads(run_command(evaluate.main, *asked).stdout)["policies"]
+    assert played["agent"]["fill_rate"] == pytest.approx(played[RULES[0]]["fill_rate"], abs=0.02)
 
 
 def _day(number):

@@ -11,6 +11,7 @@ from demand.forecasts.forecast import make_forecast
 from demand.forecasts.smoothing import smoothing
 from demand.history import StoreDemand, store_history
 from demand.known_demand import KNOWN_DAYS, KnownDemand
+from envs.batch import Futures
 from envs.problems import PROBLEMS
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
@@ -59,6 +60,32 @@ def test_forecasts_know_nothing_of_the_days_to_come(weekly, name):
     other = KnownDemand(changed, past.start, batch.parameters.mean_demand()[0])
     np.testing.assert_array_equal(forecast(other, 5, days, sku), forecast(past, 5, days, sku))
     assert (forecast(other, 12, days, sku) > forecast(past, 12, days, sku)).all()
+
+
+@pytest.mark.parametrize("name", ["smoothing", "boosting"])
+@pytest.mark.parametrize("anew", [False, True])
+def test_copies_that_meet_the_same_days_are_forecast_once(weekly, name, anew, request):
+    if name == "boosting":
+        request.getfixturevalue("boosting")
+    source = weekly.demand_data.model_copy(update={"augment": "bootstrap"})
+    resampled = weekly.model_copy(update={"demand_data": source})
+    batch = SupplyChainBatch(resampled, 5, split="training" if anew else "evaluation")
+    assert batch.memoryless == anew
+    batch.reset()
+    future = np.repeat(np.arange(10), 4)
+    futures = Futures(np.random.default_rng(0), future) if anew else None
+    copies = batch.fork(future // 2, futures).batch
+    assert copies.past.distinct.first.size == (10 if anew else 5)
+    rule = RollingNewsvendor(name)
+    for _ in range(4):
+        rule.bind(copies)
+        wanted, few = rule.wanted(copies), copies.past.distinct
+        copies.past.distinct = None
+        np.testing.assert_array_equal(rule.wanted(copies), wanted)
+        copies.past.distinct = few
+        copies.step(copies.rng.integers(0, 3, (copies.num_worlds, 4)))
+    copies.reset()
+    assert copies.past.distinct is None  # every world meets days of its own
 
 
 def test_smoothing_forgets_as_fast_as_the_level_moves(tmp_path):
