@@ -214,6 +214,7 @@ def _together(some: Candidates, others: Candidates) -> Candidates:
         {**some.folds, **others.folds},
         {**some.evaluation, **others.evaluation},
         {**some.values, **others.values},
+        same_as={**some.same_as, **others.same_as},
     )
 
 
@@ -232,6 +233,7 @@ def _write_cell(path: Path, found: Candidates, random: Replay) -> None:
         arrays[f"{where}/first day, period"] = np.array(what)
     for name, values in found.values.items():
         arrays |= {f"values/{name}/0/{key}": np.array(float(x)) for key, x in values.items()}
+    arrays |= {f"same as/{name}/0/{rule}": np.array(0) for name, rule in found.same_as.items()}
     file = io.BytesIO()
     np.savez(file, **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -248,6 +250,9 @@ def _read_cell(path: Path, algo: str | None) -> tuple[Candidates, Replay]:
     for (kind, name, _), arrays in parts.items():
         if kind == "values":
             found.values[name] = {key: float(value) for key, value in arrays.items()}
+            continue
+        if kind == "same as":
+            (found.same_as[name],) = arrays
             continue
         day, period = arrays["first day, period"].tolist()
         whole: dict[str, Any] = {name: arrays[name] for name in ARRAYS}

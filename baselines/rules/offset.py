@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.multi_agent import chain_of, columns_of
+from baselines.multi_agent import TeamPolicy, chain_of, columns_of
 from baselines.policy import Policy, is_blind
 from baselines.rules.stock_rule import StoreRule
 from common.errors import InputError
@@ -191,3 +191,11 @@ class MovedOrders:
             moved = np.where(orders > 0, orders + self._days * recent, 0.0)
             chain.order_units(np.floor(moved + 0.5) if self._whole else moved)
         return actions, state
+
+
+def followed_rule(policy: Policy) -> StoreRule | None:
+    """Return the rule that stores follow exactly, who could choose offsets to it; else None."""
+    for player in policy.players.values() if isinstance(policy, TeamPolicy) else ():
+        if isinstance(player, OffsetPolicy) and player.is_rule:
+            return player.rule
+    return None

@@ -9,9 +9,8 @@ from typing import Any
 from agents import run_files, run_folder
 from agents.config import RunConfig
 from agents.run_folder import changed_data
-from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
-from baselines.rules.offset import OffsetPolicy
+from baselines.rules.offset import followed_rule
 from common.console import screen
 from common.errors import InputError, short
 from evaluation.comparison import AGENT_NAME
@@ -90,16 +89,13 @@ def manifest_digest(folder: Path) -> str:
 
 def print_rule_followed(policy: Policy) -> None:
     """Say it where stores could choose offsets to a rule and follow the rule itself."""
-    players = policy.players.values() if isinstance(policy, TeamPolicy) else ()
-    for player in players:
-        if isinstance(player, OffsetPolicy) and player.is_rule:
-            screen.print(
-                "there was no evidence that offsets save anything: the policy is exactly the rule, "
-                f"{player.rule!r}",
-                soft_wrap=True,
-                markup=False,
-            )
-            return
+    if (rule := followed_rule(policy)) is not None:
+        screen.print(
+            "there was no evidence that offsets save anything: the policy is exactly the rule, "
+            f"{rule!r}",
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 def _load_seeds(checkpoints: tuple[str, ...]) -> LoadedCheckpoints:

@@ -164,6 +164,12 @@ def _lines(
         mark = "**" if name == choice else ""
         yield f"| {mark}{name}{mark} | {cost:,.0f} | {'' if name == best else dearer} | {count} |"
     yield ""
+    for agent, rule in found.same_as.items():
+        yield (
+            f"On all {table.period}s before {periods.split} there was no evidence that offsets "
+            f"save anything: {agent} is exactly {rule} from there on, and stands for it."
+        )
+        yield ""
     yield "## What the file was understood to be"
     yield ""
     yield "```"

@@ -33,6 +33,7 @@ from agents.tuned_file import json_values
 from baselines.policy import Policy
 from baselines.registry import Baseline, count_tuned, installed, rules_in_units
 from baselines.rule_choice import Difference, offset_rules
+from baselines.rules.offset import followed_rule
 from baselines.tuned_rules import SharedTuner, TunedRule
 from common.errors import InputError
 from common.sharing import map_threads
@@ -135,12 +136,15 @@ class Candidates:
         Tuned parameters of the rules, from all days before the split.
     policies : dict
         As tuned or trained on all days before the split.
+    same_as : dict
+        The rule that an agent follows exactly after all days before the split.
     """
 
     folds: dict[str, list[Replay]] = field(default_factory=dict)
     evaluation: dict[str, Replay] = field(default_factory=dict)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
+    same_as: dict[str, str] = field(default_factory=dict)
 
     def costs(self) -> dict[str, float]:
         """Return cost per year over the periods that choose, the cheapest first."""
@@ -154,8 +158,9 @@ class Candidates:
 
     @property
     def choice(self) -> str:
-        """The simplest candidate that is within one standard error of the cheapest."""
-        return self.choice_among(self.folds)
+        """The simplest candidate within one standard error of the cheapest, or what it follows."""
+        chosen = self.choice_among(self.folds)
+        return self.same_as.get(chosen, chosen)
 
     def choice_among(self, names: Iterable[str]) -> str:
         """Return the choice among some of the candidates."""
@@ -242,6 +247,8 @@ def play_candidates(
         found.folds.setdefault(algo, []).append(played.together())
     report(f"all days: training {algo}")
     found.policies[algo], found.evaluation[algo] = _agent(_offset_to(rule, whole), folder)
+    if followed_rule(found.policies[algo]) is not None:
+        found.same_as[algo] = rule
     return found
 
 

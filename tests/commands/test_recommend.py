@@ -324,6 +324,8 @@ def test_an_agent_of_offsets_begins_with_the_rule_that_is_chosen(run_command, ho
     own, rule = (played[name]["cost_per_year"] for name in ("dcl", chosen["rule"]))
     assert own == pytest.approx(rule, rel=0.05)  # which learned from the days of selection too
     assert "Training an agent (dcl) is not worth it here." in done.stdout
+    tables = (home / "dcl" / "recommendation.md").read_text()
+    assert f"dcl is exactly {chosen['rule']} from there on, and stands for it" in tables
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,8 @@ def test_what_is_surely_cheaper_is_chosen_however_many_parameters_it_has(noise):
     )
     assert found.choice == "ppo"
     assert [found.parameters(name) for name in found.folds] == [0, 2, MANY]
+    found.same_as["ppo"] = "newsvendor_weekday"  # without evidence on all days
+    assert found.choice == "newsvendor_weekday"
     del found.folds["ppo"]
     assert found.choice == "tuned_smoothing"
 
