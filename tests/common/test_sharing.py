@@ -51,6 +51,7 @@ def interrupt():
 
 @click.command()
 def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
     threading.Thread(target=interrupt, daemon=True).start()
     map_threads(for_ever, None, range(8), 2)
 
