@@ -28,7 +28,7 @@ from envs.batch import Batch
 from wrappers.single_agent import ControlledAgents
 
 MAX_BITS = 27
-"""Of a state, so that a table of orders takes at most 256 MB."""
+"""Of a state, so that a table of orders takes at most 256 MB, with values and visits 1.9 GB."""
 MAX_STOCK_BITS = 20
 """Of stock by age, so that a table of what is left of it takes about as much."""
 VISITED_DAYS = 5_000_000
