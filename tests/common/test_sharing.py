@@ -47,7 +47,7 @@ def for_ever(shared, shard, report):
 
 def interrupt():
     begun.wait()
-    signal.raise_signal(signal.SIGINT)
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # it may be waiting
 
 @click.command()
 def main():
