@@ -29,6 +29,12 @@ Floats = NDArray[np.float64]
 SELLING_DAYS = 20
 """Days that training counts for when a series is suspected of having been closed."""
 
+NEW_DAYS = 60
+"""A series whose first sale is fewer training days ago is new, and taken to be like the others."""
+
+OTHERS_DAYS = 7
+"""Days that the other series of its SKU count for when a new one is suspected of it."""
+
 DAYS_AHEAD = 400
 """Days after the end of a file whose public holidays are known."""
 
@@ -99,11 +105,35 @@ class StoreHistory:
         return self.table.periods.cycle, self.table.periods.a_year
 
     @cached_property
+    def new(self) -> NDArray[np.bool_]:
+        """Which series had hardly begun to sell on training days, or had not, (SKUs, stores)."""
+        sold = self.training > 0
+        days = np.where(sold.any(axis=0), len(sold) - sold.argmax(axis=0), 0)
+        new: NDArray[np.bool_] = days < NEW_DAYS
+        return new
+
+    @cached_property
     def selling(self) -> Floats:
         """Training days without demand, and with it, since a series began, shape (SKUs, stores, 2).
 
-        As if there were at most `SELLING_DAYS` of them together.
+        As if there were at most `SELLING_DAYS` of them together. To those of a new series
+        `selling_of_others` are added: a first sale after weeks without one is then an opening, but
+        of a slow mover's it is not.
         """
+        own = self._own_selling
+        return np.where(self.new[..., None], own + self.selling_of_others, own)
+
+    @cached_property
+    def selling_of_others(self) -> Floats:
+        """The same of each SKU's series that are not new, as `OTHERS_DAYS`, shape (SKUs, 1, 2)."""
+        own = self._own_selling
+        shares = own / np.maximum(own.sum(axis=-1, keepdims=True), 1)
+        total = np.where(self.new[..., None], 0.0, shares).sum(axis=1, keepdims=True)
+        of_others: Floats = OTHERS_DAYS * total / np.maximum(total.sum(axis=-1, keepdims=True), 1)
+        return of_others
+
+    @cached_property
+    def _own_selling(self) -> Floats:
         sold = self.training > 0
         begun = np.maximum.accumulate(sold, axis=0)
         counts = np.stack([(begun & ~sold).sum(axis=0), sold.sum(axis=0)], axis=-1)

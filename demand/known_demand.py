@@ -1,5 +1,6 @@
 """What is known of demand before and during the episodes of a batch: days that have passed."""
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -185,8 +186,6 @@ class KnownDemand:
         A store's own level, the mean of the days known before the episode, shape (worlds, N)
         [units/day]; what it sees is scaled by it, so that a policy carries over to other stores
         and years.
-    distinct : Distinct or None
-        The demand of a few worlds that is that of all of them, where it is known (`tell_apart`).
     """
 
     def __init__(
@@ -204,20 +203,28 @@ class KnownDemand:
         self.selling = np.ascontiguousarray(np.broadcast_to(counts, (*demand.shape[1:], 2)))
         self._opened: tuple[int, Whole] | None = None  # of the day that was asked for last
         self.level: Floats = np.maximum(demand[:KNOWN_DAYS].mean(axis=0), LEAST_LEVEL * usual)
-        self.distinct: Distinct | None = None
+        self._number: NDArray[np.integer[Any]] | None = None
 
     def tell_apart(self, number: NDArray[np.integer[Any]]) -> None:
         """Take note of which worlds have the same demand: those of the same number, (worlds,)."""
-        _, first, of = np.unique(number, return_index=True, return_inverse=True)
-        if first.size == number.size:
-            return
+        self._number = number
+        self.__dict__.pop("distinct", None)
+
+    @cached_property
+    def distinct(self) -> "Distinct | None":
+        """The demand of a few worlds that is that of all of them, where it is known."""
+        if self._number is None:
+            return None
+        _, first, of = np.unique(self._number, return_index=True, return_inverse=True)
+        if first.size == self._number.size:
+            return None
         effects = None if self.effects is None else self.effects[:, first]
         season = self.cycle, self.year
         usual, selling = self.usual[first], self.selling[first]
         known = KnownDemand(
             self.demand[:, first], self.start[first], usual, effects, season, selling
         )
-        self.distinct = Distinct(known, first, of.reshape(-1))
+        return Distinct(known, first, of.reshape(-1))
 
     def open_days(self, day: int) -> Whole:
         """Return how many of the `KNOWN_DAYS` days before count, shape (worlds, N).

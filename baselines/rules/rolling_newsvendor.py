@@ -17,7 +17,7 @@ from baselines.rules.newsvendor_costs import (
 from baselines.rules.stock_rule import Values
 from common.array_cache import made_once
 from demand.calendar import WEEKDAYS
-from demand.forecasts.errors import WEEK, PooledErrors, days_apart, forecast_errors, new_series
+from demand.forecasts.errors import WEEK, PooledErrors, days_apart, forecast_errors
 from demand.forecasts.forecast import ForecastName
 from demand.history import StoreHistory
 from envs.supply_chain.batch import SupplyChainBatch
@@ -144,7 +144,7 @@ class RollingNewsvendor(HistoryRule):
         return history.key_of("newsvendor", self.forecast, self._lead_time, costs, items)
 
     def _learn(self, parameters: SupplyChainParameters, history: StoreHistory) -> _ErrorTables:
-        shape, new = history.mean.shape, new_series(history)
+        shape, new = history.mean.shape, history.new
         pools: dict[_Window, PooledErrors] = {}
         found: list[tuple[int, Values, Values, list[tuple[_Window, Values]]]] = []
         for sku, lane in enumerate(parameters.lanes()):

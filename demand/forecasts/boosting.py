@@ -77,6 +77,10 @@ class Boosting:
     def __init__(self, base: Smoothing, trees: list[Any], first: int, days: int) -> None:
         self.base, self._trees, self._first, self._days = base, trees, first, days
 
+    def as_if_new(self) -> "Boosting":
+        """Return the same trees, which correct what smoothing forecasts of new series."""
+        return Boosting(self.base.as_if_new(), self._trees, self._first, self._days)
+
     def __call__(self, past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
         """Return F_t."""
         ahead = int(days.max())
@@ -115,8 +119,9 @@ def features(
         c_t, shape (worlds, N) [units].
     """
     scale, today = error_scale(past, day), KNOWN_DAYS + day
-    coming = [base.coming(past, day, np.full(past.start.size, j), sku) for j in range(ahead + 1)]
-    usual: Floats = base.fit(past, day, sku)[0] * np.diff(np.stack(coming), axis=0)
+    fitted = base.fit(past, day, sku)
+    coming = [fitted.coming(np.full(past.start.size, j)) for j in range(ahead + 1)]
+    usual: Floats = fitted.level * np.diff(np.stack(coming), axis=0)
     of_today = [*past.recent(day, WEEK), *past.recent(day, KNOWN_DAYS), past.demand[today - 1]]
     of_day = [usual, past.same_weekday(day, ahead), past.last_week(day, ahead)]
     parts = [x / scale for x in (*of_today, past.usual * np.ones(scale.shape), *of_day)]

@@ -58,17 +58,6 @@ other days at least there must be errors, for these to be left out."""
 MOST_ERRORS = 1_000_000
 """Days of series whose errors are found, at most; of more, every k-th day."""
 
-NEW_DAYS = 60
-"""A series whose first sale is fewer training days ago is new, and taken to be like the others."""
-
-
-def new_series(history: StoreHistory) -> NDArray[np.bool_]:
-    """Return which series had hardly begun to sell, or had not, on training days, (SKUs, N)."""
-    sold = history.training > 0
-    days = np.where(sold.any(axis=0), len(sold) - sold.argmax(axis=0), 0)
-    new: NDArray[np.bool_] = days < NEW_DAYS
-    return new
-
 
 def error_scale(past: KnownDemand, day: int) -> Floats:
     """Return the usual divisor of forecast errors, from the mean of 28 days and of training."""

@@ -21,16 +21,20 @@ Hyndman and Athanasopoulos (2021), Forecasting: Principles and Practice, 3rd ed.
 8.1; of the smoothing see `demand.forecasts.smoothing`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from common.array_cache import made_once
 from common.compiled import compiled
 from common.errors import InputError
 from demand.forecasts.boosting import Boosting, boosting
 from demand.forecasts.errors import LEAST_SCALE, WEEK, Floats, Forecast, Whole, error_scale
 from demand.forecasts.intermittent import Intermittent, intermittent
+from demand.forecasts.opening import opening_growth
 from demand.forecasts.smoothing import LEAST_EFFECT, Smoothing, known_effects, smoothing
 from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS, WEEKS, KnownDemand, mean_of_open, weekday_means
@@ -62,10 +66,17 @@ class BoundedForecast:
         What is bounded.
     largest : ndarray
         The largest demand of a training day, shape (SKUs, N) [units/day].
+    new : ndarray
+        Which series are new, shape (SKUs, N).
+    growth : ndarray, optional
+        By what their scale of errors is multiplied, by the number of days since they opened, shape
+        (`KNOWN_DAYS` + 1,) (`demand.forecasts.opening`).
     """
 
     forecast: Forecast
     largest: Floats
+    new: NDArray[np.bool_]
+    growth: Floats | None = None
 
     def __call__(self, past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
         """Return F_t."""
@@ -86,7 +97,17 @@ class BoundedForecast:
         scale: Floats = error_scale(past, day)
         if isinstance(self.forecast, Smoothing | Boosting):
             scale = np.sqrt(scale * np.maximum(daily, LEAST_SCALE * past.usual))
+        if self.growth is not None:
+            scale = scale * np.where(self.new[sku], self.growth[past.open_days(day)], 1.0)
         return scale
+
+    def as_if_new(self) -> "BoundedForecast":
+        """Return what it were if all series were new, nothing being known of training days."""
+        if isinstance(self.forecast, Smoothing | Boosting):
+            forecast: Forecast = self.forecast.as_if_new()
+        else:
+            forecast = self.forecast
+        return BoundedForecast(forecast, np.zeros_like(self.largest), self.new)
 
 
 @compiled
@@ -101,6 +122,7 @@ def largest_known(demand: Floats, row: int) -> Floats:
     return largest
 
 
+@lru_cache(maxsize=8)
 def make_forecast(name: ForecastName, history: StoreHistory, days: int) -> BoundedForecast:
     """Return a forecast; `days` is how many days it is mostly for.
 
@@ -127,7 +149,15 @@ def make_forecast(name: ForecastName, history: StoreHistory, days: int) -> Bound
         forecast = {"average": _informed_average, "weekday": _informed_weekday}[base]
     else:
         forecast = {"average": _average, "weekday": _weekday}[base]
-    return BoundedForecast(forecast, history.training.max(axis=0))
+    bounded = BoundedForecast(forecast, history.training.max(axis=0), history.new)
+    if base == "tsb" or history.new.all() or not history.new.any():
+        return bounded  # TSB scales errors by what each series varies itself
+
+    def growth() -> dict[str, Floats]:
+        return {"growth": opening_growth(history, days, bounded, bounded.as_if_new())}
+
+    key = history.key_of("opening", name, days)
+    return replace(bounded, growth=made_once(key, growth)["growth"])
 
 
 def _average(past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:

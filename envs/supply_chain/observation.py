@@ -57,11 +57,12 @@ class ForecastEntries:
         sites, pipelines : ndarray
             As in `envs.supply_chain.dynamics.step_batch`.
         """
-        level, deviation = self.smoothing.fit(past, day, sku)
-        coming = level * self.smoothing.coming(past, day, self.lead_time + gap, sku)
+        fitted = self.smoothing.fit(past, day, sku)
+        coming = fitted.level * fitted.coming(self.lead_time + gap)
         missing = coming - store_positions(sites, pipelines)
-        entries = np.empty((len(FORECAST_ENTRIES), *level.shape))
-        np.divide((coming, deviation, level, missing), past.level, out=entries[:4])
+        entries = np.empty((len(FORECAST_ENTRIES), *coming.shape))
+        amounts = coming, fitted.deviation, fitted.level, missing
+        np.divide(amounts, past.level, out=entries[:4])
         np.clip(missing / sites["forecast"], -MAX_SHORTAGE, MAX_SHORTAGE, out=entries[4])
         return entries
 

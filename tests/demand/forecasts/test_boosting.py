@@ -58,7 +58,7 @@ def test_errors_of_training_days_are_no_smaller_than_chance_makes_them():
     chance = np.sqrt((1 / SIZES).mean())
 
     def spread(forecast):
-        bounded = BoundedForecast(forecast, past.training.max(axis=0))
+        bounded = BoundedForecast(forecast, past.training.max(axis=0), past.new)
         return np.nanstd(forecast_errors(past, 0, 1, bounded)[0])
 
     assert spread(knowing) < chance < spread(found) < 1.05 * chance

@@ -1,0 +1,84 @@
+r"""How much more forecasts are off by of a series that has just opened.
+
+Levels of a few days, and weekdays that are mostly those of others, are less certain than what
+training days say of other series. So these are forecast as if each had opened n days ago: what came
+before is forgotten, and its weekdays are those of the rest. Where e is what that is off by, and e'
+what the forecast is off by that knows the series, each over its scale of errors,
+
+``g(n) = sqrt(sum e^2 / sum e'^2)``, at least 1 and never more than after fewer days,
+
+over the same days of training, is what the scale of a new series' errors is multiplied by.
+
+References
+----------
+Hu, Acimovic, Erize, Thomas and Van Mieghem (2019), Forecasting new product life cycle curves,
+Manufacturing & Service Operations Management 21(1) (new products by what others did before them).
+"""
+
+import numpy as np
+
+from demand.forecasts.errors import WEEK, Floats, ScaledForecast, Whole, training_windows
+from demand.history import StoreHistory
+from demand.known_demand import KNOWN_DAYS, KnownDemand
+
+AFTER = (1, 2, 3, 4, 5, 6, 7, 10, 14, 21, 28)
+"""Days since the opening that are tried; those between are like the one before."""
+
+MOST_WINDOWS, MOST_SKUS = 150, 40
+"""Days of training of an SKU, and SKUs, that are tried at most, evenly spread."""
+
+LEAST_ERRORS = 30
+"""From fewer nothing is learned."""
+
+
+def opening_growth(
+    history: StoreHistory, days: int, usual: ScaledForecast, as_new: ScaledForecast
+) -> Floats:
+    """Return g by the number of days since the opening, shape (`KNOWN_DAYS` + 1,).
+
+    Parameters
+    ----------
+    history : StoreHistory
+        Whose training days it is learned from, those of series that are not new.
+    days : int
+        How many days are forecast.
+    usual, as_new : ScaledForecast
+        As it knows the series, and as if they were new.
+    """
+    off, usually_off = np.zeros(len(AFTER)), np.zeros(len(AFTER))
+    counts = np.zeros(len(AFTER), np.int64)
+    apart = max(1, (len(history.training) - KNOWN_DAYS) // MOST_WINDOWS)
+    apart += apart % WEEK == 0  # or it were always the same weekday
+    for sku in range(0, len(history.mean), -(-len(history.mean) // MOST_SKUS)):
+        windows = training_windows(history, sku, days, apart)
+        known, established = windows.known, windows.begun & ~history.new[sku]
+        ordinary = _scaled_errors(usual, known, days, sku)
+        for k, n in enumerate(AFTER):
+            opened = established & (known.demand[KNOWN_DAYS - n] > 0)
+            errors = _scaled_errors(as_new, _forgotten(history, known, n, sku), days, sku)
+            off[k] += np.square(errors[opened]).sum()
+            usually_off[k] += np.square(ordinary[opened]).sum()
+            counts[k] += opened.sum()
+    enough = (counts >= LEAST_ERRORS) & (usually_off > 0)
+    growth = np.sqrt(np.divide(off, usually_off, out=np.ones(len(AFTER)), where=enough))
+    falling = np.maximum(np.minimum.accumulate(growth), 1.0)
+    at = np.searchsorted(AFTER, np.arange(KNOWN_DAYS + 1), side="right") - 1
+    return np.asarray(falling[np.maximum(at, 0)])
+
+
+def _forgotten(history: StoreHistory, known: KnownDemand, days: int, sku: int) -> KnownDemand:
+    """Return what is known of series that opened so many days ago."""
+    demand = known.demand.copy()
+    demand[: KNOWN_DAYS - days] = 0.0
+    season, selling = history.season, history.selling_of_others[sku]
+    usual = np.full(known.usual.shape, history.mean.min())
+    return KnownDemand(demand, known.start, usual, known.effects, season, selling)
+
+
+def _scaled_errors(forecast: ScaledForecast, known: KnownDemand, days: int, sku: int) -> Floats:
+    worlds: Whole = np.full(known.start.size, days)
+    of_sku = np.full(known.start.size, sku)
+    expected = forecast(known, 0, worlds, of_sku)
+    scale = forecast.scale(known, 0, of_sku, expected / days)
+    errors: Floats = (known.demand[KNOWN_DAYS:].sum(axis=0) - expected) / scale
+    return errors
