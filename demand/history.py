@@ -20,7 +20,7 @@ from demand.economics.items import Items, read_items
 from demand.known_ahead.calendars import public_holidays, read_calendar
 from demand.known_ahead.covariates import Covariates
 from demand.known_ahead.levels import CovariateLevels, learn_levels
-from demand.known_demand import KNOWN_DAYS, KnownDemand
+from demand.known_demand import KNOWN_DAYS, KnownDemand, new_series
 from demand.quality.censored import with_estimates
 from demand.reader import LEAST_KEPT, DataFile, DemandSource, file_version, read_demand
 from demand.table import DemandTable
@@ -28,9 +28,6 @@ from demand.table import DemandTable
 Floats = NDArray[np.float64]
 SELLING_DAYS = 20
 """Days that training counts for when a series is suspected of having been closed."""
-
-NEW_DAYS = 60
-"""A series whose first sale is fewer training days ago is new, and taken to be like the others."""
 
 OTHERS_DAYS = 7
 """Days that the other series of its SKU count for when a new one is suspected of it."""
@@ -106,11 +103,8 @@ class StoreHistory:
 
     @cached_property
     def new(self) -> NDArray[np.bool_]:
-        """Which series had hardly begun to sell on training days, or had not, (SKUs, stores)."""
-        sold = self.training > 0
-        days = np.where(sold.any(axis=0), len(sold) - sold.argmax(axis=0), 0)
-        new: NDArray[np.bool_] = days < NEW_DAYS
-        return new
+        """Which series are new, shape (SKUs, stores); see `new_series`."""
+        return new_series(self.training)
 
     @cached_property
     def selling(self) -> Floats:

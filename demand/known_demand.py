@@ -19,9 +19,26 @@ WEEKS = 4
 LEAST_CLOSED, SURELY_CLOSED = 7, 0.0005
 """So many periods in a row without demand, and so improbable, were none in which a store sold."""
 
+NEW_DAYS = 60
+"""A series whose first sale is fewer training days ago is new, and taken to be like the others."""
+
 YEAR = 365.25
 LEAST_LEVEL = 0.1
 """A store's level is at least this share of its mean in the training period."""
+
+
+def new_series(training: Floats) -> NDArray[np.bool_]:
+    """Return which series had hardly begun to sell on training days, or had not.
+
+    Parameters
+    ----------
+    training : ndarray
+        Demand, shape (days, ...) [units/day].
+    """
+    sold = training > 0
+    days = np.where(sold.any(axis=0), len(sold) - sold.argmax(axis=0), 0)
+    new: NDArray[np.bool_] = days < NEW_DAYS
+    return new
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""Values and stretches of a file that stand out: outliers and level shifts, named for a person.
+"""What stands out in a file, named for a person: outliers, level shifts, series that are new.
 
 Nothing is changed: a promotion is no error. An outlier lies `OUTLIER` robust deviations above the
 median of the periods around it; a level shift is where the means of the `SHIFT_PERIODS` before and
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from demand.known_demand import new_series
 from demand.table import DemandTable
 
 Floats = NDArray[np.float64]
@@ -31,6 +32,27 @@ def describe_anomalies(table: DemandTable) -> Iterator[str]:
         )
         more = f" and {len(found) - MOST_NAMED:,} more" if len(found) > MOST_NAMED else ""
         yield f"{what}, left as they are: {named}{more}"
+
+
+def describe_new(table: DemandTable, training_days: int) -> Iterator[str]:
+    """Yield a line on the series that are new after so many days, unless none or all are."""
+    demand = table.demand[:training_days].reshape(training_days, -1)
+    new = new_series(demand)
+    if new.all() or not new.any():
+        return
+    first = np.where(demand.any(axis=0), (demand > 0).argmax(axis=0), -1)
+    places = np.flatnonzero(new)
+    named = "; ".join(
+        _place(table, place).strip()
+        + (
+            f" (since {table.date(first[place])})"
+            if first[place] >= 0
+            else " (no sales on training days)"
+        )
+        for place in places[:MOST_NAMED].tolist()
+    )
+    more = f" and {len(places) - MOST_NAMED:,} more" if len(places) > MOST_NAMED else ""
+    yield f"new, and taken to be like the others until their own sales tell: {named}{more}"
 
 
 def _place(table: DemandTable, place: int) -> str:

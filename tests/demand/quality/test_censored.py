@@ -99,3 +99,20 @@ def test_outliers_and_level_shifts_are_named_and_left_as_they_are():
         f"outliers, left as they are: {START + dt.timedelta(days=150)} b (400, 20 usual)" in words
     )
     assert "level shifts, left as they are: 2021-11-" in words
+
+
+def test_new_series_are_named_with_their_first_sale():
+    demand = np.full((400, 1, 3), 20.0)
+    demand[:340, 0, 1] = 0.0
+    demand[:390, 0, 2] = 0.0
+    names = ("a", "b", "c")
+    table = DemandTable("sales.csv", "wide", START, names, ("all",), demand, "columns: a, b, c")
+    opened = START + dt.timedelta(days=340)
+    split = START + dt.timedelta(days=380)
+    source = DemandSource(file=__file__, split=split, validation=split - dt.timedelta(days=1))
+    assert (
+        f"until their own sales tell: b (since {opened}); c (no sales on training days)\n"
+        in describe_demand(table, source)
+    )
+    every = DemandTable("sales.csv", "wide", START, names[:1], ("all",), demand[..., :1], "")
+    assert "new" not in describe_demand(every, source)
