@@ -156,7 +156,7 @@ class RollingNewsvendor(HistoryRule):
                 for window in windows:
                     errors = self._errors(history, sku, window, weekdays)
                     if window not in pools:
-                        pools[window] = PooledErrors(new, days_apart(history))
+                        pools[window] = PooledErrors(new, history.mean, days_apart(history))
                     pools[window].add(sku, errors, window.overlap * weekdays.size / WEEK)
                     if asked:
                         own.append((window, _quantiles(errors, shares)))

@@ -8,7 +8,8 @@ square of the series' errors and v that of all series,
 ``s_i^2 = (n_i v_i + 10 v) / (n_i + 10)``, ``q_i(p) = (n_i Q_i(p) + 30 s_i Q(p)) / (n_i + 30)``
 
 with Q_i the quantiles of its own errors, and Q those of the errors of all series, each over the
-root of its v_i. Of a series that has just begun to sell n_i is 0.
+root of its v_i. Of a series that has just begun to sell n_i is 0, and in the place of v stands the
+mean of the others' v_i by their demand: small series vary more, and it is large ones that cost.
 
 References
 ----------
@@ -121,12 +122,14 @@ class PooledErrors:
     ----------
     new : ndarray
         Series whose errors say nothing, shape (SKUs, N); all count where all are so.
+    mean : ndarray
+        Demand of a training day, shape (SKUs, N) [units/day].
     apart : int
         Days from one whose errors are found to the next (`days_apart`).
     """
 
-    def __init__(self, new: NDArray[np.bool_], apart: int = 1) -> None:
-        self._new, self._apart = new & ~new.all(), apart
+    def __init__(self, new: NDArray[np.bool_], mean: Floats, apart: int = 1) -> None:
+        self._new, self._mean, self._apart = new & ~new.all(), mean, apart
         self._windows, self._squares = np.zeros(new.shape), np.zeros(new.shape)
         self._parts: list[Floats] = []
 
@@ -162,8 +165,12 @@ class PooledErrors:
     def _sizes(self) -> Floats:
         """s_i, shape (SKUs, N)."""
         seen = self._windows > 0
-        usual = float((self._squares[seen] / self._windows[seen]).mean()) if seen.any() else 0.0
-        return np.sqrt((self._squares + OWN_SIZE * usual) / (self._windows + OWN_SIZE))
+        if not seen.any():
+            return np.zeros(seen.shape)
+        own, mean = self._squares[seen] / self._windows[seen], self._mean[seen]
+        usual = np.where(self._new, (mean * own).sum() / mean.sum(), own.mean())
+        sizes: Floats = np.sqrt((self._squares + OWN_SIZE * usual) / (self._windows + OWN_SIZE))
+        return sizes
 
     def quantiles(self, sku: int, own: Floats, shares: Floats) -> Floats:
         """Return q_i.

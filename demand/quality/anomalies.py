@@ -40,17 +40,14 @@ def describe_new(table: DemandTable, training_days: int) -> Iterator[str]:
     new = new_series(demand)
     if new.all() or not new.any():
         return
-    first = np.where(demand.any(axis=0), (demand > 0).argmax(axis=0), -1)
-    places = np.flatnonzero(new)
-    named = "; ".join(
-        _place(table, place).strip()
-        + (
-            f" (since {table.date(first[place])})"
-            if first[place] >= 0
-            else " (no sales on training days)"
-        )
-        for place in places[:MOST_NAMED].tolist()
-    )
+    sold, places = demand > 0, np.flatnonzero(new).tolist()
+    since = {
+        k: f"since {table.date(int(sold[:, k].argmax()))}"
+        if sold[:, k].any()
+        else "no sales on training days"
+        for k in places[:MOST_NAMED]
+    }
+    named = "; ".join(f"{_place(table, k).strip()} ({when})" for k, when in since.items())
     more = f" and {len(places) - MOST_NAMED:,} more" if len(places) > MOST_NAMED else ""
     yield f"new, and taken to be like the others until their own sales tell: {named}{more}"
 

@@ -15,10 +15,10 @@ def own_quantiles(errors):
     return np.nanquantile(errors, SHARES[0], axis=0)
 
 
-def pooled(errors, overlap=1.0, new=None):
+def pooled(errors, overlap=1.0, new=None, mean=1.0):
     """Return quantiles of SKUs' errors, of shape (SKUs, windows, N)."""
     new = np.zeros((errors.shape[0], errors.shape[2]), np.bool_) if new is None else new
-    pool = PooledErrors(new)
+    pool = PooledErrors(new, np.full(new.shape, 1.0) * mean)
     for sku, some in enumerate(errors):
         pool.add(sku, some, overlap)
     every = (pool.quantiles(k, own_quantiles(some), SHARES) for k, some in enumerate(errors))
@@ -52,6 +52,17 @@ def test_a_new_series_has_errors_of_the_usual_size_and_says_nothing_of_others():
     np.testing.assert_allclose(found, 1.645, rtol=0.2)
     none_else = pooled(errors[1:, :, 1:], new=np.ones((1, 1), np.bool_))
     assert none_else == pytest.approx(1000)  # with nobody else to ask
+
+
+def test_a_new_series_is_like_those_that_sell_most():
+    sizes, mean = np.array([3.0, 3.0, 0.5, 1.0]), np.array([1.0, 1.0, 500.0, 0.1])
+    errors = np.random.default_rng(8).normal(size=(1, 400, 4)) * sizes
+    new = np.array([[False, False, False, True]])
+    found = pooled(errors, new=new, mean=mean)
+    assert found[0, 3] == pytest.approx(1.645 * 0.5, rel=0.2)
+    equally = pooled(errors, new=new)
+    assert equally[0, 3] > 2 * found[0, 3]
+    np.testing.assert_array_equal(equally[0, :3], found[0, :3])
 
 
 def test_own_quantiles_win_with_many_windows():
@@ -108,7 +119,7 @@ def test_of_many_series_errors_are_those_of_every_few_days(many, monkeypatch):
 
 def test_days_apart_share_fewer_days():
     errors = np.random.default_rng(7).normal(size=(60, 40))
-    found = [PooledErrors(np.zeros((1, 40), np.bool_), apart) for apart in (1, 4)]
+    found = [PooledErrors(np.zeros((1, 40), np.bool_), np.ones((1, 40)), apart) for apart in (1, 4)]
     for pool, overlap in zip(found, (1.0, 4.0), strict=True):
         pool.add(0, errors, overlap)
     own = own_quantiles(errors)

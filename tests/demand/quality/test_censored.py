@@ -108,8 +108,7 @@ def test_new_series_are_named_with_their_first_sale():
     names = ("a", "b", "c")
     table = DemandTable("sales.csv", "wide", START, names, ("all",), demand, "columns: a, b, c")
     opened = START + dt.timedelta(days=340)
-    split = START + dt.timedelta(days=380)
-    source = DemandSource(file=__file__, split=split, validation=split - dt.timedelta(days=1))
+    source = DemandSource(file=__file__, validation="2022-03-15", split="2022-03-16")
     assert (
         f"until their own sales tell: b (since {opened}); c (no sales on training days)\n"
         in describe_demand(table, source)
