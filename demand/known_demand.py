@@ -246,10 +246,13 @@ class KnownDemand:
     def open_days(self, day: int) -> Whole:
         """Return how many of the `KNOWN_DAYS` days before count, shape (worlds, N).
 
-        All, except of a series that has just begun, or opened again (`open_days_before`).
+        All, except of a series that has just begun, or opened again (`open_days_before`). A week or
+        month in which it did so was seldom a whole one, and counts only while there is no other.
         """
         if self._opened is None or self._opened[0] != day:
             opened = open_days_before(self.demand, KNOWN_DAYS + day, self.selling)
+            if self.cycle == 1:
+                opened = np.where(opened < KNOWN_DAYS, np.maximum(opened - 1, 1), opened)
             self._opened = day, opened
         return self._opened[1]
 

@@ -45,25 +45,28 @@ def opening_growth(
     usual, as_new : ScaledForecast
         As it knows the series, and as if they were new.
     """
-    off, usually_off = np.zeros(len(AFTER)), np.zeros(len(AFTER))
-    counts = np.zeros(len(AFTER), np.int64)
+    off, usually_off, counts = np.zeros((3, KNOWN_DAYS + 1))
     apart = max(1, (len(history.training) - KNOWN_DAYS) // MOST_WINDOWS)
     apart += apart % WEEK == 0  # or it were always the same weekday
     for sku in range(0, len(history.mean), -(-len(history.mean) // MOST_SKUS)):
         windows = training_windows(history, sku, days, apart)
         known, established = windows.known, windows.begun & ~history.new[sku]
         ordinary = _scaled_errors(usual, known, days, sku)
-        for k, n in enumerate(AFTER):
-            opened = established & (known.demand[KNOWN_DAYS - n] > 0)
-            errors = _scaled_errors(as_new, _forgotten(history, known, n, sku), days, sku)
-            off[k] += np.square(errors[opened]).sum()
-            usually_off[k] += np.square(ordinary[opened]).sum()
-            counts[k] += opened.sum()
-    enough = (counts >= LEAST_ERRORS) & (usually_off > 0)
-    growth = np.sqrt(np.divide(off, usually_off, out=np.ones(len(AFTER)), where=enough))
-    falling = np.maximum(np.minimum.accumulate(growth), 1.0)
-    at = np.searchsorted(AFTER, np.arange(KNOWN_DAYS + 1), side="right") - 1
-    return np.asarray(falling[np.maximum(at, 0)])
+        for n in AFTER:
+            few = _forgotten(history, known, n, sku)
+            errors = _scaled_errors(as_new, few, days, sku)
+            sold = established & (known.demand[KNOWN_DAYS - n] > 0)
+            at = few.open_days(0)[sold]
+            off += np.bincount(at, np.square(errors[sold]), KNOWN_DAYS + 1)
+            usually_off += np.bincount(at, np.square(ordinary[sold]), KNOWN_DAYS + 1)
+            counts += np.bincount(at, minlength=KNOWN_DAYS + 1)
+    known_of = np.flatnonzero((counts >= LEAST_ERRORS) & (usually_off > 0))
+    if not known_of.size:
+        return np.ones(KNOWN_DAYS + 1)
+    ratio = np.sqrt(off[known_of] / usually_off[known_of])
+    growth = np.maximum(np.minimum.accumulate(ratio), 1.0)
+    before = np.searchsorted(known_of, np.arange(KNOWN_DAYS + 1), side="right") - 1
+    return np.asarray(growth[np.maximum(before, 0)])
 
 
 def _forgotten(history: StoreHistory, known: KnownDemand, days: int, sku: int) -> KnownDemand:

@@ -90,3 +90,17 @@ def test_without_new_series_nothing_is_learned_of_openings():
     everyone.table.demand[: TRAINING - 20] = 0.0
     assert everyone.new.all()
     assert make_forecast("smoothing", everyone, 2).growth is None
+
+
+def test_a_week_in_which_a_store_opened_is_no_whole_one():
+    rng = np.random.default_rng(0)
+    demand = rng.poisson(70.0, (150, 3)) * 1.0
+    demand[:114, 2] = 0.0
+    demand[114, 2] = 10.0  # it opened on a Sunday
+    weekly = history(demand, period="week")
+    opened = [known(weekly, row).open_days(0)[0, 2] for row in (115, 116, 117, 120)]
+    assert opened == [1, 1, 2, 5]
+    for name in ("average", "smoothing"):
+        np.testing.assert_allclose(forecast_on(weekly, 117, name, 1)[2], 70.0, rtol=0.25)
+    daily = history(demand)
+    assert known(daily, 117).open_days(0)[0, 2] == 3
