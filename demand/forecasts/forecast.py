@@ -122,7 +122,6 @@ def largest_known(demand: Floats, row: int) -> Floats:
     return largest
 
 
-@lru_cache(maxsize=8)
 def make_forecast(name: ForecastName, history: StoreHistory, days: int) -> BoundedForecast:
     """Return a forecast; `days` is how many days it is mostly for.
 
@@ -131,6 +130,11 @@ def make_forecast(name: ForecastName, history: StoreHistory, days: int) -> Bound
     InputError
         If it needs what is known ahead, and nothing is.
     """
+    forecast = _bounded(name, history, days)
+    return replace(forecast, growth=_growth(name, history, days))
+
+
+def _bounded(name: ForecastName, history: StoreHistory, days: int) -> BoundedForecast:
     informed = name.endswith(COVARIATES)
     if informed and history.effects is None:
         raise InputError(
@@ -149,15 +153,20 @@ def make_forecast(name: ForecastName, history: StoreHistory, days: int) -> Bound
         forecast = {"average": _informed_average, "weekday": _informed_weekday}[base]
     else:
         forecast = {"average": _average, "weekday": _weekday}[base]
-    bounded = BoundedForecast(forecast, history.training.max(axis=0), history.new)
-    if base == "tsb" or history.new.all() or not history.new.any():
-        return bounded  # TSB scales errors by what each series varies itself
+    return BoundedForecast(forecast, history.training.max(axis=0), history.new)
+
+
+@lru_cache(maxsize=16)
+def _growth(name: ForecastName, history: StoreHistory, days: int) -> Floats | None:
+    """Return `opening_growth` of a forecast, found once."""
+    if name == "tsb" or history.new.all() or not history.new.any():
+        return None  # TSB scales errors by what each series varies itself
+    usual = _bounded(name, history, days)
 
     def growth() -> dict[str, Floats]:
-        return {"growth": opening_growth(history, days, bounded, bounded.as_if_new())}
+        return {"growth": opening_growth(history, days, usual, usual.as_if_new())}
 
-    key = history.key_of("opening", name, days)
-    return replace(bounded, growth=made_once(key, growth)["growth"])
+    return made_once(history.key_of("opening", name, days), growth)["growth"]
 
 
 def _average(past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:

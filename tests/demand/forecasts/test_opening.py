@@ -104,3 +104,14 @@ def test_a_week_in_which_a_store_opened_is_no_whole_one():
         np.testing.assert_allclose(forecast_on(weekly, 117, name, 1)[2], 70.0, rtol=0.25)
     daily = history(demand)
     assert known(daily, 117).open_days(0)[0, 2] == 3
+
+
+@pytest.mark.parametrize("name", ["average", "smoothing"])
+def test_what_is_known_of_new_series_is_of_training_days_alone(name):
+    one, other = chain(TRAINING - 3), chain(TRAINING - 3)
+    other.table.demand[TRAINING:] *= 7.0
+    found = [make_forecast(name, past, 2) for past in (one, other)]
+    np.testing.assert_array_equal(found[0].growth, found[1].growth)
+    np.testing.assert_array_equal(one.selling, other.selling)
+    asked = known(one, TRAINING), 0, np.array([2]), np.array([0])
+    np.testing.assert_array_equal(found[0](*asked), found[1](*asked))
