@@ -30,7 +30,7 @@ SELLING_DAYS = 20
 """Days that training counts for when a series is suspected of having been closed."""
 
 OTHERS_DAYS = 7
-"""Days that the other series of its SKU count for when a new one is suspected of it."""
+"""Days of the other series of its SKU that count when it is judged whether a new one was closed."""
 
 DAYS_AHEAD = 400
 """Days after the end of a file whose public holidays are known."""

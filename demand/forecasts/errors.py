@@ -99,16 +99,29 @@ def forecast_errors(
         If the training period is too short.
     """
     windows = training_windows(history, sku, days, days_apart(history))
+    errors = scaled_errors(windows, sku, days, forecast, last_alone=last_alone)
+    usual = windows.begun & (windows.known.open_days(0) >= LEAST_OPEN)
+    few = usual.sum(axis=0) < LEAST_OPEN
+    return np.where(usual | few, errors, np.nan), (windows.start - 1) % WEEK
+
+
+def scaled_errors(
+    windows: "TrainingWindows",
+    sku: int,
+    days: int,
+    forecast: ScaledForecast,
+    *,
+    last_alone: bool = False,
+) -> Floats:
+    """Return what `forecast_errors` does of windows of an SKU, days just after an opening too."""
     known, count = windows.known, windows.start.size
     of_sku, before = np.full(count, sku), days - 1 if last_alone else 0
     expected = forecast(known, 0, np.full(count, days), of_sku)
     if before:
         expected = expected - forecast(known, 0, np.full(count, before), of_sku)
     scale = forecast.scale(known, 0, of_sku, expected / (days - before))
-    errors = windows.errors(expected, before) / scale
-    usual = windows.begun & (known.open_days(0) >= LEAST_OPEN)
-    few = usual.sum(axis=0) < LEAST_OPEN
-    return np.where(usual | few, errors, np.nan), (windows.start - 1) % WEEK
+    errors: Floats = windows.errors(expected, before) / scale
+    return errors
 
 
 OWN_SIZE, OWN_SHAPE = 10.0, 30.0

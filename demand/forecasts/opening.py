@@ -15,9 +15,17 @@ Hu, Acimovic, Erize, Thomas and Van Mieghem (2019), Forecasting new product life
 Manufacturing & Service Operations Management 21(1) (new products by what others did before them).
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from demand.forecasts.errors import WEEK, Floats, ScaledForecast, Whole, training_windows
+from demand.forecasts.errors import (
+    WEEK,
+    Floats,
+    ScaledForecast,
+    scaled_errors,
+    training_windows,
+)
 from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS, KnownDemand
 
@@ -51,10 +59,10 @@ def opening_growth(
     for sku in range(0, len(history.mean), -(-len(history.mean) // MOST_SKUS)):
         windows = training_windows(history, sku, days, apart)
         known, established = windows.known, windows.begun & ~history.new[sku]
-        ordinary = _scaled_errors(usual, known, days, sku)
+        ordinary = scaled_errors(windows, sku, days, usual)
         for n in AFTER:
             few = _forgotten(history, known, n, sku)
-            errors = _scaled_errors(as_new, few, days, sku)
+            errors = scaled_errors(replace(windows, known=few), sku, days, as_new)
             sold = established & (known.demand[KNOWN_DAYS - n] > 0)
             at = few.open_days(0)[sold]
             off += np.bincount(at, np.square(errors[sold]), KNOWN_DAYS + 1)
@@ -76,12 +84,3 @@ def _forgotten(history: StoreHistory, known: KnownDemand, days: int, sku: int) -
     season, selling = history.season, history.selling_of_others[sku]
     usual = np.full(known.usual.shape, history.mean.min())
     return KnownDemand(demand, known.start, usual, known.effects, season, selling)
-
-
-def _scaled_errors(forecast: ScaledForecast, known: KnownDemand, days: int, sku: int) -> Floats:
-    worlds: Whole = np.full(known.start.size, days)
-    of_sku = np.full(known.start.size, sku)
-    expected = forecast(known, 0, worlds, of_sku)
-    scale = forecast.scale(known, 0, of_sku, expected / days)
-    errors: Floats = (known.demand[KNOWN_DAYS:].sum(axis=0) - expected) / scale
-    return errors

@@ -126,10 +126,10 @@ class Smoothing:
 
         Of series that are new already these mean nothing.
         """
-        known = np.where(self.new[:, None], 0.0, self.factors)
-        others = np.maximum((~self.new).sum() - 1, 1)
-        of_others = (known.sum(axis=(0, 2))[:, None] - known) / others
-        factors = of_others if (~self.new).sum() > 1 else np.ones_like(self.factors)
+        known, others = np.where(self.new[:, None], 0.0, self.factors), (~self.new).sum() - 1
+        factors = np.ones_like(known)
+        if others > 0:
+            factors = (known.sum(axis=(0, 2))[:, None] - known) / others
         new = np.full_like(self.new, self.new.any())  # none where there are no weekdays
         return Smoothing(factors, new, self.discount, informed=self.informed)
 
@@ -234,7 +234,7 @@ def learned_factors(
         Shape (worlds, 7, N).
     """
     learned = np.empty((sku.size, *factors.shape[1:]))
-    sold, counted = np.empty(7), np.empty(7)
+    sold, counted = np.empty(WEEK), np.empty(WEEK)
     for w in range(sku.size):
         learned[w] = factors[sku[w]]
         for i in range(factors.shape[2]):
@@ -251,11 +251,9 @@ def learned_factors(
             if sold.sum() > 0.0 and evenly >= LEAST_EFFECT * back:
                 level = sold.sum() / evenly
                 others = OTHERS_WEEKS + OTHERS_UNITS / level
-                for j in range(7):
-                    learned[w, j, i] *= others * level
-                    learned[w, j, i] = (learned[w, j, i] + sold[j]) / (
-                        level * (others + counted[j])
-                    )
+                for j in range(WEEK):
+                    total = others * level * learned[w, j, i] + sold[j]
+                    learned[w, j, i] = total / (level * (others + counted[j]))
     return learned
 
 
