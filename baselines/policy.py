@@ -48,6 +48,7 @@ class PolicyKind:
 
 AGENT, RULE, TUNED_RULE = PolicyKind("agent"), PolicyKind("rule"), PolicyKind("tuned_rule")
 BOOSTED_RULE = PolicyKind("rule", package="lightgbm")
+BOOSTED_TUNED_RULE = PolicyKind("tuned_rule", package="lightgbm")
 OPTIMUM, RANDOM = PolicyKind("optimum"), PolicyKind("random")
 PAST_ORDERS = PolicyKind("past_orders", any_quantity=True)
 

@@ -4,13 +4,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from baselines.policy import BOOSTED_RULE, RANDOM, RULE, Policy, PolicyKind, RandomPolicy
+from baselines.policy import (
+    BOOSTED_RULE,
+    BOOSTED_TUNED_RULE,
+    RANDOM,
+    RULE,
+    TUNED_RULE,
+    Policy,
+    PolicyKind,
+    RandomPolicy,
+)
 from baselines.rules import cash, forecast, perishable
 from baselines.rules import families as chain
 from baselines.rules.cash import BuyBuyConvert
-from baselines.rules.combined import combined_family
 from baselines.rules.reference import RandomTier, reference_team
-from baselines.rules.rolling_newsvendor import RollingNewsvendor
+from baselines.rules.rolling_newsvendor import RollingNewsvendor, newsvendor_family
 from baselines.rules.stock_rule import ProgrammedOrders
 from baselines.rules.store import Newsvendor
 from baselines.solvers.chain.store_programme import is_programmable
@@ -56,11 +64,10 @@ def _rolling_newsvendor(name: ForecastName, kind: PolicyKind = RULE) -> FixedRul
     return FixedRule(lambda *_: reference_team(store=RollingNewsvendor(name)), kind)
 
 
-def _combined(
-    forecast: ForecastName, base_stock: ForecastName, kind: PolicyKind = RULE
-) -> TunedRule:
-    family = combined_family(forecast, base_stock)
-    return TunedRule(lambda _: family, kind=kind, search_of=chain.search_of)
+def _tuned_newsvendor(name: ForecastName, kind: PolicyKind = TUNED_RULE) -> TunedRule:
+    return TunedRule(
+        lambda _: newsvendor_family(name), kind=kind, search_of=chain.newsvendor_search
+    )
 
 
 REFERENCE_RULES = FixedRule(lambda *_: reference_team())
@@ -127,21 +134,21 @@ INFORMED_BASELINES: dict[str, Baseline] = {
 }
 """Those that there are besides where something is known of days ahead."""
 
-COMBINED_BASELINES: dict[str, Baseline] = {
-    "combined_smoothing": _combined("smoothing", "smoothing"),
-    "combined_boosting": _combined("boosting", "smoothing", BOOSTED_RULE),
+TUNED_NEWSVENDORS: dict[str, Baseline] = {
+    "tuned_newsvendor_smoothing": _tuned_newsvendor("smoothing"),
+    "tuned_newsvendor_boosting": _tuned_newsvendor("boosting", BOOSTED_TUNED_RULE),
 }
-"""Means of two of these; not of the group ``default``."""
+"""Of the same, some with more or less safety stock; not of the group ``default``."""
 
-INFORMED_COMBINED_BASELINES: dict[str, Baseline] = {
-    "combined_smoothing_covariates": _combined("smoothing_covariates", "smoothing_covariates"),
-    "combined_boosting_covariates": _combined(
-        "boosting_covariates", "smoothing_covariates", BOOSTED_RULE
+INFORMED_TUNED_NEWSVENDORS: dict[str, Baseline] = {
+    "tuned_newsvendor_smoothing_covariates": _tuned_newsvendor("smoothing_covariates"),
+    "tuned_newsvendor_boosting_covariates": _tuned_newsvendor(
+        "boosting_covariates", BOOSTED_TUNED_RULE
     ),
 }
 """Those that there are in their place where something is known of days ahead."""
 
-COMBINED = {*COMBINED_BASELINES, *INFORMED_COMBINED_BASELINES}
+NOT_USUAL = {*TUNED_NEWSVENDORS, *INFORMED_TUNED_NEWSVENDORS}
 
 OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
     "warehouse_return": {
@@ -242,7 +249,7 @@ def baselines_of(
     if parameters.demand_data is not None:
         informed = parameters.history.effects is not None
         own = {**HISTORY_BASELINES, **(INFORMED_BASELINES if informed else {})}
-        own |= INFORMED_COMBINED_BASELINES if informed else COMBINED_BASELINES
+        own |= INFORMED_TUNED_NEWSVENDORS if informed else TUNED_NEWSVENDORS
         if parameters.history.table.period != "day":  # which have no weekdays
             own = {name: one for name, one in own.items() if "weekday" not in name}
     elif chain.in_units(parameters):
@@ -275,11 +282,6 @@ def rules_in_units(parameters: Any) -> dict[str, Baseline]:
     return {name: _free(one, whole=whole) for name, one in known.items() if one.kind.is_rival}
 
 
-def count_tuned(name: str, values: Mapping[str, Any]) -> int:
-    """Return how many tuned parameters a rule counts for: the mean of two for half of one's."""
-    return len(values) // 2 if name in COMBINED else len(values)
-
-
 def installed(known: Mapping[str, Baseline]) -> dict[str, Baseline]:
     """Return the baselines of which all is there that they need."""
     return {name: one for name, one in known.items() if one.kind.is_installed}
@@ -307,7 +309,7 @@ def _members(group: str, known: Mapping[str, Baseline]) -> set[str]:
     groups = {
         "default": on_offer & (USUAL | USUAL_IF_KNOWN)
         if on_offer >= USUAL
-        else on_offer - COMBINED,
+        else on_offer - NOT_USUAL,
         "tuned": tuned,
         "free": free,
         "all": set(known),

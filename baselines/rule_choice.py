@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.multi_agent import TeamPolicy
-from baselines.registry import Baseline, baselines_of, count_tuned, installed
+from baselines.registry import Baseline, baselines_of, installed
 from baselines.rollout import rollout
 from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StoreRule
-from baselines.tuned_rules import SharedTuner, TunedRule, tune_rule
+from baselines.tuned_rules import TunedRule, tune_rule
 from common.errors import InputError, choose
 from common.random_streams import Split
 from demand.dates import BLOCKS
@@ -97,12 +97,7 @@ def _tuned(problem_name: str, parameters: Any, name: str) -> ChosenRule:
     one = offset_rules(problem, parameters)[name]
     if not isinstance(one, TunedRule):
         return ChosenRule(name)
-    return ChosenRule(name, _tuner(problem_name, parameters).values(name, one))
-
-
-@lru_cache(maxsize=8)
-def _tuner(problem_name: str, parameters: Any) -> SharedTuner:
-    return SharedTuner(PROBLEMS[problem_name], parameters)
+    return ChosenRule(name, tune_rule(problem, parameters, name, one).values)
 
 
 @lru_cache(maxsize=8)
@@ -130,7 +125,7 @@ def _best_rule(problem_name: str, parameters: Any) -> ChosenRule:
         for one, cost in costs.items()
         if Difference.of(_sums(at, cost - costs[best]), count).is_chance
     ]
-    return min(near, key=lambda one: (count_tuned(one.name, one.values), costs[one].mean()))
+    return min(near, key=lambda one: (len(one.values), costs[one].mean()))
 
 
 def _sums(at: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,6 @@
 """A rule that is tuned before it plays: what is tuned, for what, and what the result depends on."""
 
 import hashlib
-import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -66,30 +65,6 @@ def tune_rule(
         measure=rule.measure,
         progress=progress,
     )
-
-
-class SharedTuner:
-    """Tunes the rules of a problem, and what several of them share once; threads may ask at once.
-
-    Parameters
-    ----------
-    problem, parameters : Problem, FrozenModel
-        What is to be controlled.
-    """
-
-    def __init__(self, problem: Problem, parameters: Any) -> None:
-        self._problem, self._parameters = problem, parameters
-        self._locks: dict[Family, threading.Lock] = {}
-        self._found: dict[Family, dict[str, float]] = {}
-
-    def values(self, name: str, rule: TunedRule) -> dict[str, float]:
-        """Return the tuned parameters of a rule; `name` is what it is called."""
-        part = rule.family(self._parameters).tuned
-        with self._locks.setdefault(part, threading.Lock()):
-            if part not in self._found:
-                tuned = tune_rule(self._problem, self._parameters, name, rule)
-                self._found[part] = tuned.values
-            return self._found[part]
 
 
 def fingerprint(

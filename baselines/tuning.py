@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.policy import Policy
-from baselines.rollout import run_episodes
+from baselines.rollout import Observer, run_episodes
 from common.errors import FrozenModel, InputError
-from envs.batch import Trace
+from envs.batch import Batch, Trace
 from envs.problems import Problem
+from envs.supply_chain.batch import SupplyChainBatch
 
 Values = NDArray[np.float64]
 
@@ -53,20 +54,12 @@ class Family:
         Names for which values between those of the grid are tried too.
     integer : tuple of str
         Refined names that take whole numbers only.
-    alone : Family, optional
-        The part of a combination that is tuned by itself, with the same names and values.
     """
 
     make: Callable[..., Policy]
     grid: Mapping[str, tuple[float, ...]]
     refined: tuple[str, ...] = ()
     integer: tuple[str, ...] = ()
-    alone: "Family | None" = None
-
-    @property
-    def tuned(self) -> "Family":
-        """What is tuned: all of it, or a part."""
-        return self.alone or self
 
     def admits(self, values: Mapping[str, float]) -> bool:
         """Whether these are values that a search may come to."""
@@ -114,7 +107,7 @@ class Tuned:
     values : dict
         The tuned parameters by name.
     score, se : float
-        Mean return, or other total, of what was tuned on the tuning traces, and its standard
+        Mean return, or other total, on the tuning traces, and its standard
         error; as the largest of many it is optimistic.
     candidates : int
         Number of candidates that were tried.
@@ -228,13 +221,27 @@ def _scores(
         }
         batch = problem.make_batch(parameters, len(part) * episodes, split="tuning")
         worlds = np.repeat(part, episodes, axis=0).T
-        policy = family.tuned.make(**dict(zip(family.grid, worlds, strict=True)))
+        policy = family.make(**dict(zip(family.grid, worlds, strict=True)))
         policy.bind(batch)
-        returns = run_episodes(batch, policy, tiled)[measure].reshape(len(part), episodes)
+        copies = _Copies(np.tile(np.arange(episodes), len(part)))
+        played = run_episodes(batch, policy, tiled, observer=copies)
+        returns = played[measure].reshape(len(part), episodes)
         scores[first : first + room] = returns.mean(axis=1)
         if episodes > 1:
             errors[first : first + room] = returns.std(axis=1, ddof=1) / math.sqrt(episodes)
     return scores, errors
+
+
+class _Copies(Observer):
+    """Has what is forecast found once for worlds with the same demand of a file."""
+
+    def __init__(self, number: NDArray[np.intp]) -> None:
+        self._number = number
+
+    def start(self, batch: Batch) -> None:
+        """Say which worlds play the same trace."""
+        if isinstance(batch, SupplyChainBatch) and batch.past is not None:
+            batch.past.tell_apart(self._number)
 
 
 def _best(tried: Mapping[tuple[float, ...], float], count: int, alike: int = 1) -> Values:

@@ -40,6 +40,12 @@ def search_of(parameters: SupplyChainParameters) -> Search:
     return Search(episodes, ROUNDS, WORK)
 
 
+def newsvendor_search(parameters: SupplyChainParameters) -> Search:
+    """Return how much to search for one parameter of rules whose forecasts take long."""
+    usual = search_of(parameters)
+    return replace(usual, episodes=min(usual.episodes, 200), rounds=2)
+
+
 def with_free_orders(team: Policy, *, whole: bool = False) -> TeamPolicy:
     """Return a team of rules whose stores order any quantity, or any `whole` number of units."""
     store = team.players["store"] if isinstance(team, TeamPolicy) else team
@@ -51,9 +57,8 @@ def with_free_orders(team: Policy, *, whole: bool = False) -> TeamPolicy:
 @lru_cache(maxsize=64)
 def free_family(family: Family, *, whole: bool = False) -> Family:
     """Return the same rules, ordering any quantity, or any `whole` number of units."""
-    alone = None if family.alone is None else free_family(family.alone, whole=whole)
     make = family.make
-    return replace(family, make=lambda **v: with_free_orders(make(**v), whole=whole), alone=alone)
+    return replace(family, make=lambda **v: with_free_orders(make(**v), whole=whole))
 
 
 def longest_lead_time(parameters: SupplyChainParameters) -> int:

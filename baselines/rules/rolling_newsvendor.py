@@ -3,10 +3,12 @@
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from baselines.multi_agent import TeamPolicy
 from baselines.rules.forecast import HistoryRule
 from baselines.rules.newsvendor_costs import (
     SHARES,
@@ -14,7 +16,9 @@ from baselines.rules.newsvendor_costs import (
     days_of_use,
     newsvendor_costs,
 )
+from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import Values
+from baselines.tuning import Family
 from common.array_cache import made_once
 from demand.calendar import WEEKDAYS
 from demand.forecasts.errors import WEEK, PooledErrors, days_apart, forecast_errors
@@ -79,12 +83,16 @@ class _ErrorTables:
 
 
 class RollingNewsvendor(HistoryRule):
-    """Newsvendor on a rolling forecast: order ``F_t + c_t q - IP``; nothing to tune.
+    """Newsvendor on a rolling forecast: order ``F_t + m c_t q - IP``.
 
     q is the quantile of the errors of F in the training period, over c_t, drawn towards those of
     all series (`demand.forecasts.errors`), at the critical fractile ``u / (u + h)`` of what a unit
     too few and a unit held cost (`baselines.rules.newsvendor_costs`). c_t makes it follow the
     store's size and the days to come (`demand.forecasts.forecast.BoundedForecast.scale`).
+
+    With m = 1 there is nothing to tune. But the fractile is for demand that waits where stock is
+    short. Where it is lost, the stock that is left is more, the more so the longer the lead time,
+    and an m below 1 costs less (Huh et al.).
 
     Of goods that keep a day nothing is left for the day on which an order arrives but that order,
     and nothing of it for the days after. F and the errors are then those of that day alone, what is
@@ -94,27 +102,41 @@ class RollingNewsvendor(HistoryRule):
 
     Parameters
     ----------
-    forecast : {"average", "weekday", "smoothing", "tsb"}
+    forecast : {"average", "weekday", "smoothing", "tsb", "boosting"}
         How F_t is made.
-    stockout_cost : ndarray, optional
-        In place of the problem's own, shape (SKUs, N) [money per unit]; SKUs with NaN are not
-        ordered.
+    safety_multiplier : array_like
+        m, of what is ordered up to beyond F_t.
 
     References
     ----------
     Beutel and Minner (2012), Safety stock planning under causal demand forecasting, International
-    Journal of Production Economics 140(2) (quantiles of forecast errors).
+    Journal of Production Economics 140(2) (quantiles of forecast errors); Huh, Janakiraman,
+    Muckstadt and Rusmevichientong (2009), Asymptotic optimality of order-up-to policies in lost
+    sales inventory systems, Management Science 55(3) (levels with lost sales are lower).
     """
 
-    def __init__(self, forecast: ForecastName, stockout_cost: Values | None = None) -> None:
-        super().__init__(forecast)
-        self._stockout_cost = stockout_cost
+    def __init__(self, forecast: ForecastName, safety_multiplier: ArrayLike = 1.0) -> None:
+        super().__init__(forecast, safety_multiplier=safety_multiplier)
+        self._stockout_cost: Values | None = None
         self._known_errors: dict[tuple[int, _Window], Values] = {}  # of `with_stockout_cost` alone
         # copies of a rule share it: a team binds copies, and the quantiles take long to find
         self._prepared: list[tuple[SupplyChainParameters, _ErrorTables]] = []
 
+    def with_multiplier(self, safety_multiplier: ArrayLike) -> "RollingNewsvendor":
+        """Return the same rule with another m, which does not work out errors anew."""
+        other = RollingNewsvendor(self.forecast, safety_multiplier)
+        other._prepared = self._prepared
+        return other
+
     def with_stockout_cost(self, stockout_cost: Values) -> "RollingNewsvendor":
-        """Return the same rule with other costs, which does not work out errors anew."""
+        """Return the same rule with other costs, which does not work out errors anew.
+
+        Parameters
+        ----------
+        stockout_cost : ndarray
+            In place of the problem's own, shape (SKUs, N) [money per unit]; SKUs with NaN are not
+            ordered.
+        """
         other = copy.copy(self)
         other._stockout_cost, other._prepared = stockout_cost, []
         return other
@@ -243,7 +265,7 @@ class RollingNewsvendor(HistoryRule):
 
     def _safety(self, chain: SupplyChainBatch, daily: Values) -> Values:
         safety = self._tables.safety[chain.review_gap(), chain.lane_of]
-        return np.asarray(safety * self._scale(chain, daily))
+        return np.asarray(self._columns["safety_multiplier"] * safety * self._scale(chain, daily))
 
     def _on_arrival(self, chain: SupplyChainBatch) -> Values:
         """Return the forecast of the day on which today's order arrives."""
@@ -261,7 +283,21 @@ class RollingNewsvendor(HistoryRule):
         expected = np.stack([self._coming(chain, some) for some in days])
         daily = expected / days[..., None]
         scale = np.stack([self._scale(chain, some) for some in daily])
-        return np.asarray(balanced_levels(expected, scale, own, later, tables.costs, row))
+        level = balanced_levels(expected, scale, own, later, tables.costs, row)
+        more = self._columns["safety_multiplier"] - 1.0
+        return np.asarray(level + more * (level - expected[0]))
+
+
+@cache
+def newsvendor_family(forecast: ForecastName) -> Family:
+    """Return the newsvendor on a rolling forecast with more or less of its safety stock."""
+    rule = RollingNewsvendor(forecast)
+
+    def make(safety_multiplier: Values) -> TeamPolicy:
+        return reference_team(store=rule.with_multiplier(safety_multiplier))
+
+    grid = {"safety_multiplier": (0.4, 0.55, 0.7, 0.85, 1.0, 1.15, 1.3, 1.5)}
+    return Family(make, grid, refined=("safety_multiplier",))
 
 
 def _quantiles(errors: Values, shares: Values) -> Values:

@@ -23,10 +23,10 @@ IN_WORDS = {
     "tuned_base_stock": "base stock on recent demand",
     "tuned_weekday": "base stock on the means of the last four same weekdays",
     "tuned_smoothing": "base stock on smoothed weekday forecasts",
-    "combined_smoothing": "the mean of base stock and the newsvendor rule on smoothed weekday "
+    "tuned_newsvendor_smoothing": "the newsvendor rule with tuned safety stock on smoothed weekday "
     "forecasts",
-    "combined_boosting": "the mean of base stock on smoothed weekday forecasts and the newsvendor "
-    "rule on gradient-boosted ones",
+    "tuned_newsvendor_boosting": "the newsvendor rule with tuned safety stock on gradient-boosted "
+    "weekday forecasts",
 }
 
 

@@ -31,10 +31,10 @@ from agents.config import RunConfig
 from agents.run_files import BEST
 from agents.tuned_file import json_values
 from baselines.policy import Policy
-from baselines.registry import Baseline, count_tuned, installed, rules_in_units
+from baselines.registry import Baseline, installed, rules_in_units
 from baselines.rule_choice import Difference, offset_rules
 from baselines.rules.offset import followed_rule
-from baselines.tuned_rules import SharedTuner, TunedRule
+from baselines.tuned_rules import TunedRule, tune_rule
 from common.errors import InputError
 from common.sharing import map_threads
 from demand.calendar import period_days
@@ -175,7 +175,7 @@ class Candidates:
 
     def parameters(self, name: str) -> int:
         """Return how many parameters of a candidate were tuned; an agent has many."""
-        return count_tuned(name, self.values[name]) if name in self.values else MANY
+        return len(self.values[name]) if name in self.values else MANY
 
     def dearer(self, name: str, other: str) -> Difference:
         """Return how much a candidate costs more per day than another, in the periods that choose.
@@ -279,7 +279,6 @@ class _Rules:
     def __init__(self, run: RunConfig, rules: Rules | None, where: str, report: Report) -> None:
         self._run, self._where, self._report = run, where, report
         self._known = installed((rules or rules_in_units)(run.parameters))
-        self._tuner = SharedTuner(run.problem, run.parameters)
 
     def each(self, work: Callable[["_Rules", str], Result]) -> dict[str, Result]:
         """Return what comes of every rule, by name."""
@@ -292,8 +291,8 @@ class _Rules:
         self._report(f"{self._where}: {name}")
         problem, parameters, rule = self._run.problem, self._run.parameters, self._known[name]
         if isinstance(rule, TunedRule):
-            tuned = self._tuner.values(name, rule)
-            policy, values = rule.family(parameters).make(**tuned), dict(json_values(tuned))
+            tuned = tune_rule(problem, parameters, name, rule)
+            policy, values = tuned.policy, dict(json_values(tuned.values))
         else:
             policy, values = rule.make(parameters, 0), {}
         return policy, values, replay(problem, parameters, policy)

@@ -63,10 +63,11 @@ def opening_growth(
         for n in AFTER:
             few = _forgotten(history, known, n, sku)
             errors = scaled_errors(replace(windows, known=few), sku, days, as_new)
-            sold = established & (known.demand[KNOWN_DAYS - n] > 0)
-            at = few.open_days(0)[sold]
-            off += np.bincount(at, np.square(errors[sold]), KNOWN_DAYS + 1)
-            usually_off += np.bincount(at, np.square(ordinary[sold]), KNOWN_DAYS + 1)
+            sold, seen = known.demand[KNOWN_DAYS - n] > 0, few.open_days(0)
+            counted = established & sold & (seen <= n)  # that of a slow mover may not be seen
+            at = seen[counted]
+            off += np.bincount(at, np.square(errors[counted]), KNOWN_DAYS + 1)
+            usually_off += np.bincount(at, np.square(ordinary[counted]), KNOWN_DAYS + 1)
             counts += np.bincount(at, minlength=KNOWN_DAYS + 1)
     known_of = np.flatnonzero((counts >= LEAST_ERRORS) & (usually_off > 0))
     if not known_of.size:

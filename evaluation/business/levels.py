@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from baselines.multi_agent import TeamPolicy, chain_of
 from baselines.policy import Policy
 from baselines.rollout import CHUNK, Observer, run_episodes
-from baselines.rules.combined import CombinedRule
 from baselines.rules.forecast import RollingBaseStock
 from baselines.rules.newsvendor_costs import newsvendor_costs
 from baselines.rules.rolling_newsvendor import RollingNewsvendor
@@ -111,7 +110,7 @@ def level_records(
     found = {}
     for name, policy in policies.items():
         store = policy.players.get("store") if isinstance(policy, TeamPolicy) else policy
-        if not isinstance(store, RollingNewsvendor | RollingBaseStock | CombinedRule):
+        if not isinstance(store, RollingNewsvendor | RollingBaseStock):
             continue
         parts = []
         for begin in range(0, len(p.sku), CHUNK):

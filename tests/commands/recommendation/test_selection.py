@@ -81,12 +81,3 @@ def test_the_standard_error_is_that_of_a_mean_over_blocks():
     assert found.mean == pytest.approx(sums.mean() / 28)
     assert found.standard_error == pytest.approx(sums.std(ddof=1) / np.sqrt(40) / 28)
     assert Difference.of(np.array([3.0]), np.array([10])) == Difference(0.3, 0.0)
-
-
-def test_a_mean_counts_half_of_the_parameters_of_its_part(noise):
-    usual = np.full(3 * DAYS, 100.0)
-    found = candidates(tuned_smoothing=usual, combined_smoothing=usual + noise - noise.mean() + 0.1)
-    found.values["combined_smoothing"] = found.values["tuned_smoothing"]
-    assert [found.parameters(name) for name in found.folds] == [2, 1]
-    assert found.cheapest == "tuned_smoothing"
-    assert found.choice == "combined_smoothing"

@@ -115,3 +115,10 @@ def test_what_is_known_of_new_series_is_of_training_days_alone(name):
     np.testing.assert_array_equal(one.selling, other.selling)
     asked = known(one, TRAINING), 0, np.array([2]), np.array([0])
     np.testing.assert_array_equal(found[0](*asked), found[1](*asked))
+
+
+@pytest.mark.parametrize("mean", [0.15, 0.3])
+def test_openings_that_are_not_seen_do_not_count_for_established_series(mean):
+    past = chain(TRAINING - 3, mean=mean)  # most days without a sale: few openings are seen
+    forecast = make_forecast("smoothing", past, 2)
+    assert opening_growth(past, 2, forecast, forecast.as_if_new())[KNOWN_DAYS] < 1.5

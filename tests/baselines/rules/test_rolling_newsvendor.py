@@ -1,0 +1,114 @@
+"""The newsvendor with more or less of its safety stock."""
+
+import numpy as np
+import pytest
+
+from baselines.registry import baselines_of, make_baselines
+from baselines.rollout import Observer, run_episodes
+from baselines.rules.reference import reference_team
+from baselines.rules.rolling_newsvendor import RollingNewsvendor, newsvendor_family
+from baselines.tuned_rules import tune_rule
+from baselines.tuning import Search, tune
+from common.errors import validated
+from demand.known_demand import KnownDemand
+from envs.problems import PROBLEMS
+from envs.supply_chain.batch import SupplyChainBatch
+from envs.supply_chain.parameters import SupplyChainParameters
+
+STORES = PROBLEMS["stores"]
+NAME = "tuned_newsvendor_smoothing"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """Return two stores of a file with so many days to wait for an order of any whole quantity."""
+    days = np.arange("2019-01-01", "2021-07-01", dtype="datetime64[D]")
+    sales = np.random.default_rng(0).negative_binomial(4, 0.12, (days.size, 2))
+    path = tmp_path_factory.mktemp("shop") / "sales.csv"
+    rows = [f"{day},{a},{b}" for day, (a, b) in zip(days, sales, strict=True)]
+    path.write_text("\n".join(["date,north,south", *rows]))
+
+    def make(**store):
+        given = {"demand_data": {"file": path, "split": "2021-01-01"}, "objective": "cost"}
+        own = {"order_units": list(range(0, 600, 3)), "lead_time": 2, **store}
+        return validated(SupplyChainParameters, {**given, "store": own, "horizon": 28})
+
+    return make
+
+
+class Wanted(Observer):
+    """Writes down what rules want in the states that another one comes to."""
+
+    def __init__(self, *rules):
+        self.rules, self.days = rules, []
+
+    def start(self, batch):
+        self.chain = batch
+        for rule in self.rules:
+            rule.bind(batch)
+
+    def before_step(self, observation, actions):
+        del observation, actions
+        self.days.append([rule.wanted(self.chain) for rule in self.rules])
+
+
+@pytest.mark.parametrize("shelf_life", [None, 1, 3])
+def test_its_safety_stock_is_multiplied(shop, shelf_life):
+    p = shop(shelf_life=shelf_life)
+    multipliers = (1.0, 0.0, 0.5, np.linspace(0.0, 2.0, 20))
+    plain = RollingNewsvendor("smoothing")
+    seen = Wanted(plain, *(plain.with_multiplier(m) for m in multipliers))
+    batch = SupplyChainBatch(p, 20, split="evaluation")
+    policy = reference_team(store=plain)
+    policy.bind(batch)
+    run_episodes(batch, policy, STORES.traces(p, "evaluation", 0, 20), observer=seen)
+    plain_one, one, none, half, by_world = np.array(seen.days).swapaxes(0, 1)
+    np.testing.assert_array_equal(plain_one, one)
+    assert np.abs(one - none).min() > 1.0
+    np.testing.assert_allclose(half, (one + none) / 2)
+    share = multipliers[-1][:, None]
+    np.testing.assert_allclose(by_world, share * one + (1.0 - share) * none, atol=1e-9)
+
+
+def tuned(parameters):
+    return tune_rule(STORES, parameters, NAME, baselines_of("stores", parameters)[NAME])
+
+
+def test_it_holds_less_where_demand_is_lost_and_orders_take_long(shop):
+    lost, waiting = (
+        [
+            tuned(shop(lead_time=days, unmet_demand=unmet)).values["safety_multiplier"]
+            for days in (2, 14)
+        ]
+        for unmet in ("lost", "backlog")
+    )
+    assert lost[1] < 0.8 < 0.9 < min(lost[0], *waiting)
+
+
+def test_copies_of_a_trace_that_are_forecast_once_are_tuned_to_the_same(shop, monkeypatch):
+    p, seen = shop(), []
+    once = tune(STORES, p, newsvendor_family("smoothing"), Search(20, 1, 100_000))
+
+    def forget(known, number):
+        del known
+        seen.append(number)
+
+    monkeypatch.setattr(KnownDemand, "tell_apart", forget)
+    each = tune(STORES, p, newsvendor_family("smoothing"), Search(20, 1, 100_000))
+    assert (once.values, once.score, once.se) == (each.values, each.score, each.se)
+    assert all(np.unique(number).size <= 20 < number.size for number in seen)
+
+
+def test_it_is_no_rule_of_the_default_group(shop):
+    p = shop()
+    tuner = lambda *_: type("Tuned", (), {"policy": None})  # noqa: E731
+    usual = make_baselines("stores", p, ["default"], tuner=tuner)
+    assert NAME not in usual
+    assert NAME in make_baselines("stores", p, ["tuned"], tuner=tuner)
+    assert [*make_baselines("stores", p, [NAME], tuner=tuner)] == [NAME]
+
+
+def test_values_of_its_family_are_those_of_its_grid():
+    family = newsvendor_family("smoothing")
+    assert family.admits({"safety_multiplier": 0.719})
+    assert not family.admits({"safety_multiplier": 2.0})
