@@ -66,7 +66,10 @@ def _rolling_newsvendor(name: ForecastName, kind: PolicyKind = RULE) -> FixedRul
 
 def _tuned_newsvendor(name: ForecastName, kind: PolicyKind = TUNED_RULE) -> TunedRule:
     return TunedRule(
-        lambda _: newsvendor_family(name), kind=kind, search_of=chain.newsvendor_search
+        lambda _: newsvendor_family(name),
+        kind=kind,
+        search_of=chain.newsvendor_search,
+        held_out=True,
     )
 
 
@@ -121,6 +124,8 @@ HISTORY_BASELINES: dict[str, Baseline] = {
     "tuned_base_stock": _tuned(lambda _: forecast.rolling_family("average")),
     "tuned_weekday": _tuned(lambda _: forecast.rolling_family("weekday")),
     "tuned_smoothing": _tuned(lambda _: forecast.rolling_family("smoothing")),
+    "tuned_newsvendor_smoothing": _tuned_newsvendor("smoothing"),
+    "tuned_newsvendor_boosting": _tuned_newsvendor("boosting", BOOSTED_TUNED_RULE),
 }
 """Baselines of the stores where demand comes from a file, so that nobody knows its law."""
 
@@ -131,24 +136,17 @@ INFORMED_BASELINES: dict[str, Baseline] = {
     "tuned_base_stock_covariates": _tuned(lambda _: forecast.rolling_family("average_covariates")),
     "tuned_weekday_covariates": _tuned(lambda _: forecast.rolling_family("weekday_covariates")),
     "tuned_smoothing_covariates": _tuned(lambda _: forecast.rolling_family("smoothing_covariates")),
-}
-"""Those that there are besides where something is known of days ahead."""
-
-TUNED_NEWSVENDORS: dict[str, Baseline] = {
-    "tuned_newsvendor_smoothing": _tuned_newsvendor("smoothing"),
-    "tuned_newsvendor_boosting": _tuned_newsvendor("boosting", BOOSTED_TUNED_RULE),
-}
-"""Of the same, some with more or less safety stock; not of the group ``default``."""
-
-INFORMED_TUNED_NEWSVENDORS: dict[str, Baseline] = {
     "tuned_newsvendor_smoothing_covariates": _tuned_newsvendor("smoothing_covariates"),
     "tuned_newsvendor_boosting_covariates": _tuned_newsvendor(
         "boosting_covariates", BOOSTED_TUNED_RULE
     ),
 }
-"""Those that there are in their place where something is known of days ahead."""
+"""Those that there are besides where something is known of days ahead."""
 
-NOT_USUAL = {*TUNED_NEWSVENDORS, *INFORMED_TUNED_NEWSVENDORS}
+NOT_USUAL = {
+    name for name in {**HISTORY_BASELINES, **INFORMED_BASELINES} if "tuned_newsvendor" in name
+}
+"""Not of the group ``default``."""
 
 OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
     "warehouse_return": {
@@ -249,7 +247,6 @@ def baselines_of(
     if parameters.demand_data is not None:
         informed = parameters.history.effects is not None
         own = {**HISTORY_BASELINES, **(INFORMED_BASELINES if informed else {})}
-        own |= INFORMED_TUNED_NEWSVENDORS if informed else TUNED_NEWSVENDORS
         if parameters.history.table.period != "day":  # which have no weekdays
             own = {name: one for name, one in own.items() if "weekday" not in name}
     elif chain.in_units(parameters):

@@ -8,8 +8,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from baselines.policy import TUNED_RULE, PolicyKind
-from baselines.tuning import TUNING_SEED, Family, Progress, Search, Tuned, tune
+from baselines.tuning import (
+    TUNING_SEED,
+    Episodes,
+    Family,
+    Progress,
+    Search,
+    Tuned,
+    tune,
+    tuning_episodes,
+)
+from common.errors import validated
+from demand.history import digest_of_days
+from demand.known_demand import KNOWN_DAYS
 from envs.problems import Problem
+from envs.supply_chain.parameters import SupplyChainParameters
 
 
 @dataclass(frozen=True)
@@ -26,16 +39,28 @@ class TunedRule:
         What it is once it is tuned.
     search_of : callable or None
         From the problem's parameters to how much to search, where that is not `Search`'s default.
+    held_out : bool
+        Whether it is tuned on training days of which what it has learned knows nothing
+        (`held_out_days`), where demand comes from a file that is long enough.
     """
 
     family: Callable[[Any], Family]
     measure: str = "return"
     kind: PolicyKind = TUNED_RULE
     search_of: Callable[[Any], Search] | None = None
+    held_out: bool = False
 
     def search(self, parameters: Any) -> Search:
         """Return how much to search."""
         return Search() if self.search_of is None else self.search_of(parameters)
+
+    def episodes(self, problem: Problem, parameters: Any, seed: int) -> list[Episodes]:
+        """Return the episodes on which candidates are scored."""
+        search, found = self.search(parameters), []
+        for own in held_out_days(parameters) if self.held_out else ():
+            trace = problem.traces(own, "evaluation", seed, search.episodes)
+            found.append(Episodes(own, "evaluation", trace))
+        return found or [tuning_episodes(problem, parameters, search, seed)]
 
 
 class Tuner(Protocol):
@@ -64,7 +89,37 @@ def tune_rule(
         seed=seed,
         measure=rule.measure,
         progress=progress,
+        played=rule.episodes(problem, parameters, seed),
     )
+
+
+HELD_OUT = (0.5, 0.75)
+"""Shares of the training days before each of the periods that are held out, one after the other."""
+
+
+def held_out_days(parameters: SupplyChainParameters) -> list[SupplyChainParameters]:
+    """Return the same problem with some of its training days as those of evaluation.
+
+    What is learned knows the days before alone. A period is one episode; those before which too
+    little is known, or that are too short to be counted, are left out.
+    """
+    source, history = parameters.demand_data, parameters.history
+    if source is None or history is None:
+        return []
+    table, days = history.table, len(history.training)
+    waits = [lane.store.lead_time for lane in parameters.lanes()]
+    least = KNOWN_DAYS + 2 * (max(waits) + parameters.longest_review_gap)
+    firsts, found = [round(share * days) for share in HELD_OUT], []
+    for first, end in zip(firsts, (*firsts[1:], days), strict=True):
+        if first < least or end - first <= parameters.warmup_days:
+            continue
+        if not table.demand[: first - 1].any():
+            continue
+        dates = [table.date(day) for day in (first - 1, first, end)]
+        own = dict(zip(("validation", "split", "until"), dates, strict=True))
+        changed = {"demand_data": source.model_copy(update=own), "horizon": end - first}
+        found.append(validated(SupplyChainParameters, {**parameters.model_dump(), **changed}))
+    return found
 
 
 def fingerprint(
@@ -73,7 +128,7 @@ def fingerprint(
     """Return a digest of all that tuning depends on, 64 hexadecimal digits.
 
     These are the parameters of the problem, the family with its grid, the search, the very traces
-    (and so the seed, and the demand of a file), and the code of the simulator and the rules.
+    (and so the seed), all that is learned of a file, and the code of the simulator and the rules.
     """
     family, search = rule.family(parameters), rule.search(parameters)
     identity = {
@@ -86,10 +141,12 @@ def fingerprint(
         "seed": seed,
     }
     digest = hashlib.sha256(repr(identity).encode() + code_digest())
-    for values in problem.traces(parameters, "tuning", seed, search.episodes).values():
-        digest.update(values.tobytes())
-    items = getattr(getattr(parameters, "history", None), "items", None)
-    digest.update(b"" if items is None else items.to_bytes())
+    for played in rule.episodes(problem, parameters, seed):
+        for values in played.trace.values():
+            digest.update(values.tobytes())
+    if (source := getattr(parameters, "demand_data", None)) is not None:
+        history = getattr(parameters, "history", None)
+        digest.update(digest_of_days(source, history).encode())
     return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ no values such as an infinite cap.
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from baselines.policy import Policy
 from baselines.rollout import Observer, run_episodes
 from common.errors import FrozenModel, InputError
+from common.random_streams import Split
 from envs.batch import Batch, Trace
 from envs.problems import Problem
 from envs.supply_chain.batch import SupplyChainBatch
@@ -96,6 +97,38 @@ class Search:
     work: int = 15_000_000
 
 
+@dataclass(frozen=True, eq=False)
+class Episodes:
+    """Episodes on which candidates are scored.
+
+    Attributes
+    ----------
+    parameters : FrozenModel
+        Of the problem.
+    split : Split
+        Which days of a file these are, where demand comes from one.
+    trace : dict
+        Their randomness; first axis = episode.
+    """
+
+    parameters: FrozenModel
+    split: Split
+    trace: Trace
+
+    def __len__(self) -> int:
+        return len(next(iter(self.trace.values())))
+
+    @property
+    def steps(self) -> int:
+        """About how many steps an episode has, those of several agents counted each."""
+        return max(values.size // len(values) for values in self.trace.values())
+
+    def first(self, count: int) -> "Episodes":
+        """Return so many of them."""
+        some = {name: values[:count] for name, values in self.trace.items()}
+        return Episodes(self.parameters, self.split, some)
+
+
 @dataclass(frozen=True)
 class Tuned:
     """The best candidate found.
@@ -135,6 +168,7 @@ def tune(
     seed: int = TUNING_SEED,
     measure: str = "return",
     progress: Progress | None = None,
+    played: Sequence[Episodes] = (),
 ) -> Tuned:
     """Find the parameters of a rule with the highest mean return, or other total.
 
@@ -152,30 +186,34 @@ def tune(
         Which total of an episode to make large.
     progress : callable, optional
         Called with the share that is done.
+    played : sequence of Episodes, optional
+        What to score candidates on in place of traces drawn for tuning.
     """
     if not all(family.grid.values()):
         raise InputError("every parameter to tune needs at least one value")
     show_progress = progress or (lambda _: None)
-    trace = problem.traces(parameters, "tuning", seed, search.episodes)
+    played = played or [tuning_episodes(problem, parameters, search, seed)]
+    steps = sum(one.steps for one in played)
     levels = {name: np.unique(values) for name, values in family.grid.items()}
     candidates = np.array(list(itertools.product(*family.grid.values())), np.float64)
     tried: dict[tuple[float, ...], float] = {}
-    some = _traces_to_use(trace, len(candidates), search.work)
-    score = partial(_scores, problem, parameters, family, measure)
+    few = max(8, search.work // (len(candidates) * steps))  # so that work is not exceeded
+    some = [one.first(few) for one in played]
+    score = partial(_scores, problem, family, measure)
     rounds = 1 + search.rounds * bool(family.refined)
-    played = 0
+    count = 0
     for done in range(rounds):
         scores, _ = score(candidates, some)
-        played += len(candidates) * len(some["demand"])
+        count += len(candidates) * sum(map(len, some))
         tried.update(zip(map(tuple, candidates.tolist()), scores.tolist(), strict=True))
         levels = _refine(family, levels)
         candidates = _neighbours(family, levels, _best(tried, ELITES), tried)
         show_progress((done + 1) / (rounds + 1))
         if not len(candidates):
             break
-    affordable = search.work // (search.episodes * _steps(trace))
+    affordable = search.work // sum(len(one) * one.steps for one in played)
     finalists = _best(tried, int(np.clip(affordable, *FINALISTS)), alike=4)
-    scores, errors = score(finalists, trace)
+    scores, errors = score(finalists, played)
     show_progress(1.0)
     best = int(np.argmax(scores))
     winner = dict(zip(family.grid, finalists[best].tolist(), strict=True))
@@ -185,51 +223,55 @@ def tune(
         float(scores[best]),
         float(errors[best]),
         candidates=len(tried),
-        played=played + len(finalists) * search.episodes,
-        episodes=search.episodes,
+        played=count + len(finalists) * sum(map(len, played)),
+        episodes=sum(map(len, played)),
     )
 
 
-def _traces_to_use(trace: Trace, candidates: int, work: int) -> Trace:
-    """Return the first traces, so many that scoring `candidates` on them stays within the work."""
-    episodes = max(8, work // (candidates * _steps(trace)))
-    return {name: values[:episodes] for name, values in trace.items()}
-
-
-def _steps(trace: Trace) -> int:
-    """Return about how many steps an episode has, those of several agents counted each."""
-    return max(values.size // len(values) for values in trace.values())
+def tuning_episodes(
+    problem: Problem, parameters: FrozenModel, search: Search, seed: int = TUNING_SEED
+) -> Episodes:
+    """Return the episodes drawn for tuning."""
+    trace = problem.traces(parameters, "tuning", seed, search.episodes)
+    return Episodes(parameters, "tuning", trace)
 
 
 def _scores(
     problem: Problem,
-    parameters: FrozenModel,
     family: Family,
     measure: str,
     candidates: Values,
-    trace: Trace,
+    played: Sequence[Episodes],
 ) -> tuple[Values, Values]:
-    """Return mean of `measure` and standard error of every candidate on `trace`."""
-    episodes = len(next(iter(trace.values())))
+    """Return mean of `measure` and standard error of every candidate."""
+    parts = [_returns(problem, family, measure, candidates, one) for one in played]
+    returns = np.concatenate(parts, axis=1)
+    count = returns.shape[1]
+    errors = returns.std(axis=1, ddof=1) / math.sqrt(count) if count > 1 else np.zeros(len(returns))
+    return returns.mean(axis=1), errors
+
+
+def _returns(
+    problem: Problem, family: Family, measure: str, candidates: Values, played: Episodes
+) -> Values:
+    """Return `measure` of every candidate and episode."""
+    trace, episodes = played.trace, len(played)
     room = max(1, BATCH_VALUES // sum(values.size for values in trace.values()))
-    scores, errors = np.empty(len(candidates)), np.zeros(len(candidates))
+    found = np.empty((len(candidates), episodes))
     for first in range(0, len(candidates), room):
         part = candidates[first : first + room]
         tiled = {
             name: np.tile(values, (len(part), *(1,) * (values.ndim - 1)))
             for name, values in trace.items()
         }
-        batch = problem.make_batch(parameters, len(part) * episodes, split="tuning")
+        batch = problem.make_batch(played.parameters, len(part) * episodes, split=played.split)
         worlds = np.repeat(part, episodes, axis=0).T
         policy = family.make(**dict(zip(family.grid, worlds, strict=True)))
         policy.bind(batch)
         copies = _Copies(np.tile(np.arange(episodes), len(part)))
-        played = run_episodes(batch, policy, tiled, observer=copies)
-        returns = played[measure].reshape(len(part), episodes)
-        scores[first : first + room] = returns.mean(axis=1)
-        if episodes > 1:
-            errors[first : first + room] = returns.std(axis=1, ddof=1) / math.sqrt(episodes)
-    return scores, errors
+        totals = run_episodes(batch, policy, tiled, observer=copies)
+        found[first : first + room] = totals[measure].reshape(len(part), episodes)
+    return found
 
 
 class _Copies(Observer):

@@ -26,6 +26,8 @@ WORK = 1_000_000
 """Store-days that one round of tuning may simulate; the scoring of the finalists three times so."""
 EPISODES = 20, 500
 """Fewest and most episodes that the finalists are scored on."""
+NEWSVENDOR_EPISODES = 200
+"""Of newsvendors, whose forecasts take long: held-out periods of at most so many SKUs."""
 FINALISTS = 16
 ROUNDS = 3
 
@@ -42,8 +44,7 @@ def search_of(parameters: SupplyChainParameters) -> Search:
 
 def newsvendor_search(parameters: SupplyChainParameters) -> Search:
     """Return how much to search for one parameter of rules whose forecasts take long."""
-    usual = search_of(parameters)
-    return replace(usual, episodes=min(usual.episodes, 200), rounds=2)
+    return replace(search_of(parameters), episodes=NEWSVENDOR_EPISODES)
 
 
 def with_free_orders(team: Policy, *, whole: bool = False) -> TeamPolicy:

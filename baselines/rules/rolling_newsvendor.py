@@ -296,8 +296,8 @@ def newsvendor_family(forecast: ForecastName) -> Family:
     def make(safety_multiplier: Values) -> TeamPolicy:
         return reference_team(store=rule.with_multiplier(safety_multiplier))
 
-    grid = {"safety_multiplier": (0.4, 0.55, 0.7, 0.85, 1.0, 1.15, 1.3, 1.5)}
-    return Family(make, grid, refined=("safety_multiplier",))
+    multipliers = np.round(np.arange(0.4, 1.51, 0.05), 2)
+    return Family(make, {"safety_multiplier": tuple(multipliers.tolist())})
 
 
 def _quantiles(errors: Values, shares: Values) -> Values:

@@ -136,7 +136,7 @@ def features(
     return usual, np.stack(every, axis=-1).astype(np.float32), scale
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def boosting(history: StoreHistory, days: int, *, informed: bool = False) -> Boosting:
     """Return smoothing with trees fitted to training days, found once.
 
