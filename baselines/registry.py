@@ -143,10 +143,12 @@ INFORMED_BASELINES: dict[str, Baseline] = {
 }
 """Those that there are besides where something is known of days ahead."""
 
-NOT_USUAL = {
-    name for name in {**HISTORY_BASELINES, **INFORMED_BASELINES} if "tuned_newsvendor" in name
+HELD_OUT = {
+    name
+    for name, one in {**HISTORY_BASELINES, **INFORMED_BASELINES}.items()
+    if isinstance(one, TunedRule) and one.held_out
 }
-"""Not of the group ``default``."""
+"""Of these, those that are tuned on held-out days; not of the group ``default``."""
 
 OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
     "warehouse_return": {
@@ -279,6 +281,11 @@ def rules_in_units(parameters: Any) -> dict[str, Baseline]:
     return {name: _free(one, whole=whole) for name, one in known.items() if one.kind.is_rival}
 
 
+def count_tuned(name: str, values: Mapping[str, Any]) -> int:
+    """Return how many tuned parameters a rule counts for: none that held-out days have chosen."""
+    return 0 if name in HELD_OUT else len(values)
+
+
 def installed(known: Mapping[str, Baseline]) -> dict[str, Baseline]:
     """Return the baselines of which all is there that they need."""
     return {name: one for name, one in known.items() if one.kind.is_installed}
@@ -306,7 +313,7 @@ def _members(group: str, known: Mapping[str, Baseline]) -> set[str]:
     groups = {
         "default": on_offer & (USUAL | USUAL_IF_KNOWN)
         if on_offer >= USUAL
-        else on_offer - NOT_USUAL,
+        else on_offer - HELD_OUT,
         "tuned": tuned,
         "free": free,
         "all": set(known),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.multi_agent import TeamPolicy
-from baselines.registry import Baseline, baselines_of, installed
+from baselines.registry import Baseline, baselines_of, count_tuned, installed
 from baselines.rollout import rollout
 from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StoreRule
@@ -125,7 +125,7 @@ def _best_rule(problem_name: str, parameters: Any) -> ChosenRule:
         for one, cost in costs.items()
         if Difference.of(_sums(at, cost - costs[best]), count).is_chance
     ]
-    return min(near, key=lambda one: (len(one.values), costs[one].mean()))
+    return min(near, key=lambda one: (count_tuned(one.name, one.values), costs[one].mean()))
 
 
 def _sums(at: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -31,7 +31,7 @@ from agents.config import RunConfig
 from agents.run_files import BEST
 from agents.tuned_file import json_values
 from baselines.policy import Policy
-from baselines.registry import Baseline, installed, rules_in_units
+from baselines.registry import Baseline, count_tuned, installed, rules_in_units
 from baselines.rule_choice import Difference, offset_rules
 from baselines.rules.offset import followed_rule
 from baselines.tuned_rules import TunedRule, tune_rule
@@ -175,7 +175,7 @@ class Candidates:
 
     def parameters(self, name: str) -> int:
         """Return how many parameters of a candidate were tuned; an agent has many."""
-        return len(self.values[name]) if name in self.values else MANY
+        return count_tuned(name, self.values[name]) if name in self.values else MANY
 
     def dearer(self, name: str, other: str) -> Difference:
         """Return how much a candidate costs more per day than another, in the periods that choose.

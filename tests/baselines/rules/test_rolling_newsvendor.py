@@ -17,16 +17,18 @@ from envs.supply_chain.parameters import SupplyChainParameters
 
 STORES = PROBLEMS["stores"]
 NAME = "tuned_newsvendor_smoothing"
+STORES_OF_IT = 6
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    """Return two stores of a file with so many days to wait for an order of any whole quantity."""
+    """Return six stores of a file, which order in threes; by what a store is like."""
     days = np.arange("2019-01-01", "2021-07-01", dtype="datetime64[D]")
-    sales = np.random.default_rng(0).negative_binomial(4, 0.12, (days.size, 2))
+    sales = np.random.default_rng(0).negative_binomial(4, 0.12, (days.size, STORES_OF_IT))
     path = tmp_path_factory.mktemp("shop") / "sales.csv"
-    rows = [f"{day},{a},{b}" for day, (a, b) in zip(days, sales, strict=True)]
-    path.write_text("\n".join(["date,north,south", *rows]))
+    names = ",".join(f"s{k}" for k in range(STORES_OF_IT))
+    rows = [f"{day},{','.join(map(str, row))}" for day, row in zip(days, sales, strict=True)]
+    path.write_text("\n".join([f"date,{names}", *rows]))
 
     def make(**store):
         given = {"demand_data": {"file": path, "split": "2021-01-01"}, "objective": "cost"}
@@ -82,7 +84,7 @@ def test_it_holds_less_where_demand_is_lost_and_orders_take_long(shop):
         ]
         for unmet in ("lost", "backlog")
     )
-    assert lost[1] < 0.8 < 0.9 < min(lost[0], *waiting)
+    assert lost[1] < 0.7 < 0.8 < min(lost[0], *waiting)
 
 
 def test_copies_of_a_trace_that_are_forecast_once_are_tuned_to_the_same(shop, monkeypatch):
@@ -110,5 +112,5 @@ def test_it_is_no_rule_of_the_default_group(shop):
 
 def test_values_of_its_family_are_those_of_its_grid():
     family = newsvendor_family("smoothing")
-    assert family.admits({"safety_multiplier": 0.719})
+    assert family.admits({"safety_multiplier": 0.7})
     assert not family.admits({"safety_multiplier": 2.0})

@@ -81,3 +81,13 @@ def test_the_standard_error_is_that_of_a_mean_over_blocks():
     assert found.mean == pytest.approx(sums.mean() / 28)
     assert found.standard_error == pytest.approx(sums.std(ddof=1) / np.sqrt(40) / 28)
     assert Difference.of(np.array([3.0]), np.array([10])) == Difference(0.3, 0.0)
+
+
+def test_what_held_out_days_have_chosen_counts_for_nothing(noise):
+    usual = np.full(3 * DAYS, 100.0)
+    name, dearer = "tuned_newsvendor_smoothing", usual + noise - noise.mean() + 0.1
+    found = candidates(tuned_smoothing=usual, newsvendor_average=dearer + 0.1, **{name: dearer})
+    found.values[name] = {"safety_multiplier": 0.8}
+    assert [found.parameters(one) for one in found.folds] == [2, 0, 0]
+    assert found.cheapest == "tuned_smoothing"
+    assert found.choice == name
