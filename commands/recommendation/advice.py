@@ -149,8 +149,9 @@ def _lines(
     yield (
         f"Each was tuned on all {table.period}s before {origins} and played from there to the next "
         f"one, the last to {periods.split}. Chosen is the simplest one, by the number of "
-        "parameters that were tuned on costs, that is dearer than the cheapest by at most one "
-        "standard error of the difference, over blocks of the calendar. Cost a year over these "
+        "parameters that were tuned on days that its forecasts learned from, of those that are "
+        "dearer than the cheapest by at most one standard error of the difference, over blocks of "
+        "the calendar; of equally simple ones the cheapest. Cost a year over these "
         f"{table.period}s:"
     )
     yield ""

@@ -6,8 +6,8 @@ day, is within one standard error, from sums over blocks of the calendar. Simple
 parameters that were tuned on costs; of those that have the same number the cheapest is taken.
 What a forecast learns of demand does not count: levels of what is known ahead are shrunk towards
 none already, and pay on few days, so that months without a holiday say little against them; and
-trees are judged by days that they were not fitted to. Of the mean of a tuned rule and one that was
-not, half the parameters count.
+trees are judged by days that they were not fitted to. Nor does what is tuned on held-out days, for
+the same reason.
 
 References
 ----------
