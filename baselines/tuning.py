@@ -140,8 +140,8 @@ class Tuned:
     values : dict
         The tuned parameters by name.
     score, se : float
-        Mean return, or other total, on the tuning traces, and its standard
-        error; as the largest of many it is optimistic.
+        Mean return, or other total, on the tuning traces, and its standard error; as the largest
+        of many it is optimistic.
     candidates : int
         Number of candidates that were tried.
     played : int

@@ -31,6 +31,9 @@ from envs.supply_chain.sites import Lane
 GAPS = WEEK + 1
 """Days to the next day of review are at most a week, so that tables have so many rows."""
 
+MOST_PREPARED = 3
+"""Problems whose errors a rule remembers: the one that it is tuned for, and its held-out days."""
+
 
 @dataclass(frozen=True)
 class _Window:
@@ -155,7 +158,7 @@ class RollingNewsvendor(HistoryRule):
             self._key(parameters, history), lambda: vars(self._learn(parameters, history))
         )
         self._tables = _ErrorTables(**made)
-        self._prepared[:] = [(parameters, self._tables)]
+        self._prepared[:] = [*self._prepared[1 - MOST_PREPARED :], (parameters, self._tables)]
 
     def _key(self, parameters: SupplyChainParameters, history: StoreHistory) -> str | None:
         """Return under what the tables are kept, None where they are made in a moment."""
