@@ -289,7 +289,7 @@ def _discount(problem: Problem, parameters: Any) -> float:
     """Return what ``gamma = by_lead_time`` comes to."""
     if not problem.totals:
         raise InputError(f"gamma = {BY_LEAD_TIME}: is for the stores; give a number up to 1")
-    return discount_of(max(lane.store.lead_time for lane in parameters.lanes()))
+    return discount_of(parameters.longest_lead_time)
 
 
 def _resolve_automatic(settings: RunSettings, parameters: Any) -> RunSettings:

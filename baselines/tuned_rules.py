@@ -93,7 +93,7 @@ def tune_rule(
     )
 
 
-HELD_OUT = (0.5, 0.75)
+SHARES_BEFORE = (0.5, 0.75)
 """Shares of the training days before each of the periods that are held out, one after the other."""
 
 
@@ -107,9 +107,8 @@ def held_out_days(parameters: SupplyChainParameters) -> list[SupplyChainParamete
     if source is None or history is None:
         return []
     table, days = history.table, len(history.training)
-    waits = [lane.store.lead_time for lane in parameters.lanes()]
-    least = KNOWN_DAYS + 2 * (max(waits) + parameters.longest_review_gap)
-    firsts, found = [round(share * days) for share in HELD_OUT], []
+    least = KNOWN_DAYS + 2 * (parameters.longest_lead_time + parameters.longest_review_gap)
+    firsts, found = [round(share * days) for share in SHARES_BEFORE], []
     for first, end in zip(firsts, (*firsts[1:], days), strict=True):
         if first < least or end - first <= parameters.warmup_days:
             continue

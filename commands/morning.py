@@ -344,19 +344,15 @@ def _known_ahead(
         known = known.before(today, coming.names).joined(coming)
     weekday = weekday_of(np.array([table.periods.ordinal(day)]), 0)[0]
     gap = max(lane.store.review_gaps[weekday] for lane in p.lanes())
-    history.levels.check_known(known, day, _lead_time(p) + gap, table.periods)
+    history.levels.check_known(known, day, p.longest_lead_time + gap, table.periods)
     return known
-
-
-def _lead_time(p: SupplyChainParameters) -> int:
-    return max(lane.store.lead_time for lane in p.lanes())
 
 
 def _look_ahead(batch: SupplyChainBatch, today: Today) -> None:
     """Put in what is known of the days that today's orders are for."""
     p = batch.parameters
     start = np.full(batch.num_worlds, _ordinal(batch, today.day))
-    ahead = _lead_time(p) + max(p.longest_review_gap, p.longest_shelf_life)
+    ahead = p.longest_lead_time + max(p.longest_review_gap, p.longest_shelf_life)
     batch.past = _history_of(p).known_demand(
         _past(batch).demand, start, batch.lane_of, ahead, today.known_ahead
     )

@@ -296,7 +296,7 @@ def days_before(parameters: Any) -> int:
     What it began with is sold and an order has arrived by then; fewer where the file has fewer.
     """
     start: int = parameters.history.starts("evaluation", 1).start
-    lead_time = max(lane.store.lead_time for lane in parameters.lanes())
+    lead_time = parameters.longest_lead_time
     wanted: int = KNOWN_DAYS + lead_time + parameters.longest_review_gap
     return max(0, min(wanted, start - KNOWN_DAYS))
 

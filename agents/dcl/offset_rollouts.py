@@ -137,7 +137,7 @@ class OffsetLabeller:
         self.offsets = batch.offsets.offsets
         self._unmoved, self._count = batch.offsets.unmoved, len(self.offsets)
         p = batch.parameters
-        lead_time = max(lane.store.lead_time for lane in p.lanes())
+        lead_time = p.longest_lead_time
         self._days = lead_time + p.longest_review_gap + DAYS_AFTER
         names = batch.chain.observation_names["store"]
         self._unseen = tuple(k for k, name in enumerate(names) if name.startswith(PASSED_OVER))

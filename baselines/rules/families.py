@@ -62,14 +62,9 @@ def free_family(family: Family, *, whole: bool = False) -> Family:
     return replace(family, make=lambda **v: with_free_orders(make(**v), whole=whole))
 
 
-def longest_lead_time(parameters: SupplyChainParameters) -> int:
-    """Return the largest of the SKUs' lead times from the warehouse to the stores [days]."""
-    return max(lane.store.lead_time for lane in parameters.lanes())
-
-
 def _covers(parameters: SupplyChainParameters) -> tuple[float, ...]:
     """Return days of demand that an inventory position may reasonably cover."""
-    days = float(longest_lead_time(parameters) + parameters.longest_review_gap)
+    days = float(parameters.longest_lead_time + parameters.longest_review_gap)
     shares = (0, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 3, 4, 5)
     return tuple(float(f"{days * share:.3g}") for share in shares)
 
@@ -163,7 +158,7 @@ def warehouse_family(parameters: SupplyChainParameters, rule: type[WarehouseRule
 
 def _warehouse_covers(parameters: SupplyChainParameters) -> tuple[float, ...]:
     lead_time = max(parameters.supplier_lead_time(lane) for lane in parameters.lanes())
-    days = lead_time + longest_lead_time(parameters) + 1.0
+    days = lead_time + parameters.longest_lead_time + 1.0
     shares = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5, 8)
     return tuple(float(f"{days * share:.3g}") for share in shares)
 
@@ -216,7 +211,7 @@ def _unit_levels(parameters: SupplyChainParameters) -> tuple[float, ...]:
     Whole numbers [units], about a tenth of the largest apart.
     """
     mean = float(parameters.mean_demand().max())
-    most = 2.0 * (longest_lead_time(parameters) + 1.0) * mean + 10.0
+    most = 2.0 * (parameters.longest_lead_time + 1.0) * mean + 10.0
     return tuple(dict.fromkeys(float(round(most * k / 10.0)) for k in range(1, 11)))
 
 

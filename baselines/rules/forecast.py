@@ -42,7 +42,7 @@ class HistoryRule(StoreRule):
     def _prepare(self, parameters: SupplyChainParameters) -> None:
         if parameters.history is None:
             raise InputError(f"{type(self).__name__} needs demand of a file; set demand_data")
-        self._lead_time = max(lane.store.lead_time for lane in parameters.lanes())
+        self._lead_time = parameters.longest_lead_time
         days = self._lead_time + parameters.longest_review_gap
         self._forecast = make_forecast(self.forecast, parameters.history, days)
 
@@ -137,7 +137,7 @@ def rolling_reorder_family(parameters: SupplyChainParameters) -> Family:
         reorder_days = np.maximum(order_up_to_days - gap_days, 0.0)
         return reference_team(store=RollingReorderPoint(reorder_days, order_up_to_days))
 
-    days = parameters.longest_review_gap + max(lane.store.lead_time for lane in parameters.lanes())
+    days = parameters.longest_review_gap + parameters.longest_lead_time
     shares = (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4)
     grid = {
         "order_up_to_days": tuple(float(f"{days * share:.3g}") for share in shares),

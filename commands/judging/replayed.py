@@ -209,7 +209,7 @@ def read_opening(path: Path, parameters: Any) -> Opening:
         what = ", ".join(names if shape[0] > 1 else names[:1])
         raise InputError(f"{path.name}: has no row of {what}; a replay begins with all of them")
     at = tuple(np.array(state.places).T)
-    lead_time = max(lane.store.lead_time for lane in parameters.lanes())
+    lead_time = parameters.longest_lead_time
     on_hand, due = np.zeros(shape), np.zeros((*shape, lead_time))
     on_hand[at] = state.on_hand
     due[at] = state.due(first, lead_time, history.table.periods)

@@ -284,6 +284,11 @@ class SupplyChainParameters(FrozenModel):
         return max(lane.store.shelf_life or 0 for lane in self.lanes())
 
     @property
+    def longest_lead_time(self) -> int:
+        """The largest of the SKUs' lead times from the warehouse to the stores [days]."""
+        return max(lane.store.lead_time for lane in self.lanes())
+
+    @property
     def longest_review_gap(self) -> int:
         """Most days from one day of review to the next."""
         return max(max(lane.store.review_gaps) for lane in self.lanes())

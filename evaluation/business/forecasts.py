@@ -66,7 +66,7 @@ def forecast_record(parameters: Any, policy: Policy) -> ForecastRecord:
         Whose forecasts.
     """
     p, history = parameters, parameters.history
-    lead_time = max(lane.store.lead_time for lane in p.lanes())
+    lead_time = p.longest_lead_time
     name = _name_of(policy, informed=history.effects is not None)
     forecast = make_forecast(name, history, lead_time + p.longest_review_gap)
     first = history.starts("evaluation", 1)

@@ -100,7 +100,7 @@ def level_records(
         return {}
     p = played_parameters(parameters, 0, start_up=False)
     trace = whole_period(p, random_stream(SEED, "evaluation"), "evaluation", 0)
-    days = max(lane.store.lead_time for lane in lanes) + 1
+    days = parameters.longest_lead_time + 1
     first = p.history.starts("evaluation", 1).start
     daily = p.history.table.demand[first : first + p.horizon]
     if len(daily) < days:

@@ -17,16 +17,16 @@ from envs.supply_chain.parameters import SupplyChainParameters
 
 STORES = PROBLEMS["stores"]
 NAME = "tuned_newsvendor_smoothing"
-STORES_OF_IT = 6
+NUM_STORES = 6
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     """Return six stores of a file, which order in threes; by what a store is like."""
     days = np.arange("2019-01-01", "2021-07-01", dtype="datetime64[D]")
-    sales = np.random.default_rng(0).negative_binomial(4, 0.12, (days.size, STORES_OF_IT))
+    sales = np.random.default_rng(0).negative_binomial(4, 0.12, (days.size, NUM_STORES))
     path = tmp_path_factory.mktemp("shop") / "sales.csv"
-    names = ",".join(f"s{k}" for k in range(STORES_OF_IT))
+    names = ",".join(f"s{k}" for k in range(NUM_STORES))
     rows = [f"{day},{','.join(map(str, row))}" for day, row in zip(days, sales, strict=True)]
     path.write_text("\n".join([f"date,{names}", *rows]))
 
