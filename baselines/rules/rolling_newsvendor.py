@@ -107,8 +107,8 @@ class RollingNewsvendor(HistoryRule):
     ----------
     forecast : {"average", "weekday", "smoothing", "tsb", "boosting"}
         How F_t is made.
-    safety_multiplier : array_like
-        m, of what is ordered up to beyond F_t.
+    safety_multiplier : array_like, optional
+        m, of what is ordered up to beyond F_t; 1 where it is not tuned.
 
     References
     ----------
@@ -118,8 +118,9 @@ class RollingNewsvendor(HistoryRule):
     sales inventory systems, Management Science 55(3) (levels with lost sales are lower).
     """
 
-    def __init__(self, forecast: ForecastName, safety_multiplier: ArrayLike = 1.0) -> None:
-        super().__init__(forecast, safety_multiplier=safety_multiplier)
+    def __init__(self, forecast: ForecastName, safety_multiplier: ArrayLike | None = None) -> None:
+        tuned = {} if safety_multiplier is None else {"safety_multiplier": safety_multiplier}
+        super().__init__(forecast, **tuned)
         self._stockout_cost: Values | None = None
         self._known_errors: dict[tuple[int, _Window], Values] = {}  # of `with_stockout_cost` alone
         # copies of a rule share it: a team binds copies, and the quantiles take long to find
@@ -266,9 +267,13 @@ class RollingNewsvendor(HistoryRule):
         assert chain.past is not None  # noqa: S101  (see _prepare)
         return self._forecast.scale(chain.past, chain.day, chain.lane_of, daily)
 
+    @property
+    def _multiplier(self) -> Values:
+        return self._columns.get("safety_multiplier", np.ones((1, 1)))
+
     def _safety(self, chain: SupplyChainBatch, daily: Values) -> Values:
         safety = self._tables.safety[chain.review_gap(), chain.lane_of]
-        return np.asarray(self._columns["safety_multiplier"] * safety * self._scale(chain, daily))
+        return np.asarray(self._multiplier * safety * self._scale(chain, daily))
 
     def _on_arrival(self, chain: SupplyChainBatch) -> Values:
         """Return the forecast of the day on which today's order arrives."""
@@ -287,8 +292,7 @@ class RollingNewsvendor(HistoryRule):
         daily = expected / days[..., None]
         scale = np.stack([self._scale(chain, some) for some in daily])
         level = balanced_levels(expected, scale, own, later, tables.costs, row)
-        more = self._columns["safety_multiplier"] - 1.0
-        return np.asarray(level + more * (level - expected[0]))
+        return np.asarray(level + (self._multiplier - 1.0) * (level - expected[0]))
 
 
 @cache
