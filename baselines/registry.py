@@ -25,7 +25,7 @@ from baselines.solvers.chain.store_programme import is_programmable
 from baselines.tuned_rules import TunedRule, Tuner, tune_rule
 from baselines.tuning import Family
 from common.errors import choose
-from demand.forecasts.forecast import ForecastName
+from demand.forecasts.forecast import ForecastName, learns_of_training
 from envs.problems import PROBLEMS
 from envs.supply_chain.metrics import tier_of_total
 
@@ -58,6 +58,14 @@ def _random(measure: str) -> FixedRule:
 
 def _tuned(family: Callable[[Any], Family], measure: str = "return") -> TunedRule:
     return TunedRule(family, measure, search_of=chain.search_of)
+
+
+def _rolling_base_stock(name: ForecastName) -> TunedRule:
+    return TunedRule(
+        lambda _: forecast.rolling_family(name),
+        search_of=chain.search_of,
+        held_out=learns_of_training(name),
+    )
 
 
 def _rolling_newsvendor(name: ForecastName, kind: PolicyKind = RULE) -> FixedRule:
@@ -121,9 +129,9 @@ HISTORY_BASELINES: dict[str, Baseline] = {
     "newsvendor_tsb": _rolling_newsvendor("tsb"),
     "newsvendor_boosting": _rolling_newsvendor("boosting", BOOSTED_RULE),
     "tuned_reorder_point": _tuned(forecast.rolling_reorder_family),
-    "tuned_base_stock": _tuned(lambda _: forecast.rolling_family("average")),
-    "tuned_weekday": _tuned(lambda _: forecast.rolling_family("weekday")),
-    "tuned_smoothing": _tuned(lambda _: forecast.rolling_family("smoothing")),
+    "tuned_base_stock": _rolling_base_stock("average"),
+    "tuned_weekday": _rolling_base_stock("weekday"),
+    "tuned_smoothing": _rolling_base_stock("smoothing"),
     "tuned_newsvendor_smoothing": _tuned_newsvendor("smoothing"),
     "tuned_newsvendor_boosting": _tuned_newsvendor("boosting", BOOSTED_TUNED_RULE),
 }
@@ -133,22 +141,15 @@ INFORMED_BASELINES: dict[str, Baseline] = {
     "newsvendor_weekday_covariates": _rolling_newsvendor("weekday_covariates"),
     "newsvendor_smoothing_covariates": _rolling_newsvendor("smoothing_covariates"),
     "newsvendor_boosting_covariates": _rolling_newsvendor("boosting_covariates", BOOSTED_RULE),
-    "tuned_base_stock_covariates": _tuned(lambda _: forecast.rolling_family("average_covariates")),
-    "tuned_weekday_covariates": _tuned(lambda _: forecast.rolling_family("weekday_covariates")),
-    "tuned_smoothing_covariates": _tuned(lambda _: forecast.rolling_family("smoothing_covariates")),
+    "tuned_base_stock_covariates": _rolling_base_stock("average_covariates"),
+    "tuned_weekday_covariates": _rolling_base_stock("weekday_covariates"),
+    "tuned_smoothing_covariates": _rolling_base_stock("smoothing_covariates"),
     "tuned_newsvendor_smoothing_covariates": _tuned_newsvendor("smoothing_covariates"),
     "tuned_newsvendor_boosting_covariates": _tuned_newsvendor(
         "boosting_covariates", BOOSTED_TUNED_RULE
     ),
 }
 """Those that there are besides where something is known of days ahead."""
-
-HELD_OUT = {
-    name
-    for name, one in {**HISTORY_BASELINES, **INFORMED_BASELINES}.items()
-    if isinstance(one, TunedRule) and one.held_out
-}
-"""Of these, those that are tuned on held-out days; not of the group ``default``."""
 
 OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
     "warehouse_return": {
@@ -281,9 +282,12 @@ def rules_in_units(parameters: Any) -> dict[str, Baseline]:
     return {name: _free(one, whole=whole) for name, one in known.items() if one.kind.is_rival}
 
 
-def count_tuned(name: str, values: Mapping[str, Any]) -> int:
-    """Return how many tuned parameters a rule counts for: none that held-out days have chosen."""
-    return 0 if name in HELD_OUT else len(values)
+def count_tuned(values: Mapping[str, Any]) -> int:
+    """Return how many tuned parameters a rule counts for.
+
+    What multiplies a safety stock that needs no tuning does not count.
+    """
+    return len(values.keys() - {"safety_multiplier"})
 
 
 def installed(known: Mapping[str, Baseline]) -> dict[str, Baseline]:
@@ -311,9 +315,7 @@ def _members(group: str, known: Mapping[str, Baseline]) -> set[str]:
     tuned = {name for name, one in known.items() if one.kind.role == "tuned_rule"} - free
     on_offer = set(known) - free
     groups = {
-        "default": on_offer & (USUAL | USUAL_IF_KNOWN)
-        if on_offer >= USUAL
-        else on_offer - HELD_OUT,
+        "default": on_offer & (USUAL | USUAL_IF_KNOWN) if on_offer >= USUAL else on_offer,
         "tuned": tuned,
         "free": free,
         "all": set(known),

@@ -125,7 +125,7 @@ def _best_rule(problem_name: str, parameters: Any) -> ChosenRule:
         for one, cost in costs.items()
         if Difference.of(_sums(at, cost - costs[best]), count).is_chance
     ]
-    return min(near, key=lambda one: (count_tuned(one.name, one.values), costs[one].mean()))
+    return min(near, key=lambda one: (count_tuned(one.values), costs[one].mean()))
 
 
 def _sums(at: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -95,7 +95,8 @@ class RollingNewsvendor(HistoryRule):
 
     With m = 1 there is nothing to tune. But the fractile is for demand that waits where stock is
     short. Where it is lost, the stock that is left is more, the more so the longer the lead time,
-    and an m below 1 costs less (Huh et al.).
+    and an m below 1 costs less (Huh et al.). An m above 1 makes up for errors of days that the
+    forecast has learned from, which are too small; those of trees are of days that it has not.
 
     Of goods that keep a day nothing is left for the day on which an order arrives but that order,
     and nothing of it for the days after. F and the errors are then those of that day alone, what is
@@ -297,13 +298,17 @@ class RollingNewsvendor(HistoryRule):
 
 @cache
 def newsvendor_family(forecast: ForecastName) -> Family:
-    """Return the newsvendor on a rolling forecast with more or less of its safety stock."""
+    """Return the newsvendor on a rolling forecast with more or less of its safety stock.
+
+    On trees there is no more of it, for their errors are of days that they were not fitted to.
+    """
     rule = RollingNewsvendor(forecast)
 
     def make(safety_multiplier: Values) -> TeamPolicy:
         return reference_team(store=rule.with_multiplier(safety_multiplier))
 
-    multipliers = np.round(np.arange(0.4, 1.51, 0.05), 2)
+    most = 1.0 if forecast.startswith("boosting") else 1.5
+    multipliers = np.round(np.arange(0.4, most + 0.01, 0.05), 2)
     return Family(make, {"safety_multiplier": tuple(multipliers.tolist())})
 
 

@@ -6,8 +6,8 @@ day, is within one standard error, from sums over blocks of the calendar. Simple
 parameters that were tuned on costs; of those that have the same number the cheapest is taken.
 What a forecast learns of demand does not count: levels of what is known ahead are shrunk towards
 none already, and pay on few days, so that months without a holiday say little against them; and
-trees are judged by days that they were not fitted to. Nor does what is tuned on held-out days, for
-the same reason.
+trees are judged by days that they were not fitted to. Nor does what multiplies a newsvendor's
+safety stock, which needs no tuning where demand waits.
 
 References
 ----------
@@ -175,7 +175,7 @@ class Candidates:
 
     def parameters(self, name: str) -> int:
         """Return how many parameters of a candidate were tuned; an agent has many."""
-        return count_tuned(name, self.values[name]) if name in self.values else MANY
+        return count_tuned(self.values[name]) if name in self.values else MANY
 
     def dearer(self, name: str, other: str) -> Difference:
         """Return how much a candidate costs more per day than another, in the periods that choose.

@@ -56,6 +56,11 @@ MOST_TIMES = 3.0
 """Days are forecast at no more than so many times the largest demand that was seen."""
 
 
+def learns_of_training(name: ForecastName) -> bool:
+    """Whether a forecast has learned of training days what it would not know of others."""
+    return name.endswith(COVARIATES) or name not in ("average", "weekday")
+
+
 @dataclass(frozen=True, eq=False)
 class BoundedForecast:
     """A forecast that stays within reason, whatever its levels and factors make of odd days.

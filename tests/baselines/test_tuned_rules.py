@@ -75,14 +75,27 @@ def test_periods_before_which_little_is_known_are_left_out(shop, days, count):
     assert splits == (["evaluation"] * count or ["tuning"])
 
 
+def held_and_not(parameters, name):
+    rule = baselines_of("stores", parameters)[name]
+    return [
+        tune_rule(STORES, parameters, name, one).values
+        for one in (rule, replace(rule, held_out=False))
+    ]
+
+
 def test_what_is_learned_of_chance_is_not_trusted(shop):
+    held, not_held = held_and_not(shop(), NAME)
+    assert held["safety_multiplier"] - not_held["safety_multiplier"] > 0.1
+
+
+def test_a_base_stock_is_tuned_on_held_out_days_where_its_forecast_learns(shop):
     p = shop()
-    rule = baselines_of("stores", p)[NAME]
-    held, not_held = (
-        tune_rule(STORES, p, NAME, one) for one in (rule, replace(rule, held_out=False))
-    )
-    more = held.values["safety_multiplier"] - not_held.values["safety_multiplier"]
-    assert more > 0.1
+    held, not_held = held_and_not(p, "tuned_weekday_covariates")
+    assert held["safety_factor"] > not_held["safety_factor"]
+    rules = baselines_of("stores", p)
+    assert rules["tuned_smoothing"].held_out
+    assert not rules["tuned_base_stock"].held_out
+    assert not rules["tuned_weekday"].held_out
 
 
 def test_days_after_training_have_no_influence_and_all_of_training_make_the_fingerprint(shop):

@@ -165,8 +165,7 @@ def test_rivals_of_a_file_are_tuned_on_its_training_days(weekly, monkeypatch):
     store = weekly.store.model_copy(update={"order_units": None})
     weekly = weekly.model_copy(update={"store": store})
     made = make_baselines("stores", weekly, ["default"], seed=1)
-    more = {"tuned_newsvendor_smoothing", "tuned_newsvendor_boosting"}
-    assert list(made) == [name for name in installed(HISTORY_BASELINES) if name not in more]
+    assert list(made) == list(installed(HISTORY_BASELINES))
     assert "RollingBaseStock('weekday', cover=" in repr(made["tuned_weekday"])
     assert "RollingNewsvendor('average')" in repr(made["newsvendor_average"])
     with pytest.raises(InputError, match="unknown baseline 'tuned_capped'"):

@@ -101,16 +101,22 @@ def test_copies_of_a_trace_that_are_forecast_once_are_tuned_to_the_same(shop, mo
     assert all(np.unique(number).size <= 20 < number.size for number in seen)
 
 
-def test_it_is_no_rule_of_the_default_group(shop):
+def test_it_is_a_tuned_rule_of_the_default_group(shop):
     p = shop()
     tuner = lambda *_: type("Tuned", (), {"policy": None})  # noqa: E731
-    usual = make_baselines("stores", p, ["default"], tuner=tuner)
-    assert NAME not in usual
-    assert NAME in make_baselines("stores", p, ["tuned"], tuner=tuner)
-    assert [*make_baselines("stores", p, [NAME], tuner=tuner)] == [NAME]
+    for names in (["default"], ["tuned"], [NAME]):
+        assert NAME in make_baselines("stores", p, names, tuner=tuner)
 
 
 def test_values_of_its_family_are_those_of_its_grid():
     family = newsvendor_family("smoothing")
     assert family.admits({"safety_multiplier": 0.7})
+    assert family.admits({"safety_multiplier": 1.5})
     assert not family.admits({"safety_multiplier": 2.0})
+
+
+def test_trees_whose_errors_are_of_days_held_out_get_no_more_safety_stock():
+    family = newsvendor_family("boosting")
+    assert family.admits({"safety_multiplier": 0.4})
+    assert family.admits({"safety_multiplier": 1.0})
+    assert not family.admits({"safety_multiplier": 1.05})

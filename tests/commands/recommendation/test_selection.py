@@ -83,7 +83,7 @@ def test_the_standard_error_is_that_of_a_mean_over_blocks():
     assert Difference.of(np.array([3.0]), np.array([10])) == Difference(0.3, 0.0)
 
 
-def test_what_held_out_days_have_chosen_counts_for_nothing(noise):
+def test_what_multiplies_a_safety_stock_counts_for_nothing(noise):
     usual = np.full(3 * DAYS, 100.0)
     name, dearer = "tuned_newsvendor_smoothing", usual + noise - noise.mean() + 0.1
     found = candidates(tuned_smoothing=usual, newsvendor_average=dearer + 0.1, **{name: dearer})
