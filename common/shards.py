@@ -203,7 +203,8 @@ def describe(error: Exception) -> str:
     """Return an error as one line."""
     plain = isinstance(error, InputError | NumericalError | ShardError)
     text = " ".join(str(error).split())
-    return text if plain else short(f"{type(error).__name__}: {text}", 200).strip("'\"")
+    shown = short(f"{type(error).__name__}: {text}", 200)
+    return text if plain else shown[1:].removesuffix(shown[0])
 
 
 def iterate_shards(

@@ -202,7 +202,8 @@ class ExternalBatch:
         self._next = state["parameters"]
         self._use_next_parameters()
         seeds, steps, actions = (state[name] for name in ("seeds", "steps", "actions"))
-        if actions.shape != self._actions.shape or seeds.shape != steps.shape != (self.num_worlds,):
+        per_world = seeds.shape == steps.shape == (self.num_worlds,)
+        if actions.shape != self._actions.shape or not per_world:
             raise ValueError("another number of worlds")
         if not ((steps >= 0) & (steps <= self.parameters.max_steps)).all() or (seeds < 0).any():
             raise ValueError("its worlds' steps or seeds are out of range")

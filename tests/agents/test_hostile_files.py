@@ -1,6 +1,7 @@
 """Model files and statistics that are damaged, or that claim what they do not hold."""
 
 import io
+import pickle
 import resource
 import zipfile
 from contextlib import suppress
@@ -12,6 +13,7 @@ import torch
 from agents import run_files, run_folder
 from agents.config import resolve
 from agents.run_files import STATISTICS
+from agents.weights import check_tensors, read_tensors
 from common.errors import InputError
 from common.files import open_archive, parse_array, read_arrays
 from tests.agents.bombs import with_member
@@ -166,6 +168,69 @@ def deep():
     for _ in range(400):
         inner = (inner,)
     return inner
+
+
+def described(program, *members):
+    """Return a model whose tensors a pickle describes."""
+    return zipped(("policy.pth", zipped(("archive/data.pkl", program), *members)))
+
+
+TUPLE = (1, 2)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        ({"a": [TUPLE, TUPLE]}, "nests or repeats its containers; not read"),
+        (nested(list), "nests or repeats its containers; not read"),
+        ({"a": np.zeros(2)}, "not only tensors; not read"),
+        ({"a": "x" * 5_000_000}, "describes its tensors in 5,000,"),
+    ],
+    ids=["a tuple twice", "lists of lists", "code", "length"],
+)
+def test_a_description_is_refused_in_every_protocol(held, message, protocol):
+    made = described(pickle.dumps(held, protocol), ("archive/version", b"3"))
+    with pytest.raises(InputError, match=message) as refused:
+        read_tensors(made, "model.zip", 10_000_000)
+    assert str(refused.value).startswith("model.zip: policy.pth: ")
+
+
+@pytest.mark.parametrize("program", [b"", b"\x80", b"0.", b"c", b"\x80\x02h\x05."])
+def test_a_description_that_breaks_off_is_damaged(program):
+    with pytest.raises(InputError, match=r"^model\.zip: policy\.pth: damaged: ") as refused:
+        read_tensors(described(program), "model.zip", 1000)
+    assert "\n" not in str(refused.value)
+
+
+def test_tensors_whose_numbers_are_left_out_are_damaged():
+    with zipfile.ZipFile(io.BytesIO(saved({"a": torch.ones(2)}))) as archive:
+        members = [(name, archive.read(name)) for name in archive.namelist()]
+    whole, without = (
+        zipped(("policy.pth", zipped(*(m for m in members if m[0] not in left_out))))
+        for left_out in ((), ("archive/data/0",))
+    )
+    assert read_tensors(whole, "model.zip", 1000)["a"].tolist() == [1.0, 1.0]
+    with pytest.raises(InputError, match=r"^model\.zip: policy\.pth: damaged: ") as refused:
+        read_tensors(without, "model.zip", 1000)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ({"b": torch.ones(2)}, "it has other tensors"),
+        ({"a": torch.ones(3)}, "a is a tensor of another kind"),
+        ({"a": torch.ones(2, dtype=torch.float64)}, "a is a tensor of another kind"),
+        ({"a": torch.tensor([1.0, float("inf")])}, "a holds NaN or infinity"),
+        ({"a": torch.tensor([float("nan"), 1.0])}, "a holds NaN or infinity"),
+    ],
+)
+def test_tensors_of_another_model_are_named(others, message):
+    own = {"a": torch.zeros(2)}
+    check_tensors(own, {"a": torch.ones(2)})
+    with pytest.raises(ValueError, match=message):
+        check_tensors(own, others)
 
 
 def npy(shape, dtype="<f8", content=bytes(8)):

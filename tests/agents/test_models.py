@@ -56,6 +56,24 @@ def test_first_orders_of_the_warehouse():
     assert (order_biases(np.array([[0.0, 1e6]])) >= -30).all()
 
 
+def test_first_orders_of_stores_that_learn_apart_are_multiples_of_their_own_forecasts():
+    flags = {"problem": "stores", "policy": "independent", "stores": 3, "algo": "ppo"}
+    settings = ("n_envs=4", "initial_order=mean", "store.order_units=[0,50,100,150]")
+    learners = build_learners(resolve(flags, assignments=settings)).learners
+    for learner, forecast in zip(learners, (50, 60, 75), strict=True):
+        expected = -((np.array([0, 50, 100, 150]) / forecast - 1) ** 2) / 0.32
+        biases = learner.model.policy.action_net.bias.detach().numpy()
+        assert biases == pytest.approx(expected, rel=1e-5), learner.player
+
+
+def test_first_orders_of_stores_that_choose_offsets_are_their_rules_own(demand_file):
+    flags = {"algo": "ppo", "demand": demand_file["file"], "split": demand_file["split"]}
+    offsets = ("n_envs=4", "store.action=offset", "offset.rule=newsvendor_smoothing", "horizon=10")
+    run = resolve(flags, assignments=(*offsets, "initial_order=mean"))
+    with pytest.raises(InputError, match="initial_order = mean: the stores choose offsets"):
+        build_learners(run)
+
+
 @pytest.mark.parametrize("flags", [{"problem": "cash"}, {"problem": "stores", "learn": "supplier"}])
 def test_where_actions_are_no_quantities_it_is_refused(flags):
     flags = {**flags, "algo": "ppo"}

@@ -1,23 +1,26 @@
 """Tuned rules in a run folder: found again bit for bit, never stale, and from no forged file."""
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
 
 import evaluate
 import tune
-from agents import tuned_file
+from agents import run_files, tuned_file
 from agents import tuned_file as tunings
 from agents.config import resolve
-from agents.tuned_file import TunedFile
+from agents.tuned_file import Recommendation, TunedFile, read_recommendation
 from baselines.registry import BASELINES
 from baselines.rules.cash import BaseStock
 from baselines.tuned_rules import TunedRule, fingerprint
 from baselines.tuning import Family, Search
-from common.errors import InputError
+from common.errors import InputError, validated
 from envs.cash.parameters import CashParameters
 from envs.problems import PROBLEMS
+from envs.supply_chain.parameters import SupplyChainParameters
 from training.trainer import train
 
 CASH = PROBLEMS["cash"]
@@ -162,6 +165,61 @@ def test_a_link_is_refused_not_followed(tmp_path):
     with pytest.raises(InputError, match="symbolic link; name a regular file"):
         ask(TunedFile(path), name="tuned_other")
     assert elsewhere.read_bytes() == before
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_a_folder_that_cannot_be_written_costs_time_alone_but_a_full_disk_is_told(
+    number, tmp_path, monkeypatch, capsys
+):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tuned_file, "write_beside", refuse)
+    file = TunedFile(tmp_path / "tuned.json")
+    if number == errno.ENOSPC:
+        with pytest.raises(OSError, match="No space left"):
+            ask(file)
+        return
+    assert ask(file).values == ask(TunedFile(None)).values
+    told = f"tuned.json: {os.strerror(number)}; this is worked out anew next time"
+    assert told in capsys.readouterr().err
+
+
+# ---- whom a run orders by ----
+
+
+def recommended(name, **values):
+    return Recommendation(kind="rule", name=name, values=values, sentence="", figures={})
+
+
+@pytest.fixture(scope="module")
+def shop(demand_file):
+    given = {"file": demand_file["file"], "split": demand_file["split"]}
+    return validated(SupplyChainParameters, {"demand_data": given, "horizon": 8})
+
+
+@pytest.mark.parametrize(
+    ("advice", "message"),
+    [
+        (recommended("tuned_weekdays"), "unknown rule in the recommendation 'tuned_weekdays'; did"),
+        (recommended("tuned_weekday"), "has no values of tuned_weekday; make it again"),
+        (recommended("tuned_weekday", level=3.0), "has no values of tuned_weekday; make it again"),
+    ],
+)
+def test_a_recommendation_without_its_rule_is_refused(advice, message, shop):
+    with pytest.raises(InputError, match=message):
+        advice.rule(shop)
+
+
+def test_a_recommendation_that_is_damaged_is_refused(tmp_path):
+    run_files.begin(tmp_path)
+    assert read_recommendation(tmp_path) is None
+    advice = recommended("tuned_weekday", safety_days="inf")
+    advice.write(tmp_path)
+    assert read_recommendation(tmp_path) == advice
+    run_files.write(tmp_path / run_files.RECOMMENDATION, b'{"kind": "rule"}')
+    with pytest.raises(InputError, match=r"damaged; restore the run from a copy"):
+        read_recommendation(tmp_path)
 
 
 # ---- command lines ----

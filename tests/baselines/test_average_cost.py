@@ -16,6 +16,8 @@ from baselines.solvers.store.lost_sales import (
 )
 from baselines.solvers.store.lost_sales_problem import LostSales, poisson
 from commands import textbook
+from common.errors import InputError, validated
+from envs.supply_chain.parameters import SupplyChainParameters
 
 
 @pytest.mark.parametrize("lead_time", [1, 2, 3])
@@ -79,3 +81,27 @@ def test_what_decides_by_more_than_stock_has_no_such_cost():
     backlog, _ = textbook.load("reorder_point")
     assert lost_sales_store(backlog.parameters) is None
     assert exact_cost(backlog.parameters, steady) is None
+
+
+def with_store(name, **changes):
+    p = textbook.load(name)[0].parameters
+    store = {**p.store.model_dump(), **changes}
+    return validated(SupplyChainParameters, {**p.model_dump(), "store": store})
+
+
+def test_an_optimum_that_is_not_on_offer_says_what_must_be():
+    few = with_store("lost_sales_p4_L1", order_units=[0, 1, 2])
+    with pytest.raises(
+        InputError, match=r"^store\.order_units: must hold 0, 1, \.\.\., \d+ or more"
+    ):
+        solved_rules(few)
+
+
+@pytest.mark.parametrize(
+    "change", [{"shelf_life": 3}, {"unit_cost": 1.0}, {"lead_time": 1}, {"fixed_cost": 2.0}]
+)
+def test_the_newsvendor_is_of_one_day_without_anything_else(change):
+    (solved,) = solved_rules(with_store("newsvendor"))
+    assert solved.cost == pytest.approx(1.9976, abs=5e-5)
+    with pytest.raises(InputError, match="no textbook instance that is solved here"):
+        solved_rules(with_store("newsvendor", **change))

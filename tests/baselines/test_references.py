@@ -11,6 +11,8 @@ from baselines.rollout import rollout
 from baselines.rules.reference import reference_team
 from baselines.rules.store import CappedBaseStock, Newsvendor, ReorderPoint
 from baselines.solvers.chain.chain_bound import chain_bound
+from common.errors import InputError
+from envs.cash.parameters import CashParameters
 from envs.problems import PROBLEMS
 from envs.supply_chain.parameters import SupplyChainParameters
 from tests.baselines.solvers.test_chain_hindsight import chains
@@ -113,3 +115,22 @@ def earned_and_bound(p, store, seed, episodes):
     trace = STORES.traces(p, "evaluation", seed, episodes)
     bound = find_reference("stores", p).reference(trace).value
     return rollout(STORES, p, reference_team(store=store), trace)["return"], bound
+
+
+def test_a_cash_problem_too_large_to_solve_is_judged_in_hindsight():
+    large = {"buy_lots": [1, 5000], "convert_lots": [1, 2500], "demand_mean": 2500}
+    p = CashParameters(**large, objective="profit", max_steps=1)
+    source = find_reference("cash", p)
+    assert source.policy is None
+    reference = source.reference(PROBLEMS["cash"].traces(p, "evaluation", 1, 3))
+    assert reference.kind == "hindsight"
+    assert reference.values.shape == (3,)
+
+
+def test_a_cash_problem_too_large_for_that_too_says_what_to_reduce():
+    large = {"buy_lots": [1, 50_000], "convert_lots": [1, 25_000], "demand_mean": 25_000}
+    p = CashParameters(**large, objective="profit", max_steps=3)
+    with pytest.raises(
+        InputError, match=r"needs over [\d,]+ states a step; reduce max_steps \(3\)"
+    ):
+        find_reference("cash", p).reference(PROBLEMS["cash"].traces(p, "evaluation", 1, 3))

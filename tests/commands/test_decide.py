@@ -290,3 +290,10 @@ def test_a_calendar_is_refused_where_nothing_was_known_ahead(run, state, tmp_pat
     path.write_text("date,promotion\n2021-07-01,1\n")
     with pytest.raises(InputError, match="nothing was known ahead when this run was made"):
         orders(run, state, calendar=path)
+
+
+def test_a_history_without_a_store_of_the_state_is_refused(run, state, tmp_path):
+    path = tmp_path / "more.csv"
+    path.write_text(demand().replace("date,north,south", "date,north,southern", 1))
+    with pytest.raises(InputError, match=r"store in more\.csv.*'south'; did you mean 'southern'"):
+        orders(str(run), state, history=path, baseline="newsvendor_weekday")

@@ -47,3 +47,21 @@ def test_orders_ask_for_what_is_known_of_the_coming_days(run_command, informed_r
         orders[name] = [row["baseline_quantity"] for row in json.loads(done.stdout)]
     assert all(b >= a for a, b in zip(orders["plain"], orders["promoted"], strict=True))
     assert orders["promoted"][0] > orders["plain"][0]
+
+
+def test_a_history_tells_what_was_known_of_the_days_that_follow(
+    run_command, informed_run, tmp_path
+):
+    (state := tmp_path / "stock.csv").write_text(STATE)
+    rule = ("--baseline", "newsvendor_smoothing_covariates", "--allow", "--json")
+    asked = ("--checkpoint", informed_run, "--state", state, *rule)
+    known = (informed_run.parent / "sales.csv").read_text()
+    orders = {}
+    for promoted in (0, 1):
+        path = tmp_path / f"{promoted}.csv"
+        days = [f"2021-07-{day:02},10,30,{promoted}" for day in range(1, 5)]
+        path.write_text("\n".join([known, *days]))
+        done = run_command(decide.main, *asked, "--history", path, "--date", "2021-07-01")
+        assert done.status == 0, done.stderr
+        orders[promoted] = [row["baseline_quantity"] for row in json.loads(done.stdout)]
+    assert orders[1][0] > orders[0][0]

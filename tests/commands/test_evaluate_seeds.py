@@ -174,6 +174,20 @@ def test_the_table_in_latex(runs, run_command, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--set", "max_steps=3"), "--set: changes the problem of one --checkpoint; name a single"),
+        (("--problem", "stores"), "is about the cash problem, not stores"),
+        (("--stores", 2), "--stores changes nothing about a checkpoint; leave it out"),
+    ],
+)
+def test_seeds_keep_their_problem(runs, run_command, options, message):
+    done = run_command(evaluate.main, *checkpoints(*runs), *FEW, *options)
+    assert (done.status, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--problem", "cash", "--report"), "--report is written into a run folder"),

@@ -23,6 +23,7 @@ from baselines.solvers.store.lost_sales_kernels import count_states
 from baselines.solvers.store.lost_sales_problem import LostSales, order_limits, poisson
 from baselines.solvers.store.reorder_point import best_base_stock
 from commands import textbook
+from commands.evaluate import compare_with_baselines
 from common.errors import InputError, validated
 
 ZIPKIN_2008 = {
@@ -321,3 +322,14 @@ def test_reorder_points_of_lost_sales():
         assert reorder_cost(store, s + i, level + j).value >= cost.value - 1e-4
     with pytest.raises(InputError, match="reorder_point = 16"):
         reorder_cost(store, 16, 16)
+
+
+def test_a_comparison_tells_the_exact_cost_of_what_decides_by_stock_alone():
+    run, _ = textbook.load("lost_sales_p4_L1")
+    optimum, base_stock, *_ = solved_rules(run.parameters)
+    policies = {"levels": reference_team(store=base_stock.rule)}
+    found = compare_with_baselines(run, policies, baselines="none", episodes=2).policies
+    costs = {name: one.metrics.get("exact_cost_per_day") for name, one in found.items()}
+    assert costs["levels"] == pytest.approx(base_stock.cost, abs=1e-5)
+    assert costs["optimum"] == pytest.approx(optimum.cost, abs=1e-5)
+    assert costs["random"] is None

@@ -2,6 +2,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
+from common import console
 from common.console import PlainConsole, plain, spreadsheet_cell
 from common.errors import InputError
 
@@ -85,3 +87,43 @@ def test_messages_are_one_line_without_control_characters(run_command):
         raise InputError("store '\x1b[31m\nx'")
 
     assert run_command(command).stderr == "error: store '\\x1b[31m x'\n"
+
+
+def test_a_result_is_not_lost_where_there_is_no_output(run_command, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)  # as of pythonw, or a closed one at the start
+    done = run_command(click.Command("x", callback=lambda: print("orders")))
+    assert done.status == 2
+    assert done.stderr == (
+        "error: standard output is closed; give the command one, or name a file\n"
+    )
+
+
+def test_too_little_memory_says_what_to_reduce(run_command):
+    @click.command()
+    def command():
+        raise MemoryError("8 TiB for the buffer")
+
+    done = run_command(command)
+    assert (done.status, done.stderr.count("\n")) == (2, 1)
+    assert "not enough memory: 8 TiB for the buffer; reduce n_envs" in done.stderr
+
+
+def test_after_ctrl_c_the_process_does_not_wait_for_threads_left_behind(run_command, monkeypatch):
+    left = []
+
+    def leave(status):
+        left.append(status)
+        raise SystemExit(status)
+
+    monkeypatch.setattr(os, "_exit", leave)
+    monkeypatch.setattr(console, "_threads_left", threading.Event())
+
+    @click.command()
+    def command():
+        raise KeyboardInterrupt
+
+    assert run_command(command).status == 130
+    assert left == []  # nothing is left behind: Python ends as usual
+    console.leave_threads_behind()
+    assert run_command(command).stderr.strip() == "interrupted"
+    assert left == [130]

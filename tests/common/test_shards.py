@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
-from common.shards import GRACE, Workers, iterate_shards, map_shards
+from common.shards import GRACE, Workers, describe, iterate_shards, map_shards
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,6 +71,13 @@ def test_bad_input_is_not_tried_again_but_other_failures_are(workers, tmp_path):
     with pytest.raises(InputError, match=r"failed 2 times: KeyError: 0"):
         map_shards(fail, str(tmp_path), [0], Workers(workers))
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_an_error_is_one_line_in_full_or_cut():
+    assert describe(KeyError("a mistake")) == "KeyError: 'a mistake'"
+    assert describe(RuntimeError("one\ntwo")) == "RuntimeError: one two"
+    assert describe(InputError("n = 3: at most 2")) == "n = 3: at most 2"
+    assert describe(RuntimeError("x" * 300)) == f"RuntimeError: {'x' * 182}..."
 
 
 SLEEPER = """

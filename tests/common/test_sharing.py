@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
 import cloudpickle
 import pytest
 
-from common import sharing
+from common import console, sharing
 from common.errors import InputError
 from common.shards import Workers
 from common.sharing import map_threads, share_out
@@ -94,3 +95,23 @@ def test_labels_do_not_depend_on_who_makes_them(monkeypatch):
         assert all_labels() == wanted
     with as_on_a_cluster(monkeypatch):
         assert all_labels() == wanted
+
+
+def test_ctrl_c_begins_nothing_more_and_leaves_threads_behind(monkeypatch):
+    monkeypatch.setattr(console, "_threads_left", threading.Event())
+    gate, begun = threading.Event(), []
+
+    def work(shared, shard, report):
+        begun.append(shard)
+        if shard > 0:
+            gate.wait(10)
+        return shard
+
+    def interrupt(share):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        map_threads(work, None, range(50), 2, progress=interrupt)
+    gate.set()
+    assert console._threads_left.is_set()
+    assert len(begun) < 50

@@ -180,6 +180,26 @@ def test_filling_is_done_when_asked_and_reported(read):
         read(wide(GOOD).replace("2021-03-02", "2021-03-01"), fill="zero")
 
 
+def test_a_store_without_any_demand_has_no_line_between_neighbours(read):
+    text = long([[[1, "x"]], [[2, ""]], [[4, "-"]]])
+    assert read(text, fill="zero").demand[:, 0].tolist() == [[1, 0], [2, 0], [4, 0]]
+    message = "sales.csv: no demand of 's1' to interpolate; leave it out"
+    with pytest.raises(InputError, match=message):
+        read(text, fill="interpolate")
+    assert read(text, fill="interpolate", stores=("s0",)).demand[:, 0, 0].tolist() == [1, 2, 4]
+
+
+def test_of_many_stores_the_first_are_described_and_one_without_demand_has_no_trend(read):
+    stores = [f"shop_{n:02}" for n in range(15)]
+    table = read(wide([[0, *range(1, 15)]] * 140, header=f"date,{','.join(stores)}"))
+    lines = describe_demand(table, DemandSource(file=__file__)).splitlines()
+    told = [line.split()[0] for line in lines if line.startswith("shop_")]
+    assert told == stores[:12]
+    assert lines[lines.index("and 3 more") - 1].startswith("shop_11")
+    empty = next(line for line in lines if line.startswith("shop_00")).split()
+    assert empty[1:5] == ["100.0%", "0.0", "0.0", "+0.0%"]
+
+
 def test_the_description_tells_what_was_read(read):
     weeks = np.tile([0, 0, 10, 20, 30, 40, 50], 20)
     table = read(wide([[x, 7 + i] for i, x in enumerate(weeks)]))
@@ -285,6 +305,11 @@ def test_what_is_too_large_is_refused(read, monkeypatch):
     far = "date,a\n1700-01-01,1\n2021-01-01,1\n"
     with pytest.raises(InputError, match="apart"):
         read(far)
+    days = ("1700-01-01", "2021-03-01", "2021-03-02")
+    header = "date," + ",".join(f"s{n}" for n in range(900))
+    table = "\n".join([header, *(day + ",1" * 900 for day in days)])
+    with pytest.raises(InputError, match=r"days of 900 stores and SKUs are too many.* leave"):
+        read(table)
 
 
 def test_two_hundred_skus_are_read_in_a_moment(read):

@@ -251,6 +251,14 @@ def test_without_an_agent_the_best_policy_is_set_against_the_others():
     assert "buy_buy_convert minus" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
+def test_a_policy_alone_is_set_against_nothing():
+    console = Console(width=80, file=io.StringIO())
+    show(compare(CASH, CashParameters(), {}, OPTIMUM, episodes=50, seed=1), console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "\nrandom " in text
+    assert "minus" not in text
+
+
 def first_line(comparison: Comparison) -> str:
     console = Console(width=200, file=io.StringIO())
     show(comparison, console)

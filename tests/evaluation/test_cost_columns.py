@@ -1,5 +1,7 @@
 """Where the objective is cost, tables say what is spent per store and day, and on what."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rich.console import Console
@@ -56,3 +58,13 @@ def test_a_narrow_table_keeps_the_cost():
     table = shown(compared("cost", unmet_demand="backlog"), width=60)
     assert "fill cost" in table
     assert "…" not in table
+
+
+def test_an_exact_cost_that_only_some_have_is_a_column_with_its_meaning():
+    comparison = compared("cost", unmet_demand="backlog")
+    own = comparison.policies["newsvendor"]
+    own = replace(own, metrics={**own.metrics, "exact_cost_per_day": 12.34567})
+    table = shown(replace(comparison, policies={**comparison.policies, "newsvendor": own}))
+    assert "12.3457" in table
+    assert "Exact /day: the average cost in the long run" in table
+    assert "Exact /day" not in shown(comparison)

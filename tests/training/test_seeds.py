@@ -1,6 +1,8 @@
 """Several seeds of one recipe, a run each, over one process or two."""
 
+import os
 import shutil
+import signal
 
 import pytest
 
@@ -10,7 +12,9 @@ from agents import run_files, run_folder
 from agents.config import resolve
 from common.errors import InputError
 from tests.agents.small_run import SMALL
-from training.seeds import parse_seeds, train_seeds
+from training import callbacks, seeds
+from training.phases import resolve_phases
+from training.seeds import parse_seeds, resume_seeds, train_seeds
 
 OPTIONS = [part for setting in SMALL for part in ("--set", setting)]
 
@@ -88,6 +92,71 @@ def test_a_failed_seed_costs_itself_alone(tmp_path, run_command, monkeypatch):
     assert "failed: a loss is NaN" in " ".join(done.stderr.split())
     assert "weights" in run_folder.read_versions(root / "seed_0")
     assert "without the failed" in " ".join(done.stdout.split()) or "seed_1" in done.stdout
+
+
+def test_a_seed_that_failed_would_fail_again_and_is_not_begun(by_one_process, tmp_path):
+    root = shutil.copytree(by_one_process, tmp_path / "run")
+    run_folder.write_versions(root / "seed_1", finished=False, failed="a loss is NaN")
+    results, status = resume_seeds(root)
+    assert status == 0
+    assert {one.seed: one.failed for one in results} == {0: "", 1: "a loss is NaN", 2: ""}
+    assert not any(one.trained for one in results)
+
+
+def test_a_seed_learns_phase_after_phase_by_its_own_plans(tmp_path):
+    settings = (
+        *("timesteps=24", "n_envs=6", "horizon=3", "n_steps=3", "batch_size=18", "net_arch=[4]"),
+        *("evaluation.every=24", "evaluation.episodes=2", "evaluation.pictures=0"),
+    )
+    configs = resolve_phases((1, 2), {"algo": "ppo", "stores": 2}, assignments=settings)
+    root, (result,), status = train_seeds((5,), configs, tmp_path / "run", phases=(1, 2))
+    assert status == 0
+    folders = [trained.folder for trained in result.trained]
+    assert folders == [root / "seed_5" / f"phase_{phase}" for phase in (1, 2)]
+    learned = [run_folder.read_config(folder).settings for folder in folders]
+    assert [(own.seed, own.team.learn) for own in learned] == [(5, "store"), (5, "warehouse")]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_between_two_seeds_ends_the_run(number, status, tmp_path, monkeypatch):
+    begun = []
+
+    def train_one(config, *arguments, **options):
+        if begun:
+            os.kill(os.getpid(), number)
+        begun.append(config.settings.seed)
+        return train_run(config, *arguments, **options)
+
+    train_run = seeds.train
+    former = signal.getsignal(number)
+    configs = [resolve({"algo": "ppo"}, assignments=SMALL)]
+    with monkeypatch.context() as patch:
+        patch.setattr(seeds, "train", train_one)
+        root, done, ended = train_seeds((0, 1), configs, tmp_path / "run")
+    assert ended == status
+    assert signal.getsignal(number) == former
+    assert begun == [0]
+    assert [one.seed for one in done] == [0]
+    assert not (root / "seed_1").exists()
+    missing, ended = resume_seeds(root)
+    assert ended == 0
+    assert [len(one.trained) for one in missing] == [0, 1]
+
+
+def test_a_signal_while_a_seed_learns_saves_it_and_begins_no_other(tmp_path, monkeypatch):
+    evaluate = callbacks.BestModel.evaluate
+
+    def stop(best):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return evaluate(best)
+
+    configs = [resolve({"algo": "ppo"}, assignments=SMALL)]
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.BestModel, "evaluate", stop)
+        root, (stopped,), status = train_seeds((0, 1), configs, tmp_path / "run")
+    assert status == 143
+    assert stopped.trained[0].interrupted
+    assert not (root / "seed_1").exists()
 
 
 @pytest.mark.parametrize("text", ["", "a", "3-1", "1,1", "-1", "0-10000", "4294967296", "0-2,,3"])

@@ -234,11 +234,12 @@ def _train(
     folder = Path(plan.folder) / f"trial_{trial.number}"
     if folder.exists():
         rmtree(folder)  # of a process that died
-    pruned = False
+    pruned, known = False, _reported(study, trial.number)
 
     def scored(step: int, score: Score) -> bool:
         nonlocal pruned
-        trial.report(score.value if score.gap is None else -score.gap, step)
+        if step not in known:  # by a process that died, which came to the same
+            trial.report(score.value if score.gap is None else -score.gap, step)
         pruned = bool(trial.should_prune())
         return pruned
 
@@ -257,6 +258,12 @@ def _train(
     if done.best is not None:
         trial.set_user_attr(SCORE, done.best.value)
     study.tell(trial, judge(folder))
+
+
+def _reported(study: "optuna.Study", number: int) -> set[int]:
+    """Return the steps of a trial of which a score is known."""
+    (own,) = (one for one in study.get_trials(deepcopy=False) if one.number == number)
+    return set(own.intermediate_values)
 
 
 def judge(folder: Path) -> float:

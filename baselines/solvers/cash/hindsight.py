@@ -35,7 +35,7 @@ from envs.cash.trace import check_trace
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MAX_STATES = 20_000_000
+MAX_STATES = 40_000_000
 """Most states of one step of one episode that are kept in memory."""
 
 
@@ -126,10 +126,10 @@ def _all_episodes(
         stop = -np.inf
         if not c.profit and _may_go_bankrupt(buying, initial_cash, lots[0].max()):
             stop = -c.bankruptcy_penalty
-        if rows.max() * live.max() * rows.shape[1] > MAX_STATES:
+        widest = (rows.max() + int(lots[1].max() / unit)) * live.max()
+        if widest * rows.shape[1] > MAX_STATES:
             values[e] = np.nan
             continue
-        widest = (rows.max() + int(lots[1].max() / unit)) * live.max()
         value, after = np.zeros((rows.shape[1], widest)), np.zeros((rows.shape[1], widest))
         for k in range(steps - 1, -1, -1):
             # `rows` and `live` of the step after the last are those of an end worth nothing

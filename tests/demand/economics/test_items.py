@@ -1,11 +1,14 @@
 """An items file: what is understood, and what is refused with row, column, value and remedy."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from common.errors import InputError
 from demand.economics.items import read_items
 from demand.reader import file_version
+from demand.summary import describe_items
 
 STORES, SKUS = ("north", "south"), ("bread", "rolls", "cake")
 
@@ -95,3 +98,20 @@ def test_every_fault_is_one_line_with_row_column_value_and_remedy(read, text, pa
     assert "\n" not in message
     for part in ("items.csv", *parts):
         assert part in message
+
+
+def test_the_description_tells_lead_time_and_what_service_levels_come_to(read):
+    items = read("store,sku,service_level,lead_time\nsouth,bread,0.9,2\n,cake,98.5%,2\n")
+    costs = SimpleNamespace(service_costs=(1.25, 4.0, 1500.0))
+    told = describe_items(items, costs)
+    assert told.startswith(f"\n{items.note}\n")
+    lead_time, levels = told.splitlines()[-2:]
+    assert lead_time == "items.csv: lead time 2, of all items"
+    assert levels == (
+        "service levels of 3 items, 90.0% to 98.5%, are those of stockout costs 1.25 to 1,500 on "
+        "training days"
+    )
+    plain = read("sku,price,cost\nbread,2,1\n")
+    nothing = SimpleNamespace(service_costs=None)
+    assert describe_items(plain, nothing) == f"\n{plain.note}"
+    assert describe_items(None, nothing) == ""

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from common.errors import InputError, validated
 from common.random_streams import SPLITS, random_stream
 from demand.laws import NormalDemand
+from envs.batch import Futures
 from envs.cash.batch import CashBatch
+from envs.cash.kernels import STEP
 from envs.cash.parameters import CashParameters
 from envs.cash.trace import check_trace, draw_trace, trace_covariates
 
@@ -297,3 +299,61 @@ def test_streams_of_different_uses_never_meet():
     first = {random_stream(5, split).random() for split in SPLITS}
     assert len(first) == len(SPLITS)
     assert random_stream(5, "training").random() == random_stream(5, "training").random()
+
+
+def narrower(state):
+    return {**state, "worlds": state["worlds"][:, :2]}
+
+
+def shorter(state):
+    trace = {**state["trace"], "raw_price_change": state["trace"]["raw_price_change"][:, 1:]}
+    return {**state, "trace": trace}
+
+
+def at_step(step):
+    def moved(state):
+        worlds = state["worlds"].copy()
+        worlds[STEP, 1] = step
+        return {**state, "worlds": worlds}
+
+    return moved
+
+
+@pytest.mark.parametrize(
+    ("forge", "message"),
+    [
+        (narrower, "another number of worlds"),
+        (shorter, "a trace of another shape"),
+        (at_step(-1), "a step out of its episode"),
+        (at_step(0.5), "a step out of its episode"),
+        (at_step(7), "a step out of its episode"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(forge, message):
+    batch = CashBatch(CashParameters(max_steps=7), 3)
+    batch.reset()
+    before = batch.state.copy()
+    with pytest.raises(ValueError, match=message):
+        batch.set_state(forge(batch.get_state()))
+    np.testing.assert_array_equal(batch.state, before)
+    batch.set_state(batch.get_state())
+
+
+def test_copies_keep_the_stage_of_their_world():
+    batch = CashBatch(CashParameters(max_steps=9, holding_cost=0.0), 4)
+    batch.reset()
+    batch.change_parameters(CashParameters(max_steps=9, holding_cost=3.0))
+    batch.restart(np.array([1, 3]))
+    copy = batch.fork(np.array([3, 0, 1])).batch
+    copy.step(np.ones(3, np.int64))
+    batch.step(np.ones(4, np.int64))
+    assert copy.report["holding_cost"].tolist() == [3.0, 0.0, 3.0]
+    np.testing.assert_array_equal(copy.observation(), batch.observation()[[3, 0, 1]])
+
+
+def test_days_of_a_file_have_no_other_future(bakery):
+    batch = CashBatch(validated(CashParameters, {"demand_data": bakery, "max_steps": 5}), 2)
+    batch.reset()
+    assert not batch.memoryless
+    with pytest.raises(InputError, match="futures=None"):
+        batch.fork(np.zeros(2, np.intp), Futures(np.random.default_rng(0), np.arange(2)))

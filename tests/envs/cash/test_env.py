@@ -212,3 +212,23 @@ def test_a_picture_shows_the_episode_so_far():
     assert (env.render() != first).any()
     env.reset(seed=1)
     np.testing.assert_array_equal(env.render(), first)
+
+
+def test_a_vector_shows_every_world_and_what_is_valid_there():
+    env = CashInventoryVectorEnv(2, render_mode="ansi", price_std=0, max_steps=3)
+    env.reset(seed=0)
+    env.step(np.array([1, 0]))
+    first, second = env.render()
+    assert first.splitlines()[:2] == ["Step: 1", "Raw Inventory: 1.0"]
+    assert second.splitlines()[:2] == ["Step: 1", "Raw Inventory: 0.0"]
+    env.step(np.array([1, 1]))
+    assert env.action_masks().tolist() == [[True, True, True], [True, True, False]]
+    assert CashInventoryVectorEnv(2).render() is None
+
+
+def test_a_vector_wants_one_action_per_world():
+    env = CashInventoryVectorEnv(2)
+    env.reset(seed=0)
+    with pytest.raises(InputError, match=r"actions have shape \(3,\), not \(2,\)"):
+        env.step(np.zeros(3, np.int64))
+    assert env.batch.state["step"].tolist() == [0, 0]

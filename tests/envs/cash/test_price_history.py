@@ -118,3 +118,36 @@ def test_a_price_of_zero_names_its_day(tmp_path):
     source = DemandFile(**market(tmp_path, raw_price=prices))
     with pytest.raises(InputError, match=r"raw_price is 0 on 2020-01-21; prices must be at least"):
         demand_period(source, "training")
+
+
+def test_a_file_of_demand_alone_has_no_prices_to_play(tmp_path):
+    source = {**market(tmp_path), "raw_price": None, "product_price": None}
+    history = demand_period(DemandFile(**source), "training")
+    with pytest.raises(ValueError, match="the file has no prices"):
+        history.every_trace(5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [f"{np.datetime64('2020-01-06') + day},shop,{s},5" for day in range(60) for s in "ab"],
+            "holds 2 SKUs; keep the rows of one",
+        ),
+        (
+            [f"{np.datetime64('2020-01-06') + 7 * week},shop,a,5" for week in range(60)],
+            "its dates are weeks apart, and the cash problem is by day; export it by day",
+        ),
+    ],
+)
+def test_a_file_that_is_not_of_one_product_by_day_is_refused(tmp_path, rows, message):
+    (tmp_path / "long.csv").write_text("\n".join(["date,store,sku,units", *rows]))
+    source = DemandFile(file=tmp_path / "long.csv", column="shop", split="2020-02-10")
+    with pytest.raises(InputError, match=rf"^long\.csv: {message}"):
+        demand_period(source, "training")
+
+
+@pytest.mark.parametrize("wrong", [0, 1001, "two"])
+def test_a_wrong_recipe_is_named_before_defaults_are_made_of_it(tmp_path, wrong):
+    with pytest.raises(InputError, match=f"^raw_per_product = {wrong!r}: "):
+        validated(CashParameters, {"demand_data": market(tmp_path), "raw_per_product": wrong})

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from common.errors import InputError
 from envs.supply_chain.batch import SupplyChainBatch
-from envs.supply_chain.parameters import MAX_STORES
+from envs.supply_chain.parameters import MAX_STORES, SupplyChainParameters
 from envs.supply_chain.sites import SCENARIOS
 from tests.supply_chain_worlds import make
 
@@ -77,6 +78,10 @@ def test_a_sku_may_differ_in_anything():
         ({"sku": [{}, {"store": {"lead_time": -1}}]}, "^sku.1.store.lead_time = -1: input should"),
         ({"sku": {"store": {"lead_tim": 1}}}, "'sku.0.store.lead_tim'; did you mean 'lead_time'"),
         ({"sku": [{}, {"store": {"order_units": [1]}}]}, "^all SKUs need order grids of the same"),
+        (
+            {"sku": [{}, {"store": {"action": "offset", "offsets": [-1, 0, 0.5, 1]}}]},
+            "^all SKUs need the same action and offsets",
+        ),
         ({"store": {"lead_time": -1}}, "store.lead_time = -1: input should be greater"),
         ({"store": {"lead_time": 1.5}}, "store.lead_time = 1.5: input should be a valid integer"),
         ({"store": {"holding_cost": -1}}, "store.holding_cost = -1: input should be greater"),
@@ -168,3 +173,15 @@ def test_every_scenario_plays(name):
     for _ in range(batch.parameters.horizon):
         over = batch.step(np.ones((2, 5), np.int64)).truncated
     assert over.all()
+
+
+def test_parameters_are_taken_as_they_are_and_what_is_no_mapping_is_refused():
+    p = make(stores=2)
+    assert SupplyChainParameters.model_validate(p) is p
+    with pytest.raises(ValidationError, match="valid dictionary or instance"):
+        SupplyChainParameters.model_validate("stores")
+
+
+def test_days_are_played_of_a_file_alone():
+    with pytest.raises(InputError, match="played_days: demand comes from no file; set demand_data"):
+        make().played_days("evaluation")

@@ -1,16 +1,23 @@
 """Hyperparameters searched by trials, through kills, and the recipe that comes of it."""
 
 import json
+import signal
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import tune
 from agents.config import read_yaml, resolve
 from agents.tuned_file import TunedFile
+from commands.tuning.hyperparameters import importances, write_results
 from commands.tuning.rules import select_rules, tune_rules
+from common import console
 from common.errors import InputError
 from common.shards import HERE, Workers
 from tests.agents.small_run import SMALL
+from tests.training.test_stopping import signal_once
+from training import callbacks
 from training.search import study as studies
 from training.search.space import read_space
 from training.search.study import StudyPlan, is_ended, open_study, work
@@ -127,6 +134,8 @@ def test_the_command_writes_a_recipe_goes_on_and_compares(tmp_path, space_file, 
     )
     assert f"{best:,.3f} on tuning traces" in more.stdout
     assert resolve({}, config=folder / "recipe.yaml").to_dict() == recipe
+    again = run_command(tune.main, *search, "--trials", 3, "--confirm", 2)
+    assert again.stdout == more.stdout
     other = run_command(tune.main, *search, "--trials", 3, "--set", "gamma=0.5")
     assert other.status == 2
     assert "holds a study of other settings" in other.stderr
@@ -177,3 +186,134 @@ def test_a_rule_is_tuned_the_same_by_another_process():
         for workers in (HERE, Workers(2))
     ]
     assert found[0] == found[1]
+
+
+IMPOSSIBLE = """
+spaces:
+  ppo:
+    gamma: {low: 2.0, high: 3.0}
+"""
+
+
+@pytest.fixture
+def impossible(tmp_path):
+    path = tmp_path / "impossible.yaml"
+    path.write_text(IMPOSSIBLE)
+    return path
+
+
+def searching(folder, space, *more):
+    return (
+        *("--algo", "ppo", "--space", space, "--run-dir", folder, "--quiet", *OPTIONS),
+        *("--pruner", "none", "--confirm", 0, *more),
+    )
+
+
+def test_settings_that_are_refused_fail_a_trial_and_the_search_says_why(
+    run_command, impossible, tmp_path
+):
+    folder = tmp_path / "study"
+    done = run_command(tune.main, *searching(folder, impossible, "--trials", 2))
+    assert (done.status, done.stderr.count("\n")) == (2, 1)
+    assert f"{folder}: no trial was judged; hyperparameters.gamma = " in done.stderr
+    assert "input should be less than or equal to 1" in done.stderr
+    states = [one.state.name for one in open_study(plan(folder, impossible)).get_trials()]
+    assert states == ["FAIL", "FAIL"]
+
+
+def test_a_trial_that_breaks_is_told_and_the_search_can_go_on(
+    run_command, space_file, tmp_path, monkeypatch
+):
+    def broken(*_, **__):
+        raise RuntimeError("a mistake")
+
+    search = searching(tmp_path / "study", space_file, "--trials", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(studies, "train", broken)
+        done = run_command(tune.main, *search)
+    assert done.status == 2
+    assert "a trial broke: RuntimeError: a mistake\n" in done.stderr
+    assert "no trial was judged; go on" in done.stderr
+    again = run_command(tune.main, *search)
+    assert again.status == 0, again.stderr
+    assert "1 complete, 0 pruned, 0 fail" in again.stdout
+
+
+def test_ctrl_c_in_a_trial_leaves_it_to_the_next_command(
+    run_command, space_file, tmp_path, monkeypatch
+):
+    interrupted = signal_once(callbacks.BestModel.evaluate, signal.SIGINT)
+    monkeypatch.setattr(callbacks.BestModel, "evaluate", interrupted)
+    search = searching(tmp_path / "study", space_file, "--trials", 1)
+    done = run_command(tune.main, *search)
+    assert done.status == 130
+    assert "keeps what was tried; go on with the same command and --run-dir" in done.stderr
+    again = run_command(tune.main, *search)
+    assert again.status == 0, again.stderr
+    assert "1 complete, 0 pruned, 0 fail" in again.stdout
+
+
+def test_a_trial_killed_before_it_said_whose_it_was_is_done_again(impossible, tmp_path):
+    one = plan(tmp_path / "killed", impossible, trials=2)
+    assert open_study(one).ask().number == 0
+    (tmp_path / "killed" / "trial_0").mkdir()
+    (tmp_path / "killed" / "trial_0" / "half_written").touch()
+    assert work(one, 0, lambda _share: None) == 0
+    assert not (tmp_path / "killed" / "trial_0").exists()
+    elsewhere = open_study(one).ask()
+    elsewhere.set_user_attr(studies.OWNER, "a process of another machine")
+    assert work(one, 0, lambda _share: None) is None
+
+
+def test_trials_in_processes_of_their_own_say_nothing(impossible, tmp_path, monkeypatch):
+    monkeypatch.setattr(console.screen, "quiet", False)
+    one = plan(tmp_path / "silent", impossible, trials=1)
+    assert work(replace(one, silent=True), 0, lambda _share: None) == 0
+    assert console.screen.quiet
+
+
+def test_a_storage_that_cannot_be_opened_is_one_line(run_command, space_file, tmp_path):
+    storage = f"sqlite:///{tmp_path}/absent/trials.db"
+    search = searching(tmp_path / "study", space_file, "--storage", storage)
+    done = run_command(tune.main, *search)
+    assert (done.status, done.stderr.count("\n")) == (2, 1)
+    assert f"{storage}: cannot be opened: " in done.stderr
+
+
+def test_a_folder_of_something_else_is_left_alone(run_command, space_file, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("mine")
+    done = run_command(tune.main, *searching(tmp_path / "other", space_file))
+    assert done.status == 2
+    assert "exists and holds no study; choose another folder" in done.stderr
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["thesis.txt"]
+
+
+def test_the_setting_that_matters_is_the_most_important(space_file, tmp_path):
+    from optuna.distributions import FloatDistribution, IntDistribution
+    from optuna.trial import create_trial
+
+    one = plan(tmp_path / "judged", space_file)
+    study, rng = open_study(one), np.random.default_rng(0)
+    space = {
+        "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
+        "n_epochs": IntDistribution(1, 3),
+    }
+    rates = np.geomspace(1e-4, 1e-2, 12).tolist()
+    for rate in rates[:3]:
+        study.add_trial(
+            create_trial(
+                params={"learning_rate": rate, "n_epochs": 2}, distributions=space, value=rate
+            )
+        )
+    assert importances(study) == {}
+    for rate in rates[3:]:
+        params = {"learning_rate": rate, "n_epochs": int(rng.integers(1, 4))}
+        study.add_trial(create_trial(params=params, distributions=space, value=rate))
+    best = write_results(study, one)
+    assert best.to_dict() == one.run(study.best_trial.params).to_dict()
+    found = importances(study)
+    assert list(found) == ["learning_rate", "n_epochs"]
+    assert sum(found.values()) == pytest.approx(1.0)
+    assert (tmp_path / "judged" / "importance.png").read_bytes().startswith(b"\x89PNG")
+    assert len((tmp_path / "judged" / "trials.csv").read_text().splitlines()) == 13

@@ -1,0 +1,46 @@
+"""What a changed problem means for an agent that was trained on another one."""
+
+import pytest
+
+from agents.config import resolve
+from commands.judging.what_if import load_changed, load_recommended
+from common.errors import InputError
+from training.trainer import train
+
+QUICK = ("horizon=6", "n_steps=12", "n_epochs=1")
+QUICK += ("evaluation.every=48", "evaluation.episodes=2", "evaluation.pictures=0")
+BLIND = "the agent does not see what units cost (it would with --items), so it acts as it was"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("what_if") / "run"
+    config = resolve({"problem": "stores", "algo": "ppo", "timesteps": 48}, assignments=QUICK)
+    train(config, folder, quiet=True)
+    return str(folder)
+
+
+def test_an_agent_that_does_not_see_costs_acts_as_before_and_that_is_said(run, capsys):
+    loaded = load_changed(run, ("store.stockout_cost=9",))
+    assert list(loaded.policies) == ["agent"]
+    assert loaded.folders == ()  # nothing of it belongs into the run's folder
+    assert loaded.run.parameters.lanes()[0].store.stockout_cost == 9
+    assert BLIND in " ".join(capsys.readouterr().err.split())
+
+
+def test_nothing_is_said_of_other_changes_or_unasked(run, capsys):
+    loaded = load_changed(run, ("horizon=9",))
+    assert loaded.run.parameters.horizon == 9
+    load_changed(run, ("store.stockout_cost=9",), notes=False)
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_how_the_agent_learned_cannot_be_changed(run):
+    with pytest.raises(InputError, match=r"--set 'gamma=0\.5': with --checkpoint only the problem"):
+        load_changed(run, ("gamma=0.5",))
+
+
+def test_an_agent_is_no_rule_that_is_recommended(run):
+    assert load_recommended((run,)) is None
+    assert load_recommended((run, run)) is None
