@@ -34,7 +34,7 @@ check: $(VENV)/.test ## style, who imports whom, and the tests that take less th
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	PYTHONPATH=. $(BIN)/lint-imports
-	$(BIN)/python -m pytest $(FAST)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(FAST)
 
 # Two processes, each with whole test files: a module's fixtures are made once.
 test: $(VENV)/.test ## run the test suite, but for the few tests that take longest
