@@ -35,8 +35,11 @@ from envs.cash.trace import check_trace
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MAX_STATES = 40_000_000
+MAX_STATES = 20_000_000
 """Most states of one step of one episode that are kept in memory."""
+
+MAX_STATES_AFTER = 100_000_000
+"""Most after an action, which may convert a lot that is larger than all stock before it."""
 
 
 def hindsight_values(parameters: CashParameters, trace: Trace) -> Floats:
@@ -87,7 +90,8 @@ def hindsight_values(parameters: CashParameters, trace: Trace) -> Floats:
     )
     if np.isnan(values).any():
         raise InputError(
-            f"the hindsight bound needs over {MAX_STATES:,} states a step; reduce max_steps "
+            f"the hindsight bound needs over {MAX_STATES:,} states a step, or "
+            f"{MAX_STATES_AFTER:,} after an action; reduce max_steps "
             f"({p.max_steps}) or give the lots a larger common divisor"
         )
     return values
@@ -127,7 +131,8 @@ def _all_episodes(
         if not c.profit and _may_go_bankrupt(buying, initial_cash, lots[0].max()):
             stop = -c.bankruptcy_penalty
         widest = (rows.max() + int(lots[1].max() / unit)) * live.max()
-        if widest * rows.shape[1] > MAX_STATES:
+        many = rows.max() * live.max() * rows.shape[1] > MAX_STATES
+        if many or widest * rows.shape[1] > MAX_STATES_AFTER:
             values[e] = np.nan
             continue
         value, after = np.zeros((rows.shape[1], widest)), np.zeros((rows.shape[1], widest))
