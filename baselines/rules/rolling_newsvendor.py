@@ -22,7 +22,7 @@ from baselines.tuning import Family
 from common.array_cache import made_once
 from demand.calendar import WEEKDAYS
 from demand.forecasts.errors import WEEK, PooledErrors, days_apart, forecast_errors
-from demand.forecasts.forecast import ForecastName
+from demand.forecasts.forecast import ForecastName, is_cross_fitted
 from demand.history import StoreHistory
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
@@ -307,7 +307,7 @@ def newsvendor_family(forecast: ForecastName) -> Family:
     def make(safety_multiplier: Values) -> TeamPolicy:
         return reference_team(store=rule.with_multiplier(safety_multiplier))
 
-    most = 1.0 if forecast.startswith("boosting") else 1.5
+    most = 1.0 if is_cross_fitted(forecast) else 1.5
     multipliers = np.round(np.arange(0.4, most + 0.01, 0.05), 2)
     return Family(make, {"safety_multiplier": tuple(multipliers.tolist())})
 

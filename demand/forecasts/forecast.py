@@ -61,6 +61,11 @@ def learns_of_training(name: ForecastName) -> bool:
     return name.endswith(COVARIATES) or name not in ("average", "weekday")
 
 
+def is_cross_fitted(name: ForecastName) -> bool:
+    """Whether every training day is forecast by what was fitted to others."""
+    return name.removesuffix(COVARIATES) == "boosting"
+
+
 @dataclass(frozen=True, eq=False)
 class BoundedForecast:
     """A forecast that stays within reason, whatever its levels and factors make of odd days.

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from baselines.registry import baselines_of, make_baselines
+from baselines.registry import baselines_of, count_tuned, make_baselines
 from baselines.rollout import Observer, run_episodes
+from baselines.rules.forecast import rolling_family
 from baselines.rules.reference import reference_team
 from baselines.rules.rolling_newsvendor import RollingNewsvendor, newsvendor_family
 from baselines.tuned_rules import tune_rule
@@ -113,6 +114,11 @@ def test_values_of_its_family_are_those_of_its_grid():
     assert family.admits({"safety_multiplier": 0.7})
     assert family.admits({"safety_multiplier": 1.5})
     assert not family.admits({"safety_multiplier": 2.0})
+
+
+def test_what_is_tuned_of_it_does_not_count_as_of_a_base_stock():
+    assert count_tuned(newsvendor_family("smoothing").grid) == 0
+    assert count_tuned(rolling_family("smoothing").grid) == 2
 
 
 def test_trees_whose_errors_are_of_days_held_out_get_no_more_safety_stock():
