@@ -201,10 +201,11 @@ def share_progress(what: str) -> Iterator[Callable[[float], None]]:
 
 def describe(error: Exception) -> str:
     """Return an error as one line."""
-    plain = isinstance(error, InputError | NumericalError | ShardError)
     text = " ".join(str(error).split())
-    shown = short(f"{type(error).__name__}: {text}", 200)
-    return text if plain else shown[1:].removesuffix(shown[0])
+    if isinstance(error, InputError | NumericalError | ShardError):
+        return text
+    quoted = short(f"{type(error).__name__}: {text}", 200)
+    return quoted[1:].removesuffix(quoted[0])
 
 
 def iterate_shards(

@@ -93,13 +93,19 @@ def test_an_offset_of_zero_is_the_rule_itself(sales, policy, limits):
     assert np.array_equal(*earned)
 
 
-def test_offsets_move_what_is_ordered_by_days_of_recent_demand(sales):
-    run = resolve({"algo": "ppo", "demand": sales, "split": SPLIT}, assignments=SETS)
+def rows_of(sales, settings):
+    """Return the worlds that a run of these settings learns in, on their first day."""
+    run = resolve({"algo": "ppo", "demand": sales, "split": SPLIT}, assignments=settings)
     batch = build_learners(run).learners[0].env
     while hasattr(batch, "venv"):
         batch = batch.venv
     rows = batch.batch
     rows.reset()
+    return rows
+
+
+def test_offsets_move_what_is_ordered_by_days_of_recent_demand(sales):
+    rows = rows_of(sales, SETS)
     asked = [rows.offsets.actions(np.full(rows.chain.sites.shape, k)) for k in range(9)]
     grid = rows.chain.store_orders()
     orders = [np.take_along_axis(grid, a[..., None], axis=2)[..., 0] for a in asked]
@@ -108,13 +114,7 @@ def test_offsets_move_what_is_ordered_by_days_of_recent_demand(sales):
 
 
 def test_offsets_in_units_order_what_they_want_in_whole_units(sales):
-    asked = (*SETS, "offset.in_units=true")
-    run = resolve({"algo": "ppo", "demand": sales, "split": SPLIT}, assignments=asked)
-    batch = build_learners(run).learners[0].env
-    while hasattr(batch, "venv"):
-        batch = batch.venv
-    rows = batch.batch
-    rows.reset()
+    rows = rows_of(sales, (*SETS, "offset.in_units=true"))
     wanted = rows.offsets.rule.wanted(rows.chain)
     rows.step(np.full(rows.num_worlds, 4))  # no offset
     np.testing.assert_array_equal(rows.chain.sites["order"], np.maximum(np.floor(wanted + 0.5), 0))
