@@ -98,13 +98,14 @@ def main(
         if workers != 1 or cluster is not None:
             raise click.UsageError("--server decides by itself; leave --workers and --cluster out")
         return _decide_remotely(server, state, date, calendar, output, as_json=as_json)
-    from agents import run_folder  # here: --help and a misspelt option answer at once
-    from commands.database.database import Database
-    from commands.decide import decide
-    from commands.order_checks import OrderLimits
-    from commands.order_output import report_held_back, write_orders
-    from commands.stock_state import parse_day
-    from common.shards import Workers
+    with console.collector_paused():
+        from agents import run_folder  # here: --help and a misspelt option answer at once
+        from commands.database.database import Database
+        from commands.decide import decide
+        from commands.order_checks import OrderLimits
+        from commands.order_output import report_held_back, write_orders
+        from commands.stock_state import parse_day
+        from common.shards import Workers
 
     day = None if date is None else parse_day(date, "--date")
     tables = None if database is None else Database(database)

@@ -28,7 +28,7 @@ from commands.judging.checkpoints import (
 from commands.order_checks import OrderLimits
 from commands.orders import Decider
 from commands.stock_state import read_state
-from common.console import screen
+from common.console import collector_paused, screen
 from common.errors import InputError, choose
 from common.shards import HERE, Workers
 from demand.sheet import read_sheet
@@ -125,8 +125,9 @@ def load_decider(checkpoint: str, baseline: str | None = None) -> Decider:
     InputError
         If it is no such run, or the rule is unknown.
     """
-    folder, run, policy = _load(checkpoint)
-    usual_range = _usual_range(folder, run, policy)
+    with collector_paused():
+        folder, run, policy = _load(checkpoint)
+        usual_range = _usual_range(folder, run, policy)
     faults = training_failure(folder), short_of_its_rule(folder)
     name, rule, worse = _rule_beside(folder, run, policy, baseline)  # last, as it writes a file
     return Decider(
