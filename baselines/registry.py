@@ -19,6 +19,12 @@ from baselines.rules import families as chain
 from baselines.rules.cash import BuyBuyConvert
 from baselines.rules.reference import RandomTier, reference_team
 from baselines.rules.rolling_newsvendor import RollingNewsvendor, newsvendor_family
+from baselines.rules.rolling_reorder_point import (
+    ForecastReorderPoint,
+    orders_cost,
+    reorder_point_family,
+    rolling_reorder_family,
+)
 from baselines.rules.stock_rule import ProgrammedOrders
 from baselines.rules.store import Newsvendor
 from baselines.solvers.chain.store_programme import is_programmable
@@ -72,13 +78,13 @@ def _rolling_newsvendor(name: ForecastName, kind: PolicyKind = RULE) -> FixedRul
     return FixedRule(lambda *_: reference_team(store=RollingNewsvendor(name)), kind)
 
 
-def _tuned_newsvendor(name: ForecastName, kind: PolicyKind = TUNED_RULE) -> TunedRule:
-    return TunedRule(
-        lambda _: newsvendor_family(name),
-        kind=kind,
-        search_of=chain.newsvendor_search,
-        held_out=True,
-    )
+def _held_out(family: Family, kind: PolicyKind = TUNED_RULE) -> TunedRule:
+    search = chain.newsvendor_search
+    return TunedRule(lambda _: family, kind=kind, search_of=search, held_out=True)
+
+
+def _reorder_point(name: ForecastName, kind: PolicyKind = RULE) -> FixedRule:
+    return FixedRule(lambda *_: reference_team(store=ForecastReorderPoint(name)), kind)
 
 
 REFERENCE_RULES = FixedRule(lambda *_: reference_team())
@@ -128,12 +134,12 @@ HISTORY_BASELINES: dict[str, Baseline] = {
     "newsvendor_smoothing": _rolling_newsvendor("smoothing"),
     "newsvendor_tsb": _rolling_newsvendor("tsb"),
     "newsvendor_boosting": _rolling_newsvendor("boosting", BOOSTED_RULE),
-    "tuned_reorder_point": _tuned(forecast.rolling_reorder_family),
+    "tuned_reorder_point": _tuned(rolling_reorder_family),
     "tuned_base_stock": _rolling_base_stock("average"),
     "tuned_weekday": _rolling_base_stock("weekday"),
     "tuned_smoothing": _rolling_base_stock("smoothing"),
-    "tuned_newsvendor_smoothing": _tuned_newsvendor("smoothing"),
-    "tuned_newsvendor_boosting": _tuned_newsvendor("boosting", BOOSTED_TUNED_RULE),
+    "tuned_newsvendor_smoothing": _held_out(newsvendor_family("smoothing")),
+    "tuned_newsvendor_boosting": _held_out(newsvendor_family("boosting"), BOOSTED_TUNED_RULE),
 }
 """Baselines of the stores where demand comes from a file, so that nobody knows its law."""
 
@@ -144,12 +150,32 @@ INFORMED_BASELINES: dict[str, Baseline] = {
     "tuned_base_stock_covariates": _rolling_base_stock("average_covariates"),
     "tuned_weekday_covariates": _rolling_base_stock("weekday_covariates"),
     "tuned_smoothing_covariates": _rolling_base_stock("smoothing_covariates"),
-    "tuned_newsvendor_smoothing_covariates": _tuned_newsvendor("smoothing_covariates"),
-    "tuned_newsvendor_boosting_covariates": _tuned_newsvendor(
-        "boosting_covariates", BOOSTED_TUNED_RULE
+    "tuned_newsvendor_smoothing_covariates": _held_out(newsvendor_family("smoothing_covariates")),
+    "tuned_newsvendor_boosting_covariates": _held_out(
+        newsvendor_family("boosting_covariates"), BOOSTED_TUNED_RULE
     ),
 }
 """Those that there are besides where something is known of days ahead."""
+
+LOT_BASELINES: dict[str, Baseline] = {
+    "reorder_point_smoothing": _reorder_point("smoothing"),
+    "reorder_point_boosting": _reorder_point("boosting", BOOSTED_RULE),
+    "tuned_reorder_point_smoothing": _held_out(reorder_point_family("smoothing")),
+    "tuned_reorder_point_boosting": _held_out(reorder_point_family("boosting"), BOOSTED_TUNED_RULE),
+}
+"""Those that there are besides where an order costs something whatever its size."""
+
+INFORMED_LOT_BASELINES: dict[str, Baseline] = {
+    "reorder_point_smoothing_covariates": _reorder_point("smoothing_covariates"),
+    "reorder_point_boosting_covariates": _reorder_point("boosting_covariates", BOOSTED_RULE),
+    "tuned_reorder_point_smoothing_covariates": _held_out(
+        reorder_point_family("smoothing_covariates")
+    ),
+    "tuned_reorder_point_boosting_covariates": _held_out(
+        reorder_point_family("boosting_covariates"), BOOSTED_TUNED_RULE
+    ),
+}
+"""And where something is known of days ahead too."""
 
 OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
     "warehouse_return": {
@@ -250,6 +276,8 @@ def baselines_of(
     if parameters.demand_data is not None:
         informed = parameters.history.effects is not None
         own = {**HISTORY_BASELINES, **(INFORMED_BASELINES if informed else {})}
+        if parameters.longest_shelf_life == 0 and orders_cost(parameters):
+            own = {**own, **LOT_BASELINES, **(INFORMED_LOT_BASELINES if informed else {})}
         if parameters.history.table.period != "day":  # which have no weekdays
             own = {name: one for name, one in own.items() if "weekday" not in name}
     elif chain.in_units(parameters):

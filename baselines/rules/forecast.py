@@ -80,6 +80,7 @@ class RollingBaseStock(HistoryRule):
     chain, Management Science 46(3); Snyder and Shen (2019), chapter 4.
     """
 
+    is_base_stock = True
     at_least_zero = ("cover",)
 
     def __init__(self, forecast: ForecastName, cover: ArrayLike, safety_factor: ArrayLike) -> None:
@@ -90,30 +91,6 @@ class RollingBaseStock(HistoryRule):
         level = self._columns["cover"] * self._coming(chain)
         wanted: Values = level + self._columns["safety_factor"] * spread - position
         return wanted
-
-
-class RollingReorderPoint(HistoryRule):
-    """(s, S) policy on the inventory position, in days of mu_t, the mean of the last 28 days.
-
-    Parameters
-    ----------
-    reorder_days, order_up_to_days : array_like
-        s and S; s is at most S.
-
-    References
-    ----------
-    Scarf (1960), The optimality of (S, s) policies in the dynamic inventory problem.
-    """
-
-    at_least_zero = ("reorder_days", "order_up_to_days")
-
-    def __init__(self, reorder_days: ArrayLike, order_up_to_days: ArrayLike) -> None:
-        super().__init__("average", reorder_days=reorder_days, order_up_to_days=order_up_to_days)
-
-    def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
-        mean, up_to = self._recent(chain)[0], self._columns["order_up_to_days"]
-        below = position < np.minimum(self._columns["reorder_days"], up_to) * mean
-        return np.where(below, up_to * mean - position, 0.0)
 
 
 @cache
@@ -128,19 +105,3 @@ def rolling_family(forecast: ForecastName) -> Family:
         "safety_factor": (-1.0, -0.5, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0),
     }
     return Family(make, grid, refined=("cover", "safety_factor"))
-
-
-def rolling_reorder_family(parameters: SupplyChainParameters) -> Family:
-    """Return the (s, S) policies in days of recent demand, by S and the distance S - s."""
-
-    def make(order_up_to_days: Values, gap_days: Values) -> TeamPolicy:
-        reorder_days = np.maximum(order_up_to_days - gap_days, 0.0)
-        return reference_team(store=RollingReorderPoint(reorder_days, order_up_to_days))
-
-    days = parameters.longest_review_gap + parameters.longest_lead_time
-    shares = (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4)
-    grid = {
-        "order_up_to_days": tuple(float(f"{days * share:.3g}") for share in shares),
-        "gap_days": (0.0, 0.15, 0.3, 0.6, 1.2, 2.4),
-    }
-    return Family(make, grid, refined=tuple(grid))

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +18,7 @@ from baselines.rules.newsvendor_costs import (
     newsvendor_costs,
 )
 from baselines.rules.reference import reference_team
-from baselines.rules.stock_rule import Values
+from baselines.rules.stock_rule import StoreRule, Values
 from baselines.tuning import Family
 from common.array_cache import made_once
 from demand.calendar import WEEKDAYS
@@ -119,6 +120,8 @@ class RollingNewsvendor(HistoryRule):
     sales inventory systems, Management Science 55(3) (levels with lost sales are lower).
     """
 
+    is_base_stock = True
+
     def __init__(self, forecast: ForecastName, safety_multiplier: ArrayLike | None = None) -> None:
         tuned = {} if safety_multiplier is None else {"safety_multiplier": safety_multiplier}
         super().__init__(forecast, **tuned)
@@ -127,13 +130,13 @@ class RollingNewsvendor(HistoryRule):
         # copies of a rule share it: a team binds copies, and the quantiles take long to find
         self._prepared: list[tuple[SupplyChainParameters, _ErrorTables]] = []
 
-    def with_multiplier(self, safety_multiplier: ArrayLike) -> "RollingNewsvendor":
-        """Return the same rule with another m, which does not work out errors anew."""
-        other = RollingNewsvendor(self.forecast, safety_multiplier)
-        other._prepared = self._prepared
+    def with_values(self, **values: ArrayLike) -> Self:
+        """Return the same rule with other parameters, which does not work out errors anew."""
+        other = copy.copy(self)
+        StoreRule.__init__(other, **values)
         return other
 
-    def with_stockout_cost(self, stockout_cost: Values) -> "RollingNewsvendor":
+    def with_stockout_cost(self, stockout_cost: Values) -> Self:
         """Return the same rule with other costs, which does not work out errors anew.
 
         Parameters
@@ -168,7 +171,7 @@ class RollingNewsvendor(HistoryRule):
             return None
         items = {name: values.tobytes() for name, values in parameters.item_values.items()}
         costs = parameters.model_dump_json(exclude={"demand_data"})
-        return history.key_of("newsvendor", self.forecast, self._lead_time, costs, items)
+        return history.key_of(type(self).__name__, self.forecast, self._lead_time, costs, items)
 
     def _learn(self, parameters: SupplyChainParameters, history: StoreHistory) -> _ErrorTables:
         shape, new = history.mean.shape, history.new
@@ -178,7 +181,7 @@ class RollingNewsvendor(HistoryRule):
             asked = self._stockout_cost is None or not np.isnan(self._stockout_cost[sku]).any()
             for weekdays, windows in self._windows(lane, sku):
                 cost = self._costs(parameters, sku, windows[0].gap)
-                shares = SHARES if self._keeps[sku] else self._fractiles(sku, cost)
+                shares = self._shares(sku, cost)
                 own = []
                 for window in windows:
                     errors = self._errors(history, sku, window, weekdays)
@@ -201,7 +204,7 @@ class RollingNewsvendor(HistoryRule):
                 costs.append(cost)
                 days.append([window.days for window, _ in own])
             else:
-                safety[gap, sku] = drawn[0]
+                safety[gap, sku] = self._beyond_forecast(sku, gap, cost, drawn[0])
         both = np.array(balances).reshape(-1, 2, shape[1], SHARES.size).swapaxes(0, 1)
         return _ErrorTables(safety, both, np.array(costs), np.array(days, np.int64).T, row)
 
@@ -217,10 +220,20 @@ class RollingNewsvendor(HistoryRule):
             else:
                 yield weekdays, (_Window(self._lead_time + gap, gap),)
 
-    def _fractiles(self, sku: int, cost: Values) -> Values:
-        """Return the critical fractiles, of all stores or each."""
+    def _shares(self, sku: int, cost: Values) -> Values:
+        """Return the shares whose quantiles are wanted: critical fractiles of all stores or each.
+
+        Of goods that keep two days or more, all of them.
+        """
+        if self._keeps[sku]:
+            return SHARES
         short, over = cost[:, 0], cost[:, 2 if self._one_day[sku] else 1]
         return np.asarray(short / np.maximum(short + over, 1e-300))
+
+    def _beyond_forecast(self, sku: int, gap: int, cost: Values, quantiles: Values) -> Values:
+        """Return what a store orders up to beyond its forecast, over c_t: q, shape (N,)."""
+        del sku, gap, cost
+        return quantiles
 
     def _costs(self, parameters: SupplyChainParameters, sku: int, gap: int) -> Values:
         """Return what a unit too few, held and wasted costs, of all stores or each, (1 or N, 3)."""
@@ -305,7 +318,7 @@ def newsvendor_family(forecast: ForecastName) -> Family:
     rule = RollingNewsvendor(forecast)
 
     def make(safety_multiplier: Values) -> TeamPolicy:
-        return reference_team(store=rule.with_multiplier(safety_multiplier))
+        return reference_team(store=rule.with_values(safety_multiplier=safety_multiplier))
 
     most = 1.0 if is_cross_fitted(forecast) else 1.5
     multipliers = np.round(np.arange(0.4, most + 0.01, 0.05), 2)

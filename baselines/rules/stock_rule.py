@@ -112,10 +112,13 @@ class StoreRule(StockRule):
         Whether it orders any quantity, on offer or not.
     whole : bool
         Whether these are whole units.
+    is_base_stock : bool
+        Whether it orders up to one level on all days, whatever its forecast makes of it.
     """
 
     free = False
     whole = False
+    is_base_stock = False
 
     def in_any_quantity(self, *, whole: bool = False) -> Self:
         """Return the same rule, ordering exactly what it wants in place of the nearest on offer.

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from baselines.multi_agent import TeamPolicy, chain_of
 from baselines.policy import Policy
 from baselines.rollout import CHUNK, Observer, run_episodes
-from baselines.rules.forecast import RollingBaseStock
+from baselines.rules.forecast import HistoryRule
 from baselines.rules.newsvendor_costs import newsvendor_costs
-from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from baselines.rules.stock_rule import StoreRule
 from common.random_streams import random_stream
 from envs.batch import Batch
@@ -110,7 +109,7 @@ def level_records(
     found = {}
     for name, policy in policies.items():
         store = policy.players.get("store") if isinstance(policy, TeamPolicy) else policy
-        if not isinstance(store, RollingNewsvendor | RollingBaseStock):
+        if not isinstance(store, HistoryRule) or not store.is_base_stock:
             continue
         parts = []
         for begin in range(0, len(p.sku), CHUNK):

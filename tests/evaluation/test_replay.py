@@ -8,8 +8,9 @@ import pytest
 from agents.config import resolve
 from baselines.registry import rules_in_units
 from baselines.rules.families import with_free_orders
-from baselines.rules.forecast import RollingBaseStock, RollingReorderPoint
+from baselines.rules.forecast import RollingBaseStock
 from baselines.rules.reference import reference_team
+from baselines.rules.rolling_reorder_point import RollingReorderPoint
 from common.errors import InputError, validated
 from envs.supply_chain.parameters import SupplyChainParameters
 from evaluation.replay import (

@@ -1,0 +1,212 @@
+r"""(s, S) policies on demand of a file, for stores that pay for an order whatever its size.
+
+Both act on the inventory position IP: once it is below s they order up to S. In the one, s and S
+are days of recent demand. In the other they move with a forecast. With
+
+``EOQ_t = sqrt(2 K mu_t / h)`` [units],
+
+the economic order quantity, K being the cost of an order, h that of a unit held for a day, and mu_t
+the mean demand of the last 28 days, ``Q_t = S_t - s_t = max(l EOQ_t - r mu_t / 2, 0)``, l being a
+lot multiplier: a position is below s by about half the demand of a review period of r days.
+
+From one order to the next the positions are about uniform between s and S. So s is the level of
+which those from s to S are on average enough as often as the newsvendor's level is, as often as the
+critical fractile says (`baselines.rules.rolling_newsvendor`):
+
+``s_t = F_t + m c_t q``, ``1/Q (integral from q to q + Q of P(e > x) dx) = h r / (u + h r)``,
+
+with e the errors of F in the training period over c_t, and Q the usual lot over the usual c_t.
+Where an order costs nothing, that is the newsvendor.
+
+References
+----------
+Scarf (1960), The optimality of (S, s) policies in the dynamic inventory problem; Hadley and Whitin
+(1963), Analysis of Inventory Systems, section 4.2 (uniform positions); Zheng (1992), On properties
+of stochastic inventory systems, Management Science 38(1) (the same condition, and that lots by the
+economic order quantity cost little more than the best); Silver, Pyke and Thomas (2017), Inventory
+and Production Management in Supply Chains, 4th ed., chapter 7 (undershoot).
+"""
+
+import math
+from collections.abc import Iterable
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from baselines.multi_agent import TeamPolicy
+from baselines.rules.forecast import HistoryRule
+from baselines.rules.newsvendor_costs import SHARES, newsvendor_costs
+from baselines.rules.reference import reference_team
+from baselines.rules.rolling_newsvendor import RollingNewsvendor
+from baselines.rules.stock_rule import Values
+from baselines.tuning import Family
+from demand.forecasts.forecast import ForecastName
+from envs.supply_chain.batch import SupplyChainBatch
+from envs.supply_chain.parameters import SupplyChainParameters
+
+LONGEST_CYCLE = 365.0
+"""Periods that a lot lasts for at most, where it costs next to nothing to hold."""
+
+
+def orders_cost(parameters: SupplyChainParameters) -> bool:
+    """Return whether orders cost something whatever their size, and this counts."""
+    return parameters.objective == "cost" and bool((_lot_factors(parameters) > 0.0).any())
+
+
+def order_cycles(parameters: SupplyChainParameters) -> Values:
+    """Return how many periods the economic order quantity lasts for, T, shape (SKUs, N)."""
+    mean = np.maximum(parameters.mean_demand(), 1e-9)
+    return np.minimum(_lot_factors(parameters) / np.sqrt(mean), LONGEST_CYCLE)
+
+
+def _lot_factors(parameters: SupplyChainParameters) -> Values:
+    """Return ``sqrt(2 K / h)``, which times the root of demand is the EOQ, shape (SKUs, N)."""
+    factors = np.empty((len(parameters.sku), parameters.num_stores))
+    for sku, n in np.ndindex(factors.shape):
+        store = parameters.store_at(sku, n)
+        held = newsvendor_costs(parameters, store, 1).held
+        factors[sku, n] = math.sqrt(2.0 * store.fixed_cost / max(held, 1e-12))
+    return factors
+
+
+class RollingReorderPoint(HistoryRule):
+    """(s, S) policy on the inventory position, in days of mu_t, the mean of the last 28 days.
+
+    Parameters
+    ----------
+    reorder_days, order_up_to_days : array_like
+        s and S; s is at most S.
+
+    References
+    ----------
+    Scarf (1960), The optimality of (S, s) policies in the dynamic inventory problem.
+    """
+
+    at_least_zero = ("reorder_days", "order_up_to_days")
+
+    def __init__(self, reorder_days: ArrayLike, order_up_to_days: ArrayLike) -> None:
+        super().__init__("average", reorder_days=reorder_days, order_up_to_days=order_up_to_days)
+
+    def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
+        mean, up_to = self._recent(chain)[0], self._columns["order_up_to_days"]
+        below = position < np.minimum(self._columns["reorder_days"], up_to) * mean
+        return np.where(below, up_to * mean - position, 0.0)
+
+
+class ForecastReorderPoint(RollingNewsvendor):
+    """(s, S) policy on a rolling forecast: s is a newsvendor's level, and S - s a lot.
+
+    Parameters
+    ----------
+    forecast : {"average", "weekday", "smoothing", "boosting"}
+        How F_t is made; its errors are over about the demand of a day.
+    safety_multiplier : array_like, optional
+        Of what s is beyond the forecast; 1 where it is not tuned.
+    lot_multiplier : array_like, optional
+        l, of the economic order quantity; 1 where it is not tuned.
+    """
+
+    is_base_stock = False
+
+    def __init__(
+        self,
+        forecast: ForecastName,
+        safety_multiplier: ArrayLike | None = None,
+        lot_multiplier: ArrayLike | None = None,
+    ) -> None:
+        super().__init__(forecast, safety_multiplier)
+        if lot_multiplier is not None:
+            self.values["lot_multiplier"] = np.asarray(lot_multiplier, np.float64)
+
+    def _prepare(self, parameters: SupplyChainParameters) -> None:
+        self._factors, self._cycles = _lot_factors(parameters), order_cycles(parameters)
+        super()._prepare(parameters)
+
+    def _shares(self, sku: int, cost: Values) -> Values:
+        del sku, cost
+        return SHARES
+
+    def _beyond_forecast(self, sku: int, gap: int, cost: Values, quantiles: Values) -> Values:
+        lots = np.maximum(self._cycles[sku] - 0.5 * gap, 0.0)  # c_t is about the demand of a day
+        return cycle_levels(quantiles, lots, super()._shares(sku, cost))
+
+    def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
+        wanted = super()._wanted(chain, position)
+        recent, gap = self._recent(chain)[0], chain.review_gap()[:, None]
+        lots = self._columns.get("lot_multiplier", 1.0) * self._by_world(self._factors)
+        lots = np.minimum(lots * np.sqrt(recent), LONGEST_CYCLE * recent) - 0.5 * gap * recent
+        return np.where(wanted > 0.0, wanted + np.maximum(lots, 0.0), wanted)
+
+
+def cycle_levels(quantiles: Values, lots: Values, fractile: Values) -> Values:
+    """Return the s of which levels from s to s + Q are enough as often as a fractile says.
+
+    Parameters
+    ----------
+    quantiles : ndarray
+        Of what levels have to last for, at `SHARES`, shape (N, shares).
+    lots, fractile : ndarray
+        Q, and the share of times that they should be enough, on average over these levels; shape
+        (N,) or (1,) each.
+
+    Returns
+    -------
+    ndarray
+        Shape (N,); where Q is 0 the quantile at the fractile.
+    """
+    lots, fractile = (np.broadcast_to(x, len(quantiles)) for x in (lots, fractile))
+    weights = np.full(SHARES.size, 1.0 / (SHARES.size - 1))
+    weights[[0, -1]] /= 2.0
+
+    def missing(level: Values) -> Values:
+        return np.asarray(np.maximum(quantiles - level[:, None], 0.0) @ weights)
+
+    low, high = quantiles[:, 0] - lots, quantiles[:, -1]
+    for _ in range(50):
+        level = 0.5 * (low + high)
+        more = missing(level) - missing(level + lots) > (1.0 - fractile) * lots
+        low, high = np.where(more, level, low), np.where(more, high, level)
+    both = zip(fractile, quantiles, strict=True)
+    return np.where(lots > 0.0, high, [np.interp(share, SHARES, own) for share, own in both])
+
+
+def rolling_reorder_family(parameters: SupplyChainParameters) -> Family:
+    """Return the (s, S) policies in days of recent demand, by S and the distance S - s.
+
+    Where an order costs something, that is up to twice what the economic order quantity lasts for.
+    """
+
+    def make(order_up_to_days: Values, gap_days: Values) -> TeamPolicy:
+        reorder_days = np.maximum(order_up_to_days - gap_days, 0.0)
+        return reference_team(store=RollingReorderPoint(reorder_days, order_up_to_days))
+
+    days = parameters.longest_review_gap + parameters.longest_lead_time
+    up_to = [days * share for share in (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4)]
+    gaps = [0.0, 0.15, 0.3, 0.6, 1.2, 2.4]
+    if orders_cost(parameters):
+        cycle = float(np.median(order_cycles(parameters)))
+        gaps += [cycle * share for share in (0.5, 0.75, 1.0, 1.5, 2.0)]
+        up_to += [days + cycle * share for share in (0.5, 0.75, 1.0, 1.5, 2.0)]
+    grid = {"order_up_to_days": _rounded(up_to), "gap_days": _rounded(gaps)}
+    return Family(make, grid, refined=tuple(grid))
+
+
+def _rounded(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(sorted({float(f"{value:.3g}") for value in values}))
+
+
+@cache
+def reorder_point_family(forecast: ForecastName) -> Family:
+    """Return the (s, S) policies on a rolling forecast, by their safety stock and their lot."""
+    rule = ForecastReorderPoint(forecast)
+
+    def make(safety_multiplier: Values, lot_multiplier: Values) -> TeamPolicy:
+        own = {"safety_multiplier": safety_multiplier, "lot_multiplier": lot_multiplier}
+        return reference_team(store=rule.with_values(**own))
+
+    grid = {
+        "safety_multiplier": (0.4, 0.6, 0.8, 1.0, 1.25, 1.5),
+        "lot_multiplier": (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0),
+    }
+    return Family(make, grid)
