@@ -21,7 +21,6 @@ from baselines.rules.reference import RandomTier, reference_team
 from baselines.rules.rolling_newsvendor import RollingNewsvendor, newsvendor_family
 from baselines.rules.rolling_reorder_point import (
     ForecastReorderPoint,
-    orders_cost,
     reorder_point_family,
     rolling_reorder_family,
 )
@@ -276,7 +275,7 @@ def baselines_of(
     if parameters.demand_data is not None:
         informed = parameters.history.effects is not None
         own = {**HISTORY_BASELINES, **(INFORMED_BASELINES if informed else {})}
-        if parameters.longest_shelf_life == 0 and orders_cost(parameters):
+        if parameters.longest_shelf_life == 0 and parameters.pays_per_order:
             own = {**own, **LOT_BASELINES, **(INFORMED_LOT_BASELINES if informed else {})}
         if parameters.history.table.period != "day":  # which have no weekdays
             own = {name: one for name, one in own.items() if "weekday" not in name}

@@ -178,8 +178,8 @@ FILE_OPTIONS = (
 
 ITEMS_HELP = (
     "What products cost and take: [store], [sku], and any of unit_cost, price, salvage, "
-    "holding_cost, stockout_cost, service_level, lead_time, order_multiple, minimum_order, "
-    "shelf_capacity, supplier."
+    "holding_cost, fixed_cost, stockout_cost, service_level, lead_time, order_multiple, "
+    "minimum_order, shelf_capacity, supplier."
 )
 
 

@@ -122,9 +122,11 @@ class RollingNewsvendor(HistoryRule):
 
     is_base_stock = True
 
-    def __init__(self, forecast: ForecastName, safety_multiplier: ArrayLike | None = None) -> None:
+    def __init__(
+        self, forecast: ForecastName, safety_multiplier: ArrayLike | None = None, **more: ArrayLike
+    ) -> None:
         tuned = {} if safety_multiplier is None else {"safety_multiplier": safety_multiplier}
-        super().__init__(forecast, **tuned)
+        super().__init__(forecast, **tuned, **more)
         self._stockout_cost: Values | None = None
         self._known_errors: dict[tuple[int, _Window], Values] = {}  # of `with_stockout_cost` alone
         # copies of a rule share it: a team binds copies, and the quantiles take long to find

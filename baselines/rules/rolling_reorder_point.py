@@ -49,11 +49,6 @@ LONGEST_CYCLE = 365.0
 """Periods that a lot lasts for at most, where it costs next to nothing to hold."""
 
 
-def orders_cost(parameters: SupplyChainParameters) -> bool:
-    """Return whether orders cost something whatever their size, and this counts."""
-    return parameters.objective == "cost" and bool((_lot_factors(parameters) > 0.0).any())
-
-
 def order_cycles(parameters: SupplyChainParameters) -> Values:
     """Return how many periods the economic order quantity lasts for, T, shape (SKUs, N)."""
     mean = np.maximum(parameters.mean_demand(), 1e-9)
@@ -108,6 +103,7 @@ class ForecastReorderPoint(RollingNewsvendor):
     """
 
     is_base_stock = False
+    at_least_zero = ("lot_multiplier",)
 
     def __init__(
         self,
@@ -115,9 +111,8 @@ class ForecastReorderPoint(RollingNewsvendor):
         safety_multiplier: ArrayLike | None = None,
         lot_multiplier: ArrayLike | None = None,
     ) -> None:
-        super().__init__(forecast, safety_multiplier)
-        if lot_multiplier is not None:
-            self.values["lot_multiplier"] = np.asarray(lot_multiplier, np.float64)
+        tuned = {} if lot_multiplier is None else {"lot_multiplier": lot_multiplier}
+        super().__init__(forecast, safety_multiplier, **tuned)
 
     def _prepare(self, parameters: SupplyChainParameters) -> None:
         self._factors, self._cycles = _lot_factors(parameters), order_cycles(parameters)
@@ -184,7 +179,7 @@ def rolling_reorder_family(parameters: SupplyChainParameters) -> Family:
     days = parameters.longest_review_gap + parameters.longest_lead_time
     up_to = [days * share for share in (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4)]
     gaps = [0.0, 0.15, 0.3, 0.6, 1.2, 2.4]
-    if orders_cost(parameters):
+    if parameters.pays_per_order:
         cycle = float(np.median(order_cycles(parameters)))
         gaps += [cycle * share for share in (0.5, 0.75, 1.0, 1.5, 2.0)]
         up_to += [days + cycle * share for share in (0.5, 0.75, 1.0, 1.5, 2.0)]

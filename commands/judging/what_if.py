@@ -43,7 +43,7 @@ def load_changed(
     if notes:
         _print_overridden(own, run, assignments)
     if advice is not None and advice.kind == "rule":
-        return LoadedCheckpoints(run, {RECOMMENDED: advice.rule(run.parameters)})
+        return LoadedCheckpoints(run, {RECOMMENDED: advice.rule(own.parameters)})
     if notes and not _sees_costs(run) and any(_key(a).endswith("_cost") for a in assignments):
         screen.print(
             "the agent does not see what units cost (it would with --items), so it acts as it was "

@@ -25,6 +25,14 @@ IN_WORDS = {
     "tuned_smoothing": "base stock on smoothed weekday forecasts",
     "tuned_newsvendor_smoothing": "the newsvendor rule with tuned safety stock on smoothed weekday "
     "forecasts",
+    "reorder_point_smoothing": "a reorder point and economic order quantities on smoothed weekday "
+    "forecasts",
+    "reorder_point_boosting": "a reorder point and economic order quantities on gradient-boosted "
+    "weekday forecasts",
+    "tuned_reorder_point_smoothing": "a tuned reorder point and order quantity on smoothed weekday "
+    "forecasts",
+    "tuned_reorder_point_boosting": "a tuned reorder point and order quantity on gradient-boosted "
+    "weekday forecasts",
     "tuned_newsvendor_boosting": "the newsvendor rule with tuned safety stock on gradient-boosted "
     "weekday forecasts",
 }

@@ -58,6 +58,10 @@ COLUMNS = {
         ("holding_cost", "holding", "carrying_cost", "lagerkosten"),
         *(0.0, MOST, "a number from 0 to 1e9 [money per unit and period]"),
     ),
+    "fixed_cost": Column(
+        ("fixed_cost", "order_cost", "ordering_cost", "cost_per_order", "bestellkosten"),
+        *(0.0, MOST, "a number from 0 to 1e9 [money per order]"),
+    ),
     "stockout_cost": Column(
         ("stockout_cost", "shortage_cost", "lost_sale_cost", "lost_sales_cost", "fehlmengenkosten"),
         *_MONEY,

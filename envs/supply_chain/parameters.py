@@ -305,6 +305,12 @@ class SupplyChainParameters(FrozenModel):
         stores = [lane.store for lane in self.lanes()]
         return item_parameters(stores, history.items, source.service_costs)
 
+    @property
+    def pays_per_order(self) -> bool:
+        """Whether orders cost something whatever their size, and costs are what counts."""
+        usual = [lane.store.fixed_cost for lane in self.lanes()]
+        return self.objective == "cost" and bool(np.any(self.item_values.get("fixed_cost", usual)))
+
     def store_at(self, sku: int, store: int) -> StoreParameters:
         """Return a store's parameters for an SKU, those of the items file among them."""
         common: StoreParameters = self.lanes()[sku].store

@@ -190,7 +190,7 @@ def hindsight_reference(parameters: SupplyChainParameters, found: Hindsight) -> 
         solved = binding - int(np.isnan(found.lost).sum())
         note += f", of which {solved:,} were solved (standard error {found.se:.2g})"
     note += ". No policy earns more on the same traces."
-    if parameters.objective == "cost" and any(lane.store.fixed_cost > 0 for lane in lanes):
+    if parameters.pays_per_order:
         note += " The fixed cost of orders is left out of it."
     solved_all = not np.isnan(found.lost).any()
     return Reference("hindsight", found.mean, note, found.values if solved_all else None)

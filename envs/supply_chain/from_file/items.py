@@ -47,7 +47,7 @@ def item_parameters(
     waste = items.given("unit_cost") - np.nan_to_num(items.given("salvage"))
     if not any(store.shelf_life for store in stores):
         waste = np.full_like(waste, np.nan)
-    own = {name: items.given(name) for name in ("holding_cost", *LIMITS)}
+    own = {name: items.given(name) for name in ("holding_cost", "fixed_cost", *LIMITS)}
     values: dict[str, Floats] = {}
     for name, given in {**own, "stockout_cost": lost, "waste_cost": waste}.items():
         usual = np.array([float(getattr(store, name) or 0.0) for store in stores])

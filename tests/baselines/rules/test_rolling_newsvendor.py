@@ -60,7 +60,7 @@ def test_its_safety_stock_is_multiplied(shop, shelf_life):
     p = shop(shelf_life=shelf_life)
     multipliers = (1.0, 0.0, 0.5, np.linspace(0.0, 2.0, 20))
     plain = RollingNewsvendor("smoothing")
-    seen = Wanted(plain, *(plain.with_multiplier(m) for m in multipliers))
+    seen = Wanted(plain, *(plain.with_values(safety_multiplier=m) for m in multipliers))
     batch = SupplyChainBatch(p, 20, split="evaluation")
     policy = reference_team(store=plain)
     policy.bind(batch)

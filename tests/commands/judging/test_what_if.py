@@ -5,6 +5,8 @@ import pytest
 from agents.config import resolve
 from commands.judging.what_if import load_changed, load_recommended
 from common.errors import InputError
+from evaluation.replay import replay
+from tests.recommended import write_rule_run
 from training.trainer import train
 
 QUICK = ("horizon=6", "n_steps=12", "n_epochs=1")
@@ -44,3 +46,17 @@ def test_how_the_agent_learned_cannot_be_changed(run):
 def test_an_agent_is_no_rule_that_is_recommended(run):
     assert load_recommended((run,)) is None
     assert load_recommended((run, run)) is None
+
+
+def test_a_rule_in_lots_is_played_where_orders_cost_nothing(demand_file, tmp_path):
+    flags = {"algo": "ppo", "demand": demand_file["file"], "split": demand_file["split"]}
+    config = resolve(flags, assignments=("store.fixed_cost=80",))
+    write_rule_run(config, tmp_path / "lots", "reorder_point_smoothing")
+    orders = {}
+    for cost in (0, 80, 320):
+        loaded = load_changed(str(tmp_path / "lots"), (f"store.fixed_cost={cost}",))
+        (rule,) = loaded.policies.values()
+        orders[cost] = (replay(loaded.run.problem, loaded.run.parameters, rule).orders > 0).mean()
+    assert orders[0] > 0.9
+    assert orders[80] < 0.8 * orders[0]
+    assert orders[320] < 0.7 * orders[80]

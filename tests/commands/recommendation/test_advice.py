@@ -5,6 +5,12 @@ import datetime as dt
 import numpy as np
 import pytest
 
+from baselines.registry import (
+    HISTORY_BASELINES,
+    INFORMED_BASELINES,
+    INFORMED_LOT_BASELINES,
+    LOT_BASELINES,
+)
 from commands.recommendation.advice import in_words, page, sentence
 from commands.recommendation.selection import Candidates, Periods
 from demand.reader import DemandSource, read_demand
@@ -108,6 +114,14 @@ def test_the_sentence_says_how_much_dearer_a_choice_turned_out(found):
 )
 def test_rules_on_weeks_and_months_have_no_days_in_their_words(name, period, words):
     assert in_words(name, period=period) == words
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted({**HISTORY_BASELINES, **INFORMED_BASELINES, **LOT_BASELINES, **INFORMED_LOT_BASELINES}),
+)
+def test_every_rule_that_may_be_recommended_has_words(name):
+    assert name == "random" or " " in in_words(name)
 
 
 def test_what_is_known_ahead_is_named_after_the_rule():

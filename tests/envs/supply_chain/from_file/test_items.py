@@ -15,15 +15,21 @@ from evaluation.replay import replay
 
 FIRST, DAYS = dt.date(2022, 1, 3), 200
 ITEMS = (
-    "store,sku,unit_cost,price,holding_cost,stockout_cost,pack,moq,shelf_capacity\n"
-    "north,bread,2,5,0.5,,,,\n"
-    "south,bread,,,0.1,9,6,,\n"
-    "north,rolls,,,0.02,,,15,90\n"
+    "store,sku,unit_cost,price,holding_cost,stockout_cost,order_cost,pack,moq,shelf_capacity\n"
+    "north,bread,2,5,0.5,,,,,\n"
+    "south,bread,,,0.1,9,8,6,,\n"
+    "north,rolls,,,0.02,,2,,15,90\n"
 )
 OWN = {
     (0, 0): {"holding_cost": 0.5, "stockout_cost": 3.0},
-    (0, 1): {"holding_cost": 0.1, "stockout_cost": 9.0, "order_multiple": 6.0},
-    (1, 0): {"holding_cost": 0.02, "minimum_order": 15.0, "shelf_capacity": 90.0},
+    (0, 1): {
+        **{"holding_cost": 0.1, "stockout_cost": 9.0, "fixed_cost": 8.0},
+        "order_multiple": 6.0,
+    },
+    (1, 0): {
+        **{"holding_cost": 0.02, "fixed_cost": 2.0, "minimum_order": 15.0},
+        "shelf_capacity": 90.0,
+    },
     (1, 1): {},
 }
 
@@ -53,10 +59,13 @@ def played(run, name="newsvendor_smoothing"):
     return replay(run.problem, run.parameters, rule)
 
 
-def test_every_item_is_played_as_if_it_were_alone_with_its_own_costs_and_limits(sales):
-    together = played(parameters(sales, ITEMS))
+@pytest.mark.parametrize("name", ["newsvendor_smoothing", "reorder_point_smoothing"])
+def test_every_item_is_played_as_if_it_were_alone_with_its_own_costs_and_limits(sales, name):
+    usual = "store.fixed_cost=5"
+    together = played(parameters(sales, ITEMS, usual), name)
     for (sku, store), own in OWN.items():
-        alone = played(parameters(sales, None, *(f"store.{k}={v}" for k, v in own.items())))
+        given = (f"store.{k}={v}" for k, v in own.items())
+        alone = played(parameters(sales, None, usual, *given), name)
         np.testing.assert_array_equal(together.orders[:, sku, store], alone.orders[:, sku, store])
         np.testing.assert_array_equal(together.cost[:, sku, store], alone.cost[:, sku, store])
 
