@@ -4,10 +4,11 @@ An offset a moves the level S_t of a rule by so many days of recent demand: the 
 
 ``S_t + a mu_t - IP`` [units],
 
-mu_t being the mean of the last 28 days and IP the inventory position, and what it wants is met by
-the nearest quantity on offer, as of every rule, after all limits that orders must fit; of a rule
-that orders in any quantity, or in whole units, it is met by those. At ``a = 0`` it is the rule
-itself, so that a policy that has learned nothing is as good as the rule.
+or, of an (s, S) policy, as much once IP is below ``s_t + a mu_t``, with mu_t the mean of the last
+28 days and IP the inventory position. What it wants is met by the nearest quantity on offer, as of
+every rule, after all limits that orders must fit; of a rule that orders in any quantity, or in
+whole units, it is met by those. At ``a = 0`` it is the rule itself, so that a policy that has
+learned nothing is as good as the rule.
 """
 
 import copy
@@ -75,7 +76,7 @@ class OffsetOrders:
         chain = self._chain
         assert chain.past is not None  # noqa: S101  (see bound)
         recent, _ = chain.past.recent(chain.day, KNOWN_DAYS)
-        wanted = self.rule.wanted(chain) + self._days[chosen] * recent
+        wanted = self.rule.wanted(chain, self._days[chosen] * recent)
         return np.asarray(self.rule.order(chain, wanted), np.int64)
 
     def actions_of(self, columns: NDArray[np.intp], chosen: NDArray[np.integer[Any]]) -> Whole:

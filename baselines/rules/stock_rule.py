@@ -133,13 +133,23 @@ class StoreRule(StockRule):
         how = ", in whole units" if self.whole else ", in any quantity" if self.free else ""
         return super().__repr__() + how
 
-    def wanted(self, chain: SupplyChainBatch) -> Values:
+    def wanted(self, chain: SupplyChainBatch, more: Values | float = 0.0) -> Values:
         """Return the quantity that the rule wants now, on offer or not, shape (worlds, N) [units].
 
         Of a base stock it is the order-up-to level less the inventory position, also where that is
         below 0.
+
+        Parameters
+        ----------
+        chain : SupplyChainBatch
+            The worlds.
+        more : ndarray or float
+            By how much all levels of the rule are higher [units].
         """
-        return self._wanted(chain, store_positions(chain.sites, chain.pipelines))
+        position = store_positions(chain.sites, chain.pipelines)
+        if self.is_base_stock:
+            return self._wanted(chain, position) + more
+        return self._wanted(chain, position - more)
 
     def _choose(self, chain: SupplyChainBatch) -> Actions:
         return self.order(chain, self.wanted(chain))

@@ -13,6 +13,7 @@ from baselines.rules.reference import reference_team
 from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from baselines.rules.rolling_reorder_point import (
     ForecastReorderPoint,
+    RollingReorderPoint,
     cycle_levels,
     order_cycles,
     reorder_point_family,
@@ -124,6 +125,24 @@ def test_it_orders_a_lot_once_a_level_is_passed_and_nothing_before(shop):
     played = play(p, ForecastReorderPoint("average"))
     usual = MEAN / np.sqrt(2 * 200.0 * MEAN)
     assert (played.orders > 0).mean() == pytest.approx(usual, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "rule", [ForecastReorderPoint("average"), RollingReorderPoint(1.5, 6.0)], ids=["lots", "days"]
+)
+def test_higher_levels_call_for_a_lot_too(shop, rule):
+    p = shop(fixed_cost=200.0)
+    batch = SupplyChainBatch(p, 2, split="evaluation")
+    batch.reset(STORES.traces(p, "evaluation", 0, 2))
+    rule.bind(batch)
+    assert (rule.wanted(batch) <= 0).all()  # nothing on the first morning
+    more = np.array([0.0, 0.0, 3.0, 6.0]) * MEAN
+    wanted = rule.wanted(batch, more)
+    assert (wanted[:, :2] <= 0).all()
+    assert (wanted[:, 3] > 2.0 * MEAN).all()
+    newsvendor = RollingNewsvendor("average")
+    newsvendor.bind(batch)
+    np.testing.assert_array_equal(newsvendor.wanted(batch, more), newsvendor.wanted(batch) + more)
 
 
 def test_an_order_lasts_for_the_economic_order_quantity(shop):
