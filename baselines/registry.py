@@ -21,6 +21,7 @@ from baselines.rules.reference import RandomTier, reference_team
 from baselines.rules.rolling_newsvendor import RollingNewsvendor, newsvendor_family
 from baselines.rules.rolling_reorder_point import (
     ForecastReorderPoint,
+    orders_in_lots,
     reorder_point_family,
     rolling_reorder_family,
 )
@@ -77,9 +78,16 @@ def _rolling_newsvendor(name: ForecastName, kind: PolicyKind = RULE) -> FixedRul
     return FixedRule(lambda *_: reference_team(store=RollingNewsvendor(name)), kind)
 
 
-def _held_out(family: Family, kind: PolicyKind = TUNED_RULE) -> TunedRule:
-    search = chain.newsvendor_search
-    return TunedRule(lambda _: family, kind=kind, search_of=search, held_out=True)
+def _held_out(family: Callable[[Any], Family], kind: PolicyKind = TUNED_RULE) -> TunedRule:
+    return TunedRule(family, kind=kind, search_of=chain.newsvendor_search, held_out=True)
+
+
+def _tuned_newsvendor(name: ForecastName, kind: PolicyKind = TUNED_RULE) -> TunedRule:
+    return _held_out(lambda _: newsvendor_family(name), kind)
+
+
+def _tuned_reorder_point(name: ForecastName, kind: PolicyKind = TUNED_RULE) -> TunedRule:
+    return _held_out(lambda p: reorder_point_family(name, lots=p.pays_per_order), kind)
 
 
 def _reorder_point(name: ForecastName, kind: PolicyKind = RULE) -> FixedRule:
@@ -137,8 +145,8 @@ HISTORY_BASELINES: dict[str, Baseline] = {
     "tuned_base_stock": _rolling_base_stock("average"),
     "tuned_weekday": _rolling_base_stock("weekday"),
     "tuned_smoothing": _rolling_base_stock("smoothing"),
-    "tuned_newsvendor_smoothing": _held_out(newsvendor_family("smoothing")),
-    "tuned_newsvendor_boosting": _held_out(newsvendor_family("boosting"), BOOSTED_TUNED_RULE),
+    "tuned_newsvendor_smoothing": _tuned_newsvendor("smoothing"),
+    "tuned_newsvendor_boosting": _tuned_newsvendor("boosting", BOOSTED_TUNED_RULE),
 }
 """Baselines of the stores where demand comes from a file, so that nobody knows its law."""
 
@@ -149,9 +157,9 @@ INFORMED_BASELINES: dict[str, Baseline] = {
     "tuned_base_stock_covariates": _rolling_base_stock("average_covariates"),
     "tuned_weekday_covariates": _rolling_base_stock("weekday_covariates"),
     "tuned_smoothing_covariates": _rolling_base_stock("smoothing_covariates"),
-    "tuned_newsvendor_smoothing_covariates": _held_out(newsvendor_family("smoothing_covariates")),
-    "tuned_newsvendor_boosting_covariates": _held_out(
-        newsvendor_family("boosting_covariates"), BOOSTED_TUNED_RULE
+    "tuned_newsvendor_smoothing_covariates": _tuned_newsvendor("smoothing_covariates"),
+    "tuned_newsvendor_boosting_covariates": _tuned_newsvendor(
+        "boosting_covariates", BOOSTED_TUNED_RULE
     ),
 }
 """Those that there are besides where something is known of days ahead."""
@@ -159,19 +167,17 @@ INFORMED_BASELINES: dict[str, Baseline] = {
 LOT_BASELINES: dict[str, Baseline] = {
     "reorder_point_smoothing": _reorder_point("smoothing"),
     "reorder_point_boosting": _reorder_point("boosting", BOOSTED_RULE),
-    "tuned_reorder_point_smoothing": _held_out(reorder_point_family("smoothing")),
-    "tuned_reorder_point_boosting": _held_out(reorder_point_family("boosting"), BOOSTED_TUNED_RULE),
+    "tuned_reorder_point_smoothing": _tuned_reorder_point("smoothing"),
+    "tuned_reorder_point_boosting": _tuned_reorder_point("boosting", BOOSTED_TUNED_RULE),
 }
-"""Those that there are besides where an order costs something whatever its size."""
+"""Those that there are besides where orders cost something whatever their size, or are large."""
 
 INFORMED_LOT_BASELINES: dict[str, Baseline] = {
     "reorder_point_smoothing_covariates": _reorder_point("smoothing_covariates"),
     "reorder_point_boosting_covariates": _reorder_point("boosting_covariates", BOOSTED_RULE),
-    "tuned_reorder_point_smoothing_covariates": _held_out(
-        reorder_point_family("smoothing_covariates")
-    ),
-    "tuned_reorder_point_boosting_covariates": _held_out(
-        reorder_point_family("boosting_covariates"), BOOSTED_TUNED_RULE
+    "tuned_reorder_point_smoothing_covariates": _tuned_reorder_point("smoothing_covariates"),
+    "tuned_reorder_point_boosting_covariates": _tuned_reorder_point(
+        "boosting_covariates", BOOSTED_TUNED_RULE
     ),
 }
 """And where something is known of days ahead too."""
@@ -275,7 +281,7 @@ def baselines_of(
     if parameters.demand_data is not None:
         informed = parameters.history.effects is not None
         own = {**HISTORY_BASELINES, **(INFORMED_BASELINES if informed else {})}
-        if parameters.longest_shelf_life == 0 and parameters.pays_per_order:
+        if orders_in_lots(parameters):
             own = {**own, **LOT_BASELINES, **(INFORMED_LOT_BASELINES if informed else {})}
         if parameters.history.table.period != "day":  # which have no weekdays
             own = {name: one for name, one in own.items() if "weekday" not in name}

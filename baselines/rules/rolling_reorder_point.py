@@ -1,30 +1,37 @@
-r"""(s, S) policies on demand of a file, for stores that pay for an order whatever its size.
+r"""(s, S) policies on demand of a file, for stores that order in lots.
 
-Both act on the inventory position IP: once it is below s they order up to S. In the one, s and S
-are days of recent demand. In the other they move with a forecast. With
+They do where an order costs something whatever its size, and where the least that may be ordered, a
+pack or a minimum, lasts for days. Both policies act on the inventory position IP: once it is below
+s they order up to S. In the one, s and S are days of recent demand. In the other they move with a
+forecast. With
 
 ``EOQ_t = sqrt(2 K mu_t / h)`` [units],
 
 the economic order quantity, K being the cost of an order, h that of a unit held for a day, and mu_t
 the mean demand of the last 28 days, ``Q_t = S_t - s_t = max(l EOQ_t - r mu_t / 2, 0)``, l being a
-lot multiplier: a position is below s by about half the demand of a review period of r days.
+lot multiplier: a position is below s by about half the demand of a review period of r days. Of
+packs of P units it orders the least number that lifts the position above s, so that Q_t is P if
+that is more; and no less than the minimum.
 
 From one order to the next the positions are about uniform between s and S. So s is the level of
 which those from s to S are on average enough as often as the newsvendor's level is, as often as the
 critical fractile says (`baselines.rules.rolling_newsvendor`):
 
-``s_t = F_t + m c_t q``, ``1/Q (integral from q to q + Q of P(e > x) dx) = h r / (u + h r)``,
+``s_t = F_t + c_t (m (q + Q / 2) - Q / 2)``,
+``1/Q (integral from q to q + Q of P(e > x) dx) = h r / (u + h r)``,
 
-with e the errors of F in the training period over c_t, and Q the usual lot over the usual c_t.
-Where an order costs nothing, that is the newsvendor.
+with e the errors of F in the training period over c_t, and Q the usual lot over the usual c_t. m
+multiplies by how much the positions are beyond the forecast on average, 1 where it is not tuned.
+With a lot of nothing, that is the newsvendor.
 
 References
 ----------
 Scarf (1960), The optimality of (S, s) policies in the dynamic inventory problem; Hadley and Whitin
 (1963), Analysis of Inventory Systems, section 4.2 (uniform positions); Zheng (1992), On properties
 of stochastic inventory systems, Management Science 38(1) (the same condition, and that lots by the
-economic order quantity cost little more than the best); Silver, Pyke and Thomas (2017), Inventory
-and Production Management in Supply Chains, 4th ed., chapter 7 (undershoot).
+economic order quantity cost little more than the best); Axsaeter (2015), Inventory Control, 3rd
+ed., section 5.3 (multiples of a pack); Silver, Pyke and Thomas (2017), Inventory and Production
+Management in Supply Chains, 4th ed., chapter 7 (undershoot).
 """
 
 import math
@@ -38,7 +45,7 @@ from baselines.multi_agent import TeamPolicy
 from baselines.rules.forecast import HistoryRule
 from baselines.rules.newsvendor_costs import SHARES, newsvendor_costs
 from baselines.rules.reference import reference_team
-from baselines.rules.rolling_newsvendor import RollingNewsvendor
+from baselines.rules.rolling_newsvendor import GAPS, RollingNewsvendor
 from baselines.rules.stock_rule import Values
 from baselines.tuning import Family
 from demand.forecasts.forecast import ForecastName
@@ -49,16 +56,36 @@ LONGEST_CYCLE = 365.0
 """Periods that a lot lasts for at most, where it costs next to nothing to hold."""
 
 
-def order_cycles(parameters: SupplyChainParameters) -> Values:
-    """Return how many periods the economic order quantity lasts for, T, shape (SKUs, N)."""
+def orders_in_lots(parameters: SupplyChainParameters) -> bool:
+    """Return whether any store orders for days ahead, as orders cost something or have to be large.
+
+    Not of goods that perish.
+    """
+    if parameters.longest_shelf_life > 0:
+        return False
+    return bool((lot_days(parameters, 1) > 0.5).any())
+
+
+def lot_days(parameters: SupplyChainParameters, gap: int) -> Values:
+    """Return Q over a day's demand where the next day of review is `gap` days later, (SKUs, N)."""
     mean = np.maximum(parameters.mean_demand(), 1e-9)
-    return np.minimum(_lot_factors(parameters) / np.sqrt(mean), LONGEST_CYCLE)
+    pack, least = _least_orders(parameters)
+    lots = np.maximum(_lot_factors(parameters) / np.sqrt(mean), least / mean)
+    return np.minimum(np.maximum(lots - 0.5 * gap, pack / mean), LONGEST_CYCLE)
+
+
+def _least_orders(parameters: SupplyChainParameters) -> tuple[Values, Values]:
+    """Return packs, 0 where there are none, and least orders [units], shape (SKUs, N) each."""
+    shape = len(parameters.sku), parameters.num_stores
+    sku, store = (x.reshape(-1) for x in np.indices(shape))
+    pack, least, _ = parameters.order_limits(sku, store)
+    return pack.reshape(shape), least.reshape(shape)
 
 
 def _lot_factors(parameters: SupplyChainParameters) -> Values:
     """Return ``sqrt(2 K / h)``, which times the root of demand is the EOQ, shape (SKUs, N)."""
-    factors = np.empty((len(parameters.sku), parameters.num_stores))
-    for sku, n in np.ndindex(factors.shape):
+    factors = np.zeros((len(parameters.sku), parameters.num_stores))
+    for sku, n in np.ndindex(factors.shape) if parameters.pays_per_order else ():
         store = parameters.store_at(sku, n)
         held = newsvendor_costs(parameters, store, 1).held
         factors[sku, n] = math.sqrt(2.0 * store.fixed_cost / max(held, 1e-12))
@@ -97,7 +124,7 @@ class ForecastReorderPoint(RollingNewsvendor):
     forecast : {"average", "weekday", "smoothing", "boosting"}
         How F_t is made; its errors are over about the demand of a day.
     safety_multiplier : array_like, optional
-        Of what s is beyond the forecast; 1 where it is not tuned.
+        m; 1 where it is not tuned.
     lot_multiplier : array_like, optional
         l, of the economic order quantity; 1 where it is not tuned.
     """
@@ -115,7 +142,11 @@ class ForecastReorderPoint(RollingNewsvendor):
         super().__init__(forecast, safety_multiplier, **tuned)
 
     def _prepare(self, parameters: SupplyChainParameters) -> None:
-        self._factors, self._cycles = _lot_factors(parameters), order_cycles(parameters)
+        self._factors, (self._pack, self._least) = (
+            _lot_factors(parameters),
+            _least_orders(parameters),
+        )
+        self._lot_days = np.stack([lot_days(parameters, gap) for gap in range(GAPS)])
         super()._prepare(parameters)
 
     def _shares(self, sku: int, cost: Values) -> Values:
@@ -123,15 +154,22 @@ class ForecastReorderPoint(RollingNewsvendor):
         return SHARES
 
     def _beyond_forecast(self, sku: int, gap: int, cost: Values, quantiles: Values) -> Values:
-        lots = np.maximum(self._cycles[sku] - 0.5 * gap, 0.0)  # c_t is about the demand of a day
+        lots = self._lot_days[gap, sku]  # c_t is about the demand of a day
         return cycle_levels(quantiles, lots, super()._shares(sku, cost))
+
+    def _safety(self, chain: SupplyChainBatch, daily: Values) -> Values:
+        half = 0.5 * self._lot_days[chain.review_gap(), chain.lane_of]
+        middle = self._tables.safety[chain.review_gap(), chain.lane_of] + half
+        return np.asarray((self._multiplier * middle - half) * self._scale(chain, daily))
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
         wanted = super()._wanted(chain, position)
         recent, gap = self._recent(chain)[0], chain.review_gap()[:, None]
         lots = self._columns.get("lot_multiplier", 1.0) * self._by_world(self._factors)
         lots = np.minimum(lots * np.sqrt(recent), LONGEST_CYCLE * recent) - 0.5 * gap * recent
-        return np.where(wanted > 0.0, wanted + np.maximum(lots, 0.0), wanted)
+        lots = np.maximum(lots, 0.5 * self._by_world(self._pack))  # as the nearest pack is ordered
+        order = np.maximum(wanted + lots, self._by_world(self._least))
+        return np.where(wanted > 0.0, order, wanted)
 
 
 def cycle_levels(quantiles: Values, lots: Values, fractile: Values) -> Values:
@@ -169,7 +207,7 @@ def cycle_levels(quantiles: Values, lots: Values, fractile: Values) -> Values:
 def rolling_reorder_family(parameters: SupplyChainParameters) -> Family:
     """Return the (s, S) policies in days of recent demand, by S and the distance S - s.
 
-    Where an order costs something, that is up to twice what the economic order quantity lasts for.
+    Where stores order in lots, S - s is up to twice what these last for.
     """
 
     def make(order_up_to_days: Values, gap_days: Values) -> TeamPolicy:
@@ -179,8 +217,8 @@ def rolling_reorder_family(parameters: SupplyChainParameters) -> Family:
     days = parameters.longest_review_gap + parameters.longest_lead_time
     up_to = [days * share for share in (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4)]
     gaps = [0.0, 0.15, 0.3, 0.6, 1.2, 2.4]
-    if parameters.pays_per_order:
-        cycle = float(np.median(order_cycles(parameters)))
+    if orders_in_lots(parameters):
+        cycle = float(np.median(lot_days(parameters, 1)))
         gaps += [cycle * share for share in (0.5, 0.75, 1.0, 1.5, 2.0)]
         up_to += [days + cycle * share for share in (0.5, 0.75, 1.0, 1.5, 2.0)]
     grid = {"order_up_to_days": _rounded(up_to), "gap_days": _rounded(gaps)}
@@ -192,16 +230,18 @@ def _rounded(values: Iterable[float]) -> tuple[float, ...]:
 
 
 @cache
-def reorder_point_family(forecast: ForecastName) -> Family:
-    """Return the (s, S) policies on a rolling forecast, by their safety stock and their lot."""
+def reorder_point_family(forecast: ForecastName, *, lots: bool) -> Family:
+    """Return the (s, S) policies on a rolling forecast, by their safety stock.
+
+    With `lots` by these too, as is of use where orders cost something.
+    """
     rule = ForecastReorderPoint(forecast)
 
-    def make(safety_multiplier: Values, lot_multiplier: Values) -> TeamPolicy:
-        own = {"safety_multiplier": safety_multiplier, "lot_multiplier": lot_multiplier}
-        return reference_team(store=rule.with_values(**own))
+    def make(**values: Values) -> TeamPolicy:
+        return reference_team(store=rule.with_values(**values))
 
-    grid = {
-        "safety_multiplier": (0.4, 0.6, 0.8, 1.0, 1.25, 1.5),
-        "lot_multiplier": (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0),
-    }
+    multipliers = np.round(np.arange(0.6, 1.21, 0.05), 2)
+    grid: dict[str, tuple[float, ...]] = {"safety_multiplier": tuple(multipliers.tolist())}
+    if lots:
+        grid["lot_multiplier"] = (0.5, 0.7, 1.0, 1.4, 2.0)
     return Family(make, grid)

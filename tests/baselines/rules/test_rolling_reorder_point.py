@@ -15,7 +15,7 @@ from baselines.rules.rolling_reorder_point import (
     ForecastReorderPoint,
     RollingReorderPoint,
     cycle_levels,
-    order_cycles,
+    lot_days,
     reorder_point_family,
     rolling_reorder_family,
 )
@@ -100,6 +100,17 @@ def test_without_a_lot_a_level_is_the_quantile():
     np.testing.assert_allclose(level, expected, atol=0.02)
 
 
+@pytest.mark.parametrize("store", [{"order_multiple": 60.0}, {"minimum_order": 90.0}])
+def test_packs_and_least_orders_are_ordered_before_half_of_one_is_missing(shop, store):
+    p = shop(**store)
+    lots, plain = (play(p, make("smoothing")) for make in (ForecastReorderPoint, RollingNewsvendor))
+    assert lots.cost.mean() < 0.9 * plain.cost.mean()
+    assert lots.fill_rate > plain.fill_rate
+    ordered = lots.orders[lots.orders > 0]
+    assert ordered.min() >= max(store.values())
+    assert (lots.orders > 0).mean() == pytest.approx(MEAN / ordered.mean(), rel=0.05)
+
+
 @pytest.mark.parametrize("fixed_cost", [0.0, 1e-9])
 def test_where_an_order_costs_next_to_nothing_it_is_the_newsvendor(shop, fixed_cost):
     p = shop(fixed_cost=fixed_cost)
@@ -146,9 +157,14 @@ def test_higher_levels_call_for_a_lot_too(shop, rule):
 
 
 def test_an_order_lasts_for_the_economic_order_quantity(shop):
-    cycles = order_cycles(shop(fixed_cost=200.0))
-    np.testing.assert_allclose(cycles, np.sqrt(2 * 200.0 / MEAN), rtol=0.02)
-    assert order_cycles(shop(fixed_cost=200.0, holding_cost=0.0)).max() == 365.0
+    p = shop(fixed_cost=200.0)
+    for gap in (1, 4):  # by which a position is below s on average, over two
+        np.testing.assert_allclose(
+            lot_days(p, gap) + 0.5 * gap, np.sqrt(2 * 200.0 / MEAN), rtol=0.02
+        )
+    assert lot_days(shop(fixed_cost=200.0, holding_cost=0.0), 1).max() == 365.0
+    packs = lot_days(shop(fixed_cost=200.0, order_multiple=200.0), 1)
+    np.testing.assert_allclose(packs, 200.0 / MEAN, rtol=0.02)
 
 
 @pytest.mark.parametrize("fixed_cost", [50.0, 200.0])
@@ -165,20 +181,23 @@ def test_it_comes_near_the_optimum_of_a_law_that_nobody_told_it(shop, fixed_cost
 
 def test_tuning_may_reach_lots_as_long_as_they_pay(shop):
     usual, lots = (rolling_reorder_family(shop(fixed_cost=k)) for k in (0.0, 500.0))
-    cycle = order_cycles(shop(fixed_cost=500.0)).max()
+    cycle = lot_days(shop(fixed_cost=500.0), 1).max()
     assert max(usual.grid["gap_days"]) < 0.5 * cycle
     assert max(lots.grid["gap_days"]) > 1.5 * cycle
     assert set(usual.grid["gap_days"]) < set(lots.grid["gap_days"])
-    family = reorder_point_family("smoothing")
-    assert family.admits({"safety_multiplier": 1.0, "lot_multiplier": 1.2})
+    family = reorder_point_family("smoothing", lots=True)
+    assert family.admits({"safety_multiplier": 1.0, "lot_multiplier": 1.4})
     assert not family.admits({"safety_multiplier": 1.0, "lot_multiplier": 9.0})
 
 
-def test_there_are_such_rules_where_orders_cost_something_and_that_counts(shop):
+def test_there_are_such_rules_where_orders_cost_something_or_have_to_be_large(shop):
     def names(p):
         return set(baselines_of("stores", p))
 
     assert set(LOT_BASELINES) < names(shop(fixed_cost=10.0))
+    assert set(LOT_BASELINES) < names(shop(order_multiple=50.0))
+    assert set(LOT_BASELINES) < names(shop(objective="reconciliation", minimum_order=50.0))
+    assert not set(LOT_BASELINES) & names(shop(order_multiple=5.0))
     assert not set(LOT_BASELINES) & names(shop())
     assert not set(LOT_BASELINES) & names(shop(objective="reconciliation", fixed_cost=10.0))
     assert not set(LOT_BASELINES) & names(shop(fixed_cost=10.0, shelf_life=3))
