@@ -1,9 +1,9 @@
 """Fill rates that an items file asks for, turned into the stockout costs that reach them.
 
-Of every SKU and store that asks for one, the newsvendor on smoothed forecasts is played on the
-training days with different stockout costs, all at once, and the least one with which it sold the
-share asked for is found by bisection. With it every rule is tuned and every agent trained, as if
-the file had named it.
+Of every SKU and store that asks for one, the newsvendor on smoothed forecasts, or the (s, S) policy
+on them where stores order in lots, is played on the training days with different stockout costs,
+all at once, and the least one with which it sold the share asked for is found by bisection. With it
+every rule is tuned and every agent trained, as if the file had named it.
 """
 
 from typing import Any
@@ -15,6 +15,7 @@ from baselines.multi_agent import chain_of
 from baselines.rollout import CHUNK, run_episodes
 from baselines.rules.reference import reference_team
 from baselines.rules.rolling_newsvendor import RollingNewsvendor
+from baselines.rules.rolling_reorder_point import ForecastReorderPoint, orders_in_lots
 from common.errors import InputError, validated
 from demand.calendar import period_days
 from demand.forecasts.forecast import ForecastName
@@ -74,7 +75,7 @@ def find_service_costs(problem: Problem, parameters: Any) -> tuple[float, ...] |
             "holding cost above 0, as any stock reaches it for nothing; give holding_cost"
         )
     skus = np.flatnonzero(asked.any(axis=1))
-    played, rule = _whole_training(parameters), _rule(history)
+    played, rule = _whole_training(parameters), _rule(parameters)
     low, high = (np.full(targets.shape, np.log(odds)) for odds in (LEAST_ODDS, MOST_ODDS))
     for _ in range(ROUNDS):
         middle = (low + high) / 2
@@ -94,10 +95,12 @@ def _whole_training(parameters: Any) -> Any:
     return validated(type(parameters), {**parameters.model_dump(), **changed})
 
 
-def _rule(history: StoreHistory) -> RollingNewsvendor:
-    """Return the newsvendor that is played."""
+def _rule(parameters: Any) -> RollingNewsvendor:
+    """Return the rule that is played."""
+    history: StoreHistory = parameters.history
     forecast: ForecastName = "smoothing" if history.effects is None else "smoothing_covariates"
-    rule = RollingNewsvendor(forecast)
+    kind = ForecastReorderPoint if orders_in_lots(parameters) else RollingNewsvendor
+    rule = kind(forecast)
     return rule.in_any_quantity(whole=history.whole_units)
 
 
