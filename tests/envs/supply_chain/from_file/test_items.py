@@ -71,7 +71,7 @@ def test_every_item_is_played_as_if_it_were_alone_with_its_own_costs_and_limits(
 
 
 def test_a_service_level_is_reached_in_packs_that_last_for_days(sales):
-    run = parameters(sales, "sku,service_level,pack\nbread,0.9,30\nrolls,0.97,30\n")
+    run = parameters(sales, "sku,service_level,pack\nbread,0.9,60\nrolls,0.97,60\n")
     play = played(run, "reorder_point_smoothing")
     rates = play.sales.sum(axis=0) / play.demand.sum(axis=0)  # of days that were not looked at
     np.testing.assert_allclose(rates, [[0.9, 0.9], [0.97, 0.97]], atol=0.09)
