@@ -9,9 +9,6 @@ from demand.forecasts.forecast import COVARIATES
 from demand.table import DemandTable
 from evaluation.replay import Interval, saved_per_year
 
-USUAL_RULE = "tuned_base_stock"
-"""What savings are counted against: what is done in most shops."""
-
 MOST_ROWS = 10
 IN_WORDS = {
     "newsvendor_average": "the newsvendor rule on the mean of the last week",
@@ -51,17 +48,18 @@ def in_words(name: str, known_ahead: tuple[str, ...] = (), period: PeriodName = 
 
 def savings(found: Candidates) -> dict[str, Interval]:
     """Return what each candidate saves per year of the evaluation period against the usual rule."""
-    usual = found.evaluation[USUAL_RULE]
+    usual = found.evaluation[found.usual]
     return {name: saved_per_year([one], [usual]) for name, one in found.evaluation.items()}
 
 
 def sentence(found: Candidates, known_ahead: tuple[str, ...], algo: str | None) -> str:
     """Return the recommendation."""
-    name, usual = found.choice, in_words(USUAL_RULE)
+    name = found.choice
     own = found.evaluation[name]
+    usual = in_words(found.usual, period=own.period)
     what = in_words(name, known_ahead, own.period)
     text = f"Order by {what}: it costs {own.cost_per_year:,.0f} a year"
-    if name != USUAL_RULE:
+    if name != found.usual:
         saved = savings(found)[name]
         less = saved.mean >= 0
         low, high = (saved.low, saved.high) if less else (-saved.high, -saved.low)
@@ -117,20 +115,21 @@ def _lines(
     yield ""
     yield (
         f"{table.period.capitalize()}s that nothing was chosen, tuned or trained on. Savings are "
-        f"against {in_words(USUAL_RULE)}, with 95% intervals from blocks of {table.period}s."
+        f"against {in_words(found.usual, period=table.period)}, with 95% intervals from blocks of "
+        f"{table.period}s."
     )
     yield ""
     yield "| ordered by | cost a year | saved a year | fill rate | units on hand | orders a year |"
     yield "|---|---|---|---|---|---|"
     for name, one in sorted(found.evaluation.items(), key=lambda item: item[1].cost_per_year):
         mark, s = ("**" if name == choice else ""), saved[name]
-        interval = "" if name == USUAL_RULE else f"{s.mean:,.0f} [{s.low:,.0f}, {s.high:,.0f}]"
+        interval = "" if name == found.usual else f"{s.mean:,.0f} [{s.low:,.0f}, {s.high:,.0f}]"
         yield (
             f"| {mark}{name}{mark} | {one.cost_per_year:,.0f} | {interval} | {one.fill_rate:.2%} | "
             f"{one.mean_on_hand:,.0f} | {one.orders_per_year:,.0f} |"
         )
     yield ""
-    own, usual = found.evaluation[choice], found.evaluation[USUAL_RULE]
+    own, usual = found.evaluation[choice], found.evaluation[found.usual]
     yield "## Stores"
     yield ""
     yield f"| store | {choice}: cost a year | saved a year |"

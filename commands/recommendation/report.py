@@ -9,7 +9,8 @@ from agents import run_files, run_folder
 from agents.config import RunConfig
 from agents.tuned_file import Recommendation
 from baselines.policy import Policy
-from commands.recommendation.advice import USUAL_RULE, in_words
+from commands.recommendation.advice import in_words
+from commands.recommendation.selection import usual_rule
 from common.console import screen
 from common.errors import InputError
 from demand.summary import describe_demand, describe_items
@@ -65,7 +66,7 @@ def write_report_again(run: RunConfig, folder: Path, advice: Recommendation) -> 
         If the run was made by an earlier version, that kept the chosen rule alone.
     """
     policies = advice.rules(run.parameters)
-    if USUAL_RULE not in policies:
+    if usual_rule(run.parameters, policies) not in policies:
         raise InputError(
             f"{folder}: keeps no rules beside {advice.name}; recommend again with this version"
         )
@@ -95,20 +96,21 @@ def _contents(
     p, figures = run.parameters, advice.figures
     known = () if p.history.covariates is None else p.history.covariates.names
     step = run.settings.observation.step and advice.kind == "agent"
+    usual = usual_rule(p, replays)
     many = len(p.sku) * p.num_stores > MANY  # then only the choice has a curve, of few points
     curves = {
         name: service_curve(
             *(run.problem, p, policies[name], replays[name]),
             observe_step=step and name == advice.name,
         )
-        for name in dict.fromkeys((advice.name, *([] if many else [USUAL_RULE])))
+        for name in dict.fromkeys((advice.name, *([] if many else [usual])))
     }
     judged = {name: policies[name] for name in curves} if many else policies
     return RecommendationContents(
         title=f"What to order by: {p.history.table.name}",
         sentence=advice.sentence,
         choice=advice.name,
-        usual=USUAL_RULE,
+        usual=usual,
         in_words={name: in_words(name, known, p.history.table.period) for name in replays},
         replays=replays,
         origins=tuple(map(dt.date.fromisoformat, figures["origins"])),

@@ -19,7 +19,7 @@ error of a mean over blocks of unequal lengths).
 import datetime as dt
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +34,7 @@ from baselines.policy import Policy
 from baselines.registry import Baseline, count_tuned, installed, rules_in_units
 from baselines.rule_choice import Difference, offset_rules
 from baselines.rules.offset import followed_rule
+from baselines.rules.rolling_reorder_point import orders_in_lots
 from baselines.tuned_rules import TunedRule, tune_rule
 from common.errors import InputError
 from common.sharing import map_threads
@@ -52,6 +53,8 @@ LEAST_TRAINING: dict[PeriodName, int] = {
     "month": KNOWN_DAYS + 6,
 }
 """Periods that a rule must have before the first origin."""
+
+USUAL_RULE, USUAL_RULE_IN_LOTS = "tuned_base_stock", "tuned_reorder_point"
 
 MANY = 1_000
 """Parameters that an agent counts for: more than are tuned of any rule."""
@@ -138,6 +141,8 @@ class Candidates:
         As tuned or trained on all days before the split.
     same_as : dict
         The rule that an agent follows exactly after all days before the split.
+    usual : str
+        The rule that savings are counted against.
     """
 
     folds: dict[str, list[Replay]] = field(default_factory=dict)
@@ -145,6 +150,7 @@ class Candidates:
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
     same_as: dict[str, str] = field(default_factory=dict)
+    usual: str = USUAL_RULE
 
     def costs(self) -> dict[str, float]:
         """Return cost per year over the periods that choose, the cheapest first."""
@@ -192,6 +198,12 @@ class Candidates:
         return Difference.of(np.array(sums), np.array(days))
 
 
+def usual_rule(parameters: Any, known: Container[str]) -> str:
+    """Return the rule among those known that savings are counted against: what most shops do."""
+    lots = USUAL_RULE_IN_LOTS in known and orders_in_lots(parameters)
+    return USUAL_RULE_IN_LOTS if lots else USUAL_RULE
+
+
 def pieces_of_work(run: RunConfig, origins: int, algo: str | None) -> int:
     """Return how often `play_candidates` reports."""
     return (origins + 1) * (len(installed(rules_in_units(run.parameters))) + (algo is not None))
@@ -236,6 +248,7 @@ def play_candidates(
     for name, (policy, values, played) in every.each(_Rules.play).items():
         found.policies[name], found.values[name] = policy, values
         found.evaluation[name] = played
+    found.usual = usual_rule(whole.parameters, found.evaluation)
     if algo is None:
         return found
     known = offset_rules(whole.problem, whole.parameters)

@@ -94,6 +94,15 @@ def test_the_sentence_says_what_is_saved_and_that_an_agent_is_not_worth_it(found
     assert "Training" not in sentence(found, (), None)
 
 
+def test_where_stores_order_in_lots_savings_are_against_a_reorder_point(found):
+    found.folds["tuned_reorder_point"] = found.folds[USUAL]
+    found.evaluation["tuned_reorder_point"] = played(SPLIT, 20, 1.5 * COST)
+    found.values["tuned_reorder_point"] = {}
+    found.usual = "tuned_reorder_point"
+    said = sentence(found, (), None)
+    assert "saves 2,738 a year [2,738, 2,738] against a reorder point in days of recent" in said
+
+
 def test_the_sentence_says_how_much_dearer_a_choice_turned_out(found):
     found.evaluation[RULE] = played(SPLIT, 20, 3.0 * COST)
     said = sentence(found, (), None)

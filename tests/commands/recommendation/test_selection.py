@@ -5,8 +5,9 @@ import datetime as dt
 import numpy as np
 import pytest
 
+from agents.config import resolve
 from baselines.rule_choice import Difference
-from commands.recommendation.selection import MANY, Candidates
+from commands.recommendation.selection import MANY, Candidates, usual_rule
 from evaluation.replay import Replay
 
 DAYS = 91
@@ -91,3 +92,18 @@ def test_what_multiplies_a_safety_stock_counts_for_nothing(noise):
     assert [found.parameters(one) for one in found.folds] == [2, 0, 0]
     assert found.cheapest == "tuned_smoothing"
     assert found.choice == name
+
+
+@pytest.mark.parametrize(
+    ("setting", "rule"),
+    [
+        ("store.lead_time=1", "tuned_base_stock"),
+        ("store.fixed_cost=80", "tuned_reorder_point"),
+        ("store.order_multiple=900", "tuned_reorder_point"),
+    ],
+)
+def test_savings_are_against_what_a_shop_would_do_with_such_orders(demand_file, setting, rule):
+    flags = {"algo": "ppo", "demand": demand_file["file"], "split": demand_file["split"]}
+    p = resolve(flags, assignments=(setting,)).parameters
+    assert usual_rule(p, {"tuned_base_stock", "tuned_reorder_point"}) == rule
+    assert usual_rule(p, {"tuned_base_stock", "newsvendor_smoothing"}) == "tuned_base_stock"
