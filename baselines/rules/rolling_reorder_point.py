@@ -68,10 +68,22 @@ def orders_in_lots(parameters: SupplyChainParameters) -> bool:
 
 def lot_days(parameters: SupplyChainParameters, gap: int) -> Values:
     """Return Q over a day's demand where the next day of review is `gap` days later, (SKUs, N)."""
-    mean = np.maximum(parameters.mean_demand(), 1e-9)
+    mean = _usual_demand(parameters)
     pack, least = _least_orders(parameters)
     lots = np.maximum(_lot_factors(parameters) / np.sqrt(mean), least / mean)
     return np.minimum(np.maximum(lots - 0.5 * gap, pack / mean), LONGEST_CYCLE)
+
+
+def _usual_demand(parameters: SupplyChainParameters) -> Values:
+    """Return the demand of a day of training, of new series and those without any that of others.
+
+    Shape (SKUs, N) [units].
+    """
+    mean, history = parameters.mean_demand(), parameters.history
+    known = mean > 0.0
+    if history is not None and not history.new.all():
+        known &= ~history.new
+    return np.where(known, mean, mean[known].mean() if known.any() else 1.0)
 
 
 def _least_orders(parameters: SupplyChainParameters) -> tuple[Values, Values]:

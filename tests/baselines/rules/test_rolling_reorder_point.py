@@ -167,6 +167,23 @@ def test_an_order_lasts_for_the_economic_order_quantity(shop):
     np.testing.assert_allclose(packs, 200.0 / MEAN, rtol=0.02)
 
 
+def test_a_product_that_was_never_sold_before_is_ordered_in_the_lots_of_others(tmp_path):
+    days = np.arange("2017-01-01", "2019-07-01", dtype="datetime64[D]")
+    units = np.random.default_rng(0).poisson(MEAN, (days.size, 3))
+    units[days < np.datetime64("2019-01-15"), 2] = 0
+    rows = [f"{day},{','.join(map(str, row))}" for day, row in zip(days, units, strict=True)]
+    (tmp_path / "sales.csv").write_text("\n".join(["date,a,b,c", *rows]))
+    given = {"demand_data": {"file": tmp_path / "sales.csv", "split": "2019-01-01"}}
+    store = {"holding_cost": 1.0, "stockout_cost": 9.0, "lead_time": 1, "fixed_cost": 200.0}
+    p = validated(SupplyChainParameters, {**given, "objective": "cost", "store": store})
+    np.testing.assert_allclose(lot_days(p, 1), np.sqrt(2 * 200.0 / MEAN) - 0.5, rtol=0.05)
+    played = play(p, ForecastReorderPoint("smoothing"))
+    sold, asked = played.sales[60:, 0], played.demand[60:, 0]
+    assert (sold.sum(axis=0) / asked.sum(axis=0)).min() > 0.93
+    orders = (played.orders[60:, 0] > 0).mean(axis=0)
+    assert orders[2] == pytest.approx(orders[:2].mean(), rel=0.25)
+
+
 @pytest.mark.parametrize("fixed_cost", [50.0, 200.0])
 def test_it_comes_near_the_optimum_of_a_law_that_nobody_told_it(shop, fixed_cost):
     p = shop(fixed_cost=fixed_cost, unmet_demand="backlog", lead_time=0)
