@@ -34,7 +34,6 @@ ed., section 5.3 (multiples of a pack); Silver, Pyke and Thomas (2017), Inventor
 Management in Supply Chains, 4th ed., chapter 7 (undershoot).
 """
 
-import math
 from collections.abc import Iterable
 from functools import cache
 
@@ -43,7 +42,7 @@ from numpy.typing import ArrayLike
 
 from baselines.multi_agent import TeamPolicy
 from baselines.rules.forecast import HistoryRule
-from baselines.rules.newsvendor_costs import SHARES, newsvendor_costs
+from baselines.rules.newsvendor_costs import SHARES
 from baselines.rules.reference import reference_team
 from baselines.rules.rolling_newsvendor import GAPS, RollingNewsvendor
 from baselines.rules.stock_rule import Values
@@ -66,12 +65,15 @@ def orders_in_lots(parameters: SupplyChainParameters) -> bool:
     return bool((lot_days(parameters, 1) > 0.5).any())
 
 
-def lot_days(parameters: SupplyChainParameters, gap: int) -> Values:
-    """Return Q over a day's demand where the next day of review is `gap` days later, (SKUs, N)."""
+def lot_days(parameters: SupplyChainParameters, gap: ArrayLike) -> Values:
+    """Return Q over a day's demand where the next day of review is `gap` days later, (SKUs, N).
+
+    With several of them, shape (gaps, 1, 1), for each, shape (gaps, SKUs, N).
+    """
     mean = _usual_demand(parameters)
     pack, least = _least_orders(parameters)
     lots = np.maximum(_lot_factors(parameters) / np.sqrt(mean), least / mean)
-    return np.minimum(np.maximum(lots - 0.5 * gap, pack / mean), LONGEST_CYCLE)
+    return np.minimum(np.maximum(lots - 0.5 * np.asarray(gap), pack / mean), LONGEST_CYCLE)
 
 
 def _usual_demand(parameters: SupplyChainParameters) -> Values:
@@ -96,12 +98,13 @@ def _least_orders(parameters: SupplyChainParameters) -> tuple[Values, Values]:
 
 def _lot_factors(parameters: SupplyChainParameters) -> Values:
     """Return ``sqrt(2 K / h)``, which times the root of demand is the EOQ, shape (SKUs, N)."""
-    factors = np.zeros((len(parameters.sku), parameters.num_stores))
-    for sku, n in np.ndindex(factors.shape) if parameters.pays_per_order else ():
-        store = parameters.store_at(sku, n)
-        held = newsvendor_costs(parameters, store, 1).held
-        factors[sku, n] = math.sqrt(2.0 * store.fixed_cost / max(held, 1e-12))
-    return factors
+    shape = len(parameters.sku), parameters.num_stores
+    if not parameters.pays_per_order:
+        return np.zeros(shape)
+    stores, items = [lane.store for lane in parameters.lanes()], parameters.item_values
+    fixed = items.get("fixed_cost", np.array([[store.fixed_cost] for store in stores]))
+    held = items.get("holding_cost", np.array([[store.holding_cost] for store in stores]))
+    return np.broadcast_to(np.sqrt(2.0 * fixed / np.maximum(held, 1e-12)), shape)
 
 
 class RollingReorderPoint(HistoryRule):
@@ -154,11 +157,9 @@ class ForecastReorderPoint(RollingNewsvendor):
         super().__init__(forecast, safety_multiplier, **tuned)
 
     def _prepare(self, parameters: SupplyChainParameters) -> None:
-        self._factors, (self._pack, self._least) = (
-            _lot_factors(parameters),
-            _least_orders(parameters),
-        )
-        self._lot_days = np.stack([lot_days(parameters, gap) for gap in range(GAPS)])
+        self._factors = _lot_factors(parameters)
+        self._pack, self._least = _least_orders(parameters)
+        self._lot_days = lot_days(parameters, np.arange(GAPS)[:, None, None])
         super()._prepare(parameters)
 
     def _shares(self, sku: int, cost: Values) -> Values:
