@@ -27,7 +27,7 @@ class OrderLimits:
     max_value : float or None
         Most money of an order, by the price in the state.
     max_multiple : float
-        So many times what the rule orders, or what is usual until the next review if that is more.
+        So many times what the rule orders, or what is usual until the next order if that is more.
     allow : bool
         Hold nothing back.
     """
@@ -54,7 +54,7 @@ class OrderLimits:
         ----------
         orders, rule, usual : ndarray
             What the policy orders, what the rule orders, and what is expected to be sold until the
-            next day of review [units].
+            next day of review, and while a lot lasts where stores order in lots [units].
         price : ndarray or None
             Of a unit, where the state has it.
         demand : ndarray

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.policy import Policy
+from baselines.rules.rolling_reorder_point import lot_days, orders_in_lots
 from commands.morning import Morning, Today
 from commands.order_checks import OrderLimits, unusual_entries
 from commands.stock_state import StockState
@@ -96,6 +97,8 @@ class Decider:
         self.known: StoreHistory = parameters.history
         self.usual_range, self.policy = usual_range, policy
         self._most_demand: Floats = self.known.training.max(axis=0)
+        lots = orders_in_lots(parameters)
+        self._lots = lot_days(parameters, 1) if lots else np.zeros(self._most_demand.shape)
 
     def today(self, now: StockState, **more: Any) -> Today:
         """Return what is known besides a state; `more` is as `Today.of` has it."""
@@ -140,7 +143,7 @@ class Decider:
         own = limits.faults(
             advice.asked,
             rule=advice.by_rule,
-            usual=advice.daily * advice.gaps,
+            usual=advice.daily * (advice.gaps + self._lots[tuple(now.places.T)]),
             price=now.price,
             demand=recent.max(axis=1),
             most=self._most_demand[tuple(now.places.T)],

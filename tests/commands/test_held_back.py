@@ -2,14 +2,21 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import decide
 from agents import run_files
+from agents.config import resolve
 from baselines.registry import make_baselines
+from baselines.rules.reference import reference_team
+from baselines.rules.rolling_reorder_point import RollingReorderPoint
 from commands import decide as todays_orders
+from commands.order_checks import OrderLimits
+from commands.orders import Decider
+from commands.stock_state import StockState
 from tests.commands.test_decide import RULE, STATE, train_shop
 
 
@@ -153,3 +160,20 @@ def test_an_unfinished_failed_or_worse_run_decides_only_when_allowed(
     assert done.status == 0
     assert all(row["quantity"] is not None for row in rows)
     assert all(row["baseline_quantity"] is not None for row in rows)
+
+
+@pytest.mark.parametrize(("fixed_cost", "held_back"), [(0.0, True), (2000.0, False)])
+def test_a_lot_is_usual_where_the_rule_waits_for_another_day(demand_file, fixed_cost, held_back):
+    flags = {"algo": "ppo", "demand": demand_file["file"], "split": demand_file["split"]}
+    p = resolve(flags, assignments=(f"store.fixed_cost={fixed_cost}",)).parameters
+    orders, waits = (
+        reference_team(store=RollingReorderPoint(*days).in_any_quantity())
+        for days in ((3.0, 10.0), (0.0, 0.0))
+    )
+    usual = {"faults": (), "usual_range": (np.array(-np.inf), np.array(np.inf))}
+    decider = Decider(Path(), p, orders, ("waits", waits), observe_step=False, **usual)
+    empty = StockState(np.zeros((1, 2), np.intp), np.zeros(1), ())
+    (row,) = decider.orders(decider.today(empty), OrderLimits())
+    assert row["baseline_quantity"] == 0
+    assert bool(row["held_back"]) is held_back
+    assert (row["quantity"] is None) is held_back
