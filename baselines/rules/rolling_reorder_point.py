@@ -110,6 +110,8 @@ def _lot_factors(parameters: SupplyChainParameters) -> Values:
 class RollingReorderPoint(HistoryRule):
     """(s, S) policy on the inventory position, in days of mu_t, the mean of the last 28 days.
 
+    It orders no less than the least order, though S may be less than half of one above IP.
+
     Parameters
     ----------
     reorder_days, order_up_to_days : array_like
@@ -125,10 +127,15 @@ class RollingReorderPoint(HistoryRule):
     def __init__(self, reorder_days: ArrayLike, order_up_to_days: ArrayLike) -> None:
         super().__init__("average", reorder_days=reorder_days, order_up_to_days=order_up_to_days)
 
+    def _prepare(self, parameters: SupplyChainParameters) -> None:
+        super()._prepare(parameters)
+        self._least = _least_orders(parameters)[1]
+
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
         mean, up_to = self._recent(chain)[0], self._columns["order_up_to_days"]
         below = position < np.minimum(self._columns["reorder_days"], up_to) * mean
-        return np.where(below, up_to * mean - position, 0.0)
+        order = np.maximum(up_to * mean - position, self._by_world(self._least))
+        return np.where(below, order, 0.0)
 
 
 class ForecastReorderPoint(RollingNewsvendor):

@@ -156,6 +156,13 @@ def test_higher_levels_call_for_a_lot_too(shop, rule):
     np.testing.assert_array_equal(newsvendor.wanted(batch, more), newsvendor.wanted(batch) + more)
 
 
+def test_a_pack_is_ordered_below_a_reorder_point_though_less_than_half_of_it_is_missing(shop):
+    rule = RollingReorderPoint(2.0, 3.0)
+    played = {pack: play(shop(order_multiple=pack), rule) for pack in (10.0, 300.0)}
+    assert played[300.0].orders.max() == 300.0
+    assert played[300.0].fill_rate > played[10.0].fill_rate > 0.9
+
+
 def test_an_order_lasts_for_the_economic_order_quantity(shop):
     p = shop(fixed_cost=200.0)
     for gap in (1, 4):  # by which a position is below s on average, over two
