@@ -90,7 +90,9 @@ def decide(
     """
     with screen.status("loading the policy, tuning rules"), ThreadPoolExecutor(1) as meanwhile:
         sheet = None if isinstance(state, Database) else meanwhile.submit(read_sheet, state)
-        decider = load_decider(checkpoint, baseline)
+        with collector_paused():
+            loaded = _load(checkpoint)
+        decider = _decider(*loaded, baseline)
     if isinstance(state, Database):
         now = state.read_state(decider.known, date, demand=history is None)
     else:
@@ -125,9 +127,12 @@ def load_decider(checkpoint: str, baseline: str | None = None) -> Decider:
     InputError
         If it is no such run, or the rule is unknown.
     """
-    with collector_paused():
-        folder, run, policy = _load(checkpoint)
-        usual_range = _usual_range(folder, run, policy)
+    return _decider(*_load(checkpoint), baseline)
+
+
+def _decider(folder: Path, run: RunConfig, policy: Policy, baseline: str | None) -> Decider:
+    """Return what decides by a policy, the rule beside it, and what is usual."""
+    usual_range = _usual_range(folder, run, policy)
     faults = training_failure(folder), short_of_its_rule(folder)
     name, rule, worse = _rule_beside(folder, run, policy, baseline)  # last, as it writes a file
     return Decider(

@@ -101,15 +101,16 @@ def run(command: click.Command) -> NoReturn:
 
 @contextlib.contextmanager
 def collector_paused() -> Iterator[None]:
-    """Keep the garbage collector from looking for what loading modules and models never leaves.
+    """Keep the garbage collector from what is loaded, now and later: it lives as long as we do.
 
-    `decide.py` starts in a sixth less time.
+    `decide.py` on a run of PPO takes 40% less time so.
     """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()  # else the first collection after this goes through all of it
         if enabled:
             gc.enable()
 

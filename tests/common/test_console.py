@@ -1,3 +1,4 @@
+import gc
 import io
 import os
 import subprocess
@@ -127,3 +128,23 @@ def test_after_ctrl_c_the_process_does_not_wait_for_threads_left_behind(run_comm
     console.leave_threads_behind()
     assert run_command(command).stderr.strip() == "interrupted"
     assert left == [130]
+
+
+def test_what_is_loaded_is_kept_from_the_garbage_collector_which_then_goes_on():
+    gc.unfreeze()
+    try:
+        with console.collector_paused():
+            assert not gc.isenabled()
+            loaded = [[] for _ in range(1000)]
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > len(loaded)
+        with pytest.raises(InputError), console.collector_paused():
+            raise InputError("nothing to load")
+        assert gc.isenabled()
+        gc.disable()
+        with console.collector_paused():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+        gc.unfreeze()
