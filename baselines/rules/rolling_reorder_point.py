@@ -51,6 +51,9 @@ from demand.forecasts.forecast import ForecastName
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
 
+LEAST_LOT = 0.5
+"""Periods: where all lots are shorter, stores order in nearly every one."""
+
 LONGEST_CYCLE = 365.0
 """Periods that a lot lasts for at most, where it costs next to nothing to hold."""
 
@@ -62,7 +65,7 @@ def orders_in_lots(parameters: SupplyChainParameters) -> bool:
     """
     if parameters.longest_shelf_life > 0:
         return False
-    return bool((lot_days(parameters, 1) > 0.5).any())
+    return bool((lot_days(parameters, 1) > LEAST_LOT).any())
 
 
 def lot_days(parameters: SupplyChainParameters, gap: ArrayLike) -> Values:
@@ -101,9 +104,7 @@ def _lot_factors(parameters: SupplyChainParameters) -> Values:
     shape = len(parameters.sku), parameters.num_stores
     if not parameters.pays_per_order:
         return np.zeros(shape)
-    stores, items = [lane.store for lane in parameters.lanes()], parameters.item_values
-    fixed = items.get("fixed_cost", np.array([[store.fixed_cost] for store in stores]))
-    held = items.get("holding_cost", np.array([[store.holding_cost] for store in stores]))
+    fixed, held = (parameters.of_stores(name) for name in ("fixed_cost", "holding_cost"))
     return np.broadcast_to(np.sqrt(2.0 * fixed / np.maximum(held, 1e-12)), shape)
 
 

@@ -55,6 +55,7 @@ LEAST_TRAINING: dict[PeriodName, int] = {
 """Periods that a rule must have before the first origin."""
 
 USUAL_RULE, USUAL_RULE_IN_LOTS = "tuned_base_stock", "tuned_reorder_point"
+"""What savings are counted against."""
 
 MANY = 1_000
 """Parameters that an agent counts for: more than are tuned of any rule."""

@@ -308,8 +308,13 @@ class SupplyChainParameters(FrozenModel):
     @property
     def pays_per_order(self) -> bool:
         """Whether orders cost something whatever their size, and costs are what counts."""
-        usual = [lane.store.fixed_cost for lane in self.lanes()]
-        return self.objective == "cost" and bool(np.any(self.item_values.get("fixed_cost", usual)))
+        return self.objective == "cost" and bool(self.of_stores("fixed_cost").any())
+
+    def of_stores(self, name: str) -> NDArray[np.float64]:
+        """Return a number of the stores' parameters, shape (SKUs, N), or (SKUs, 1) if alike."""
+        if self.item_values:
+            return self.item_values[name]
+        return np.array([[getattr(lane.store, name)] for lane in self.lanes()], np.float64)
 
     def store_at(self, sku: int, store: int) -> StoreParameters:
         """Return a store's parameters for an SKU, those of the items file among them."""

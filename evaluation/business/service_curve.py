@@ -89,7 +89,7 @@ def _variants(policy: Policy, parameters: Any) -> Iterator[tuple[str, Policy]]:
     many = len(parameters.sku) * parameters.num_stores > MANY
     store = policy.players.get("store") if isinstance(policy, TeamPolicy) else None
     if isinstance(policy, TeamPolicy) and isinstance(store, RollingNewsvendor):
-        costs = lost_sale_costs(parameters)
+        costs = parameters.of_stores("stockout_cost")
         own = store.with_stockout_cost(costs)  # errors are worked out once
         for multiple in MULTIPLES[1::3] if many else MULTIPLES:
             other = own.with_stockout_cost(multiple * costs)
@@ -101,10 +101,3 @@ def _variants(policy: Policy, parameters: Any) -> Iterator[tuple[str, Policy]]:
         word, moved = "more" if days > 0 else "less", days if period == "day" else days / 4.0
         name = f"{abs(moved):g} {period}s of demand {word}"
         yield name, MovedOrders(policy, moved, whole=whole)
-
-
-def lost_sale_costs(parameters: Any) -> Floats:
-    """Return what a lost sale costs, shape (SKUs, stores), or (SKUs, 1) where stores are alike."""
-    if parameters.item_values:
-        return np.asarray(parameters.item_values["stockout_cost"], np.float64)
-    return np.array([[lane.store.stockout_cost] for lane in parameters.lanes()], np.float64)

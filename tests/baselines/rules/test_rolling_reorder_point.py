@@ -1,4 +1,4 @@
-"""(s, S) policies on demand of a file whose orders cost something whatever their size."""
+"""(s, S) policies on demand of a file, where orders cost something or have to be large."""
 
 import numpy as np
 import pytest
