@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -244,7 +245,7 @@ def row_days(sheet: Sheet, name: str, form: str | None, today: dt.date | None) -
         One line with the row: no date, one that may be either of two, one in the future.
     """
     texts = sheet.texts(name)
-    forms = [form] if form else _date_formats(sheet, name)
+    forms = (form,) if form else _date_formats(sheet, name)
     if not forms:
         raise InputError(
             f"{sheet.row(0)}: {name} = {short(str(sheet.cells[name].iloc[0]))} is not a date"
@@ -288,24 +289,33 @@ def _remedy(text: str, otherwise: str) -> str:
     return f"; {otherwise}, or say --set demand_data.date_format=%d.%m.%Y, or whatever it is"
 
 
-def _date_formats(sheet: Sheet, column: str) -> list[str]:
+def _date_formats(sheet: Sheet, column: str) -> tuple[str, ...]:
     """Return the formats of the first dates in a column, none if they are no dates."""
-    first = sheet.texts(column)[:20]
-    found = [form for form in FORMATS if (_ordinals(first, form) > 0).any()]
-    if not found and _plain(column) in DATE_NAMES:
-        found = [form for form in MONTH_FORMATS if (_ordinals(first, form) > 0).any()]
-    return found
+    return _formats_of(tuple(sheet.texts(column)[:20]), _plain(column) in DATE_NAMES)
+
+
+@lru_cache(maxsize=64)
+def _formats_of(texts: tuple[str, ...], months: bool) -> tuple[str, ...]:
+    found = [form for form in FORMATS if (_ordinals(texts, form) > 0).any()]
+    if not found and months:
+        found = [form for form in MONTH_FORMATS if (_ordinals(texts, form) > 0).any()]
+    return tuple(found)
 
 
 def _ordinals(texts: Sequence[str], form: str) -> Whole:
     """Return the days that texts are, whatever their time of day; below 1 where they are none."""
     dates = [text if any(map(str.isdigit, text)) else "" for text in texts]  # pandas knows "now"
     days = _parse(dates, form)
-    if (days < 1).any():
-        days = np.maximum(days, _parse([_TIME_OF_DAY.sub("", text) for text in dates], form))
-    if (days < 1).any():
-        days = np.maximum(days, _parse([_in_english(text) for text in dates], form))
+    for otherwise in (_without_time, _in_english):
+        missing = np.flatnonzero(days < 1).tolist()
+        others = {k: other for k in missing if (other := otherwise(dates[k])) != dates[k]}
+        if others:
+            days[list(others)] = _parse(list(others.values()), form)
     return days
+
+
+def _without_time(text: str) -> str:
+    return _TIME_OF_DAY.sub("", text)
 
 
 def _in_english(text: str) -> str:
