@@ -130,7 +130,10 @@ def _check(arrays: Mapping[str, Any], shape: tuple[int, ...], name: str) -> None
         if values is None:
             raise InputError(f"{name}: holds no {part} of running statistics; train again")
         if values.shape != (() if part == "count" else shape) or values.dtype != np.float64:
-            raise InputError(f"{name}: statistics of another shape; was it moved here?")
+            raise InputError(
+                f"{name}: statistics of another shape than what is observed now; it is a file of "
+                "another run, or an earlier version trained it: train again"
+            )
         if not (np.abs(values) <= MAX_MOMENT).all():
             raise InputError(f"{name}: the {part} of its statistics is not finite or far too large")
         if part != "mean" and (values < 0).any():

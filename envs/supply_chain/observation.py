@@ -72,10 +72,12 @@ ITEM_ENTRIES = (
     "stockout cost over holding cost, logarithm",
     "least order",
     "mean demand over shelf capacity",
+    "economic order quantity",
+    "waste cost over waste and stockout cost",
 )
 """Amounts are over the store's own level."""
 MOST_DAYS = 100.0
-"""Days of demand that a least order is shown as, at most."""
+"""Days of demand that an order is shown as, at most."""
 LEAST_COST = 1e-6
 
 
@@ -89,27 +91,38 @@ class ItemEntries:
         ``p / (p + h)`` and ``log10(p / h)`` of stockout and holding cost, shape (SKUs, N).
     least_order, shelf_capacity : ndarray
         Shape (SKUs, N) [units].
+    order_over_holding : ndarray
+        Cost of an order over holding cost, shape (SKUs, N) [units].
+    waste : ndarray
+        ``w / (w + p)`` of what a unit that is wasted and one that is missing cost, shape (SKUs, N).
     """
 
     fractile: Floats
     ratio: Floats
     least_order: Floats
     shelf_capacity: Floats
+    order_over_holding: Floats
+    waste: Floats
 
     @classmethod
     def of(cls, values: Mapping[str, Floats]) -> "ItemEntries":
         """Return the entries of `SupplyChainParameters.item_values`."""
         under, over = (np.maximum(values[f"{x}_cost"], LEAST_COST) for x in ("stockout", "holding"))
-        ratio = np.log10(under / over)
-        limits = values["least_order"], values["shelf_capacity"]
-        return cls(under / (under + over), ratio, *limits)
+        return cls(
+            fractile=under / (under + over),
+            ratio=np.log10(under / over),
+            least_order=values["least_order"],
+            shelf_capacity=values["shelf_capacity"],
+            order_over_holding=values["fixed_cost"] / over,
+            waste=values["waste_cost"] / (values["waste_cost"] + under),
+        )
 
     def entries(self, level: Floats, sku: Whole) -> Floats:
         """Return `ITEM_ENTRIES` of worlds with levels of demand, shape (entries, worlds, N)."""
         least = np.minimum(self.least_order[sku] / level, MOST_DAYS)
-        return np.stack(
-            [self.fractile[sku], self.ratio[sku], least, level / self.shelf_capacity[sku]]
-        )
+        lot = np.minimum(np.sqrt(2.0 * self.order_over_holding[sku] / level), MOST_DAYS)
+        full = level / self.shelf_capacity[sku]
+        return np.stack([self.fractile[sku], self.ratio[sku], least, full, lot, self.waste[sku]])
 
 
 Tier = Literal["store", "warehouse", "supplier"]

@@ -107,6 +107,24 @@ def test_agents_see_what_their_item_costs_only_where_there_is_an_items_file(sale
     np.testing.assert_allclose(fractile[0], [3 / 3.5, 9 / 9.1], rtol=1e-6)
 
 
+def test_agents_see_how_long_a_lot_lasts_and_what_waste_costs(sales):
+    items = "sku,holding_cost,stockout_cost,fixed_cost,shelf_life,unit_cost,salvage\n"
+    items += "bread,0.5,3,40,4,2,1\nrolls,0.1,9,0,,,\n"
+    run = parameters(sales, items)
+    batch = run.problem.make_batch(run.parameters, 2, split="evaluation")
+    batch.reset({**other_trace(run), "sku": np.arange(2)})
+    names = batch.observation_names["store"]
+    seen = batch.by_tier(batch.observation())["store"]
+    level = batch.past.level
+    lot = np.sqrt(2 * 40 * level[0] / 0.5)
+    np.testing.assert_allclose(
+        seen[0, :, names.index("economic order quantity")], lot / level[0], rtol=1e-6
+    )
+    assert (seen[1, :, names.index("economic order quantity")] == 0).all()
+    waste = seen[..., names.index("waste cost over waste and stockout cost")]
+    np.testing.assert_allclose(waste, [[1 / 4, 1 / 4], [0, 0]], rtol=1e-6)
+
+
 def other_trace(run):
     return run.problem.traces(run.parameters, "evaluation", 0, 2)
 
