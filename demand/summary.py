@@ -47,7 +47,7 @@ def describe_demand(table: DemandTable, source: DemandSource, what: str = "store
     for name, split in PERIODS:
         days = period_days(table, source, split)
         first, last = table.date(days.start), table.date(days.stop - 1)
-        lines.append(f"{name:<10} {first} to {last}, {len(days):,} {table.period}s")
+        lines.append(f"{name:<10} {first} to {last}, {_count(len(days), table.period)}")
     if table.period != "day":
         lines.append(
             f"a step is a {table.period}: lead times, costs of holding and forecasts are by "

@@ -13,6 +13,7 @@ Floats = NDArray[np.float64]
 
 FACTORS = (0.5, 1.0, 2.0)
 """Of the costs that are changed."""
+CHANGED = "holding", "stockouts", "ordering"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class OtherCosts:
 
     Attributes
     ----------
-    holding, stockouts : float
+    holding, stockouts, ordering : float
         What these costs are multiplied by.
     costs : dict
         By policy, per year [money].
@@ -62,6 +63,7 @@ class OtherCosts:
 
     holding: float
     stockouts: float
+    ordering: float
     costs: dict[str, float]
 
     @property
@@ -73,15 +75,18 @@ class OtherCosts:
 def other_costs(replays: Mapping[str, Replay]) -> list[OtherCosts]:
     """Return what policies would cost with other costs of holding and of lost sales.
 
-    Costs are sums of what they are made of, so that nothing is played again; nobody orders
-    otherwise, though a newsvendor would.
+    And with other costs of ordering, if it costs anything. Costs are sums of what they are made of,
+    so that nothing is played again; nobody orders otherwise, though a newsvendor would.
     """
+    ordering = any(np.any(one.parts.get("ordering", 0.0)) for one in replays.values())
+    cases = [(h, p, 1.0) for h in FACTORS for p in FACTORS]
+    cases += [(1.0, 1.0, k) for k in FACTORS if ordering and k != 1.0]
     found = []
-    for holding, stockouts in ((h, p) for h in FACTORS for p in FACTORS):
-        factors = {**dict.fromkeys(PARTS, 1.0), "holding": holding, "stockouts": stockouts}
+    for case in cases:
+        factors = {**dict.fromkeys(PARTS, 1.0), **dict(zip(CHANGED, case, strict=True))}
         costs = {
             name: sum(factors[part] * one.part_per_year(part) for part in one.parts)
             for name, one in replays.items()
         }
-        found.append(OtherCosts(holding, stockouts, costs))
+        found.append(OtherCosts(*case, costs))
     return found

@@ -237,24 +237,28 @@ class RecommendationText:
 
     def _costs(self) -> ReportTable:
         c = self._c
+        orders = any(one.ordering != 1.0 for one in c.other_costs)
         rows: list[list[Cell]] = []
         own = 0
         for row, one in enumerate(c.other_costs):
-            if one.holding == one.stockouts == 1.0:
+            if one.holding == one.stockouts == one.ordering == 1.0:
                 own = row
             saved = one.costs[c.usual] - one.costs[c.choice]
-            names = _times(one.holding), _times(one.stockouts)
-            rows.append([*names, one.costs[c.choice], saved, _spoken(one.cheapest)])
+            factors = one.holding, one.stockouts, *([one.ordering] if orders else [])
+            rows.append([*map(_times, factors), one.costs[c.choice], saved, _spoken(one.cheapest)])
         return ReportTable(
             "other_costs",
             "If costs were others",
-            "What it would cost if holding stock, or a lost sale, cost half or twice as much and "
-            f"all ordered as they do now. Saved: against {self.usual}. To have rules tuned for "
-            "other costs, run recommend.py with them; evaluate.py --sweep plays this "
-            "recommendation under several.",
-            ["a unit held", "a lost sale", "cost a year", "saved a year", "cheapest then"],
+            f"What it would cost if holding stock, {'ordering, ' if orders else ''}or a lost sale, "
+            f"cost half or twice as much and all ordered as they do now. Saved: against "
+            f"{self.usual}. To have rules tuned for other costs, run recommend.py with them; "
+            "evaluate.py --sweep plays this recommendation under several.",
+            [
+                *("a unit held", "a lost sale", *(["ordering"] if orders else [])),
+                *("cost a year", "saved a year", "cheapest then"),
+            ],
             rows,
-            formats=("", "", ",.0f", ",.0f", ""),
+            formats=(*([""] * (3 if orders else 2)), ",.0f", ",.0f", ""),
             own=own,
         )
 

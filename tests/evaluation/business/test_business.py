@@ -71,10 +71,13 @@ def test_other_costs_are_sums_of_what_costs_are_made_of():
         "much": made_of(holding=60.0, stockouts=10.0, ordering=4.0),
         "little": made_of(holding=20.0, stockouts=60.0, ordering=2.0),
     }
-    found = {(one.holding, one.stockouts): one for one in other_costs(replays)}
-    assert found[1.0, 1.0].costs == pytest.approx({"much": 74.0, "little": 82.0})
-    assert found[2.0, 0.5].costs == pytest.approx({"much": 129.0, "little": 72.0})
-    assert (found[1.0, 2.0].cheapest, found[2.0, 1.0].cheapest) == ("much", "little")
+    found = {(one.holding, one.stockouts, one.ordering): one for one in other_costs(replays)}
+    assert found[1.0, 1.0, 1.0].costs == pytest.approx({"much": 74.0, "little": 82.0})
+    assert found[2.0, 0.5, 1.0].costs == pytest.approx({"much": 129.0, "little": 72.0})
+    assert found[1.0, 1.0, 2.0].costs == pytest.approx({"much": 78.0, "little": 84.0})
+    assert (found[1.0, 2.0, 1.0].cheapest, found[2.0, 1.0, 1.0].cheapest) == ("much", "little")
+    free = {"much": made_of(holding=60.0, stockouts=10.0, ordering=0.0)}
+    assert {one.ordering for one in other_costs(free)} == {1.0}
 
 
 DAYS = np.arange("2022-01-01", "2023-04-01", dtype="datetime64[D]")
