@@ -307,9 +307,7 @@ def _asked(
     batch.pipelines[:, 0, : pipelines.shape[1]] = pipelines
     policy.bind(batch)
     starts = np.ones(batch.num_worlds, np.bool_)
-    actions = np.asarray(policy.predict(batch.observation(), None, starts)[0])
-    chosen = actions.reshape(batch.num_worlds, -1)[:, :1, None]
-    orders = np.take_along_axis(batch.store_orders(), chosen, axis=2)[:, 0, 0]
+    orders = batch.orders_of(policy.predict(batch.observation(), None, starts)[0])[:, 0]
     return np.rint(orders).astype(np.int64)
 
 

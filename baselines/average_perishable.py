@@ -75,16 +75,14 @@ def _largest_order(p: SupplyChainParameters) -> int:
     return largest if sorted(units) == list(range(largest + 1)) else 0
 
 
-def perishable_optimum(
-    parameters: SupplyChainParameters, most_states: int = QUICK
-) -> tuple[PerishableOrders, float] | None:
+def perishable_optimum(parameters: SupplyChainParameters) -> tuple[PerishableOrders, float] | None:
     """Return the best orders by average cost, and what a known last day spares, or None.
 
     The second says that no policy spends less than days times the cost less it in any number of
     days [money].
     """
     store = perishable_store(parameters)
-    if store is None or store.states > most_states:
+    if store is None or store.states > QUICK:
         return None
     best = solve_perishable(store)
     return best, spared(store, best.cost.lower)
@@ -132,9 +130,7 @@ def policy_orders(parameters: SupplyChainParameters, policy: Policy) -> Ints | N
         batch.sites["forecast"], batch.sites["forecast_std"] = demand, demand / 2.0
         policy.bind(batch)
         chosen, _ = policy.predict(batch.observation())
-        units = batch.store_orders()[:, 0]
-        action = np.asarray(chosen).reshape(store.states, -1)[:, :1]
-        orders.append(np.take_along_axis(units, action, axis=1)[:, 0].astype(np.int64))
+        orders.append(batch.orders_of(chosen)[:, 0].astype(np.int64))
     return orders[0] if np.array_equal(orders[0], orders[1]) else None
 
 

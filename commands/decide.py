@@ -190,6 +190,9 @@ def _rule_beside(
     known = {name: kind for name, kind in kinds if kind.is_rival}
     if baseline is not None:
         names = [choose("baseline", baseline, known)]
+        if advice is not None and advice.kind == "rule":  # no agent, which might do worse
+            made = make_baselines("stores", run.parameters, names, tuner=tuner)
+            return names[0], made[names[0]], ""
     else:  # the same wherever the run is used, whatever is installed there
         names = [name for name, kind in known.items() if not kind.package]
     mark = _fingerprint(folder, run, names)

@@ -169,13 +169,6 @@ def worker_options(command: Command) -> Command:
     return workers(cluster(command))
 
 
-FILE_OPTIONS = (
-    *("demand", "prices", "split", "validation", "fill", "augment", "calendar", "holidays"),
-    *("items", "columns"),
-)
-"""Names of what `file_options` adds."""
-
-
 ITEMS_HELP = (
     "What products cost and take: [store], [sku], and any of unit_cost, price, salvage, "
     "holding_cost, fixed_cost, stockout_cost, service_level, lead_time, order_multiple, "

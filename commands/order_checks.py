@@ -83,7 +83,12 @@ class OrderLimits:
             worth = orders * price
             note(worth > value, lambda k: f"worth {worth[k]:,.0f}, --max-value is {value:,.0f}")
         largest = self.max_multiple * np.maximum(np.maximum(rule, usual), 1.0)
-        note(orders > largest, lambda k: f"{orders[k]:,.0f} units, the rule orders {rule[k]:,.0f}")
+        note(
+            orders > largest,
+            lambda k: (
+                f"{orders[k]:,.0f} units; the rule orders {rule[k]:,.0f}, {usual[k]:,.0f} are usual"
+            ),
+        )
         most = np.maximum(most, 1.0)
         note(
             demand > MOST_DEMAND * most,

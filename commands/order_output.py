@@ -25,7 +25,7 @@ def write_orders(
     Parameters
     ----------
     rows : sequence of dict
-        As `commands.orders.decide` returns them.
+        As `commands.decide.decide` returns them.
     output : Path, optional
         A file; by default standard output.
     as_json : bool

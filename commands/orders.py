@@ -239,11 +239,7 @@ def _orders(batch: SupplyChainBatch, policy: Policy, morning: Morning) -> Floats
     policy = copy.copy(policy)  # other shards of the morning are decided meanwhile
     policy.bind(batch)
     start = np.ones(batch.num_worlds, np.bool_)
-    actions = np.asarray(policy.predict(batch.observation(), None, start)[0])
-    chosen = actions.reshape(batch.num_worlds, -1)[:, : batch.num_stores]
-    if batch.asked_units:
-        chosen = np.broadcast_to(np.arange(batch.num_stores), chosen.shape)
-    orders = np.take_along_axis(batch.store_orders(), chosen[..., None], axis=2)[..., 0]
+    orders = batch.orders_of(policy.predict(batch.observation(), None, start)[0])
     values: Floats = orders[tuple(morning.places.T)]
     history = batch.parameters.history
     if history is None or not history.whole_units:

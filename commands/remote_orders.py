@@ -83,7 +83,13 @@ def request_of(sheet: Sheet, date: str | None = None) -> dict[str, Any]:
             else:
                 item[column] = text
         for key, values in lists.items():
-            item[key] = [values.get(n, "0") for n in range(1, max(values) + 1)]
+            numbers = range(1, max(values) + 1)
+            if key == "recent" and (missing := [n for n in numbers if n not in values]):
+                raise InputError(
+                    f"{sheet.name}: recent demand needs all of d1 to d{max(values)}; check "
+                    f"d{missing[0]}"
+                )
+            item[key] = [values.get(n, "0") for n in numbers]
         if dated:
             numbered = lists.get("due", {})
             if numbered:

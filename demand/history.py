@@ -235,9 +235,9 @@ class StoreHistory:
         first = max(days.start, KNOWN_DAYS)
         if first + horizon > days.stop:
             raise InputError(
-                f"{self.table.name}: the {split} period has {len(days)} {self.table.period}s, an "
-                f"episode needs {horizon}, and {KNOWN_DAYS} known before it; shorten horizon or "
-                "move the split dates"
+                f"{self.table.name}: the {split} period has {len(days)} of the {horizon} "
+                f"{self.table.period}s of an episode, and {KNOWN_DAYS} have to be known before it; "
+                "shorten horizon or move the split dates"
             )
         return range(first, days.stop - horizon + 1)
 

@@ -23,7 +23,7 @@ def likely_demand(expected: Floats, training: Floats, mean: float, cycle: int = 
     Parameters
     ----------
     expected : ndarray
-        Of today and the days after it, shape (days,) [units/day]; at most 28 days.
+        Of today and the days after it, shape (days,) [units/day].
     training : ndarray
         Demand of the training days, shape (T,) [units/day].
     mean : float
@@ -37,15 +37,14 @@ def likely_demand(expected: Floats, training: Floats, mean: float, cycle: int = 
         Shape (days, futures) [units/day].
     """
     count = expected.size
-    weeks_used = max(1, WEEKS - (count - 1) // 7)
     futures = max(0, training.size - count + 1 - KNOWN_DAYS)
     demand = np.empty((count, futures))
     for f in range(futures):
         for j in range(count):
             day = KNOWN_DAYS + f + j
             usual = 0.0
-            for m in range(weeks_used):
+            for m in range(WEEKS):
                 usual += training[day - cycle * (1 + j // cycle + m)]
-            usual = max(usual / weeks_used, 1e-9 + LEAST_SHARE * mean)
+            usual = max(usual / WEEKS, 1e-9 + LEAST_SHARE * mean)
             demand[j, f] = expected[j] * training[day] / usual
     return demand

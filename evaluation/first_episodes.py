@@ -14,6 +14,7 @@ from evaluation.table import HEADINGS, SHARES
 
 MOST_STORES = 8
 """Stores that have a column each where episodes are printed one by one."""
+EPISODES = 5
 
 
 def episode_table(
@@ -23,14 +24,13 @@ def episode_table(
     *,
     seed: int,
     observe_step: bool,
-    episodes: int = 5,
 ) -> Table:
-    """Play a few evaluation episodes and return what each came to.
+    """Play `EPISODES` evaluation episodes and return what each came to.
 
     Of the supply chain these are every store's rewards, of other problems the totals of the
     episode.
     """
-    trace = problem.traces(parameters, "evaluation", seed, episodes)
+    trace = problem.traces(parameters, "evaluation", seed, EPISODES)
     episodes = len(next(iter(trace.values())))
     batch: Any = problem.make_batch(
         parameters, episodes, split="evaluation", observe_step=observe_step

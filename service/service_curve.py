@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from baselines.policy import Policy
 from baselines.rollout import rollout
-from baselines.rules.offset import MovedOrders
+from baselines.rules.offset import ShiftedOrders
 from commands.orders import Decider
 from common.errors import InputError, NumericalError
 from envs.problems import PROBLEMS
@@ -115,7 +115,7 @@ def _points(decider: Decider, policy: Policy, episodes: int) -> list[CurvePoint]
     points = []
     for days in DAYS:
         totals = rollout(
-            *(problem, parameters, MovedOrders(policy, days), trace),
+            *(problem, parameters, ShiftedOrders(policy, days), trace),
             observe_step=decider.observe_step,
         )
         sold = float(totals["units_sold"].sum())

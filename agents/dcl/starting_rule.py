@@ -69,7 +69,7 @@ def best_starting_rule(problem: Problem, parameters: Any, measure: str = "return
 
 
 def _textbook_rules(parameters: Any) -> tuple[str, ...]:
-    """Return the policies worth tuning: a cap is of use without a fixed cost, a point with one.
+    """Return the policies worth tuning: with a cap, and where orders cost something with a point.
 
     The plain base stock is a capped one whose cap is large.
     """

@@ -1,5 +1,6 @@
 """The supply chain's rules with the parameters that tuning may vary."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
@@ -19,7 +20,7 @@ from baselines.rules.store import (
     SeasonalBaseStock,
 )
 from baselines.rules.warehouse import EchelonBaseStock, WarehouseBaseStock, WarehouseRule
-from baselines.tuning import Family, Search
+from baselines.tuning import FINALISTS, Family, Search
 from envs.supply_chain.parameters import SupplyChainParameters
 
 WORK = 1_000_000
@@ -28,7 +29,6 @@ EPISODES = 20, 500
 """Fewest and most episodes that the finalists are scored on."""
 NEWSVENDOR_EPISODES = 200
 """Of newsvendors, whose forecasts take long: held-out periods of at most so many SKUs."""
-FINALISTS = 16
 ROUNDS = 3
 
 SAFETY_FACTORS = (-3.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
@@ -38,7 +38,7 @@ SAFETY_DAYS = (-1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 def search_of(parameters: SupplyChainParameters) -> Search:
     """Return how much to search: as many episodes as a few seconds allow."""
     store_days = parameters.horizon * parameters.num_stores
-    episodes = min(max(3 * WORK // (FINALISTS * store_days), EPISODES[0]), EPISODES[1])
+    episodes = min(max(3 * WORK // (FINALISTS[0] * store_days), EPISODES[0]), EPISODES[1])
     return Search(episodes, ROUNDS, WORK)
 
 
@@ -47,12 +47,17 @@ def newsvendor_search(parameters: SupplyChainParameters) -> Search:
     return replace(search_of(parameters), episodes=NEWSVENDOR_EPISODES)
 
 
-def with_free_orders(team: Policy, *, whole: bool = False) -> TeamPolicy:
-    """Return a team of rules whose stores order any quantity, or any `whole` number of units."""
+def with_store_rule(team: Policy, change: Callable[[StoreRule], StoreRule]) -> TeamPolicy:
+    """Return a team of rules with the stores' own changed."""
     store = team.players["store"] if isinstance(team, TeamPolicy) else team
     if not isinstance(team, TeamPolicy) or not isinstance(store, StoreRule):
         raise TypeError(f"{type(store).__name__} is no rule of the stores")
-    return TeamPolicy({**team.players, "store": store.in_any_quantity(whole=whole)}, team.joint)
+    return TeamPolicy({**team.players, "store": change(store)}, team.joint)
+
+
+def with_free_orders(team: Policy, *, whole: bool = False) -> TeamPolicy:
+    """Return a team of rules whose stores order any quantity, or any `whole` number of units."""
+    return with_store_rule(team, lambda store: store.in_any_quantity(whole=whole))
 
 
 @lru_cache(maxsize=64)
@@ -205,7 +210,7 @@ def in_units(parameters: SupplyChainParameters) -> bool:
     return all(lane.store.order_units is not None for lane in parameters.lanes())
 
 
-def _unit_levels(parameters: SupplyChainParameters) -> tuple[float, ...]:
+def unit_levels(parameters: SupplyChainParameters) -> tuple[float, ...]:
     """Return order-up-to levels from one unit to twice the usual demand of a lead time, and more.
 
     Whole numbers [units], about a tenth of the largest apart.
@@ -228,7 +233,7 @@ def level_family(parameters: SupplyChainParameters) -> Family:
     def make(level: Values) -> TeamPolicy:
         return reference_team(store=StockLevels(level))
 
-    return Family(make, {"level": _unit_levels(parameters)}, ("level",), ("level",))
+    return Family(make, {"level": unit_levels(parameters)}, ("level",), ("level",))
 
 
 def capped_level_family(parameters: SupplyChainParameters) -> Family:
@@ -237,7 +242,7 @@ def capped_level_family(parameters: SupplyChainParameters) -> Family:
     def make(level: Values, cap: Values) -> TeamPolicy:
         return reference_team(store=StockLevels(level, cap=cap))
 
-    grid = {"level": _unit_levels(parameters), "cap": _caps(parameters)}
+    grid = {"level": unit_levels(parameters), "cap": _caps(parameters)}
     return Family(make, grid, tuple(grid), tuple(grid))
 
 
@@ -248,5 +253,5 @@ def reorder_level_family(parameters: SupplyChainParameters) -> Family:
         return reference_team(store=StockLevels(level, np.maximum(level - gap, 0.0)))
 
     gaps = tuple(dict.fromkeys((1.0, *_caps(parameters))))
-    grid = {"level": _unit_levels(parameters), "gap": gaps}
+    grid = {"level": unit_levels(parameters), "gap": gaps}
     return Family(make, grid, tuple(grid), tuple(grid))

@@ -150,7 +150,9 @@ def costs_by_day(
     """
     gaps, weights = review_gaps(lane, len(daily)), parameters.weights.store
     costs = {gap: newsvendor_costs(parameters, lane.store, gap) for gap in set(gaps.tolist())}
-    rows = [(costs[gap].short, costs[gap].held, costs[gap].expired) for gap in gaps.tolist()]
+    rows = [
+        (costs[gap].underage, costs[gap].holding, costs[gap].outdating) for gap in gaps.tolist()
+    ]
     short, held, expired = np.repeat(np.array(rows)[..., None], daily.shape[1], axis=-1).swapaxes(
         0, 1
     )
@@ -223,6 +225,7 @@ def demand_share(model: str, level: Values, mean: Values, std: Values) -> Values
         share = special.gammainc(some**2 / variance, rounded * (some / variance))
     else:
         over = np.maximum(variance - some, 1e-9)
-        share = special.nbdtr(level, some**2 / over, some / (some + over))
+        # not special.nbdtr, which takes whole numbers of successes alone
+        share = special.betainc(some**2 / over, np.floor(level) + 1.0, some / (some + over))
     share = np.where(std > 0.0, share, level >= mean)
     return np.asarray(share, np.float64)

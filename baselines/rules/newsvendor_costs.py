@@ -39,17 +39,17 @@ class NewsvendorCosts:
 
     Attributes
     ----------
-    short : float
+    underage : float
         u, of a unit too few.
-    held : float
+    holding : float
         h, of one that is there until the next order can count on it.
-    expired : float
+    outdating : float
         o, of one that is wasted.
     """
 
-    short: float
-    held: float
-    expired: float
+    underage: float
+    holding: float
+    outdating: float
 
 
 def newsvendor_costs(
@@ -63,17 +63,17 @@ def newsvendor_costs(
     """
     bought = store.unit_cost if parameters.objective == "cost" else 0.0
     lost = store.unmet_demand == "lost"
-    short = max(store.stockout_cost - bought, 0.0) if lost else store.stockout_cost
+    underage = max(store.stockout_cost - bought, 0.0) if lost else store.stockout_cost
     evenings = gap if store.shelf_life is None else min(gap, store.shelf_life - 1)
-    held, expired = store.holding_cost * evenings, store.waste_cost + bought
+    holding, outdating = store.holding_cost * evenings, store.waste_cost + bought
     if parameters.objective == "reconciliation":
         weights = parameters.weights.store
         return NewsvendorCosts(
-            weights.stockout_penalty * short,
-            weights.holding_cost * held,
-            weights.waste_cost * expired,
+            weights.stockout_penalty * underage,
+            weights.holding_cost * holding,
+            weights.waste_cost * outdating,
         )
-    return NewsvendorCosts(short, held, expired)
+    return NewsvendorCosts(underage, holding, outdating)
 
 
 def days_of_use(store: StoreParameters, gap: int) -> tuple[int, int]:
@@ -108,7 +108,7 @@ def balanced_levels(
     quantiles: Values,
     later_quantiles: Values,
     costs: Values,
-    lane_of: NDArray[np.int64],
+    row_of: NDArray[np.int64],
 ) -> Values:
     """Return the levels at which a unit more gains what it costs, shape (worlds, N) [units].
 
@@ -120,15 +120,16 @@ def balanced_levels(
     scale : ndarray
         What their errors multiply by, shape (2, worlds, N).
     quantiles, later_quantiles : ndarray
-        Of the errors of both, at `SHARES`, shape (SKUs, N, shares).
+        Of the errors of both, at `SHARES`, shape (rows, N, shares): a row is about an SKU and the
+        days to the next review.
     costs : ndarray
-        u, h and o, shape (SKUs, 1 or N, 3).
-    lane_of : ndarray
-        Each world's SKU, shape (worlds,).
+        u, h and o, shape (rows, 1 or N, 3).
+    row_of : ndarray
+        Each world's row, shape (worlds,).
     """
     levels = np.empty(scale.shape[1:])
     for w in range(scale.shape[1]):
-        k = lane_of[w]
+        k = row_of[w]
         for i in range(scale.shape[2]):
             short, held, expired = costs[k, min(i, costs.shape[1] - 1)]
             own, later = quantiles[k, i], later_quantiles[k, i]

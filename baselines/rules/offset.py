@@ -143,7 +143,7 @@ class OffsetPolicy:
         return self._bound.actions_of(self._columns, rows), state
 
 
-class MovedOrders:
+class ShiftedOrders:
     """Any policy, whose stores add to every order so many days of recent demand.
 
     For a base stock that is a level higher by as much; what limits allow holds as ever.
@@ -183,11 +183,7 @@ class MovedOrders:
         actions, state = self._playing.predict(observation, state, episode_start, deterministic)
         chain = self._chain
         if self._days and chain.past is not None:
-            shape = (chain.num_worlds, chain.num_stores)
-            chosen = np.asarray(actions).reshape(chain.num_worlds, -1)[:, : chain.num_stores]
-            if chain.asked_units:
-                chosen = np.broadcast_to(np.arange(chain.num_stores), shape)
-            orders = np.take_along_axis(chain.store_orders(), chosen[..., None], axis=2)[..., 0]
+            orders = chain.orders_of(actions)
             recent, _ = chain.past.recent(chain.day, KNOWN_DAYS)
             moved = np.where(orders > 0, orders + self._days * recent, 0.0)
             chain.order_units(np.floor(moved + 0.5) if self._whole else moved)

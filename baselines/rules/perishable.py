@@ -10,8 +10,6 @@ Broekmeulen and van Donselaar (2009), A heuristic to manage perishable inventory
 ordering, positive lead-times, and time-varying demand, Computers & Operations Research 36(11);
 Haijema and Minner (2019), Improved ordering of perishables: the value of stock-age information,
 International Journal of Production Economics 209.
-
-Rules for goods that perish, with parameters to tune.
 """
 
 import copy
@@ -24,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
-from baselines.rules.families import _unit_levels, in_units, search_of
+from baselines.rules.families import in_units, search_of, unit_levels, with_store_rule
 from baselines.rules.lead_time_demand import critical_fractile, demand_quantile
 from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StoreRule, Values
@@ -163,10 +161,7 @@ COUNTED = (
 
 def counting_waste(team: Policy) -> TeamPolicy:
     """Return a team of rules whose stores count on what will be wasted."""
-    store = team.players["store"] if isinstance(team, TeamPolicy) else team
-    if not isinstance(team, TeamPolicy) or not isinstance(store, StoreRule):
-        raise TypeError(f"{type(store).__name__} is no rule of the stores")
-    return TeamPolicy({**team.players, "store": CountingWaste(store)}, team.joint)
+    return with_store_rule(team, CountingWaste)
 
 
 def counting_family(rule: TunedRule, parameters: SupplyChainParameters) -> Family:
@@ -183,7 +178,7 @@ def low_level_family(parameters: SupplyChainParameters) -> Family:
 
     mean = float(parameters.mean_demand().max())
     less = tuple(dict.fromkeys(float(round(mean * share)) for share in (0, 0.25, 0.5, 1, 1.5)))
-    levels = _unit_levels(parameters)
+    levels = unit_levels(parameters)
     grid = {"level": levels, "lowered": less, "threshold": (0.0, *levels[::2])}
     return Family(make, grid, tuple(grid), tuple(grid))
 

@@ -144,10 +144,12 @@ class RollingNewsvendor(HistoryRule):
         Parameters
         ----------
         stockout_cost : ndarray
-            In place of the problem's own, shape (SKUs, N) [money per unit]; SKUs with NaN are not
-            ordered.
+            In place of the problem's own, shape (SKUs, N), or (SKUs, 1) if all stores are alike
+            [money per unit]; SKUs with NaN are not ordered.
         """
         other = copy.copy(self)
+        if self._stockout_cost is None:  # from here on all copies are of one problem
+            other._known_errors = {}
         other._stockout_cost, other._prepared = stockout_cost, []
         return other
 
@@ -248,7 +250,7 @@ class RollingNewsvendor(HistoryRule):
                 s.model_copy(update={"stockout_cost": p}) for s, p in zip(stores, own, strict=True)
             ]
         found = (newsvendor_costs(parameters, store, gap) for store in stores)
-        return np.array([(cost.short, cost.held, cost.expired) for cost in found])
+        return np.array([(cost.underage, cost.holding, cost.outdating) for cost in found])
 
     def _errors(
         self, history: StoreHistory, sku: int, window: "_Window", weekdays: NDArray[np.int64]

@@ -139,7 +139,7 @@ class Database:
         Parameters
         ----------
         rows : sequence of mapping
-            As `commands.orders.decide` returns them, all of one day; those without a quantity are
+            As `commands.decide.decide` returns them, all of one day; those without a quantity are
             left out.
         run : str
             The policy's run.

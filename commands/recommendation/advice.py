@@ -155,11 +155,10 @@ def _lines(
     origins = ", ".join(day.isoformat() for day in periods.origins)
     yield (
         f"Each was tuned on all {table.period}s before {origins} and played from there to the next "
-        f"one, the last to {periods.split}. Chosen is the simplest one, by the number of "
-        "parameters that were tuned on days that its forecasts learned from, of those that are "
-        "dearer than the cheapest by at most one standard error of the difference, over blocks of "
-        "the calendar; of equally simple ones the cheapest. Cost a year over these "
-        f"{table.period}s:"
+        f"one, the last to {periods.split}. Chosen is the simplest one, by the number of tuned "
+        "parameters (what multiplies a safety stock does not count), of those that are dearer than "
+        "the cheapest by at most one standard error of the difference, over blocks of the "
+        f"calendar; of equally simple ones the cheapest. Cost a year over these {table.period}s:"
     )
     yield ""
     yield "| ordered by | cost a year | dearer than the cheapest | parameters |"

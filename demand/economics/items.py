@@ -17,84 +17,13 @@ from numpy.typing import NDArray
 
 from common.errors import InputError, short
 from demand.dates import named_column
+from demand.economics.item_columns import COLUMNS, Column
 from demand.known_ahead.covariates import SKU_NAMES, STORE_NAMES
 from demand.sheet import Mark, Sheet, numbers, read_sheet
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.intp]
 
-
-@dataclass(frozen=True)
-class Column:
-    """A column of an items file: names that it goes by, what is allowed, and what to do else."""
-
-    names: tuple[str, ...]
-    least: float
-    most: float
-    allowed: str
-    above: bool = False
-    """Whether `least` itself is too little."""
-
-    def holds(self, value: float) -> bool:
-        """Whether a cell may hold the number."""
-        enough = value > self.least if self.above else value >= self.least
-        return bool(enough and value <= self.most)
-
-
-MOST = 1e9
-_MONEY = 0.0, MOST, "a number from 0 to 1e9 [money per unit]"
-
-COLUMNS = {
-    "unit_cost": Column(
-        ("unit_cost", "cost", "purchase_price", "cost_price", "buying_price", "einkaufspreis"),
-        *_MONEY,
-    ),
-    "price": Column(
-        ("price", "unit_price", "selling_price", "sales_price", "retail_price", "verkaufspreis"),
-        *_MONEY,
-    ),
-    "salvage": Column(("salvage", "salvage_value", "residual_value", "restwert"), *_MONEY),
-    "holding_cost": Column(
-        ("holding_cost", "holding", "carrying_cost", "lagerkosten"),
-        *(0.0, MOST, "a number from 0 to 1e9 [money per unit and period]"),
-    ),
-    "fixed_cost": Column(
-        ("fixed_cost", "order_cost", "ordering_cost", "cost_per_order", "bestellkosten"),
-        *(0.0, MOST, "a number from 0 to 1e9 [money per order]"),
-    ),
-    "stockout_cost": Column(
-        ("stockout_cost", "shortage_cost", "lost_sale_cost", "lost_sales_cost", "fehlmengenkosten"),
-        *_MONEY,
-    ),
-    "service_level": Column(
-        ("service_level", "fill_rate", "target_fill_rate", "servicegrad"),
-        *(0.0, 0.9999, "a fill rate above 0 and up to 0.9999, such as 0.95 or 95%"),
-        above=True,
-    ),
-    "lead_time": Column(
-        ("lead_time", "leadtime", "lead_time_days", "lieferzeit"),
-        *(0.0, 60.0, "a whole number from 0 to 60 [periods]"),
-    ),
-    "shelf_life": Column(
-        ("shelf_life", "shelf_life_days", "days_to_expiry", "haltbarkeit"),
-        *(1.0, 60.0, "a whole number from 1 to 60 [periods]"),
-    ),
-    "order_multiple": Column(
-        ("order_multiple", "pack", "pack_size", "case_pack", "case_size", "multiple", "gebinde"),
-        *(0.0, MOST, "a number above 0 and up to 1e9 [units]"),
-        above=True,
-    ),
-    "minimum_order": Column(
-        ("minimum_order", "min_order", "moq", "minimum_order_quantity", "mindestbestellmenge"),
-        *(0.0, MOST, "a number from 0 to 1e9 [units]"),
-    ),
-    "shelf_capacity": Column(
-        ("shelf_capacity", "capacity", "max_stock", "maximum_stock", "regalplatz"),
-        *(0.0, MOST, "a number above 0 and up to 1e9 [units]"),
-        above=True,
-    ),
-}
-"""The columns of numbers by what the project calls them."""
 
 SUPPLIER_NAMES = ("supplier", "vendor", "lieferant", "supplier_name")
 LIMITS = "order_multiple", "minimum_order", "shelf_capacity"
@@ -176,7 +105,7 @@ def read_items(
     ------
     InputError
         One line with row, column, value and what to do: no number, out of range, a duplicate, both
-        a service level and a stockout cost, a sale that earns nothing, two lead times.
+        a service level and a stockout cost, a sale or waste that earns money, two lead times.
     """
     return _read(path, version, stores, skus)
 
@@ -211,7 +140,7 @@ def _read(
     shape = len(skus), len(stores)
     values, rows = _spread(cells, which, shape, np.asarray(sheet.cells.index, np.intp))
     named = _suppliers(sheet, supplier, which, shape)
-    return Items(
+    items = Items(
         name=sheet.name,
         values=values,
         suppliers=named,
@@ -219,12 +148,14 @@ def _read(
         note=_note(sheet, [*keys, *columns.values()], supplier, strangers, rows),
         lead_time=_lead_time(sheet, cells, columns),
     )
+    _check_prices(items)
+    return items
 
 
 def _cells(sheet: Sheet, column: str, meaning: Column) -> Floats:
     """Return the numbers in a column, row by row, NaN where a cell is empty."""
     texts = sheet.texts(column)
-    plain = [_PERCENT.sub("", text) for text in texts]
+    plain = [_PERCENT.sub("", text) for text in texts] if meaning.percent else texts
     marks: tuple[Mark, ...] = (sheet.decimal,) if sheet.decimal else (".", ",")
     read = [numbers(plain, mark) for mark in marks]
     best = max(read, key=lambda values: int(np.isfinite(values).sum()))
@@ -256,18 +187,25 @@ def _check_rows(sheet: Sheet, cells: dict[str, Floats], columns: dict[str, str])
 
     both = ~np.isnan(of("service_level")) & ~np.isnan(of("stockout_cost"))
     refuse(both, "service_level", "a stockout cost is given too; leave one of the two cells empty")
-    earns = np.isnan(of("stockout_cost")) & np.isnan(of("service_level"))
-    nothing = earns & (of("price") <= of("unit_cost"))
-    reason = "is not above the unit cost, so that a lost sale would cost nothing; correct it, or "
-    refuse(nothing, "price", f"{reason}give a stockout_cost")
-    worth = of("salvage") > of("unit_cost")
-    refuse(worth, "salvage", "is above the unit cost: waste would earn money; correct it")
     for name in ("lead_time", "shelf_life"):
         refuse(of(name) % 1 > 0, name, "must be a whole number of periods; correct it")
     pack = np.where(np.isnan(of("order_multiple")), 0.0, of("order_multiple"))
     least = np.maximum(pack, np.nan_to_num(of("minimum_order")))
     tight = of("shelf_capacity") < least
     refuse(tight, "shelf_capacity", "is less than the least order, so that nothing can be ordered")
+
+
+def _check_prices(items: Items) -> None:
+    """Refuse prices by which a lost sale or waste would earn money, whatever rows they are from."""
+    price, salvage, cost = (items.given(name) for name in ("price", "salvage", "unit_cost"))
+    told = ~np.isnan(items.given("stockout_cost")) | ~np.isnan(items.targets)
+    free = "so that a lost sale would cost nothing; correct it, or give a stockout_cost"
+    for name, wrong, reason in (
+        ("price", ~told & (price <= cost), f"is not above the unit cost, {free}"),
+        ("salvage", salvage > cost, "is above the unit cost: waste would earn money; correct it"),
+    ):
+        for k, n in np.argwhere(wrong)[:1].tolist():
+            raise InputError(f"{items.where(k, n)}: {name} = {items.given(name)[k, n]:g} {reason}")
 
 
 def _lead_time(sheet: Sheet, cells: dict[str, Floats], columns: dict[str, str]) -> int | None:

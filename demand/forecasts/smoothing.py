@@ -65,7 +65,7 @@ def smoothing(history: StoreHistory, days: int, *, informed: bool = False) -> "S
 def _squared_errors(
     history: StoreHistory, sku: int, days: int, factors: Floats, *, informed: bool
 ) -> Floats:
-    """Return the sum of squares of `forecast_errors` for each of `DISCOUNTS`, at once."""
+    """Return the sum of squares of errors over `error_scale` for each of `DISCOUNTS`, at once."""
     windows = training_windows(history, sku, days)
     past = windows.known
     weekdays = (windows.start + np.arange(-KNOWN_DAYS, days)[:, None] - 1) % WEEK

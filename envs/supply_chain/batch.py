@@ -147,8 +147,7 @@ class SupplyChainBatch:
         self.pipelines = np.zeros((w, n, self._of.slots[0]))
         self.inbound = np.zeros((w, self._of.slots[1]))
         self._window = np.zeros((w, n, p.forecast_window))
-        self.rewards = np.zeros((w, n + 2))
-        self.day = 0
+        self.day, self.rewards = 0, np.zeros((w, n + 2))
         self._ordered: Floats | None = None
         self._known, self._start = np.empty((0, w, n)), np.ones(w, np.int64)
         if p.demand_data is not None:
@@ -190,7 +189,7 @@ class SupplyChainBatch:
         if actions.shape != rewards.shape:
             raise ValueError(f"actions have shape {actions.shape}, not {rewards.shape}")
         (known, lane_of), taken = self._offered(), actions
-        if self.asked_units:
+        if self._ordered is not None:  # and store i's quantity is its action i
             taken = actions.copy()
             taken[:, : self.num_stores] = np.arange(self.num_stores)
         wrong = step_batch(
@@ -281,11 +280,6 @@ class SupplyChainBatch:
         """Return each tier's part: shapes (num_worlds, N, size), (num_worlds, size) twice."""
         return self._of.view.by_tier(observation)
 
-    @property
-    def asked_units(self) -> bool:
-        """Whether `order_units` has said what stores order today; store i's is its action i."""
-        return self._ordered is not None
-
     def _offered(self) -> tuple[Constants, Whole]:
         """Return what actions stand for today, and which of its lanes a world has."""
         if self._ordered is None:
@@ -297,6 +291,13 @@ class SupplyChainBatch:
         known, lane_of = self._offered()
         state = (self.sites, self.pipelines, self._start, self.day)
         return np.asarray(orders_on_offer(known.lanes, lane_of, *state, known.store_grid))
+
+    def orders_of(self, actions: Any) -> Floats:
+        """Return what actions of the stores (and of others) would order now, (num_worlds, N)."""
+        chosen = np.asarray(actions).reshape(self.num_worlds, -1)[:, : self.num_stores]
+        if self._ordered is not None:
+            chosen = np.broadcast_to(np.arange(self.num_stores), chosen.shape)
+        return np.take_along_axis(self.store_orders(), chosen[..., None], axis=2)[..., 0]
 
     def review_gap(self) -> NDArray[np.int64]:
         """Return the days from today to the next day of review after it, shape (num_worlds,)."""
@@ -335,10 +336,9 @@ class SupplyChainBatch:
         return day_reports(self.agents, self.sites, self.hubs, self._of.lanes[self.lane_of])
 
     def episode_totals(self) -> dict[str, Floats]:
-        """Return sums and means over the current episode, each of shape (num_worlds,).
+        """Return `envs.supply_chain.metrics.all_totals` of the current episode.
 
-        ``return`` is the mean of the stores' sums of rewards. The names are those of
-        `envs.supply_chain.metrics.all_totals`.
+        Each of shape (num_worlds,); ``return`` is the mean of the stores' sums of rewards.
         """
         days = max(1, self.day - self.parameters.warmup_days)
         length = np.full(self.num_worlds, float(self.day))

@@ -41,9 +41,9 @@ class Constants:
         demand is of a file (`StoreHistory.law`).
     slots : tuple of int
         Slots of the pipelines to a store and to the warehouse.
-    view : View
+    view : ObservationLayout
         What agents see.
-    forecast : SeenForecast or None
+    forecast : ForecastEntries or None
         How stores forecast the demand of a file, where they see that.
     items : ItemEntries or None
         What they see of an items file.

@@ -14,6 +14,7 @@ from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
 from baselines.rules.forecast import HistoryRule
 from baselines.rules.offset import OffsetPolicy
+from baselines.rules.perishable import CountingWaste
 from demand.forecasts.errors import Forecast
 from demand.forecasts.forecast import ForecastName, make_forecast
 from demand.known_demand import KNOWN_DAYS
@@ -93,7 +94,8 @@ def _of_one_day(forecast: Forecast, past: Any, day: int, ahead: int, sku: Any) -
 
 def _name_of(policy: Policy, *, informed: bool) -> ForecastName:
     store = policy.players.get("store") if isinstance(policy, TeamPolicy) else policy
-    store = store.rule if isinstance(store, OffsetPolicy) else store
+    while isinstance(store, OffsetPolicy | CountingWaste):
+        store = store.rule
     if isinstance(store, HistoryRule):
         return store.forecast
     return "smoothing_covariates" if informed else "smoothing"

@@ -132,5 +132,5 @@ def _fractiles(p: Any) -> Floats:
         if p.item_values:
             stores = [p.store_at(sku, n) for n in range(found.shape[1])]
         costs = [newsvendor_costs(p, store, 1) for store in stores]
-        found[sku] = [cost.short / max(cost.short + cost.held, 1e-300) for cost in costs]
+        found[sku] = [cost.underage / max(cost.underage + cost.holding, 1e-300) for cost in costs]
     return found

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
-from baselines.rules.offset import MovedOrders
+from baselines.rules.offset import ShiftedOrders
 from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from envs.problems import Problem
 from evaluation.replay import Replay, replay
@@ -42,7 +42,7 @@ class ServicePoint:
         Units sold over units asked for.
     on_hand : float
         In the evening, all stores and SKUs together [units].
-    kept : float
+    cost_without_lost_sales : float
         What stock, orders and waste cost a year, lost sales left out [money].
     cost : float
         What all costs a year, lost sales too [money].
@@ -51,7 +51,7 @@ class ServicePoint:
     name: str
     fill_rate: float
     on_hand: float
-    kept: float
+    cost_without_lost_sales: float
     cost: float
 
     @classmethod
@@ -82,7 +82,7 @@ def service_curve(
     for name, variant in _variants(policy, parameters):
         again = replay(problem, parameters, variant, observe_step=observe_step)
         points.append(ServicePoint.of(name, again))
-    return sorted(points, key=lambda point: (point.fill_rate, point.kept))
+    return sorted(points, key=lambda point: (point.fill_rate, point.cost_without_lost_sales))
 
 
 def _variants(policy: Policy, parameters: Any) -> Iterator[tuple[str, Policy]]:
@@ -100,4 +100,4 @@ def _variants(policy: Policy, parameters: Any) -> Iterator[tuple[str, Policy]]:
     for days in DAYS[1::3] if many else DAYS:
         word, moved = "more" if days > 0 else "less", days if period == "day" else days / 4.0
         name = f"{abs(moved):g} {period}s of demand {word}"
-        yield name, MovedOrders(policy, moved, whole=whole)
+        yield name, ShiftedOrders(policy, moved, whole=whole)

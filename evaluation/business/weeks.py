@@ -44,6 +44,11 @@ class BadWeek:
     share: float
 
 
+def span_name(period: PeriodName) -> str:
+    """Return what `IN_A_SPAN` periods are called together: a week, or a month."""
+    return "week" if period == "day" else period
+
+
 def by_week(daily: Floats, period: PeriodName) -> Floats:
     """Return sums over weeks along the first axis; days of a last week that is not whole too."""
     return np.add.reduceat(daily, np.arange(0, len(daily), IN_A_SPAN[period]), axis=0)
@@ -53,6 +58,11 @@ def first_days(played: Replay) -> list[dt.date]:
     """Return the first day of every week of a replay."""
     periods = Periods(played.period, played.first_day)
     return [periods.date(k) for k in range(0, played.days, IN_A_SPAN[played.period])]
+
+
+def whole_weeks(played: Replay) -> int:
+    """Return how many weeks of a replay are whole."""
+    return played.days // IN_A_SPAN[played.period]
 
 
 def worst_weeks(played: Replay, other: Replay, count: int) -> list[BadWeek]:
@@ -65,9 +75,7 @@ def worst_weeks(played: Replay, other: Replay, count: int) -> list[BadWeek]:
     count : int
         How many, at most.
     """
-    span = IN_A_SPAN[played.period]
-    cost = by_week(played.cost, played.period)
-    whole = played.days // span
+    cost, whole = by_week(played.cost, played.period), whole_weeks(played)
     demand = by_week(played.demand.sum(axis=(1, 2)), played.period)
     sold = by_week(played.sales.sum(axis=(1, 2)), played.period)
     others = by_week(other.cost.sum(axis=(1, 2)), other.period)

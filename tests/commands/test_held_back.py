@@ -63,7 +63,7 @@ def decided(run_command, run, state, *options):
     [
         (("--max-order", "1"), "units, --max-order is 1"),
         (("--max-value", "5"), "--max-value is 5"),
-        (("--max-multiple", "0.01"), "units, the rule orders"),
+        (("--max-multiple", "0.01"), "units; the rule orders"),
     ],
 )
 def test_large_orders_are_held_back(run_command, run, state, options, reason):

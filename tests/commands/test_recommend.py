@@ -206,6 +206,20 @@ def test_orders_are_those_of_the_recommended_rule(run_command, run, tmp_path):
     assert f"promotion: not known of {day}" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["newsvendor_weekday", "tuned_base_stock"])
+def test_another_rule_stands_beside_the_recommended_one_if_asked_for(
+    run_command, run, tmp_path, name
+):
+    (state := tmp_path / "stock.csv").write_text(STATE)
+    (calendar := tmp_path / "calendar.csv").write_text(
+        "date,promotion\n" + "".join(f"{FIRST + dt.timedelta(days=DAYS + k)},0\n" for k in (0, 1))
+    )
+    asked = ("--checkpoint", run, "--state", state, "--calendar", calendar, "--json")
+    done = run_command(decide.main, *asked, "--baseline", name)
+    assert done.status == 0, done.stderr
+    assert {row["baseline"] for row in json.loads(done.stdout)} == {name}
+
+
 def test_a_run_that_recommends_a_rule_is_not_taken_for_an_agent(run_command, run):
     done = run_command(evaluate.main, "--checkpoint", run)
     assert done.status == 2

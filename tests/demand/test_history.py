@@ -270,7 +270,7 @@ def test_what_does_not_fit_is_refused(write, changes, message):
 def test_periods_without_demand_or_room_are_refused(write):
     demand = np.ones((DAYS.size, 1, 2))
     p = validated(SupplyChainParameters, {**write(demand).model_dump(), "horizon": 200})
-    with pytest.raises(InputError, match="evaluation period has 181 days, an episode needs 200"):
+    with pytest.raises(InputError, match="evaluation period has 181 of the 200 days"):
         draw_trace(p, np.random.default_rng(0), 1, "evaluation")
     with pytest.raises(InputError, match="needs the law of demand, which days of a file"):
         SupplyChainBatch(p, 1, expected_reward=True)

@@ -253,7 +253,7 @@ def spared(store: PerishableStore, cost: float, *, tolerance: float = 1e-4) -> f
     """Return by how much any number of days can cost less than as many average ones [money].
 
     ``max over n of n g - min over x of V_n(x)``, with V_n(x) the least expected cost of n days
-    from state x (see `baselines.optimum.lost_sales.spared`).
+    from state x (see `baselines.solvers.store.lost_sales.spared`).
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-from evaluation.business.weeks import by_week, first_days
+from evaluation.business.weeks import by_week, first_days, span_name, whole_weeks
 from evaluation.report.recommendation.contents import RecommendationContents
 from evaluation.report.theme import (
     AGENT,
@@ -88,7 +88,7 @@ def draw_service(contents: RecommendationContents, *, wide: bool) -> Any:
     axes = figure.subplots()
     for name, points in contents.curves.items():
         x = [100 * point.fill_rate for point in points]
-        y = [point.kept for point in points]
+        y = [point.cost_without_lost_sales for point in points]
         style = "-" if name == contents.choice else "--"
         axes.plot(x, y, style, color=contents.colour(name), marker=".", markersize=6)
     inside = _limits(contents)
@@ -123,7 +123,7 @@ def _limits(contents: RecommendationContents) -> tuple[float, float]:
     """Return the least fill rate [%] and the highest cost shown: those of the choice, and near."""
     points = contents.curves[contents.choice]
     low = min(100 * point.fill_rate for point in points)
-    high = max(point.kept for point in points)
+    high = max(point.cost_without_lost_sales for point in points)
     low = max(0.0, low - 0.25 * (100.2 - low))
     near = [100 * one.fill_rate >= low for one in contents.replays.values()]
     kept = [one.cost_per_year - _part(contents, name, "stockouts")
@@ -161,7 +161,7 @@ def draw_weeks(contents: RecommendationContents, *, wide: bool) -> Any:
             color=INK,
         )
     _over_time(axes, wide=wide)
-    axes.set_ylabel(f"cost of a {_span(contents)}")
+    axes.set_ylabel(f"cost of a {span_name(contents.own.period)}")
     figure.legend(loc="outside lower center", ncols=2 if wide else 1)
     return figure
 
@@ -205,14 +205,7 @@ def draw_forecast(contents: RecommendationContents, *, wide: bool) -> Any:
 
 def _dates(contents: RecommendationContents) -> list[Any]:
     """Return the first days of the weeks that are whole, or the only one."""
-    played = contents.own
-    days = first_days(played)
-    whole = played.days // 7 if played.period == "day" else len(days)
-    return days[: max(1, whole)]
-
-
-def _span(contents: RecommendationContents) -> str:
-    return "week" if contents.own.period == "day" else contents.own.period
+    return first_days(contents.own)[: max(1, whole_weeks(contents.own))]
 
 
 def _over_time(axes: Any, *, wide: bool) -> None:

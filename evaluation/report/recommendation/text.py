@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.business.weeks import BadWeek
+from evaluation.business.weeks import BadWeek, span_name
 from evaluation.replay import Interval
 from evaluation.report.recommendation.contents import RecommendationContents
 from evaluation.report.tables import Cell, ReportTable
+from evaluation.report.theme import spoken
 
 MOST_STORES, MOST_ITEMS = 60, 15
 Tile = tuple[str, str, str, str]
@@ -106,7 +107,7 @@ class RecommendationText:
     def caption(self, figure: str) -> str:
         """Return what stands under a picture."""
         c = self._c
-        span = "week" if self._day == "day" else self._day
+        span = span_name(self._day)
         return {
             "money": "All rules and agents that were tried, the cheapest first; bold is the "
             "recommendation, chosen on earlier days, and so not always the cheapest here.",
@@ -116,12 +117,12 @@ class RecommendationText:
             "together. Points: all others as they are, where they are near.",
             "weeks": f"The {span}s with a number are the dearest ones of the recommendation, and "
             "stand in the table below.",
-            "forecast": f"What was asked for, and what {_spoken(c.forecast.name)} expected of each "
+            "forecast": f"What was asked for, and what {spoken(c.forecast.name)} expected of each "
             f"{self._day} {self._ahead()}, summed by {span}.",
         }[figure]
 
     def _curves(self) -> str:
-        return " and ".join(_spoken(name) for name in self._c.curves)
+        return " and ".join(spoken(name) for name in self._c.curves)
 
     def _ahead(self) -> str:
         days = self._c.forecast.days_ahead
@@ -135,7 +136,7 @@ class RecommendationText:
             against = [saved.mean, f"{saved.low:,.0f} to {saved.high:,.0f}"]
             rows.append(
                 [
-                    _spoken(name),
+                    spoken(name),
                     one.cost_per_year,
                     *([None, None] if name == c.usual else against),
                     one.fill_rate,
@@ -217,7 +218,7 @@ class RecommendationText:
         weeks = self._c.bad_weeks
         if not weeks:
             return None
-        span = "week" if self._day == "day" else self._day
+        span = span_name(self._day)
         rows = [self._week(rank, week) for rank, week in enumerate(weeks, 1)]
         columns = ["", f"{span} from", "cost", f"cost by {self.usual}", "asked for"]
         return ReportTable(
@@ -245,7 +246,7 @@ class RecommendationText:
                 own = row
             saved = one.costs[c.usual] - one.costs[c.choice]
             factors = one.holding, one.stockouts, *([one.ordering] if orders else [])
-            rows.append([*map(_times, factors), one.costs[c.choice], saved, _spoken(one.cheapest)])
+            rows.append([*map(_times, factors), one.costs[c.choice], saved, spoken(one.cheapest)])
         return ReportTable(
             "other_costs",
             "If costs were others",
@@ -292,7 +293,7 @@ class RecommendationText:
         c = self._c
         shown = sorted(c.levels, key=lambda name: c.levels[name].pinball)
         rows: list[list[Cell]] = [
-            [_spoken(name), one.pinball, one.coverage, one.aim]
+            [spoken(name), one.pinball, one.coverage, one.aim]
             for name, one in ((name, c.levels[name]) for name in shown)
         ]
         return ReportTable(
@@ -311,10 +312,13 @@ class RecommendationText:
     def _origins(self) -> ReportTable:
         c = self._c
         ends = [*c.origins[1:], c.split]
-        columns = [f"{first} to {end}" for first, end in zip(c.origins, ends, strict=True)]
+        columns = [
+            f"{first} to {c.table.periods.date(c.table.periods.number(end) - 1)}"
+            for first, end in zip(c.origins, ends, strict=True)
+        ]
         names = sorted(c.folds, key=lambda name: sum(c.folds[name]))
         rows: list[list[Cell]] = [
-            [_spoken(name), *c.folds[name], c.replays[name].cost_per_year]
+            [spoken(name), *c.folds[name], c.replays[name].cost_per_year]
             for name in names
             if name in c.replays
         ]
@@ -323,23 +327,24 @@ class RecommendationText:
             "How it was chosen",
             f"Cost a year in each period before the split. Every rule was tuned, and every agent "
             f"trained, on all {self._day}s before a period, and played through it. Chosen is the "
-            "simplest, by the number of tuned parameters, of those that are not dearer than the "
+            "simplest, by the number of tuned parameters (what multiplies a safety stock does not "
+            "count), of those that are not dearer than the "
             "cheapest by more than chance. The last column is the evaluation, which chose nothing.",
             ["ordered by", *columns, f"{c.own.first_day} to {c.last_day}"],
             rows,
             formats=("", *([",.0f"] * (len(columns) + 1))),
-            own=next((k for k, row in enumerate(rows) if row[0] == _spoken(c.choice)), None),
+            own=next((k for k, row in enumerate(rows) if row[0] == spoken(c.choice)), None),
         )
 
     def _values(self) -> ReportTable:
         c = self._c
         rows: list[list[Cell]] = [
-            [_spoken(name), _listed(c.values.get(name, {}))] for name in c.ranked
+            [spoken(name), _listed(c.values.get(name, {}))] for name in c.ranked
         ]
         return ReportTable(
             "values",
             "What was tuned",
-            f"On all {self._day}s before {c.split}; newsvendors need no tuning.",
+            f"On all {self._day}s before {c.split}; rules without parameters need no tuning.",
             ["ordered by", "parameters"],
             rows,
             own=c.ranked.index(c.choice),
@@ -362,14 +367,10 @@ class RecommendationText:
             "What was sold is taken for what was asked for, where the file does not say that goods "
             "ran out (in_stock, closing_stock)."
         )
-        if c.stock_value is None:
+        if c.parameters.history.items is None:
             yield "Costs are those of the options (--set store.stockout_cost=...) or defaults."
         else:
             yield "Costs are those of the items file, and of the options where it says nothing."
-
-
-def _spoken(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _count(number: int, what: str) -> str:
@@ -382,6 +383,6 @@ def _times(factor: float) -> str:
 
 def _listed(values: Any) -> str:
     return ", ".join(
-        f"{_spoken(name)} {value if isinstance(value, str) else format(value, '.3g')}"
+        f"{spoken(name)} {value if isinstance(value, str) else format(value, '.3g')}"
         for name, value in values.items()
     )

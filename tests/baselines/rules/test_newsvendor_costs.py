@@ -7,7 +7,7 @@ from scipy import stats
 from baselines.average_perishable import perishable_store, policy_orders
 from baselines.registry import make_baselines
 from baselines.rollout import rollout
-from baselines.rules.lead_time_demand import perishable_levels
+from baselines.rules.lead_time_demand import demand_share, perishable_levels
 from baselines.rules.newsvendor_costs import SHARES, balanced_levels, newsvendor_costs
 from baselines.rules.store import Newsvendor
 from baselines.solvers.perishable.value_iteration import orders_cost, solve_perishable
@@ -42,7 +42,7 @@ def test_costs_of_a_unit_are_those_of_its_life():
     def costs(gap=1, **changes):
         parameters = law("poisson", **{"shelf_life": 2, **changes})
         found = newsvendor_costs(parameters, parameters.lanes()[0].store, gap)
-        return found.short, found.held, found.expired
+        return found.underage, found.holding, found.outdating
 
     assert costs() == (2.0, 1.0, 10.0)
     assert costs(unmet_demand="backlog") == (5.0, 1.0, 10.0)  # what waits is bought in the end
@@ -58,6 +58,22 @@ def test_a_unit_is_added_while_it_gains_more_than_it_costs():
         return 2 * used.sf(units) - used.cdf(units) - 10 * wasted.cdf(units)
 
     assert gain(level - 1) > 0 >= gain(level)
+
+
+@pytest.mark.parametrize(
+    ("model", "drawn"),
+    [
+        ("normal", stats.norm(8.5, 6.5)),
+        ("poisson", stats.poisson(8.5)),
+        ("gamma", stats.gamma(8.5**2 / 6.5**2, scale=6.5**2 / 8.5)),
+        ("negative_binomial", stats.nbinom(8.5**2 / (6.5**2 - 8.5), 8.5 / 6.5**2)),
+    ],
+)
+def test_the_share_of_a_level_is_that_of_its_law(model, drawn):
+    levels = np.arange(30.0)
+    std = np.sqrt(drawn.var())
+    shares = demand_share(model, levels, np.full(30, 8.5), np.full(30, std))
+    np.testing.assert_allclose(shares, drawn.cdf(levels), atol=1e-9)
 
 
 @pytest.mark.parametrize("model", ["normal", "poisson", "gamma", "rounded_gamma"])

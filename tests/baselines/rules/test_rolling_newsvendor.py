@@ -31,8 +31,8 @@ def shop(tmp_path_factory):
     rows = [f"{day},{','.join(map(str, row))}" for day, row in zip(days, sales, strict=True)]
     path.write_text("\n".join([f"date,{names}", *rows]))
 
-    def make(**store):
-        given = {"demand_data": {"file": path, "split": "2021-01-01"}, "objective": "cost"}
+    def make(file=path, **store):
+        given = {"demand_data": {"file": file, "split": "2021-01-01"}, "objective": "cost"}
         own = {"order_units": list(range(0, 600, 3)), "lead_time": 2, **store}
         return validated(SupplyChainParameters, {**given, "store": own, "horizon": 28})
 
@@ -126,3 +126,23 @@ def test_trees_whose_errors_are_of_days_held_out_get_no_more_safety_stock():
     assert family.admits({"safety_multiplier": 0.4})
     assert family.admits({"safety_multiplier": 1.0})
     assert not family.admits({"safety_multiplier": 1.05})
+
+
+def test_other_costs_are_by_the_errors_of_the_file_at_hand(shop, tmp_path):
+    """A family's rule is shared by all that a process plays: not what it learned of a file."""
+    days = np.arange("2019-01-01", "2021-07-01", dtype="datetime64[D]")
+    sales = np.random.default_rng(1).integers(29, 32, (days.size, NUM_STORES))
+    rows = [f"{day},{','.join(map(str, row))}" for day, row in zip(days, sales, strict=True)]
+    names = ",".join(f"s{k}" for k in range(NUM_STORES))
+    (tmp_path / "calm.csv").write_text("\n".join([f"date,{names}", *rows]))
+
+    def wanted(rule, p):
+        own = rule.with_stockout_cost(np.full((1, 1), 50.0))
+        batch = SupplyChainBatch(p, 1, split="evaluation")
+        batch.reset(STORES.traces(p, "evaluation", 0, 1))
+        own.bind(batch)
+        return own.wanted(batch)
+
+    shared = newsvendor_family("smoothing").make(safety_multiplier=1.0).players["store"]
+    for p in (shop(), shop(tmp_path / "calm.csv")):
+        np.testing.assert_array_equal(wanted(shared, p), wanted(RollingNewsvendor("smoothing"), p))

@@ -77,8 +77,13 @@ def test_other_languages_numbers_and_names(read):
         ("sku,pack\nbread,0\n", ["row 2", "pack = '0'", "above 0"]),
         ("sku,lead_time\nbread,1.5\n", ["row 2", "lead_time = '1.5'", "whole number"]),
         ("sku,lead_time\nbread,1\nrolls,2\n", ["row 3", "lead_time = 2, and 1 in row 2", "run of"]),
-        ("sku,unit_cost,price\nbread,2,2\n", ["row 2", "price = '2'", "give a stockout_cost"]),
-        ("sku,unit_cost,salvage\nbread,2,3\n", ["row 2", "salvage = '3'", "above the unit cost"]),
+        ("sku,unit_cost,price\nbread,2,2\n", ["row 2", "price = 2", "give a stockout_cost"]),
+        ("sku,unit_cost,salvage\nbread,2,3\n", ["row 2", "salvage = 3", "above the unit cost"]),
+        (
+            "store,sku,unit_cost,price\n,,3,\n,bread,1,2\n,rolls,,2\n",
+            ["row 4", "price = 2", "not above the unit cost"],
+        ),
+        ("sku,unit_cost,price\nbread,5%,2\n", ["row 2", "unit_cost = '5%'", "a number from 0"]),
         (
             "sku,service_level,stockout_cost\nbread,0.9,3\n",
             ["row 2", "service_level = '0.9'", "leave one of the two cells empty"],

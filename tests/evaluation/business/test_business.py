@@ -121,7 +121,7 @@ def test_better_service_takes_more_stock(run, newsvendor):
     (as_it_is,) = [p for p in points if p.name == "as recommended"]
     assert as_it_is.cost == own.cost_per_year
     lost = own.part_per_year("stockouts")
-    assert as_it_is.kept == pytest.approx(own.cost_per_year - lost)
+    assert as_it_is.cost_without_lost_sales == pytest.approx(own.cost_per_year - lost)
     dear, cheap = (max(p.cost for p in points), min(p.cost for p in points))
     assert as_it_is.cost < cheap + 0.1 * (dear - cheap)
 
