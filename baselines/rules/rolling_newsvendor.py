@@ -68,9 +68,11 @@ class _ErrorTables:
     ----------
     safety : ndarray
         Their quantiles at the critical fractile, by days to the next day of review, shape
-        (`GAPS`, SKUs, N); 0 for goods that keep two days or more.
+        (`GAPS`, SKUs, N); 0 where levels balance waste.
+    lots : ndarray
+        Periods that lots last for, where there are any, of the same shape.
     balances : ndarray
-        Of goods that keep two days or more, all their quantiles: of the days that say whether a
+        Where levels balance waste, all their quantiles: of the days that say whether a
         unit is of use, and of those that say whether it is wasted. Shape (2, rows, N, shares), with
         the rows that `row` names.
     costs, days : ndarray
@@ -80,6 +82,7 @@ class _ErrorTables:
     """
 
     safety: Values
+    lots: Values
     balances: Values
     costs: Values
     days: NDArray[np.int64]
@@ -121,6 +124,8 @@ class RollingNewsvendor(HistoryRule):
     """
 
     is_base_stock = True
+    balances_waste = True
+    """Whether levels of goods that keep two days or more are by the costs of waste."""
 
     def __init__(
         self, forecast: ForecastName, safety_multiplier: ArrayLike | None = None, **more: ArrayLike
@@ -157,6 +162,7 @@ class RollingNewsvendor(HistoryRule):
         super()._prepare(parameters)
         lives = np.array([lane.store.shelf_life or 0 for lane in parameters.lanes()])
         self._one_day, self._keeps = lives == 1, lives > 1
+        self._balance = self._keeps & self.balances_waste
         for known, tables in self._prepared:
             if known is parameters:
                 self._tables = tables
@@ -197,20 +203,21 @@ class RollingNewsvendor(HistoryRule):
                 if asked:
                     found.append((sku, cost, shares, own))
         safety, row = np.zeros((GAPS, *shape)), np.zeros((GAPS, shape[0]), np.int64)
+        lots = np.zeros(safety.shape)
         balances: list[list[Values]] = []
         costs, days = [], []
         for sku, cost, shares, own in found:
             drawn = [pools[window].quantiles(sku, some, shares) for window, some in own]
             gap = own[0][0].gap
-            if self._keeps[sku]:
+            if self._balance[sku]:
                 row[gap, sku] = len(balances)
                 balances.append(drawn)
                 costs.append(cost)
                 days.append([window.days for window, _ in own])
             else:
-                safety[gap, sku] = self._beyond_forecast(sku, gap, cost, drawn[0])
+                safety[gap, sku], lots[gap, sku] = self._beyond_forecast(sku, gap, cost, drawn)
         both = np.array(balances).reshape(-1, 2, shape[1], SHARES.size).swapaxes(0, 1)
-        return _ErrorTables(safety, both, np.array(costs), np.array(days, np.int64).T, row)
+        return _ErrorTables(safety, lots, both, np.array(costs), np.array(days, np.int64).T, row)
 
     def _windows(
         self, lane: Lane, sku: int
@@ -234,10 +241,22 @@ class RollingNewsvendor(HistoryRule):
         short, over = cost[:, 0], cost[:, 2 if self._one_day[sku] else 1]
         return np.asarray(short / np.maximum(short + over, 1e-300))
 
-    def _beyond_forecast(self, sku: int, gap: int, cost: Values, quantiles: Values) -> Values:
-        """Return what a store orders up to beyond its forecast, over c_t: q, shape (N,)."""
+    def _beyond_forecast(
+        self, sku: int, gap: int, cost: Values, quantiles: list[Values]
+    ) -> tuple[Values, Values]:
+        """Return q, and how long lots last [periods], shape (N,) each.
+
+        Parameters
+        ----------
+        sku, gap : int
+            Which, and the days to the next day of review.
+        cost : ndarray
+            As `_costs` returns it.
+        quantiles : list of ndarray
+            Of the errors of its windows, at `_shares`.
+        """
         del sku, gap, cost
-        return quantiles
+        return quantiles[0], np.zeros(len(quantiles[0]))
 
     def _costs(self, parameters: SupplyChainParameters, sku: int, gap: int) -> Values:
         """Return what a unit too few, held and wasted costs, of all stores or each, (1 or N, 3)."""
@@ -275,9 +294,9 @@ class RollingNewsvendor(HistoryRule):
                 there = there + chain.sites["on_hand"]
             of_day = arrival + self._safety(chain, arrival) - there
             wanted = np.where(self._one_day[chain.lane_of, None], of_day, wanted)
-        if self._keeps.any():
+        if self._balance.any():
             counted = self._balanced(chain) - position + chain.expected_waste()
-            wanted = np.where(self._keeps[chain.lane_of, None], counted, wanted)
+            wanted = np.where(self._balance[chain.lane_of, None], counted, wanted)
         return wanted
 
     def _scale(self, chain: SupplyChainBatch, daily: Values) -> Values:

@@ -24,6 +24,12 @@ with e the errors of F in the training period over c_t, and Q the usual lot over
 multiplies by how much the positions are beyond the forecast on average, 1 where it is not tuned.
 With a lot of nothing, that is the newsvendor.
 
+An order of goods that keep m days lasts for m days at most, and the position is less the waste to
+expect. What is there after an order, S, is sold in the L + m days from then on, or wasted. So Q is
+the one of several, up to the economic order quantity, with which orders, stock, lost sales and
+waste cost least (`best_cycle`), and a lot multiplier is of that. Goods of one day have no lots:
+nothing of an order is there when the next one arrives.
+
 References
 ----------
 Scarf (1960), The optimality of (S, s) policies in the dynamic inventory problem; Hadley and Whitin
@@ -42,7 +48,7 @@ from numpy.typing import ArrayLike
 
 from baselines.multi_agent import TeamPolicy
 from baselines.rules.forecast import HistoryRule
-from baselines.rules.newsvendor_costs import SHARES
+from baselines.rules.newsvendor_costs import SHARES, days_of_use
 from baselines.rules.reference import reference_team
 from baselines.rules.rolling_newsvendor import GAPS, RollingNewsvendor
 from baselines.rules.stock_rule import Values
@@ -57,14 +63,16 @@ LEAST_LOT = 0.5
 LONGEST_CYCLE = 365.0
 """Periods that a lot lasts for at most, where it costs next to nothing to hold."""
 
+CYCLES = 9
+"""Lots of goods that perish are chosen among so many."""
+
+WEIGHTS = np.full(SHARES.size, 1.0 / (SHARES.size - 1))
+"""With which the quantiles at `SHARES` have the mean of what they are of."""
+WEIGHTS[[0, -1]] /= 2.0
+
 
 def orders_in_lots(parameters: SupplyChainParameters) -> bool:
-    """Return whether any store orders for days ahead, as orders cost something or have to be large.
-
-    Not of goods that perish.
-    """
-    if parameters.longest_shelf_life > 0:
-        return False
+    """Return whether any store orders for days ahead: orders cost something or must be large."""
     return bool((lot_days(parameters, 1) > LEAST_LOT).any())
 
 
@@ -76,7 +84,15 @@ def lot_days(parameters: SupplyChainParameters, gap: ArrayLike) -> Values:
     mean = _usual_demand(parameters)
     pack, least = _least_orders(parameters)
     lots = np.maximum(_lot_factors(parameters) / np.sqrt(mean), least / mean)
-    return np.minimum(np.maximum(lots - 0.5 * np.asarray(gap), pack / mean), LONGEST_CYCLE)
+    lots = np.minimum(lots, _longest_cycles(parameters)) - 0.5 * np.asarray(gap)
+    return np.minimum(np.maximum(lots, pack / mean), LONGEST_CYCLE)
+
+
+def _longest_cycles(parameters: SupplyChainParameters) -> Values:
+    """Return for how many periods an order lasts at most: as long as goods keep, (SKUs, 1)."""
+    lives = [lane.store.shelf_life for lane in parameters.lanes()]
+    longest = [LONGEST_CYCLE if life is None else float(life) for life in lives]
+    return np.minimum(longest, LONGEST_CYCLE)[:, None]
 
 
 def _usual_demand(parameters: SupplyChainParameters) -> Values:
@@ -149,10 +165,11 @@ class ForecastReorderPoint(RollingNewsvendor):
     safety_multiplier : array_like, optional
         m; 1 where it is not tuned.
     lot_multiplier : array_like, optional
-        l, of the economic order quantity; 1 where it is not tuned.
+        l, of the economic order quantity, or of what goods that perish are ordered in; 1 where it
+        is not tuned.
     """
 
-    is_base_stock = False
+    is_base_stock, balances_waste = False, False
     at_least_zero = ("lot_multiplier",)
 
     def __init__(
@@ -167,30 +184,104 @@ class ForecastReorderPoint(RollingNewsvendor):
     def _prepare(self, parameters: SupplyChainParameters) -> None:
         self._factors = _lot_factors(parameters)
         self._pack, self._least = _least_orders(parameters)
-        self._lot_days = lot_days(parameters, np.arange(GAPS)[:, None, None])
+        self._most_lots = lot_days(parameters, np.arange(GAPS)[:, None, None])
+        mean = _usual_demand(parameters)
+        self._least_lots = np.minimum(self._pack / mean, LONGEST_CYCLE)
+        fixed = parameters.of_stores("fixed_cost") if parameters.pays_per_order else 0.0
+        self._order_cost = np.broadcast_to(fixed / mean, mean.shape)
+        self._stores = [lane.store for lane in parameters.lanes()]
         super()._prepare(parameters)
 
     def _shares(self, sku: int, cost: Values) -> Values:
         del sku, cost
         return SHARES
 
-    def _beyond_forecast(self, sku: int, gap: int, cost: Values, quantiles: Values) -> Values:
-        lots = self._lot_days[gap, sku]  # c_t is about the demand of a day
-        return cycle_levels(quantiles, lots, super()._shares(sku, cost))
+    def _beyond_forecast(
+        self, sku: int, gap: int, cost: Values, quantiles: list[Values]
+    ) -> tuple[Values, Values]:
+        most, least = self._most_lots[gap, sku], self._least_lots[sku]
+        if self._keeps[sku]:
+            first, last = days_of_use(self._stores[sku], gap)
+            own, later = quantiles[0], quantiles[1] + (last - first)
+            return best_cycle(own, later, (least, most), cost, self._order_cost[sku], gap)
+        if self._one_day[sku]:  # nothing is left from one order to the next
+            most = np.zeros(least.size)
+        short, over = cost[:, 0], cost[:, 2 if self._one_day[sku] else 1]
+        return cycle_levels(quantiles[0], most, short / np.maximum(short + over, 1e-300)), most
 
     def _safety(self, chain: SupplyChainBatch, daily: Values) -> Values:
-        half = 0.5 * self._lot_days[chain.review_gap(), chain.lane_of]
+        half = 0.5 * self._tables.lots[chain.review_gap(), chain.lane_of]
         middle = self._tables.safety[chain.review_gap(), chain.lane_of] + half
         return np.asarray((self._multiplier * middle - half) * self._scale(chain, daily))
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
-        wanted = super()._wanted(chain, position)
+        wanted = super()._wanted(chain, position - chain.expected_waste())
         recent, gap = self._recent(chain)[0], chain.review_gap()[:, None]
-        lots = self._columns.get("lot_multiplier", 1.0) * self._by_world(self._factors)
-        lots = np.minimum(lots * np.sqrt(recent), LONGEST_CYCLE * recent) - 0.5 * gap * recent
+        many = self._columns.get("lot_multiplier", 1.0)
+        most = many * (self._tables.lots[chain.review_gap(), chain.lane_of] + 0.5 * gap)
+        most = np.where(self._keeps[chain.lane_of, None], most, LONGEST_CYCLE)
+        lots = many * self._by_world(self._factors) * np.sqrt(recent)
+        lots = np.minimum(lots, most * recent) - 0.5 * gap * recent
         lots = np.maximum(lots, 0.5 * self._by_world(self._pack))  # as the nearest pack is ordered
         order = np.maximum(wanted + lots, self._by_world(self._least))
-        return np.where(wanted > 0.0, order, wanted)
+        waits = (wanted <= 0.0) | self._one_day[chain.lane_of, None]
+        return np.where(waits, wanted, order)
+
+
+def best_cycle(
+    quantiles: Values,
+    later: Values,
+    limits: tuple[Values, Values],
+    cost: Values,
+    order_cost: Values,
+    gap: int,
+) -> tuple[Values, Values]:
+    """Return s and Q of goods that perish with which all costs together are least.
+
+    What is there after an order, s + Q, is sold by the time that it expires, or wasted. So with n
+    the periods from one order to the next, F the share of times that levels are enough, and G that
+    of times in which demand until then does not reach s + Q, a unit more at s is worth
+
+    ``u - (u + h r) F - o G r / n``.
+
+    Parameters
+    ----------
+    quantiles, later : ndarray
+        Of what levels have to last for, and of the demand until what is ordered expires, both
+        beyond the forecast of the first, at `SHARES`, shape (N, shares) [periods of demand].
+    limits : tuple of ndarray
+        The least and the largest Q, shape (N,) each [periods of demand].
+    cost : ndarray
+        u, h r and o of a unit, shape (1 or N, 3) [money].
+    order_cost : ndarray
+        Of an order over the demand of a period, shape (N,) [money per unit].
+    gap : int
+        r, the periods to the next review.
+
+    Returns
+    -------
+    tuple of ndarray
+        s beyond the forecast, and Q, shape (N,) each [periods of demand].
+    """
+    short, held, wasted = cost.T
+    count, mean = len(quantiles), quantiles @ WEIGHTS
+    least, best = np.full(count, np.inf), np.zeros((2, count))
+    for share in np.linspace(0.0, 1.0, CYCLES):
+        lots, surely = limits[0] + share * (limits[1] - limits[0]), np.zeros(count)
+        cycle = np.maximum(lots + 0.5 * gap, gap)
+        for _ in range(6):  # until s and G fit each other
+            worth = np.maximum(short - wasted * surely * gap / cycle, 0.0)
+            level = cycle_levels(quantiles, lots, worth / np.maximum(short + held, 1e-300))
+            left = (level + lots)[:, None] - later
+            surely = 0.5 * (surely + (left > 0.0) @ WEIGHTS)
+        at = level[:, None] + lots[:, None] * np.linspace(0.1, 0.9, 5)
+        missing = np.maximum(quantiles[:, None, :] - at[..., None], 0.0) @ WEIGHTS
+        over = at - mean[:, None] + missing
+        total = (short[:, None] * missing + held[:, None] * over).mean(axis=1) / gap
+        total = total + (order_cost + wasted * (np.maximum(left, 0.0) @ WEIGHTS)) / cycle
+        best = np.where(total < least, (level, lots), best)
+        least = np.minimum(total, least)
+    return best[0], best[1]
 
 
 def cycle_levels(quantiles: Values, lots: Values, fractile: Values) -> Values:
@@ -210,11 +301,9 @@ def cycle_levels(quantiles: Values, lots: Values, fractile: Values) -> Values:
         Shape (N,); where Q is 0 the quantile at the fractile.
     """
     lots, fractile = (np.broadcast_to(x, len(quantiles)) for x in (lots, fractile))
-    weights = np.full(SHARES.size, 1.0 / (SHARES.size - 1))
-    weights[[0, -1]] /= 2.0
 
     def missing(level: Values) -> Values:
-        return np.asarray(np.maximum(quantiles - level[:, None], 0.0) @ weights)
+        return np.asarray(np.maximum(quantiles - level[:, None], 0.0) @ WEIGHTS)
 
     low, high = quantiles[:, 0] - lots, quantiles[:, -1]
     for _ in range(50):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from commands.recommendation.selection import MANY, Candidates, Periods
+from commands.recommendation.selection import MANY, MOST_MISSED, Candidates, Periods
 from demand.dates import PeriodName
 from demand.forecasts.forecast import COVARIATES
 from demand.table import DemandTable
@@ -68,7 +68,9 @@ def sentence(found: Candidates, known_ahead: tuple[str, ...], algo: str | None) 
             f" and {verb} {abs(saved.mean):,.0f} a year [{low:,.0f}, {high:,.0f}] {than} {usual}"
         )
         text += ", which may be chance," if saved.low <= 0 <= saved.high else ""
-    text += f" at a fill rate of {own.fill_rate:.1%}."
+    text += f" at a fill rate of {own.fill_rate:.1%}"
+    served = str(found.served.get(name, ""))
+    text += f" (items with a service level: {served})." if served else "."
     if algo is not None and algo != name:
         text += f" Training an agent ({algo}) is not worth it here."
     return text
@@ -158,18 +160,32 @@ def _lines(
         f"one, the last to {periods.split}. Chosen is the simplest one, by the number of tuned "
         "parameters (what multiplies a safety stock does not count), of those that are dearer than "
         "the cheapest by at most one standard error of the difference, over blocks of the "
-        f"calendar; of equally simple ones the cheapest. Cost a year over these {table.period}s:"
+        f"calendar; and of all as simple the cheapest. Cost a year over these {table.period}s:"
     )
     yield ""
-    yield "| ordered by | cost a year | dearer than the cheapest | parameters |"
-    yield "|---|---|---|---|"
+    served = {name: str(one) for name, one in found.service.items()}
+    asked = any(served.values())
+    if asked:
+        yield (
+            f"Left out are those that missed more than {MOST_MISSED:g} times what the service "
+            "levels of the items file allow (or than the one that missed least, if all miss more)."
+        )
+        yield ""
+    titles = ["ordered by", "cost a year", "dearer than the cheapest", "parameters"]
+    titles += ["sold, asked for"] if asked else []
+    yield f"| {' | '.join(titles)} |"
+    yield f"|{'---|' * len(titles)}"
     best, a_year = found.cheapest, found.evaluation[choice].a_year
+    serving = found.serving(found.folds)
     for name, cost in costs.items():
         away, parameters = found.dearer(name, best), found.parameters(name)
         dearer = f"{a_year * away.mean:,.0f} ± {a_year * away.standard_error:,.0f}"
+        dearer = ("" if name == best else dearer) if name in serving else "left out"
         count = "many" if parameters >= MANY else str(parameters)
         mark = "**" if name == choice else ""
-        yield f"| {mark}{name}{mark} | {cost:,.0f} | {'' if name == best else dearer} | {count} |"
+        cells = [f"{mark}{name}{mark}", f"{cost:,.0f}", dearer, count]
+        cells += [served[name]] if asked else []
+        yield f"| {' | '.join(cells)} |"
     yield ""
     for agent, rule in found.same_as.items():
         yield (

@@ -41,6 +41,7 @@ from common.sharing import map_threads
 from demand.calendar import period_days
 from demand.dates import BLOCKS, PeriodName
 from demand.known_demand import KNOWN_DAYS
+from evaluation.business.service_levels import ServiceRecord
 from evaluation.replay import Replay, mean_cost, replay
 from training.learners.load import load_agent
 from training.trainer import train
@@ -53,6 +54,9 @@ LEAST_TRAINING: dict[PeriodName, int] = {
     "month": KNOWN_DAYS + 6,
 }
 """Periods that a rule must have before the first origin."""
+
+MOST_MISSED = 1.25
+"""Of the units that fill rates allow to miss, or that the candidate nearest to them does."""
 
 USUAL_RULE, USUAL_RULE_IN_LOTS = "tuned_base_stock", "tuned_reorder_point"
 """What savings are counted against."""
@@ -142,6 +146,10 @@ class Candidates:
         As tuned or trained on all days before the split.
     same_as : dict
         The rule that an agent follows exactly after all days before the split.
+    service : dict
+        What was sold of items with a fill rate to reach, in the periods that choose.
+    served : dict
+        The same in the evaluation period.
     usual : str
         The rule that savings are counted against.
     """
@@ -151,6 +159,8 @@ class Candidates:
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
     same_as: dict[str, str] = field(default_factory=dict)
+    service: dict[str, ServiceRecord] = field(default_factory=dict)
+    served: dict[str, ServiceRecord] = field(default_factory=dict)
     usual: str = USUAL_RULE
 
     def costs(self) -> dict[str, float]:
@@ -160,8 +170,23 @@ class Candidates:
 
     @property
     def cheapest(self) -> str:
-        """The cheapest in the periods that choose; of equals the first that was tried."""
-        return self._cheapest(self.folds)
+        """The cheapest of `serving` in the periods that choose; of equals the first tried."""
+        return self._cheapest(self.serving(self.folds))
+
+    def serving(self, names: Iterable[str]) -> list[str]:
+        """Return those of the candidates that reach the fill rates asked for, or come nearest.
+
+        Stockout costs that reach a fill rate are those of one rule, and others may miss more with
+        them. Those that miss `MOST_MISSED` times what fill rates allow are left out, unless even
+        the one that misses least misses more than they allow: then by its own.
+        """
+        known = {name: self.service.get(name, ServiceRecord()) for name in names}
+        least = min(one.missed for one in known.values())
+        return [
+            name
+            for name, one in known.items()
+            if one.missed <= MOST_MISSED * max(one.allowed, least)
+        ]
 
     @property
     def choice(self) -> str:
@@ -170,15 +195,21 @@ class Candidates:
         return self.same_as.get(chosen, chosen)
 
     def choice_among(self, names: Iterable[str]) -> str:
-        """Return the choice among some of the candidates."""
-        costs, names = mean_cost(self.folds), list(names)
+        """Return the choice among some of the candidates: none that is as simple is cheaper."""
+        names = self.serving(names)
         best = self._cheapest(names)
         near = [name for name in names if self.dearer(name, best).is_chance]
-        return min(near, key=lambda name: (self.parameters(name), costs[name]))
+        simplest = min(map(self.parameters, near))
+        return self._cheapest(name for name in names if self.parameters(name) <= simplest)
 
     def _cheapest(self, names: Iterable[str]) -> str:
         costs = mean_cost(self.folds)
         return min(names, key=lambda name: costs[name])
+
+    def add(self, name: str, played: Replay, served: ServiceRecord) -> None:
+        """Add what a candidate did in the next of the periods that choose."""
+        self.folds.setdefault(name, []).append(played)
+        self.service[name] = self.service.get(name, ServiceRecord()) + served
 
     def parameters(self, name: str) -> int:
         """Return how many parameters of a candidate were tuned; an agent has many."""
@@ -243,12 +274,12 @@ def play_candidates(
     whole = make_run(periods.split, periods.until)
     for number, days in folds:
         one = _Rules(make_run(*days), rules, f"origin {number} of {len(folds)}", report)
-        for name, played in one.each(_Rules.play_together).items():
-            found.folds.setdefault(name, []).append(played)
+        for name, (played, served) in one.each(_Rules.play_together).items():
+            found.add(name, played, served)
     every = _Rules(whole, rules, "all days", report)
     for name, (policy, values, played) in every.each(_Rules.play).items():
         found.policies[name], found.values[name] = policy, values
-        found.evaluation[name] = played
+        found.evaluation[name], found.served[name] = played, every.served(played)
     found.usual = usual_rule(whole.parameters, found.evaluation)
     if algo is None:
         return found
@@ -258,9 +289,10 @@ def play_candidates(
         report(f"origin {number} of {len(folds)}: training {algo}")
         with tempfile.TemporaryDirectory() as scratch:
             played = _agent(_offset_to(rule, make_run(*days)), Path(scratch) / "run")[1]
-        found.folds.setdefault(algo, []).append(played.together())
+        found.add(algo, played.together(), every.served(played))
     report(f"all days: training {algo}")
     found.policies[algo], found.evaluation[algo] = _agent(_offset_to(rule, whole), folder)
+    found.served[algo] = every.served(found.evaluation[algo])
     if followed_rule(found.policies[algo]) is not None:
         found.same_as[algo] = rule
     return found
@@ -311,9 +343,15 @@ class _Rules:
             policy, values = rule.make(parameters, 0), {}
         return policy, values, replay(problem, parameters, policy)
 
-    def play_together(self, name: str) -> Replay:
-        """Return what a rule does, all SKUs and stores together."""
-        return self.play(name)[2].together()
+    def play_together(self, name: str) -> tuple[Replay, ServiceRecord]:
+        """Return what a rule does, all SKUs and stores together, and how it serves."""
+        played = self.play(name)[2]
+        return played.together(), self.served(played)
+
+    def served(self, played: Replay) -> ServiceRecord:
+        """Return what was sold of items with a fill rate to reach."""
+        items = self._run.parameters.history.items
+        return ServiceRecord() if items is None else ServiceRecord.of(played, items.targets)
 
 
 def _agent(run: RunConfig, folder: Path) -> tuple[Policy, Replay]:

@@ -194,24 +194,31 @@ class RecommendationText:
             return None
         costs, before = own.by_sku(), c.other.by_sku()
         asked, sold = own.demand.sum(axis=0), own.sales.sum(axis=0)
-        several = len(c.table.stores) > 1
+        several, items = len(c.table.stores) > 1, c.parameters.history.items
+        aims = np.full(costs.shape, np.nan) if items is None else items.targets
+        aimed = not np.isnan(aims).all()
         rows: list[list[Cell]] = []
         for at in np.argsort(-costs.reshape(-1), kind="stable")[:MOST_ITEMS].tolist():
             k, n = divmod(at, costs.shape[1])
             served = float(sold[k, n] / asked[k, n]) if asked[k, n] else None
             names: list[Cell] = [c.table.skus[k], *([c.table.stores[n]] if several else [])]
             cells: list[Cell] = [float(costs[k, n]), float(before[k, n] - costs[k, n]), served]
+            cells += [None if np.isnan(aims[k, n]) else float(aims[k, n])] if aimed else []
             stock = float(own.on_hand[:, k, n].mean())
             rows.append([*names, *cells, stock, float(own.a_year * asked[k, n] / own.days)])
         columns = ["product", *(["store"] if several else []), "cost a year", "saved a year"]
-        columns += ["demand served", "units on hand", "asked for a year"]
+        columns += ["demand served", *(["to be served"] if aimed else [])]
+        columns += ["units on hand", "asked for a year"]
         return ReportTable(
             "items",
             "Products that cost most",
             f"{len(rows)} of {costs.size:,}. Saved: against {self.usual}.",
             columns,
             rows,
-            formats=(*([""] * (1 + several)), ",.0f", ",.0f", ".1%", ",.1f", ",.0f"),
+            formats=(
+                *([""] * (1 + several)),
+                *(",.0f", ",.0f", *([".1%"] * (1 + aimed)), ",.1f", ",.0f"),
+            ),
         )
 
     def _bad_weeks(self) -> ReportTable | None:

@@ -8,6 +8,7 @@ import pytest
 from agents.config import resolve
 from baselines.rule_choice import Difference
 from commands.recommendation.selection import MANY, Candidates, usual_rule
+from evaluation.business.service_levels import ServiceRecord
 from evaluation.replay import Replay
 
 DAYS = 91
@@ -43,6 +44,42 @@ def test_what_is_cheaper_by_chance_is_not_taken_for_better(noise):
     )
     assert found.cheapest == "ppo"
     assert found.choice == "newsvendor_weekday"
+
+
+def test_of_rules_as_simple_the_cheapest_is_chosen_though_another_is_not_surely_dearer(noise):
+    usual, much = np.full(3 * DAYS, 100.0), 20 * (noise - noise.mean()) + 0.5
+    found = candidates(
+        tuned_smoothing=usual - 1.0, newsvendor_tsb=usual, newsvendor_weekday=usual + much
+    )
+    assert found.dearer("newsvendor_weekday", "tuned_smoothing").is_chance
+    assert not found.dearer("newsvendor_tsb", "tuned_smoothing").is_chance
+    costs = found.costs()
+    assert costs["newsvendor_tsb"] < costs["newsvendor_weekday"]
+    assert found.choice == "newsvendor_tsb"
+
+
+def test_a_rule_that_misses_more_than_service_levels_allow_is_not_chosen():
+    usual = np.full(3 * DAYS, 100.0)
+    found = candidates(newsvendor_weekday=usual - 30, newsvendor_tsb=usual, ppo=usual + 10)
+    assert found.choice == "newsvendor_weekday"
+    units = {"newsvendor_weekday": 70.0, "newsvendor_tsb": 24.0, "ppo": 20.0}
+    found.service = {name: ServiceRecord(1000.0, n, 20.0) for name, n in units.items()}
+    assert found.serving(found.folds) == ["newsvendor_tsb", "ppo"]
+    assert found.choice == found.cheapest == "newsvendor_tsb"
+    # where all miss more than is allowed, those count that miss about as little as any
+    found.service = {name: ServiceRecord(1000.0, 50.0 + n, 20.0) for name, n in units.items()}
+    assert found.choice == "newsvendor_tsb"
+
+
+def test_service_is_that_of_the_items_that_ask_for_it():
+    shape = 10, 2, 2
+    demand = np.full(shape, 10.0)
+    sales = demand * np.array([[0.5, 0.9], [1.0, 0.8]])
+    one = Replay(dt.date(2022, 1, 3), demand, demand, sales, demand, demand)
+    record = ServiceRecord.of(one, np.array([[np.nan, 0.95], [0.9, np.nan]]))
+    assert record == ServiceRecord(200.0, pytest.approx(10.0), pytest.approx(15.0))
+    assert str(record + record) == "95.0%, asked for 92.5%"
+    assert str(ServiceRecord.of(one, np.full((2, 2), np.nan))) == ""
 
 
 def test_what_is_surely_cheaper_is_chosen_however_many_parameters_it_has(noise):

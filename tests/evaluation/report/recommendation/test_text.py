@@ -19,7 +19,7 @@ FIRST, DAYS = dt.date(2022, 1, 3), 60
 def text(tmp_path):
     """Return the text of a choice that costs 1 to n a day for products, the usual twice that."""
 
-    def do(skus, stores, days=28):
+    def do(skus, stores, days=28, items=None):
         rows = [
             f"{FIRST + dt.timedelta(days=day)},store {n},item {k:02},1"
             for day in range(DAYS)
@@ -46,7 +46,7 @@ def text(tmp_path):
                 **{"origins": (), "split": FIRST, "folds": {}, "values": {}, "curves": {}},
                 forecast=ForecastRecord("smoothing", 2, expected, demand),
                 levels={},
-                parameters=SimpleNamespace(history=SimpleNamespace(table=table)),
+                parameters=SimpleNamespace(history=SimpleNamespace(table=table, items=items)),
                 facts={},
             )
         )
@@ -67,6 +67,15 @@ def test_products_that_cost_most_come_first_and_with_their_stores(text):
         ["item 01", "store 0", "1,095", "1,095", "75.0%", "4.0", "1,460"],
         ["item 00", "store 1", "730", "730", "75.0%", "4.0", "1,460"],
         ["item 00", "store 0", "365", "365", "", "0.0", "0"],
+    ]
+
+
+def test_a_fill_rate_that_was_asked_for_stands_beside_what_was_reached(text):
+    targets = np.array([[np.nan, 0.9], [0.98, np.nan]])
+    items = table_of(text(2, 2, items=SimpleNamespace(targets=targets)), "items")
+    assert items.columns[4:6] == ["demand served", "to be served"]
+    assert [[cell for cell, _ in row][4:6] for row in items.shown] == [
+        *(["75.0%", ""], ["75.0%", "98.0%"], ["75.0%", "90.0%"], ["", ""]),
     ]
 
 
