@@ -150,7 +150,7 @@ class CovariateLevels:
             last = periods.of_ordinal(first_ordinal + days - 1)
             raise InputError(
                 f"{', '.join(names)}: not known of {first}, and orders need it up to {last}; give "
-                f"these {periods.name}s with --calendar, a file with date, {', '.join(names)}"
+                f"these {periods.name}s in the calendar (--calendar): date, {', '.join(names)}"
             )
 
     def multipliers(self, covariates: Covariates) -> Floats:

@@ -34,7 +34,7 @@ def test_orders_ask_for_what_is_known_of_the_coming_days(run_command, informed_r
     done = run_command(decide.main, *asked)
     assert done.status == 2
     assert "promotion: not known of 2021-07-01" in done.stderr
-    assert "need it up to 2021-07-03; give these days with --calendar" in done.stderr
+    assert "need it up to 2021-07-03; give these days in the calendar (--calendar)" in done.stderr
     orders = {}
     for name, days in {
         "plain": "2021-07-03,0\n",
