@@ -104,8 +104,8 @@ def main(
         from commands.decide import decide
         from commands.order_checks import OrderLimits
         from commands.order_output import report_held_back, write_orders
-        from commands.stock_state import parse_day
         from common.shards import Workers
+        from demand.dates import parse_day
 
     day = None if date is None else parse_day(date, "--date")
     tables = None if database is None else Database(database)

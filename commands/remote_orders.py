@@ -4,16 +4,17 @@ import datetime as dt
 import http.client
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from commands.stock_state import with_known_names
+import numpy as np
+
+from commands.stock_state import state_columns
 from common.errors import InputError, short
-from demand.dates import date_column, named_column, row_days
+from demand.dates import date_column, named_column, parse_day, row_days
 from demand.known_ahead.covariates import SKU_NAMES, STORE_NAMES
-from demand.sheet import Sheet, read_sheet
+from demand.sheet import Mark, Sheet, read_sheet
 
 TOKEN = "SERVICE_TOKEN"  # noqa: S105
 """Environment variable with the token: on a command line others could read it."""
@@ -25,10 +26,6 @@ COLUMNS = (
     *("rule", "rule_quantity", "unusual", "held_back", "status", "source", "id"),
 )
 """Of an order, in the order in which they are written."""
-
-_LISTS = {"due": re.compile(r"due_(\d{1,3})"), "recent": re.compile(r"d(\d{1,2})")}
-_LISTS["expires"] = re.compile(r"expires_(\d{1,3})")
-_DATED = re.compile(r"due_(\d{4}-\d\d-\d\d)")
 
 
 def decide_remotely(
@@ -52,7 +49,7 @@ def decide_remotely(
     InputError
         One line: no token, no answer, or what the service says is wrong.
     """
-    body = request_of(with_known_names(read_sheet(state)), date)
+    body = request_of(read_sheet(state), date)
     if calendar is not None:
         body["calendar"] = calendar_of(read_sheet(calendar))
     token = os.environ.get(TOKEN, "")
@@ -65,38 +62,55 @@ def decide_remotely(
         raise InputError(f"--server {server}: its answer holds no orders") from None
 
 
-def request_of(sheet: Sheet, date: str | None = None) -> dict[str, Any]:
-    """Return the state of a file as the service takes it."""
-    items, day = [], date
-    for row in sheet.cells.to_dict("records"):
-        item: dict[str, Any] = {}
-        lists: dict[str, dict[int, str]] = {}
-        dated: dict[str, str] = {}
-        for name, text in row.items():
-            column = str(name)
-            if column == "date":
-                day = day or text
-            elif match := _DATED.fullmatch(column):
-                dated[match[1]] = text
-            elif found := _listed(column):
-                lists.setdefault(found[0], {})[found[1]] = text
-            else:
-                item[column] = text
-        for key, values in lists.items():
-            numbers = range(1, max(values) + 1)
-            if key == "recent" and (missing := [n for n in numbers if n not in values]):
-                raise InputError(
-                    f"{sheet.name}: recent demand needs all of d1 to d{max(values)}; check "
-                    f"d{missing[0]}"
-                )
-            item[key] = [values.get(n, "0") for n in numbers]
-        if dated:
-            numbered = lists.get("due", {})
-            if numbered:
-                raise InputError(f"{sheet.name}: give due_1 ... or due_DATE ..., not both")
-            item["due"] = dated
-        items.append(item)
-    return {"date": day, "items": items}
+def request_of(
+    sheet: Sheet, date: str | None = None, decimal: Mark | None = None
+) -> dict[str, Any]:
+    """Return the state of a file as the service takes it.
+
+    Parameters
+    ----------
+    sheet : Sheet
+        The file, as `commands.stock_state.read_state` reads it.
+    date : str, optional
+        The day that is decided on; by default the file's, if it has one.
+    decimal : {".", ","}, optional
+        The decimal mark of a file whose numbers do not tell theirs.
+
+    Raises
+    ------
+    InputError
+        One line with the row or column that cannot be used.
+    """
+    state = state_columns(sheet, decimal)
+    day = state.day if date is None else parse_day(date, "--date")
+    columns: dict[str, list[Any]] = {"on_hand": state.on_hand.tolist()}
+    for name in ("store", "sku"):
+        if name in state.sheet.columns:
+            columns[name] = _names(state.sheet, name)
+    if state.price is not None:
+        columns["price"] = state.price.tolist()
+    dated = {str(on): at for on, at in state.due.items() if isinstance(on, dt.date)}
+    listed = {k: at for k, at in state.due.items() if isinstance(k, int)}
+    if dated and listed:
+        raise InputError(f"{sheet.name}: give due_1 ... or due_DATE ..., not both")
+    if dated:
+        rows = np.stack(list(dated.values()), axis=1).tolist()
+        columns["due"] = [dict(zip(dated, row, strict=True)) for row in rows]
+    for name, numbered in {"due": listed, "recent": state.recent, "expires": state.expires}.items():
+        if numbered:
+            nothing = np.zeros(len(state.on_hand))
+            every = [numbered.get(k, nothing) for k in range(1, max(numbered) + 1)]
+            columns[name] = np.stack(every, axis=1).tolist()
+    items = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return {"date": None if day is None else day.isoformat(), "items": items}
+
+
+def _names(sheet: Sheet, column: str) -> list[str]:
+    """Return every row's store or SKU, none of which may be empty."""
+    names: list[str] = sheet.cells[column].tolist()
+    if "" in names:
+        raise InputError(f"{sheet.row(names.index(''))}: {column} is empty; add it")
+    return names
 
 
 def calendar_of(sheet: Sheet) -> list[dict[str, Any]]:
@@ -120,13 +134,6 @@ def calendar_of(sheet: Sheet) -> list[dict[str, Any]]:
         }
         for day, row in rows
     ]
-
-
-def _listed(column: str) -> tuple[str, int] | None:
-    for key, form in _LISTS.items():
-        if match := form.fullmatch(column):
-            return key, int(match[1])
-    return None
 
 
 def _post(server: str, path: str, token: str, body: dict[str, Any]) -> Any:

@@ -10,17 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError, choose, short
-from demand.dates import Periods
+from demand.dates import Periods, parse_day
 from demand.history import StoreHistory
 from demand.known_ahead.covariates import SKU_NAMES, STORE_NAMES
 from demand.known_demand import KNOWN_DAYS
-from demand.sheet import Sheet, read_quantities, read_sheet
+from demand.sheet import Mark, Sheet, decimal_mark, numbers, read_quantities, read_sheet
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 WEEK = 7
-_DUE, _DAY = re.compile(r"due_(\d{1,3})"), re.compile(r"d(\d{1,2})")
 EXPIRES = re.compile(r"expires_(\d{1,3})")
+_DUE = re.compile(r"due_(\d{1,3})"), "due_1 arrives tomorrow; count today's into on_hand"
+_DAY = re.compile(r"d(\d{1,2})"), "d1 is yesterday's demand; leave today's out"
+_EXPIRES = EXPIRES, "expires_1 is lost this evening; leave out what is lost already"
+_COUNTED = {"due_": _DUE, "d": _DAY, "expires_": _EXPIRES}
+"""Columns that are numbered from 1 on, and what to do with number 0."""
+
 _DUE_ON = re.compile(r"due_(\d{4}-\d\d-\d\d)")
 _ON_HAND = ("on_hand", "stock", "stock_on_hand", "inventory", "qty_on_hand", "bestand")
 _SYNONYMS = {
@@ -30,7 +35,7 @@ _SYNONYMS = {
     **dict.fromkeys(("unit_price", "unit_cost", "cost"), "price"),
     "datum": "date",
 }
-FIRST_YEAR, LAST_YEAR = 1900, 2199
+_PLAIN = "write thousands without a mark, such as 1234, and 1.234 as 1.2340"
 
 
 @dataclass(frozen=True)
@@ -170,21 +175,74 @@ def _mornings(order: Outstanding, day: dt.date, lead_time: int, periods: Periods
     )
 
 
-def parse_day(text: str, name: str) -> dt.date:
-    """Return the date in a text, possibly with a time; `name` is what to call it in a message.
+@dataclass(frozen=True)
+class StateColumns:
+    """A file with the state of stores, column by column, whatever stores they are.
+
+    Attributes
+    ----------
+    sheet : Sheet
+        The file, its columns called as here.
+    on_hand, price : ndarray
+        Shape (rows,); there may be no price.
+    due, recent, expires : mapping
+        Units of ``due_1`` or ``due_2024-01-31``, ``d1`` and ``expires_1``, shape (rows,), by number
+        or date.
+    day : date or None
+        The morning, where there is a column ``date``.
+    """
+
+    sheet: Sheet
+    on_hand: Floats
+    price: Floats | None
+    due: Mapping[int | dt.date, Floats]
+    recent: Mapping[int, Floats]
+    expires: Mapping[int, Floats]
+    day: dt.date | None
+
+
+def state_columns(sheet: Sheet, decimal: Mark | None = None) -> StateColumns:
+    """Return the columns of a file as `read_state` describes them.
+
+    Parameters
+    ----------
+    sheet : Sheet
+        The file.
+    decimal : {".", ","}, optional
+        The decimal mark of a file whose numbers do not tell theirs.
 
     Raises
     ------
     InputError
-        If it is none, or of a year that nobody plans for.
+        One line with the row or column: unknown, missing, no quantity, no date or not one.
     """
-    try:
-        day = dt.datetime.fromisoformat(text).date()
-    except ValueError:
-        raise InputError(f"{name} {short(text)}: must be a date such as 2024-01-31") from None
-    if not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise InputError(f"{name} {day}: must be a date from {FIRST_YEAR} to {LAST_YEAR}")
-    return day
+    sheet = with_known_names(sheet)
+    if sheet.cells.empty:
+        raise InputError(f"{sheet.name}: holds a header and no stores; put in a row for each")
+    names: dict[tuple[str, int | dt.date], str] = {}
+    for name in (column for column in sheet.columns if column not in ("store", "sku", "date")):
+        place = _place(sheet, name)
+        if place in names:
+            raise InputError(f"{sheet.name}: {names[place]} and {name} are the same; remove one")
+        names[place] = name
+    choose(f"column in {sheet.name}", "on_hand", sheet.columns)
+    units = dict(zip(names, _units(sheet, list(names.values()), decimal), strict=True))
+
+    def numbered(kind: str) -> dict[int, Floats]:
+        return {k: at for (of, k), at in units.items() if of == kind and isinstance(k, int)}
+
+    recent = numbered("d")
+    if recent:
+        _check_recent(sheet.name, recent)
+    return StateColumns(
+        sheet,
+        on_hand=units["on_hand", 0],
+        price=units.get(("price", 0)),
+        due={day: at for (of, day), at in units.items() if of == "due_"},
+        recent=recent,
+        expires=numbered("expires_"),
+        day=_date(sheet),
+    )
 
 
 def read_state(path: Path, history: StoreHistory, sheet: Sheet | None = None) -> StockState:
@@ -195,47 +253,32 @@ def read_state(path: Path, history: StoreHistory, sheet: Sheet | None = None) ->
     ``d7``, or none of these, and possibly ``price`` (of a unit) and ``date``, the morning that all
     this is of. Of goods that perish, ``expires_1`` (of `on_hand`, lost this evening unless sold),
     ``expires_2`` ... say how old they are. Capitals do not count, and there are synonyms such as
-    ``product`` and ``stock``.
+    ``product`` and ``stock``. Where numbers do not tell their decimal mark, it is the one that was
+    set for the history's file.
 
     Raises
     ------
     InputError
         One line with the row: a column, store or SKU that is missing or unknown, or no quantity.
     """
-    sheet = with_known_names(sheet or read_sheet(path))
-    if sheet.cells.empty:
-        raise InputError(f"{sheet.name}: holds a header and no stores; put in a row for each")
+    columns = state_columns(sheet or read_sheet(path), history.source.decimal)
+    sheet = columns.sheet
     stores = _indices(sheet, "store", history.table.stores)
     skus = _indices(sheet, "sku", history.table.skus)
     places = np.stack([skus, stores], axis=1)
     if (twice := first_duplicate(places)) is not None:
         row, known = twice[1], sheet.cells.index[twice[0]]
         raise InputError(f"{sheet.row(row)}: is a duplicate of row {known}; remove one")
-    outstanding: list[Outstanding] = []
-    days: dict[int, Floats] = {}
-    expires: dict[int, Floats] = {}
-    for name in sheet.columns:
-        if name in ("store", "sku", "on_hand", "date", "price"):
-            continue
-        if (due := _due(name)) is not None:
-            outstanding.append(Outstanding(f"{sheet.name}: {name}", due, _column(sheet, name)))
-        elif match := _DAY.fullmatch(name):
-            days[int(match[1])] = _column(sheet, name)
-        elif match := EXPIRES.fullmatch(name):
-            expires[int(match[1])] = _column(sheet, name)
-        else:
-            names = ["store", "sku", "on_hand", "due_1", "d1", "expires_1", "date", "price"]
-            choose(f"column in {sheet.name}", name, names)
-    usual = history.mean[skus, stores]
+    due = columns.due.items()
     return StockState(
         places,
-        _column(sheet, "on_hand"),
-        tuple(outstanding),
-        recent_demand(sheet.name, days, usual),
-        _date(sheet),
+        columns.on_hand,
+        tuple(Outstanding(f"{sheet.name}: due_{day}", day, units) for day, units in due),
+        recent_demand(sheet.name, columns.recent, history.mean[skus, stores]),
+        columns.day,
         dt.date.fromtimestamp(path.stat().st_mtime),
-        _column(sheet, "price") if "price" in sheet.columns else None,
-        expires,
+        columns.price,
+        columns.expires,
     )
 
 
@@ -275,13 +318,17 @@ def _date(sheet: Sheet) -> dt.date | None:
     return days.pop()
 
 
-def _due(name: str) -> int | dt.date | None:
-    """Return the morning that a column is about, None if it is about something else."""
-    if match := _DUE.fullmatch(name):
-        return int(match[1])
+def _place(sheet: Sheet, name: str) -> tuple[str, int | dt.date]:
+    """Return the kind of a column of quantities, and its number or date."""
+    for kind, (form, remedy) in _COUNTED.items():
+        if match := form.fullmatch(name):
+            if int(match[1]) < 1:
+                raise InputError(f"{sheet.name}: {name}: {remedy}")
+            return kind, int(match[1])
     if match := _DUE_ON.fullmatch(name):
-        return parse_day(match[1], "due_")
-    return None
+        return "due_", parse_day(match[1], "due_")
+    names = ["store", "sku", "on_hand", "due_1", "d1", "expires_1", "date", "price"]
+    return choose(f"column in {sheet.name}", name, names), 0
 
 
 def recent_demand(name: str, days: Mapping[int, Floats], usual: Floats) -> Floats | None:
@@ -304,6 +351,17 @@ def recent_demand(name: str, days: Mapping[int, Floats], usual: Floats) -> Float
     """
     if not days:
         return None
+    last = _check_recent(name, days)
+    back = np.arange(1, KNOWN_DAYS + 1)
+    back = np.where(back <= last, back, (back - 1) % WEEK + 1)
+    recent = np.stack([days[int(day)] for day in back[::-1]], axis=1)
+    quiet = np.flatnonzero(~recent.any(axis=1))
+    recent[quiet, : KNOWN_DAYS - last] = usual[quiet, None]
+    return recent
+
+
+def _check_recent(name: str, days: Mapping[int, Floats]) -> int:
+    """Return the last of the days, none of which may be missing."""
     last = max(days)
     missing = [f"d{day}" for day in range(1, max(last, WEEK) + 1) if day not in days]
     if missing or last > KNOWN_DAYS:
@@ -311,12 +369,7 @@ def recent_demand(name: str, days: Mapping[int, Floats], usual: Floats) -> Float
             f"{name}: recent demand needs all of d1 to d{WEEK}, or more up to d{KNOWN_DAYS}; "
             f"check {(missing or [f'd{last}'])[0]}"
         )
-    back = np.arange(1, KNOWN_DAYS + 1)
-    back = np.where(back <= last, back, (back - 1) % WEEK + 1)
-    recent = np.stack([days[int(day)] for day in back[::-1]], axis=1)
-    quiet = np.flatnonzero(~recent.any(axis=1))
-    recent[quiet, : KNOWN_DAYS - last] = usual[quiet, None]
-    return recent
+    return last
 
 
 def _indices(sheet: Sheet, name: str, known: tuple[str, ...]) -> NDArray[np.intp]:
@@ -333,11 +386,15 @@ def _indices(sheet: Sheet, name: str, known: tuple[str, ...]) -> NDArray[np.intp
     return at
 
 
-def _column(sheet: Sheet, name: str) -> Floats:
-    choose(f"column in {sheet.name}", name, sheet.columns)
-    values: Floats = read_quantities(sheet, [name])[:, 0]
+def _units(sheet: Sheet, names: list[str], decimal: Mark | None) -> Floats:
+    """Return the quantities in columns, shape (columns, rows)."""
+    mark = decimal_mark(sheet, names, decimal, _PLAIN)
+    values = read_quantities(sheet, names, mark)
     if np.isnan(values).any():
-        row = int(np.isnan(values).argmax())
-        text = sheet.cells[name].iloc[row]
-        raise InputError(f"{sheet.row(row)}: {name} = {short(text)}: must be a number of 0 or more")
-    return values
+        row, column = divmod(int(np.isnan(values).argmax()), len(names))
+        text = str(sheet.cells[names[column]].iloc[row])
+        what = f"{sheet.row(row)}: {names[column]} = {short(text)}: must be a number of 0 or more"
+        own, other = numbers([text], mark)[0], numbers([text], "," if mark == "." else ".")[0]
+        mixed = np.isnan(own) and np.isfinite(other)
+        raise InputError(f"{what}, with the decimal mark {mark!r} of the others" if mixed else what)
+    return np.ascontiguousarray(values.T)

@@ -147,6 +147,27 @@ def _is_last_of_month(day: dt.date) -> bool:
     return (day + dt.timedelta(days=1)).day == 1
 
 
+FIRST_YEAR, LAST_YEAR = 1900, 2199
+"""Between which somebody plans."""
+
+
+def parse_day(text: str, name: str) -> dt.date:
+    """Return the date in a text, possibly with a time; `name` is what to call it in a message.
+
+    Raises
+    ------
+    InputError
+        If it is none, or of a year that nobody plans for.
+    """
+    try:
+        day = dt.datetime.fromisoformat(text).date()
+    except ValueError:
+        raise InputError(f"{name} {short(text)}: must be a date such as 2024-01-31") from None
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise InputError(f"{name} {day}: must be a date from {FIRST_YEAR} to {LAST_YEAR}")
+    return day
+
+
 FORMATS = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
     *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"),

@@ -313,6 +313,7 @@ _GROUPED = {
     for mark, other in _OTHER.items()
 }
 _THOUSANDS = str.maketrans("", "", _SIGNS)
+SAY_MARK = "say --set demand_data.decimal=. or --set demand_data.decimal=,"
 
 
 def read_quantities(sheet: Sheet, columns: Sequence[str], decimal: Mark | None = None) -> Floats:
@@ -330,7 +331,7 @@ def read_quantities(sheet: Sheet, columns: Sequence[str], decimal: Mark | None =
     InputError
         If a mark may be that of decimals or of thousands, as in ``1,234``.
     """
-    mark = decimal or sheet.decimal or _decimal_mark(sheet, columns)
+    mark = decimal or decimal_mark(sheet, columns)
     values = [numbers(sheet.texts(name), mark)[sheet.codes(name)] for name in columns]
     quantities: Floats = np.stack(values, axis=1)
     quantities[~((quantities >= 0) & (quantities <= MAX_DEMAND))] = np.nan
@@ -358,11 +359,33 @@ def _plain(text: str, mark: Mark) -> str:
     return text
 
 
-def _decimal_mark(sheet: Sheet, columns: Sequence[str]) -> Mark:
+def decimal_mark(
+    sheet: Sheet, columns: Sequence[str], usual: Mark | None = None, remedy: str = SAY_MARK
+) -> Mark:
+    """Return the decimal mark of columns: the format's, or that by which more are numbers.
+
+    Parameters
+    ----------
+    sheet, columns : Sheet, sequence of str
+        The file, and its columns of quantities.
+    usual : {".", ","}, optional
+        That of files where the texts tell of none.
+    remedy : str
+        What to do where there is none either.
+
+    Raises
+    ------
+    InputError
+        If it may be either, as in ``1,234``.
+    """
+    if sheet.decimal is not None:
+        return sheet.decimal
     read = [[numbers(sheet.texts(name), mark) for name in columns] for mark in _OTHER]
     point, comma = (sum(int(np.isfinite(x).sum()) for x in found) for found in read)
     if point != comma:
         return "." if point > comma else ","
+    if usual is not None:
+        return usual
     for name, one, other in zip(columns, *read, strict=True):
         either = np.flatnonzero(np.isfinite(one) & np.isfinite(other) & (one != other))
         if either.size:
@@ -370,7 +393,6 @@ def _decimal_mark(sheet: Sheet, columns: Sequence[str]) -> Mark:
             code = sheet.codes(name)[position]
             raise InputError(
                 f"{sheet.row(position)}: {name} = {sheet.texts(name)[code]!r} may be "
-                f"{one[code]:g} or {other[code]:g}; say --set demand_data.decimal=. or "
-                "--set demand_data.decimal=,"
+                f"{one[code]:g} or {other[code]:g}; {remedy}"
             )
     return "."

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from commands.morning import Morning
 from commands.orders import Advice
 from common.errors import InputError, NumericalError, short
+from demand.history import StoreHistory
 from service.guards import (
     DRIFT,
     LIMIT,
@@ -98,6 +99,11 @@ class Decisions:
     ) -> None:
         self._base, self._policies, self.guards = base, policies, guards
         self.today = today
+
+    @property
+    def known(self) -> StoreHistory:
+        """The demand file of the policy that decides."""
+        return self._policies.champion.decider.known
 
     def decide(self, user: str, request: DecisionRequest, key: str | None = None) -> Answer:
         """Return the orders of a morning, and propose them.

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator
 
 from commands.stock_state import (
-    FIRST_YEAR,
-    LAST_YEAR,
     Outstanding,
     StockState,
     first_duplicate,
     recent_demand,
 )
 from common.errors import FrozenModel, InputError, choose, short
+from demand.dates import FIRST_YEAR, LAST_YEAR
 from demand.history import StoreHistory
 from demand.known_ahead.covariates import MOST_COLUMNS
 from demand.known_demand import KNOWN_DAYS

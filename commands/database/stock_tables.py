@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commands.stock_state import EXPIRES, Outstanding, parse_day
+from commands.stock_state import EXPIRES, Outstanding
 from common.errors import InputError, choose, short
-from demand.dates import Periods
+from demand.dates import Periods, parse_day
 from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS
 from demand.sheet import MAX_DEMAND

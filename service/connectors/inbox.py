@@ -6,7 +6,6 @@ from pathlib import Path
 
 from commands.order_output import as_csv
 from commands.remote_orders import COLUMNS, request_of
-from commands.stock_state import with_known_names
 from common.console import screen
 from common.errors import InputError, validated
 from common.files import write_whole
@@ -71,7 +70,7 @@ class Inbox:
 
     def _take(self, path: Path) -> None:
         try:
-            body = request_of(with_known_names(read_sheet(path)))
+            body = request_of(read_sheet(path), decimal=self._decisions.known.source.decimal)
             answer = self._decisions.decide(USER, validated(DecisionRequest, body))
             rows = [{name: order[name] for name in COLUMNS} for order in answer.orders()]
             home, suffix, text = DONE, "orders.csv", as_csv(rows)

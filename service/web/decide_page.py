@@ -6,7 +6,6 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from commands.remote_orders import calendar_of, request_of
-from commands.stock_state import with_known_names
 from common.errors import InputError, validated
 from demand.history import StoreHistory
 from demand.sheet import parse_csv
@@ -31,13 +30,14 @@ def decide(form: Form, session: Visitor, service: TheService) -> Response:
     """Decide, and show the orders; what was pasted comes back where it cannot be used."""
     session = check_form(session, field(form, "csrf"), "planner")
     state, calendar = field(form, "state"), field(form, "calendar")
+    known = service.policies.champion.decider.known
     try:
-        body = request_of(with_known_names(parse_csv("state", state)))
+        body = request_of(parse_csv("state", state), decimal=known.source.decimal)
         if calendar.strip():
             body["calendar"] = calendar_of(parse_csv("calendar", calendar))
         answer = service.decisions.decide(session.user.name, validated(DecisionRequest, body))
     except InputError as error:
-        about = _about(service.policies.champion.decider.known)
+        about = _about(known)
         more = {"state": state, "calendar": calendar, "problem": str(error)}
         return render("decide.html", session, 422, **about, **more)
     return RedirectResponse(f"/?date={answer.orders()[0]['date']}", 303)

@@ -72,7 +72,7 @@ def test_a_state_without_ages_is_taken_evenly_and_says_so(ask):
     [
         ("store,on_hand,expires_1\nnorth,9,4\n", "add up to 4, on_hand is 9; they must be equal"),
         ("store,on_hand,expires_4\nnorth,9,9\n", "expires_4 = 9: these goods keep 3 days here"),
-        ("store,on_hand,expires_0\nnorth,9,9\n", "expires_0 = 9: these goods keep 3 days here"),
+        ("store,on_hand,expires_0\nnorth,9,9\n", "expires_0: expires_1 is lost this evening"),
         ("store,on_hand,expires_1\nnorth,9,-9\n", "expires_1 = '-9': must be a number of 0"),
     ],
 )

@@ -13,12 +13,14 @@ import pytest
 pytest.importorskip("sqlalchemy", reason="no sqlalchemy: pip install -e '.[serve]'")
 
 import connect
+from agents.config import resolve
 from common.errors import InputError
 from service.connectors import erpnext, frepple, odoo, run
 from service.connectors.inbox import Inbox
 from service.connectors.transport import Transport
 from service.store import order_book
 from service.store.database import Database
+from tests.recommended import write_rule_run
 from tests.service.app import service
 from tests.service.test_store import proposal
 
@@ -206,3 +208,22 @@ def test_the_inbox_decides_what_is_complete(runs, tmp_path):
     assert order["store"] == "north"
     assert "unknown store" in (folder / "refused" / "bad.error.txt").read_text()
     assert sorted(path.name for path in folder.iterdir()) == ["done", "refused"]
+
+
+@pytest.mark.parametrize(
+    ("mark", "on_hand", "line"),
+    [(",", [1234], ""), (None, [], "state.csv row 2: on_hand = '1.234' may be 1.234 or 1234")],
+)
+def test_the_inbox_reads_numbers_as_the_run_s_file(runs, tmp_path, mark, on_hand, line):
+    settings = () if mark is None else (f"demand_data.decimal={mark}",)
+    flags = {"algo": "ppo", "demand": runs / "sales.csv", "split": "2021-01-01"}
+    write_rule_run(resolve(flags, assignments=settings), tmp_path / "run", "newsvendor_average")
+    (folder := tmp_path / "inbox").mkdir()
+    with service(tmp_path, str(tmp_path / "service.db"), champion="run", rule=None) as (made, _):
+        inbox = Inbox(folder, made.decisions)
+        (folder / "state.csv").write_text("store;on_hand;date\nnorth;1.234;2021-07-01\n")
+        assert [inbox.look(), inbox.look()] == [[], ["state.csv"]]
+        with made.base.reading() as connection:
+            assert [order["on_hand"] for order in order_book.find(connection)] == on_hand
+    refused = folder / "refused" / "state.error.txt"
+    assert (refused.read_text() if refused.exists() else "").startswith(line)

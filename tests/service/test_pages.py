@@ -1,4 +1,5 @@
 import copy
+import html
 import re
 
 import markupsafe
@@ -46,6 +47,21 @@ def test_nobody_sees_anything_without_a_token(site):
     done = http.post("/login", data={"token": "guess"}, headers=PAGE)
     assert done.status_code == 403
     assert "nobody has this token" in done.text
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        ("store,on_hand,due_0\nnorth,1,5\n", "state: due_0: due_1 arrives tomorrow"),
+        ("store;on_hand\nnorth;5\nsouth;1.234\n", "state row 3: on_hand = '1.234' may be 1.234"),
+        ("store,on_hand,date\nnorth,1,2021-07-01\nsouth,1,2021-07-02\n", "date has 2 days"),
+    ],
+)
+def test_a_pasted_state_is_read_as_a_file_is(site, state, line):
+    http, csrf = browser(site, "planner")
+    done = http.post("/decide", data={"csrf": csrf, "state": state}, headers=PAGE)
+    assert done.status_code == 422
+    assert line in html.unescape(done.text)
 
 
 def test_a_planner_overrides_and_an_approver_places(site):
