@@ -48,8 +48,8 @@ from common import console
 @click.option(
     "--calendar",
     type=InputFile(),
-    help="What is known of the coming days (holiday, promotion, price ...), where the run knows "
-    "such things.",
+    help="What is known of the coming days (holiday, promotion, price ...), and of those since the "
+    "run's last, where the run knows such things.",
 )
 @click.option("--date", metavar="DATE", help="The day that is decided on [after the last known].")
 @click.option("--baseline", help="The rule to name besides [the best before the split].")

@@ -5,6 +5,7 @@ Demand is that of `demand.likely_demand`; what happens to stock are the events o
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,27 @@ class StockRows:
         return StockRows(
             self.on_hand[one], self.ages[one], self.lives[one], self.lifo[one], self.due[one]
         )
+
+
+class PastDemand(NamedTuple):
+    """Demand of training days, from which futures are made (`demand.likely_demand`).
+
+    Attributes
+    ----------
+    training : ndarray
+        Shape (T, rows) [units/day].
+    effects : ndarray
+        What is known ahead multiplies it by, shape (T, rows), or (T, 1) if it is the same for all.
+    mean : ndarray
+        Of `training`, or what stands for it, shape (rows,) [units/day].
+    cycle : int
+        Days of a short season.
+    """
+
+    training: Floats
+    effects: Floats
+    mean: Floats
+    cycle: int = 7
 
 
 @compiled
@@ -91,21 +113,27 @@ def stock_after_days(
 
 
 @compiled
+def _likely_demand(expected: Floats, past: PastDemand, row: int) -> Floats:
+    effects = past.effects[:, row if past.effects.shape[1] > 1 else 0].copy()
+    training = past.training[:, row].copy()
+    found: Floats = likely_demand(expected, training, effects, past.mean[row], past.cycle)
+    return found
+
+
+@compiled
 def _stockout_chances(
     expected: Floats,
-    training: Floats,
-    mean: Floats,
+    past: PastDemand,
     stock: tuple[Floats, Floats, NDArray[np.int64], NDArray[np.bool_], Floats],
     orders: Floats,
     gaps: NDArray[np.int64],
-    cycle: int,
 ) -> Floats:
     on_hand, ages, lives, lifo, due = stock
     rows, lead_time = due.shape
     chances = np.zeros((rows, 2))
     for r in range(rows):
         count = lead_time + gaps[r]
-        demand = likely_demand(expected[:count, r].copy(), training[:, r].copy(), mean[r], cycle)
+        demand = _likely_demand(expected[:count, r].copy(), past, r)
         arriving = np.zeros(count + 1)
         arriving[0] = 0.0 if lives[r] else on_hand[r]
         arriving[1 : lead_time + 1] = due[r]
@@ -120,13 +148,7 @@ def _stockout_chances(
 
 
 def stockout_chances(
-    expected: Floats,
-    training: Floats,
-    mean: Floats,
-    stock: StockRows,
-    orders: Floats,
-    gaps: NDArray[np.int64],
-    cycle: int = 7,
+    expected: Floats, past: PastDemand, stock: StockRows, orders: Floats, gaps: NDArray[np.int64]
 ) -> Floats:
     """Return the shares of likely futures in which stores run out.
 
@@ -134,18 +156,14 @@ def stockout_chances(
     ----------
     expected : ndarray
         Of today and the days after it, shape (days, rows) [units/day].
-    training : ndarray
-        Demand of the training days, shape (T, rows) [units/day].
-    mean : ndarray
-        Shape (rows,) [units/day].
+    past : PastDemand
+        Of the rows.
     stock : StockRows
         Of this morning.
     orders : ndarray
         Today's, shape (rows,) [units].
     gaps : ndarray
         Days to the next day of review, shape (rows,).
-    cycle : int
-        As of `demand.likely_demand`.
 
     Returns
     -------
@@ -153,32 +171,21 @@ def stockout_chances(
         Before today's order can arrive, and from then until the next one can; shape (rows, 2).
     """
     parts = (stock.on_hand, stock.ages, stock.lives, stock.lifo, stock.due)
-    chances: Floats = _stockout_chances(expected, training, mean, parts, orders, gaps, cycle)
+    chances: Floats = _stockout_chances(expected, past, parts, orders, gaps)
     return chances
 
 
-def projected_stock(
-    expected: Floats,
-    training: Floats,
-    mean: float,
-    stock: StockRows,
-    order: float,
-    cycle: int = 7,
-) -> Floats:
+def projected_stock(expected: Floats, past: PastDemand, stock: StockRows, order: float) -> Floats:
     """Return the stock of one row after each of the coming days in likely futures.
 
     Parameters
     ----------
     expected : ndarray
         Of today and the days after it, shape (days,) [units/day].
-    training, mean
-        As of `stockout_chances`, shape (T,) and a number.
-    stock : StockRows
+    past, stock : PastDemand, StockRows
         Of the one row.
     order : float
         Today's [units].
-    cycle : int
-        As of `demand.likely_demand`.
 
     Returns
     -------
@@ -191,7 +198,7 @@ def projected_stock(
     arriving[0] = 0.0 if life else stock.on_hand[0]
     arriving[1 : lead_time + 1] = stock.due[0]
     arriving[lead_time] += order
-    demand = likely_demand(expected, training, mean, cycle)
+    demand = _likely_demand(expected, past, 0)
     ages = stock.ages[0, :life].copy()
     left: Floats = stock_after_days(ages, stock.lifo[0], arriving[:days], demand)[0]
     return left

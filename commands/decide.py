@@ -61,10 +61,11 @@ def decide(
         Stock, orders under way and possibly recent demand: see `commands.stock_state` and
         `commands.database.database`.
     history : Path, optional
-        A demand file of the same stores and SKUs with the days before `date`; by default that of
-        the run, where the state has no recent demand.
+        A demand file of the same stores and SKUs, by the same periods, with the days before `date`;
+        by default that of the run, where the state has no recent demand.
     calendar : Path, optional
-        What is known of the coming days, where the run's rules and agents know such things.
+        What is known of the coming days, and of past ones since the run's file ended, where the
+        run's rules and agents know such things.
     date : date, optional
         The day that is decided on; by default that of the state, else the one after the last with
         known demand, or today.

@@ -10,23 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.stock_projection import (
+    PastDemand,
     StockRows,
     days_of_cover,
     projected_stock,
     stockout_chances,
 )
+from commands.known_days import history_of, known_days, look_ahead, read_later
 from commands.stock_state import Places, StockState
 from common.console import screen
 from common.errors import InputError, choose, short
-from demand.calendar import weekday_of
 from demand.dates import Periods
+from demand.forecasts.forecast import informed_weekdays
 from demand.history import StoreHistory
-from demand.known_ahead.calendars import read_calendar
 from demand.known_ahead.covariates import Covariates
 from demand.known_demand import KNOWN_DAYS, KnownDemand
 from demand.quality.censored import with_estimates
-from demand.reader import read_demand
 from demand.sheet import Sheet
+from demand.table import DemandTable
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
 
@@ -52,7 +53,9 @@ class Today:
     ages : ndarray or None
         Stock by age, oldest first, shape (rows, longest shelf life); None if that is not known.
     known_ahead : Covariates or None
-        What is known of the coming days, where that counts.
+        What is known of the coming days, where that counts, and of those of `recent`.
+    given : int
+        Days of `recent` that are known: the last week stands for those before.
     """
 
     now: StockState
@@ -61,6 +64,7 @@ class Today:
     due: Floats
     ages: Floats | None
     known_ahead: Covariates | None
+    given: int = KNOWN_DAYS
 
     @classmethod
     def of(
@@ -77,14 +81,17 @@ class Today:
         Raises
         ------
         InputError
-            If recent demand is missing or older than the state, something is due too late, stock
-            by age does not add up, or something that counts is not known of the coming days.
+            If recent demand is missing or older than the state, or by other periods than the run's,
+            something is due too late, stock by age does not add up, or something that counts is not
+            known of the coming days, or of the recent ones.
         """
-        known = _history_of(parameters)
-        recent, day = _recent(now, known, history, date)
+        known = history_of(parameters)
+        later = None if history is None else read_later(known, history)
+        recent, day = _recent(now, known, later, date)
+        given = now.given if later is None and now.recent is not None else KNOWN_DAYS
         due = now.due(day, parameters.lanes()[0].store.lead_time, known.table.periods)
-        ahead = _known_ahead(parameters, day, history, calendar)
-        return cls(now, day, recent, due, _ages(parameters, now), ahead)
+        ahead = known_days(parameters, day, given, later, calendar)
+        return cls(now, day, recent, due, _ages(parameters, now), ahead, given)
 
     def part(self, rows: NDArray[np.intp]) -> "Today":
         """Return what is known of some of the rows."""
@@ -127,7 +134,9 @@ class Morning:
         places = np.stack([world.reshape(-1), today.now.places[:, 1]], axis=1)
         _fill(batch, skus, today, places)
         if today.known_ahead is not None:
-            _look_ahead(batch, today)
+            batch.past = look_ahead(
+                batch, today.day, today.known_ahead, today.recent, today.given, places
+            )
         return cls(today, batch, places)
 
     @property
@@ -153,13 +162,18 @@ class Morning:
     @property
     def periods(self) -> Periods:
         """The periods of the demand file: what is said of days is of these."""
-        return _history_of(self.batch.parameters).table.periods
+        return history_of(self.batch.parameters).table.periods
 
     def expected(self, days: int) -> Floats:
-        """Return the demand expected from today on, shape (days, rows) [units/day]."""
+        """Return the demand expected from today on, shape (days, rows) [units/day].
+
+        What is known ahead counts, as for orders; days of which nothing is known are as usual.
+        """
         world, store = self.places.T
-        daily: Floats = _past(self.batch).same_weekday(0, days)[:, world, store]
-        return daily
+        past = _past(self.batch)
+        informed = past.effects is not None
+        daily = informed_weekdays(past, 0, days) if informed else past.same_weekday(0, days)
+        return daily[:, world, store]
 
     @cached_property
     def stock(self) -> StockRows:
@@ -186,9 +200,7 @@ class Morning:
             Days to the next day of review, shape (rows,).
         """
         days = self.due.shape[1] + int(gaps.max())
-        training, mean = self._history()
-        expected, cycle = self.expected(days), self.periods.cycle
-        return stockout_chances(expected, training, mean, self.stock, orders, gaps, cycle)
+        return stockout_chances(self.expected(days), self._history(), self.stock, orders, gaps)
 
     def days_of_cover(self, orders: Floats, daily: Floats) -> list[float | None]:
         """Return how many days each row's stock and orders last, less what expires before.
@@ -218,23 +230,20 @@ class Morning:
         ndarray
             Shape (days, futures) [units].
         """
-        training, mean = self._history(row)
-        expected, stock = self.expected(days)[:, row].copy(), self.stock.row(row)
-        demand = training[:, 0].copy()
-        return projected_stock(expected, demand, float(mean[0]), stock, order, self.periods.cycle)
+        expected = self.expected(days)[:, row].copy()
+        return projected_stock(expected, self._history(row), self.stock.row(row), order)
 
-    def _history(self, row: int | None = None) -> tuple[Floats, Floats]:
-        """Return demand of the training days, shape (days, rows), and its mean, shape (rows,)."""
-        known = _history_of(self.batch.parameters)
+    def _history(self, row: int | None = None) -> PastDemand:
+        """Return demand of the training days of all rows, or of one."""
+        known = history_of(self.batch.parameters)
         rows = slice(None) if row is None else slice(row, row + 1)
         sku, store = self.now.places[rows].T
-        return np.ascontiguousarray(known.training[:, sku, store]), known.mean[sku, store]
-
-
-def _ordinal(batch: SupplyChainBatch, day: dt.date) -> int:
-    """Return the ordinal of the period that begins on a day, or next after it."""
-    history = batch.parameters.history
-    return day.toordinal() if history is None else history.table.periods.ordinal(day)
+        training, effects = np.ascontiguousarray(known.training[:, sku, store]), known.effects
+        if effects is None:
+            own = np.ones((len(training), 1))
+        else:
+            own = np.ascontiguousarray(effects[: len(training), sku, store])
+        return PastDemand(training, own, known.mean[sku, store], self.periods.cycle)
 
 
 def _past(batch: SupplyChainBatch) -> KnownDemand:
@@ -244,15 +253,14 @@ def _past(batch: SupplyChainBatch) -> KnownDemand:
 
 
 def _recent(
-    now: StockState, known: StoreHistory, file: Path | None, date: dt.date | None
+    now: StockState, known: StoreHistory, later: DemandTable | None, date: dt.date | None
 ) -> tuple[Floats, dt.date]:
     """Return the demand known, shape (rows, `KNOWN_DAYS`), and the day that is decided on."""
-    if now.recent is not None and file is None:
-        return now.recent, date or now.day or dt.date.today()
+    if now.recent is not None and later is None:
+        return now.recent, date or now.day or _written_today(now, known.table.periods)
     table = known.table
-    if file is not None:
-        table = read_demand(known.source.model_copy(update={"file": file}))
-        table = with_estimates(table, table.days)
+    if later is not None:
+        table = with_estimates(later, later.days)
     day = date or table.date(table.days)
     if date is None and (
         now.day not in (None, day) or (now.written is not None and now.written < table.last_day)
@@ -273,6 +281,17 @@ def _recent(
     at_stores = _columns(f"store in {table.name}", stores, known.table.stores, table.stores)
     at_skus = _columns(f"SKU in {table.name}", skus, known.table.skus, table.skus)
     return np.ascontiguousarray(last[:, at_skus, at_stores].T), day
+
+
+def _written_today(now: StockState, periods: Periods) -> dt.date:
+    """Return today, of which a state without a date must be: `d1` is the demand just before."""
+    today, written = dt.date.today(), now.written
+    if written is not None and periods.number(written) < periods.number(today):
+        raise InputError(
+            f"the state is of {written}, when its file was written, and today is {today}; give "
+            "the state of this morning, or say --date, the morning that it is of"
+        )
+    return today
 
 
 def _columns(
@@ -301,7 +320,7 @@ def _fill(batch: SupplyChainBatch, skus: NDArray[np.intp], today: Today, places:
             "supplier_ok": np.ones((len(skus), p.horizon), np.bool_),
             "sku": skus,
             "past": before,
-            "start": np.full(len(skus), _ordinal(batch, today.day)),
+            "start": np.full(len(skus), history_of(p).table.periods.ordinal(today.day)),
         }
     )
     offered = batch.sites["forecast"]
@@ -314,50 +333,6 @@ def _fill(batch: SupplyChainBatch, skus: NDArray[np.intp], today: Today, places:
         batch.ages[world, store, : today.ages.shape[1]] = today.ages
 
 
-def _known_ahead(
-    p: SupplyChainParameters, day: dt.date, file: Path | None, calendar: Path | Sheet | None
-) -> Covariates | None:
-    """Return what is known of the days that orders of `day` are for, where that counts.
-
-    Raises
-    ------
-    InputError
-        If something that counts is not known of one of them.
-    """
-    history = _history_of(p)
-    if history.levels is None or history.covariates is None:
-        if calendar is not None:
-            name = calendar.name if isinstance(calendar, Sheet) else f"--calendar {calendar}"
-            raise InputError(
-                f"{name}: nothing was known ahead when this run was made; make it "
-                "again with --calendar"
-            )
-        return None
-    known, table, source = history.covariates, history.table, history.source
-    if file is not None:
-        later = read_demand(source.model_copy(update={"file": file})).covariates
-        known = known if later is None else known.joined(later)
-    if calendar is not None:
-        coming = read_calendar(calendar, table.stores, table.skus, source.date_format)
-        coming = coming.by_period(table.periods)
-        today = dt.date.fromordinal(table.periods.ordinal(day))
-        known = known.before(today, coming.names).joined(coming)
-    weekday = weekday_of(np.array([table.periods.ordinal(day)]), 0)[0]
-    gap = max(lane.store.review_gaps[weekday] for lane in p.lanes())
-    history.levels.check_known(known, day, p.longest_lead_time + gap, table.periods)
-    return known
-
-
-def _look_ahead(batch: SupplyChainBatch, today: Today) -> None:
-    """Put in what is known of the days that today's orders are for."""
-    p = batch.parameters
-    start = np.full(batch.num_worlds, _ordinal(batch, today.day))
-    ahead = p.longest_lead_time + max(p.longest_review_gap, p.longest_shelf_life)
-    batch.past = _history_of(p).known_demand(
-        _past(batch).demand, start, batch.lane_of, ahead, today.known_ahead
-    )
-
-
 def _shelf_lives(p: SupplyChainParameters) -> NDArray[np.int64]:
     """Return how long each SKU's goods keep [days], 0 if they do not perish."""
     return np.array([lane.store.shelf_life or 0 for lane in p.lanes()], np.int64)
@@ -365,7 +340,7 @@ def _shelf_lives(p: SupplyChainParameters) -> NDArray[np.int64]:
 
 def _ages(p: SupplyChainParameters, now: StockState) -> Floats | None:
     """Return stock by age; where the state does not tell it, it is taken evenly, and we say so."""
-    table, lives = _history_of(p).table, _shelf_lives(p)[now.places[:, 0]]
+    table, lives = history_of(p).table, _shelf_lives(p)[now.places[:, 0]]
 
     def label(row: int) -> str:
         sku, store = now.places[row]
@@ -376,9 +351,3 @@ def _ages(p: SupplyChainParameters, now: StockState) -> Floats | None:
         note = "the state has no expires_1 ...: stock is taken to be of all ages alike"
         screen.print(note, soft_wrap=True)
     return ages
-
-
-def _history_of(p: SupplyChainParameters) -> StoreHistory:
-    if p.history is None:
-        raise TypeError("parameters without demand of a file")
-    return p.history

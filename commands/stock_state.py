@@ -81,6 +81,8 @@ class StockState:
     expires : mapping
         By k the units on hand that can be sold on k more days, today included, shape (rows,); empty
         where the source of the state does not say how old they are.
+    given : int
+        Days of `recent` that the source of the state has: the last week stands for those before.
     """
 
     places: Places
@@ -91,6 +93,7 @@ class StockState:
     written: dt.date | None = None
     price: Floats | None = None
     expires: Mapping[int, Floats] = field(default_factory=dict)
+    given: int = KNOWN_DAYS
 
     def part(self, rows: NDArray[np.intp]) -> "StockState":
         """Return the state of some of the rows."""
@@ -279,6 +282,7 @@ def read_state(path: Path, history: StoreHistory, sheet: Sheet | None = None) ->
         dt.date.fromtimestamp(path.stat().st_mtime),
         columns.price,
         columns.expires,
+        max(columns.recent, default=KNOWN_DAYS),
     )
 
 
@@ -352,9 +356,7 @@ def recent_demand(name: str, days: Mapping[int, Floats], usual: Floats) -> Float
     if not days:
         return None
     last = _check_recent(name, days)
-    back = np.arange(1, KNOWN_DAYS + 1)
-    back = np.where(back <= last, back, (back - 1) % WEEK + 1)
-    recent = np.stack([days[int(day)] for day in back[::-1]], axis=1)
+    recent = np.stack([days[int(day)] for day in source_days(last)], axis=1)
     quiet = np.flatnonzero(~recent.any(axis=1))
     recent[quiet, : KNOWN_DAYS - last] = usual[quiet, None]
     return recent
@@ -370,6 +372,15 @@ def _check_recent(name: str, days: Mapping[int, Floats]) -> int:
             f"check {(missing or [f'd{last}'])[0]}"
         )
     return last
+
+
+def source_days(given: int) -> NDArray[np.intp]:
+    """Return how many days ago the demand was that stands for each of the `KNOWN_DAYS` last days.
+
+    Where fewer are given, the last week stands for those before. The latest day is the last.
+    """
+    back = np.arange(KNOWN_DAYS, 0, -1)
+    return np.where(back <= given, back, (back - 1) % WEEK + 1)
 
 
 def _indices(sheet: Sheet, name: str, known: tuple[str, ...]) -> NDArray[np.intp]:

@@ -1,14 +1,16 @@
 """Demand of the coming days that forecast errors of training days make likely.
 
-Expected demand is the mean of the last same weekdays. On every training day that has a past, the
-days that came are divided by what the same forecast said then; each such row of ratios, times what
-is expected now, is one equally likely future.
+Expected demand is the mean of the last same weekdays, over what is known ahead of those days and
+times what is known of the coming ones. On every training day that has a past, the days that came
+were divided by what the same forecast said then; each such row of ratios, times what is expected
+now, is one equally likely future.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.compiled import compiled
+from demand.forecasts.smoothing import LEAST_EFFECT
 from demand.known_demand import KNOWN_DAYS, WEEKS
 
 Floats = NDArray[np.float64]
@@ -17,8 +19,13 @@ LEAST_SHARE = 0.05
 
 
 @compiled
-def likely_demand(expected: Floats, training: Floats, mean: float, cycle: int = 7) -> Floats:
+def likely_demand(
+    expected: Floats, training: Floats, effects: Floats, mean: float, cycle: int = 7
+) -> Floats:
     """Return equally likely demand of the coming days.
+
+    A training day on which a store was closed, or nearly so, tells nothing about other days: its
+    ratio is 1.
 
     Parameters
     ----------
@@ -26,6 +33,8 @@ def likely_demand(expected: Floats, training: Floats, mean: float, cycle: int = 
         Of today and the days after it, shape (days,) [units/day].
     training : ndarray
         Demand of the training days, shape (T,) [units/day].
+    effects : ndarray
+        What is known ahead multiplies their demand by, shape (T,).
     mean : float
         Their mean, or what stands for it [units/day].
     cycle : int
@@ -42,9 +51,15 @@ def likely_demand(expected: Floats, training: Floats, mean: float, cycle: int = 
     for f in range(futures):
         for j in range(count):
             day = KNOWN_DAYS + f + j
-            usual = 0.0
+            demand[j, f] = expected[j]
+            if effects[day] < LEAST_EFFECT:
+                continue
+            total, base = 0.0, 0.0
             for m in range(WEEKS):
-                usual += training[day - cycle * (1 + j // cycle + m)]
-            usual = max(usual / WEEKS, 1e-9 + LEAST_SHARE * mean)
-            demand[j, f] = expected[j] * training[day] / usual
+                before = day - cycle * (1 + j // cycle + m)
+                total += training[before]
+                base += effects[before]
+            usual = total / base if base >= LEAST_EFFECT * WEEKS else mean
+            usual = max(usual, 1e-9 + LEAST_SHARE * mean)
+            demand[j, f] = expected[j] * training[day] / (usual * effects[day])
     return demand

@@ -113,8 +113,9 @@ class DecisionRequest(FrozenModel):
     items : list of Item
         In any order, each store and product once.
     calendar : list of KnownDay
-        Of the coming days, where the policy counts on what is known ahead; a day between the first
-        and the last that is left out has no event and no flag.
+        Of the coming days, and of those since the last that the policy was made with, where it
+        counts on what is known ahead; a day between the first and the last that is left out has no
+        event and no flag.
     """
 
     date: IsoDate | None = None
@@ -155,6 +156,7 @@ class DecisionRequest(FrozenModel):
             self.date,
             price=None if prices[0] is None else np.array(prices, float),
             expires=_columns([one.expires for one in items], "expires", equal=False),
+            given=max(days, default=KNOWN_DAYS),
         )
 
     def known_days(self, known: StoreHistory) -> Sheet | None:

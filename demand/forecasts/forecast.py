@@ -201,14 +201,22 @@ def _informed_average(past: KnownDemand, day: int, days: Whole, sku: Whole) -> F
 
 def _informed_weekday(past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
     del sku
-    effects = known_effects(past)
-    coming = _coming_days(effects, day, days)
-    opened = past.open_days(day)
-    usual = weekday_means(effects, opened, KNOWN_DAYS + day, len(coming), WEEKS, past.cycle)
-    level = past.same_weekday(day, len(coming)) / np.maximum(usual, LEAST_EFFECT)
-    level = np.where(usual >= LEAST_EFFECT, level, _level(past, effects, day, KNOWN_DAYS))
-    total: Floats = (level * coming).sum(axis=0)
+    ahead = np.arange(days.max())[:, None] < days
+    total: Floats = (informed_weekdays(past, day, len(ahead)) * ahead[..., None]).sum(axis=0)
     return total
+
+
+def informed_weekdays(past: KnownDemand, day: int, ahead: int) -> Floats:
+    """Return the mean of the last same weekdays for each of `ahead` days from `day`.
+
+    Past days count over what is known of them, and coming ones times it. Shape (ahead, worlds, N).
+    """
+    effects, opened, row = known_effects(past), past.open_days(day), KNOWN_DAYS + day
+    usual = weekday_means(effects, opened, row, ahead, WEEKS, past.cycle)
+    level = past.same_weekday(day, ahead) / np.maximum(usual, LEAST_EFFECT)
+    level = np.where(usual >= LEAST_EFFECT, level, _level(past, effects, day, KNOWN_DAYS))
+    expected: Floats = level * effects[row : row + ahead]
+    return expected
 
 
 def _coming_days(effects: Floats, day: int, days: Whole) -> Floats:

@@ -75,6 +75,36 @@ def read_calendar(
     )
 
 
+def check_flags(calendar: Covariates, known: Covariates, name: str, file: str) -> None:
+    """Make sure that what was always 0 or 1 in `file` is nothing else in a calendar.
+
+    Another value has no level: it would be taken for what is usual, without a word.
+
+    Raises
+    ------
+    InputError
+        Naming column, value and date; `name` is what to call the calendar.
+    """
+    flags = {one.name for one in known.columns if not one.labels and not _no_flags(one).any()}
+    for one in calendar.columns:
+        if one.name not in flags or one.labels:
+            continue
+        wrong = _no_flags(one)
+        for at in np.argwhere(wrong)[:1]:
+            day = calendar.first_day + dt.timedelta(days=int(at[0]))
+            raise InputError(
+                f"{name}: {one.name} = {one.values[tuple(at)]:g} on {day}: must be 0 or 1, as in "
+                f"{file}"
+            )
+
+
+def _no_flags(column: Covariate) -> NDArray[np.bool_]:
+    """Return which values of a column are neither 0 nor 1, where they are known."""
+    x = column.values
+    wrong: NDArray[np.bool_] = ~((x == 0) | (x == 1) | np.isnan(x))
+    return wrong
+
+
 def _keys(sheet: Sheet, column: str | None, known: tuple[str, ...]) -> Whole:
     """Return which store or SKU every row is about, -1 for all of them."""
     if column is None:

@@ -20,7 +20,7 @@ Laird (1986), Meta-analysis in clinical trials, Controlled Clinical Trials 7(3).
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -133,24 +133,38 @@ class CovariateLevels:
     reach: tuple[float, float] = (-MOST_EFFECT, MOST_EFFECT)
 
     def check_known(
-        self, covariates: Covariates, day: dt.date, days: int, periods: Periods
+        self,
+        covariates: Covariates,
+        day: dt.date,
+        days: int,
+        periods: Periods,
+        before: Mapping[str, int] | None = None,
     ) -> None:
         """Make sure that what has a level is known of `days` periods from that of `day` on.
+
+        And of so many periods before as `before` says by name.
 
         Raises
         ------
         InputError
             Naming what is not, and the days.
         """
-        first_ordinal = periods.ordinal(day)
-        unknown = covariates.unknown(dt.date.fromordinal(first_ordinal), days)
-        names = sorted({term.covariate for term in self.terms} & set(unknown))
-        if names:
-            first = periods.of_ordinal(min(unknown[name] for name in names).toordinal())
-            last = periods.of_ordinal(first_ordinal + days - 1)
+        missing: dict[str, int] = {}
+        today, coming = periods.ordinal(day), False
+        for name in sorted({term.covariate for term in self.terms}):
+            past = (before or {}).get(name, 0)
+            for first, count in ((today - past, past), (today, days)):
+                unknown = covariates.unknown(dt.date.fromordinal(first), count)
+                if name in unknown:
+                    missing.setdefault(name, unknown[name].toordinal())
+                    coming |= first == today
+        if missing:
+            first, last = min(missing.values()), today + days - 1 if coming else today - 1
+            passed = f", {periods.name}s that have passed too," if first < today else ""
             raise InputError(
-                f"{', '.join(names)}: not known of {first}, and orders need it up to {last}; give "
-                f"these {periods.name}s in the calendar (--calendar): date, {', '.join(names)}"
+                f"{', '.join(missing)}: not known of {periods.of_ordinal(first)}, and orders need "
+                f"it up to {periods.of_ordinal(last)}; give these {periods.name}s{passed} in the "
+                f"calendar (--calendar): date, {', '.join(missing)}"
             )
 
     def multipliers(self, covariates: Covariates) -> Floats:

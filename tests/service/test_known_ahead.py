@@ -57,6 +57,10 @@ def test_the_orders_count_on_a_promotion_and_say_so(served):
 @pytest.mark.parametrize(
     ("day", "line"),
     [
+        (
+            {"date": "2021-07-04", "values": {"promotion": 2}},
+            "promotion = 2 on 2021-07-04: must be 0 or 1, as in sales.csv",
+        ),
         ({"date": "2021-07-02", "values": {"promo": 1}}, "did you mean 'promotion'"),
         ({"date": "2199-07-02", "values": {"promotion": 1}}, "must be from 2020-01-01 to 2031-07-"),
         ({"date": "2021-07-02", "store": "east", "values": {"promotion": 1}}, "'east'"),
@@ -68,6 +72,21 @@ def test_a_calendar_that_cannot_be_used_is_refused_in_a_line(served, day, line):
     done = callers["planner"].decide({**STATE, "calendar": [*calendar(1), day]})
     assert done.status_code == 422
     assert line in done.json()["detail"]
+
+
+def test_recent_days_have_to_be_known_as_well(served):
+    (_, callers), _ = served
+    items = [{"store": "north", "on_hand": 3, "recent": [20, 20, 20, 40, 20, 20, 20]}]
+    late = {"date": "2021-07-05", "items": items}
+    days = [f"2021-07-{day:02}" for day in range(1, 9)]
+    known = [{"date": day, "values": {"promotion": day == "2021-07-01"}} for day in days]
+    done = callers["planner"].decide({**late, "calendar": known[4:]})
+    assert done.status_code == 422
+    assert "promotion: not known of 2021-07-01" in done.json()["detail"]
+    done = callers["planner"].decide({**late, "calendar": known})
+    assert done.status_code == 200, done.text
+    why = callers["planner"].get("/v1/items/north/all/why").json()
+    assert max(why["forecast"]) < 30
 
 
 def test_a_calendar_is_refused_where_nothing_was_known_ahead(runs, tmp_path):

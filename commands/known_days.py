@@ -1,0 +1,173 @@
+"""What is known of the days around a morning: those that orders are for, and those before it."""
+
+import datetime as dt
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commands.stock_state import Places, source_days
+from common.errors import InputError
+from demand.calendar import weekday_of
+from demand.dates import Periods
+from demand.history import StoreHistory
+from demand.known_ahead.calendars import check_flags, read_calendar
+from demand.known_ahead.covariates import Covariates
+from demand.known_demand import KNOWN_DAYS, KnownDemand
+from demand.reader import read_demand
+from demand.sheet import Sheet
+from demand.table import DemandTable
+from envs.supply_chain.batch import SupplyChainBatch
+from envs.supply_chain.parameters import SupplyChainParameters
+
+Floats = NDArray[np.float64]
+
+
+def history_of(p: SupplyChainParameters) -> StoreHistory:
+    """Return the demand of the file that a run was trained on."""
+    if p.history is None:
+        raise TypeError("parameters without demand of a file")
+    return p.history
+
+
+def read_later(known: StoreHistory, file: Path) -> DemandTable:
+    """Return the demand of a file that goes on from the run's.
+
+    Raises
+    ------
+    InputError
+        If it is by other periods, or its periods begin on other days.
+    """
+    table = read_demand(known.source.model_copy(update={"file": file}))
+    own = known.table.periods
+    if table.period != own.name:
+        raise InputError(
+            f"--history {table.name}: is by {table.period}, and the run's {known.table.name} by "
+            f"{own.name}; sum demand up by {own.name}"
+        )
+    for day in (table.first_day, table.last_day):
+        if own.date(own.number(day)) != day:
+            begin = f"a {own.first:%A}" if own.name == "week" else f"day {own.first.day}"
+            raise InputError(
+                f"--history {table.name}: has a {own.name} that begins on {day:%A}, {day}, and "
+                f"those of the run's {known.table.name} begin on {begin}; sum demand up so"
+            )
+    return table
+
+
+def known_days(
+    p: SupplyChainParameters,
+    day: dt.date,
+    given: int,
+    later: DemandTable | None,
+    calendar: Path | Sheet | None,
+) -> Covariates | None:
+    """Return what is known of the days that orders of `day` are for and go by, where that counts.
+
+    Demand of past days counts over what is known of them. Of days that only stand for others (see
+    `StockState.given`) nothing need be known: they have what the days have that they repeat.
+
+    Parameters
+    ----------
+    p : SupplyChainParameters
+        Of the run.
+    day : date
+        The day that is decided on.
+    given : int
+        Days before it whose demand is known.
+    later : DemandTable, optional
+        Of ``--history``.
+    calendar : Path or Sheet, optional
+        What is said besides.
+
+    Raises
+    ------
+    InputError
+        If something that counts is not known of one of them, or a flag of a calendar is none.
+    """
+    history = history_of(p)
+    if history.levels is None or history.covariates is None:
+        if calendar is not None:
+            name = calendar.name if isinstance(calendar, Sheet) else f"--calendar {calendar}"
+            raise InputError(
+                f"{name}: nothing was known ahead when this run was made; make it "
+                "again with --calendar"
+            )
+        return None
+    known, table, periods = history.covariates, history.table, history.table.periods
+    if later is not None and later.covariates is not None:
+        known = known.joined(_counted_from(later, periods))
+    if calendar is not None:
+        coming = read_calendar(calendar, table.stores, table.skus, history.source.date_format)
+        name = calendar.name if isinstance(calendar, Sheet) else f"--calendar {calendar.name}"
+        check_flags(coming, history.covariates, name, table.name)
+        coming = coming.by_period(periods)
+        today = dt.date.fromordinal(periods.ordinal(day))
+        known = known.before(today, coming.names).joined(coming)
+    weekday = weekday_of(np.array([periods.ordinal(day)]), 0)[0]
+    gap = max(lane.store.review_gaps[weekday] for lane in p.lanes())
+    before = _days_since(history, later, day, given)
+    history.levels.check_known(known, day, p.longest_lead_time + gap, periods, before)
+    return known
+
+
+def _counted_from(later: DemandTable, periods: Periods) -> Covariates:
+    """Return what a file says of its days, with weeks and months counted as in the run's file."""
+    if later.covariates is None:
+        raise TypeError("a file that says nothing of its days")
+    shift = periods.ordinal(later.first_day) - later.first_day.toordinal()
+    first = later.covariates.first_day + dt.timedelta(days=shift)
+    return replace(later.covariates, first_day=first)
+
+
+def _days_since(
+    history: StoreHistory, later: DemandTable | None, day: dt.date, given: int
+) -> dict[str, int]:
+    """Return by column how many days before `day` no file has: what these leave out is as usual."""
+    periods, columns = history.table.periods, history.covariates
+    today = periods.ordinal(day)
+    end = periods.ordinal(history.table.last_day) + 1
+    ends = dict.fromkeys(columns.names if columns else (), end)
+    if later is not None and later.covariates is not None:
+        until = periods.ordinal(later.last_day) + 1
+        ends |= dict.fromkeys(later.covariates.names, max(end, until))
+    return {name: min(given, max(0, today - end)) for name, end in ends.items()}
+
+
+def look_ahead(
+    batch: SupplyChainBatch,
+    day: dt.date,
+    known: Covariates,
+    recent: Floats,
+    given: int,
+    places: Places,
+) -> KnownDemand:
+    """Return the demand that worlds know, with what is known of the days around `day`.
+
+    Days of `recent` that only repeat others multiply demand by what those do, and by nothing where
+    they have the usual demand (`commands.stock_state.recent_demand`).
+
+    Parameters
+    ----------
+    batch : SupplyChainBatch
+        Worlds in the state of the morning.
+    day, known : date, Covariates
+        The morning, and what is known.
+    recent, given : ndarray, int
+        As of `commands.morning.Today`.
+    places : ndarray
+        World and store of every row of `recent`, shape (rows, 2).
+    """
+    p, past = batch.parameters, batch.past
+    if past is None:
+        raise TypeError("a batch without demand of a file")
+    history = history_of(p)
+    start = np.full(batch.num_worlds, history.table.periods.ordinal(day))
+    ahead = p.longest_lead_time + max(p.longest_review_gap, p.longest_shelf_life)
+    found = history.known_demand(past.demand, start, batch.lane_of, max(ahead, KNOWN_DAYS), known)
+    if found.effects is not None and given < KNOWN_DAYS:
+        found.effects[:KNOWN_DAYS] = found.effects[KNOWN_DAYS - source_days(given)]
+        world, store = places[~recent[:, KNOWN_DAYS - given :].any(axis=1)].T
+        found.effects[: KNOWN_DAYS - given, world, store] = 1.0
+    return found
