@@ -132,8 +132,8 @@ class Decider:
             morning,
             asked=by_rule if rule_alone else _orders(morning.batch, self.policy, morning),
             by_rule=by_rule,
-            daily=morning.expected(7).mean(axis=0),
-            gaps=morning.batch.review_gap()[morning.places[:, 0]],
+            daily=daily_demand(morning),
+            gaps=days_to_review(morning),
             unusual=self._unusual(morning),
         )
 
@@ -223,6 +223,18 @@ class Decider:
         names = batch.observation_names["store"]
         seen = batch.by_tier(batch.observation())["store"]
         return unusual_entries(names, seen[tuple(morning.places.T)], self.usual_range)
+
+
+def daily_demand(morning: Morning) -> Floats:
+    """Return the mean demand expected in the coming week, shape (rows,) [units/day]."""
+    daily: Floats = morning.expected(7).mean(axis=0)
+    return daily
+
+
+def days_to_review(morning: Morning) -> NDArray[np.int64]:
+    """Return how many days the next day of review is away, shape (rows,)."""
+    gaps: NDArray[np.int64] = morning.batch.review_gap()[morning.places[:, 0]]
+    return gaps
 
 
 def _decide(

@@ -13,7 +13,7 @@ import sqlalchemy as sql
 from sqlalchemy.engine import Connection
 
 from commands.morning import Morning
-from commands.orders import Advice
+from commands.orders import Advice, daily_demand, days_to_review
 from common.errors import InputError, NumericalError, short
 from demand.history import StoreHistory
 from service.guards import (
@@ -285,20 +285,17 @@ def _rows(run: LoadedRun, advice: Advice, guarded: Any, *, stale: bool) -> list[
     """Return the columns of the table of orders that a decision fills."""
     morning, table = advice.morning, run.decider.known.table
     quantities = guarded.quantities
-    chances = morning.stockout_chances(np.array(quantities), advice.gaps)
-    covers = morning.days_of_cover(np.array(quantities), advice.daily)
+    after = leads_to(morning, quantities)
     lead_time = morning.due.shape[1]
     given = morning.now.recent is not None  # else it is of the file that it was trained on
     drifts = run.drift.of(morning.recent, morning.now.places) if given else [""] * len(quantities)
     price = None if morning.now.price is None else morning.now.price.tolist()
     on_order, on_hands = morning.due.sum(axis=1).tolist(), morning.now.on_hand.tolist()
     asked, by_rule = advice.asked.tolist(), advice.by_rule.tolist()
-    forecast, gaps, short = advice.daily.tolist(), advice.gaps.tolist(), chances.tolist()
+    forecast, gaps = advice.daily.tolist(), advice.gaps.tolist()
     arrives = table.periods.date(table.periods.number(morning.day) + lead_time)
     rows = []
     for n, (sku, store) in enumerate(morning.now.places.tolist()):
-        on_hand = on_hands[n]
-        level = on_hand + on_order[n] + quantities[n]
         row: Row = {
             "date": morning.day,
             "store": table.stores[store],
@@ -309,13 +306,10 @@ def _rows(run: LoadedRun, advice: Advice, guarded: Any, *, stale: bool) -> list[
             "asked": round(asked[n], 2),
             "rule": run.decider.rule[0],
             "rule_quantity": round(by_rule[n], 2),
-            "on_hand": round(on_hand, 2),
+            "on_hand": round(on_hands[n], 2),
             "on_order": round(on_order[n], 2),
             "forecast": round(forecast[n], 2),
-            "level": round(level, 2),
-            "days_of_cover": covers[n],
-            "stockout_before": round(short[n][0], 3),
-            "stockout_after": round(short[n][1], 3),
+            **after[n],
             "price": None if price is None else price[n],
             "arrives": arrives,
             "held_back": guarded.held_back[n],
@@ -325,6 +319,23 @@ def _rows(run: LoadedRun, advice: Advice, guarded: Any, *, stale: bool) -> list[
         row["exceptions"] = ",".join(exceptions_of(row, days=lead_time + gaps[n], known=known))
         rows.append(row)
     return rows
+
+
+def leads_to(morning: Morning, quantities: list[float]) -> list[Row]:
+    """Return what the orders of a morning lead to: columns of the table of orders, per row."""
+    orders = np.array(quantities)
+    chances = morning.stockout_chances(orders, days_to_review(morning)).tolist()
+    covers = morning.days_of_cover(orders, daily_demand(morning))
+    on_hand, on_order = morning.now.on_hand.tolist(), morning.due.sum(axis=1).tolist()
+    return [
+        {
+            "level": round(on_hand[n] + on_order[n] + quantity, 2),
+            "days_of_cover": covers[n],
+            "stockout_before": round(chances[n][0], 3),
+            "stockout_after": round(chances[n][1], 3),
+        }
+        for n, quantity in enumerate(quantities)
+    ]
 
 
 def _shadow(

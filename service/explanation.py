@@ -2,17 +2,25 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
 
 from commands.morning import Morning
-from service.decisions import Decisions
+from commands.orders import days_to_review
+from common.errors import InputError
+from envs.supply_chain.sites import StoreParameters
+from service.decisions import Decisions, leads_to
+from service.guards import DRIFT, LIMIT, STALE, exceptions_of
 from service.policies import Policies
+from service.store.order_book import PLANNER
 
 DAYS_AHEAD = 14
 BAND = (0.1, 0.5, 0.9)
+ROUNDED = 0.005
+"""By so much a quantity may be off for being rounded [units]."""
 
 
 class Projected(BaseModel):
@@ -52,6 +60,8 @@ class Explanation(BaseModel):
         What is known of these periods, and counts for the policy.
     pack, minimum_order, shelf_capacity : float or None
         Limits of an order [units].
+    notes : list of str
+        Which of these limits the quantity does not keep that somebody gave the order.
     projected, projected_rule : list of Projected
         The coming periods under this order and no further one, and under the rule's.
     """
@@ -83,10 +93,11 @@ class Explanation(BaseModel):
     level: float
     known_ahead: list[KnownDay]
     stockout_before: float
-    stockout_after: float
+    stockout_after: float | None
     pack: float | None
     minimum_order: float | None
     shelf_capacity: float | None
+    notes: list[str]
     projected: list[Projected]
     projected_rule: list[Projected]
 
@@ -100,8 +111,8 @@ def explain(decisions: Decisions, policies: Policies, order: Mapping[str, Any]) 
         If the decision is no longer kept.
     """
     morning = morning_of(decisions, policies, order)
-    store = policies.champion.decider.parameters.store_at(*morning.now.places[0].tolist())
-    gap = int(morning.batch.review_gap()[0])
+    store = _store_of(morning)
+    gap = int(days_to_review(morning)[0])
     days = store.lead_time + gap
     forecast = _daily(morning, max(days, 1))
     position = order["on_hand"] + order["on_order"]
@@ -125,9 +136,82 @@ def explain(decisions: Decisions, policies: Policies, order: Mapping[str, Any]) 
         pack=store.order_multiple,
         minimum_order=store.minimum_order or None,
         shelf_capacity=store.shelf_capacity if np.isfinite(store.shelf_capacity) else None,
+        notes=_notes(store, order),
         projected=_projected(morning, order["quantity"]),
         projected_rule=_projected(morning, order["rule_quantity"]),
     )
+
+
+@dataclass(frozen=True)
+class NewQuantity:
+    """What becomes of an order that gets another quantity.
+
+    Attributes
+    ----------
+    leads_to : dict
+        Columns of the table of orders that follow from the quantity.
+    notes : list of str
+        Limits that it does not keep.
+    """
+
+    leads_to: dict[str, Any]
+    notes: list[str]
+
+
+def with_quantity(
+    decisions: Decisions, policies: Policies, order: Mapping[str, Any], quantity: float
+) -> NewQuantity:
+    """Return what an order leads to with another quantity, from the state it was decided in.
+
+    Where that state cannot be read any more only the level is known, and a note says why.
+
+    Raises
+    ------
+    InputError
+        If no policy is loaded yet.
+    """
+    champion, days = policies.champion, 0
+    new: dict[str, Any] = {**order, "quantity": quantity, "source": PLANNER}
+    new["level"] = round(order["on_hand"] + order["on_order"] + quantity, 2)
+    new |= {"days_of_cover": None, "stockout_after": None}
+    try:
+        decision = decisions.find(order["decision"])
+        morning = decisions.morning(champion, decision, order["row"])
+    except InputError as error:
+        notes = [f"what {quantity:,g} units lead to is not known: {error}"]
+    else:
+        (after,) = leads_to(morning, [quantity])
+        new |= {name: after[name] for name in ("days_of_cover", "stockout_after")}
+        days = morning.due.shape[1] + int(days_to_review(morning)[0])
+        notes = _notes(_store_of(morning), new)
+    before = order["exceptions"].split(",")
+    known = {name: name in before for name in (LIMIT, DRIFT, STALE)}  # whatever the quantity is
+    new["exceptions"] = ",".join(exceptions_of(new, days=days, known=known))
+    names = ("level", "days_of_cover", "stockout_after", "exceptions")
+    return NewQuantity({name: new[name] for name in names}, notes)
+
+
+def _store_of(morning: Morning) -> StoreParameters:
+    """Return the parameters of the store and SKU of a morning with one row."""
+    return morning.batch.parameters.store_at(*morning.now.places[0].tolist())
+
+
+def _notes(store: StoreParameters, order: Mapping[str, Any]) -> list[str]:
+    """Return which limits of a store a quantity does not keep that somebody gave an order."""
+    quantity, pack = order["quantity"], store.order_multiple
+    notes: list[str] = []
+    if order["source"] != PLANNER or quantity == 0:
+        return notes
+    if pack is not None and abs(quantity - pack * round(quantity / pack)) > ROUNDED:
+        notes.append(f"{quantity:,g} units are no multiple of the pack, {pack:,g}")
+    if quantity < store.least_order - ROUNDED:
+        notes.append(f"{quantity:,g} units are less than the least order, {store.least_order:,g}")
+    if order["level"] > store.shelf_capacity + ROUNDED:
+        notes.append(
+            f"{quantity:,g} units raise the position to {order['level']:,g}, and the shelf holds "
+            f"{store.shelf_capacity:,g}"
+        )
+    return notes
 
 
 def forecast_of(

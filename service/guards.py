@@ -147,18 +147,19 @@ def exceptions_of(row: dict[str, Any], *, days: int, known: dict[str, bool]) -> 
     Parameters
     ----------
     row : dict
-        Columns of the table of orders.
+        Columns of the table of orders; where `stockout_after` is None, it is not known what the
+        order leads to.
     days : int
         That the order is for.
     known : dict
         Whether it is of those that other columns do not tell.
     """
-    cover = row["days_of_cover"]
+    cover, after = row["days_of_cover"], row["stockout_after"]
+    long = cover is None or cover > LONG_COVER * max(days, 1)
     found = {
-        STOCKOUT: max(row["stockout_before"], row["stockout_after"]) >= LIKELY,
+        STOCKOUT: max(row["stockout_before"], after or 0.0) >= LIKELY,
         UNUSUAL: bool(row["unusual"]),
-        OVERSTOCK: (cover is None and row["on_hand"] > 0)
-        or (cover is not None and cover > LONG_COVER * max(days, 1) and row["on_hand"] > 0),
+        OVERSTOCK: long and after is not None and row["on_hand"] > 0,
         **known,
     }
     return [name for name in EXCEPTIONS if found[name]]

@@ -134,6 +134,7 @@ def change(
     *,
     quantity: float | None = None,
     reason: str = "",
+    leads_to: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """Lead an order on in its life.
 
@@ -147,6 +148,8 @@ def change(
         In place of the proposed one, of an override [units].
     reason : str
         Why.
+    leads_to : mapping, optional
+        Columns that follow from another quantity.
 
     Returns
     -------
@@ -174,7 +177,7 @@ def change(
         )
     time = now()
     connection.execute(HISTORY.insert(), _past(before, time, user, what))
-    new |= {"version": before["version"] + 1, "updated": time}
+    new |= {**(leads_to or {}), "version": before["version"] + 1, "updated": time}
     connection.execute(ORDERS.update().where(ORDERS.c.id == order_id).values(new))
     order = {**before, **new}
     said = {"order": order_id, "version": order["version"], "status": after, "reason": reason}

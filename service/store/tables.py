@@ -42,7 +42,7 @@ ORDERS = Table(
     Column("level", Float, nullable=False),
     Column("days_of_cover", Float),
     Column("stockout_before", Float, nullable=False),
-    Column("stockout_after", Float, nullable=False),
+    Column("stockout_after", Float),
     Column("price", Float),
     Column("arrives", Date, nullable=False),
     Column("held_back", Text, nullable=False),

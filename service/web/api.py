@@ -63,7 +63,7 @@ class Order(BaseModel):
     level: float
     days_of_cover: float | None
     stockout_before: float
-    stockout_after: float
+    stockout_after: float | None
     price: float | None
     cost: float | None
     arrives: dt.date
@@ -92,10 +92,14 @@ class Decision(BaseModel):
 
 
 class Changed(BaseModel):
-    """An order after a change, and whether it was not so before."""
+    """An order after a change, and whether it was not so before.
+
+    `notes` say which limits of the store a new quantity does not keep.
+    """
 
     order: Order
     changed: bool
+    notes: list[str] = []
 
 
 class Orders(BaseModel):
@@ -190,6 +194,12 @@ def _change(
 ) -> dict[str, Any]:
     with service.base.writing() as connection:
         order, changed = order_book.change(connection, user, number, what, **more)
+    return _changed(request, what, order, changed=changed)
+
+
+def _changed(
+    request: Request, what: Change, order: dict[str, Any], *, changed: bool
+) -> dict[str, Any]:
     if changed:
         request.app.state.measures.changes.labels(what).inc()
     return {"order": public(order), "changed": changed}
@@ -235,11 +245,8 @@ def override(
     request: Request, number: OrderId, body: Override, service: TheService, user: Planner
 ) -> dict[str, Any]:
     """Give a proposed order another quantity, with a reason."""
-    return _change(
-        *(request, service, user.name, number, "override"),
-        quantity=body.quantity,
-        reason=body.reason,
-    )
+    order, changed, notes = service.override(user.name, number, body)
+    return {**_changed(request, "override", order, changed=changed), "notes": notes}
 
 
 def _reason(body: Because | None) -> str:

@@ -250,12 +250,7 @@ def overridefield(number: str, form: Form, session: Visitor, service: TheService
     """Give an order another quantity."""
     user = check_form(session, field(form, "csrf"), "planner").user
     asked = validated(Override, {name: field(form, name) for name in ("quantity", "reason")})
-    with service.base.writing() as connection:
-        order_book.change(
-            *(connection, user.name, _number(number), "override"),
-            quantity=asked.quantity,
-            reason=asked.reason,
-        )
+    service.override(user.name, _number(number), asked)
     return RedirectResponse(f"/orders/{_number(number)}?said=overridden", 303)
 
 

@@ -9,8 +9,11 @@ from fastapi import Depends, Request
 
 from service.access import Access, RateLimit, Role, Session, User, same
 from service.decisions import Decisions
+from service.explanation import with_quantity
 from service.guards import Guards
 from service.policies import Policies
+from service.requests import Override
+from service.store import order_book
 from service.store.database import Database
 
 SESSION_COOKIE = "session"
@@ -56,6 +59,40 @@ class Service:
         self.decisions = Decisions(self.base, self.policies, self.guards, self.today)
         self.rate = RateLimit(self.per_second, 2 * self.per_second)
         self.logins = RateLimit(0.1, 10)
+
+    def override(
+        self, user: str, number: int, asked: Override
+    ) -> tuple[dict[str, Any], bool, list[str]]:
+        """Give an order another quantity, with all that follows from it.
+
+        Returns
+        -------
+        order, changed : dict, bool
+            As of `order_book.change`.
+        notes : list of str
+            Limits of the store that the quantity does not keep.
+
+        Raises
+        ------
+        UnknownOrderError, ConflictError
+            If there is no such order, or its status does not allow it.
+        InputError
+            If no policy is loaded yet.
+        """
+        with self.base.reading() as connection:
+            order = order_book.get(connection, number)
+        while True:  # outside of the one writer's time, so again if the order changed meanwhile
+            new = with_quantity(self.decisions, self.policies, order, asked.quantity)
+            with self.base.writing() as connection:
+                seen, order = order, order_book.get(connection, number)
+                if order["version"] == seen["version"]:
+                    done, changed = order_book.change(
+                        *(connection, user, number, "override"),
+                        quantity=asked.quantity,
+                        reason=asked.reason,
+                        leads_to=new.leads_to,
+                    )
+                    return done, changed, new.notes
 
 
 def service_of(request: Request) -> Service:

@@ -77,6 +77,7 @@ def test_a_planner_overrides_and_an_approver_places(site):
     assert "&lt;b&gt;fair&lt;/b&gt;" in page
     assert "<b>fair</b>" not in page
     assert "<svg" in page
+    assert '<th scope="row">Level</th><td class="n">85</td>' in page
     refused = {"csrf": csrf, "what": "approve"}
     done = http.post(f"/orders/{number}/change", data=refused, headers=PAGE)
     assert done.status_code == 403

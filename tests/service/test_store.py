@@ -7,12 +7,14 @@ import pytest
 pytest.importorskip("alembic", reason="no alembic: pip install -e '.[serve]'")
 
 import sqlalchemy as sql
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from common.errors import InputError
 from service.store import audit_log, order_book
 from service.store.database import Database
+from service.store.order_book import PLANNER
 from service.store.tables import HISTORY, LOG, METADATA, ORDERS
 from tests import postgres
 
@@ -67,6 +69,22 @@ def change(base, number, what, **more):
 def test_the_tables_are_those_that_the_migrations_make(base):
     with base.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_orders_overridden_before_do_not_show_what_another_quantity_leads_to(tmp_path, monkeypatch):
+    with monkeypatch.context() as then:
+        upgrade = command.upgrade
+        then.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
+        older = Database(str(tmp_path / "service.db"))
+    figures = {"on_hand": 50.0, "level": 61.0, "exceptions": "stockout,limit,overstock"}
+    figures |= {"stockout_before": 0.0, "stockout_after": 1.0}
+    propose(older, proposal("north", **figures), proposal("south", 12.0, **figures, source=PLANNER))
+    older.engine.dispose()
+    with Database(str(tmp_path / "service.db")).reading() as connection:
+        north, south = order_book.find(connection)
+    assert {name: north[name] for name in figures} == figures
+    assert (south["level"], south["exceptions"]) == (63, "limit")
+    assert south["days_of_cover"] is south["stockout_after"] is None
 
 
 def test_an_order_lives(base):
