@@ -40,7 +40,8 @@ def main(system: str, pull: Path | None, push: bool, apply: bool, database: str)
     if pull is not None:
         print(f"{pull}: {run.pull(name, pull, send)} rows")
         return
-    for number, what in run.push(name, Database(database), send, settings, apply=apply):
+    base = Database(database, make=False)
+    for number, what in run.push(name, base, send, settings, apply=apply):
         print(f"order {number}: {what}")
     if not apply:
         print("nothing was written; --apply makes them")

@@ -21,7 +21,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     default="service.db",
     show_default=True,
     metavar="URL",
-    help="A file of SQLite, made where there is none, or postgresql://user@host/name.",
+    help="A file of SQLite, made by a start or --token where there is none, or "
+    "postgresql://user@host/name.",
 )
 @click.option("--baseline", help="The rule beside the policy [the best before the split].")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
@@ -99,7 +100,7 @@ def main(
         )
 
     if any(value not in (None, False) for name, value in more.items() if name not in limits):
-        once(*tools(database), more)
+        once(*tools(database, make=more["token"] is not None), more)
     else:
         with extras_named():
             from service.opening import listen  # here: --help answers at once
@@ -115,12 +116,12 @@ def extras_named() -> Iterator[None]:
         raise InputError(f"the service needs {error.name}; pip install -e '.[serve]'") from None
 
 
-def tools(database: str) -> tuple[Any, Any]:
-    """Return what the service does, and where it keeps things."""
+def tools(database: str, *, make: bool = True) -> tuple[Any, Any]:
+    """Return what the service does, and where it keeps things; `make` is as of `Database`."""
     with extras_named():
         from service import serve  # here: these take seconds
         from service.store.database import Database
-    return serve, Database(database)
+    return serve, Database(database, make=make)
 
 
 def once(serve: Any, base: Any, asked: dict[str, Any]) -> None:

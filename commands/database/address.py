@@ -43,3 +43,15 @@ def parse_address(sql: Any, address: str) -> tuple[Any, str]:
         shown = url.set(drivername="postgresql", query={})
         return url, shown.render_as_string(hide_password=True)
     return url, Path(url.database or "").name
+
+
+def check_there(url: Any) -> None:
+    """Make sure that the file of a database of SQLite is there: to open one would make it.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise InputError(f"--database {short(url.database or '', 300)}: no such file")

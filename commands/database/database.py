@@ -4,15 +4,14 @@ import datetime as dt
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from commands.database.address import CONNECT_SECONDS, LOCK_SECONDS, parse_address
+from commands.database.address import CONNECT_SECONDS, LOCK_SECONDS, check_there, parse_address
 from commands.database.stock_tables import Reader, check_columns
 from commands.stock_state import EXPIRES, StockState
-from common.errors import InputError, short
+from common.errors import InputError
 from demand.history import StoreHistory
 
 ORDERS = "orders"
@@ -49,8 +48,7 @@ class Database:
                 "--database needs SQLAlchemy; pip install sqlalchemy, or use --state FILE"
             ) from None
         url, self.name = parse_address(self._sql, address)
-        if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-            raise InputError(f"--database {short(url.database or '', 300)}: no such file")
+        check_there(url)
         self._lite = url.get_backend_name() == "sqlite"
         own: dict[str, Any] = {"connect_args": {"timeout": LOCK_SECONDS}}
         if not self._lite:

@@ -13,7 +13,7 @@ import sqlalchemy as sql
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
 
-from commands.database.address import CONNECT_SECONDS, LOCK_SECONDS, parse_address
+from commands.database.address import CONNECT_SECONDS, LOCK_SECONDS, check_there, parse_address
 from common.errors import InputError, short
 from common.files import write_whole
 from service.store.tables import METADATA
@@ -46,7 +46,9 @@ class Database:
     Parameters
     ----------
     address : str
-        A file of SQLite, which is made where there is none, or ``postgresql://user@host/name``.
+        A file of SQLite, or ``postgresql://user@host/name``.
+    make : bool
+        Make the file, and the tables, where there are none.
 
     Raises
     ------
@@ -54,13 +56,15 @@ class Database:
         One line: the address leads nowhere, or the tables are of a newer version.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, make: bool = True) -> None:
         self.url, self.name = _location(address)
+        if not make:
+            check_there(self.url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._writer = threading.Lock()
         with self.one_line_errors():
-            self.engine = _engine(self.url, sqlite=self.is_sqlite)
-            self._migrate()
+            self.engine = _engine(self.url, sqlite=self.is_sqlite, make=make)
+            self._migrate(make=make)
 
     @contextmanager
     def one_line_errors(self) -> Iterator[None]:
@@ -91,8 +95,8 @@ class Database:
                     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (WRITER,))
                 yield connection
 
-    def _migrate(self) -> None:
-        """Bring the tables to the newest form."""
+    def _migrate(self, *, make: bool) -> None:
+        """Bring the tables to the newest form; without `make` they must be there."""
         newest = sorted(path.stem[:4] for path in (MIGRATIONS / "versions").glob("0*.py"))
         with self.writing() as connection:
             about = sql.inspect(connection)
@@ -103,6 +107,10 @@ class Database:
                 ).scalar()
             if present == newest[-1]:
                 return
+            if present is None and not make:
+                raise InputError(
+                    f"--database {self.name}: holds no tables of the service; name its database"
+                )
             if present is not None and present not in newest:
                 raise InputError(
                     f"{self.name}: its tables are of version {present}, this service knows "
@@ -170,7 +178,7 @@ def _location(address: str) -> tuple[URL, str]:
     return url, name
 
 
-def _engine(url: URL, *, sqlite: bool) -> Engine:
+def _engine(url: URL, *, sqlite: bool, make: bool) -> Engine:
     if not sqlite:
         return sql.create_engine(
             url,
@@ -192,7 +200,9 @@ def _engine(url: URL, *, sqlite: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself
-        for setting in ("journal_mode=WAL", "synchronous=FULL", "trusted_schema=OFF"):
+        if make:  # it stays with the file, which may be another program's otherwise
+            connection.execute("PRAGMA journal_mode=WAL")
+        for setting in ("synchronous=FULL", "trusted_schema=OFF"):
             connection.execute(f"PRAGMA {setting}")
 
     @event.listens_for(engine, "begin")

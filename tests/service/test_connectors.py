@@ -171,6 +171,10 @@ def test_the_command_line_pushes_what_is_approved_once(run_command, tmp_path, mo
     assert done.status == 2
     assert "403" in done.stderr
     monkeypatch.setenv("ERPNEXT_SECRET", "secret")
+    done = run_command(connect.main, *ask, "--database", "typo.db", "--apply")
+    assert (done.status, done.stdout) == (2, "")
+    assert "--database 'typo.db': no such file" in done.stderr
+    assert not (tmp_path / "typo.db").exists()
     done = run_command(connect.main, *ask)
     assert done.stdout.splitlines()[0] == f"order {number}: would be made"
     assert _Erp.made == []

@@ -11,6 +11,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+import serve
 from common.errors import InputError
 from service.store import audit_log, order_book
 from service.store.database import Database
@@ -198,6 +199,25 @@ def test_a_backup_is_a_database_of_its_own(base, tmp_path):
     with pytest.raises(InputError, match="exists; name a new file"):
         base.backup(tmp_path / "copy.db")
     assert sorted(p.name for p in tmp_path.glob("*copy*") if "-" not in p.name) == ["copy.db"]
+
+
+@pytest.mark.parametrize(
+    "asked", [("--verify",), ("--replay", "1"), ("--retain", 400), ("--backup", "{}/copy.db")]
+)
+def test_what_looks_at_a_database_makes_none(run_command, tmp_path, asked):
+    there, missing = tmp_path / "other.db", tmp_path / "service.db"
+    there.touch()
+    asked = [str(one).format(tmp_path) for one in asked]
+    for path, line in ((missing, "no such file"), (there, "holds no tables of the service")):
+        done = run_command(serve.main, "--database", path, *asked)
+        assert (done.status, done.stdout) == (2, "")
+        assert line in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["other.db"]
+    assert not there.read_bytes()
+    done = run_command(serve.main, "--database", missing, "--token", "ann:planner")
+    assert (done.status, missing.is_file()) == (0, True)
+    done = run_command(serve.main, "--database", missing, "--verify")
+    assert (done.status, done.stdout) == (0, "service.db: 1 entries, none altered or missing\n")
 
 
 def test_a_wrong_database_is_one_line(tmp_path):
