@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from commands.options import NEWEST, InputFile, OutputFile, worker_options
+from commands.options import NEWEST, InputFile, Limit, OutputFile, worker_options
 from commands.plugins import PluginCommand, plugin_option
 from common import console
 
@@ -56,13 +56,11 @@ from common import console
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Write JSON in place of CSV.")
 @click.option("--output", type=OutputFile(), help="A file [standard output].")
-@click.option("--max-order", type=click.FloatRange(0), help="Hold back orders of more units.")
-@click.option(
-    "--max-value", type=click.FloatRange(0), help="Hold back orders worth more, by column price."
-)
+@click.option("--max-order", type=Limit(), help="Hold back orders of more units.")
+@click.option("--max-value", type=Limit(), help="Hold back orders worth more, by column price.")
 @click.option(
     "--max-multiple",
-    type=click.FloatRange(0),
+    type=Limit(),
     default=5.0,
     show_default=True,
     help="Hold back orders of more than so many times what the rule orders.",

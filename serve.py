@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from commands.options import OutputFile
+from commands.options import Limit, OutputFile
 from common import console
 from common.errors import InputError
 
@@ -35,12 +35,12 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option(
     "--host-name", multiple=True, help="A name under which it is reached, besides --host."
 )
-@click.option("--max-order", type=click.FloatRange(0), help="Most units of an order.")
-@click.option("--max-value", type=click.FloatRange(0), help="Most money of an order.")
-@click.option("--max-day-value", type=click.FloatRange(0), help="Most money of a day's orders.")
+@click.option("--max-order", type=Limit(), help="Most units of an order.")
+@click.option("--max-value", type=Limit(), help="Most money of an order.")
+@click.option("--max-day-value", type=Limit(), help="Most money of a day's orders.")
 @click.option(
     "--max-multiple",
-    type=click.FloatRange(0),
+    type=Limit(),
     default=5.0,
     show_default=True,
     help="The rule orders in place of more than so many times its own order.",

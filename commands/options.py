@@ -1,6 +1,7 @@
 """Options that several commands have."""
 
 import importlib.util
+import math
 import os
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
@@ -70,6 +71,25 @@ class WholeNumber(click.ParamType[int]):
                 f"{param.opts[0]} {short(str(value))}: must be a whole number, such as 1000 or 1e5"
             )
         return whole
+
+
+class Limit(click.ParamType[float]):
+    """A limit, from 0 on: what is no number, or infinite, would limit nothing."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: Any, _: Any) -> float:
+        """Return the number."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not 0 <= number < math.inf:
+            raise InputError(
+                f"{param.opts[0]} {short(str(value))}: must be a finite number from 0 on, such as "
+                "100"
+            )
+        return number
 
 
 MOST = Decimal(10) ** 18

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import decide
+import serve
 from agents import run_files
 from agents.config import resolve
 from baselines.registry import make_baselines
@@ -77,6 +78,21 @@ def test_large_orders_are_held_back(run_command, run, state, options, reason):
     done, (row,) = decided(run_command, run, state, *options, "--allow")
     assert (done.status, row["held_back"]) == (0, "")
     assert row["quantity"] > 0
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e999", "-1", "many"])
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        *((decide, name) for name in ("--max-order", "--max-value", "--max-multiple")),
+        *((serve, name) for name in ("--max-order", "--max-value", "--max-multiple")),
+        (serve, "--max-day-value"),
+    ],
+)
+def test_what_would_limit_nothing_is_no_limit(run_command, command, option, value):
+    done = run_command(command.main, option, value)
+    assert (done.status, done.stdout) == (2, "")
+    assert f"{option} '{value}': must be a finite number from 0 on" in done.stderr
 
 
 @pytest.mark.usefixtures("good_run")
