@@ -13,7 +13,6 @@ import json
 import os
 import re
 import secrets
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -24,9 +23,7 @@ from pydantic import Field, ValidationError
 
 from common.errors import FrozenModel, InputError, UnreadableError
 from common.files import read_bytes, write_whole
-
-if sys.platform != "win32":
-    import fcntl
+from common.locks import folder_locked
 
 ModelFile = Literal["model.zip", "best_model.zip"]
 
@@ -366,7 +363,7 @@ def hold_lock(folder: Path) -> Iterator[None]:
     with ExitStack() as held:
         try:
             held.enter_context(FileLock(folder / LOCK, timeout=0))
-            held.enter_context(_folder_locked(folder))
+            held.enter_context(folder_locked(folder))
         except (Timeout, BlockingIOError):
             raise InputError(
                 f"{folder}: another process is training in it; wait for its end, or stop it"
@@ -374,24 +371,6 @@ def hold_lock(folder: Path) -> Iterator[None]:
         except OSError as error:
             raise InputError(f"{folder}: cannot be written: {_why(error)}") from None
         yield
-
-
-@contextmanager
-def _folder_locked(folder: Path) -> Iterator[None]:
-    """Lock the folder itself, as the file in it can be removed; Windows lets nobody do that."""
-    if sys.platform == "win32":
-        yield
-        return
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if isinstance(error, BlockingIOError):
-                raise  # else a file system that locks no folders: the file must do
-        yield
-    finally:
-        os.close(number)
 
 
 def _why(error: OSError) -> str:

@@ -13,6 +13,7 @@ from baselines.policy import Policy
 from baselines.rules.offset import followed_rule
 from common.console import screen
 from common.errors import InputError, short
+from common.locks import is_folder_locked
 from evaluation.comparison import AGENT_NAME
 from evaluation.seeds import Seed
 
@@ -145,6 +146,14 @@ def _folder_of(checkpoint: str) -> Path:
 
 def training_failure(root: Path) -> str | None:
     """Return why the training of a run did not reach its end, or None if it did."""
+    failure = _failure(root)
+    if failure is not None and is_folder_locked(root):
+        return f"{root} is still being trained; wait for its end"
+    return failure
+
+
+def _failure(root: Path) -> str | None:
+    """Return what a run that nobody trains any more says of its training."""
     folder = run_folder.last_phase(root)
     facts = run_folder.read_versions(folder)
     if isinstance(facts.get("failed"), str):

@@ -97,6 +97,10 @@ def test_a_seed_whose_training_broke_off_has_failed(runs, run_command, tmp_path)
     done = run_command(evaluate.main, *checkpoints(runs[0], folder), *FEW, "--json")
     failed = json.loads(done.stdout)["seeds"]["runs"][1]
     assert "training broke off" in failed["failed"]
+    with run_files.hold_lock(folder):
+        done = run_command(evaluate.main, *checkpoints(runs[0], folder), *FEW, "--json")
+    failed = json.loads(done.stdout)["seeds"]["runs"][1]
+    assert failed["failed"] == f"{folder} is still being trained; wait for its end"
 
 
 def test_training_that_meets_nan_says_so_in_its_folder(run_command, tmp_path):

@@ -178,6 +178,22 @@ def test_an_unfinished_failed_or_worse_run_decides_only_when_allowed(
     assert all(row["baseline_quantity"] is not None for row in rows)
 
 
+@pytest.mark.usefixtures("good_run")
+def test_a_run_that_is_being_trained_is_not_said_to_have_broken_off(
+    run_command, run, state, tmp_path
+):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    facts = json.loads((copy / run_files.VERSIONS).read_text()) | {"finished": False}
+    run_files.write(copy / run_files.VERSIONS, json.dumps(facts).encode())
+    with run_files.hold_lock(copy):
+        done, rows = decided(run_command, copy, state)
+    assert done.status == 4
+    for row in rows:
+        assert row["held_back"] == f"{copy} is still being trained; wait for its end"
+        assert row["quantity"] is None
+
+
 @pytest.mark.parametrize(("fixed_cost", "held_back"), [(0.0, True), (2000.0, False)])
 def test_a_lot_is_usual_where_the_rule_waits_for_another_day(demand_file, fixed_cost, held_back):
     flags = {"algo": "ppo", "demand": demand_file["file"], "split": demand_file["split"]}
