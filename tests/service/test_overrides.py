@@ -5,10 +5,11 @@ import pytest
 pytest.importorskip("fastapi", reason="no fastapi: pip install -e '.[serve]'")
 
 from agents.config import resolve
-from service.store.tables import DECISIONS
+from service.store.tables import DECISIONS, ORDERS
 from tests.recommended import write_rule_run
 from tests.service.app import service
 from tests.service.conftest import RULE
+from tests.service.test_pages import PAGE, browser
 
 
 @pytest.fixture
@@ -81,3 +82,15 @@ def test_limits_of_the_store_that_a_new_quantity_does_not_keep_are_told(runs, tm
             assert all(part in note for part, note in zip(parts, done["notes"], strict=True))
             why = planner.get(f"/v1/items/south/{order['sku']}/why").json()
             assert why["notes"] == done["notes"]
+        http, _ = browser((None, callers), "planner")
+        assert "the shelf holds 300" in http.get(f"/orders/{order['id']}", headers=PAGE).text
+
+
+def test_an_order_of_which_less_is_known_has_its_page(fresh):
+    made, callers = fresh
+    number = callers["planner"].decide().json()["orders"][0]["id"]
+    with made.base.writing() as connection:
+        connection.execute(ORDERS.update().values(days_of_cover=None, stockout_after=None))
+    http, _ = browser(fresh, "planner")
+    page = http.get(f"/orders/{number}", headers=PAGE).text
+    assert '<th scope="row">Runs out after that</th><td class="n">\u2013</td>' in page
