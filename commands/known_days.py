@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from commands.stock_state import Places, source_days
+from commands.stock_state import Places
 from common.errors import InputError
 from demand.calendar import weekday_of
 from demand.dates import Periods
 from demand.history import StoreHistory
 from demand.known_ahead.calendars import check_flags, read_calendar
 from demand.known_ahead.covariates import Covariates
-from demand.known_demand import KNOWN_DAYS, KnownDemand
+from demand.known_demand import KNOWN_DAYS, KnownDemand, source_days
 from demand.reader import read_demand
 from demand.sheet import Sheet
 from demand.table import DemandTable
@@ -146,7 +146,7 @@ def look_ahead(
     """Return the demand that worlds know, with what is known of the days around `day`.
 
     Days of `recent` that only repeat others multiply demand by what those do, and by nothing where
-    they have the usual demand (`commands.stock_state.recent_demand`).
+    they have the usual demand (`demand.known_demand.recent_demand`).
 
     Parameters
     ----------

@@ -273,8 +273,8 @@ def _recent(
     if not KNOWN_DAYS <= end <= table.days:
         raise InputError(
             f"{table.name}: {KNOWN_DAYS} {table.period}s before {day} are needed, and it has "
-            f"{table.first_day} to {table.last_day}; name a file with --history, or give d1 to d7 "
-            "in the state"
+            f"{table.first_day} to {table.last_day}; give recent demand, d1 to d7, in the "
+            "state (or --history)"
         )
     last = table.demand[end - KNOWN_DAYS : end]
     skus, stores = now.places.T

@@ -13,12 +13,11 @@ from common.errors import InputError, choose, short
 from demand.dates import Periods, parse_day
 from demand.history import StoreHistory
 from demand.known_ahead.covariates import SKU_NAMES, STORE_NAMES
-from demand.known_demand import KNOWN_DAYS
+from demand.known_demand import KNOWN_DAYS, check_recent, recent_demand
 from demand.sheet import Mark, Sheet, decimal_mark, numbers, read_quantities, read_sheet
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
-WEEK = 7
 EXPIRES = re.compile(r"expires_(\d{1,3})")
 _DUE = re.compile(r"due_(\d{1,3})"), "due_1 arrives tomorrow; count today's into on_hand"
 _DAY = re.compile(r"d(\d{1,2})"), "d1 is yesterday's demand; leave today's out"
@@ -236,7 +235,7 @@ def state_columns(sheet: Sheet, decimal: Mark | None = None) -> StateColumns:
 
     recent = numbered("d")
     if recent:
-        _check_recent(sheet.name, recent)
+        check_recent(sheet.name, recent)
     return StateColumns(
         sheet,
         on_hand=units["on_hand", 0],
@@ -333,54 +332,6 @@ def _place(sheet: Sheet, name: str) -> tuple[str, int | dt.date]:
         return "due_", parse_day(match[1], "due_")
     names = ["store", "sku", "on_hand", "due_1", "d1", "expires_1", "date", "price"]
     return choose(f"column in {sheet.name}", name, names), 0
-
-
-def recent_demand(name: str, days: Mapping[int, Floats], usual: Floats) -> Floats | None:
-    """Return the last `KNOWN_DAYS` days: those given, and the weeks before as the last one.
-
-    Parameters
-    ----------
-    name : str
-        What to call the source in messages.
-    days : mapping
-        Demand by how many days ago it was, from 1 on, shape (rows,) each [units/day].
-    usual : ndarray
-        Where nothing was sold in all of the days given, the days before are like this, shape
-        (rows,) [units/day].
-
-    Raises
-    ------
-    InputError
-        If a day is missing, or there is less than a week.
-    """
-    if not days:
-        return None
-    last = _check_recent(name, days)
-    recent = np.stack([days[int(day)] for day in source_days(last)], axis=1)
-    quiet = np.flatnonzero(~recent.any(axis=1))
-    recent[quiet, : KNOWN_DAYS - last] = usual[quiet, None]
-    return recent
-
-
-def _check_recent(name: str, days: Mapping[int, Floats]) -> int:
-    """Return the last of the days, none of which may be missing."""
-    last = max(days)
-    missing = [f"d{day}" for day in range(1, max(last, WEEK) + 1) if day not in days]
-    if missing or last > KNOWN_DAYS:
-        raise InputError(
-            f"{name}: recent demand needs all of d1 to d{WEEK}, or more up to d{KNOWN_DAYS}; "
-            f"check {(missing or [f'd{last}'])[0]}"
-        )
-    return last
-
-
-def source_days(given: int) -> NDArray[np.intp]:
-    """Return how many days ago the demand was that stands for each of the `KNOWN_DAYS` last days.
-
-    Where fewer are given, the last week stands for those before. The latest day is the last.
-    """
-    back = np.arange(KNOWN_DAYS, 0, -1)
-    return np.where(back <= given, back, (back - 1) % WEEK + 1)
 
 
 def _indices(sheet: Sheet, name: str, known: tuple[str, ...]) -> NDArray[np.intp]:

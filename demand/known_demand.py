@@ -1,5 +1,6 @@
 """What is known of demand before and during the episodes of a batch: days that have passed."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -7,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.compiled import compiled
+from common.errors import InputError
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 KNOWN_DAYS = 28
 """Days before an episode that are known on its first morning."""
 
+WEEK = 7
 WEEKS = 4
 """Weeks that the mean of a weekday looks back."""
 
@@ -328,3 +331,51 @@ def entry_names(ahead: int) -> tuple[str, ...]:
         *(f"mean of the weekday in {j} days" for j in days),
         *(f"last demand of the weekday in {j} days" for j in days),
     )
+
+
+def recent_demand(name: str, days: Mapping[int, Floats], usual: Floats) -> Floats | None:
+    """Return the last `KNOWN_DAYS` days: those given, and the weeks before as the last one.
+
+    Parameters
+    ----------
+    name : str
+        What to call the source in messages.
+    days : mapping
+        Demand by how many days ago it was, from 1 on, shape (rows,) each [units/day].
+    usual : ndarray
+        Where nothing was sold in all of the days given, the days before are like this, shape
+        (rows,) [units/day].
+
+    Raises
+    ------
+    InputError
+        If a day is missing, or there is less than a week.
+    """
+    if not days:
+        return None
+    last = check_recent(name, days)
+    recent = np.stack([days[int(day)] for day in source_days(last)], axis=1)
+    quiet = np.flatnonzero(~recent.any(axis=1))
+    recent[quiet, : KNOWN_DAYS - last] = usual[quiet, None]
+    return recent
+
+
+def check_recent(name: str, days: Mapping[int, Floats]) -> int:
+    """Return the last of the days, as `recent_demand` has them; an InputError if one is missing."""
+    last = max(days)
+    missing = [f"d{day}" for day in range(1, max(last, WEEK) + 1) if day not in days]
+    if missing or last > KNOWN_DAYS:
+        raise InputError(
+            f"{name}: recent demand needs all of d1 to d{WEEK}, or more up to d{KNOWN_DAYS}; "
+            f"check {(missing or [f'd{last}'])[0]}"
+        )
+    return last
+
+
+def source_days(given: int) -> NDArray[np.intp]:
+    """Return how many days ago the demand was that stands for each of the `KNOWN_DAYS` last days.
+
+    Where fewer are given, the last week stands for those before. The latest day is the last.
+    """
+    back = np.arange(KNOWN_DAYS, 0, -1)
+    return np.where(back <= given, back, (back - 1) % WEEK + 1)

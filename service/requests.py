@@ -9,17 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator
 
-from commands.stock_state import (
-    Outstanding,
-    StockState,
-    first_duplicate,
-    recent_demand,
-)
+from commands.stock_state import Outstanding, StockState, first_duplicate
 from common.errors import FrozenModel, InputError, choose, short
 from demand.dates import FIRST_YEAR, LAST_YEAR
 from demand.history import StoreHistory
 from demand.known_ahead.covariates import MOST_COLUMNS
-from demand.known_demand import KNOWN_DAYS
+from demand.known_demand import KNOWN_DAYS, recent_demand
 from demand.sheet import MAX_DEMAND, Sheet, sheet_of
 
 MOST_ITEMS = 20_000

@@ -95,7 +95,7 @@ def test_days_since_the_run_must_be_known_too(run_command, made, state, calendar
     assert (done.status, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert (
         "closed, promotion: not known of 2021-07-01, and orders need it up to 2021-07-07; give "
-        "these days, days that have passed too, with --calendar, a file with date, closed, promo"
+        "these days, days that have passed too, in the calendar (--calendar): date, closed, promo"
     ) in done.stderr
     done = run_command(decide.main, *asked, "--calendar", calendar(day(5), day(9)))
     assert done.status == 2
