@@ -125,7 +125,7 @@ def _describe(model: type[BaseModel], error: ValidationError, where: str) -> str
         return f"{name} is missing{more}"
     reasons = [_message(problem) for problem in problems if _named(problem["loc"]) == path]
     reason = " or ".join(dict.fromkeys(reasons))
-    if not name:  # about several parameters at once: the message names them
+    if not name or (not path and isinstance(first["input"], dict)):  # about several at once
         return f"{reason}{more}"
     return f"{name} = {short(first['input'])}: {reason}{more}"
 

@@ -25,7 +25,7 @@ from evaluation.statistics import Estimate, plain_mean
 
 Values = NDArray[np.float64]
 
-AGENT_NAME = "agent"
+AGENT_NAME, RECOMMENDED = "agent", "recommended"
 """What a single agent is called."""
 
 

@@ -1,14 +1,14 @@
 """The result in a sentence: whether the agent beats the best rule."""
 
-from evaluation.comparison import Comparison
+from evaluation.comparison import AGENT_NAME, RECOMMENDED, Comparison
 from evaluation.seeds import SeedStatistics
 from evaluation.statistics import decimals, number, verdict
 
 
-def subject(seeds: SeedStatistics | None) -> str:
-    """Return whom sentences are about: the agent, or the recipe over its seeds."""
+def subject(seeds: SeedStatistics | None, name: str = AGENT_NAME) -> str:
+    """Return whom sentences are about: the agent, the recipe over its seeds, or a rule."""
     if seeds is None:
-        return "The agent"
+        return "The recommended rule" if name == RECOMMENDED else "The agent"
     failed = f" ({len(seeds.failed)} failed)" if seeds.failed else ""
     return f"The recipe, over {len(seeds.seeds)} seeds{failed},"
 
@@ -33,7 +33,7 @@ def headline(comparison: Comparison, seeds: SeedStatistics | None = None) -> str
     rival, agents, savings = comparison.rival, comparison.agents, comparison.savings
     if rival is None or not agents:
         return None
-    who = subject(seeds)
+    who = subject(seeds, agents[0])
     if savings is not None and rival in savings.savings:
         first = savings.sentence(rival, who)
         past = savings.past_orders

@@ -8,10 +8,9 @@ from agents.tuned_file import read_recommendation
 from commands.judging.checkpoints import LoadedCheckpoints, print_changed_data
 from common.console import screen
 from common.errors import InputError, short
-from evaluation.comparison import AGENT_NAME
+from evaluation.comparison import AGENT_NAME, RECOMMENDED
 from training.learners.load import load_agent
 
-RECOMMENDED = "recommended"
 """What the row of a recommended rule is called."""
 
 

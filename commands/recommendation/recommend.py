@@ -17,6 +17,7 @@ from commands.recommendation.report import write_report
 from commands.recommendation.selection import (
     Candidates,
     Periods,
+    longest_episode,
     period_before,
     periods_of,
     pieces_of_work,
@@ -61,6 +62,7 @@ def recommend(
     given = {**flags, "algo": algo or ANY_ALGORITHM}
     until = given.pop("until", None)
     last = () if until is None else (f"demand_data.until={until}",)
+    shorter: tuple[str, ...] = ()
 
     @cache  # it finds the costs that reach service levels, which takes long with many products
     def make_run(split: dt.date | None, end: dt.date | None) -> RunConfig:
@@ -70,14 +72,23 @@ def recommend(
             if algo is None:  # rules need no days that select a model
                 own["validation"] = period_before(first, split)
         stop = last if end is None else (f"demand_data.until={end}",)
-        run = resolve(own, assignments=(*assignments, *stop))
+        run = resolve(own, assignments=(*shorter, *assignments, *stop))
         if run.parameters.objective != "cost":
             raise InputError("objective: a recommendation counts money; leave it at cost")
         return run
 
     first = make_run(None, None)
     periods = periods_of(first, origins)
+    room = longest_episode(make_run(*next(periods.folds())), agent=algo is not None)
+    if room < first.parameters.horizon:
+        shorter = (f"horizon={room}",)
+        make_run.cache_clear()
     run = make_run(periods.split, periods.until)
+    if room < run.parameters.horizon:
+        raise InputError(
+            f"horizon = {run.parameters.horizon}: before the first origin there is room for {room} "
+            f"{run.parameters.history.table.period}s; say --set horizon={room}, or nothing"
+        )
     understood = describe_demand(run.parameters.history.table, run.parameters.demand_data)
     understood += describe_items(run.parameters.history.items, run.parameters.demand_data)
     screen.print(understood, soft_wrap=True)

@@ -55,6 +55,9 @@ LEAST_TRAINING: dict[PeriodName, int] = {
 }
 """Periods that a rule must have before the first origin."""
 
+LEAST_EPISODE = 6
+"""Periods of an episode, at least, where rules are tuned and agents are trained."""
+
 MOST_MISSED = 1.25
 """Of the units that fill rates allow to miss, or that the candidate nearest to them does."""
 
@@ -110,14 +113,41 @@ def periods_of(run: RunConfig, origins: int) -> Periods:
     shortest = max(shortest, run.parameters.warmup_days + 1)
     length = min(max(longest, shortest), max(shortest, days.start // (2 * (origins + 1))))
     if days.start - origins * length < (least := LEAST_TRAINING[table.period]):
+        fewer = "lower --origins or move --split" if origins > 1 else "move --split later"
         raise InputError(
-            f"{table.name}: {days.start} {table.period}s before the split are too few for "
-            f"{origins} rolling origins, which need {least + origins * length}; lower "
-            "--origins or move --split"
+            f"{table.name}: {days.start} of {table.days} {table.period}s lie before the split, and "
+            f"--origins {origins} needs {least + origins * length}; {fewer}, or give a longer file"
         )
 
     first = [days.start - length * (origins - k) for k in range(origins)]
     return Periods(tuple(map(table.date, first)), table.date(days.start), table.date(days.stop))
+
+
+def longest_episode(run: RunConfig, *, agent: bool) -> int:
+    """Return how long episodes can be where rules are tuned, and an agent is trained [periods].
+
+    Parameters
+    ----------
+    run : RunConfig
+        Of the first origin, which has the fewest days.
+    agent : bool
+        Whether there is an agent, whose models are selected on days of their own.
+
+    Raises
+    ------
+    InputError
+        If there is no room for `LEAST_EPISODE` periods.
+    """
+    table, source = run.parameters.history.table, run.parameters.demand_data
+    room = len(period_days(table, source, "training")) - KNOWN_DAYS
+    if agent:
+        room = min(room, len(period_days(table, source, "validation")))
+    if room < LEAST_EPISODE:
+        raise InputError(
+            f"{table.name}: before the first origin there is room for episodes of {room} "
+            f"{table.period}s, and {LEAST_EPISODE} are needed; lower --origins or move --split"
+        )
+    return room
 
 
 def period_before(run: RunConfig, split: dt.date) -> str:

@@ -233,7 +233,7 @@ def test_too_few_days_and_a_recommendation_that_was_altered_are_refused(
     few = ("--demand", home / "sales.csv", *options[:2], "--origins", 12)
     done = run_command(recommend.main, *few, "--run-dir", tmp_path / "few")
     assert done.status == 2
-    assert "340 days before the split are too few for 12 rolling origins" in done.stderr
+    assert "340 of 430 days lie before the split, and --origins 12 needs" in done.stderr
     assert not (tmp_path / "few").exists()
     (tmp_path / "stock.csv").write_text(STATE)
     path = run / "recommendation.json"
@@ -245,6 +245,22 @@ def test_too_few_days_and_a_recommendation_that_was_altered_are_refused(
         path.write_text(kept)
     assert done.status == 2
     assert "was altered after the run wrote it" in done.stderr
+
+
+def test_episodes_are_as_long_as_a_file_of_months_allows(run_command, monkeypatch, tmp_path):
+    months = np.arange("2016-01", "2023-01", dtype="datetime64[M]").astype("datetime64[D]")
+    units = np.random.default_rng(0).poisson(100.0, months.size)
+    rows = [f"{month},{n}" for month, n in zip(months, units, strict=True)]
+    (path := tmp_path / "months.csv").write_text("\n".join(["date,A", *rows]) + "\n")
+    few, every = ("newsvendor_average", "tuned_base_stock"), registry.rules_in_units
+    monkeypatch.setattr(selection, "rules_in_units", lambda p: {n: every(p)[n] for n in few})
+    asked = ("--demand", path, "--run-dir", tmp_path / "run")
+    done = run_command(recommend.main, *asked, "--set", "horizon=28")
+    assert done.status == 2
+    assert "horizon = 28: before the first origin there is room for 16 months" in done.stderr
+    done = run_command(recommend.main, *asked)
+    assert done.status == 0, done.stderr
+    assert "horizon: 16" in (tmp_path / "run" / "config.yaml").read_text()
 
 
 def test_orders_follow_the_costs_packs_and_suppliers_of_an_items_file(
@@ -295,6 +311,14 @@ def test_what_if_costs_were_others_for_a_recommended_rule_without_tuning_again(r
     table = run_command(evaluate.main, *asked[:-1], "--sweep", "store.stockout_cost=2,8")
     assert "cost /day" in table.stdout
     assert "fill rate %" in table.stdout
+
+
+def test_sentences_are_about_the_recommended_rule_and_no_agent(run_command, run):
+    asked = ("--checkpoint", run, "--episodes", 20, "--baselines", "newsvendor_weekday")
+    done = run_command(evaluate.main, *asked, "--set", "store.stockout_cost=8")
+    assert done.status == 0, done.stderr
+    assert "The recommended rule" in done.stdout + done.stderr
+    assert "The agent" not in done.stdout + done.stderr
 
 
 def test_a_sweep_of_replays_is_the_replay_at_every_value(run_command, run):
