@@ -166,6 +166,7 @@ INFORMED_BASELINES: dict[str, Baseline] = {
 
 LOT_BASELINES: dict[str, Baseline] = {
     "reorder_point_smoothing": _reorder_point("smoothing"),
+    "reorder_point_tsb": _reorder_point("tsb"),
     "reorder_point_boosting": _reorder_point("boosting", BOOSTED_RULE),
     "tuned_reorder_point_smoothing": _tuned_reorder_point("smoothing"),
     "tuned_reorder_point_boosting": _tuned_reorder_point("boosting", BOOSTED_TUNED_RULE),

@@ -66,6 +66,10 @@ LONGEST_CYCLE = 365.0
 CYCLES = 9
 """Lots of goods that perish are chosen among so many."""
 
+LEAST_SPREAD = 0.1
+"""The deviation of a period's demand is at least this share of its mean, where errors are over it.
+"""
+
 WEIGHTS = np.full(SHARES.size, 1.0 / (SHARES.size - 1))
 """With which the quantiles at `SHARES` have the mean of what they are of."""
 WEIGHTS[[0, -1]] /= 2.0
@@ -160,8 +164,9 @@ class ForecastReorderPoint(RollingNewsvendor):
 
     Parameters
     ----------
-    forecast : {"average", "weekday", "smoothing", "boosting"}
-        How F_t is made; its errors are over about the demand of a day.
+    forecast : {"average", "weekday", "smoothing", "tsb", "boosting"}
+        How F_t is made. Its errors are over about the demand of a day, those of ``"tsb"`` over the
+        deviation of it; with that, lots are by the forecast of a day.
     safety_multiplier : array_like, optional
         m; 1 where it is not tuned.
     lot_multiplier : array_like, optional
@@ -190,6 +195,9 @@ class ForecastReorderPoint(RollingNewsvendor):
         fixed = parameters.of_stores("fixed_cost") if parameters.pays_per_order else 0.0
         self._order_cost = np.broadcast_to(fixed / mean, mean.shape)
         self._stores = [lane.store for lane in parameters.lanes()]
+        self._scales = np.ones(mean.shape)
+        if self.forecast == "tsb" and parameters.history is not None:
+            self._scales = mean / np.maximum(parameters.history.std, LEAST_SPREAD * mean)
         super()._prepare(parameters)
 
     def _shares(self, sku: int, cost: Values) -> Values:
@@ -199,15 +207,18 @@ class ForecastReorderPoint(RollingNewsvendor):
     def _beyond_forecast(
         self, sku: int, gap: int, cost: Values, quantiles: list[Values]
     ) -> tuple[Values, Values]:
-        most, least = self._most_lots[gap, sku], self._least_lots[sku]
+        most, least, scale = self._most_lots[gap, sku], self._least_lots[sku], self._scales[sku]
+        own, *others = (some / scale[:, None] for some in quantiles)
         if self._keeps[sku]:
             first, last = days_of_use(self._stores[sku], gap)
-            own, later = quantiles[0], quantiles[1] + (last - first)
-            return best_cycle(own, later, (least, most), cost, self._order_cost[sku], gap)
+            limits, later = (least, most), others[0] + (last - first)
+            level, lots = best_cycle(own, later, limits, cost, self._order_cost[sku], gap)
+            return level * scale, lots * scale
         if self._one_day[sku]:  # nothing is left from one order to the next
             most = np.zeros(least.size)
         short, over = cost[:, 0], cost[:, 2 if self._one_day[sku] else 1]
-        return cycle_levels(quantiles[0], most, short / np.maximum(short + over, 1e-300)), most
+        level = cycle_levels(own, most, short / np.maximum(short + over, 1e-300))
+        return level * scale, most * scale
 
     def _safety(self, chain: SupplyChainBatch, daily: Values) -> Values:
         half = 0.5 * self._tables.lots[chain.review_gap(), chain.lane_of]
@@ -216,9 +227,12 @@ class ForecastReorderPoint(RollingNewsvendor):
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
         wanted = super()._wanted(chain, position - chain.expected_waste())
-        recent, gap = self._recent(chain)[0], chain.review_gap()[:, None]
+        gap, recent = chain.review_gap()[:, None], self._recent(chain)[0]
+        if self.forecast == "tsb":  # as four weeks may have no demand
+            recent = self._coming(chain, np.ones(chain.num_worlds, np.int64))
         many = self._columns.get("lot_multiplier", 1.0)
-        most = many * (self._tables.lots[chain.review_gap(), chain.lane_of] + 0.5 * gap)
+        lasting = self._tables.lots[chain.review_gap(), chain.lane_of]
+        most = many * (lasting / self._scales[chain.lane_of] + 0.5 * gap)
         most = np.where(self._keeps[chain.lane_of, None], most, LONGEST_CYCLE)
         lots = many * self._by_world(self._factors) * np.sqrt(recent)
         lots = np.minimum(lots, most * recent) - 0.5 * gap * recent

@@ -24,6 +24,8 @@ IN_WORDS = {
     "forecasts",
     "reorder_point_smoothing": "a reorder point and economic order quantities on smoothed weekday "
     "forecasts",
+    "reorder_point_tsb": "a reorder point and economic order quantities on how often there is "
+    "demand and how much",
     "reorder_point_boosting": "a reorder point and economic order quantities on gradient-boosted "
     "weekday forecasts",
     "tuned_reorder_point_smoothing": "a tuned reorder point and order quantity on smoothed weekday "

@@ -224,6 +224,25 @@ def test_goods_that_perish_are_ordered_in_lots_that_are_sold(seldom, shelf_life,
     assert newsvendor > 1.3 * least
 
 
+def test_what_sells_seldom_is_ordered_in_lots_by_how_often_and_how_much(tmp_path):
+    rng = np.random.default_rng(0)
+    days = np.arange("2015-01-01", "2020-01-01", dtype="datetime64[D]")
+    units = (rng.random((days.size, 4)) < 0.08) * (1 + rng.poisson(4.0, (days.size, 4)))
+    rows = [f"{day},{','.join(map(str, row))}" for day, row in zip(days, units, strict=True)]
+    (path := tmp_path / "sales.csv").write_text("\n".join(["date,a,b,c,d", *rows]))
+    costs = {"holding_cost": 0.05, "stockout_cost": 20.0, "fixed_cost": 15.0}
+    law = 0.08 * np.concatenate([[0.0], poisson(4.0)])
+    law[0] = 0.92
+    least = best_reorder_policy(law, **costs).cost
+    p = shop_of(path)(**costs, lead_time=0, unmet_demand="backlog")
+    own, smoothed, newsvendor = (
+        play(p, rule).cost.mean()
+        for rule in (*map(ForecastReorderPoint, ("tsb", "smoothing")), RollingNewsvendor("tsb"))
+    )
+    assert own < 1.1 * least
+    assert min(smoothed, newsvendor) > 1.3 * least
+
+
 def test_tuning_may_reach_lots_as_long_as_they_pay(shop):
     usual, lots = (rolling_reorder_family(shop(fixed_cost=k)) for k in (0.0, 500.0))
     cycle = lot_days(shop(fixed_cost=500.0), 1).max()
