@@ -127,11 +127,15 @@ def _play(
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=screen, transient=True) as bar:
         task = bar.add_task("", total=pieces_of_work(run, len(periods.origins), algo))
-        begun = False
+        begun, told = False, set()
 
         def report(what: str) -> None:
             nonlocal begun
             bar.update(task, description=what, advance=int(begun))
-            begun = True
+            begun, where = True, what.partition(":")[0]
+            line = what if ": training" in what else f"{where}: tuning and playing the rules"
+            if line not in told and not screen.is_terminal:  # a log shows no bar
+                told.add(line)
+                screen.print(line)
 
         return play_candidates(make_run, periods, algo=algo, folder=folder, report=report)

@@ -260,6 +260,7 @@ def test_episodes_are_as_long_as_a_file_of_months_allows(run_command, monkeypatc
     assert "horizon = 28: before the first origin there is room for 16 months" in done.stderr
     done = run_command(recommend.main, *asked)
     assert done.status == 0, done.stderr
+    assert "origin 3 of 3: tuning and playing the rules\n" in done.stderr
     assert "horizon: 16" in (tmp_path / "run" / "config.yaml").read_text()
 
 
