@@ -53,6 +53,7 @@ from baselines.rules.reference import reference_team
 from baselines.rules.rolling_newsvendor import GAPS, RollingNewsvendor
 from baselines.rules.stock_rule import Values
 from baselines.tuning import Family
+from common.compiled import compiled
 from demand.forecasts.forecast import ForecastName
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
@@ -314,18 +315,31 @@ def cycle_levels(quantiles: Values, lots: Values, fractile: Values) -> Values:
     ndarray
         Shape (N,); where Q is 0 the quantile at the fractile.
     """
-    lots, fractile = (np.broadcast_to(x, len(quantiles)) for x in (lots, fractile))
+    lots, fractile = (np.broadcast_to(x, len(quantiles)).copy() for x in (lots, fractile))
+    levels: Values = _cycle_levels(np.ascontiguousarray(quantiles), lots, fractile)
+    return levels
 
-    def missing(level: Values) -> Values:
-        return np.asarray(np.maximum(quantiles - level[:, None], 0.0) @ WEIGHTS)
 
-    low, high = quantiles[:, 0] - lots, quantiles[:, -1]
-    for _ in range(50):
-        level = 0.5 * (low + high)
-        more = missing(level) - missing(level + lots) > (1.0 - fractile) * lots
-        low, high = np.where(more, level, low), np.where(more, high, level)
-    both = zip(fractile, quantiles, strict=True)
-    return np.where(lots > 0.0, high, [np.interp(share, SHARES, own) for share, own in both])
+@compiled
+def _cycle_levels(quantiles: Values, lots: Values, fractile: Values) -> Values:
+    levels = np.empty(lots.size)
+    for i in range(lots.size):
+        own, lot = quantiles[i], lots[i]
+        if lot <= 0.0:
+            levels[i] = np.interp(fractile[i], SHARES, own)
+            continue
+        low, high = own[0] - lot, own[-1]
+        for _ in range(50):
+            level, missing = 0.5 * (low + high), 0.0
+            for k in range(own.size):  # at the level, less at the level and a lot
+                beyond = max(own[k] - level, 0.0)
+                missing += WEIGHTS[k] * min(beyond, lot)
+            if missing > (1.0 - fractile[i]) * lot:
+                low = level
+            else:
+                high = level
+        levels[i] = high
+    return levels
 
 
 def rolling_reorder_family(parameters: SupplyChainParameters) -> Family:
