@@ -190,7 +190,11 @@ class Reader:
             text = text.replace("--checkpoint", "--checkpoint runs/own")
         if (newest := self._trained()) is not None:
             text = re.sub(r"<(the )?run>", newest.name, text)
-        own = "data/bakery_promotions.csv" if "studies." in text else "sales.csv"
+        own = "data/bakery_promotions.csv"
+        if "studies." not in text:
+            own = "sales.csv"
+            if "FILE" in text:  # whose days are others than those of the page's file
+                text = re.sub(r"--split \S+", "--split 2024-01-01", text)
         return text.replace("FILE", own).replace("FOLDER", "kept")
 
     def _is_own(self) -> bool:
