@@ -22,9 +22,10 @@ from baselines.rules.stock_rule import StoreRule, Values
 from baselines.tuning import Family
 from common.array_cache import made_once
 from demand.calendar import WEEKDAYS
-from demand.forecasts.errors import WEEK, PooledErrors, days_apart, forecast_errors
+from demand.forecasts.errors import PooledErrors, days_apart, forecast_errors
 from demand.forecasts.forecast import ForecastName, is_cross_fitted
 from demand.history import StoreHistory
+from demand.known_demand import WEEK
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.sites import Lane
@@ -236,8 +237,10 @@ class RollingNewsvendor(HistoryRule):
 
         Of goods that keep two days or more, all of them.
         """
-        if self._keeps[sku]:
-            return SHARES
+        return SHARES if self._keeps[sku] else self._fractiles(sku, cost)
+
+    def _fractiles(self, sku: int, cost: Values) -> Values:
+        """Return critical fractiles, of what a unit too few and one left over cost."""
         short, over = cost[:, 0], cost[:, 2 if self._one_day[sku] else 1]
         return np.asarray(short / np.maximum(short + over, 1e-300))
 

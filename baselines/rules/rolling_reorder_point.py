@@ -217,8 +217,7 @@ class ForecastReorderPoint(RollingNewsvendor):
             return level * scale, lots * scale
         if self._one_day[sku]:  # nothing is left from one order to the next
             most = np.zeros(least.size)
-        short, over = cost[:, 0], cost[:, 2 if self._one_day[sku] else 1]
-        level = cycle_levels(own, most, short / np.maximum(short + over, 1e-300))
+        level = cycle_levels(own, most, self._fractiles(sku, cost))
         return level * scale, most * scale
 
     def _safety(self, chain: SupplyChainBatch, daily: Values) -> Values:
@@ -227,7 +226,9 @@ class ForecastReorderPoint(RollingNewsvendor):
         return np.asarray((self._multiplier * middle - half) * self._scale(chain, daily))
 
     def _wanted(self, chain: SupplyChainBatch, position: Values) -> Values:
-        wanted = super()._wanted(chain, position - chain.expected_waste())
+        if self._keeps.any():
+            position = position - chain.expected_waste()
+        wanted = super()._wanted(chain, position)
         gap, recent = chain.review_gap()[:, None], self._recent(chain)[0]
         if self.forecast == "tsb":  # as four weeks may have no demand
             recent = self._coming(chain, np.ones(chain.num_worlds, np.int64))

@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 
 from common.array_cache import made_once
 from common.errors import InputError
-from demand.forecasts.errors import WEEK, Floats, Whole, error_scale, training_windows
+from demand.forecasts.errors import Floats, Whole, error_scale, training_windows
 from demand.forecasts.smoothing import Smoothing, known_effects, smoothing
 from demand.history import StoreHistory
-from demand.known_demand import KNOWN_DAYS, WEEKS, KnownDemand, mean_of_open, weekday_means
+from demand.known_demand import KNOWN_DAYS, WEEK, WEEKS, KnownDemand, mean_of_open, weekday_means
 
 FOLDS = 4
 """Parts of the training days; each is forecast by trees that were fitted to the others."""

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from common.errors import InputError
 from demand.history import StoreHistory
-from demand.known_demand import KNOWN_DAYS, KnownDemand, mean_of_open
+from demand.known_demand import KNOWN_DAYS, WEEK, KnownDemand, mean_of_open
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -36,7 +36,6 @@ Forecast = Callable[[KnownDemand, int, Whole, Whole], Floats]
 """From what is known, the day t, the number of days and the SKU of each world to F_t [units],
 shape (worlds, N)."""
 
-WEEK = 7
 LEAST_SCALE = 0.5
 """Errors are divided by the recent mean, but by no less than this share of the training mean, lest
 demand after quiet weeks counts for any multiple of it."""

@@ -32,12 +32,12 @@ from common.array_cache import made_once
 from common.compiled import compiled
 from common.errors import InputError
 from demand.forecasts.boosting import Boosting, boosting
-from demand.forecasts.errors import LEAST_SCALE, WEEK, Floats, Forecast, Whole, error_scale
+from demand.forecasts.errors import LEAST_SCALE, Floats, Forecast, Whole, error_scale
 from demand.forecasts.intermittent import Intermittent, intermittent
 from demand.forecasts.opening import opening_growth
 from demand.forecasts.smoothing import LEAST_EFFECT, Smoothing, known_effects, smoothing
 from demand.history import StoreHistory
-from demand.known_demand import KNOWN_DAYS, WEEKS, KnownDemand, mean_of_open, weekday_means
+from demand.known_demand import KNOWN_DAYS, WEEK, WEEKS, KnownDemand, mean_of_open, weekday_means
 
 ForecastName = Literal[
     "average",

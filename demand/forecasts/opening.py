@@ -20,14 +20,13 @@ from dataclasses import replace
 import numpy as np
 
 from demand.forecasts.errors import (
-    WEEK,
     Floats,
     ScaledForecast,
     scaled_errors,
     training_windows,
 )
 from demand.history import StoreHistory
-from demand.known_demand import KNOWN_DAYS, KnownDemand
+from demand.known_demand import KNOWN_DAYS, WEEK, KnownDemand
 
 AFTER = (1, 2, 3, 4, 5, 6, 7, 10, 14, 21, 28)
 """Days since the opening that are tried; those between are like the one before."""

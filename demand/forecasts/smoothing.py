@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from common.array_cache import made_once
 from common.compiled import compiled
 from demand.calendar import weekday_of
-from demand.forecasts.errors import WEEK, Floats, Whole, error_scale, training_windows
+from demand.forecasts.errors import Floats, Whole, error_scale, training_windows
 from demand.history import StoreHistory
-from demand.known_demand import KNOWN_DAYS, KnownDemand
+from demand.known_demand import KNOWN_DAYS, WEEK, KnownDemand
 
 MOST_AHEAD = 128
 """Days after the last one that a forecast may be for."""
