@@ -264,6 +264,9 @@ class KnownDemand:
 
         Days that do not count (`open_days`) are left out.
         """
+        if (few := self.distinct) is not None:
+            mean, deviation = few.known.recent(day, days)
+            return mean[few.of], deviation[few.of]
         row = KNOWN_DAYS + day
         moments: tuple[Floats, Floats] = moments_of_days(
             self.demand, self.open_days(day), row, days

@@ -6,6 +6,7 @@ Parameters are in `envs.supply_chain.parameters`, the law of motion in
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,7 @@ from envs.supply_chain.trace import check_room, check_trace, draw_futures, draw_
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
-SUPPLIER_ACTIONS = 3
-"""Ship the order in full, ship 80 % of it, ship in full a day later."""
+SUPPLIER_ACTIONS = 3  # ship the order in full, ship 80 % of it, ship in full a day later
 
 
 class SupplyChainBatch:
@@ -158,6 +158,7 @@ class SupplyChainBatch:
         self._remember()
 
     def _remember(self) -> None:
+        self._own: Constants | None = None  # a lane per world, once orders are in units
         self.past: KnownDemand | None = None  # of the demand of a file
         if (history := self.parameters.history) is not None:
             where = self._start, self.lane_of, self._of.days_ahead
@@ -216,14 +217,12 @@ class SupplyChainBatch:
                 f"world {wrong} cannot take actions {actions[wrong].tolist()}: there are, from 0, "
                 "{} for a store, {} for the warehouse and {} for the supplier".format(*self._counts)
             )
-        self.day += 1
-        self._ordered = None
+        self.day, self._ordered = self.day + 1, None
         if self.past is not None:
             self._forecast(self.past)
             if self.split == "training":
                 scale_by_level(rewards, self._of.reward_unit(self.past.level, self.lane_of))
-        self.rewards = rewards
-        over = np.full(self.num_worlds, self.day >= self.parameters.horizon)
+        self.rewards, over = rewards, np.full(self.num_worlds, self.day >= self.parameters.horizon)
         return Outcome(rewards, np.zeros_like(over), over)
 
     def _law(self, known: Constants, lane_of: Whole) -> tuple[Floats, Floats, Whole]:
@@ -284,7 +283,8 @@ class SupplyChainBatch:
         """Return what actions stand for today, and which of its lanes a world has."""
         if self._ordered is None:
             return self._of, self.lane_of
-        return self._of.ordering(self._ordered, self.lane_of), np.arange(self.num_worlds)
+        self._own = self._own or self._of.per_world(self.lane_of)
+        return replace(self._own, store_grid=self._ordered), np.arange(self.num_worlds)
 
     def store_orders(self) -> Floats:
         """Return what each action of each store would order now, shape (worlds, N, actions)."""
@@ -392,9 +392,9 @@ class SupplyChainBatch:
         return Fork(new, np.arange(len(worlds)))
 
 
-_STATE = (
-    *("sites", "hubs", "ages", "pipelines", "inbound", "rewards", "lane_of"),
-    *("_window", "_demand", "_works", "_known", "_start"),
-)
 _BY_DAY = ("_demand", "_works", "_known")
-"""Those whose first axis is the day, worlds being the second."""
+"""What has the day as its first axis, worlds being the second."""
+_STATE = (
+    *("sites", "hubs", "ages", "pipelines", "inbound", "rewards", "lane_of", "_window", "_start"),
+    *_BY_DAY,
+)

@@ -81,15 +81,13 @@ class Constants:
         """
         return level if self.cost_scale is None else level * self.cost_scale[lane_of]
 
-    def ordering(self, quantities: Floats, lane_of: NDArray[np.int64]) -> "Constants":
-        """Return constants with a lane per world whose i-th action orders store i's quantity.
+    def per_world(self, lane_of: NDArray[np.int64]) -> "Constants":
+        """Return constants of the same law with a lane per world, for orders in units.
 
-        The law of motion stays the same: quantities are a grid that has all stores' orders on it.
+        What store i's i-th action orders is then put in the place of `store_grid`.
 
         Parameters
         ----------
-        quantities : ndarray
-            Shape (worlds, N) [units].
         lane_of : ndarray
             Each world's lane, shape (worlds,).
         """
@@ -98,7 +96,6 @@ class Constants:
         return replace(
             self,
             lanes=lanes,
-            store_grid=quantities,
             warehouse_grid=self.warehouse_grid[lane_of],
             points=self.points[lane_of],
             chances=self.chances[lane_of],
