@@ -20,7 +20,7 @@ from demand.economics.items import Items, read_items
 from demand.known_ahead.calendars import public_holidays, read_calendar
 from demand.known_ahead.covariates import Covariates
 from demand.known_ahead.levels import CovariateLevels, learn_levels
-from demand.known_demand import KNOWN_DAYS, KnownDemand, new_series
+from demand.known_demand import KNOWN_DAYS, KnownDemand, Worlds, new_series
 from demand.quality.censored import with_estimates
 from demand.reader import LEAST_KEPT, DataFile, DemandSource, file_version, read_demand
 from demand.table import DemandTable
@@ -217,10 +217,15 @@ class StoreHistory:
             first = max(first, int(start.min()) - KNOWN_DAYS)
             since = dt.date.fromordinal(first)
             every_day = self.levels.multipliers(covariates.since(since))
-        at = start - first - KNOWN_DAYS + np.arange(len(demand) + ahead)[:, None]
-        known = (at >= 0) & (at < len(every_day))
-        effects = every_day[np.where(known, at, 0), sku]
-        effects[~known] = 1.0  # what nobody knows is as usual
+
+        def effects(worlds: Worlds) -> Floats:
+            days = np.arange(len(demand) + ahead)[:, None]
+            at = start[worlds] - first - KNOWN_DAYS + days
+            known = (at >= 0) & (at < len(every_day))
+            found: Floats = every_day[np.where(known, at, 0), sku[worlds]]
+            found[~known] = 1.0  # what nobody knows is as usual
+            return found
+
         return KnownDemand(demand, start, usual, effects, self.season, self.selling[sku])
 
     def starts(self, split: Split, horizon: int) -> range:

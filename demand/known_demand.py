@@ -1,6 +1,6 @@
 """What is known of demand before and during the episodes of a batch: days that have passed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from common.errors import InputError
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
+Worlds = slice | NDArray[np.intp]
 KNOWN_DAYS = 28
 """Days before an episode that are known on its first morning."""
 
@@ -193,8 +194,9 @@ class KnownDemand:
         Ordinal of each world's first day, shape (worlds,).
     usual : ndarray
         Mean demand of the training period, shape (worlds, N) [units/day].
-    effects : ndarray, optional
-        What is known ahead multiplies each day's demand by, as `demand` and a few days longer.
+    effects : ndarray or callable, optional
+        What is known ahead multiplies each day's demand by, as `demand` and a few days longer; or
+        what returns it for some of the worlds, called when it is first asked for.
     season : tuple
         Periods of the short season and of a year, as in `demand.dates.Periods`.
     selling : ndarray, optional
@@ -213,17 +215,24 @@ class KnownDemand:
         demand: Floats,
         start: NDArray[Any],
         usual: Floats,
-        effects: Floats | None = None,
+        effects: Floats | Callable[[Worlds], Floats] | None = None,
         season: tuple[int, float] = (7, YEAR),
         selling: Floats | None = None,
     ) -> None:
         self.cycle, self.year = season
-        self.demand, self.start, self.usual, self.effects = demand, start, usual, effects
+        self.demand, self.start, self.usual, self._effects = demand, start, usual, effects
         counts = np.zeros(2) if selling is None else selling
         self.selling = np.ascontiguousarray(np.broadcast_to(counts, (*demand.shape[1:], 2)))
         self._opened: tuple[int, Whole] | None = None  # of the day that was asked for last
         self.level: Floats = np.maximum(demand[:KNOWN_DAYS].mean(axis=0), LEAST_LEVEL * usual)
         self._number: NDArray[np.integer[Any]] | None = None
+
+    @property
+    def effects(self) -> Floats | None:
+        """What is known ahead multiplies each day's demand by."""
+        if callable(self._effects):
+            self._effects = self._effects(slice(None))
+        return self._effects
 
     def tell_apart(self, number: NDArray[np.integer[Any]]) -> None:
         """Take note of which worlds have the same demand: those of the same number, (worlds,)."""
@@ -238,7 +247,8 @@ class KnownDemand:
         _, first, of = np.unique(self._number, return_index=True, return_inverse=True)
         if first.size == self._number.size:
             return None
-        effects = None if self.effects is None else self.effects[:, first]
+        if (effects := self._effects) is not None:
+            effects = effects(first) if callable(effects) else effects[:, first]
         season = self.cycle, self.year
         usual, selling = self.usual[first], self.selling[first]
         known = KnownDemand(

@@ -37,9 +37,8 @@ def later_errors(past, forecast):
     first = len(past.training)
     days = np.arange(first, len(DAYS) - 1)
     rows = days + np.arange(-KNOWN_DAYS, 2)[:, None]
-    demand, effects = past.table.demand[rows, 0], past.effects[rows, 0]
+    demand = past.table.demand[rows, 0]
     known = past.known_demand(demand, days + past.table.first_day.toordinal(), days * 0, 2)
-    known.effects = effects
     found = forecast(known, 0, np.full(days.size, 1), days * 0)
     return (found - demand[KNOWN_DAYS]) / SIZES
 
