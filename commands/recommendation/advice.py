@@ -55,27 +55,43 @@ def savings(found: Candidates) -> dict[str, Interval]:
 
 
 def sentence(found: Candidates, known_ahead: tuple[str, ...], algo: str | None) -> str:
-    """Return the recommendation."""
-    name = found.choice
+    """Return the recommendation, and whether it is worth it to train an agent."""
+    name, known = found.choice, known_ahead
     own = found.evaluation[name]
-    usual = in_words(found.usual, period=own.period)
-    what = in_words(name, known_ahead, own.period)
+    period = own.period
+    trained = name == algo
+    what = f"the agent that {name} trained" if trained else in_words(name, known, period)
     text = f"Order by {what}: it costs {own.cost_per_year:,.0f} a year"
     if name != found.usual:
         saved = savings(found)[name]
-        less = saved.mean >= 0
-        low, high = (saved.low, saved.high) if less else (-saved.high, -saved.low)
-        verb, than = ("saves", "against") if less else ("that is", "more than")
-        text += (
-            f" and {verb} {abs(saved.mean):,.0f} a year [{low:,.0f}, {high:,.0f}] {than} {usual}"
-        )
-        text += ", which may be chance," if saved.low <= 0 <= saved.high else ""
+        text += f" and {'saves' if saved.mean >= 0 else 'that is'} "
+        text += _beside(saved, in_words(found.usual, period=period))
+        text += "," if _may_be_chance(saved) else ""
     text += f" at a fill rate of {own.fill_rate:.1%}"
     served = str(found.served.get(name, ""))
     text += f" (items with a service level: {served})." if served else "."
-    if algo is not None and algo != name:
+    if trained:
+        rule = found.choice_among(found.values)
+        saved = saved_per_year([own], [found.evaluation[rule]])
+        is_worth, saves = ("is", "saves") if saved.mean >= 0 else ("turned out not to be", "costs")
+        other = _beside(saved, f"the choice without it, {in_words(rule, known, period)}")
+        text += f" Training an agent {is_worth} worth it here: it {saves} {other}."
+    elif algo is not None:
         text += f" Training an agent ({algo}) is not worth it here."
     return text
+
+
+def _beside(saved: Interval, other: str) -> str:
+    """Return by how much one is cheaper or dearer than another."""
+    less = saved.mean >= 0
+    low, high = (saved.low, saved.high) if less else (-saved.high, -saved.low)
+    than = "against" if less else "more than"
+    text = f"{abs(saved.mean):,.0f} a year [{low:,.0f}, {high:,.0f}] {than} {other}"
+    return f"{text}, which may be chance" if _may_be_chance(saved) else text
+
+
+def _may_be_chance(saved: Interval) -> bool:
+    return saved.low <= 0 <= saved.high
 
 
 def figures(found: Candidates, periods: Periods, algo: str | None) -> dict[str, Any]:

@@ -94,6 +94,25 @@ def test_the_sentence_says_what_is_saved_and_that_an_agent_is_not_worth_it(found
     assert "Training" not in sentence(found, (), None)
 
 
+@pytest.mark.parametrize(
+    ("factor", "worth"),
+    [
+        (0.5, "is worth it here: it saves 2,738 a year [2,738, 2,738] against the choice"),
+        (1.5, "turned out not to be worth it here: it costs 2,738 a year [2,738, 2,738] more than"),
+    ],
+)
+def test_the_sentence_says_what_a_chosen_agent_saves_against_the_best_rule(found, factor, worth):
+    origin = SPLIT - dt.timedelta(days=28)
+    found.folds["dcl"] = [played(origin, 28, 0.5 * COST)]
+    found.evaluation["dcl"] = played(SPLIT, 20, factor * COST)
+    said = sentence(found, (), "dcl")
+    assert said.startswith("Order by the agent that dcl trained: it costs ")
+    assert f" Training an agent {worth}" in said
+    assert said.endswith(
+        " the choice without it, the newsvendor rule on the means of the last four same weekdays."
+    )
+
+
 def test_where_stores_order_in_lots_savings_are_against_a_reorder_point(found):
     found.folds["tuned_reorder_point"] = found.folds[USUAL]
     found.evaluation["tuned_reorder_point"] = played(SPLIT, 20, 1.5 * COST)
