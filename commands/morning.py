@@ -75,8 +75,11 @@ class Today:
         history: Path | None = None,
         calendar: Path | Sheet | None = None,
         date: dt.date | None = None,
+        today: dt.date | None = None,
     ) -> "Today":
         """Return what is known besides a state; `history` to `date` as `commands.decide` has them.
+
+        `today` is the present day, of which a state without a date is; by default the clock's.
 
         Raises
         ------
@@ -87,7 +90,7 @@ class Today:
         """
         known = history_of(parameters)
         later = None if history is None else read_later(known, history)
-        recent, day = _recent(now, known, later, date)
+        recent, day = _recent(now, known, later, date, today or dt.date.today())
         given = now.given if later is None and now.recent is not None else KNOWN_DAYS
         due = now.due(day, parameters.lanes()[0].store.lead_time, known.table.periods)
         ahead = known_days(parameters, day, given, later, calendar)
@@ -253,11 +256,15 @@ def _past(batch: SupplyChainBatch) -> KnownDemand:
 
 
 def _recent(
-    now: StockState, known: StoreHistory, later: DemandTable | None, date: dt.date | None
+    now: StockState,
+    known: StoreHistory,
+    later: DemandTable | None,
+    date: dt.date | None,
+    today: dt.date,
 ) -> tuple[Floats, dt.date]:
     """Return the demand known, shape (rows, `KNOWN_DAYS`), and the day that is decided on."""
     if now.recent is not None and later is None:
-        return now.recent, date or now.day or _written_today(now, known.table.periods)
+        return now.recent, date or now.day or _written_today(now, known.table.periods, today)
     table = known.table
     if later is not None:
         table = with_estimates(later, later.days)
@@ -283,9 +290,9 @@ def _recent(
     return np.ascontiguousarray(last[:, at_skus, at_stores].T), day
 
 
-def _written_today(now: StockState, periods: Periods) -> dt.date:
+def _written_today(now: StockState, periods: Periods, today: dt.date) -> dt.date:
     """Return today, of which a state without a date must be: `d1` is the demand just before."""
-    today, written = dt.date.today(), now.written
+    written = now.written
     if written is not None and periods.number(written) < periods.number(today):
         raise InputError(
             f"the state is of {written}, when its file was written, and today is {today}; give "

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from commands.stock_state import state_columns
+from commands.stock_state import state_columns, written_on
 from common.errors import InputError, short
 from demand.dates import date_column, named_column, parse_day, row_days
 from demand.known_ahead.covariates import SKU_NAMES, STORE_NAMES
@@ -49,7 +49,7 @@ def decide_remotely(
     InputError
         One line: no token, no answer, or what the service says is wrong.
     """
-    body = request_of(read_sheet(state), date)
+    body = request_of(read_sheet(state), date, written=written_on(state))
     if calendar is not None:
         body["calendar"] = calendar_of(read_sheet(calendar))
     token = os.environ.get(TOKEN, "")
@@ -63,7 +63,10 @@ def decide_remotely(
 
 
 def request_of(
-    sheet: Sheet, date: str | None = None, decimal: Mark | None = None
+    sheet: Sheet,
+    date: str | None = None,
+    decimal: Mark | None = None,
+    written: dt.date | None = None,
 ) -> dict[str, Any]:
     """Return the state of a file as the service takes it.
 
@@ -75,6 +78,8 @@ def request_of(
         The day that is decided on; by default the file's, if it has one.
     decimal : {".", ","}, optional
         The decimal mark of a file whose numbers do not tell theirs.
+    written : date, optional
+        On which the file was written: it says how old a state is that has no date.
 
     Raises
     ------
@@ -102,7 +107,9 @@ def request_of(
             every = [numbered.get(k, nothing) for k in range(1, max(numbered) + 1)]
             columns[name] = np.stack(every, axis=1).tolist()
     items = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return {"date": None if day is None else day.isoformat(), "items": items}
+    if day is not None:
+        return {"date": day.isoformat(), "items": items}
+    return {"written": None if written is None else written.isoformat(), "items": items}
 
 
 def _names(sheet: Sheet, column: str) -> list[str]:

@@ -278,11 +278,16 @@ def read_state(path: Path, history: StoreHistory, sheet: Sheet | None = None) ->
         tuple(Outstanding(f"{sheet.name}: due_{day}", day, units) for day, units in due),
         recent_demand(sheet.name, columns.recent, history.mean[skus, stores]),
         columns.day,
-        dt.date.fromtimestamp(path.stat().st_mtime),
+        written_on(path),
         columns.price,
         columns.expires,
         max(columns.recent, default=KNOWN_DAYS),
     )
+
+
+def written_on(path: Path) -> dt.date:
+    """Return the day on which a file was written, after which its state cannot be known."""
+    return dt.date.fromtimestamp(path.stat().st_mtime)
 
 
 def first_duplicate(places: Places) -> tuple[int, int] | None:

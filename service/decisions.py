@@ -260,7 +260,8 @@ def compute(
     decider = run.decider
     state, calendar = request.state(decider.known), request.known_days(decider.known)
     with run.lock:
-        morning = decider.morning(decider.today(state, date=request.date, calendar=calendar))
+        known = decider.today(state, date=request.date, calendar=calendar, today=today)
+        morning = decider.morning(known)
         advice, broken = _advice(run, morning)
     guarded = guard(decider, advice, guards, today=today, failure=failure or broken)
     stale = periods_old(run.decider, morning.day, today) > guards.max_age

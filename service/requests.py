@@ -105,6 +105,8 @@ class DecisionRequest(FrozenModel):
     ----------
     date : date, optional
         The day that is decided on; by default the one after the last with known demand.
+    written : date, optional
+        After which a state without a date cannot be known: an older one is refused.
     items : list of Item
         In any order, each store and product once.
     calendar : list of KnownDay
@@ -114,6 +116,7 @@ class DecisionRequest(FrozenModel):
     """
 
     date: IsoDate | None = None
+    written: IsoDate | None = None
     items: Annotated[list[Item], Field(min_length=1, max_length=MOST_ITEMS)]
     calendar: Annotated[tuple[KnownDay, ...], Field(max_length=MOST_ITEMS)] = ()
 
@@ -149,6 +152,7 @@ class DecisionRequest(FrozenModel):
             self._outstanding(),
             recent_demand("items", days, usual),
             self.date,
+            self.written,
             price=None if prices[0] is None else np.array(prices, float),
             expires=_columns([one.expires for one in items], "expires", equal=False),
             given=max(days, default=KNOWN_DAYS),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from commands.order_output import as_csv
 from commands.remote_orders import COLUMNS, request_of
+from commands.stock_state import written_on
 from common.console import screen
 from common.errors import InputError, validated
 from common.files import write_whole
@@ -70,7 +71,8 @@ class Inbox:
 
     def _take(self, path: Path) -> None:
         try:
-            body = request_of(read_sheet(path), decimal=self._decisions.known.source.decimal)
+            mark, written = self._decisions.known.source.decimal, written_on(path)
+            body = request_of(read_sheet(path), decimal=mark, written=written)
             answer = self._decisions.decide(USER, validated(DecisionRequest, body))
             rows = [{name: order[name] for name in COLUMNS} for order in answer.orders()]
             home, suffix, text = DONE, "orders.csv", as_csv(rows)

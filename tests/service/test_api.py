@@ -293,6 +293,18 @@ def guarded(runs, today=TODAY, body=None, **guards):
     return {row["store"]: row for row in rows}
 
 
+def test_a_state_without_a_date_is_of_the_day_on_which_it_came(fresh):
+    made, callers = fresh
+    items = [{"store": "north", "on_hand": 3, "recent": [20] * 7}]
+    done = callers["planner"].decide({"items": items, "written": "2021-07-01"})
+    assert done.json()["date"] == str(TODAY) == "2021-07-01"  # whatever day it is here
+    then, again = made.decisions.replay(done.json()["decision"])
+    assert then == again
+    done = callers["planner"].decide({"items": items, "written": "2021-06-30"})
+    assert done.status_code == 422
+    assert "the state is of 2021-06-30, when its file was written" in done.json()["detail"]
+
+
 def test_guards_let_the_rule_order_in_place_of_the_policy(runs):
     free = guarded(runs, max_multiple=1e9)
     assert {row["source"] for row in free.values()} == {"policy"}

@@ -5,6 +5,7 @@ The exchanges are written from the descriptions of their interfaces.
 
 import http.server
 import json
+import os
 import threading
 from typing import ClassVar
 
@@ -212,6 +213,17 @@ def test_the_inbox_decides_what_is_complete(runs, tmp_path):
     assert order["store"] == "north"
     assert "unknown store" in (folder / "refused" / "bad.error.txt").read_text()
     assert sorted(path.name for path in folder.iterdir()) == ["done", "refused"]
+
+
+def test_the_inbox_refuses_a_state_that_is_older_than_today(runs, tmp_path):
+    (folder := tmp_path / "inbox").mkdir()
+    names = ",".join(f"d{k}" for k in range(1, 8))
+    (folder / "old.csv").write_text(f"store,on_hand,{names}\nnorth,3{',20' * 7}\n")
+    os.utime(folder / "old.csv", (1_600_000_000, 1_600_000_000))
+    with service(runs, str(tmp_path / "service.db")) as (made, _):
+        inbox = Inbox(folder, made.decisions)
+        assert [inbox.look(), inbox.look()] == [[], ["old.csv"]]
+    assert "the state is of 2020-09-13" in (folder / "refused" / "old.error.txt").read_text()
 
 
 @pytest.mark.parametrize(
