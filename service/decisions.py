@@ -288,8 +288,9 @@ def _rows(run: LoadedRun, advice: Advice, guarded: Any, *, stale: bool) -> list[
     quantities = guarded.quantities
     after = leads_to(morning, quantities)
     lead_time = morning.due.shape[1]
-    given = morning.now.recent is not None  # else it is of the file that it was trained on
-    drifts = run.drift.of(morning.recent, morning.now.places) if given else [""] * len(quantities)
+    drifts = [""] * len(quantities)
+    if morning.now.recent is not None:  # else it is of the file that it was trained on
+        drifts = run.drift.of(morning.recent, morning.now.places, morning.today.given)
     price = None if morning.now.price is None else morning.now.price.tolist()
     on_order, on_hands = morning.due.sum(axis=1).tolist(), morning.now.on_hand.tolist()
     asked, by_rule = advice.asked.tolist(), advice.by_rule.tolist()

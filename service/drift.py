@@ -1,5 +1,7 @@
 """Has demand left what training saw? Its level, and the error of its forecast, against training."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,31 +26,24 @@ class Drift:
     """
 
     def __init__(self, known: StoreHistory) -> None:
-        days, periods = known.training, known.table.periods
-        self._cycle = periods.cycle
-        span = "four weeks" if periods.name == "day" else f"{KNOWN_DAYS} {periods.name}s"
-        self._texts = (
-            f"demand of {span} higher than in training",
-            f"demand of {span} lower than in training",
-            "forecast errors larger than in training",
-        )
-        last = np.arange(KNOWN_DAYS, len(days) + 1)
-        if not len(last):
-            shape = days.shape[1:]
-            self._low, self._high = np.zeros(shape), np.full(shape, np.inf)
-            self._error = np.full(shape, np.inf)
+        self._days, self._periods = known.training, known.table.periods
+        self._bounds = cache(self._bounds_of)
+        if len(self._days) < KNOWN_DAYS:
+            self._error = np.full(self._days.shape[1:], np.inf)
             return
-        total = np.concatenate([np.zeros((1, *days.shape[1:])), np.cumsum(days, axis=0)])
-        level = (total[last] - total[last - KNOWN_DAYS]) / KNOWN_DAYS
-        self._low = np.quantile(level, TAIL, axis=0)
-        self._high = np.quantile(level, 1 - TAIL, axis=0)
-        errors = _errors(days, self._cycle)
-        sums = np.concatenate([np.zeros((1, *days.shape[1:])), np.cumsum(errors, axis=0)])
-        weekly = (sums[WEEK:] - sums[:-WEEK]) / WEEK
+        weekly = _means(_errors(self._days, self._periods.cycle), WEEK)
         self._error = np.quantile(weekly, 1 - TAIL, axis=0)
 
-    def of(self, recent: Floats, places: NDArray[np.intp]) -> list[str]:
-        """Return in what the last four weeks are unlike training, a text per row, empty if nothing.
+    def _bounds_of(self, given: int) -> tuple[Floats, Floats]:
+        """Return between what the mean of so many days of training lies, shape (SKUs, stores)."""
+        if len(self._days) < KNOWN_DAYS:
+            shape = self._days.shape[1:]
+            return np.zeros(shape), np.full(shape, np.inf)
+        low, high = np.quantile(_means(self._days, given), (TAIL, 1 - TAIL), axis=0)
+        return low, high
+
+    def of(self, recent: Floats, places: NDArray[np.intp], given: int = KNOWN_DAYS) -> list[str]:
+        """Return in what the last days are unlike training, a text per row, empty if nothing.
 
         Parameters
         ----------
@@ -56,22 +51,34 @@ class Drift:
             Demand, the latest day last, shape (rows, `KNOWN_DAYS`) [units/day].
         places : ndarray
             SKU and store of every row, shape (rows, 2).
+        given : int
+            How many of the days are known; those before only repeat them, and say nothing of
+            the errors of forecasts.
         """
         at = tuple(places.T)
-        level, days = recent.mean(axis=1), recent.T
-        error = _errors(days, self._cycle)[-WEEK:].mean(axis=0)
+        level, (low, high) = recent[:, -given:].mean(axis=1), self._bounds(given)
+        error = _errors(recent.T, self._periods.cycle)[-WEEK:].mean(axis=0)
         # a unit in a week is no drift, however steady training was
         room = 1.0 / WEEK
-        found = (
-            level > self._high[at] + room,
-            level < self._low[at] - room,
-            error > self._error[at] + room,
-        )
+        found = {
+            f"demand of {given} {self._periods.name}s higher than in training": level
+            > high[at] + room,
+            f"demand of {given} {self._periods.name}s lower than in training": level
+            < low[at] - room,
+            "forecast errors larger than in training": (error > self._error[at] + room)
+            & (given == KNOWN_DAYS),
+        }
         drifts = [""] * len(places)
-        for row in np.flatnonzero(np.logical_or.reduce(found)).tolist():
-            said = (text for text, rows in zip(self._texts, found, strict=True) if rows[row])
-            drifts[row] = ", ".join(said)
+        for row in np.flatnonzero(np.logical_or.reduce(list(found.values()))).tolist():
+            drifts[row] = ", ".join(text for text, rows in found.items() if rows[row])
         return drifts
+
+
+def _means(days: Floats, length: int) -> Floats:
+    """Return the means of all windows of so many days, shape (windows, ...)."""
+    total = np.concatenate([np.zeros((1, *days.shape[1:])), np.cumsum(days, axis=0)])
+    means: Floats = (total[length:] - total[:-length]) / length
+    return means
 
 
 def _errors(days: Floats, cycle: int) -> Floats:
