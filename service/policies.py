@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from commands.decide import folder_of, load_decider
 from commands.judging.checkpoints import manifest_digest
 from commands.orders import Decider
+from common.console import screen
 from common.errors import InputError
 from service.drift import Drift
 from service.exported_run import is_exported, load_exported
@@ -113,7 +114,7 @@ class Policies:
         Raises
         ------
         InputError
-            If no run was ever named, or one cannot be loaded.
+            If no run was ever named, or the champion cannot be loaded.
         """
         with self._base.reading() as connection:
             kept = {slot: _newest(connection, slot) for slot in (CHAMPION, CANDIDATE)}
@@ -123,9 +124,15 @@ class Policies:
         run = load(champion, self._baseline)
         if str(run.folder) != kept[CHAMPION]:
             self._point("serve.py", CHAMPION, run, "champion")
+            if kept[CHAMPION]:
+                said = f"champion: {run.folder}, in place of {kept[CHAMPION]}; without --checkpoint"
+                screen.print(f"{said} the last champion stays", soft_wrap=True)
         self._loaded[CHAMPION] = run
         if kept[CANDIDATE] and kept[CANDIDATE] != str(run.folder):
-            self._loaded[CANDIDATE] = load(kept[CANDIDATE], self._baseline)
+            try:
+                self._loaded[CANDIDATE] = load(kept[CANDIDATE], self._baseline)
+            except InputError as error:  # whose orders do not count
+                screen.print(f"no candidate: {error}", soft_wrap=True)
 
     @property
     def champion(self) -> LoadedRun:

@@ -252,7 +252,7 @@ def test_a_revoked_token_is_nobodys(served):
     assert token not in kept
 
 
-def test_the_candidate_decides_in_the_shadow_is_promoted_and_rolled_back(runs, tmp_path):
+def test_the_candidate_decides_in_the_shadow_is_promoted_and_rolled_back(runs, tmp_path, capsys):
     address = str(tmp_path / "service.db")
     with service(runs, address) as (made, callers):
         admin = callers["admin"]
@@ -266,12 +266,28 @@ def test_the_candidate_decides_in_the_shadow_is_promoted_and_rolled_back(runs, t
         assert [row[0] for row in rows] == [order["id"] for order in decided["orders"]]
         assert admin.post("/v1/policies/promote").json()["run"] == "second"
         assert callers["planner"].decide(state(4.0)).json()["run"] == "second"
+    assert capsys.readouterr().err == ""
     with service(runs, address, champion=None) as (made, callers):
         named = callers["planner"].get("/v1/policies").json()
         assert (named["champion"]["run"], named["candidate"]) == ("second", None)
         assert callers["admin"].post("/v1/policies/roll-back").json()["run"] == "first"
         assert "no other champion" in callers["admin"].post("/v1/policies/roll-back").text
         assert audit_log.verify(made.base)[1] is None
+    with service(runs, address, champion="second"):
+        said = capsys.readouterr().err
+    assert f"champion: {runs / 'second'}, in place of {runs / 'first'}; without" in said
+
+
+def test_a_candidate_that_is_gone_does_not_keep_the_champion_from_deciding(runs, tmp_path, capsys):
+    for name in ("first", "second"):
+        shutil.copytree(runs / name, tmp_path / name)
+    address = str(tmp_path / "service.db")
+    with service(tmp_path, address) as (_, callers):
+        assert callers["admin"].post("/v1/policies/candidate", {"run": "second"}).status_code == 200
+    shutil.rmtree(tmp_path / "second")
+    with service(tmp_path, address, champion=None) as (_, callers):
+        assert callers["planner"].decide().json()["run"] == "first"
+    assert f"no candidate: --checkpoint {tmp_path / 'second'}: no such" in capsys.readouterr().err
 
 
 def test_a_decision_is_made_anew_to_the_same_bytes(fresh):
