@@ -64,7 +64,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--backup", type=OutputFile(), help="Write a copy of the database, and end.")
 @click.option(
     "--retain",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 100_000),  # more are before the first day of dates
     metavar="DAYS",
     help="Remove ended orders and their decisions that are older, and end.",
 )

@@ -71,14 +71,17 @@ class Access:
         Raises
         ------
         InputError
-            If the name has one.
+            If the name has one, or had one: in the log it stands for one token.
         """
         token = f"ir_{secrets.token_urlsafe(32)}"
         row = {"name": name, "role": role, "hash": hashed(token), "time": now()}
         with self._base.writing() as connection:
-            there = sql.select(TOKENS.c.id).where(TOKENS.c.name == name)
-            if connection.execute(there).first() is not None:
-                raise InputError(f"name {name!r}: has a token already; take another name")
+            there = sql.select(TOKENS.c.revoked).where(TOKENS.c.name == name)
+            if (last := connection.execute(there).first()) is not None:
+                has = (
+                    "has a token already" if last.revoked is None else "had a token, revoked since"
+                )
+                raise InputError(f"name {name!r}: {has}; take another name")
             connection.execute(TOKENS.insert(), row)
             audit_log.append(connection, by, [("token", name, {"role": role})])
         self._known.clear()

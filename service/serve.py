@@ -4,14 +4,17 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from common.console import screen
-from common.errors import InputError
-from service.access import Access, Role
+from common.errors import InputError, short
+from service.access import ROLES, Access
 from service.connectors.inbox import Inbox
 from service.decisions import Decisions
 from service.guards import Guards
 from service.opening import Opening
 from service.policies import Policies
+from service.requests import ALLOWED, NewToken
 from service.store import audit_log, retention
 from service.store.database import Database
 from service.web.app import create_app
@@ -70,10 +73,14 @@ def first_token(access: Access) -> None:
 def add_token(base: Database, text: str) -> str:
     """Return a new token for ``NAME:ROLE``."""
     name, _, role = text.partition(":")
-    roles: dict[str, Role] = {"planner": "planner", "approver": "approver", "admin": "admin"}
-    if not name or role not in roles:
-        raise InputError(f"--token {text!r}: must be NAME:ROLE, ROLE one of {', '.join(roles)}")
-    return Access(base).issue(name, roles[role], "serve.py")
+    try:  # as the API has it, which must be able to revoke it
+        asked = NewToken.model_validate({"name": name, "role": role})
+    except ValidationError:
+        roles = ", ".join(ROLES)
+        raise InputError(
+            f"--token {short(text)}: must be NAME:ROLE; NAME {ALLOWED['name']}, ROLE {roles}"
+        ) from None
+    return Access(base).issue(asked.name, asked.role, "serve.py")
 
 
 def verify(base: Database) -> None:

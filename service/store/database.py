@@ -163,8 +163,8 @@ class Database:
             copy.engine.dispose()
             write_whole(path, temporary.read_bytes())
         finally:
-            for left in path.parent.glob(f"{temporary.name}*"):
-                left.unlink()
+            for end in ("", "-wal", "-shm", "-journal"):
+                temporary.with_name(temporary.name + end).unlink(missing_ok=True)
         return rows
 
 

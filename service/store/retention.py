@@ -21,12 +21,13 @@ def remove_before(base: Database, first: dt.date, user: str) -> dict[str, int]:
         removed = {}
         for table, key in ((HISTORY, HISTORY.c.order_id), (SHADOWS, SHADOWS.c.order_id)):
             connection.execute(sql.delete(table).where(key.in_(old)))
-        gone = connection.execute(sql.delete(ORDERS).where(ORDERS.c.date < first, ended))
-        removed["orders"] = gone.rowcount
+        done = connection.execute(sql.delete(ORDERS).where(ORDERS.c.date < first, ended))
+        removed["orders"] = done.rowcount
         used = sql.select(ORDERS.c.decision)
         unused = (DECISIONS.c.date < first, DECISIONS.c.id.not_in(used))
         removed["decisions"] = connection.execute(sql.delete(DECISIONS).where(*unused)).rowcount
-        keys = sql.delete(KEYS).where(KEYS.c.time < first.isoformat())
+        gone = KEYS.c.decision.not_in(sql.select(DECISIONS.c.id))
+        keys = sql.delete(KEYS).where((KEYS.c.time < first.isoformat()) | gone)
         removed["keys"] = connection.execute(keys).rowcount
         audit_log.append(connection, user, [("retention", str(first), removed)])
     return removed

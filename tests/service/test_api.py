@@ -13,6 +13,7 @@ from common.errors import InputError, NumericalError
 from service.decisions import compute
 from service.guards import Guards
 from service.policies import load
+from service.serve import add_token
 from service.store import audit_log
 from service.store.retention import remove_before
 from tests.service.app import STATE, service
@@ -207,6 +208,12 @@ def test_names_of_tokens_have_letters_of_all_languages_and_nothing_that_harms(se
         assert done.status_code == 200, done.text
     for wrong in ("<b>", "a/b", "a\nb", "a\u202eb", "a" * 65, ""):
         assert admin.post("/v1/tokens", {"name": wrong, "role": "planner"}).status_code == 422
+        with pytest.raises(InputError, match="must be NAME:ROLE; NAME must be up to 64"):
+            add_token(served[0].base, f"{wrong}:admin")
+    with pytest.raises(InputError, match="ROLE planner, approver, admin"):
+        add_token(served[0].base, "ann")
+    again = admin.post("/v1/tokens", {"name": "José å.", "role": "planner"})
+    assert again.json()["detail"] == "name 'José å.': had a token, revoked since; take another name"
 
 
 def test_bodies_and_hosts_are_checked(served):
@@ -372,6 +379,16 @@ def test_retention_removes_what_ended_and_the_log_still_holds(fresh):
     removed = remove_before(made.base, dt.date(2022, 1, 1), "test")
     assert removed == {"orders": 1, "decisions": 0, "keys": 0}
     assert audit_log.verify(made.base)[1] is None
+
+
+def test_a_key_whose_decision_is_not_kept_can_be_used_again(fresh):
+    made, callers = fresh
+    for order in callers["planner"].decide(idempotency_key="one").json()["orders"]:
+        callers["approver"].post(f"/v1/orders/{order['id']}/cancel")
+    removed = remove_before(made.base, dt.date(2022, 1, 1), "test")  # the key is of today
+    assert removed == {"orders": 2, "decisions": 1, "keys": 1}
+    again = callers["planner"].decide(idempotency_key="one")
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "false")
 
 
 def test_metrics_are_prometheus_text(served):

@@ -190,15 +190,15 @@ def test_a_backup_is_a_database_of_its_own(base, tmp_path):
     propose(base, proposal("north"), proposal("south"))
     with base.writing() as connection:
         audit_log.append(connection, "ann", [("note", "é", {"text": "ü"})])
-    assert base.backup(tmp_path / "copy.db") == 3
-    copy = Database(str(tmp_path / "copy.db"))
+    assert base.backup(tmp_path / "[1]copy.db") == 3
+    copy = Database(str(tmp_path / "[1]copy.db"))
     assert audit_log.verify(copy) == (1, None)
     with copy.reading() as there, base.reading() as here:
         assert order_book.find(there) == order_book.find(here)
         assert there.execute(sql.select(LOG)).all() == here.execute(sql.select(LOG)).all()
     with pytest.raises(InputError, match="exists; name a new file"):
-        base.backup(tmp_path / "copy.db")
-    assert sorted(p.name for p in tmp_path.glob("*copy*") if "-" not in p.name) == ["copy.db"]
+        base.backup(tmp_path / "[1]copy.db")
+    assert sorted(p.name for p in tmp_path.glob("*copy*") if "-" not in p.name) == ["[1]copy.db"]
 
 
 @pytest.mark.parametrize(
@@ -218,6 +218,9 @@ def test_what_looks_at_a_database_makes_none(run_command, tmp_path, asked):
     assert (done.status, missing.is_file()) == (0, True)
     done = run_command(serve.main, "--database", missing, "--verify")
     assert (done.status, done.stdout) == (0, "service.db: 1 entries, none altered or missing\n")
+    done = run_command(serve.main, "--database", missing, "--retain", 10_000_000)
+    assert (done.status, done.stdout) == (2, "")
+    assert "--retain" in done.stderr
 
 
 def test_a_wrong_database_is_one_line(tmp_path):
