@@ -1,5 +1,6 @@
 """The first second of the service: the port is open before anything large is imported."""
 
+import logging
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -45,6 +46,22 @@ class Opening:
         return await send({"type": "http.response.body", "body": ALIVE if lives else LATER})
 
 
+class _Said(logging.Handler):
+    """Keeps what was said last.
+
+    Attributes
+    ----------
+    last : str
+        It, in one line.
+    """
+
+    last = "nothing can listen there"
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        self.last = " ".join(record.getMessage().split())
+
+
 def listen(host: str, port: int, start: Callable[[Opening], None]) -> None:
     """Answer until interrupted.
 
@@ -58,9 +75,10 @@ def listen(host: str, port: int, start: Callable[[Opening], None]) -> None:
     Raises
     ------
     InputError
-        If it cannot start, or whatever else `start` raises.
+        If it cannot listen there or start, or whatever else `start` raises.
     """
-    opening = Opening()
+    opening, said = Opening(), _Said()
+    logging.getLogger("uvicorn.error").addHandler(said)  # until the service's own takes its place
     server = uvicorn.Server(
         uvicorn.Config(
             opening,
@@ -86,7 +104,10 @@ def listen(host: str, port: int, start: Callable[[Opening], None]) -> None:
             server.should_exit = True
 
     threading.Thread(target=run, daemon=True).start()
-    server.run()
+    try:
+        server.run()
+    except SystemExit:  # uvicorn's way out, where it could not listen
+        raise InputError(f"--host {host} --port {port}: {said.last}") from None
     opening.stopped.set()
     if failures:
         raise failures[0]

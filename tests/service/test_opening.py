@@ -2,6 +2,7 @@
 
 import http.client
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -88,3 +89,10 @@ def test_a_start_that_fails_ends_the_service(tmp_path):
     assert done.returncode == 2
     assert "error: --checkpoint nowhere: no such file or folder" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=rf"--port {port}: .*address already in use$"):
+            listen("127.0.0.1", port, lambda _: None)
