@@ -41,17 +41,18 @@ def start(
     Raises
     ------
     InputError
-        If the policy cannot be loaded.
+        If there is no such inbox, or the policy cannot be loaded.
     """
     policies = Policies(base, baseline)
     service = Service(base, policies, guards, hosts=_hosts(host, names))
     first_token(service.access)
+    watched = None if inbox is None else Inbox(inbox, service.decisions)
     log_as_json()
     opening.whole = create_app(service)
     policies.start(checkpoint)
     screen.print(f"ready: http://{host}:{port}", soft_wrap=True)
-    if inbox is not None:
-        Inbox(inbox, service.decisions).watch(opening.stopped)
+    if watched is not None:
+        watched.watch(opening.stopped)
 
 
 def _hosts(host: str, names: tuple[str, ...]) -> tuple[str, ...]:

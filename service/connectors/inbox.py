@@ -4,11 +4,13 @@ import os
 import threading
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from commands.order_output import as_csv
 from commands.remote_orders import COLUMNS, request_of
 from commands.stock_state import written_on
 from common.console import screen
-from common.errors import InputError, validated
+from common.errors import InputError, short, validated
 from common.files import write_whole
 from demand.sheet import read_sheet
 from service.decisions import Decisions
@@ -50,8 +52,9 @@ class Inbox:
         while not stop.wait(SECONDS):
             try:
                 self.look()
-            except OSError as error:
-                screen.print(f"{self._folder}: {error.strerror}", soft_wrap=True)
+            except (OSError, SQLAlchemyError) as error:  # it is tried again, and others go on
+                text = " ".join(str(getattr(error, "orig", None) or error).split())
+                screen.print(f"{self._folder}: {short(text, 200)}", soft_wrap=True)
 
     def look(self) -> list[str]:
         """Decide what is complete; return the files' names."""
@@ -80,5 +83,5 @@ class Inbox:
             home, suffix, text = REFUSED, "error.txt", f"{error}\n"
         target = self._folder / home
         target.mkdir(exist_ok=True)
-        write_whole(target / f"{path.stem}.{suffix}", text.encode())
+        write_whole(target / f"{path.stem}.{suffix}", text.encode(errors="backslashreplace"))
         os.replace(path, target / path.name)  # noqa: PTH105

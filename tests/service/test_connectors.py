@@ -8,10 +8,13 @@ import json
 import os
 import threading
 from typing import ClassVar
+from unittest.mock import Mock
 
 import pytest
 
 pytest.importorskip("sqlalchemy", reason="no sqlalchemy: pip install -e '.[serve]'")
+
+from sqlalchemy.exc import OperationalError
 
 import connect
 from agents.config import resolve
@@ -224,6 +227,24 @@ def test_the_inbox_refuses_a_state_that_is_older_than_today(runs, tmp_path):
         inbox = Inbox(folder, made.decisions)
         assert [inbox.look(), inbox.look()] == [[], ["old.csv"]]
     assert "the state is of 2020-09-13" in (folder / "refused" / "old.error.txt").read_text()
+
+
+def test_no_file_and_no_database_ends_the_inbox(runs, tmp_path, monkeypatch, capsys):
+    (folder := tmp_path / "inbox").mkdir()
+    (folder / os.fsdecode(b"\xff.csv")).write_text("store,on_hand\nnort,3\n")
+    (folder / "good.csv").write_text("store,on_hand,date\nnorth,3,2021-07-01\n")
+    with service(runs, str(tmp_path / "service.db")) as (made, _):
+        inbox, stop = Inbox(folder, made.decisions), threading.Event()
+        looks = iter((False, False, False, True))
+        monkeypatch.setattr(stop, "wait", lambda _: next(looks))
+        with monkeypatch.context() as locked:
+            error = OperationalError("BEGIN", {}, Exception("database is locked"))
+            locked.setattr(made.decisions, "decide", Mock(side_effect=error))
+            inbox.watch(stop)
+        assert "database is locked" in capsys.readouterr().err
+        inbox.look()
+    assert (folder / "done" / "good.orders.csv").exists()
+    assert "unknown store" in next(folder.glob("refused/*.error.txt")).read_text()
 
 
 @pytest.mark.parametrize(
