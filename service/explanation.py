@@ -178,7 +178,7 @@ def with_quantity(
         decision = decisions.find(order["decision"])
         morning = decisions.morning(champion, decision, order["row"])
     except InputError as error:
-        notes = [f"what {quantity:,g} units lead to is not known: {error}"]
+        notes = [f"what {_units(quantity)} units lead to is not known: {error}"]
     else:
         (after,) = leads_to(morning, [quantity])
         new |= {name: after[name] for name in ("days_of_cover", "stockout_after")}
@@ -196,6 +196,11 @@ def _store_of(morning: Morning) -> StoreParameters:
     return morning.batch.parameters.store_at(*morning.now.places[0].tolist())
 
 
+def _units(value: float) -> str:
+    """Return a quantity with all of its digits."""
+    return f"{value:,.12g}"
+
+
 def _notes(store: StoreParameters, order: Mapping[str, Any]) -> list[str]:
     """Return which limits of a store a quantity does not keep that somebody gave an order."""
     quantity, pack = order["quantity"], store.order_multiple
@@ -203,13 +208,15 @@ def _notes(store: StoreParameters, order: Mapping[str, Any]) -> list[str]:
     if order["source"] != PLANNER or quantity == 0:
         return notes
     if pack is not None and abs(quantity - pack * round(quantity / pack)) > ROUNDED:
-        notes.append(f"{quantity:,g} units are no multiple of the pack, {pack:,g}")
+        notes.append(f"{_units(quantity)} units are no multiple of the pack, {_units(pack)}")
     if quantity < store.least_order - ROUNDED:
-        notes.append(f"{quantity:,g} units are less than the least order, {store.least_order:,g}")
+        notes.append(
+            f"{_units(quantity)} units are less than the least order, {_units(store.least_order)}"
+        )
     if order["level"] > store.shelf_capacity + ROUNDED:
         notes.append(
-            f"{quantity:,g} units raise the position to {order['level']:,g}, and the shelf holds "
-            f"{store.shelf_capacity:,g}"
+            f"{_units(quantity)} units raise the position to {_units(order['level'])}, and the "
+            f"shelf holds {_units(store.shelf_capacity)}"
         )
     return notes
 

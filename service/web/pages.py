@@ -4,6 +4,7 @@ import csv
 import datetime as dt
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -48,6 +49,7 @@ CHANGES: dict[str, Change] = {
     "cancel": "cancel",
 }
 MOST_ORDERS = 100_000
+NUMBER = re.compile(r"[1-9][0-9]{0,9}")
 
 pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 ASSETS = {
@@ -214,9 +216,9 @@ def item(
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:10]) < 2**31:
+    if not NUMBER.fullmatch(text) or int(text) >= 2**31:
         raise order_book.UnknownOrderError("there is no such order")
-    return int(text[:10])
+    return int(text)
 
 
 @pages.post("/orders/changes")

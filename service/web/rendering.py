@@ -33,7 +33,7 @@ TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
-TEMPLATES.filters |= {"units": _units, "plain": lambda value: f"{value:g}", "zip": zip}
+TEMPLATES.filters |= {"units": _units, "plain": lambda value: f"{value:.12g}", "zip": zip}
 
 
 def render(name: str, session: Session | None, status: int = 200, **values: Any) -> HTMLResponse:

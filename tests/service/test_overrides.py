@@ -71,6 +71,7 @@ def test_limits_of_the_store_that_a_new_quantity_does_not_keep_are_told(runs, tm
     config = resolve({"algo": "ppo", "demand": runs / "sales.csv"}, assignments=settings)
     write_rule_run(config, tmp_path / "packs", RULE)
     told = {0: [], 18: [], 20: ["pack, 6"], 6: ["least order, 12"], 180: ["to 350, and the shelf"]}
+    told |= {1_234_567: ["1,234,567 units are no multiple", "to 1,234,737, and"]}
     with service(tmp_path, str(tmp_path / "service.db"), champion="packs") as (_, callers):
         planner = callers["planner"]
         order = planner.decide().json()["orders"][0]
@@ -83,7 +84,9 @@ def test_limits_of_the_store_that_a_new_quantity_does_not_keep_are_told(runs, tm
             why = planner.get(f"/v1/items/south/{order['sku']}/why").json()
             assert why["notes"] == done["notes"]
         http, _ = browser((None, callers), "planner")
-        assert "the shelf holds 300" in http.get(f"/orders/{order['id']}", headers=PAGE).text
+        page = http.get(f"/orders/{order['id']}", headers=PAGE).text
+        assert "the shelf holds 300" in page
+        assert 'value="1234567"' in page
 
 
 def test_an_order_of_which_less_is_known_has_its_page(fresh):

@@ -81,6 +81,7 @@ def test_a_planner_overrides_and_an_approver_places(site):
     refused = {"csrf": csrf, "what": "approve"}
     done = http.post(f"/orders/{number}/change", data=refused, headers=PAGE)
     assert done.status_code == 403
+    assert http.get(f"/orders/{number:011}", headers=PAGE).status_code == 404
     http, csrf = browser(site, "approver")
     for what, status in (("approve", "approved"), ("place", "placed")):
         form = {"csrf": csrf, "what": what, "order": [o["id"] for o in orders]}
