@@ -232,14 +232,20 @@ def _columns(lists: list[tuple[float, ...]], name: str, *, equal: bool) -> dict[
     return dict(columns)
 
 
-class Override(FrozenModel):
+class Seen(FrozenModel):
+    """The version of an order that was looked at, where no other must be changed."""
+
+    version: Annotated[int, Field(ge=1)] | None = None
+
+
+class Override(Seen):
     """Another quantity [units], and why."""
 
     quantity: Units
     reason: Reason
 
 
-class Because(FrozenModel):
+class Because(Seen):
     """Why an order is changed."""
 
     reason: Reason | None = None

@@ -135,6 +135,7 @@ def change(
     quantity: float | None = None,
     reason: str = "",
     leads_to: Mapping[str, Any] | None = None,
+    seen: int | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """Lead an order on in its life.
 
@@ -150,6 +151,8 @@ def change(
         Why.
     leads_to : mapping, optional
         Columns that follow from another quantity.
+    seen : int, optional
+        The version that the user looked at: another one is not changed.
 
     Returns
     -------
@@ -161,7 +164,7 @@ def change(
     Raises
     ------
     UnknownOrderError, ConflictError
-        If there is none, or its status does not allow the change.
+        If there is none, its status does not allow the change, or it is another version.
     """
     before = get(connection, order_id)
     allowed, after = LIFE[what]
@@ -174,6 +177,11 @@ def change(
         raise ConflictError(
             f"order {order_id} is {before['status']}; only an order that is "
             f"{' or '.join(allowed)} can be: {what}"
+        )
+    if seen not in (None, before["version"]):
+        raise ConflictError(
+            f"order {order_id} was changed since it was looked at, to {before['quantity']:,.12g} "
+            f"units (version {before['version']}, not {seen}); look at it again"
         )
     time = now()
     connection.execute(HISTORY.insert(), _past(before, time, user, what))

@@ -190,8 +190,10 @@ def orders(
 
 
 def _change(
-    request: Request, service: Service, user: str, number: int, what: Change, **more: Any
+    request: Request, service: Service, user: str, number: int, what: Change, why: Because | None
 ) -> dict[str, Any]:
+    asked = why or Because()
+    more = {"reason": asked.reason or "", "seen": asked.version}
     with service.base.writing() as connection:
         order, changed = order_book.change(connection, user, number, what, **more)
     return _changed(request, what, order, changed=changed)
@@ -213,7 +215,7 @@ def approve(
     request: Request, number: OrderId, service: TheService, user: Approver, body: Why = None
 ) -> dict[str, Any]:
     """Approve a proposed order."""
-    return _change(request, service, user.name, number, "approve", reason=_reason(body))
+    return _change(request, service, user.name, number, "approve", body)
 
 
 @api.post("/v1/orders/{number}/place", response_model=Changed, responses=WRONG)
@@ -221,7 +223,7 @@ def place(
     request: Request, number: OrderId, service: TheService, user: Approver, body: Why = None
 ) -> dict[str, Any]:
     """Place an approved order; it is never overwritten from then on."""
-    return _change(request, service, user.name, number, "place", reason=_reason(body))
+    return _change(request, service, user.name, number, "place", body)
 
 
 @api.post("/v1/orders/{number}/receive", response_model=Changed, responses=WRONG)
@@ -229,7 +231,7 @@ def receive(
     request: Request, number: OrderId, service: TheService, user: Approver, body: Why = None
 ) -> dict[str, Any]:
     """Say that a placed order has arrived."""
-    return _change(request, service, user.name, number, "receive", reason=_reason(body))
+    return _change(request, service, user.name, number, "receive", body)
 
 
 @api.post("/v1/orders/{number}/cancel", response_model=Changed, responses=WRONG)
@@ -237,7 +239,7 @@ def cancel(
     request: Request, number: OrderId, service: TheService, user: Approver, body: Why = None
 ) -> dict[str, Any]:
     """Cancel an order that has not arrived."""
-    return _change(request, service, user.name, number, "cancel", reason=_reason(body))
+    return _change(request, service, user.name, number, "cancel", body)
 
 
 @api.post("/v1/orders/{number}/override", response_model=Changed, responses=WRONG)
@@ -247,10 +249,6 @@ def override(
     """Give a proposed order another quantity, with a reason."""
     order, changed, notes = service.override(user.name, number, body)
     return {**_changed(request, "override", order, changed=changed), "notes": notes}
-
-
-def _reason(body: Because | None) -> str:
-    return (body.reason or "") if body is not None else ""
 
 
 @api.get("/v1/items/{store}/{sku}/why", response_model=Explanation, responses=WRONG)

@@ -221,17 +221,23 @@ def _number(text: str) -> int:
     return int(text)
 
 
+def _seen(text: str) -> tuple[int, int]:
+    """Return an order's number and the version of it that the page showed."""
+    number, _, version = text.partition("v")
+    return _number(number), _number(version)
+
+
 @pages.post("/orders/changes")
 def change_several(form: Form, session: Visitor, service: TheService) -> Response:
     """Change the selected orders, all of them or none."""
     user = check_form(session, field(form, "csrf"), "approver").user
     what = CHANGES.get(field(form, "what"))
-    numbers = [_number(text) for text in form.get("order", [])]
-    if what is None or not numbers:
+    chosen = [_seen(text) for text in form.get("order", [])]
+    if what is None or not chosen:
         raise InputError("select orders first")
     with service.base.writing() as connection:
-        for number in numbers:
-            order, _ = order_book.change(connection, user.name, number, what)
+        for number, seen in chosen:
+            order, _ = order_book.change(connection, user.name, number, what, seen=seen)
     return RedirectResponse(f"/?date={order['date']}&said={AFTER[what]}", 303)
 
 
@@ -242,8 +248,9 @@ def changefield(number: str, form: Form, session: Visitor, service: TheService) 
     what = CHANGES.get(field(form, "what"))
     if what is None:
         raise InputError("the form says nothing to do")
+    seen = _seen(f"{number}v{field(form, 'version')}")[1]
     with service.base.writing() as connection:
-        order_book.change(connection, user.name, _number(number), what)
+        order_book.change(connection, user.name, _number(number), what, seen=seen)
     return RedirectResponse(f"/orders/{_number(number)}?said={AFTER[what]}", 303)
 
 
@@ -251,7 +258,9 @@ def changefield(number: str, form: Form, session: Visitor, service: TheService) 
 def overridefield(number: str, form: Form, session: Visitor, service: TheService) -> Response:
     """Give an order another quantity."""
     user = check_form(session, field(form, "csrf"), "planner").user
-    asked = validated(Override, {name: field(form, name) for name in ("quantity", "reason")})
+    asked = validated(
+        Override, {name: field(form, name) for name in ("quantity", "reason", "version")}
+    )
     service.override(user.name, _number(number), asked)
     return RedirectResponse(f"/orders/{_number(number)}?said=overridden", 303)
 

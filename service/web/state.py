@@ -91,6 +91,7 @@ class Service:
                         quantity=asked.quantity,
                         reason=asked.reason,
                         leads_to=new.leads_to,
+                        seen=asked.version,
                     )
                     return done, changed, new.notes
 

@@ -85,7 +85,8 @@ def test_what_is_placed_stays_as_it_was(fresh):
     path = f"/v1/orders/{order['id']}"
     done = callers["planner"].post(f"{path}/override", {"quantity": 77, "reason": "fair"})
     assert done.json()["order"]["quantity"] == 77
-    assert callers["approver"].post(f"{path}/approve").json()["changed"]
+    assert callers["approver"].post(f"{path}/approve", {"version": 1}).status_code == 409
+    assert callers["approver"].post(f"{path}/approve", {"version": 2}).json()["changed"]
     assert not callers["approver"].post(f"{path}/approve").json()["changed"]
     assert callers["approver"].post(f"{path}/place", {"reason": "by phone"}).status_code == 200
     kept = callers["planner"].decide(state(north=50)).json()["orders"][1]

@@ -72,19 +72,26 @@ def test_a_planner_overrides_and_an_approver_places(site):
     page = http.get("/", headers=PAGE).text
     assert page.index("Exceptions") < page.index("north")
     assert "runs out" in page
-    form = {"csrf": csrf, "quantity": "77", "reason": "<b>fair</b>"}
+    seen = re.findall('name="order" value="([^"]+)"', page)
+    form = {"csrf": csrf, "quantity": "77", "reason": "<b>fair</b>", "version": "1"}
     page = http.post(f"/orders/{number}/override", data=form, headers=PAGE).text
     assert "&lt;b&gt;fair&lt;/b&gt;" in page
     assert "<b>fair</b>" not in page
     assert "<svg" in page
     assert '<th scope="row">Level</th><td class="n">85</td>' in page
-    refused = {"csrf": csrf, "what": "approve"}
+    refused = {"csrf": csrf, "what": "approve", "version": "1"}
     done = http.post(f"/orders/{number}/change", data=refused, headers=PAGE)
     assert done.status_code == 403
     assert http.get(f"/orders/{number:011}", headers=PAGE).status_code == 404
     http, csrf = browser(site, "approver")
+    done = http.post(f"/orders/{number}/change", data=refused | {"csrf": csrf}, headers=PAGE)
+    line = f"order {number} was changed since it was looked at, to 77 units (version 2, not 1)"
+    assert (done.status_code, line in done.text) == (409, True)
+    form = {"csrf": csrf, "what": "approve", "order": seen}
+    assert line in http.post("/orders/changes", data=form, headers=PAGE).text
+    page = http.get("/", headers=PAGE).text
     for what, status in (("approve", "approved"), ("place", "placed")):
-        form = {"csrf": csrf, "what": what, "order": [o["id"] for o in orders]}
+        form |= {"what": what, "order": re.findall('name="order" value="([^"]+)"', page)}
         page = http.post("/orders/changes", data=form, headers=PAGE).text
         assert f'<p class="said" role="status">{status}</p>' in page
     done = http.post("/orders/changes", data=form | {"what": "approve"}, headers=PAGE)
