@@ -80,11 +80,17 @@ def push(
     system: System, base: Database, send: Send, settings: Mapping[str, str], *, apply: bool
 ) -> list[tuple[int, str]]:
     """Push approved orders, which are placed then; without `apply` only say what would be done."""
+    orders: list[dict[str, Any]] = []
     with base.reading() as connection:
-        orders = order_book.find(connection, status=order_book.APPROVED)
+        while more := order_book.find(
+            connection, status=order_book.APPROVED, after=orders[-1]["id"] if orders else 0
+        ):
+            orders += more
     done = []
     for order in orders:  # one by one: what was made there is placed here, whatever comes after
-        if system == "erpnext":
+        if not order["quantity"]:
+            said = [(order["id"], "nothing to order")]  # which an ERP would refuse
+        elif system == "erpnext":
             said = erpnext.push(send, [order], apply=apply)
         elif system == "odoo":
             said = odoo.push(send, [order], vendor=_vendor(settings), apply=apply)

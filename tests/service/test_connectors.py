@@ -24,6 +24,8 @@ from service.connectors.inbox import Inbox
 from service.connectors.transport import Transport
 from service.store import order_book
 from service.store.database import Database
+from service.store.order_book import PAGE
+from service.store.tables import ORDERS
 from tests.recommended import write_rule_run
 from tests.service.app import service
 from tests.service.test_store import proposal
@@ -187,6 +189,19 @@ def test_the_command_line_pushes_what_is_approved_once(run_command, tmp_path, mo
     assert run_command(connect.main, *ask, "--apply").stdout == ""
     with base.reading() as connection:
         assert order_book.get(connection, number)["status"] == "placed"
+
+
+def test_all_that_is_approved_is_pushed_and_nothing_of_no_units(tmp_path):
+    base, names = Database(str(tmp_path / "service.db")), [f"s{k}" for k in range(PAGE + 2)]
+    proposals = [proposal(name, status="approved", version=1) for name in names]
+    times = {"created": "", "updated": ""}
+    with base.writing() as connection:
+        connection.execute(ORDERS.insert(), [one | times for one in proposals])
+        connection.execute(ORDERS.update().where(ORDERS.c.store == "s1").values(quantity=0.0))
+    send = Mock(return_value={"data": []})
+    done = run.push("erpnext", base, send, {}, apply=False)
+    assert done[:2] == [(1, "would be made"), (2, "nothing to order")]
+    assert len(done) == len(names) == send.call_count + 1
 
 
 def test_a_connection_that_fails_is_one_line():
