@@ -153,7 +153,7 @@ WRONG: dict[int | str, dict[str, Any]] = {
         (413, "Too large."),
         (422, "A value cannot be used."),
         (429, "Too many requests."),
-        (503, "Not ready yet."),
+        (503, "Not ready yet, or the database cannot do it now."),
     )
 }
 
@@ -351,7 +351,7 @@ def health() -> dict[str, str]:
 def ready(service: TheService) -> Response:
     """Say whether decisions can be made."""
     if not service.policies.is_ready():
-        return problem(503, service.failure or "the policy is being loaded")
+        return problem(503, "the policy is being loaded")
     if not service.base.ping():
         return problem(503, "the database does not answer")
     return Response('{"status":"ready"}', media_type="application/json")

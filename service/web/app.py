@@ -6,9 +6,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
+from sqlalchemy import exc
 from starlette.exceptions import HTTPException
 
-from common.errors import InputError
+from common.errors import InputError, short
 from service.decisions import KeyReusedError
 from service.requests import one_line
 from service.store.order_book import ConflictError, UnknownOrderError
@@ -45,6 +46,8 @@ def create_app(service: Service) -> Border:
         app.include_router(router)
     for kind, status in STATUS.items():
         app.add_exception_handler(kind, _line(status))
+    for lasting in (exc.OperationalError, exc.TimeoutError):
+        app.add_exception_handler(lasting, _without_database)
     app.add_exception_handler(NotAllowedError, _not_allowed)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -87,6 +90,15 @@ def _http(request: Request, error: Exception) -> Response:
     detail = str(error.detail) if isinstance(error, HTTPException) else "failed"
     headers = error.headers if isinstance(error, HTTPException) else None
     return _answer(request, status, detail, dict(headers) if headers else None)
+
+
+def _without_database(request: Request, error: Exception) -> Response:
+    """Say that the database is locked, full or gone; the log says which, without what was sent."""
+    number = request.scope.get("state", {}).get("request_id", "")
+    text = " ".join(str(getattr(error, "orig", None) or error).split())
+    LOG.error("database", extra={"fields": {"request": number, "error": short(text, 200)}})
+    detail = f"the database cannot do this now; the log has it under request {number}"
+    return _answer(request, 503, detail)
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -41,8 +41,6 @@ class Service:
         Of a request.
     hosts : tuple of str
         Names under which it answers: others may be a page that rebinds its name to ours.
-    failure : str
-        Why it is not ready and will not become so.
     """
 
     base: Database
@@ -51,7 +49,6 @@ class Service:
     per_second: float = 500.0
     max_bytes: int = 32_000_000
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
-    failure: str = ""
     today: Callable[[], dt.date] = dt.date.today
 
     def __post_init__(self) -> None:

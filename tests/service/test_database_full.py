@@ -1,0 +1,22 @@
+from unittest.mock import Mock
+
+import pytest
+
+pytest.importorskip("fastapi", reason="no fastapi: pip install -e '.[serve]'")
+
+from sqlalchemy.exc import OperationalError
+
+from tests.service.app import service
+
+
+def test_a_full_database_is_told_in_the_answer_and_in_the_log(runs, tmp_path, monkeypatch, caplog):
+    full = OperationalError("UPDATE", {"reason": "secret"}, Exception("database or disk is full"))
+    with service(runs, str(tmp_path / "service.db")) as (made, callers):
+        monkeypatch.setattr(made.base, "writing", Mock(side_effect=full))
+        done = callers["approver"].post("/v1/orders/1/approve")
+        monkeypatch.undo()
+    number = done.headers["x-request-id"]
+    assert done.status_code == 503
+    assert f"the database cannot do this now; the log has it under request {number}" in done.text
+    (line,) = (record.fields for record in caplog.records if record.message == "database")
+    assert line == {"request": number, "error": "'database or disk is full'"}
