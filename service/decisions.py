@@ -33,6 +33,8 @@ from service.store.database import Database, canonical, now
 from service.store.tables import DECISIONS, KEYS
 
 Row = dict[str, Any]
+MOST_DAYS_EARLY = 62
+"""A morning later than that is a slip: it would be the newest day for as long as it is not over."""
 
 
 class KeyReusedError(Exception):
@@ -124,14 +126,17 @@ class Decisions:
         KeyReusedError
             If the key came with other contents before.
         """
-        body = request.model_dump(mode="json")
+        body, today = request.model_dump(mode="json"), self.today()
+        if request.date is not None and (request.date - today).days > MOST_DAYS_EARLY:
+            most = f"at most {MOST_DAYS_EARLY} days after today, {today}"
+            raise InputError(f"date = {request.date}: must be {most}")
         content_hash = "" if key is None else audit_log.digest(canonical(body))
         if key is not None and (kept := self._under_key(user, key, content_hash)) is not None:
             return Answer(kept, repeated=True)
         champion, candidate = self._policies.champion, self._policies.candidate
         failure = "" if champion.is_unaltered() else "the policy's files were altered"
         inputs = {"state": body, "guards": self.guards.to_dict(), "failure": failure}
-        inputs |= {"manifest": champion.manifest, "today": self.today().isoformat()}
+        inputs |= {"manifest": champion.manifest, "today": today.isoformat()}
         inputs["rule"] = champion.decider.rule[0]
         text = canonical(inputs)
         input_hash = audit_log.digest(text)

@@ -1,3 +1,6 @@
+"""What is gone or full beside the champion does not end the service."""
+
+import shutil
 from unittest.mock import Mock
 
 import pytest
@@ -20,3 +23,15 @@ def test_a_full_database_is_told_in_the_answer_and_in_the_log(runs, tmp_path, mo
     assert f"the database cannot do this now; the log has it under request {number}" in done.text
     (line,) = (record.fields for record in caplog.records if record.message == "database")
     assert line == {"request": number, "error": "'database or disk is full'"}
+
+
+def test_a_candidate_that_is_gone_does_not_keep_the_champion_from_deciding(runs, tmp_path, capsys):
+    for name in ("first", "second"):
+        shutil.copytree(runs / name, tmp_path / name)
+    address = str(tmp_path / "service.db")
+    with service(tmp_path, address) as (_, callers):
+        assert callers["admin"].post("/v1/policies/candidate", {"run": "second"}).status_code == 200
+    shutil.rmtree(tmp_path / "second")
+    with service(tmp_path, address, champion=None) as (_, callers):
+        assert callers["planner"].decide().json()["run"] == "first"
+    assert f"no candidate: --checkpoint {tmp_path / 'second'}: no such" in capsys.readouterr().err
