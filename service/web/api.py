@@ -193,9 +193,10 @@ def _change(
     request: Request, service: Service, user: str, number: int, what: Change, why: Because | None
 ) -> dict[str, Any]:
     asked = why or Because()
-    more = {"reason": asked.reason or "", "seen": asked.version}
     with service.base.writing() as connection:
-        order, changed = order_book.change(connection, user, number, what, **more)
+        order, changed = order_book.change(
+            *(connection, user, number, what), reason=asked.reason or "", seen=asked.version
+        )
     return _changed(request, what, order, changed=changed)
 
 
@@ -251,9 +252,20 @@ def override(
     return {**_changed(request, "override", order, changed=changed), "notes": notes}
 
 
+@api.get("/v1/orders/{number}/why", response_model=Explanation, responses=WRONG)
+def why_of(number: OrderId, service: TheService, _: Planner) -> Explanation:
+    """Say how an order came about: each number."""
+    with service.base.reading() as connection:
+        order = order_book.get(connection, number)
+    return explain(service.decisions, service.policies, order)
+
+
 @api.get("/v1/items/{store}/{sku}/why", response_model=Explanation, responses=WRONG)
 def why(store: Place, sku: Place, service: TheService, _: Planner) -> Explanation:
-    """Say how the newest order of a store and product came about: each number."""
+    """Say how the newest order of a store and product came about: each number.
+
+    Of names with a slash, which no path can hold, ask by the order's number.
+    """
     return explain(service.decisions, service.policies, _newest(service, store, sku))
 
 

@@ -110,6 +110,7 @@ def test_why_shows_the_numbers(served):
     order = planner.decide(state(date="2021-06-28", due=[5])).json()["orders"][1]
     why = planner.get(f"/v1/items/north/{order['sku']}/why").json()
     assert why["order"] == order["id"]
+    assert planner.get(f"/v1/orders/{order['id']}/why").json() == why
     assert why["position"] == 8
     assert why["protection_days"] == why["lead_time"] + why["review_days"] == 3
     assert why["needed"] == pytest.approx(sum(why["forecast"]))
@@ -128,6 +129,7 @@ ROUTES = [
     ("post", "/v1/decisions", "planner"),
     ("get", "/v1/orders", "planner"),
     ("get", "/v1/items/north/x/why", "planner"),
+    ("get", "/v1/orders/1/why", "planner"),
     ("get", "/v1/forecast?store=north", "planner"),
     ("get", "/v1/policies", "planner"),
     ("get", "/v1/policies/curve", "planner"),
