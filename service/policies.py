@@ -165,7 +165,10 @@ class Policies:
             If it cannot be loaded, or decides for other stores or products.
         """
         with self._changing:
-            loaded = load(str(self.champion.folder.parent / run), self._baseline)
+            beside = self.champion.folder.parent
+            if not (beside / run).is_dir():
+                raise InputError(f"run {run}: no such folder beside the champion's")
+            loaded = load(str(beside / run), self._baseline)
             ours, theirs = self.champion.decider.known.table, loaded.decider.known.table
             if (ours.stores, ours.skus) != (theirs.stores, theirs.skus):
                 raise InputError(f"run {run}: decides for other stores or products")

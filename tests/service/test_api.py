@@ -271,8 +271,10 @@ def test_the_candidate_decides_in_the_shadow_is_promoted_and_rolled_back(runs, t
     with service(runs, address) as (made, callers):
         admin = callers["admin"]
         assert "no candidate" in admin.post("/v1/policies/promote").json()["detail"]
-        for wrong in ("absent", "..", "../first"):
+        for wrong in ("..", "../first"):
             assert admin.post("/v1/policies/candidate", {"run": wrong}).status_code == 422
+        done = admin.post("/v1/policies/candidate", {"run": "absent"})
+        assert done.json()["detail"] == "run absent: no such folder beside the champion's"
         assert admin.post("/v1/policies/candidate", {"run": "second"}).status_code == 200
         decided = callers["planner"].decide().json()
         with made.base.reading() as connection:
