@@ -158,6 +158,7 @@ class Decisions:
                 if key is not None:
                     _keep(connection, user, key, content_hash, last.id)
                 return Answer(last.response, repeated=True)
+            self._policies.check_champion(connection, champion)
             response = self._write(connection, user, decision, computed, shadow)
             if key is not None:
                 _keep(connection, user, key, content_hash, decision["id"])

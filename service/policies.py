@@ -19,6 +19,7 @@ from service.exported_run import is_exported, load_exported
 from service.service_curve import PlayedCurve
 from service.store import audit_log
 from service.store.database import Database, now
+from service.store.order_book import ConflictError
 from service.store.tables import POLICIES
 
 Slot = Literal["champion", "candidate"]
@@ -151,6 +152,21 @@ class Policies:
     def candidate(self) -> LoadedRun | None:
         """Who decides in the champion's shadow, if anybody does."""
         return self._loaded.get(CANDIDATE)
+
+    def check_champion(self, connection: Connection, run: LoadedRun) -> None:
+        """Refuse orders of a run that is the champion no longer.
+
+        Raises
+        ------
+        ConflictError
+            If another became it meanwhile, or by another server on this database.
+        """
+        newest = _newest(connection, CHAMPION)
+        if newest not in (NOBODY, str(run.folder)):
+            raise ConflictError(
+                f"{Path(newest).name} was made the champion in place of {run.folder.name}; ask "
+                "again, and if this stays, start this server anew: another one changed it"
+            )
 
     def is_ready(self) -> bool:
         """Return whether there is a champion."""

@@ -149,7 +149,7 @@ WRONG: dict[int | str, dict[str, Any]] = {
         (401, "No token, or nobody's."),
         (403, "The role is missing."),
         (404, "There is none."),
-        (409, "The order's status does not allow it."),
+        (409, "The order's status or version, or another champion, does not allow it."),
         (413, "Too large."),
         (422, "A value cannot be used."),
         (429, "Too many requests."),

@@ -25,6 +25,16 @@ def test_a_full_database_is_told_in_the_answer_and_in_the_log(runs, tmp_path, mo
     assert line == {"request": number, "error": "'database or disk is full'"}
 
 
+def test_a_server_does_not_decide_by_a_champion_that_another_one_replaced(runs, tmp_path):
+    address = str(tmp_path / "service.db")
+    with service(runs, address) as (_, ours), service(runs, address) as (_, theirs):
+        assert theirs["admin"].post("/v1/policies/candidate", {"run": "second"}).status_code == 200
+        assert theirs["admin"].post("/v1/policies/promote").status_code == 200
+        done = ours["planner"].decide()
+        assert (done.status_code, "second was made the champion" in done.text) == (409, True)
+        assert theirs["planner"].decide().json()["run"] == "second"
+
+
 def test_a_candidate_that_is_gone_does_not_keep_the_champion_from_deciding(runs, tmp_path, capsys):
     for name in ("first", "second"):
         shutil.copytree(runs / name, tmp_path / name)
