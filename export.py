@@ -24,7 +24,8 @@ from common.errors import InputError
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
     help="A folder for a graph per network: raw observations in, actions and quantities out; of a "
-    "run on demand of a file serve.py takes it as --checkpoint, without torch.",
+    "run on demand of a file, and of a recommended rule, serve.py takes it as --checkpoint, "
+    "without torch.",
 )
 @click.option(
     "--states",
@@ -35,7 +36,7 @@ from common.errors import InputError
 )
 @click.option("--baseline", help="The rule beside the policy [the best before the split].")
 def main(checkpoint: str, folder: Path, states: int, baseline: str | None) -> None:
-    """Write a run's networks as ONNX, checked against torch."""
+    """Write a run's networks as ONNX, checked against torch, or the rule that it recommends."""
     try:
         from service.onnx_export import export  # here: --help answers at once
     except ModuleNotFoundError as error:
@@ -46,6 +47,8 @@ def main(checkpoint: str, folder: Path, states: int, baseline: str | None) -> No
         made = export(checkpoint, folder, states=states, baseline=baseline)
     for path, count in made.items():
         print(f"{path}: as torch on {count:,} states, every action")
+    if not made:
+        print(f"{folder}: all that the recommended rule needs; serve.py --checkpoint {folder}")
 
 
 if __name__ == "__main__":

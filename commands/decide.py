@@ -240,11 +240,11 @@ def _compare(run: RunConfig, policy: Policy, rules: dict[str, Policy], mark: str
     )
 
 
-def _usual_range(home: Path, run: RunConfig, policy: Policy) -> tuple[Floats, Floats]:
-    """Return the least and the most of each entry that is nothing unusual."""
+def _usual_range(home: Path, run: RunConfig, policy: Policy) -> tuple[Floats, Floats] | None:
+    """Return the least and the most of each entry that is nothing unusual, None of a rule."""
     advice = read_recommendation(home)
-    if advice is not None and advice.kind == "rule":  # which looks at no observation
-        return np.array(-np.inf), np.array(np.inf)
+    if advice is not None and advice.kind == "rule":
+        return None
     from training.policy import observation_range  # here: it loads torch
 
     low, high = observation_range(run_folder.last_phase(home), run, policy)

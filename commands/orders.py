@@ -70,8 +70,9 @@ class Decider:
         Whether the policy sees the step of the episode.
     faults : sequence of str
         Why the policy's orders are held back, all of them.
-    usual_range : tuple of ndarray
-        The least and the most of each entry of a store's observation that is nothing unusual.
+    usual_range : tuple of ndarray, optional
+        The least and the most of each entry of a store's observation that is nothing unusual; none
+        for a policy that looks at no observation.
 
     Attributes
     ----------
@@ -88,7 +89,7 @@ class Decider:
         *,
         observe_step: bool,
         faults: Sequence[str],
-        usual_range: tuple[Floats, Floats],
+        usual_range: tuple[Floats, Floats] | None = None,
     ) -> None:
         if parameters.history is None:
             raise TypeError("parameters without demand of a file")
@@ -220,6 +221,8 @@ class Decider:
     def _unusual(self, morning: Morning) -> list[str]:
         """Return in which respects each row's state is unlike those in training."""
         batch = morning.batch
+        if self.usual_range is None:
+            return [""] * len(morning.places)
         names = batch.observation_names["store"]
         seen = batch.by_tier(batch.observation())["store"]
         return unusual_entries(names, seen[tuple(morning.places.T)], self.usual_range)

@@ -71,12 +71,14 @@ class ExportedRun(FrozenModel):
         Whether the policy sees the step of the episode.
     players : dict
         By name, to which rule's level its actions are offsets, if they are.
+    chosen : NamedRule, optional
+        The rule that decides, of a run that recommends one.
     rule : NamedRule
         The rule beside the policy.
     faults : list of str
         Why its orders are held back.
     low, high : list of float
-        The range of each entry of an observation that is nothing unusual.
+        The range of each entry of an observation that is nothing unusual; empty of a rule.
     """
 
     run: str
@@ -84,6 +86,7 @@ class ExportedRun(FrozenModel):
     parameters: dict[str, Any]
     observe_step: bool
     players: dict[Name, NamedRule | None]
+    chosen: NamedRule | None = None
     rule: NamedRule
     faults: list[str]
     low: list[float]
@@ -127,20 +130,25 @@ def load_exported(folder: Path, baseline: str | None = None) -> Decider:
             f"with --baseline {baseline}"
         )
     parameters = validated(SupplyChainParameters, _with_files(exported.parameters, folder))
+    chosen = exported.chosen
+    return Decider(
+        folder,
+        parameters,
+        _team(exported, folder, parameters) if chosen is None else chosen.policy(parameters),
+        (exported.rule.name, exported.rule.policy(parameters)),
+        observe_step=exported.observe_step,
+        faults=exported.faults,
+        usual_range=(np.array(exported.low), np.array(exported.high)) if chosen is None else None,
+    )
+
+
+def _team(exported: ExportedRun, folder: Path, parameters: SupplyChainParameters) -> TeamPolicy:
     players: dict[str, Policy] = dict(reference_rules())
     if any(name.startswith("store_") for name in exported.players):
         players.pop("store")
     for name, offset_to in exported.players.items():
         players[name] = _player(folder, name, parameters, offset_to)
-    return Decider(
-        folder,
-        parameters,
-        TeamPolicy(players),
-        (exported.rule.name, exported.rule.policy(parameters)),
-        observe_step=exported.observe_step,
-        faults=exported.faults,
-        usual_range=(np.array(exported.low), np.array(exported.high)),
-    )
+    return TeamPolicy(players)
 
 
 def _with_files(parameters: Mapping[str, Any], folder: Path) -> dict[str, Any]:

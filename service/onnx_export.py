@@ -1,6 +1,7 @@
 """A run for whoever has no torch: its networks as graphs of ONNX, held against torch.
 
-Of a run on demand of a file, all that its decisions need goes beside them.
+Of a run on demand of a file, all that its decisions need goes beside them; of one that recommends a
+rule it is all there is.
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from agents import run_files, run_folder
+from agents.run_files import ModelFile
 from agents.sb3_policy import AgentPolicy
 from agents.tuned_file import TunedFile, json_values, read_recommendation
 from baselines.multi_agent import TeamPolicy
@@ -56,7 +58,8 @@ def export(
     Returns
     -------
     dict
-        Of every graph the number of states on which it did as torch does, which is all of them.
+        Of every graph the number of states on which it did as torch does, which is all of them. A
+        run that recommends a rule has none.
 
     Raises
     ------
@@ -67,6 +70,24 @@ def export(
     path, name = run_folder.find(checkpoint)
     if run_files.exists(folder / run_files.CONFIG):
         raise InputError(f"--onnx {folder}: is a run itself; name a folder of its own")
+    agents, decides = ({}, True) if _chosen(path) is not None else _networks(path, name)
+    made = {run_files.graph_file(folder, n): graph_of(agent) for n, agent in agents.items()}
+    for (target, content), agent in zip(made.items(), agents.values(), strict=True):
+        check(target, content, agent, states)
+    about = _exported(checkpoint, path, list(agents), baseline) if decides else None
+    folder.mkdir(exist_ok=True)
+    if about is not None:
+        run_files.begin(folder)
+        about = about.model_copy(update={"parameters": _copy_data(about.parameters, folder)})
+    for target, content in made.items():
+        (write_whole if about is None else run_files.write)(target, content)
+    if about is not None:
+        about.write(folder)
+    return dict.fromkeys(made, states)
+
+
+def _networks(path: Path, name: ModelFile) -> tuple[dict[str, AgentPolicy], bool]:
+    """Return a run's networks by player, and whether it can decide: on demand of a file."""
     config, policy = load_agent(path, name)
     players: dict[str, Any] = {"policy": policy}
     if isinstance(policy, TeamPolicy):
@@ -80,20 +101,15 @@ def export(
     agents = {player: one for player, one in networks.items() if isinstance(one, AgentPolicy)}
     if not agents:
         raise InputError(f"{path}: holds no network that --onnx knows")
-    made = {run_files.graph_file(folder, n): graph_of(agent) for n, agent in agents.items()}
-    for (target, content), agent in zip(made.items(), agents.values(), strict=True):
-        check(target, content, agent, states)
-    decides = getattr(config.parameters, "history", None) is not None
-    about = _exported(checkpoint, path, list(agents), baseline) if decides else None
-    folder.mkdir(exist_ok=True)
-    if about is not None:
-        run_files.begin(folder)
-        about = about.model_copy(update={"parameters": _copy_data(about.parameters, folder)})
-    for target, content in made.items():
-        (write_whole if about is None else run_files.write)(target, content)
-    if about is not None:
-        about.write(folder)
-    return dict.fromkeys(made, states)
+    return agents, getattr(config.parameters, "history", None) is not None
+
+
+def _chosen(path: Path) -> NamedRule | None:
+    """Return the rule that a run recommends, if it recommends one."""
+    advice = read_recommendation(path)
+    if advice is None or advice.kind != "rule":
+        return None
+    return NamedRule(name=advice.name, values=advice.values, in_units=True)
 
 
 def _exported(checkpoint: str, path: Path, players: list[str], baseline: str | None) -> ExportedRun:
@@ -101,7 +117,7 @@ def _exported(checkpoint: str, path: Path, players: list[str], baseline: str | N
     decider = load_decider(checkpoint, baseline)
     sources = run_folder.players(path)
     offsets = {player: run_folder.read_config(sources[player]).settings for player in players}
-    low, high = decider.usual_range
+    low, high = (one.tolist() for one in decider.usual_range or (np.empty(0), np.empty(0)))
     return ExportedRun(
         run=decider.folder.name,
         manifest=manifest_digest(decider.folder),
@@ -117,19 +133,19 @@ def _exported(checkpoint: str, path: Path, players: list[str], baseline: str | N
             else None
             for player, own in offsets.items()
         },
+        chosen=_chosen(path),
         rule=_named(decider, baseline),
         faults=decider.faults,
-        low=low.tolist(),
-        high=high.tolist(),
+        low=low,
+        high=high,
     )
 
 
 def _named(decider: Decider, baseline: str | None) -> NamedRule:
     """Return the rule beside a run by name, with what it was tuned to."""
     name, parameters = decider.rule[0], decider.parameters
-    advice = read_recommendation(decider.folder)
-    if advice is not None and advice.kind == "rule" and baseline is None:
-        return NamedRule(name=name, values=advice.values, in_units=True)
+    if baseline is None and (chosen := _chosen(decider.folder)) is not None:
+        return chosen
     rule = baselines_of("stores", parameters)[name]
     if not isinstance(rule, TunedRule):
         return NamedRule(name=name)

@@ -145,12 +145,14 @@ def boosting(history: StoreHistory, days: int, *, informed: bool = False) -> Boo
     Raises
     ------
     InputError
-        If LightGBM is not installed.
+        If LightGBM is not installed, or not what it needs.
     """
     try:
         import lightgbm  # here: an extra
     except ModuleNotFoundError:
         raise InputError("gradient boosting needs lightgbm; pip install -e '.[boosting]'") from None
+    except OSError as error:  # small images of Debian lack OpenMP's library
+        raise InputError(f"lightgbm cannot be loaded: {error}; apt-get install libgomp1") from None
 
     base = smoothing(history, days, informed=informed)
 

@@ -202,8 +202,7 @@ def test_a_lot_is_usual_where_the_rule_waits_for_another_day(demand_file, fixed_
         reference_team(store=RollingReorderPoint(*days).in_any_quantity())
         for days in ((3.0, 10.0), (0.0, 0.0))
     )
-    usual = {"faults": (), "usual_range": (np.array(-np.inf), np.array(np.inf))}
-    decider = Decider(Path(), p, orders, ("waits", waits), observe_step=False, **usual)
+    decider = Decider(Path(), p, orders, ("waits", waits), observe_step=False, faults=())
     empty = StockState(np.zeros((1, 2), np.intp), np.zeros(1), ())
     (row,) = decider.orders(decider.today(empty), OrderLimits())
     assert row["baseline_quantity"] == 0

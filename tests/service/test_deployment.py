@@ -54,11 +54,14 @@ def test_compose_runs_what_the_steps_run():
     assert copied - {"configs"} == rooms - {"benchmarks", "studies"}
 
 
+EXTRAS = "serve", "onnx", "boosting"
+
+
 def test_the_image_holds_what_the_project_asks_for():
     setup = configparser.ConfigParser()
     setup.read(DEPLOY.parent / "setup.cfg")
     asked = setup["options"]["install_requires"]
-    asked += "".join(setup["options.extras_require"][extra] for extra in ("serve", "onnx"))
+    asked += "".join(setup["options.extras_require"][extra] for extra in EXTRAS)
     known = {re.split(r"[ >=<]", line)[0] for line in asked.split("\n") if line.strip()}
     lines = (DEPLOY / "requirements.txt").read_text().splitlines()
     wanted = {line for line in lines if not line.startswith("#")}

@@ -11,6 +11,7 @@ pytest.importorskip("fastapi", reason="no fastapi: pip install -e '.[serve]'")
 pytest.importorskip("onnxruntime", reason="no onnxruntime: pip install -e '.[onnx]'")
 
 from agents import run_files
+from agents.run_folder import read_config
 from common.errors import InputError
 from demand.history import StoreDemand
 from service.exported_run import DATA_FILES
@@ -18,6 +19,7 @@ from service.onnx_export import export
 from service.policies import load
 from service.serve import replay
 from service.store.database import Database
+from tests.recommended import write_rule_run
 from tests.service.app import STATE, service
 from tests.service.conftest import RULE
 
@@ -46,9 +48,19 @@ def exported(runs):
     return folder
 
 
-def test_it_orders_as_the_run_does(runs, exported, tmp_path):
+@pytest.fixture(scope="module")
+def exported_rule(runs):
+    """A run that recommends a rule, `advised`, and what is exported of it."""
+    config = read_config(runs / "first")
+    write_rule_run(config, runs / "advised", "newsvendor_smoothing")
+    assert export(str(runs / "advised"), runs / "exported_rule", baseline=RULE) == {}
+    return runs / "exported_rule"
+
+
+@pytest.mark.parametrize(("run", "fixture"), [("first", "exported"), ("advised", "exported_rule")])
+def test_it_orders_as_the_run_does(runs, run, fixture, request, tmp_path):
     answers = []
-    for champion in ("first", exported.name):
+    for champion in (run, request.getfixturevalue(fixture).name):
         address = str(tmp_path / f"{champion}.db")
         with service(runs, address, champion=champion) as (_, callers):
             answers.append(callers["planner"].decide(STATE).json()["orders"])
@@ -58,9 +70,11 @@ def test_it_orders_as_the_run_does(runs, exported, tmp_path):
     assert {order["source"] for order in first} <= {"policy", "rule"}
 
 
-def test_a_decision_is_replayed_without_torch(runs, exported, tmp_path, capsys):
+@pytest.mark.parametrize("fixture", ["exported", "exported_rule"])
+def test_a_decision_is_replayed_without_torch(runs, fixture, request, tmp_path, capsys):
     address = str(tmp_path / "service.db")
-    with service(runs, address, champion=exported.name) as (_, callers):
+    champion = request.getfixturevalue(fixture).name
+    with service(runs, address, champion=champion) as (_, callers):
         decision = callers["planner"].decide(STATE).json()["decision"]
     command = [sys.executable, "-c", WITHOUT_TORCH, "--database", address, "--replay", decision]
     done = subprocess.run(

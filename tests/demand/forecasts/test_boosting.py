@@ -79,3 +79,19 @@ def test_without_the_package_it_is_said_what_to_install(weekends, monkeypatch):
     monkeypatch.setitem(sys.modules, "lightgbm", None)
     with pytest.raises(InputError, match=r"needs lightgbm; pip install -e '\.\[boosting\]'"):
         boosting(weekends, 1)
+
+
+def test_where_its_library_cannot_be_loaded_it_is_said_what_is_missing(weekends, monkeypatch):
+    """As in images of Debian without OpenMP."""
+    boosting.cache_clear()
+    missing = "libgomp.so.1: cannot open shared object file"
+
+    class Broken:
+        def find_spec(self, name, *_):
+            if name == "lightgbm":
+                raise OSError(missing)
+
+    monkeypatch.delitem(sys.modules, "lightgbm")
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    with pytest.raises(InputError, match=f"lightgbm cannot be loaded: {missing}; apt-get install"):
+        boosting(weekends, 1)
