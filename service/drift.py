@@ -4,13 +4,14 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS
 
 Floats = NDArray[np.float64]
 TAIL = 0.005
-"""Share of the training windows beyond each bound: one window in a hundred is outside."""
+"""Chance beyond each bound: of what is like training one window in a hundred lies outside."""
 
 WEEK = 7
 """Periods whose forecast errors are looked at together."""
@@ -27,20 +28,8 @@ class Drift:
 
     def __init__(self, known: StoreHistory) -> None:
         self._days, self._periods = known.training, known.table.periods
-        self._bounds = cache(self._bounds_of)
-        if len(self._days) < KNOWN_DAYS:
-            self._error = np.full(self._days.shape[1:], np.inf)
-            return
-        weekly = _means(_errors(self._days, self._periods.cycle), WEEK)
-        self._error = np.quantile(weekly, 1 - TAIL, axis=0)
-
-    def _bounds_of(self, given: int) -> tuple[Floats, Floats]:
-        """Return between what the mean of so many days of training lies, shape (SKUs, stores)."""
-        if len(self._days) < KNOWN_DAYS:
-            shape = self._days.shape[1:]
-            return np.zeros(shape), np.full(shape, np.inf)
-        low, high = np.quantile(_means(self._days, given), (TAIL, 1 - TAIL), axis=0)
-        return low, high
+        self._bounds = cache(lambda given: _interval(self._days, given))
+        self._most_error = _interval(_errors(self._days, self._periods.cycle), WEEK)[1]
 
     def of(self, recent: Floats, places: NDArray[np.intp], given: int = KNOWN_DAYS) -> list[str]:
         """Return in what the last days are unlike training, a text per row, empty if nothing.
@@ -65,7 +54,7 @@ class Drift:
             > high[at] + room,
             f"demand of {given} {self._periods.name}s lower than in training": level
             < low[at] - room,
-            "forecast errors larger than in training": (error > self._error[at] + room)
+            "forecast errors larger than in training": (error > self._most_error[at] + room)
             & (given == KNOWN_DAYS),
         }
         drifts = [""] * len(places)
@@ -79,6 +68,21 @@ def _means(days: Floats, length: int) -> Floats:
     total = np.concatenate([np.zeros((1, *days.shape[1:])), np.cumsum(days, axis=0)])
     means: Floats = (total[length:] - total[:-length]) / length
     return means
+
+
+def _interval(days: Floats, length: int) -> tuple[Floats, Floats]:
+    """Return between what the mean of so many more days lies, by all windows of those before.
+
+    Of Student's t, windows counted as if they did not overlap: the extremes of a few that do are
+    too near to each other. Nothing lies outside while there are not two.
+    """
+    count = len(days) / length
+    if count < 2:
+        return np.full(days.shape[1:], -np.inf), np.full(days.shape[1:], np.inf)
+    windows = _means(days, length)
+    reach = stdtrit(count - 1, 1 - TAIL) * windows.std(axis=0) * np.sqrt((count + 1) / (count - 1))
+    mean = windows.mean(axis=0)
+    return mean - reach, mean + reach
 
 
 def _errors(days: Floats, cycle: int) -> Floats:
