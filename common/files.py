@@ -182,10 +182,11 @@ def parse_array(content: bytes, name: str) -> NDArray[np.generic]:
     return values.reshape(shape, order="F" if fortran else "C")
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, mode: int | None = None) -> None:
     """Write a regular file: under a random name, flushed, then renamed to `path`.
 
-    A file that is replaced keeps its mode. Everything that is written goes through here.
+    A file that is replaced keeps its mode, a new one gets `mode`, or what is usual.
+    Everything that is written goes through here.
 
     Raises
     ------
@@ -194,7 +195,8 @@ def write_whole(path: Path, content: bytes) -> None:
     OSError
         If the disk refuses; what was there before stays.
     """
-    mode = _replaceable_mode(path)
+    kept = _replaceable_mode(path)
+    mode = mode if kept is None else kept
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:

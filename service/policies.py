@@ -184,6 +184,8 @@ class Policies:
             beside = self.champion.folder.parent
             if not (beside / run).is_dir():
                 raise InputError(f"run {run}: no such folder beside the champion's")
+            if (beside / run).samefile(self.champion.folder):
+                raise InputError(f"run {run}: is the champion; name another run")
             loaded = load(str(beside / run), self._baseline)
             ours, theirs = self.champion.decider.known.table, loaded.decider.known.table
             if (ours.stores, ours.skus) != (theirs.stores, theirs.skus):

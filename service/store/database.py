@@ -23,6 +23,8 @@ WRITER = 0x73727665
 """Key of the advisory lock on PostgreSQL that writers take: the log has one end."""
 
 POOL = 10
+PRIVATE = 0o600
+"""Mode of a new file of SQLite: others on the machine read no orders."""
 
 
 def now() -> str:
@@ -62,6 +64,9 @@ class Database:
             check_there(self.url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._writer = threading.Lock()
+        if self.is_sqlite and make:
+            with suppress(OSError):  # SQLite says why
+                Path(str(self.url.database)).touch(PRIVATE)
         with self.one_line_errors():
             self.engine = _engine(self.url, sqlite=self.is_sqlite, make=make)
             self._migrate(make=make)
@@ -161,7 +166,7 @@ class Database:
             with copy.engine.connect() as last:
                 last.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             copy.engine.dispose()
-            write_whole(path, temporary.read_bytes())
+            write_whole(path, temporary.read_bytes(), PRIVATE)
         finally:
             for end in ("", "-wal", "-shm", "-journal"):
                 temporary.with_name(temporary.name + end).unlink(missing_ok=True)

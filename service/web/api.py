@@ -353,12 +353,14 @@ def revoke(body: TokenName, service: TheService, user: Admin) -> dict[str, str]:
     return {"revoked": body.name}
 
 
+@api.head("/health", include_in_schema=False)
 @api.get("/health")
 def health() -> dict[str, str]:
     """Say that the process answers."""
     return {"status": "ok"}
 
 
+@api.head("/ready", include_in_schema=False)
 @api.get("/ready", responses={503: {"model": Problem}})
 def ready(service: TheService) -> Response:
     """Say whether decisions can be made."""

@@ -251,6 +251,11 @@ def test_too_many_requests_are_refused(fresh):
     assert callers["planner"].http.get("/health").status_code == 200
 
 
+def test_whoever_looks_whether_it_lives_may_ask_for_the_head_alone(served):
+    http = served[1]["planner"].http
+    assert [http.head(path).status_code for path in ("/health", "/ready")] == [200, 200]
+
+
 def test_a_revoked_token_is_nobodys(served):
     made, callers = served
     token = callers["admin"].post("/v1/tokens", {"name": "eve", "role": "planner"}).json()["token"]
@@ -273,8 +278,12 @@ def test_the_candidate_decides_in_the_shadow_is_promoted_and_rolled_back(runs, t
         assert "no candidate" in admin.post("/v1/policies/promote").json()["detail"]
         for wrong in ("..", "../first"):
             assert admin.post("/v1/policies/candidate", {"run": wrong}).status_code == 422
-        done = admin.post("/v1/policies/candidate", {"run": "absent"})
-        assert done.json()["detail"] == "run absent: no such folder beside the champion's"
+        for name, why in (
+            ("absent", "no such folder beside the champion's"),
+            ("first", "is the champion; name another run"),
+        ):
+            done = admin.post("/v1/policies/candidate", {"run": name})
+            assert (done.status_code, done.json()["detail"]) == (422, f"run {name}: {why}")
         assert admin.post("/v1/policies/candidate", {"run": "second"}).status_code == 200
         decided = callers["planner"].decide().json()
         with made.base.reading() as connection:

@@ -201,6 +201,15 @@ def test_a_backup_is_a_database_of_its_own(base, tmp_path):
     assert sorted(p.name for p in tmp_path.glob("*copy*") if "-" not in p.name) == ["[1]copy.db"]
 
 
+def test_nobody_else_on_the_machine_reads_a_database_or_its_backup(tmp_path):
+    base = Database(str(tmp_path / "service.db"))
+    propose(base, proposal("north"))
+    base.backup(tmp_path / "copy.db")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert {"service.db", "service.db-wal", "copy.db"} <= set(modes)
+    assert set(modes.values()) == {0o600}
+
+
 @pytest.mark.parametrize(
     "asked", [("--verify",), ("--replay", "1"), ("--retain", 400), ("--backup", "{}/copy.db")]
 )
