@@ -9,6 +9,7 @@ import numpy as np
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
 from baselines.rules.reference import reference_team
+from baselines.rules.rolling_reorder_point import lots_to_try
 from baselines.rules.stock_rule import StockLevels, StoreRule, Values
 from baselines.rules.store import (
     CappedBaseStock,
@@ -74,6 +75,23 @@ def _covers(parameters: SupplyChainParameters) -> tuple[float, ...]:
     return tuple(float(f"{days * share:.3g}") for share in shares)
 
 
+def _lots(parameters: SupplyChainParameters) -> tuple[float, ...]:
+    """Return `lots_to_try`, to 3 digits."""
+    return tuple(float(f"{lot:.3g}") for lot in lots_to_try(parameters))
+
+
+def _covers_of_lots(parameters: SupplyChainParameters) -> tuple[float, ...]:
+    """Return `_covers`, and the most that a position comes to where lots are ordered [days]."""
+    covers = _covers(parameters)
+    days = float(parameters.longest_lead_time + parameters.longest_review_gap)
+    return _distinct(*covers, *(float(f"{days + lot:.3g}") for lot in _lots(parameters)))
+
+
+def _distinct(*values: float) -> tuple[float, ...]:
+    """Return the values, each once."""
+    return tuple(dict.fromkeys(values))
+
+
 def reorder_point_family(parameters: SupplyChainParameters) -> Family:
     """Return the (s, S) policies, by S and the distance S - s."""
 
@@ -81,7 +99,8 @@ def reorder_point_family(parameters: SupplyChainParameters) -> Family:
         reorder_days = np.maximum(order_up_to_days - gap_days, 0.0)
         return reference_team(store=ReorderPoint(reorder_days, order_up_to_days))
 
-    grid = {"order_up_to_days": _covers(parameters), "gap_days": (0.0, 0.15, 0.3, 0.6, 1.2)}
+    gaps = _distinct(0.0, 0.15, 0.3, 0.6, 1.2, *_lots(parameters))
+    grid = {"order_up_to_days": _covers_of_lots(parameters), "gap_days": gaps}
     return Family(make, grid, refined=tuple(grid))
 
 
@@ -91,7 +110,7 @@ def reorder_quantity_family(parameters: SupplyChainParameters) -> Family:
     def make(reorder_days: Values, quantity_days: Values) -> TeamPolicy:
         return reference_team(store=ReorderQuantity(reorder_days, quantity_days))
 
-    batches = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
+    batches = _distinct(0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, *_lots(parameters))
     grid = {"reorder_days": _covers(parameters), "quantity_days": batches}
     return Family(make, grid, refined=tuple(grid))
 
@@ -102,8 +121,9 @@ def periodic_family(parameters: SupplyChainParameters) -> Family:
     def make(review_period: Values, order_up_to_days: Values) -> TeamPolicy:
         return reference_team(store=PeriodicReview(review_period, order_up_to_days))
 
-    periods = tuple(float(r) for r in (1, 2, 3, 7) if r <= parameters.horizon)
-    grid = {"review_period": periods, "order_up_to_days": _covers(parameters)}
+    lots = (float(max(1, round(lot))) for lot in _lots(parameters))
+    periods = _distinct(*(r for r in (1.0, 2.0, 3.0, 7.0, *lots) if r <= parameters.horizon))
+    grid = {"review_period": periods, "order_up_to_days": _covers_of_lots(parameters)}
     return Family(make, grid, refined=("order_up_to_days",))
 
 
@@ -252,6 +272,9 @@ def reorder_level_family(parameters: SupplyChainParameters) -> Family:
     def make(level: Values, gap: Values) -> TeamPolicy:
         return reference_team(store=StockLevels(level, np.maximum(level - gap, 0.0)))
 
-    gaps = tuple(dict.fromkeys((1.0, *_caps(parameters))))
-    grid = {"level": unit_levels(parameters), "gap": gaps}
+    mean = float(parameters.mean_demand().max())
+    lots = [float(max(1, round(mean * lot))) for lot in _lots(parameters)]
+    usual = round(mean * (parameters.longest_lead_time + 1.0))
+    levels = _distinct(*unit_levels(parameters), *(usual + lot for lot in lots))
+    grid = {"level": levels, "gap": _distinct(1.0, *_caps(parameters), *lots)}
     return Family(make, grid, tuple(grid), tuple(grid))

@@ -93,6 +93,17 @@ def lot_days(parameters: SupplyChainParameters, gap: ArrayLike) -> Values:
     return np.minimum(np.maximum(lots, pack / mean), LONGEST_CYCLE)
 
 
+def lots_to_try(parameters: SupplyChainParameters) -> list[float]:
+    """Return days of demand to order at once about `lot_days`, none where an order a day will do.
+
+    The best lots are near the economic order quantity (Zheng 1992).
+    """
+    if not orders_in_lots(parameters):
+        return []
+    usual = float(np.median(lot_days(parameters, 1)))
+    return [usual * share for share in (0.5, 0.75, 1.0, 1.5, 2.0)]
+
+
 def _longest_cycles(parameters: SupplyChainParameters) -> Values:
     """Return for how many periods an order lasts at most: as long as goods keep, (SKUs, 1)."""
     lives = [lane.store.shelf_life for lane in parameters.lanes()]
@@ -356,10 +367,9 @@ def rolling_reorder_family(parameters: SupplyChainParameters) -> Family:
     days = parameters.longest_review_gap + parameters.longest_lead_time
     up_to = [days * share for share in (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4)]
     gaps = [0.0, 0.15, 0.3, 0.6, 1.2, 2.4]
-    if orders_in_lots(parameters):
-        cycle = float(np.median(lot_days(parameters, 1)))
-        gaps += [cycle * share for share in (0.5, 0.75, 1.0, 1.5, 2.0)]
-        up_to += [days + cycle * share for share in (0.5, 0.75, 1.0, 1.5, 2.0)]
+    lots = lots_to_try(parameters)
+    gaps += lots
+    up_to += [days + lot for lot in lots]
     grid = {"order_up_to_days": _rounded(up_to), "gap_days": _rounded(gaps)}
     return Family(make, grid, refined=tuple(grid))
 

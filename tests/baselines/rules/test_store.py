@@ -255,6 +255,32 @@ def test_tuned_rules_are_no_straw_men(family, goal):
     assert rollout(STORES, p, tuned.policy, trace)["return"].mean() > goal - 0.5
 
 
+@pytest.mark.parametrize(
+    "family",
+    [families.reorder_point_family, families.reorder_quantity_family]
+    + [families.periodic_family, families.reorder_level_family],
+)
+def test_where_orders_cost_much_lots_are_searched_that_are_as_large(family):
+    p = SupplyChainParameters(
+        stores=[{"initial_on_hand": 20}],
+        horizon=200,
+        warmup_days=50,
+        objective="cost",
+        sku={"base_demand": 5, "demand_model": "poisson", "seasonality_amplitude": 0},
+        store={
+            "lead_time": 1,
+            "holding_cost": 1,
+            "stockout_cost": 19,
+            "fixed_cost": 400,
+            "order_units": list(range(121)),
+        },
+        warehouse={"initial_on_hand": float("inf")},
+    )
+    tuned = tune(STORES, p, family(p), Search(episodes=20, rounds=2, work=300_000))
+    best = 62.90  # of all (s, S): best_reorder_point(lost_sales_store(p))
+    assert -tuned.score / 150 < 1.07 * best
+
+
 def test_a_capped_base_stock_beats_the_base_stock_where_sales_are_lost(monkeypatch):
     monkeypatch.setattr(families, "WORK", 300_000)
     p = SupplyChainParameters(
