@@ -54,7 +54,8 @@ class CashOptimum:
     grid : CashGrid
         Where values are known.
     values : ndarray
-        H, shape (T, raw, product, product price, raw price), float32.
+        H, shape (T, raw, product, product price, raw price), float32, of every step less a
+        constant: what lies ahead whatever is done would leave no digits for what is decided.
     """
 
     parameters: CashParameters

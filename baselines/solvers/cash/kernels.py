@@ -29,7 +29,7 @@ def backward(
     stop: float,
     values: NDArray[np.float32],
 ) -> Floats:
-    """Fill `values` with H from the last step to the first; return V at the start."""
+    """Fill `values` with H, but for a constant, from the last step to the first; return V."""
     c = constants[0]
     shape = values.shape[1:]
     value, moved, after = np.zeros(shape), np.zeros(shape), np.empty(shape)
@@ -38,7 +38,7 @@ def backward(
         if k < values.shape[0] - 1:
             _expect_prices(np.maximum(value, stop), product_price_law, raw_price_law, moved)
         _expect_demand(market, moved, weights, empty, after)
-        values[k] = after
+        values[k] = after - after[0, 0, 0, 0]
         _best_action(c, lots, raw_unit, unit, raw_price, after, value)
     return value
 

@@ -51,6 +51,16 @@ def confirmed(solved: CashOptimum) -> bool:
 # ---- figures ----
 
 
+@pytest.mark.parametrize("demand_mean", [10.0, 1e8])
+def test_what_lies_ahead_in_any_case_leaves_digits_for_what_is_decided(demand_mean):
+    parameters = CashParameters(max_steps=20, demand_mean=demand_mean)
+    solved, simple = solve_cash(parameters), BuyBuyConvert(stop_before_end=2)
+    best, rule = (
+        play(policy, parameters, 200)[0]["return"] for policy in (solved.policy(), simple)
+    )
+    assert (best - rule).mean() > -1e-3
+
+
 def test_defaults_reach_the_value_of_the_specification():
     solved = solve_cash(CashParameters())
     assert solved.reference.kind == "optimum"
