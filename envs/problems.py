@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from gymnasium.envs.registration import registry
 from numpy.typing import NDArray
 
 from common.errors import FrozenModel, InputError, choose
@@ -202,7 +203,7 @@ def known_problem(name: str) -> str:
     InputError
         If it is not. The code of another's environment is run only where its user names it.
     """
-    if ":" in name and name not in PROBLEMS:
+    if (":" in name or name in registry) and name not in PROBLEMS:
         raise InputError(
             f"problem = {name[:100]}: is an environment of your own, whose code runs only if you "
             f"name it: --env {name[:100]}"

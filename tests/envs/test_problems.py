@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from agents.memory import array_bytes
-from envs.problems import PROBLEMS
+from common.errors import InputError
+from envs.problems import PROBLEMS, known_problem
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("common", "demand", "envs", "baselines", "wrappers", "evaluation", "agents", "training")
@@ -33,6 +34,12 @@ def test_names_of_problems_are_compared_in_the_registries_alone():
 @pytest.mark.parametrize("line", ['if x == "stores":', '"cash" != name', 'p in ("cash", "x")'])
 def test_the_search_finds_comparisons(line):
     assert COMPARED.search(line)
+
+
+@pytest.mark.parametrize("name", ["shop:Kiosk", "CartPole-v1"])
+def test_an_environment_that_nobody_named_is_one_that_env_names(name):
+    with pytest.raises(InputError, match=f"--env {name}$"):
+        known_problem(name)
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
