@@ -98,7 +98,7 @@ class Rule(ABC):
 
 
 class RandomPolicy(Rule):
-    """Every action equally likely, valid or not.
+    """Every action equally likely, valid or not (`envs.batch.random_actions`).
 
     Parameters
     ----------

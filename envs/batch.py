@@ -26,8 +26,17 @@ LAW_UNKNOWN = (
 
 
 def random_actions(batch: "Batch", rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return uniformly random actions for every world, in the shape that `Batch.step` takes."""
+    """Return uniformly random actions for every world, in the shape that `Batch.step` takes.
+
+    Invalid ones are among them, unless the batch is `only_valid`.
+    """
     counts = batch.num_actions
+    if getattr(batch, "only_valid", False):
+        masks = batch.action_masks()
+        drawn = np.where(masks, rng.random(masks.shape), -1.0)
+        parts = np.split(drawn, np.cumsum(counts)[:-1], axis=1)
+        chosen = np.stack([part.argmax(axis=1) for part in parts], axis=1)
+        return chosen[:, 0] if isinstance(counts, int) else chosen
     if isinstance(counts, int):
         return rng.integers(0, counts, batch.num_worlds)
     return rng.integers(0, np.array(counts), (batch.num_worlds, len(counts)))

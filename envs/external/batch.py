@@ -93,6 +93,7 @@ class ExternalBatch:
         self._make = make
         self.rng = random_stream(0, split) if rng is None else rng
         self.envs = [_flat(make(parameters)) for _ in range(num_worlds)]
+        _parts(self.envs[0].reset(seed=0), "reset", 2)  # here: before anything is written
         self.num_actions = _action_counts(self.envs[0])
         size = int(np.prod(self.envs[0].observation_space.shape or (0,)))
         self.observation_size = size + observe_step
@@ -163,7 +164,7 @@ class ExternalBatch:
 
     def _step(self, world: int, action: NDArray[np.integer[Any]]) -> tuple[float, bool, bool]:
         taken: Any = int(action[0]) if isinstance(self.num_actions, int) else action
-        row, reward, terminated, truncated, _ = self.envs[world].step(taken)
+        row, reward, terminated, truncated, _ = _parts(self.envs[world].step(taken), "step", 5)
         self._rows[world] = row
         return float(reward), bool(terminated), bool(truncated)
 
@@ -182,6 +183,11 @@ class ExternalBatch:
         if own[0] is None:
             return np.ones((self.num_worlds, width), np.bool_)
         return np.stack([np.asarray(masks(), np.bool_) for masks in own if masks is not None])
+
+    @property
+    def only_valid(self) -> bool:
+        """Whether random play keeps to valid actions: the environments may not bear others."""
+        return hasattr(self.envs[0].unwrapped, "action_masks")
 
     def episode_totals(self) -> dict[str, NDArray[np.float64]]:
         """Return ``return`` and ``length`` of the present episodes."""
@@ -241,11 +247,25 @@ class ExternalBatch:
         return Fork(new, np.arange(len(worlds)))
 
 
+def _parts(returned: Any, method: str, count: int) -> Any:
+    """Return what an environment's method returned, if it is of as many parts as Gymnasium's."""
+    if not isinstance(returned, tuple) or len(returned) != count:
+        found = f"{len(returned)} parts" if isinstance(returned, tuple) else type(returned).__name__
+        names = ("observation, info", "observation, reward, terminated, truncated, info")[count > 2]
+        raise InputError(f"--env: its {method} must return ({names}), not {found}")
+    return returned
+
+
 def _flat(env: Environment) -> Environment:
     """Return an environment whose observations are vectors."""
     space = env.observation_space
     if isinstance(space, spaces.Box) and len(space.shape) == 1:
         return env
+    if not space.is_np_flattenable:
+        raise InputError(
+            f"--env: its observations are {space}, which make no vector of one length; give it one "
+            "with gymnasium.wrappers.TransformObservation"
+        )
     return FlattenObservation(env)
 
 
@@ -256,6 +276,6 @@ def _action_counts(env: Environment) -> int | tuple[int, ...]:
     if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1:
         return tuple(int(n) for n in space.nvec)
     raise InputError(
-        f"--env: its actions are {space}, and agents here choose among numbered ones; offer a grid "
-        "of them with gymnasium.wrappers.TransformAction"
+        f"--env: its actions are {space}, and agents here choose among those numbered from 0; "
+        "offer a grid of them with gymnasium.wrappers.TransformAction"
     )

@@ -88,7 +88,8 @@ def _parameters(
         if default is own.empty:
             raise InputError(f"--env {name}: give its parameter {own.name} a default")
         if isinstance(default, _PLAIN):
-            fields[own.name] = (type(default), default)
+            kind = float if own.annotation in (float, "float") else type(default)
+            fields[own.name] = (kind, default)
     length = fields.get("max_steps", (int, steps))[1]
     keywords = frozenset(fields)
     fields["max_steps"] = (Annotated[int, Field(ge=1, le=1_000_000)], length)

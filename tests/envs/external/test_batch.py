@@ -4,9 +4,11 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
+from pydantic import ValidationError
 
 from common.errors import InputError
-from envs.batch import Futures
+from envs.batch import Futures, random_actions
+from envs.external import registration
 from envs.external.batch import ExternalBatch, ExternalParameters
 
 
@@ -40,6 +42,14 @@ class Full(Shelf):
         return [k <= self.places - self.held[0] for k in range(self.places + 1)] + [True, False]
 
 
+class Priced(Shelf):
+    """A shelf with a price that happens to be a whole number."""
+
+    def __init__(self, price: float = 4, places: int = 3):
+        super().__init__(places)
+        self.price = price
+
+
 class Places(ExternalParameters):
     places: int = 3
     max_steps: int = 4
@@ -64,6 +74,14 @@ def played():
 
 def test_the_constructor_takes_all_fields_but_the_project_s_own():
     assert Places(places=5, law_is_known=True, max_steps=9).keywords() == {"places": 5}
+
+
+def test_a_keyword_that_is_said_to_be_a_float_takes_one(monkeypatch):
+    monkeypatch.setattr(registration, "PROBLEMS", {})
+    parameters = registration.register_environment(f"{__name__}:Priced").parameters
+    assert parameters(price=4.5).price == 4.5
+    with pytest.raises(ValidationError, match="fractional part"):
+        parameters(places=2.5)
 
 
 def test_every_entry_of_an_action_counts_by_itself(played):
@@ -99,6 +117,36 @@ def test_an_environment_s_own_masks_are_those_of_its_world():
     for env, mask in zip(made.envs, made.action_masks(), strict=True):
         assert mask.tolist() == env.action_masks()
     assert not made.action_masks()[:, -1].any()
+
+
+def test_random_play_takes_valid_actions_where_the_environment_says_which_are():
+    made = batch(50, build=lambda p: Full(p.places))
+    made.reset()
+    masks, chosen = made.action_masks(), random_actions(made, np.random.default_rng(0))
+    assert masks[np.arange(50), chosen[:, 0]].all()
+    assert (chosen[:, 1] == 0).all()
+    assert len(set(chosen[:, 0].tolist())) == 4
+
+
+def old(method, returned):
+    """Make shelves one of whose methods is that of the old Gym."""
+    shelf = type("Old", (Shelf,), {method: lambda *_, **__: returned})
+    return lambda _: shelf()
+
+
+def test_methods_of_the_old_gym_are_refused():
+    seen = np.zeros(2, np.float32)
+    with pytest.raises(InputError, match=r"its reset must return \(observation, info\), not nda"):
+        batch(build=old("reset", seen))
+    made = batch(build=old("step", (seen, 0.0, False, {})))
+    made.reset()
+    with pytest.raises(InputError, match=r"its step must return .*, not 4 parts"):
+        made.step(np.zeros((2, 2), np.int64))
+
+
+def test_observations_without_a_length_are_refused():
+    with pytest.raises(InputError, match="which make no vector of one length"):
+        batch(build=lambda _: Shelf(observation=spaces.Sequence(spaces.Discrete(3))))
 
 
 def test_the_law_of_another_s_environment_is_not_known():
@@ -180,5 +228,5 @@ def test_actions_that_do_not_begin_at_0_are_refused():
             super().__init__()
             self.action_space = spaces.Discrete(3, start=1)
 
-    with pytest.raises(InputError, match=r"agents here choose among numbered ones"):
+    with pytest.raises(InputError, match=r"agents here choose among those numbered from 0"):
         batch(build=lambda _: Late())
