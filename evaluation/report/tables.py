@@ -119,12 +119,10 @@ def _over_seeds(contents: ReportContents) -> ReportTable | None:
         if name == "optimality gap" and not normalised:
             continue
         rows.append([name, interval.value, *(interval.ci95 or (None, None))])
-    caption = (
-        f"Of each seed's {what}. The optimality gap is how far scores are from 1 on average, "
-        "better ones counting as 1. Intervals: bootstrap over seeds."
-        if normalised
-        else f"Of each seed's {what}. Intervals: bootstrap over seeds."
-    )
+    caption = f"Of each seed's {what}. "
+    if normalised:
+        caption += "The optimality gap is how far scores are from 1 on average, better ones as 1. "
+    caption += "Intervals: bootstrap over seeds, too narrow where the seeds are few."
     columns = ["over seeds", "value", "95% from", "95% to"]
     return ReportTable("seeds", "Over seeds", caption, columns, rows, 4 if normalised else 2)
 

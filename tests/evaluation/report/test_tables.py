@@ -61,6 +61,7 @@ def test_an_optimality_gap_is_told_only_where_something_is_known_to_measure_agai
     scores = {"seed_0": 0.5, "seed_1": 0.7, "seed_2": 1.5}, {}, "mean return"
     comparison = SimpleNamespace(reference=reference)
     (table,) = tables_of(contents(seeds=object(), scores=scores, comparison=comparison))
+    assert "too narrow where the seeds are few" in table.caption
     told = {row["over seeds"]: float(row["value"]) for row in rows_of(table)}
     assert told["mean"] == pytest.approx(0.9)
     assert told["median"] == pytest.approx(0.7)
