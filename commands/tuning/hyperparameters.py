@@ -74,7 +74,9 @@ def search(plan: StudyPlan, workers: Workers, *, quiet: bool) -> "optuna.Study":
     plan = replace(plan, silent=not workers.here)
     places = range(max(0, missing))
     with (
-        shard_progress(len(places), "trials", shown=not quiet, more=lambda: _best(study)) as report,
+        shard_progress(
+            len(places), "trials", shown=not quiet, more=lambda: best_so_far(study)
+        ) as report,
         closing(iterate_shards(work, plan, places, workers, report=report)) as outcomes,
     ):
         for outcome in outcomes:
@@ -84,8 +86,14 @@ def search(plan: StudyPlan, workers: Workers, *, quiet: bool) -> "optuna.Study":
     return study
 
 
-def _best(study: "optuna.Study") -> str:
-    values = [one.value for one in study.get_trials(deepcopy=False) if one.value is not None]
+def _judged(study: "optuna.Study") -> list[Any]:
+    """Return the trials that were judged; Optuna gives pruned ones their last score as a value."""
+    return [one for one in study.get_trials(deepcopy=False) if one.state.name == "COMPLETE"]
+
+
+def best_so_far(study: "optuna.Study") -> str:
+    """Return the end of the line of progress: what the best trial that was judged earns."""
+    values = [one.value for one in _judged(study)]
     return f", best {max(values):,.2f}" if values else ""
 
 
@@ -98,8 +106,7 @@ def write_results(study: "optuna.Study", plan: StudyPlan) -> RunConfig:
         If no trial was judged.
     """
     folder = Path(plan.folder)
-    judged = [one for one in study.get_trials(deepcopy=False) if one.value is not None]
-    if not judged:
+    if not _judged(study):
         failed = [one.user_attrs.get(FAILED) for one in study.get_trials(deepcopy=False)]
         raise InputError(f"{folder}: no trial was judged; {next(filter(None, failed), 'go on')}")
     best = plan.run(study.best_trial.params)
@@ -121,8 +128,7 @@ def importances(study: "optuna.Study") -> dict[str, float]:
     """
     import optuna
 
-    judged = [one for one in study.get_trials(deepcopy=False) if one.value is not None]
-    if len(judged) < 4:
+    if len(_judged(study)) < 4:
         return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     found = optuna.importance.get_param_importances(study, evaluator=evaluator)

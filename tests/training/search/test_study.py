@@ -10,7 +10,7 @@ import pytest
 import tune
 from agents.config import read_yaml, resolve
 from agents.tuned_file import TunedFile
-from commands.tuning.hyperparameters import importances, write_results
+from commands.tuning.hyperparameters import best_so_far, importances, write_results
 from commands.tuning.rules import select_rules, tune_rules
 from common import console
 from common.errors import InputError
@@ -317,3 +317,19 @@ def test_the_setting_that_matters_is_the_most_important(space_file, tmp_path):
     assert sum(found.values()) == pytest.approx(1.0)
     assert (tmp_path / "judged" / "importance.png").read_bytes().startswith(b"\x89PNG")
     assert len((tmp_path / "judged" / "trials.csv").read_text().splitlines()) == 13
+
+
+def test_the_best_is_a_trial_that_was_judged_not_the_last_score_of_a_pruned_one(
+    space_file, tmp_path
+):
+    from optuna.trial import TrialState, create_trial
+
+    one = plan(tmp_path / "pruned", space_file)
+    study = open_study(one)
+    for _ in range(4):
+        study.add_trial(create_trial(state=TrialState.PRUNED, value=-0.01))
+    assert (best_so_far(study), importances(study)) == ("", {})
+    with pytest.raises(InputError, match="no trial was judged; go on"):
+        write_results(study, one)
+    study.add_trial(create_trial(value=-1948.0))
+    assert best_so_far(study) == ", best -1,948.00"
