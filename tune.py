@@ -185,6 +185,7 @@ def _search(
     """Search hyperparameters and print the recipe that was found."""
     import time
 
+    from agents.settings import MAX_SEEDS
     from commands.tuning import hyperparameters as search
     from common.console import INTERRUPTED, screen
     from training.search.space import read_space
@@ -206,6 +207,9 @@ def _search(
     )
     if plan.trials < 1:
         raise InputError(f"--trials {plan.trials}: must be at least 1")
+    seeds = 5 if confirm is None else confirm
+    if not 0 <= seeds <= MAX_SEEDS:
+        raise InputError(f"--confirm {seeds}: must be from 0 to {MAX_SEEDS:,} fresh seeds")
     search.begin(plan)
     onward = f"{folder} keeps what was tried; go on with the same command and --run-dir {folder}"
     try:
@@ -214,7 +218,6 @@ def _search(
         screen.print(f"interrupted; {onward}", soft_wrap=True)
         return INTERRUPTED
     best = search.write_results(study, plan)
-    seeds = 5 if confirm is None else confirm
     confirmed, status = (
         search.confirm(plan, best, seeds, workers, quiet=quiet) if seeds else ([], 0)
     )

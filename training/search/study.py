@@ -125,7 +125,8 @@ def open_study(plan: StudyPlan) -> "optuna.Study":
         )
     except Exception as error:  # whatever a database's driver raises
         why = " ".join(str(error).split())[:200]
-        raise InputError(f"{plan.storage or plan.folder}: cannot be opened: {why}") from None
+        where = f"--storage {plan.storage}" if plan.storage else plan.folder
+        raise InputError(f"{where}: cannot be opened: {why}") from None
 
 
 def _journal(folder: Path) -> Any:

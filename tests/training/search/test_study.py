@@ -146,6 +146,7 @@ def test_the_command_writes_a_recipe_goes_on_and_compares(tmp_path, space_file, 
     [
         (("--trials", 3), "--trials: goes with --algo"),
         (("--algo", "ppo", "--trials", 0), "--trials 0: must be at least 1"),
+        (("--algo", "ppo", "--confirm", -1), "--confirm -1: must be from 0 to 10,000 fresh seeds"),
         (("--algo", "trpo"), "has no search space for it"),
         (("--algo", "ppo", "--sampler", "tpa"), "unknown sampler 'tpa'; did you mean 'tpe'?"),
         (("--algo", "ppo", "--baseline", "all"), "--algo goes with neither"),
@@ -277,7 +278,7 @@ def test_a_storage_that_cannot_be_opened_is_one_line(run_command, space_file, tm
     search = searching(tmp_path / "study", space_file, "--storage", storage)
     done = run_command(tune.main, *search)
     assert (done.status, done.stderr.count("\n")) == (2, 1)
-    assert f"{storage}: cannot be opened: " in done.stderr
+    assert f"error: --storage {storage}: cannot be opened: " in done.stderr
 
 
 def test_a_folder_of_something_else_is_left_alone(run_command, space_file, tmp_path):
