@@ -66,10 +66,11 @@ class WholeNumber(click.ParamType[int]):
             number = Decimal(str(value))
         except InvalidOperation:
             number = Decimal("nan")
-        if not number.is_finite() or number != (whole := int(number) if abs(number) < MOST else 0):
-            raise InputError(
-                f"{param.opts[0]} {short(str(value))}: must be a whole number, such as 1000 or 1e5"
-            )
+        given = f"{param.opts[0]} {short(str(value))}"
+        if number.is_finite() and not -MOST < number < MOST:
+            raise InputError(f"{given}: must have at most {MOST.adjusted()} digits")
+        if not number.is_finite() or number != (whole := int(number)):
+            raise InputError(f"{given}: must be a whole number, such as 1000 or 1e5")
         return whole
 
 

@@ -191,6 +191,8 @@ def test_two_processes_print_the_same_bytes(run_command):
     [
         (("--episodes", "1"), "--episodes 1: must be from 2 to"),
         (("--episodes", "many"), "must be a whole number, such as 1000 or 1e5"),
+        (("--episodes", "1e999999999"), "--episodes '1e999999999': must have at most 18 digits"),
+        (("--episodes", 10**18), "--episodes '1000000000000000000': must have at most 18 digits"),
         (
             ("--episodes", "2e6", "--episodes-file", "x.csv"),
             "--episodes 2000000: at most 1,000,000",
