@@ -193,7 +193,7 @@ def worker_options(command: Command) -> Command:
 ITEMS_HELP = (
     "What products cost and take: [store], [sku], and any of unit_cost, price, salvage, "
     "holding_cost, fixed_cost, stockout_cost, service_level, lead_time, order_multiple, "
-    "minimum_order, shelf_capacity, shelf_life, salvage, supplier."
+    "minimum_order, shelf_capacity, shelf_life, supplier."
 )
 
 

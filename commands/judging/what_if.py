@@ -8,10 +8,9 @@ from agents.tuned_file import read_recommendation
 from commands.judging.checkpoints import LoadedCheckpoints, print_changed_data
 from common.console import screen
 from common.errors import InputError, short
+from demand.history import StoreHistory
 from evaluation.comparison import AGENT_NAME, RECOMMENDED
 from training.learners.load import load_agent
-
-"""What the row of a recommended rule is called."""
 
 
 def load_changed(
@@ -44,9 +43,10 @@ def load_changed(
     if advice is not None and advice.kind == "rule":
         return LoadedCheckpoints(run, {RECOMMENDED: advice.rule(own.parameters)})
     if notes and not _sees_costs(run) and any(_key(a).endswith("_cost") for a in assignments):
+        of_a_file = isinstance(getattr(run.parameters, "history", None), StoreHistory)
+        would = " (it would with --items)" if of_a_file else ""
         screen.print(
-            "the agent does not see what units cost (it would with --items), so it acts as it was "
-            "trained",
+            f"the agent does not see what units cost{would}, so it acts as it was trained",
             soft_wrap=True,
         )
     return LoadedCheckpoints(run, {AGENT_NAME: load_agent(folder, name)[1]})

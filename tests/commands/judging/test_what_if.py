@@ -3,6 +3,7 @@
 import pytest
 
 from agents.config import resolve
+from agents.run_folder import claim, write_start
 from commands.judging.what_if import load_changed, load_recommended
 from common.errors import InputError
 from evaluation.replay import replay
@@ -11,7 +12,7 @@ from training.trainer import train
 
 QUICK = ("horizon=6", "n_steps=12", "n_epochs=1")
 QUICK += ("evaluation.every=48", "evaluation.episodes=2", "evaluation.pictures=0")
-BLIND = "the agent does not see what units cost (it would with --items), so it acts as it was"
+BLIND = "the agent does not see what units cost, so it acts as it was trained"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,18 @@ def test_an_agent_that_does_not_see_costs_acts_as_before_and_that_is_said(run, c
     assert list(loaded.policies) == ["agent"]
     assert loaded.folders == ()  # nothing of it belongs into the run's folder
     assert loaded.run.parameters.lanes()[0].store.stockout_cost == 9
-    assert BLIND in " ".join(capsys.readouterr().err.split())
+    assert BLIND in " ".join(capsys.readouterr().err.split())  # no file, no --items to name
+
+
+def test_where_items_could_be_given_they_are_named(demand_file, tmp_path, capsys):
+    flags = {"algo": "ppo", "demand": demand_file["file"], "split": demand_file["split"]}
+    config = resolve(flags, assignments=QUICK)
+    with claim(config, tmp_path / "run"):
+        write_start(config, tmp_path / "run", {})
+    (tmp_path / "run" / "best_model.zip").touch()
+    with pytest.raises(InputError, match=r"best_model\.zip"):  # after what is said of the change
+        load_changed(str(tmp_path / "run"), ("store.stockout_cost=9",))
+    assert "what units cost (it would with --items), so it" in capsys.readouterr().err
 
 
 def test_nothing_is_said_of_other_changes_or_unasked(run, capsys):
