@@ -56,6 +56,10 @@ DISPENSABLE = {
 }
 """Metrics left out, in this order, while a problem's table is wider than the terminal."""
 
+LAST_TO_GO = ("invalid_actions", "fill_rate")
+"""Metrics left out after those, and then `SPREAD`: a number that is cut in half says nothing."""
+SPREAD = ("worst\n5%", "95%\nCI")
+
 COSTS = (
     *("cost_per_day", "holding_cost_per_day", "stockout_cost_per_day", "ordering_cost_per_day"),
     "waste_cost_per_day",
@@ -94,17 +98,24 @@ def comparison_table(
     known -= set(SAID_PER_DAY if "cost_per_day" in known else ())
     metrics = [m for m in HEADINGS if m in known]
     table = _table(comparison, width, metrics, seeds)
-    for name in DISPENSABLE.get(comparison.problem, ()):
-        if Console(width=1000).measure(table).maximum <= width:
+    for name in (*DISPENSABLE.get(comparison.problem, ()), *LAST_TO_GO):
+        if _fits(table, width):
             break
         metrics = [m for m in metrics if m != name]
         table = _table(comparison, width, metrics, seeds)
+    for heading in SPREAD:
+        if not _fits(table, width):
+            table.columns = [one for one in table.columns if one.header != heading]
     verdict = headline(comparison, seeds)
     first = [] if verdict is None else [Text(verdict, style="bold"), Text()]
     rest = _over_seeds(seeds, comparison) if seeds else _differences(comparison)
     rest += _business(comparison)
     notes = [*(seed_captions(seeds) if seeds else []), *captions(comparison)]
     return Group(*first, table, *rest, Text(), *(Text(note, style="dim") for note in notes))
+
+
+def _fits(table: Table, width: int) -> bool:
+    return Console(width=1000).measure(table).maximum <= width
 
 
 def show(

@@ -212,7 +212,7 @@ def test_a_history_too_short_for_two_windows_is_noted(demand_file):
     assert result.policies["rule"].estimate == result.policies["rule"].plain
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [40, 80, 120])
 def test_the_table_fits_and_shows_every_number_whole(comparison, demand_file, width):
     policies = {"tuned_base_stock": BaseStock(400, 800), "optimum": BuyBuyConvert()}
     large = compare(
