@@ -209,6 +209,8 @@ class ReportText:
         """Return what stands under a picture."""
         rival = self._m.rival or "no rival"
         kept = min(self._c.episodes, RECORDED)
+        regression = ", unlike the mean of the table, a regression on control variates"
+        unlike = regression if self._c.control_variates else ""
         return {
             "returns": "How the returns of single episodes spread (rarer and worse ones than the "
             "mean of the worst 5% lie outside), and the agent's return less each rival's on the "
@@ -224,8 +226,8 @@ class ReportText:
             "episodes (hollow), with 95% bootstrap intervals over seeds.",
             "training": "As it was logged while it learned, for every seed, phase and model; the "
             "reward of training is that of a policy that explores.",
-            "parts": "Means per episode; the parts of a return add up to it. Random play's "
-            "bars are cut where they are far off the others'.",
+            "parts": f"Means per episode; the parts of a return add up to it{unlike}. Random "
+            "play's bars are cut where they are far off the others'.",
             "episode": f"The median episode of {self._m.agent} among the first {kept}, and {rival} "
             "on the same trace.",
             "policy": f"What would be done: {self._m.view.map_caption(self._m)}. Dots: where the "

@@ -28,6 +28,7 @@ def comparison(demand_file):
 def text_of(comparison):
     results = SimpleNamespace(seeds=None, first="agent")
     about = {"agent": "agent", "rival": comparison.rival}
+    about["view"] = SimpleNamespace(map_caption=lambda _: "the order")
     return ReportText(SimpleNamespace(comparison=comparison, results=results, **about))
 
 
@@ -76,3 +77,9 @@ def test_a_metric_that_only_some_have_leaves_the_others_empty(comparison):
 )
 def test_a_mean_that_contradicts_the_share_of_episodes_is_explained(mean, better, words):
     assert _against_the_mean(mean, better) == words
+
+
+def test_parts_add_up_to_no_mean_on_control_variates(comparison):
+    assert "add up to it. Random" in text_of(comparison).caption("parts")
+    adjusted = text_of(replace(comparison, control_variates=("total demand",))).caption("parts")
+    assert "add up to it, unlike the mean of the table, a regression on control" in adjusted
