@@ -201,7 +201,8 @@ def _differences(comparison: Comparison) -> list[Text]:
         return []
     digits = decimals(paired.values())
     width = max(map(len, others))
-    lines = [Text(f"\n{first} minus ..., paired on the same episodes [95% CI]", style="bold")]
+    heading = "minus ..., paired on the same episodes [95% CI]; ties count half"
+    lines = [Text(f"\n{first} {heading}", style="bold")]
     for other in others:
         low, high = (number(bound, digits) for bound in paired[other].ci95)
         mean = f"{number(paired[other].mean, digits):>11}"
@@ -220,7 +221,8 @@ def _over_seeds(seeds: SeedStatistics, comparison: Comparison) -> list[Text]:
     lines.append(Text(f"  return {mean}{gap}  worst 5% {number(seeds.worst, 1)}"))
     if seeds.iqm_finished is not None:
         lines.append(Text(f"  without the failed {_interval(seeds.iqm_finished, digits).strip()}"))
-    lines.append(Text("\n... minus a rival's return [95% CI]; better in: episodes, seeds", "bold"))
+    heading = "... minus a rival's return [95% CI]; better in: episodes (ties half), seeds"
+    lines.append(Text(f"\n{heading}", "bold"))
     width = max(map(len, seeds.rivals))
     for name, rival in seeds.rivals.items():
         low, high = rival.better_episodes.ci95 or (rival.better_episodes.value,) * 2

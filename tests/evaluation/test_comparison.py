@@ -235,7 +235,7 @@ def test_the_agent_comes_first_in_the_table(comparison):
     rows = [text.index(f"\n{name} ") for name in ("agent", "buy_buy_convert", "random")]
     assert rows == sorted(rows)
     for part in (
-        "agent minus",
+        "agent minus ..., paired on the same episodes [95% CI]; ties count half\n",
         "buy_buy_convert       0.300",
         "total demand",
         "Optimum: Exact.",
