@@ -152,6 +152,7 @@ def main(
     refused |= _by_option(render=render, stochastic=stochastic, actual_orders=actual_orders)
     refused |= _by_option(hub_card=hub_card)
     _check_replay(replay, state, refused)
+    _check_stochastic(stochastic, given["checkpoints"])
     if sweep is not None:
         problem = {key: value for key, value in given.items() if key not in SWEPT}
         refused |= _by_option(**problem, scenario=scenario, report=report, cluster=cluster)
@@ -220,6 +221,11 @@ def _check_replay(replay: bool, state: Path | None, others: dict[str, Any]) -> N
         raise InputError("--state: is what a --replay begins with; add --replay")
     if replay:
         _check_alone("replay", others)
+
+
+def _check_stochastic(stochastic: bool, checkpoints: tuple[str, ...]) -> None:
+    if stochastic and not checkpoints:
+        raise InputError("--stochastic: samples an agent's actions; name its run with --checkpoint")
 
 
 def _check_alone(option: str, others: dict[str, Any]) -> None:

@@ -93,6 +93,12 @@ def test_the_file_of_a_model_is_a_checkpoint_too(trained, run_command):
     assert "agent" in json.loads(done.stdout)["policies"]
 
 
+def test_rules_have_no_actions_to_sample(run_command):
+    done = run_command(evaluate.main, "--stochastic")
+    assert done.status == 2
+    assert "--stochastic: samples an agent's actions; name its run with" in done.stderr
+
+
 def test_baselines_alone(run_command):
     done = run_command(evaluate.main, "--problem", "cash", "--episodes", 500, "--json")
     policies = json.loads(done.stdout)["policies"]
