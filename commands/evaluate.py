@@ -31,7 +31,7 @@ from demand.reader import read_demand
 from demand.summary import describe_demand, describe_items
 from envs.problems import PROBLEMS
 from envs.supply_chain.metrics import tier_of_total
-from evaluation.comparison import AGENT_NAME, Comparison, compare
+from evaluation.comparison import AGENT_NAME, SAMPLED, Comparison, compare
 from evaluation.first_episodes import episode_table
 from evaluation.output import Results
 from evaluation.report.episodes import EpisodeRecord, EpisodeRecorder
@@ -249,6 +249,7 @@ def play_against_baselines(
         )
     comparison = _with_exact_costs(run, contenders, comparison)
     notes = (*comparison.notes, *reorder_note(contenders, run.parameters))
+    notes += (SAMPLED,) * (stochastic and bool(policies))
     if past is not None:
         notes += (_past_orders_note(past, run.parameters),)
     return contenders, replace(comparison, notes=notes)

@@ -27,6 +27,8 @@ Values = NDArray[np.float64]
 
 AGENT_NAME, RECOMMENDED = "agent", "recommended"
 """What a single agent is called."""
+SAMPLED = "The agent's actions are sampled (--stochastic), not its best ones."
+"""A note on whoever plays so: it earns another return than the agent that runs are judged by."""
 
 
 @dataclass(frozen=True)

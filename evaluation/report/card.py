@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from evaluation.comparison import SAMPLED
 from evaluation.statistics import number
 
 DIGITS = 2
@@ -98,6 +99,7 @@ def _reached(evaluation: Mapping[str, Any] | None) -> str:
         f"{evaluation['episodes']:,} episodes that no training has seen (seed "
         f"{evaluation['seed']}), the same for all. Gap: (reference - return) / (reference - "
         "random).",
+        *(note for note in evaluation.get("notes", ()) if note == SAMPLED),
         "",
     ]
     return "\n".join(lines)

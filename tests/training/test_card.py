@@ -9,6 +9,7 @@ import yaml
 import evaluate
 import train
 from agents.config import resolve
+from evaluation.comparison import SAMPLED
 from training.phases import resolve_phases, train_phases
 from training.trainer import train as train_run
 
@@ -35,6 +36,14 @@ def test_the_card_says_what_a_run_is_before_and_after_it_is_evaluated(run, run_c
     assert result["metrics"][0]["type"] == "mean_reward"
     assert "| agent | agent | " in card
     assert f'load("runs/{run.name}")' in card
+
+
+def test_the_card_and_the_table_say_that_actions_were_sampled(run, run_command):
+    asked = ("--checkpoint", run, "--episodes", 20, "--baselines", "none")
+    for more, said in ((("--stochastic",), True), ((), False)):
+        done = run_command(evaluate.main, *asked, *more)
+        for text in (done.stdout, (run / "README.md").read_text("utf-8")):
+            assert (SAMPLED in " ".join(text.split())) == said
 
 
 def test_logs_have_the_name_that_sb3_gives_an_evaluation(run):
