@@ -12,7 +12,7 @@ import yaml
 
 from agents.algorithms import ALGORITHMS
 from agents.hyperparameters import BY_LEAD_TIME, DCL, Hyperparameters, discount_of
-from agents.settings import RunSettings, TeamSettings
+from agents.settings import RunSettings, TeamSettings, take_section
 from baselines.service_level import with_service_costs
 from common.errors import FrozenModel, InputError, choose, nearest, short, validated
 from common.files import read_bytes
@@ -250,10 +250,7 @@ def from_dict(tree: Mapping[str, Any]) -> RunConfig:
     parts: dict[str, Any] = {}  # parameters first: gamma may depend on them
     models = {"parameters": problem.parameters, "hyperparameters": algorithm.settings}
     for name, model in models.items():
-        values = rest.pop(name, None)
-        values = {} if values is None else values
-        if not isinstance(values, Mapping):
-            raise InputError(f"{name} = {short(values)}: must be a mapping of names to values")
+        values = take_section(rest, name, model.model_fields)
         if values.get("gamma") == BY_LEAD_TIME and name == "hyperparameters":
             values = {**values, "gamma": _discount(problem, parts["parameters"])}
         parts[name] = validated(model, values, name)

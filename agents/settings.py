@@ -1,12 +1,12 @@
 """The settings of a run, validated: all but the problem's parameters and the hyperparameters."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from common.errors import FrozenModel
+from common.errors import FrozenModel, InputError, short
 
 MAX_EPISODES = 1_000_000
 MAX_SEEDS = 10_000
@@ -172,3 +172,21 @@ class RunSettings(FrozenModel):
         asked = {f"reward.{n}": "auto" for n in numbers if getattr(self.reward, n) == "auto"}
         reward = self.reward.model_copy(update=dict(numbers))
         return self.model_copy(update={"reward": reward, "asked": {**self.asked, **asked}})
+
+
+def take_section(tree: dict[str, Any], name: str, fields: Iterable[str]) -> dict[str, Any]:
+    """Take a section such as ``hyperparameters`` out of a run's tree, in which it may be missing.
+
+    Raises
+    ------
+    InputError
+        If it is no mapping, or one of its `fields` stands outside of it.
+    """
+    section = tree.pop(name, None)
+    section = {} if section is None else section
+    if not isinstance(section, Mapping):
+        raise InputError(f"{name} = {short(section)}: must be a mapping of names to values")
+    astray = [key for key in fields if key in tree and key not in RunSettings.model_fields]
+    if astray:
+        raise InputError(f"unknown key {short(astray[0])}; it belongs under {name}")
+    return dict(section)

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
@@ -77,7 +78,7 @@ def choose(kind: str, word: str, allowed: Iterable[str]) -> str:
 def short(value: object, limit: int = 60) -> str:
     """Show a value on one line, cut to `limit` characters."""
     try:
-        text = " ".join(repr(value).split())
+        text = " ".join((str if isinstance(value, date) else repr)(value).split())
     except (RecursionError, ValueError):  # too deep, or a number of too many digits
         text = f"a {type(value).__name__} that is too large to show"
     return text if len(text) <= limit else text[: limit - 3] + "..."

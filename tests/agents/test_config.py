@@ -166,6 +166,10 @@ def test_what_cannot_be_used_is_named_in_one_line(flags, assignments, message):
         ("a: !!python/object/apply:os.system ['true']", "not readable as YAML"),
         ("recipes: 3", "recipes = 3"),
         ("recipes: {default: {dqn: 7}}", r"recipes\.default\.dqn = 7"),
+        ("learning_rate: 1e-3", "'learning_rate'; it belongs under hyperparameters"),
+        ("recipes: {default: {dqn: {gamma: 1}}}", "'gamma'; it belongs under hyperparameters"),
+        ("holding_cost: 1", "unknown key 'holding_cost'; it belongs under parameters"),
+        ("parameters: {holding_cost: 2020-01-01}", "holding_cost = 2020-01-01: input should be a"),
         ("\x00", "not readable as YAML"),
     ],
 )
