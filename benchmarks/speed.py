@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents.config import resolve
@@ -138,6 +139,7 @@ def our_vec_env() -> VecEnv:
 def ppo_steps(env: VecEnv, callback: BaseCallback | None) -> tuple[int, float]:
     """Train PPO for `TRAINING_STEPS` steps."""
     model = PPO("MlpPolicy", env, n_steps=32, batch_size=1024, n_epochs=4, seed=0, device="cpu")
+    model.set_logger(Logger(None, []))  # SB3's own would leave a folder behind
     begun = time.perf_counter()
     model.learn(TRAINING_STEPS, callback=callback)
     return TRAINING_STEPS, time.perf_counter() - begun

@@ -34,6 +34,14 @@ def boosting(monkeypatch):
     monkeypatch.setattr(PolicyKind, "is_installed", property(lambda _: True))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def logs_of_learning(tmp_path_factory):
+    """Let SB3 log what learns without a logger beside the tests' files, not in the system's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SB3_LOGDIR", str(tmp_path_factory.mktemp("sb3")))
+        yield
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give every test that asks for a `cash_case` or `chain_case` all golden trajectories of it."""
     for problem in ("cash", "chain"):

@@ -22,10 +22,12 @@ def test_what_is_timed_counts_its_steps(monkeypatch):
     assert speed.batched_steps()[0] == 500 * 8
 
 
-def test_ppo_runs_on_the_null_and_on_ours(monkeypatch):
+def test_ppo_runs_on_the_null_and_on_ours_and_leaves_nothing_behind(monkeypatch, tmp_path):
     monkeypatch.setattr(speed, "TRAINING_STEPS", 8192)
+    monkeypatch.setenv("SB3_LOGDIR", str(tmp_path / "left"))
     assert speed.ppo_steps(speed.NullVecEnv(256), None)[0] == 8192
     assert speed.ppo_steps(speed.our_vec_env(), speed.BatchedBootstrap())[0] == 8192
+    assert not (tmp_path / "left").exists()
 
 
 def test_a_whole_run_with_and_without_checkpoints():
