@@ -1,7 +1,7 @@
 """Fixed rules for the cash problem: the buy-buy-convert cycle and a two-echelon base stock."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,9 +11,11 @@ from baselines.tuning import Family
 from common.errors import InputError
 from envs.batch import Batch
 from envs.cash.batch import CashBatch
+from envs.cash.kernels import ROWS
 from envs.cash.parameters import CashParameters
 
 Values = NDArray[np.float64]
+State = Mapping[str, Values]
 
 
 class CashRule(Rule):
@@ -51,11 +53,12 @@ class CashRule(Rule):
 
     def actions(self) -> Actions:
         """Return one action per world, read from the state of the batch."""
-        return self._choose(self._cash.state, self._cash.parameters)
+        state = dict(zip(ROWS, self._cash.rows, strict=True))
+        return self._choose(state, self._cash.parameters)
 
     @abstractmethod
-    def _choose(self, state: NDArray[np.void], parameters: CashParameters) -> Actions:
-        """Return the actions for `state`, a `STATE` array of shape (num_worlds,)."""
+    def _choose(self, state: State, parameters: CashParameters) -> Actions:
+        """Return the actions for `state`, arrays of shape (num_worlds,) by name in `ROWS`."""
 
 
 class BuyBuyConvert(CashRule):
@@ -104,7 +107,7 @@ class BuyBuyConvert(CashRule):
             raise InputError(f"{name} = {lot}: not on offer; allowed: {allowed}")
         return np.asarray(actions[np.argmax(lot[..., None] == offered[actions], axis=-1)])
 
-    def _choose(self, state: NDArray[np.void], parameters: CashParameters) -> Actions:
+    def _choose(self, state: State, parameters: CashParameters) -> Actions:
         needed = self._make[self._convert_action] * parameters.raw_per_product
         cost = self._buy[self._buy_action] * state["raw_price"]
         left = parameters.max_steps - self.values["stop_before_end"] - state["step"]
@@ -156,7 +159,7 @@ class BaseStock(CashRule):
             run_out_rate=run_out_rate,
         )
 
-    def _choose(self, state: NDArray[np.void], parameters: CashParameters) -> Actions:
+    def _choose(self, state: State, parameters: CashParameters) -> Actions:
         made_of = np.asarray(parameters.raw_per_product, np.float64)
         product_gap = self.values["product_level"] - state["product"]
         convert = _fitting_lot(self._make, product_gap, made_of, state["raw"])
@@ -165,7 +168,7 @@ class BaseStock(CashRule):
         )
         return np.where(convert > 0, convert, buy)
 
-    def _raw_gap(self, state: NDArray[np.void], parameters: CashParameters) -> Values:
+    def _raw_gap(self, state: State, parameters: CashParameters) -> Values:
         left = parameters.max_steps - self.values["stop_before_end"] - state["step"]
         sellable = self.values["run_out_rate"] * np.maximum(left, 0.5) - state["product"]
         wanted = np.minimum(self.values["raw_level"], parameters.raw_per_product * sellable)
