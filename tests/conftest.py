@@ -1,6 +1,6 @@
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from baselines.policy import PolicyKind
+from baselines.tuned_rules import TunedRule
 from common import console
 from tests.golden_cases import golden_cases
 
@@ -24,6 +25,24 @@ def without_boosting():
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PolicyKind, "is_installed", property(lambda kind: not kind.package))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tuned_briefly(request):
+    """Tune the rules that others are compared with briefly, but where tuning is what is tested."""
+    if "baselines" in request.path.parts:
+        yield
+        return
+    full = TunedRule.search
+
+    def brief(rule, parameters):
+        search = full(rule, parameters)
+        episodes, work = min(search.episodes, 40), min(search.work, 20_000)
+        return replace(search, episodes=episodes, rounds=min(search.rounds, 1), work=work)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TunedRule, "search", brief)
         yield
 
 
