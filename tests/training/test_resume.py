@@ -19,6 +19,7 @@ from training.trainer import train
 
 OFF_POLICY = ("timesteps=1280", "learning_starts=200", "buffer_size=600", "n_envs=16")
 ON_POLICY = ("timesteps=1920", "n_envs=16", "n_steps=10")
+STORES_PPO = ("n_steps=8", "batch_size=64", "n_epochs=2")
 FAST = ("evaluation.every=300", "evaluation.episodes=5", "max_steps=12", "net_arch=[8]")
 STORES = (
     *("n_envs=12", "horizon=8", "evaluation.every=300", "evaluation.episodes=5"),
@@ -36,11 +37,12 @@ class Killed(BaseException):
 def cash_run(algo, *more):
     own = OFF_POLICY if "dqn" in algo else ON_POLICY
     small = ("batch_size=40",) if "ppo" in algo or algo == "trpo" else ()
+    small += ("n_epochs=2",) if "ppo" in algo else ()
     return resolve({"algo": algo}, assignments=(*FAST, *own, *small, *more))
 
 
 def stores_run(algo, *more, **flags):
-    own = ("learning_starts=100",) if algo == "dqn" else ("n_steps=8", "batch_size=64")
+    own = ("learning_starts=100",) if algo == "dqn" else STORES_PPO
     steps = "timesteps=1200" if algo == "dqn" else "timesteps=960"
     settings = (*STORES, *own, steps, *more)
     return resolve({"algo": algo, "stores": 3, **flags}, assignments=settings)
@@ -157,7 +159,7 @@ def test_the_stores_go_on_to_the_same_bits(algo, policy, goes_on):
 @pytest.mark.parametrize("augment", ["bootstrap", "parametric"])
 def test_stores_of_a_file_go_on_to_the_same_bits(augment, goes_on):
     flags = {"algo": "ppo", "demand": BAKERY, "augment": augment}
-    settings = (*STORES, "n_steps=8", "batch_size=64", "timesteps=960", "checkpoint.every=350")
+    settings = (*STORES, *STORES_PPO, "timesteps=960", "checkpoint.every=350")
     config = resolve(flags, assignments=settings)
     assert config.settings.reward.expected == (augment == "bootstrap")
     goes_on(config)
@@ -177,7 +179,7 @@ def test_learners_in_turns_go_on_where_one_of_them_was(tmp_path, die_at, whole):
 def test_phases_go_on_within_one_and_between_two(tmp_path, die_at):
     """The store's, the warehouse's and the supplier's phase, then all in turns."""
     numbers = parse_phases("1-4")
-    settings = (*STORES, "timesteps=480", "n_steps=8", "batch_size=64", "checkpoint.every=200")
+    settings = (*STORES, *STORES_PPO, "timesteps=480", "checkpoint.every=200")
     flags = {"algo": "ppo", "stores": 2, "policy": "shared"}
     configs = resolve_phases(numbers, flags, assignments=settings)
     train_phases(numbers, configs, tmp_path / "whole")

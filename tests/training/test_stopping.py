@@ -14,14 +14,15 @@ from training.resume import resume
 from training.trainer import train
 
 SMALL = (
-    *("timesteps=1600", "n_envs=4", "max_steps=5", "n_steps=5", "batch_size=20", "net_arch=[4]"),
-    *("evaluation.every=400", "evaluation.episodes=2", "demand_std=0"),
+    *("timesteps=1600", "n_envs=4", "max_steps=5", "net_arch=[4]", "demand_std=0"),
+    *("evaluation.every=400", "evaluation.episodes=2"),
 )
+PPO = ("n_steps=5", "batch_size=20", "n_epochs=1")
 STATUS = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
-def config(*more):
-    return resolve({"algo": "ppo"}, assignments=(*SMALL, *more))
+def config(algo="ppo"):
+    return resolve({"algo": algo}, assignments=(*SMALL, *(PPO if algo == "ppo" else ())))
 
 
 @pytest.mark.parametrize("number", STATUS)
@@ -69,13 +70,10 @@ def test_without_a_terminal_there_is_a_line_now_and_then(tmp_path, monkeypatch, 
 
 @pytest.mark.parametrize("algo", ["dqn", "ppo"])
 def test_the_log_has_rows_by_time_and_fixed_columns(algo, tmp_path, monkeypatch):
-    run = resolve(
-        {"algo": algo}, assignments=[s for s in SMALL if algo == "ppo" or "n_steps" not in s]
-    )
     count = {}
     for seconds in (1e9, 0.0):
         monkeypatch.setattr(models, "LOG_SECONDS", seconds)
-        folder = train(run, tmp_path / str(seconds)).folder
+        folder = train(config(algo), tmp_path / str(seconds)).folder
         with (folder / "progress.csv").open() as file:
             table = csv.reader(file)
             columns, *rows = table
