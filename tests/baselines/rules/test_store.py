@@ -327,30 +327,37 @@ def test_tuning_keeps_several_products_apart():
 # ---- by name ----
 
 
-def test_baselines_of_the_stores_by_name():
+@pytest.fixture
+def untuned():
+    """Tune nothing, and note what was to be tuned."""
+    names = []
+
+    def note(problem, parameters, name, rule):
+        names.append(name)
+        return Tuned(reference_team(), {}, 0.0, 0.0, 1, 1, 1)
+
+    note.names = names
+    return note
+
+
+def test_baselines_of_the_stores_by_name(untuned):
     p = SupplyChainParameters(horizon=3)
     usual = ["random", "reference_rules", "newsvendor", "tuned_reorder_point", "tuned_seasonal"]
     usual += ["store_programme"]
-    assert list(make_baselines("stores", p, ["default"])) == usual
+    assert list(make_baselines("stores", p, ["default"], tuner=untuned)) == usual
     later = SupplyChainParameters(horizon=5, store={"lead_time": 3})
-    assert list(make_baselines("stores", later, ["default"])) == usual[:-1]
-    system = make_baselines("stores", p, ["default"], measure="system_return")
+    assert list(make_baselines("stores", later, ["default"], tuner=untuned)) == usual[:-1]
+    system = make_baselines("stores", p, ["default"], measure="system_return", tuner=untuned)
     assert list(system) == ["random", "reference_rules", "tuned_system", "tuned_system_echelon"]
     with pytest.raises(InputError, match="unknown measure"):
         make_baselines("stores", p, ["all"], measure="retrn")
 
 
-def test_groups_of_the_stores():
-    tuned = []
-
-    def note(problem, parameters, name, rule):
-        tuned.append(name)
-        return Tuned(reference_team(), {}, 0.0, 0.0, 1, 1, 1)
-
+def test_groups_of_the_stores(untuned):
     def names(group, **parameters):
-        tuned.clear()
-        made = make_baselines("stores", SupplyChainParameters(**parameters), [group], tuner=note)
-        assert tuned == [name for name in made if name.startswith("tuned_")]
+        untuned.names.clear()
+        made = make_baselines("stores", SupplyChainParameters(**parameters), [group], tuner=untuned)
+        assert untuned.names == [name for name in made if name.startswith("tuned_")]
         return set(made)
 
     assert {"tuned_seasonal", "tuned_r_q"} <= names("tuned")
