@@ -31,7 +31,6 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1,
         ("a: &a {b: *a}", "deeper than"),
         ("[" * 100_000, "line 1: deeper than"),
         ("{a: " * 10_000, "line 1: deeper than"),
-        ("[" + "[]," * 300_000 + "]", "line 1: more than 100,000 values"),
         ("seed: " + "9" * 5000, "a number of 5,000 digits"),
         ("seed: 1\nseed: 2", "line 2: key 'seed' is a duplicate; remove one"),
         ("parameters: {max_steps: 1, max_steps: 2}", "key 'max_steps' is a duplicate; remove one"),
@@ -58,7 +57,7 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1,
         ("a: [1", "not readable as YAML"),
         ("=: 1", "is not a name"),
     ],
-    ids=range(33),
+    ids=range(32),
 )
 def test_yaml_that_is_refused(text, message):
     with pytest.raises(InputError) as refused:
@@ -70,7 +69,7 @@ def test_yaml_that_is_refused(text, message):
 def test_what_is_left_of_a_text_that_is_too_long_is_not_looked_at(monkeypatch):
     monkeypatch.setattr("common.safe_yaml.MAX_VALUES", 1000)
     long = "a: [" + "1,\n" * 2000
-    for text in (long + "]", long + "] nor is: this: YAML", long):
+    for text in (long + "]", long + "] nor is: this: YAML", long, "[" + "[]," * 2000 + "]"):
         with pytest.raises(InputError, match="more than 1,000 values"):
             parse_yaml(text)
 

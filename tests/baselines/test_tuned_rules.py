@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from baselines.registry import baselines_of
+from baselines.rules import families
 from baselines.tuned_rules import fingerprint, held_out_days, tune_rule
 from common.errors import validated
 from demand.calendar import period_days
@@ -88,7 +89,8 @@ def test_what_is_learned_of_chance_is_not_trusted(shop):
     assert held["safety_multiplier"] - not_held["safety_multiplier"] > 0.1
 
 
-def test_a_base_stock_is_tuned_on_held_out_days_where_its_forecast_learns(shop):
+def test_a_base_stock_is_tuned_on_held_out_days_where_its_forecast_learns(shop, monkeypatch):
+    monkeypatch.setattr(families, "WORK", 200_000)
     p = shop()
     held, not_held = held_and_not(p, "tuned_weekday_covariates")
     assert held["safety_factor"] > not_held["safety_factor"]

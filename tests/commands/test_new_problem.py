@@ -17,11 +17,11 @@ algo: ppo
 recipes:
   default:
     ppo:
-      timesteps: 4000
+      timesteps: 2000
       n_envs: 8
       observation: {normalize: running, step: true}
       evaluation: {every: 1000, episodes: 20}
-      hyperparameters: {n_steps: 25, batch_size: 100, learning_rate: 3e-3}
+      hyperparameters: {n_steps: 25, batch_size: 100, n_epochs: 2, learning_rate: 3e-3}
 """
 
 
@@ -55,9 +55,9 @@ def test_a_new_problem_trains_evaluates_reports_and_resumes(newsvendor, run_comm
         path.name for path in (run / "report").iterdir()
     }
     assert "order mean" in page
-    done = run_command(train.main, "--resume", run, "--timesteps", 6000, "--quiet")
+    done = run_command(train.main, "--resume", run, "--timesteps", 3000, "--quiet")
     assert done.status == 0, done.stderr
-    assert json.loads((run / "versions.json").read_text())["steps"] >= 6000
+    assert json.loads((run / "versions.json").read_text())["steps"] >= 3000
 
 
 def test_a_new_problem_without_a_rule_has_random_play(newsvendor, run_command, monkeypatch):

@@ -19,7 +19,7 @@ from envs.supply_chain.parameters import SupplyChainParameters
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(families, "WORK", 300_000)
+    monkeypatch.setattr(families, "WORK", 100_000)
 
 
 @pytest.mark.parametrize("name", ["lost_sales_p4_L2", "lost_sales_p19_L1", "reorder_point"])
@@ -51,7 +51,7 @@ def test_batches_of_a_tuned_size_come_near_the_optimum_where_an_order_costs(name
     run = textbook.load(name)[0]
     best = solved_rules(run.parameters)[0].cost
     family = families.reorder_quantity_family(run.parameters)
-    tuned = tune(run.problem, run.parameters, family, Search(20, 3, 1_000_000))
+    tuned = tune(run.problem, run.parameters, family, Search(20, 3, 300_000))
     assert tuned.values["quantity_days"] > 0.4  # orders are worth saving
     trace = run.problem.traces(run.parameters, "evaluation", 1, 100)
     cost = -rollout(run.problem, run.parameters, tuned.policy, trace)["return"].mean() / 1000

@@ -17,12 +17,15 @@ SMALL = (
     *("timesteps=1600", "n_envs=4", "max_steps=5", "net_arch=[4]", "demand_std=0"),
     *("evaluation.every=400", "evaluation.episodes=2"),
 )
-PPO = ("n_steps=5", "batch_size=20", "n_epochs=1")
+OWN = {
+    "ppo": ("n_steps=5", "batch_size=20", "n_epochs=1"),
+    "dqn": ("learning_starts=1200",),
+}
 STATUS = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 def config(algo="ppo"):
-    return resolve({"algo": algo}, assignments=(*SMALL, *(PPO if algo == "ppo" else ())))
+    return resolve({"algo": algo}, assignments=(*SMALL, *OWN[algo]))
 
 
 @pytest.mark.parametrize("number", STATUS)

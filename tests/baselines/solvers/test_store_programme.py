@@ -8,6 +8,7 @@ import pytest
 from agents.dcl.starting_rule import best_starting_rule
 from baselines.registry import baselines_of, make_baselines
 from baselines.rollout import rollout
+from baselines.rules import families
 from baselines.solvers.chain.store_programme import chain_programmes, is_programmable
 from envs.problems import PROBLEMS
 from envs.supply_chain.parameters import SupplyChainParameters
@@ -117,6 +118,7 @@ def test_it_is_offered_only_where_it_holds(changes):
     assert "store_programme" not in baselines_of("stores", p)
 
 
-def test_learning_begins_with_it_where_no_tuned_rule_is_surely_better():
+def test_learning_begins_with_it_where_no_tuned_rule_is_surely_better(monkeypatch):
+    monkeypatch.setattr(families, "WORK", 100_000)
     p = never_short(horizon=8, sku={"demand_std": 10.0})
     assert repr(best_starting_rule(STORES, p)) == "ProgrammedOrders"
