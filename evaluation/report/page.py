@@ -15,7 +15,7 @@ from evaluation.report.figures.returns import draw_gap, draw_parts, draw_returns
 from evaluation.report.figures.training import draw_training
 from evaluation.report.tables import csv_files, tables_of
 from evaluation.report.text import ReportText
-from evaluation.report.theme import css_variables, style, to_png, to_svg
+from evaluation.report.theme import css_variables, lay_out, style, to_png, to_svg
 
 Draw = Callable[..., Any]
 FIGURES: dict[str, tuple[str, Draw]] = {
@@ -67,11 +67,12 @@ def draw_figures(
             figure = draw(contents, wide=True)
             if figure is None:
                 continue
+            narrow = draw(contents, wide=False)
+            lay_out(figure)
+            lay_out(narrow)
             if as_files:
                 files[f"{name}.png"] = to_png(figure)
-                figure.set_layout_engine("none")  # it is laid out, and stays so
             below = caption(name)
-            narrow = draw(contents, wide=False)
             sections.append(
                 {
                     "name": name,

@@ -126,6 +126,14 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def lay_out(figure: Figure) -> None:
+    """Place what a figure shows, once: with an engine of its own every picture of it does so."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+
+
 def colours(names: Iterable[str], agents: Iterable[str]) -> dict[str, str]:
     """Return every policy's colour, the same in all pictures: agents, optimum, random, rivals."""
     fixed = {"optimum": OPTIMUM, "random": RANDOM, **dict.fromkeys(agents, AGENT)}
