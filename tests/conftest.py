@@ -16,6 +16,9 @@ from tests.golden_cases import golden_cases
 settings.register_profile("project", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("project")
 
+collect_ignore_glob = ["soak/*.py", "fuzz/fuzz_*.py"]
+"""Scripts, which hold no tests and take long to import."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def without_boosting():

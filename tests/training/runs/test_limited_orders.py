@@ -14,7 +14,7 @@ LIMITS = {
     "shelf_capacity": 600,
 }
 SMALL = ("horizon=10", "evaluation.episodes=10", "evaluation.pictures=0")
-OWN = {"ppo": ("n_steps=10", "batch_size=40"), "dqn": ("learning_starts=100",)}
+OWN = {"ppo": ("n_steps=10", "batch_size=40", "n_epochs=2"), "dqn": ("learning_starts=100",)}
 
 
 @pytest.mark.parametrize("algo", ["ppo", "dqn"])

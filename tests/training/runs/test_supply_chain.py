@@ -1,7 +1,5 @@
 """Training in the supply chain: policies of the stores, tiers, phases."""
 
-import json
-
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -42,18 +40,18 @@ def returns(folder, name="best_model.zip", measure="return"):
     return run_episodes(batch, policy, trace)[measure]
 
 
-def test_the_three_policies_of_the_stores_give_different_trajectories(tmp_path):
+def test_the_three_policies_of_the_stores_give_different_trajectories(trained_once):
     found = {}
     for policy in ("shared", "joint", "independent"):
-        result = train(quick_run(policy=policy), tmp_path / policy)
-        found[policy] = returns(result.folder)
+        folder = trained_once(quick_run(policy=policy)).folder
+        found[policy] = returns(folder)
         assert np.isfinite(found[policy]).all()
     assert (found["shared"] != found["joint"]).any()
     assert (found["shared"] != found["independent"]).any()
     assert (found["joint"] != found["independent"]).any()
-    models = sorted((tmp_path / "independent" / "players").glob("*/model.zip"))
+    models = sorted((folder / "players").glob("*/model.zip"))
     assert [path.parent.name for path in models] == ["store_1", "store_2", "store_3"]
-    hashes = json.loads((tmp_path / "independent" / "versions.json").read_text())["weights"]
+    hashes = run_folder.read_versions(folder)["weights"]
     assert len(set(hashes.values())) == 3
 
 
@@ -85,18 +83,16 @@ def test_dqn_is_refused_where_joint_actions_are_too_many(tmp_path):
 
 
 @pytest.mark.parametrize("policy", ["shared", "joint", "independent"])
-def test_the_same_seed_gives_the_same_weights(policy, tmp_path):
-    def weights(name, seed):
-        train(quick_run(policy=policy, seed=seed), tmp_path / name)
-        return json.loads((tmp_path / name / "versions.json").read_text())["weights"]
-
-    first = weights("first", 3)
-    assert first == weights("second", 3)
-    assert first != weights("third", 4)
+def test_the_same_seed_gives_the_same_weights(policy, tmp_path, trained_once):
+    first = trained_once(quick_run(policy=policy))
+    again = train(quick_run(policy=policy), tmp_path / "again")
+    other = train(quick_run(policy=policy, seed=4), tmp_path / "other")
+    weights = [run_folder.read_versions(run.folder)["weights"] for run in (first, again, other)]
+    assert weights[0] == weights[1] != weights[2]
 
 
-def test_a_tier_learns_while_a_frozen_checkpoint_plays_the_stores(tmp_path):
-    stores = train(quick_run(), tmp_path / "stores")
+def test_a_tier_learns_while_a_frozen_checkpoint_plays_the_stores(tmp_path, trained_once):
+    stores = trained_once(quick_run())
     result = train(quick_run(learn="warehouse"), tmp_path / "warehouse", start=stores.folder)
     players = run_folder.players(result.folder)
     assert set(players) == {"store", "warehouse"}
