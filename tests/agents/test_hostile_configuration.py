@@ -164,7 +164,7 @@ GREEDY = [
 ]
 GREEDY_STORES = [
     ("stores=10000", "horizon=100000"),
-    ("stores=10000", "horizon=2000"),
+    ("stores=2000", "horizon=2000"),
     ("stores=3000", "evaluation.episodes=100000"),
     ("team.policy=joint", "stores=10000", "net_arch=[4096, 4096]"),
 ]

@@ -161,8 +161,8 @@ def test_the_table_of_the_supply_chain_fits(width, run_command, monkeypatch):
 
 
 def test_training_on_real_demand(run_command, tmp_path):
-    options = ("--algo", "dqn", "--config", BAKERY, "--timesteps", 3000, "--quiet", *QUICK)
-    small = ("--set", "learning_starts=500", "--set", "buffer_size=5000")
+    options = ("--algo", "dqn", "--config", BAKERY, "--timesteps", 1500, "--quiet", *QUICK)
+    small = ("--set", "learning_starts=500", "--set", "buffer_size=1000")
     done = run_command(train.main, *options, *small, "--run-dir", tmp_path / "bakery")
     assert done.status == 0, done.stderr
     done = run_command(

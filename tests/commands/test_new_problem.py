@@ -71,7 +71,7 @@ def test_a_new_problem_without_a_rule_has_random_play(newsvendor, run_command, m
     [
         (("--stores", 2), "--stores belongs to --problem stores, not newsvendor"),
         (("--set", "team.learn=warehouse"), "no meaning for newsvendor"),
-        (("--set", "max_steps=100000000", "--n-envs", 65536), "GiB of memory"),
+        (("--set", "max_steps=10000000", "--n-envs", 65536), "GiB of memory"),
     ],
 )
 def test_what_a_new_problem_has_not_is_refused(newsvendor, run_command, options, message):

@@ -36,9 +36,9 @@ TINY = {
         *("--set", "evaluation.every=400", "--set", "evaluation.episodes=20"),
     ),
     "stores": (
-        *("--problem", "stores", "--timesteps", 4000, "--set", "horizon=12"),
-        *("--set", "evaluation.every=2000", "--set", "evaluation.episodes=20"),
-        *("--set", "evaluation.pictures=0", "--set", "n_steps=12"),
+        *("--problem", "stores", "--timesteps", 2000, "--set", "horizon=12"),
+        *("--set", "evaluation.every=1000", "--set", "evaluation.episodes=20"),
+        *("--set", "evaluation.pictures=0", "--set", "n_steps=12", "--set", "n_epochs=2"),
     ),
 }
 RULES = {"cash": "buy_buy_convert", "stores": "newsvendor,reference_rules"}

@@ -40,9 +40,8 @@ def episodes(trace):
 @pytest.mark.parametrize("algo", ["dqn", "recurrent_ppo", "maskable_ppo"])
 @pytest.mark.parametrize("observed", [False, True], ids=["step inside", "step in the observation"])
 def test_a_cash_run_earns_in_gymnasium_what_evaluation_says(algo, observed, trained_once):
-    config = resolve(
-        {"algo": algo}, assignments=(*CASH, "learning_starts=50") if algo == "dqn" else CASH
-    )
+    own = "learning_starts=50" if algo == "dqn" else "n_epochs=2"
+    config = resolve({"algo": algo}, assignments=(*CASH, own))
     run = trained_once(config).folder
     config, trace, expected = evaluated(run)
     policy = load(run)
@@ -63,7 +62,7 @@ def test_a_cash_run_earns_in_gymnasium_what_evaluation_says(algo, observed, trai
 
 
 def test_a_batch_of_episodes_and_the_evaluation_of_stable_baselines(trained_once):
-    config = resolve({"algo": "recurrent_ppo"}, assignments=CASH)
+    config = resolve({"algo": "recurrent_ppo"}, assignments=(*CASH, "n_epochs=2"))
     model = trained_once(config).folder / "model.zip"
     policy = load(model)
     assert policy.models == {"": model}

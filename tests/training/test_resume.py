@@ -18,7 +18,7 @@ from training.resume import resume
 from training.trainer import train
 
 OFF_POLICY = ("timesteps=1280", "learning_starts=200", "buffer_size=600", "n_envs=16")
-ON_POLICY = ("timesteps=1920", "n_envs=16", "n_steps=10")
+ON_POLICY = ("timesteps=1280", "n_envs=16", "n_steps=10")
 STORES_PPO = ("n_steps=8", "batch_size=64", "n_epochs=2")
 FAST = ("evaluation.every=300", "evaluation.episodes=5", "max_steps=12", "net_arch=[8]")
 STORES = (
@@ -210,8 +210,8 @@ def test_phases_go_on_within_one_and_between_two(tmp_path, die_at):
 
 def test_a_run_from_another_needs_that_other_no_more(tmp_path, die_at):
     stores = train(stores_run("ppo", "timesteps=200"), tmp_path / "stores")
-    pictures = "evaluation.pictures=1"
-    config = stores_run("ppo", "checkpoint.every=300", pictures, learn="warehouse")
+    pictures = ("evaluation.pictures=1", "evaluation.every=480")
+    config = stores_run("ppo", "checkpoint.every=300", *pictures, learn="warehouse")
     train(config, tmp_path / "whole", start=stores.folder)
     die_at(1)
     with pytest.raises(Killed):
@@ -280,13 +280,13 @@ def test_what_cannot_be_a_part_of_a_checkpoint_is_refused():
 def test_a_finished_run_says_so_and_can_be_made_longer(tmp_path, whole):
     shutil.copytree(whole(cash_run("ppo")), tmp_path / "run")
     assert resume(tmp_path / "run") == (tmp_path / "run", [])
-    assert resume(tmp_path / "run", timesteps=1920)[1] == []
+    assert resume(tmp_path / "run", timesteps=1280)[1] == []
     with pytest.raises(InputError, match="it can only be longer"):
         resume(tmp_path / "run", timesteps=100)
-    _, (longer,) = resume(tmp_path / "run", timesteps=3840)
-    assert longer.steps == 3840
-    assert run_folder.read_config(tmp_path / "run").settings.timesteps == 3840
-    longest = whole(cash_run("ppo", "timesteps=3840"))
+    _, (longer,) = resume(tmp_path / "run", timesteps=2560)
+    assert longer.steps == 2560
+    assert run_folder.read_config(tmp_path / "run").settings.timesteps == 2560
+    longest = whole(cash_run("ppo", "timesteps=2560"))
     assert weights(tmp_path / "run") == weights(longest)  # no schedule in it
     steps = [int(row["time/total_timesteps"]) for row in all_rows(tmp_path / "run")]
     assert steps == sorted(steps)

@@ -359,7 +359,7 @@ def run_in(url, command):
 @pytest.mark.parametrize("base", ["sqlite", "postgresql"], indirect=True)
 def test_writers_of_one_day_wait_for_one_another(base):
     kill_orders.write_at_once(base, processes=3, rounds=3)
-    kill_orders.kill(base, times=2)
+    kill_orders.kill(base, times=1)
 
 
 def test_postgresql_needs_a_key_and_sees_what_was_written(server, known):
@@ -375,8 +375,7 @@ def test_postgresql_needs_a_key_and_sees_what_was_written(server, known):
         write_orders(Database(server), [{**ORDERS[0], "store": "x" * 100}], "runs/c")
     assert "\n" not in str(refused.value)
     run_in(server, TABLES.replace("real", "numeric"))
-    for number, store in enumerate(("north", "south"), 1):
-        for day in DAYS:
-            run_in(server, f"insert into demand values ('{day}', '{store}', {number})")  # noqa: S608
+    rows = [f"('{day}', '{s}', {n})" for day in DAYS for n, s in enumerate(("north", "south"), 1)]
+    run_in(server, f"insert into demand values {', '.join(rows)}")  # noqa: S608
     state = Database(server).read_state(known)
     assert (state.on_hand.tolist(), state.recent.tolist()) == ([150, 30], [[2] * 28, [1] * 28])

@@ -155,7 +155,7 @@ def test_curriculum_over_scenarios_and_horizons(tmp_path):
     [
         ("stores=1",),
         ("stores=50",),
-        ("sku=[{}, {base_demand: 5, demand_std: 1}]",),
+        ("stores=2", "sku=[{}, {base_demand: 5, demand_std: 1}]"),
         ("store.lead_time=0",),
         ("sku.base_demand=0", "sku.demand_std=0"),
         ("warehouse.initial_on_hand=0", "warehouse.order_units=[0]"),
