@@ -2,11 +2,8 @@
 
 import datetime as dt
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import evaluate
 import train
 import tune
 from agents import run_files
+from tests.commands.test_resume_command import start
 from training.trainer import Trained
 
 ROOT = Path(__file__).parents[2]
@@ -24,25 +22,12 @@ QUICK = ("--set", "evaluation.every=1000", "--set", "evaluation.episodes=20")
 TRAIN = ("--algo", "ppo", "--timesteps", 1600, "--quiet", *QUICK)
 
 
-def script(name, *arguments, cwd, **more):
-    command = [sys.executable, ROOT / name, *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        **more,
-    )
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A run trained by the script, in a folder of its own."""
     folder = tmp_path_factory.mktemp("work")
-    process = script("train.py", "--algo", "dqn", "--timesteps", 2000, *QUICK, cwd=folder)
+    words = (ROOT / "train.py", "--algo", "dqn", "--timesteps", 2000, *QUICK)
+    process = start(*words, cwd=folder)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "reward of 5 episodes" in out  # what it is worth follows training unasked
@@ -210,9 +195,8 @@ def test_training_on_real_prices(run_command, tmp_path):
 
 
 def test_ctrl_c_saves_what_was_learned(tmp_path):
-    process = script(
-        "train.py", "--algo", "ppo", "--timesteps", 10**9, "--quiet", *QUICK, cwd=tmp_path
-    )
+    words = (ROOT / "train.py", "--algo", "ppo", "--timesteps", 10**9, "--quiet", *QUICK)
+    process = start(*words, cwd=tmp_path)
     deadline = time.monotonic() + 90
     while not list(tmp_path.glob("runs/*/best_model.zip")) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -227,38 +211,6 @@ def test_ctrl_c_saves_what_was_learned(tmp_path):
     assert f"saved in runs/{run.name}" in err
     assert (run / "model.zip").is_file()
     assert not list(run.glob(".*tmp"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--algo", "dpn"), "unknown algorithm 'dpn'; did you mean 'dqn'?"),
-        (("--problem", "cahs"), "unknown problem 'cahs'"),
-        (("--recipe", "refrence"), "unknown recipe 'refrence'; did you mean 'reference'?"),
-        (("--sed", "1"), "--seed"),
-        (("--timesteps", "many"), "'many': must be a whole number"),
-        (("--timesteps", "0"), "timesteps = 0"),
-        (("--set", "holding_cots=1"), "did you mean 'holding_cost'?"),
-        (("--set", "holding_cost=-1"), "parameters.holding_cost = -1"),
-        (("--set", "buy_lots=[0]"), "parameters.buy_lots"),
-        (("--set", "observation.scale=[1, 2]"), "observation.scale has 2 entries"),
-        (("--n-envs", "65536", "--set", "max_steps=100000"), "GiB of memory"),
-        (("--device", "cuda:7"), "device = 'cuda:7': torch finds none here"),
-        (("--config", "absent.yaml"), "absent.yaml: no such file"),
-        (("--problem", "stores", "--config", BAKERY), "about the cash problem, not stores"),
-        (("--config", BAKERY, "--algo", "dqn", "--set", "demand_data.column=shop"), "'shop'"),
-        (("--config", BAKERY, "--algo", "dqn", "--set", "demand_data.split=2030-01-01"), "split"),
-        (("--config", BAKERY, "--algo", "dqn", "--set", "reward.expected=true"), "needs the law"),
-    ],
-)
-def test_training_refuses_bad_input_in_one_line(arguments, message, run_command, tmp_path):
-    done = run_command(train.main, *arguments)
-    assert done.status == 2
-    assert message in done.stderr
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -299,30 +251,6 @@ def test_evaluation_refuses_what_is_no_checkpoint(make, message, run_command, tm
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--checkpoint",), "no run under runs/"),
-        (("--problem", "chain"), "unknown problem 'chain'"),
-        (("--baselines", ""), "unknown baseline ''"),
-        (("--baselines", "randm"), "did you mean 'random'?"),
-        (("--episodes", "1"), "--episodes"),
-        (("--scenario", "spik"), "unknown scenario 'spik'; did you mean 'spike'?"),
-        (("--problem", "cash", "--scenario", "spike"), "--scenario has no meaning for cash"),
-        (("--problem", "cash", "--stores", "2"), "--stores belongs to --problem stores"),
-        (("--stores", "0"), "parameters.stores = 0"),
-        (("--checkpoint", "--stores", "2"), "changes nothing about a checkpoint"),
-        (("--problem", "stores", "--set", "store.lead_tim=4"), "did you mean 'lead_time'?"),
-        (("--problem", "stores", "--baselines", "tuned_cycle"), "unknown baseline"),
-    ],
-)
-def test_evaluation_refuses_bad_input_in_one_line(arguments, message, run_command):
-    done = run_command(evaluate.main, *arguments)
-    assert done.status == 2
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
 def test_an_unwritable_place_is_one_line(run_command, tmp_path):
     (tmp_path / "runs").write_text("a file, not a folder")
     done = run_command(train.main, *TRAIN)
@@ -339,34 +267,71 @@ def test_help_lists_every_option(run_command):
         assert f"--{option}" in done.stdout
 
 
-ONE_LINE = {
-    "device": ((train, "--device", "tpu"), "device = 'tpu': must be cpu, cuda, cuda:1"),
-    "from": ((train, "--from", "/nonexistent"), "--from /nonexistent: no such file"),
-    "capitals": ((train, "--algo", "PPO"), "unknown algorithm 'PPO'; did you mean 'ppo'?"),
-    "eval-freq": ((train, "--eval-freq", "9"), "--eval-freq; say --set evaluation.every=VALUE"),
-    "rate": ((train, "--learning-rate", "1"), "--learning-rate; say --set learning_rate=VALUE"),
-    "fraction": ((train, "--timesteps", "1.5"), "--timesteps '1.5': must be a whole number"),
-    "nan": ((train, "--n-envs", "nan"), "--n-envs 'nan': must be a whole number"),
-    "config": ((train, "--config", ""), "--config: is empty; name a file"),
-    "demand": ((train, "--demand", "."), "--demand .: is a folder; name a file"),
-    "no lots": ((train, "--set", "buy_lots=[]"), "buy_lots = []: must have at least 1 of them"),
-    "truth": ((train, "--set", "seed=true"), "seed = True: must not be true or false"),
-    "truths": ((train, "--set", "net_arch=[true]"), "net_arch = [True]: must not be true or"),
-    "no": ((train, "--set", "seed=no"), "seed = 'no': input should be a valid integer"),
-    "hours": ((train, "--set", "timesteps=1:30:00"), "timesteps = '1:30:00': input should be"),
-    "baseline": ((tune, "--baseline", ""), "--baseline: is empty; name rules, all or free"),
-    "csv folder": ((evaluate, "--csv", "."), "--csv .: is a folder; name a file"),
-    "csv": ((evaluate, "--csv", ""), "--csv: is empty; name a file"),
-    "csv device": ((evaluate, "--csv", "/dev/null"), "--csv /dev/null: is no regular file"),
-}
+ONE_LINE = [
+    ((train, "--algo", "dpn"), "unknown algorithm 'dpn'; did you mean 'dqn'?"),
+    ((train, "--problem", "cahs"), "unknown problem 'cahs'"),
+    ((train, "--recipe", "refrence"), "unknown recipe 'refrence'; did you mean 'reference'?"),
+    ((train, "--sed", "1"), "--seed"),
+    ((train, "--timesteps", "many"), "'many': must be a whole number"),
+    ((train, "--timesteps", "0"), "timesteps = 0"),
+    ((train, "--set", "holding_cots=1"), "did you mean 'holding_cost'?"),
+    ((train, "--set", "holding_cost=-1"), "parameters.holding_cost = -1"),
+    ((train, "--set", "buy_lots=[0]"), "parameters.buy_lots"),
+    ((train, "--set", "observation.scale=[1, 2]"), "observation.scale has 2 entries"),
+    ((train, "--n-envs", "65536", "--set", "max_steps=100000"), "GiB of memory"),
+    ((train, "--device", "cuda:7"), "device = 'cuda:7': torch finds none here"),
+    ((train, "--config", "absent.yaml"), "absent.yaml: no such file"),
+    ((train, "--problem", "stores", "--config", BAKERY), "about the cash problem, not stores"),
+    ((train, "--config", BAKERY, "--algo", "dqn", "--set", "demand_data.column=shop"), "'shop'"),
+    (
+        (train, "--config", BAKERY, "--algo", "dqn", "--set", "demand_data.split=2030-01-01"),
+        "split",
+    ),
+    (
+        (train, "--config", BAKERY, "--algo", "dqn", "--set", "reward.expected=true"),
+        "needs the law",
+    ),
+    ((evaluate, "--checkpoint"), "no run under runs/"),
+    ((evaluate, "--problem", "chain"), "unknown problem 'chain'"),
+    ((evaluate, "--baselines", ""), "unknown baseline ''"),
+    ((evaluate, "--baselines", "randm"), "did you mean 'random'?"),
+    ((evaluate, "--episodes", "1"), "--episodes"),
+    ((evaluate, "--scenario", "spik"), "unknown scenario 'spik'; did you mean 'spike'?"),
+    ((evaluate, "--problem", "cash", "--scenario", "spike"), "--scenario has no meaning for cash"),
+    ((evaluate, "--problem", "cash", "--stores", "2"), "--stores belongs to --problem stores"),
+    ((evaluate, "--stores", "0"), "parameters.stores = 0"),
+    ((evaluate, "--checkpoint", "--stores", "2"), "changes nothing about a checkpoint"),
+    ((evaluate, "--problem", "stores", "--set", "store.lead_tim=4"), "did you mean 'lead_time'?"),
+    ((evaluate, "--problem", "stores", "--baselines", "tuned_cycle"), "unknown baseline"),
+    ((train, "--device", "tpu"), "device = 'tpu': must be cpu, cuda, cuda:1"),
+    ((train, "--from", "/nonexistent"), "--from /nonexistent: no such file"),
+    ((train, "--algo", "PPO"), "unknown algorithm 'PPO'; did you mean 'ppo'?"),
+    ((train, "--eval-freq", "9"), "--eval-freq; say --set evaluation.every=VALUE"),
+    ((train, "--learning-rate", "1"), "--learning-rate; say --set learning_rate=VALUE"),
+    ((train, "--timesteps", "1.5"), "--timesteps '1.5': must be a whole number"),
+    ((train, "--n-envs", "nan"), "--n-envs 'nan': must be a whole number"),
+    ((train, "--config", ""), "--config: is empty; name a file"),
+    ((train, "--demand", "."), "--demand .: is a folder; name a file"),
+    ((train, "--set", "buy_lots=[]"), "buy_lots = []: must have at least 1 of them"),
+    ((train, "--set", "seed=true"), "seed = True: must not be true or false"),
+    ((train, "--set", "net_arch=[true]"), "net_arch = [True]: must not be true or"),
+    ((train, "--set", "seed=no"), "seed = 'no': input should be a valid integer"),
+    ((train, "--set", "timesteps=1:30:00"), "timesteps = '1:30:00': input should be"),
+    ((tune, "--baseline", ""), "--baseline: is empty; name rules, all or free"),
+    ((evaluate, "--csv", "."), "--csv .: is a folder; name a file"),
+    ((evaluate, "--csv", ""), "--csv: is empty; name a file"),
+    ((evaluate, "--csv", "/dev/null"), "--csv /dev/null: is no regular file"),
+]
 
 
-@pytest.mark.parametrize(("command", "message"), ONE_LINE.values(), ids=ONE_LINE.keys())
-def test_what_is_wrong_is_one_line(run_command, command, message):
+@pytest.mark.parametrize(("command", "message"), ONE_LINE)
+def test_what_is_wrong_is_one_line(run_command, tmp_path, command, message):
     script, *options = command
     done = run_command(script.main, *options)
     assert (done.status, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("error: ")
     assert message in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("text", ["1e5", "100000", "1_00_000"])

@@ -8,21 +8,14 @@ import yaml
 
 import evaluate
 import train
-from agents.config import resolve
 from evaluation.comparison import SAMPLED
+from tests.agents.small_run import train_small
 from training.phases import resolve_phases, train_phases
-from training.trainer import train as train_run
-
-SMALL = (
-    *("timesteps=80", "n_envs=4", "max_steps=5", "n_steps=5", "batch_size=20", "net_arch=[4]"),
-    *("evaluation.every=40", "evaluation.episodes=2", "demand_std=0"),
-)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("card") / "run"
-    return train_run(resolve({"algo": "ppo"}, assignments=SMALL), folder).folder
+    return train_small(tmp_path_factory.mktemp("card") / "run")
 
 
 def test_the_card_says_what_a_run_is_before_and_after_it_is_evaluated(run, run_command):

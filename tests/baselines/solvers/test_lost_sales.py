@@ -70,19 +70,6 @@ def stores(draw):
 
 
 @pytest.mark.parametrize(
-    ("stockout_cost", "lead_time", "cost"),
-    [
-        *((4, 1, 4.0407), (4, 2, 4.3953), (4, 3, 4.5987), (4, 4, 4.7285)),
-        *((19, 1, 6.6757), (19, 2, 7.6644), (19, 3, 8.3625), (19, 4, 8.8872)),
-    ],
-)
-def test_optima_of_zipkin_2008_poisson_5(stockout_cost, lead_time, cost):
-    found = solve_lost_sales(poisson_store(lead_time, stockout_cost)).cost
-    assert found.lower <= found.value <= found.upper <= found.lower + 1e-6
-    assert found.value == pytest.approx(cost, abs=1e-4)
-
-
-@pytest.mark.parametrize(
     ("stockout_cost", "lead_time", "level", "cost"),
     [
         *((4, 1, 12, 4.1628), (4, 2, 16, 4.6386), (4, 3, 20, 4.9750), (4, 4, 25, 5.1978)),
@@ -109,11 +96,6 @@ def test_best_capped_base_stock_poisson_5(stockout_cost, lead_time, level, cap, 
     assert found[2].value == pytest.approx(cost, abs=2e-4)
 
 
-def test_optimum_with_a_fixed_cost_poisson_5():
-    store = LostSales(poisson(5), 2, holding_cost=1, stockout_cost=14, fixed_cost=5)
-    assert solve_lost_sales(store).cost.value == pytest.approx(11.46, abs=0.005)
-
-
 def test_lead_time_0_is_the_newsvendor():
     store = poisson_store(0, 19)
     level, cost = best_base_stock(store)
@@ -131,8 +113,10 @@ def test_lead_time_0_is_the_newsvendor():
 def test_the_optimal_policy_earns_what_was_announced(lead_time, fixed_cost):
     store = LostSales(poisson(5), lead_time, 1, 9, fixed_cost)
     solved = solve_lost_sales(store)
+    cost = solved.cost  # of what is published: tests/commands/test_textbook.py
+    assert cost.lower <= cost.value <= cost.upper <= cost.lower + 1e-6
     mean, error = simulate(store, solved.order)
-    assert mean == pytest.approx(solved.cost.value, abs=4 * error)
+    assert mean == pytest.approx(cost.value, abs=4 * error)
     assert error < 0.02 * mean
 
 
