@@ -126,6 +126,12 @@ def test_a_run_without_a_manifest_is_of_an_earlier_version(run):
         resume(run)
 
 
+def test_a_folder_that_went_away_is_not_made_anew(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run"):
+        run_files.write(tmp_path / "run" / run_files.CONFIG, b"algo: ppo")
+    assert not (tmp_path / "run").exists()
+
+
 def test_checkpoints_read_back(tmp_path):
     checkpoints.write(tmp_path, 5, {"a": 1}, {"file": b"x"})
     saved, wrong = checkpoints.newest(tmp_path, FrozenModel)

@@ -372,7 +372,7 @@ def test_the_folder_goes_away_under_way(tmp_path, monkeypatch, capfd, whole):
         write(*arguments)
         (tmp_path / "run").rename(tmp_path / "moved")
 
-    config = cash_run("ppo", "checkpoint.every=700")
+    config = cash_run("ppo", "checkpoint.every=400")
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint_files, "write", write_and_move)
         with pytest.raises(InputError, match=r"cannot be written: No such file"):
