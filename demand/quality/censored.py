@@ -65,7 +65,9 @@ def estimated_demand(sales: Floats, cut_off: Flags, training_days: int, cycle: i
         Periods of the short season.
     """
     usual = _usual(sales, cut_off, training_days, cycle)
-    shares = sales / usual
+    whole = bool((sales % 1 == 0).all())
+    least = sales - 0.5 if whole else sales  # as the same units are not the same share every day
+    shares = np.where(cut_off, least, sales) / usual
     shape = (len(sales), -1)
     flat, cut = shares.reshape(shape), cut_off.reshape(shape)
     seen = flat[:training_days], cut[:training_days]
@@ -76,10 +78,12 @@ def estimated_demand(sales: Floats, cut_off: Flags, training_days: int, cycle: i
         own = seen[0][:, series], seen[1][:, series]
         law = _law(*own) if enough[series] else common
         rows = np.flatnonzero(cut[:, series])
-        found[rows, series] = [_mean_above(law, least) for least in flat[rows, series]]
-    demand: Floats = np.where(cut_off, found.reshape(sales.shape) * usual, sales)
-    whole = bool((sales % 1 == 0).all())
-    return np.maximum(np.rint(demand) if whole else demand, sales)
+        found[rows, series] = [_mean_from(law, share) for share in flat[rows, series]]
+    more = np.where(cut_off, np.maximum(found.reshape(sales.shape) * usual - sales, 0.0), 0.0)
+    if whole:  # what rounding leaves out is made up for later, or 0.1 came to 0
+        more = np.diff(np.rint(np.cumsum(more, axis=0)), axis=0, prepend=0.0)
+    demand: Floats = sales + more
+    return demand
 
 
 def _usual(sales: Floats, cut_off: Flags, training_days: int, cycle: int) -> Floats:
@@ -106,8 +110,11 @@ def _usual(sales: Floats, cut_off: Flags, training_days: int, cycle: int) -> Flo
 
 
 def _law(values: Floats, cut_off: Flags) -> tuple[Floats, Floats]:
-    """Return rising values and their probabilities (product-limit estimator)."""
-    order = np.lexsort((cut_off, values))  # of equal ones those that were seen come first
+    """Return rising values and their probabilities (product-limit estimator).
+
+    Of equal ones those that were cut off come first: demand may have been just as much.
+    """
+    order = np.lexsort((~cut_off, values))
     rising, cut = values[order], cut_off[order]
     at_risk = rising.size - np.arange(rising.size)
     survival = np.cumprod(np.where(cut, 1.0, 1.0 - 1.0 / at_risk))
@@ -116,10 +123,10 @@ def _law(values: Floats, cut_off: Flags) -> tuple[Floats, Floats]:
     return rising, chances
 
 
-def _mean_above(law: tuple[Floats, Floats], least: float) -> float:
-    """Return the mean of what is above `least`, itself where nothing is."""
+def _mean_from(law: tuple[Floats, Floats], least: float) -> float:
+    """Return the mean of what is `least` or above, itself where nothing is."""
     values, chances = law
-    above = np.searchsorted(values, least, side="right")
+    above = np.searchsorted(values, least)
     chance = chances[above:].sum()
     if chance <= 1e-12:
         return float(least)

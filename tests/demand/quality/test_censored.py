@@ -41,6 +41,24 @@ def rising_seen(demand):
     return np.random.default_rng(1).choice([8.0, 12.0, 30.0], demand.shape)
 
 
+@pytest.mark.parametrize(
+    ("mean", "shelves", "most"),
+    [
+        (0.3, (0, 9, 9, 9), 1.1),
+        (1.0, (0, 9), 1.05),
+        (1.0, (1, 2, 3, 4), 1.05),
+        (3.0, range(1, 10), 1.03),
+    ],
+)
+def test_few_units_a_day_are_estimated_at_no_more_than_they_are(mean, shelves, most):
+    rng = np.random.default_rng(0)
+    demand = rng.poisson(mean, (DAYS, 1, 8)).astype(float)
+    shelf = rng.choice(list(shelves), demand.shape)
+    found = estimated_demand(np.minimum(demand, shelf), shelf <= demand, DAYS, 7)
+    assert 0.97 < found.sum() / demand.sum() < most
+    assert (found % 1 == 0).all()
+
+
 def test_later_periods_have_no_influence_on_training_days():
     demand, sales, cut = cut_sales()
     other, without = sales.copy(), cut.copy()
