@@ -248,6 +248,15 @@ def usual_days(demand: Floats, effects: Floats | None = None, cycle: int = WEEK)
     return usual
 
 
+def usual_sale(demand: Floats) -> Floats:
+    """Return the mean of a series' days with demand, 1 where that is more, shape (SKUs, stores).
+
+    What is little demand and what is not goes by it, where tonnes are counted and not pieces.
+    """
+    sales = demand.sum(axis=0) / np.maximum((demand > 0).sum(axis=0), 1)
+    return np.where(sales > 0, np.minimum(sales, 1.0), 1.0)
+
+
 def _sold_days(demand: Floats) -> NDArray[np.bool_]:
     """Return whether a day lies between the first and the last sale of its series."""
     begun = np.cumsum(demand, axis=0) > 0

@@ -7,10 +7,11 @@ A new series has too few training days for factors of its own. It begins with th
 series, f, and learns its own as its days come in: with a its level by f, S the demand on the n same
 weekdays that count among the last 28 days,
 
-``c = (k a f + S) / (a (k + n))``, ``k = OTHERS_WEEKS + OTHERS_UNITS / a``,
+``c = (k a f + S) / (a (k + n))``, ``k = OTHERS_WEEKS + OTHERS_UNITS u / a``,
 
 the mean of a gamma law after days whose demand is Poisson but for a share of their own: what others
-sell counts as a week of the series, and as more weeks where it sells little and a week says little.
+sell counts as a week of the series, and as more weeks where it sells little and a week says little;
+u is 1, or the mean of the days with demand where that is less, as where tonnes are counted.
 
 References
 ----------
@@ -241,16 +242,17 @@ def learned_factors(
             if not new[sku[w], i]:
                 continue
             sold[:], counted[:] = 0.0, 0.0
-            evenly = 0.0
+            evenly, sales = 0.0, 0
             back = min(KNOWN_DAYS, opened[w, i])
             for k in range(1, back + 1):
                 weekday, effect = weekday_of(today[w], -k), effects[row - k, w, i]
                 sold[weekday] += demand[row - k, w, i]
+                sales += demand[row - k, w, i] > 0.0
                 counted[weekday] += effect
                 evenly += factors[sku[w], weekday, i] * effect
             if sold.sum() > 0.0 and evenly >= LEAST_EFFECT * back:
                 level = sold.sum() / evenly
-                others = OTHERS_WEEKS + OTHERS_UNITS / level
+                others = OTHERS_WEEKS + OTHERS_UNITS * min(sold.sum() / sales, 1.0) / level
                 for j in range(WEEK):
                     total = others * level * learned[w, j, i] + sold[j]
                     learned[w, j, i] = total / (level * (others + counted[j]))

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError
-from demand.bootstrap import WEEK, usual_days
+from demand.bootstrap import WEEK, usual_days, usual_sale
 from demand.dates import Periods
 from demand.known_ahead.calendars import falls_on, holiday_names
 from demand.known_ahead.covariates import Covariate, Covariates
@@ -53,7 +53,7 @@ MOST_EFFECT = 3.0
 MARGIN = 0.5
 """How far the terms of a day may go together beyond those of training days (logarithms)."""
 SURELY_CLOSED = 10.0
-"""Units that should have been sold where nothing was, for a series to count as closed."""
+"""Units, or usual sales, that were due where nothing was sold, for a series to count as closed."""
 
 BATCH_VALUES = 4_000_000
 HOLIDAYS_OF_PERIODS = ("01.01.", "Easter+0", "Easter+39", "Easter+49", "25.12.")
@@ -292,7 +292,7 @@ def _closed(demand: Floats, base: Floats, z: list[Floats]) -> NDArray[np.bool_]:
         if not np.isin(active, (0.0, 1.0)).all():
             continue
         sold, due = (demand * active).sum(axis=0), (base * active).sum(axis=0)
-        closed[..., k] = (sold == 0) & (due >= SURELY_CLOSED)
+        closed[..., k] = (sold == 0) & (due >= SURELY_CLOSED * usual_sale(demand))
     return closed
 
 
@@ -357,13 +357,13 @@ def _curvature(z: Floats, weight: Floats) -> Floats:
 
 
 def _dispersion(demand: Floats, base: Floats, z: list[Floats], levels: Floats) -> Floats:
-    """Return ``sum (D - mu)^2 / sum mu`` of every series, at least 1/10."""
+    """Return ``sum (D - mu)^2 / sum mu`` of every series, at least 1/10 of a usual sale."""
     power = np.zeros_like(demand)
     for k, part in enumerate(z):
         power += part * levels[..., k]
     mean = base * np.exp(np.clip(power, -MOST_EFFECT, MOST_EFFECT))
     over = ((demand - mean) ** 2).sum(axis=0) / np.maximum(mean.sum(axis=0), 1e-9)
-    dispersion: Floats = np.maximum(over, 0.1).reshape(-1)
+    dispersion: Floats = np.maximum(over, 0.1 * usual_sale(demand)).reshape(-1)
     return dispersion
 
 

@@ -48,6 +48,14 @@ def test_the_level_of_a_flag_is_learned():
     assert (effects[~promotion & ~event] == 1).all()
 
 
+def test_levels_are_the_same_whatever_units_are_counted_in():
+    promotion, shut = flags(0.1), flags(0.02, seed=2)
+    demand = series((1.0 + 0.5 * promotion)[:, None, None] * ~shut[:, None, None])
+    own, tonnes = (learn_levels(x, known(p=promotion, shut=shut)) for x in (demand, demand / 1e4))
+    assert np.isneginf(own.levels[..., 1]).all()
+    np.testing.assert_allclose(tonnes.levels, own.levels, rtol=0.01)
+
+
 def test_weeks_with_two_holidays_are_not_all_like_christmas():
     weeks = Periods("week", dt.date(2016, 1, 4))
     begins = [weeks.date(k) for k in range(110)]
