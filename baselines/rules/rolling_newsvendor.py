@@ -181,8 +181,10 @@ class RollingNewsvendor(HistoryRule):
         if self._stockout_cost is not None or history.key_of() is None:
             return None
         items = {name: values.tobytes() for name, values in parameters.item_values.items()}
+        lives = [lane.store.shelf_life for lane in parameters.lanes()]  # which a file may say
         costs = parameters.model_dump_json(exclude={"demand_data"})
-        return history.key_of(type(self).__name__, self.forecast, self._lead_time, costs, items)
+        about = type(self).__name__, self.forecast, self._lead_time
+        return history.key_of(*about, costs, items, lives)
 
     def _learn(self, parameters: SupplyChainParameters, history: StoreHistory) -> _ErrorTables:
         shape, new = history.mean.shape, history.new

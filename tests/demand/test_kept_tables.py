@@ -79,6 +79,22 @@ def test_what_is_learned_of_training_days_is_kept(file, monkeypatch):
         levels()
 
 
+def test_what_was_learned_of_goods_that_keep_for_less_is_not_taken(file, monkeypatch, tmp_path):
+    monkeypatch.setattr(history, "LEAST_KEPT", 1)
+    items = tmp_path / "items.csv"
+
+    def days(life):
+        items.write_text(f"store,unit_cost,shelf_life\nnorth,2,{life}\nsouth,2,{life}\n")
+        given = {"demand_data": {"file": file, "items": items}, "horizon": 5}
+        batch = SupplyChainBatch(validated(SupplyChainParameters, given), 1, split="validation")
+        rule = RollingNewsvendor("smoothing")
+        rule.bind(batch)
+        return rule._tables.days[1].tolist()
+
+    assert days(2) == [4]  # until what is ordered expires, a lead time of 2 first
+    assert days(9) == [11]
+
+
 def test_another_content_is_read(file):
     first = read(file)
     file.write_text("\n".join(ROWS).replace("5.0", "6.0"))
