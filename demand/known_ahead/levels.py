@@ -2,9 +2,9 @@ r"""How much what is known ahead multiplies demand by: levels, learned from trai
 
 Demand of a series on day t is ``D_t = b_t exp(z_t' beta)`` with ``b_t`` the level and weekday of
 `demand.bootstrap` and ``z_t`` what is known of the day: an indicator for every value of a flag or
-event but the commonest, the logarithm of a price over its median. ``beta`` is the posterior mode
-of a quasi-Poisson model in two stages: levels common to all series, shrunk towards no effect, and
-each series' own, shrunk towards those as far as series differ beyond chance.
+event but the commonest, the logarithm of a price over its median in the series. ``beta`` is the
+posterior mode of a quasi-Poisson model in two stages: levels common to all series, shrunk towards
+no effect, and each series' own, shrunk towards those as far as series differ beyond chance.
 
 A flag of public holidays also gives the days before and after them, and every single holiday has a
 level of its own (Christmas is not Whit Monday), by its date or its distance from Easter. What weeks
@@ -71,8 +71,9 @@ class Term:
         The column of the file or calendar that it comes from.
     value : float or None
         The value that it indicates; None for a number, and for all above 0 of a holiday.
-    scale : tuple of float or None
-        Of a number: median and 0 for ``log(x / median)``, or mean and deviation.
+    scale : tuple or None
+        Of a number: each series' median, shape (SKUs or 1, stores or 1), and 0 for ``log(x /
+        median)``, else the deviation from it that ``x - median`` is over.
     shift : int
         Of the days around a holiday: 1 is the day before it, -1 the day after.
     holiday : str
@@ -81,7 +82,7 @@ class Term:
 
     covariate: str
     value: float | None = None
-    scale: tuple[float, float] | None = None
+    scale: tuple[Floats, float] | None = None
     shift: int = 0
     holiday: str = ""
 
@@ -92,7 +93,7 @@ class Term:
         """
         x = column.values.astype(np.float64)
         if self.value is None and not self.holiday:
-            middle, deviation = self.scale or (1.0, 1.0)
+            middle, deviation = self.scale or (np.ones((1, 1)), 1.0)
             with np.errstate(invalid="ignore", divide="ignore"):
                 z = np.log(x / middle) if deviation == 0 else (x - middle) / deviation
             known: Floats = np.where(np.isfinite(z), z, 0.0)
@@ -237,9 +238,11 @@ def _terms(column: Covariate, seen: Covariates) -> Iterator[Term]:
     if values.size < 2:
         return
     if not column.labels and values.size > FLAG_VALUES:
+        whole = np.isnan(column.values).all(axis=0)  # of these nobody knows what is usual
+        x = np.where(whole, np.median(known), column.values.astype(np.float64))
+        usual = np.nanmedian(x, axis=0)  # its own, for a price of 10 is a low one of some goods
         positive = bool((values > 0).all())
-        middle = float(np.median(known)) if positive else float(known.mean())
-        yield Term(column.name, scale=(middle, 0.0 if positive else float(known.std())))
+        yield Term(column.name, scale=(usual, 0.0 if positive else float(np.nanstd(x - usual))))
         return
     if seen.periods is not None and _is_holiday(column):
         active = (column.values > 0).any(axis=(1, 2))
@@ -247,7 +250,7 @@ def _terms(column: Covariate, seen: Covariates) -> Iterator[Term]:
             if (active & falls_on(seen, name)).any():
                 yield Term(column.name, holiday=name)
     if seen.periods is not None and _counts_days(column, values, seen.periods):
-        yield Term(column.name, scale=(0.0, float(values[-1])))
+        yield Term(column.name, scale=(np.zeros((1, 1)), float(values[-1])))
         return
     order = np.argsort(-counts, kind="stable")[1 : MOST_VALUES + 1]
     for value in values[np.sort(order)].tolist():

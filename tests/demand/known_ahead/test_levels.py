@@ -48,6 +48,18 @@ def test_the_level_of_a_flag_is_learned():
     assert (effects[~promotion & ~event] == 1).all()
 
 
+def test_a_price_is_high_or_low_for_the_series_alone():
+    cut = np.random.default_rng(1).choice([0.9, 0.8, 0.7, *9 * [1.0]], (DAYS, 1, 3))
+    demand, price = series(cut**-2.0), np.float32(cut * [1.0, 6.0, 40.0])
+    columns = (Covariate("price", price),)
+    price[:, :, 2][DAYS // 2 :] = np.nan
+    levels = learn_levels(demand[: DAYS // 2], Covariates(FIRST, columns))
+    np.testing.assert_allclose(levels.levels, -2.0, atol=0.1)
+    effects = levels.multipliers(Covariates(FIRST, columns))
+    np.testing.assert_allclose(effects[..., :2], cut[..., :2] ** -2.0, rtol=0.05)
+    assert (effects[DAYS // 2 :, :, 2] == 1.0).all()
+
+
 def test_levels_are_the_same_whatever_units_are_counted_in():
     promotion, shut = flags(0.1), flags(0.02, seed=2)
     demand = series((1.0 + 0.5 * promotion)[:, None, None] * ~shut[:, None, None])
