@@ -39,7 +39,7 @@ def draw_money(contents: RecommendationContents, *, wide: bool) -> Any:
     names = contents.ranked
     figure = new_figure(WIDE if wide else NARROW, 1.1 + (0.3 if wide else 0.34) * len(names))
     axes = figure.subplots()
-    most = FAR * contents.replays[names[0]].cost_per_year
+    most = FAR * contents.replays[names[0]].cost_per_year or np.inf  # where the best costs nothing
     shown = [part for part in PARTS if any(_part(contents, n, part) > 0 for n in names)]
     left = np.zeros(len(names))
     for part in shown:
@@ -50,7 +50,7 @@ def draw_money(contents: RecommendationContents, *, wide: bool) -> Any:
         left += drawn
     for row, name in enumerate(names):
         total = contents.replays[name].cost_per_year
-        cut = " (cut)" if total > most > 0 else ""
+        cut = " (cut)" if total > most else ""
         axes.annotate(
             f"{total:,.0f}{cut}",
             (left[row], row),
@@ -73,7 +73,8 @@ def draw_money(contents: RecommendationContents, *, wide: bool) -> Any:
     axes.locator_params(axis="x", nbins=5 if wide else 3)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("cost a year")
-    figure.legend(loc="outside lower center", ncols=4 if wide else 2)
+    if shown:
+        figure.legend(loc="outside lower center", ncols=4 if wide else 2)
     return figure
 
 
@@ -102,7 +103,7 @@ def draw_service(contents: RecommendationContents, *, wide: bool) -> Any:
         size = 9 if own else 5
         axes.plot(*at, "o", color=contents.colour(name), markersize=size, label=spoken(name))
     axes.set_xlim(inside[0], 100.0 + 0.03 * (100.0 - inside[0]))
-    axes.set_ylim(0.0, inside[1])
+    axes.set_ylim(0.0, inside[1] or 1.0)
     axes.xaxis.set_major_formatter("{x:,.4g}%")
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.locator_params(axis="x", nbins=8 if wide else 5)

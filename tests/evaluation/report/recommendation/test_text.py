@@ -1,6 +1,8 @@
 """What the report of a recommendation says of products, weeks and forecasts."""
 
 import datetime as dt
+import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,8 +10,10 @@ import pytest
 
 from demand.reader import DemandSource, read_demand
 from evaluation.business.forecasts import ForecastRecord
+from evaluation.business.service_curve import ServicePoint
 from evaluation.replay import Replay
 from evaluation.report.recommendation.contents import RecommendationContents
+from evaluation.report.recommendation.figures import draw_money, draw_service
 from evaluation.report.recommendation.text import MOST_ITEMS, RecommendationText
 
 FIRST, DAYS = dt.date(2022, 1, 3), 60
@@ -101,3 +105,20 @@ def test_an_evaluation_of_less_than_a_week_has_no_worst_weeks(text):
     (worst,) = table_of(text(1, 2, days=8), "bad_weeks").rows
     assert worst[:4] == ["1", FIRST.isoformat(), 21.0, 42.0]
     assert table_of(text(1, 2, days=6), "bad_weeks") is None
+
+
+@pytest.mark.parametrize("dearer", [0.0, 5.0])
+def test_a_choice_that_costs_nothing_is_drawn_beside_others(text, dearer):
+    contents, free = text(2, 1)._c, np.zeros((2, 1))
+    replays = {
+        name: replace(one, cost=cost + 0.0 * one.cost, parts={"holding": free + 28 * cost})
+        for (name, one), cost in zip(contents.replays.items(), (0.0, dearer), strict=True)
+    }
+    points = [ServicePoint("as recommended", 1.0, 1.0, 0.0, 0.0)]
+    contents = replace(contents, replays=replays, curves={"choice": points})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        money = draw_money(contents, wide=True)
+        draw_service(contents, wide=True)
+    bars = [bar.get_width() for bar in money.axes[0].patches]
+    assert max(bars, default=0.0) == pytest.approx(2 * 365 * dearer)
