@@ -63,6 +63,11 @@ class Covariate:
     labels: tuple[str, ...] = ()
     nothing: float = np.nan
 
+    @property
+    def words(self) -> set[str]:
+        """Words of its name, in small letters."""
+        return _words(self.name)
+
     def completed(self) -> "Covariate":
         """Return the column with what it means where nothing is said."""
         said = np.where(np.isnan(self.values), np.float32(self.nothing), self.values)
@@ -243,7 +248,11 @@ def covariate_names(sheet: Sheet, among: Iterable[str], asked: Sequence[str] | N
 
 def says_known_ahead(name: str) -> bool:
     """Return whether a column's name says that it is known ahead."""
-    return bool(KNOWN_AHEAD & set(re.split(r"[^a-z]+", name.lower())))
+    return bool(KNOWN_AHEAD & _words(name))
+
+
+def _words(name: str) -> set[str]:
+    return set(re.split(r"[^a-z]+", name.lower()))
 
 
 def read_covariates(

@@ -19,7 +19,6 @@ Laird (1986), Meta-analysis in clinical trials, Controlled Clinical Trials 7(3).
 """
 
 import datetime as dt
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,7 +39,8 @@ MOST_VALUES = 30
 """Values of a flag or event with a level of their own, the commonest ones."""
 
 FLAG_VALUES = 8
-"""Numbers of at most so many values are flags."""
+"""Numbers of at most so many values are flags, but for prices: another one may come."""
+PRICES = {"price", "prices", "preis", "preise"}
 
 PRIOR_DEVIATION = 0.5
 """Of a common level from none, and at most of a series' from the common one (logarithms)."""
@@ -237,11 +237,12 @@ def _terms(column: Covariate, seen: Covariates) -> Iterator[Term]:
     values, counts = np.unique(known, return_counts=True)
     if values.size < 2:
         return
-    if not column.labels and values.size > FLAG_VALUES:
+    positive = bool((values > 0).all())
+    is_price = positive and bool(column.words & PRICES)
+    if not column.labels and (is_price or values.size > FLAG_VALUES):
         whole = np.isnan(column.values).all(axis=0)  # of these nobody knows what is usual
         x = np.where(whole, np.median(known), column.values.astype(np.float64))
         usual = np.nanmedian(x, axis=0)  # its own, for a price of 10 is a low one of some goods
-        positive = bool((values > 0).all())
         yield Term(column.name, scale=(usual, 0.0 if positive else float(np.nanstd(x - usual))))
         return
     if seen.periods is not None and _is_holiday(column):
@@ -273,12 +274,8 @@ def _counts_days(column: Covariate, values: Singles, periods: Periods) -> bool:
 
 def _is_holiday(column: Covariate) -> bool:
     """Return whether a column is a flag of public holidays."""
-    words = set(re.split(r"[^a-z]+", column.name.lower()))
-    return (
-        not column.labels
-        and bool(words & {"holiday", "holidays", "feiertag", "feiertage", "stateholiday"})
-        and "school" not in words
-    )
+    named = column.words & {"holiday", "holidays", "feiertag", "feiertage", "stateholiday"}
+    return not column.labels and bool(named) and "school" not in column.words
 
 
 def _design(covariates: Covariates, terms: tuple[Term, ...]) -> Iterator[Floats]:

@@ -60,6 +60,15 @@ def test_a_price_is_high_or_low_for_the_series_alone():
     assert (effects[DAYS // 2 :, :, 2] == 1.0).all()
 
 
+def test_a_promotion_has_its_level_at_a_price_that_is_new():
+    cut = np.where(flags(0.15), 0.8, 1.0)
+    price = np.where(np.arange(DAYS) < 700, 2.0, 2.4) * cut
+    levels = learn_levels(series((cut**-2.0)[:, None, None])[:700], known(price=price))
+    effects = levels.multipliers(known(price=price))[700:]
+    ratio = effects[cut[700:] < 1].mean() / effects[cut[700:] == 1].mean()
+    assert ratio == pytest.approx(0.8**-2.0, rel=0.05)
+
+
 def test_levels_are_the_same_whatever_units_are_counted_in():
     promotion, shut = flags(0.1), flags(0.02, seed=2)
     demand = series((1.0 + 0.5 * promotion)[:, None, None] * ~shut[:, None, None])
