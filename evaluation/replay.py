@@ -12,8 +12,10 @@ the Limits of Bootstrap, Wiley.
 """
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,7 @@ from envs.problems import Problem
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.trace import whole_period
 from evaluation.savings import PERIODS_A_YEAR
+from evaluation.statistics import t_quantile
 
 Floats = NDArray[np.float64]
 
@@ -338,11 +341,18 @@ def saved_per_year(own: Sequence[Replay], others: Sequence[Replay]) -> Interval:
     -------
     Interval
         Quantiles of circular block resamples of the days, all stores and SKUs together. A replay
-        that is shorter than four blocks has blocks of a quarter of it.
+        that is shorter than four blocks has blocks of a quarter of it. Resamples of a few blocks
+        vary too little: about the mean of their own replay, and as if it were known by how much. So
+        they are spread by ``1 / sqrt(1 - b / n)``, with blocks of b of n days, and by Student's t
+        over the normal quantile.
+
+    References
+    ----------
+    Politis and Romano (1992), A circular block-resampling procedure for stationary data.
     """
     rng = np.random.default_rng(SEED)
     days = sum(one.days for one in own)
-    total, mean = np.zeros(DRAWS), 0.0
+    apart, mean, freedom = np.zeros(DRAWS), 0.0, 0.0
     for mine, theirs in zip(own, others, strict=True):
         daily = (theirs.cost - mine.cost).sum(axis=(1, 2))
         mean += float(daily.sum())
@@ -350,10 +360,14 @@ def saved_per_year(own: Sequence[Replay], others: Sequence[Replay]) -> Interval:
         blocks = -(-daily.size // block)
         first = rng.integers(0, daily.size, (DRAWS, blocks))
         at = (first[..., None] + np.arange(block)) % daily.size
-        total += daily[at.reshape(DRAWS, -1)[:, : daily.size]].sum(axis=1)
-    a_year = own[0].a_year
-    low, high = np.quantile(a_year * total / days, (0.025, 0.975))
-    return Interval(a_year * mean / days, float(low), float(high))
+        total = daily[at.reshape(DRAWS, -1)[:, : daily.size]].sum(axis=1)
+        more = daily.size / block - 1  # blocks than one
+        apart += (total - daily.sum()) * math.sqrt((more + 1) / max(more, 1))
+        freedom += more
+    wider = t_quantile(max(freedom, 1.0)) / NormalDist().inv_cdf(0.975)
+    low, high = mean + wider * np.quantile(apart, (0.025, 0.975))
+    a_year = own[0].a_year / days
+    return Interval(a_year * mean, a_year * float(low), a_year * float(high))
 
 
 def mean_cost(replays: Mapping[str, Sequence[Replay]]) -> dict[str, float]:
