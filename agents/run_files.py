@@ -188,22 +188,25 @@ def read_manifest(run: Path) -> Manifest:
 def read(path: Path, limit: int) -> bytes:
     """Read a file of a run, which must be as the run wrote it.
 
+    One that another process replaces meanwhile is read again.
+
     Raises
     ------
     InputError
         If it is missing, larger than `limit` bytes, none of the run's, or altered.
     """
     run = run_of(path.parent)
-    manifest = read_manifest(run)
-    content = read_bytes(path, limit)
-    known = manifest.files.get(_name(path, run))
+    before: Manifest | None = None
+    while (manifest := read_manifest(run)) != before:
+        known, before = manifest.files.get(_name(path, run)), manifest
+        content = read_bytes(path, limit)
+        if known is not None and hashlib.sha256(content).hexdigest() in known:
+            return content
     if known is None:
         raise InputError(f"{path}: is none of the run's files ({MANIFEST}); remove it")
-    if hashlib.sha256(content).hexdigest() not in known:
-        raise InputError(
-            f"{path}: was altered after the run wrote it ({MANIFEST}); restore it or train again"
-        )
-    return content
+    raise InputError(
+        f"{path}: was altered after the run wrote it ({MANIFEST}); restore it or train again"
+    )
 
 
 def exists(path: Path) -> bool:

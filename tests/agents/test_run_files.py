@@ -118,6 +118,23 @@ def test_a_kill_at_any_call_leaves_a_file_and_its_digest_in_order(tmp_path):
     assert not run_files.exists(path)
 
 
+def test_a_file_that_is_replaced_while_it_is_read_is_not_altered(tmp_path, monkeypatch):
+    run_files.begin(tmp_path)
+    path, plain, news = tmp_path / "file", run_files.read_bytes, [b"new"]
+    run_files.write(path, b"old")
+
+    def replaced_meanwhile(name, limit):
+        if name == path and news:
+            run_files.write(path, news.pop())
+        return plain(name, limit)
+
+    monkeypatch.setattr(run_files, "read_bytes", replaced_meanwhile)
+    assert run_files.read(path, 100) == b"new"
+    path.write_bytes(b"altered")
+    with pytest.raises(InputError, match="was altered"):
+        run_files.read(path, 100)
+
+
 def test_a_run_without_a_manifest_is_of_an_earlier_version(run):
     (run / "manifest.json").unlink()
     with pytest.raises(InputError, match="was trained by an earlier version"):
