@@ -7,6 +7,7 @@ of the statistical precipice, NeurIPS 34: the interquartile mean, its stratified
 probability of improvement.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.comparison import Comparison
-from evaluation.statistics import Values, share_better, worst_mean
+from evaluation.comparison import Comparison, PolicyResult
+from evaluation.statistics import share_better, worst_mean
 
 RESAMPLES = 10_000
 """Times that the bootstrap draws the seeds anew."""
@@ -68,7 +69,8 @@ class AgainstRival:
     Attributes
     ----------
     difference : Interval
-        Interquartile mean of the seeds' returns less the rival's return.
+        Interquartile mean of the seeds' returns less the rival's return. Its interval is over seeds
+        and over episodes, which all of them share: of one seed over episodes alone.
     better_episodes : Interval
         Share of common episodes, over all seeds, in which the agent earns more; ties half.
     better_seeds : float
@@ -192,7 +194,8 @@ def over_seeds(comparison: Comparison, seeds: tuple[Seed, ...]) -> SeedStatistic
         All seeds; those that failed take random play's episodes.
     """
     policies = comparison.policies
-    played = [policies["random" if seed.failed else seed.name] for seed in seeds]
+    rows = ["random" if seed.failed else seed.name for seed in seeds]
+    played = [policies[row] for row in rows]
     means = np.array([result.estimate.mean for result in played])
     iqm = stratified_bootstrap(means)
     finished = means[[seed.failed is None for seed in seeds]]
@@ -206,20 +209,26 @@ def over_seeds(comparison: Comparison, seeds: tuple[Seed, ...]) -> SeedStatistic
         (reference.value - iqm.value) / span if reference and span else None,
         worst_mean(np.concatenate([result.returns for result in played])),
         {
-            name: _against(means, iqm, [r.returns for r in played], rival.estimate.mean, rival)
+            name: AgainstRival(
+                _difference(iqm, name, rival, rows),
+                stratified_bootstrap(
+                    np.array([share_better(own.returns, rival.returns) for own in played]), _mean
+                ),
+                share_better(means, np.full_like(means, rival.estimate.mean)),
+            )
             for name, rival in policies.items()
             if name not in names
         },
     )
 
 
-def _against(
-    means: Values, iqm: Interval, returns: list[Values], rival_mean: float, rival: Any
-) -> AgainstRival:
-    moved = iqm.ci95 and (iqm.ci95[0] - rival_mean, iqm.ci95[1] - rival_mean)
-    shares = np.array([share_better(own, rival.returns) for own in returns])
-    return AgainstRival(
-        Interval(iqm.value - rival_mean, moved),
-        stratified_bootstrap(shares, _mean),
-        share_better(means, np.full_like(means, rival_mean)),
-    )
+def _difference(iqm: Interval, name: str, rival: PolicyResult, rows: list[str]) -> Interval:
+    """Return the interquartile mean of rows less a rival, with the chance of seeds and episodes.
+
+    That of episodes is the mean over seeds of the paired difference's: of the mean of differences
+    it is no larger, however they hang together.
+    """
+    value, (low, high) = iqm.value - rival.estimate.mean, iqm.ci95 or (iqm.value, iqm.value)
+    episodes = np.mean([0.0 if row == name else rival.paired[row].half_width for row in rows])
+    below, above = (math.hypot(bound - iqm.value, float(episodes)) for bound in (low, high))
+    return Interval(value, (value - below, value + above))

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,6 +111,18 @@ def test_statistics_over_seeds_follow_from_the_rows(comparison):
         summary.iqm.value - policies["buy_buy_convert"].estimate.mean
     )
     assert set(summary.rivals) == {"random", "buy_buy_convert"}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_seeds_that_agree_are_as_sure_as_their_episodes(comparison, count):
+    """Of seeds alone the interval would be a point, and any difference a proven one."""
+    policies, rule = comparison.policies, "buy_buy_convert"
+    rows = {f"seed_{i}": policies["seed_2"] for i in range(count)}
+    ours = {f"seed_{i}": policies[rule].paired["seed_2"] for i in range(count)}
+    rival = replace(policies[rule], paired=policies[rule].paired | ours)
+    same = replace(comparison, policies={**policies, **rows, rule: rival})
+    found = over_seeds(same, some_seeds()[:count]).rivals[rule].difference
+    assert found.ci95 == pytest.approx(policies["seed_2"].paired[rule].ci95)
 
 
 def test_a_failed_seed_counts_as_random_play(comparison, results):
