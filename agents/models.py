@@ -175,8 +175,15 @@ def build_model(
         Standardise rewards within each minibatch (off-policy only).
     learns : bool
         Whether it is to learn, so that it needs an optimiser.
+
+    Raises
+    ------
+    InputError
+        If it is to learn from a single state, whose advantage would be normalised.
     """
     algorithm = ALGORITHMS[name]
+    if learns:
+        _check_minibatches(name, settings, env.num_envs)
     options = settings.model_dump(
         exclude={
             "learning_rate",
@@ -221,6 +228,28 @@ def build_model(
     if isinstance(model, FallingEntropy) and final is not None:
         model.entropy_schedule = LinearSchedule(model.ent_coef, final, 1.0)
     return model
+
+
+def _check_minibatches(name: str, settings: hp.Hyperparameters, worlds: int) -> None:
+    """Refuse to normalise the advantage of one state: it has no deviation, and weights become NaN.
+
+    SB3's own PPO passes over a last minibatch of one state; those of sb3_contrib do not.
+    """
+    if not isinstance(settings, hp.OnPolicy) or not getattr(settings, "normalize_advantage", False):
+        return
+    states = worlds * settings.n_steps
+    if states == 1:
+        raise InputError(
+            "n_steps = 1: is a single state, whose advantage cannot be normalised; take more steps "
+            "or n_envs, or normalize_advantage=false"
+        )
+    size = getattr(settings, "batch_size", states)
+    if (ALGORITHMS[name].masks or ALGORITHMS[name].recurrent) and states % size == 1:
+        raise InputError(
+            f"batch_size = {size}: leaves one of {states:,} states (n_steps by worlds) to the last "
+            "minibatch, whose advantage cannot be normalised; take another one, or "
+            "normalize_advantage=false"
+        )
 
 
 def check_device(device: str) -> None:

@@ -1,5 +1,6 @@
 """Where an untrained policy's orders lie, and how its bonus for entropy falls."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,31 @@ def test_without_an_end_the_bonus_stays():
     run = resolve({}, config=ROW, assignments=(*SMALL, "ent_coef_final=null"))
     (learner,) = build_learners(run).learners
     assert build_model("ppo", run.hyperparameters, learner.env, seed=0).entropy_schedule is None
+
+
+@pytest.mark.parametrize(
+    ("algo", "settings", "message"),
+    [
+        *((algo, (1, 1), "n_steps = 1: is a single state") for algo in ("ppo", "trpo", "a2c")),
+        *(
+            (algo, (5, 13), "batch_size = 64: leaves one")
+            for algo in ("maskable_ppo", "recurrent_ppo")
+        ),
+        *((algo, (5, 13), None) for algo in ("ppo", "trpo", "a2c")),
+        ("maskable_ppo", (5, 14), None),
+    ],
+)
+def test_the_advantage_of_a_single_state_is_not_normalised(algo, settings, message):
+    """Its deviation is none, and one such minibatch makes all weights NaN."""
+    sizes = [f"n_envs={settings[0]}", f"n_steps={settings[1]}", "normalize_advantage=true"]
+    run = resolve({"algo": algo}, assignments=(*sizes, *["batch_size=64"] * (algo != "a2c")))
+    if message is None:
+        build_learners(run)
+        return
+    with pytest.raises(InputError, match=message):
+        build_learners(run)
+    hyperparameters = run.hyperparameters.model_copy(update={"normalize_advantage": False})
+    build_learners(replace(run, hyperparameters=hyperparameters))
 
 
 def test_rewards_are_measured_from_the_newsvendor_rule():
