@@ -4,13 +4,14 @@ import json
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.table import Table
 from scipy import stats
 
-from agents import run_files
+from agents import run_files, run_folder
 from agents.config import RunConfig
 from commands.evaluate import checkpoints_from_options, evaluate_policies
 from common.console import PlainConsole, screen
@@ -175,6 +176,9 @@ def confirm(
 ) -> tuple[list[Confirmed], int]:
     """Train the default and the found recipe with the same fresh seeds and steps.
 
+    What was trained of another recipe, as a study that goes on finds better ones, or with other
+    seeds, is trained anew.
+
     Returns
     -------
     list of Confirmed, int
@@ -184,6 +188,8 @@ def confirm(
     done: list[Confirmed] = []
     for name, run in (("default", plan.run({})), ("found", best)):
         folder = Path(plan.folder) / name
+        if folder.exists() and not _is_trained(folder, run, fresh):
+            rmtree(folder)
         if folder.exists():
             _, status = resume_seeds(folder, workers=workers, quiet=quiet)
         else:
@@ -199,6 +205,13 @@ def confirm(
         rows = [played.comparison.policies["random" if s.failed else s.name] for s in over.seeds]
         done.append(Confirmed(name, np.array([row.estimate.mean for row in rows]), over.gap))
     return done, 0
+
+
+def _is_trained(folder: Path, run: RunConfig, seeds: tuple[int, ...]) -> bool:
+    """Return whether a folder is that of a run with these seeds."""
+    settings = run.settings.model_copy(update={"seeds": seeds})
+    same = replace(run, settings=settings).to_dict()
+    return run_folder.is_begun(folder) and run_folder.read_config(folder).to_dict() == same
 
 
 def show(study: "optuna.Study", plan: StudyPlan, confirmed: list[Confirmed]) -> None:

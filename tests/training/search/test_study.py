@@ -10,6 +10,7 @@ import pytest
 import tune
 from agents.config import read_yaml, resolve
 from agents.tuned_file import TunedFile
+from commands.tuning import hyperparameters
 from commands.tuning.hyperparameters import best_so_far, importances, write_results
 from commands.tuning.rules import select_rules, tune_rules
 from common import console
@@ -139,6 +140,19 @@ def test_the_command_writes_a_recipe_goes_on_and_compares(tmp_path, space_file, 
     other = run_command(tune.main, *search, "--trials", 3, "--set", "gamma=0.5")
     assert other.status == 2
     assert "holds a study of other settings" in other.stderr
+
+
+def test_the_recipe_that_was_found_last_is_the_one_compared(tmp_path, space_file, monkeypatch):
+    """A study that went on kept the runs of the recipe before, and compared those."""
+    monkeypatch.setattr(hyperparameters, "EPISODES", 20)
+    one = plan(tmp_path / "going_on", space_file)
+    for rate, seeds in ((1e-3, 1), (5e-3, 2)):
+        best = one.run({"learning_rate": rate})
+        _, found = hyperparameters.confirm(one, best, seeds, HERE, quiet=True)[0]
+        runs = sorted((tmp_path / "going_on" / "found").glob("seed_*"))
+        configs = [read_yaml(run / "config.yaml") for run in runs]
+        assert [own["hyperparameters"]["learning_rate"] for own in configs] == [rate] * seeds
+        assert found.returns.size == seeds
 
 
 @pytest.mark.parametrize(
