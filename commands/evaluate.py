@@ -35,7 +35,7 @@ from evaluation.comparison import AGENT_NAME, SAMPLED, Comparison, compare
 from evaluation.first_episodes import episode_table
 from evaluation.output import Results
 from evaluation.report.episodes import EpisodeRecord, EpisodeRecorder
-from evaluation.seeds import over_seeds
+from evaluation.seeds import few_seeds_note, over_seeds
 from evaluation.table import show
 from evaluation.tiers import TierResults, tier_results, tier_table
 from training.learners.load import load_agent
@@ -142,7 +142,8 @@ def evaluate_policies(
     policies, comparison = play_against_baselines(
         loaded.run, loaded.policies, tuner=tuner, observers=recorders, hold=hold, **options
     )
-    comparison = replace(comparison, notes=(*comparison.notes, *rules_not_reached(loaded)))
+    notes = *rules_not_reached(loaded), *few_seeds_note(len(loaded.seeds))
+    comparison = replace(comparison, notes=(*comparison.notes, *notes))
     seeds = over_seeds(comparison, loaded.seeds) if loaded.seeds else None
     tiers = None
     if len(loaded.folders) == 1:

@@ -21,6 +21,9 @@ from evaluation.statistics import share_better, worst_mean
 RESAMPLES = 10_000
 """Times that the bootstrap draws the seeds anew."""
 
+COVERED = {2: 50, 3: 75, 4: 88}
+"""How often the bootstrap's 95% interval of so few normal scores holds the truth [%]."""
+
 TRIMMED = 0.25
 """Share of the scores that the interquartile mean leaves out at either end."""
 
@@ -177,6 +180,20 @@ def stratified_bootstrap(
     resampled = np.take_along_axis(table[None], drawn, axis=1)
     low, high = np.quantile(statistic(resampled.reshape(resamples, -1)), (0.025, 0.975))
     return Interval(value, (float(low), float(high)))
+
+
+def few_seeds_note(count: int) -> tuple[str, ...]:
+    """Return what a reader of intervals over so many seeds must know.
+
+    Examples
+    --------
+    >>> few_seeds_note(3)
+    ('3 seeds are few: 95% intervals over seeds hold in about 75% of cases; train 5 or more.',)
+    """
+    if count not in COVERED:
+        return ()
+    held = f"95% intervals over seeds hold in about {COVERED[count]}% of cases"
+    return (f"{count} seeds are few: {held}; train 5 or more.",)
 
 
 def _mean(scores: NDArray[np.float64]) -> Any:

@@ -18,7 +18,14 @@ from envs.cash.parameters import CashParameters
 from envs.problems import PROBLEMS
 from evaluation.comparison import compare
 from evaluation.output import Results
-from evaluation.seeds import Seed, interquartile_mean, over_seeds, stratified_bootstrap
+from evaluation.seeds import (
+    COVERED,
+    Seed,
+    few_seeds_note,
+    interquartile_mean,
+    over_seeds,
+    stratified_bootstrap,
+)
 from evaluation.statistics import share_better, worst_mean
 
 OPTIMUM = Reference("optimum", -1944.9, "Exact.")
@@ -72,6 +79,16 @@ def test_the_bootstrap_agrees_with_all_ways_to_draw():
     exact = np.quantile(interquartile_mean(ways), (0.025, 0.975))
     assert stratified_bootstrap(scores).ci95 == pytest.approx(exact, abs=0.35)
     assert stratified_bootstrap(scores) == stratified_bootstrap(scores)
+
+
+@pytest.mark.parametrize("count", [*COVERED, 5])
+def test_intervals_of_few_seeds_hold_as_often_as_is_said(count):
+    assert bool(few_seeds_note(count)) == (count < 5)
+    scores = np.random.default_rng(1).normal(size=(1000, count))
+    drawn = np.random.default_rng(0).integers(0, count, (1000, count))
+    low, high = np.quantile(interquartile_mean(scores[:, drawn]), (0.025, 0.975), axis=1)
+    held = 100 * np.mean((low <= 0) & (high >= 0))
+    assert held == pytest.approx(COVERED.get(count, 90), abs=4)
 
 
 def test_tasks_are_strata():
