@@ -46,7 +46,8 @@ class Race:
     alive : ndarray
         Which actions may still be the best, shape (n, actions).
     certain : ndarray
-        In which states all others are more than those standard errors worse, shape (n,).
+        In which states all others are more than those standard errors worse, shape (n,); a single
+        path has none, and is sure of nothing.
     worse : ndarray
         Which actions are surely worse than the best, shape (n, actions).
     """
@@ -82,7 +83,7 @@ class Race:
         near[at, best] = True
         rank = np.where(near, -mean, np.inf).argsort(axis=1, kind="stable").argsort(axis=1)
         self.worse[rows] |= alive & ~near
-        self.certain[rows] = near.sum(axis=1) == 1
+        self.certain[rows] = (near.sum(axis=1) == 1) & (paths > 1)
         self.alive[rows] = near & (rank < keep)
 
     def means(self) -> Floats:

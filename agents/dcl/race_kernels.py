@@ -99,7 +99,7 @@ def _halve(
     """Take in a round of costs, shape (paths, orders); return who stays, and if the best is sure.
 
     Whoever stays is sorted by mean cost. Sure is the best where all others are more than so many
-    standard errors worse.
+    standard errors worse; a single path has none, and is sure of nothing.
     """
     paths = costs.shape[0]
     means = np.empty(racing.size)
@@ -120,7 +120,7 @@ def _halve(
         if means[k] - means[ranks[0]] <= errors * spread:
             stay[size] = order
             size += 1
-    return stay[: min(size, keep)], size == 1
+    return stay[: min(size, keep)], size == 1 and paths > 1
 
 
 @compiled

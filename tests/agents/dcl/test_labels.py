@@ -85,6 +85,13 @@ def test_a_race_drops_what_is_surely_worse_and_keeps_so_many():
     assert losses[0, 3] == pytest.approx(5.0, abs=0.2)
 
 
+@pytest.mark.parametrize(("paths", "sure"), [(1, False), (2, True)])
+def test_a_single_path_makes_nobody_sure(paths, sure):
+    race = Race(np.ones((1, 2), np.bool_), 3.0)
+    race.add(np.array([0]), np.repeat([[[0.0], [-1.0]]], paths, axis=2), 2)
+    assert race.certain.tolist() == [sure]
+
+
 def test_a_fitted_network_does_without_the_map_what_it_did_behind_it():
     labels, policy = some_labels(), network()
     fitted = fit_actor(policy, labels, FitSettings(400, 128, 1e-2, 0.5), 3, fresh=True)
