@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agents import run_files, run_folder
+from agents.algorithms import ALGORITHMS
 from agents.config import RunConfig, resolve
 from agents.tuned_file import TunedFile
 from baselines.chunks import check_episodes
@@ -31,7 +32,7 @@ from demand.reader import read_demand
 from demand.summary import describe_demand, describe_items
 from envs.problems import PROBLEMS
 from envs.supply_chain.metrics import tier_of_total
-from evaluation.comparison import AGENT_NAME, SAMPLED, Comparison, compare
+from evaluation.comparison import AGENT_NAME, NOTHING_SAMPLED, SAMPLED, Comparison, compare
 from evaluation.first_episodes import episode_table
 from evaluation.output import Results
 from evaluation.report.episodes import EpisodeRecord, EpisodeRecorder
@@ -250,7 +251,9 @@ def play_against_baselines(
         )
     comparison = _with_exact_costs(run, contenders, comparison)
     notes = (*comparison.notes, *reorder_note(contenders, run.parameters))
-    notes += (SAMPLED,) * (stochastic and bool(policies))
+    if stochastic and policies:
+        only_best = ALGORITHMS[s.algo].off_policy  # of which SB3 takes the best in silence
+        notes += (NOTHING_SAMPLED.format(s.algo) if only_best else SAMPLED,)
     if past is not None:
         notes += (_past_orders_note(past, run.parameters),)
     return contenders, replace(comparison, notes=notes)

@@ -26,9 +26,10 @@ from evaluation.statistics import Estimate, plain_mean
 Values = NDArray[np.float64]
 
 AGENT_NAME, RECOMMENDED = "agent", "recommended"
-"""What a single agent is called."""
+"""What a single agent is called, and a recommended rule."""
 SAMPLED = "The agent's actions are sampled (--stochastic), not its best ones."
 """A note on whoever plays so: it earns another return than the agent that runs are judged by."""
+NOTHING_SAMPLED = "--stochastic changes nothing: {} has no chances of actions, only a best."
 
 
 @dataclass(frozen=True)

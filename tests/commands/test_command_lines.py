@@ -75,7 +75,9 @@ def test_the_file_of_a_model_is_a_checkpoint_too(trained, run_command):
         evaluate.main, "--checkpoint", run / "model.zip", "--episodes", 50, "--json", "--stochastic"
     )
     assert done.status == 0
-    assert "agent" in json.loads(done.stdout)["policies"]
+    result = json.loads(done.stdout)
+    assert "agent" in result["policies"]
+    assert "--stochastic changes nothing: dqn has no chances" in result["notes"][-1]
 
 
 def test_rules_have_no_actions_to_sample(run_command):
