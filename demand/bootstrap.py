@@ -6,6 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from demand.known_demand import WEEK
+
 Floats = NDArray[np.float64]
 MOST_DAYS = 28
 INSIGNIFICANT = 5
@@ -57,7 +59,6 @@ def autocorrelations(series: Floats, lags: int) -> Floats:
 
 Days = NDArray[np.integer]
 
-WEEK = 7
 LEVEL_DAYS = 57
 """Days whose mean is the level of the middle one."""
 

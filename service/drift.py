@@ -7,14 +7,11 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from demand.history import StoreHistory
-from demand.known_demand import KNOWN_DAYS
+from demand.known_demand import KNOWN_DAYS, WEEK
 
 Floats = NDArray[np.float64]
 TAIL = 0.005
 """Chance beyond each bound: of what is like training one window in a hundred lies outside."""
-
-WEEK = 7
-"""Periods whose forecast errors are looked at together."""
 
 
 class Drift:

@@ -27,10 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError
-from demand.bootstrap import WEEK, usual_days, usual_sale
+from demand.bootstrap import usual_days, usual_sale
 from demand.dates import Periods
 from demand.known_ahead.calendars import falls_on, holiday_names
 from demand.known_ahead.covariates import Covariate, Covariates
+from demand.known_demand import WEEK
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]

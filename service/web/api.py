@@ -195,7 +195,7 @@ def _change(
     asked = why or Because()
     with service.base.writing() as connection:
         order, changed = order_book.change(
-            *(connection, user, number, what), reason=asked.reason or "", seen=asked.version
+            connection, user, number, what, reason=asked.reason or "", seen=asked.version
         )
     return _changed(request, what, order, changed=changed)
 

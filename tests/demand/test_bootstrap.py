@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from demand.bootstrap import MOST_POINTS, WEEK, TrainingDays, autocorrelations, block_length
+from demand.bootstrap import MOST_POINTS, TrainingDays, autocorrelations, block_length
+from demand.known_demand import WEEK
 
 DAYS = 420
 USUAL = np.array([1.0, 0.5, 0.8, 1.0, 1.2, 2.0, 0.5])[np.arange(DAYS) % WEEK]

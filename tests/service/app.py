@@ -1,5 +1,6 @@
 """A service in this process, for tests."""
 
+import copy
 import datetime as dt
 from contextlib import contextmanager
 
@@ -19,6 +20,13 @@ STATE = {
         {"store": "north", "on_hand": 3, "due": {"2021-07-02": 5}},
     ],
 }
+
+
+def state(north=3.0, date="2021-07-01", **more):
+    changed = copy.deepcopy(STATE)
+    changed["date"] = date
+    changed["items"][1] |= {"on_hand": north, **more}
+    return changed
 
 
 class Client:

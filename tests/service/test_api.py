@@ -2,13 +2,14 @@ import copy
 import datetime as dt
 import json
 import re
-import shutil
+from unittest.mock import Mock
 
 import pytest
 
 pytest.importorskip("fastapi", reason="no fastapi: pip install -e '.[serve]'")
 
-from agents import run_files
+from sqlalchemy.exc import OperationalError
+
 from common.errors import InputError, NumericalError
 from service.decisions import compute
 from service.guards import Guards
@@ -16,7 +17,7 @@ from service.policies import load
 from service.serve import add_token
 from service.store import audit_log
 from service.store.retention import remove_before
-from tests.service.app import STATE, service
+from tests.service.app import STATE, service, state
 from tests.service.conftest import TODAY
 
 
@@ -31,13 +32,6 @@ def served(runs, tmp_path_factory):
 def fresh(runs, tmp_path):
     with service(runs, str(tmp_path / "service.db")) as made:
         yield made
-
-
-def state(north=3.0, date="2021-07-01", **more):
-    changed = copy.deepcopy(STATE)
-    changed["date"] = date
-    changed["items"][1] |= {"on_hand": north, **more}
-    return changed
 
 
 def test_the_state_goes_in_and_orders_come_out(fresh):
@@ -271,38 +265,6 @@ def test_a_revoked_token_is_nobodys(served):
     assert token not in kept
 
 
-def test_the_candidate_decides_in_the_shadow_is_promoted_and_rolled_back(runs, tmp_path, capsys):
-    address = str(tmp_path / "service.db")
-    with service(runs, address) as (made, callers):
-        admin = callers["admin"]
-        assert "no candidate" in admin.post("/v1/policies/promote").json()["detail"]
-        for wrong in ("..", "../first"):
-            assert admin.post("/v1/policies/candidate", {"run": wrong}).status_code == 422
-        for name, why in (
-            ("absent", "no such folder beside the champion's"),
-            ("first", "is the champion; name another run"),
-        ):
-            done = admin.post("/v1/policies/candidate", {"run": name})
-            assert (done.status_code, done.json()["detail"]) == (422, f"run {name}: {why}")
-        assert admin.post("/v1/policies/candidate", {"run": "second"}).status_code == 200
-        decided = callers["planner"].decide().json()
-        with made.base.reading() as connection:
-            rows = connection.exec_driver_sql("SELECT order_id, quantity FROM shadow_orders").all()
-        assert [row[0] for row in rows] == [order["id"] for order in decided["orders"]]
-        assert admin.post("/v1/policies/promote").json()["run"] == "second"
-        assert callers["planner"].decide(state(4.0)).json()["run"] == "second"
-    assert capsys.readouterr().err == ""
-    with service(runs, address, champion=None) as (made, callers):
-        named = callers["planner"].get("/v1/policies").json()
-        assert (named["champion"]["run"], named["candidate"]) == ("second", None)
-        assert callers["admin"].post("/v1/policies/roll-back").json()["run"] == "first"
-        assert "no other champion" in callers["admin"].post("/v1/policies/roll-back").text
-        assert audit_log.verify(made.base)[1] is None
-    with service(runs, address, champion="second"):
-        said = capsys.readouterr().err
-    assert f"champion: {runs / 'second'}, in place of {runs / 'first'}; without" in said
-
-
 def test_a_decision_is_made_anew_to_the_same_bytes(fresh):
     made, callers = fresh
     answer = callers["planner"].decide().json()
@@ -370,13 +332,6 @@ def test_a_policy_that_fails_its_check_is_replaced_by_the_rule(fresh, monkeypatc
     assert all("files were altered" in order["held_back"] for order in orders)
 
 
-def test_an_altered_run_is_not_loaded(runs, tmp_path):
-    shutil.copytree(runs / "first", tmp_path / "first")
-    (tmp_path / "first" / run_files.BEST).write_bytes(b"forged")
-    with pytest.raises(InputError, match="was altered after the run wrote it"):
-        load(str(tmp_path / "first"))
-
-
 def test_retention_removes_what_ended_and_the_log_still_holds(fresh):
     made, callers = fresh
     for order in callers["planner"].decide().json()["orders"][:1]:
@@ -402,3 +357,16 @@ def test_metrics_are_prometheus_text(served):
     callers["planner"].get("/v1/orders")
     text = callers["planner"].get("/metrics").text
     assert 'inventory_requests_total{method="GET",route="/v1/orders",status="200"}' in text
+
+
+def test_a_full_database_is_told_in_the_answer_and_in_the_log(runs, tmp_path, monkeypatch, caplog):
+    full = OperationalError("UPDATE", {"reason": "secret"}, Exception("database or disk is full"))
+    with service(runs, str(tmp_path / "service.db")) as (made, callers):
+        monkeypatch.setattr(made.base, "writing", Mock(side_effect=full))
+        done = callers["approver"].post("/v1/orders/1/approve")
+        monkeypatch.undo()
+    number = done.headers["x-request-id"]
+    assert done.status_code == 503
+    assert f"the database cannot do this now; the log has it under request {number}" in done.text
+    (line,) = (record.fields for record in caplog.records if record.message == "database")
+    assert line == {"request": number, "error": "'database or disk is full'"}
