@@ -52,25 +52,6 @@ class BatchedBootstrap(BaseCallback):
         return True
 
 
-class Turn(BaseCallback):
-    """Pause at the first rollout that begins at or after a number of steps.
-
-    Schedules know the total that `learn` was called with, so a learner that takes turns is called
-    with all its steps each time and paused. The first step of the rollout is lost.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.until = 0
-        self._over = False
-
-    def _on_rollout_start(self) -> None:
-        self._over = self.num_timesteps >= self.until
-
-    def _on_step(self) -> bool:
-        return not self._over
-
-
 class EpisodeMetrics(BaseCallback):
     """Log what the training episodes earned and moved, in the problem's own units."""
 

@@ -18,7 +18,7 @@ from agents.run_files import BEST, FINAL, PLAYERS, PROGRESS, ModelFile
 from agents.weights import save_model, weights_hash
 from common.errors import InputError, NumericalError
 from common.files import MAX_ARCHIVE_BYTES
-from training.callbacks import EpisodePicture, ProgressBar, Scored, ShareReport, StepShare, Turn
+from training.callbacks import EpisodePicture, ProgressBar, Scored, ShareReport, StepShare
 from training.evaluator import BestGeneration, Evaluator, best_keeper
 from training.learner_session import (
     LearnerSession,
@@ -29,7 +29,14 @@ from training.learner_session import (
 from training.learners.build import Learner, Learners, player_config
 from training.logger import open_log, rows_of
 from training.state_checks import check_number
-from training.stopping import CheckpointSchedule, RolloutBoundary, Stopped, StopSignals
+from training.stopping import (
+    CheckpointSchedule,
+    RolloutBoundary,
+    Stopped,
+    StopSignals,
+    Turn,
+    TurnOver,
+)
 
 FORGED = (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError)
 """What a checkpoint of another run, or of none, leads to."""
@@ -330,6 +337,8 @@ class TrainingSession:
                 log_interval=interval,
                 reset_num_timesteps=model._last_obs is None,
             )
+        except TurnOver:
+            pass
         except NumericalError:
             raise
         except (ArithmeticError, RuntimeError, ValueError) as error:

@@ -23,6 +23,10 @@ class Stopped(Exception):  # noqa: N818  (it is no error)
     """Raised between rollouts to end training early."""
 
 
+class TurnOver(Exception):  # noqa: N818  (it is no error)
+    """Raised between rollouts to let the next learner go on."""
+
+
 class StopSignals:
     """Remember a first signal while learning, so that everything can be saved.
 
@@ -136,4 +140,24 @@ class RolloutBoundary(BaseCallback):
         if self._signals.status and not self._announced:
             self._announced = True
             console.screen.print("stopping after this rollout; once more stops at once")
+        return True
+
+
+class Turn(BaseCallback):
+    """Pause at the first rollout that begins at or after a number of steps.
+
+    Schedules know the total that `learn` was called with, so a learner that takes turns is called
+    with all its steps each time and paused by `TurnOver` before the rollout's first step: SB3 does
+    not remember what it saw last of a step that a callback stops at.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.until = 0
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps >= self.until:
+            raise TurnOver
+
+    def _on_step(self) -> bool:
         return True

@@ -12,7 +12,10 @@ from baselines.rules.store import SeasonalBaseStock
 from common.errors import InputError
 from training.learners.load import load_agent
 from training.phases import parse_phases, resolve_phases, train_phases
+from training.session import TrainingSession
 from training.trainer import train
+from wrappers.normalize import find_running
+from wrappers.vec_env import batch_of
 
 QUICK = (
     "timesteps=600",
@@ -67,6 +70,24 @@ def test_a_tier_may_learn_what_is_best_for_all_beside_rules_that_are(tmp_path, m
     assert np.isfinite(scored).all()
     selfish = quick_run(learn="warehouse")
     assert selfish.measure == "warehouse_return"
+
+
+def test_learners_that_take_turns_go_on_from_what_they_saw_last(tmp_path, monkeypatch):
+    seen = []
+
+    def compare(session):
+        for part in session._parts:
+            model, env = part.learner.model, part.learner.env
+            now = batch_of(env).observation()
+            layer = find_running(env)
+            seen.append((model._last_obs, now if layer is None else layer.normalize_obs(now)))
+
+    monkeypatch.setattr(TrainingSession, "_score", compare)
+    rollout = 8 * 12
+    assert train(quick_run(policy="independent"), tmp_path / "run").steps % rollout == 0
+    assert len(seen) == 3 * 2
+    for last, now in seen:
+        np.testing.assert_array_equal(last, now)
 
 
 @pytest.mark.parametrize("policy", ["shared", "joint"])
