@@ -93,11 +93,12 @@ class ExternalBatch:
         self._make = make
         self.rng = random_stream(0, split) if rng is None else rng
         self.envs = [_flat(make(parameters)) for _ in range(num_worlds)]
-        _parts(self.envs[0].reset(seed=0), "reset", 2)  # here: before anything is written
         self.num_actions = _action_counts(self.envs[0])
         size = int(np.prod(self.envs[0].observation_space.shape or (0,)))
         self.observation_size = size + observe_step
         self._rows = np.zeros((num_worlds, size), np.float32)
+        first = _parts(self.envs[0].reset(seed=0), "reset", 2)  # here: before anything is written
+        self._see(0, first[0], "reset")
         self._steps = np.zeros(num_worlds, np.int64)
         self._returns = np.zeros(num_worlds)
         self._seeds = np.zeros(num_worlds, np.int64)
@@ -127,7 +128,16 @@ class ExternalBatch:
         self._seeds[worlds], self._steps[worlds], self._returns[worlds] = seeds, 0, 0.0
         self._actions[worlds] = 0
         for world, seed in zip(worlds.tolist(), seeds.tolist(), strict=True):
-            self._rows[world] = self.envs[world].reset(seed=seed)[0]
+            self._see(world, self.envs[world].reset(seed=seed)[0], "reset")
+
+    def _see(self, world: int, observation: Any, method: str) -> None:
+        row = np.asarray(observation)
+        if row.shape != self._rows[world].shape:
+            raise InputError(
+                f"--env: its {method} returned an observation of shape {row.shape}, and its "
+                f"observation_space is of shape {self._rows[world].shape}"
+            )
+        self._rows[world] = row
 
     def change_parameters(self, parameters: Any) -> None:
         """Use other parameters as soon as all worlds start together."""
@@ -165,7 +175,7 @@ class ExternalBatch:
     def _step(self, world: int, action: NDArray[np.integer[Any]]) -> tuple[float, bool, bool]:
         taken: Any = int(action[0]) if isinstance(self.num_actions, int) else action
         row, reward, terminated, truncated, _ = _parts(self.envs[world].step(taken), "step", 5)
-        self._rows[world] = row
+        self._see(world, row, "step")
         return float(reward), bool(terminated), bool(truncated)
 
     def observation(self) -> NDArray[np.float32]:

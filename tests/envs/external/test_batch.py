@@ -230,3 +230,11 @@ def test_actions_that_do_not_begin_at_0_are_refused():
 
     with pytest.raises(InputError, match=r"agents here choose among those numbered from 0"):
         batch(build=lambda _: Late())
+
+
+@pytest.mark.parametrize("method", ["reset", "step"])
+def test_an_observation_that_is_not_of_its_space_is_refused(method):
+    seen = np.zeros(3, np.float32)
+    build = old(method, (seen, {}) if method == "reset" else (seen, 0.0, False, False, {}))
+    with pytest.raises(InputError, match=rf"its {method} returned .* shape \(3,\), and .* \(2,\)"):
+        batch(build=build).step(np.zeros((2, 2), int))
