@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from agents import run_files, run_folder
+from agents.algorithms import ALGORITHMS
 from agents.config import RunConfig
 from baselines.multi_agent import TeamPolicy, chain_of, columns_of, tier_of
 from baselines.policy import Policy
@@ -18,6 +19,7 @@ from baselines.rules.offset import OffsetPolicy
 from common.errors import FrozenModel, InputError, choose
 from envs.batch import Batch
 from envs.cash.batch import CashBatch
+from envs.external.batch import ExternalBatch
 from envs.supply_chain.batch import SupplyChainBatch
 from training.learners.load import load_agent
 
@@ -95,11 +97,17 @@ class LoadedPolicy:
     def bind(self, env: Any) -> None:
         """Let the run's rules play the agents without a model, by the state of `env`.
 
+        Of an environment of your own that has `action_masks()`, these say what is valid.
+
         Raises
         ------
         InputError
-            If its observations are not those of the run.
+            If its observations, or the actions of an environment of your own, are not the run's.
         """
+        if isinstance(self._batch, ExternalBatch):
+            self._batch = self._batch.masked_by(env)
+            self._bound = True
+            return
         batch, wanted = getattr(env, "unwrapped", env).batch, self._batch.observation_size
         if batch.observation_size != wanted:
             raise InputError(
@@ -151,6 +159,8 @@ class LoadedPolicy:
         shape = next(iter(seen.values())).shape[:-1] if seen else ()
         places = self._places(seen)
         batch = self._worlds(int(np.prod(shape)))
+        if not self._bound and ALGORITHMS[self.config.settings.algo].masks:
+            _refuse_unseen_masks(batch)
         memory, starts = self._begun(batch.num_worlds, state, episode_start)
         rows = self._rows(batch, seen, places, memory.steps)
         self._policy.bind(batch)
@@ -267,6 +277,15 @@ class LoadedPolicy:
             room = tiers[tier][worlds, column] if tier == "store" else tiers[tier][worlds]
             _fill(room, agent, seen[agent], passed[worlds])
         return rows
+
+
+def _refuse_unseen_masks(batch: Batch) -> None:
+    """Refuse masks that only the environment which is stepped can give."""
+    if isinstance(batch, ExternalBatch) and batch.only_valid:
+        raise InputError(
+            "the environment itself says which actions are valid: call bind(env) of the policy "
+            "first, with the environment that you step"
+        )
 
 
 def _fill(room: Rows, agent: str, seen: Rows, passed: NDArray[np.float64]) -> None:

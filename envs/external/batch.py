@@ -5,6 +5,7 @@ the same seeds, and the state of a world is its seed and the actions since, so t
 back by playing them again. Both need an environment that draws from its own generator alone.
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -193,6 +194,23 @@ class ExternalBatch:
         if own[0] is None:
             return np.ones((self.num_worlds, width), np.bool_)
         return np.stack([np.asarray(masks(), np.bool_) for masks in own if masks is not None])
+
+    def masked_by(self, env: Environment) -> "ExternalBatch":
+        """Return a batch of one world with the action masks of `env`, which others step.
+
+        Raises
+        ------
+        InputError
+            If it has other actions.
+        """
+        if env.action_space != self.envs[0].action_space:
+            raise InputError(
+                f"env: its actions are {env.action_space}, those of the run "
+                f"{self.envs[0].action_space}; make it with the run's parameters"
+            )
+        new = copy.copy(self)
+        new.num_worlds, new.envs = 1, [env]
+        return new
 
     @property
     def only_valid(self) -> bool:

@@ -10,12 +10,34 @@ from agents.config import resolve
 from baselines.rollout import run_episodes
 from common.errors import InputError
 from envs import CashInventoryVectorEnv, SupplyChainEnv
+from envs.external.registration import register_environment
 from training import load
 from training.learners.load import load_agent
 from training.phases import resolve_phases, train_phases
 from training.trainer import train
 
 EPISODES = 3
+
+
+class InTurn(gymnasium.Env):
+    """Of its two actions one is valid at a time, by turns."""
+
+    observation_space = gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):  # noqa: ARG002
+        super().reset(seed=seed)
+        self.turn = 0
+        return np.zeros(1, np.float32), {}
+
+    def action_masks(self):
+        return np.arange(2) == self.turn % 2
+
+    def step(self, action):
+        self.turn += 1
+        return np.zeros(1, np.float32), float(action), False, self.turn == 4, {}
+
+
 QUICK = ("evaluation.every=200", "evaluation.episodes=5", "evaluation.pictures=0")
 CASH = (*QUICK, "timesteps=400", "n_envs=8", "max_steps=10")
 CHAIN = (*QUICK, "timesteps=300", "n_envs=6", "horizon=8", "team.turns=1")
@@ -85,6 +107,27 @@ def test_a_batch_of_episodes_and_the_evaluation_of_stable_baselines(trained_once
         policy.predict(np.zeros(2))
     with pytest.raises(InputError, match="observation: must be an array"):
         policy.predict({"store_1": np.zeros(7)})
+
+
+def test_masks_of_an_environment_of_one_s_own_are_those_of_the_one_that_is_stepped(tmp_path):
+    name = f"{__name__}:InTurn"
+    register_environment(name)
+    quick = (*QUICK, "timesteps=64", "n_envs=2", "n_steps=8", "batch_size=16", "net_arch=[8]")
+    config = resolve({"problem": name, "algo": "maskable_ppo"}, assignments=quick)
+    policy = load(train(config, tmp_path / "run").folder)
+    env = InTurn()
+    observation, _ = env.reset()
+    with pytest.raises(InputError, match=r"which actions are valid: call bind\(env\)"):
+        policy.predict(observation)
+    policy.bind(env)
+    chosen = []
+    for _ in range(4):
+        action, _ = policy.predict(observation)
+        observation, *_ = env.step(action)
+        chosen.append(action)
+    assert chosen == [0, 1, 0, 1]
+    with pytest.raises(InputError, match="env: its actions are Discrete"):
+        policy.bind(gymnasium.make("CashInventory-v0"))
 
 
 def chain_run(folder, algo="ppo", *more, **flags):
