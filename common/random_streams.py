@@ -14,6 +14,7 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 from common.compiled import compiled
+from common.errors import choose
 
 LAYERS = 128
 TAIL = 3.442619855899
@@ -156,7 +157,7 @@ SPLITS: tuple[Split, ...] = ("training", "validation", "tuning", "evaluation")
 def random_stream(seed: int, split: Split, chunk: int = 0) -> np.random.Generator:
     """Return the generator of one use of one seed; streams of different uses never overlap.
 
-    Neither do those of different chunks of a use.
+    Neither do those of different chunks of a use. An InputError if there is no such use.
 
     Examples
     --------
@@ -164,6 +165,6 @@ def random_stream(seed: int, split: Split, chunk: int = 0) -> np.random.Generato
     >>> bool(a.random() == b.random())
     False
     """
-    key = (SPLITS.index(split), *([chunk] if chunk else ()))
+    key = (SPLITS.index(choose("split", split, SPLITS)), *([chunk] if chunk else ()))
     sequence = np.random.SeedSequence(seed, spawn_key=key)
     return np.random.Generator(np.random.SFC64(sequence))  # numpy's fastest

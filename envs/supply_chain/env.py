@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from common.errors import InputError, choose, short, validated
+from common.random_streams import Split
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.observation import TIERS, Tier
 from envs.supply_chain.parameters import SupplyChainParameters
@@ -131,11 +132,14 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
     ## Arguments
     The fields of `envs.supply_chain.parameters.SupplyChainParameters`, as keywords:
     ``stores``, ``horizon``, ``warmup_days``, ``forecast_window``, ``observation``, ``objective``,
-    ``scenario``, ``sku``, ``store``, ``warehouse``, ``supplier`` and ``weights``; and:
+    ``scenario``, ``sku``, ``store``, ``warehouse``, ``supplier``, ``weights`` and ``demand_data``;
+    and:
 
     * ``render_mode``: ``"ansi"`` (a table of the last day) or ``"rgb_array"`` (a picture of all
       days so far).
     * ``observe_step``: append the share of the episode that has passed to all observations.
+    * ``split``: with ``demand_data``, which days are drawn, ``"training"`` by default: on these
+      stores' rewards are divided by their usual demand, times what a unit costs beside others.
 
     ## Version History
     * v0: first version.
@@ -149,7 +153,12 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
     }
 
     def __init__(
-        self, *, render_mode: str | None = None, observe_step: bool = False, **parameters: Any
+        self,
+        *,
+        render_mode: str | None = None,
+        observe_step: bool = False,
+        split: Split = "training",
+        **parameters: Any,
     ) -> None:
         if render_mode is not None:
             choose("render_mode", render_mode, self.metadata["render_modes"])
@@ -161,7 +170,7 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
                 "an environment takes quantities, so leave it out"
             )
         skus = len(self.parameters.sku)
-        self.batch = SupplyChainBatch(self.parameters, skus, observe_step=observe_step)
+        self.batch = SupplyChainBatch(self.parameters, skus, split=split, observe_step=observe_step)
         self.batch.rng = seeding.np_random()[0]
         lanes = [f"sku_{k + 1}/" for k in range(skus)] if skus > 1 else [""]
         self.possible_agents = [lane + name for lane in lanes for name in self.batch.agents]

@@ -1,3 +1,4 @@
+import datetime as dt
 import warnings
 
 import numpy as np
@@ -331,3 +332,19 @@ def test_bad_arguments_are_named_in_one_line(act, message):
     with pytest.raises(InputError, match=message) as refused:
         act()
     assert "\n" not in str(refused.value)
+
+
+def test_held_back_days_of_a_file_are_paid_in_full(tmp_path):
+    rows = [f"{np.datetime64('2022-01-01') + i},{20 + i % 7}" for i in range(300)]
+    (tmp_path / "sales.csv").write_text("\n".join(["date,a", *rows]) + "\n")
+    source = {"file": tmp_path / "sales.csv"}
+    given = {"stores": 1, "sku": [{"demand_model": "empirical"}], "demand_data": source}
+    env = SupplyChainEnv(split="evaluation", objective="cost", warmup_days=0, **given)
+    env.reset(seed=0)
+    start = int(env.batch._start[0]) - dt.date(2022, 1, 1).toordinal()
+    assert start in env.parameters.played_days("evaluation")
+    _, rewards, _, _, infos = env.step(hold(env))
+    assert infos["store_1"]["demand"] == 20 + start % 7
+    assert rewards["store_1"] == pytest.approx(-infos["store_1"]["holding_cost"], rel=1e-9)
+    with pytest.raises(InputError, match="unknown split 'test'; allowed: evaluation, training"):
+        SupplyChainEnv(split="test")
