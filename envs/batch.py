@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import InputError
+
 Trace = dict[str, NDArray[Any]]
 """All randomness of a batch of episodes, drawn before them; first axis = world."""
 
@@ -40,6 +42,22 @@ def random_actions(batch: "Batch", rng: np.random.Generator) -> NDArray[np.int64
     if isinstance(counts, int):
         return rng.integers(0, counts, batch.num_worlds)
     return rng.integers(0, np.array(counts), (batch.num_worlds, len(counts)))
+
+
+def whole_actions(actions: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return actions as compiled steps take them.
+
+    Raises
+    ------
+    InputError
+        If they are no whole numbers, or not of this shape.
+    """
+    given = np.asarray(actions)
+    if given.shape != shape:
+        raise InputError(f"actions have shape {given.shape}, not {shape}")
+    if given.dtype.kind not in "iu":
+        raise InputError(f"actions are {given.dtype}: must be whole numbers, such as int64")
+    return np.ascontiguousarray(given, np.int64)
 
 
 class Outcome(NamedTuple):

@@ -19,7 +19,7 @@ from baselines.multi_agent import TeamPolicy, columns_of, rows_of
 from baselines.policy import Policy
 from baselines.rules.offset import OffsetOrders
 from common.errors import InputError
-from envs.batch import Fork, Futures, Outcome
+from envs.batch import Fork, Futures, Outcome, whole_actions
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.metrics import store_returns, tier_metrics
 
@@ -152,7 +152,9 @@ class ControlledAgents:
     def step(self, actions: NDArray[np.integer[Any]]) -> Outcome:
         """Move every world by one day; the team decides for the agents that are not controlled."""
         everyone, self._memory = self.others.predict(self._seen, self._memory, self._start)
-        everyone[:, self._columns] = self._per_agent(np.asarray(actions))
+        decisions = () if isinstance(self.num_actions, int) else (len(self.num_actions),)
+        chosen = whole_actions(actions, (self.num_worlds, *decisions))
+        everyone[:, self._columns] = self._per_agent(chosen)
         reward, _, over = self.chain.step(everyone)
         self._start = np.zeros(self.chain.num_worlds, np.bool_)
         self._seen = self.chain.observation()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from common.errors import InputError
 from common.random_streams import Split, random_stream
-from envs.batch import LAW_UNKNOWN, NOT_MEMORYLESS, Fork, Futures, Outcome, Trace
+from envs.batch import LAW_UNKNOWN, NOT_MEMORYLESS, Fork, Futures, Outcome, Trace, whole_actions
 from envs.cash.kernels import (
     CASH,
     DEMAND,
@@ -160,6 +160,7 @@ class CashBatch:
             If an action is out of range or the world's time is over.
         """
         n = self.num_worlds
+        actions = whole_actions(actions, (n,))
         outcome = Outcome(np.empty(n), np.empty(n, np.bool_), np.empty(n, np.bool_))
         demand, raw_price_change, product_price_change = self._steps
         wrong = step_batch(
@@ -174,11 +175,9 @@ class CashBatch:
             self.expected_reward,
         )
         if wrong >= 0:
-            raise ValueError(
-                f"world {wrong} cannot take action {actions[wrong]!r} at step "
-                f"{self.rows[STEP, wrong]:.0f}: actions are 0..{self.num_actions - 1}, and a "
-                "world whose time is over needs a reset"
-            )
+            over = self.rows[STEP, wrong] >= self.rows[MAX_STEPS, wrong]
+            why = "its time is over: reset it" if over else f"must be 0 to {self.num_actions - 1}"
+            raise ValueError(f"world {wrong} cannot take action {actions[wrong]}: {why}")
         return outcome
 
     @property

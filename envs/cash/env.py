@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from common.errors import InputError, choose, validated
 from common.random_streams import Split
+from envs.batch import whole_actions
 from envs.cash.batch import CashBatch
 from envs.cash.kernels import REPORT_NAMES
 from envs.cash.parameters import CashParameters
@@ -114,7 +115,6 @@ class CashInventoryEnv(gymnasium.Env[Observation, np.int64]):
         self.batch = CashBatch(self.parameters, 1, split=split, observe_step=observe_step)
         self.observation_space = cash_observation_space(self.batch.observation_size)
         self.action_space = spaces.Discrete(self.batch.num_actions)
-        self._action = np.zeros(1, np.int64)
         self._history = CashHistory(self.parameters.max_steps)
 
     def reset(
@@ -142,8 +142,7 @@ class CashInventoryEnv(gymnasium.Env[Observation, np.int64]):
         ValueError
             If the action is out of range or the episode's time is over.
         """
-        self._action[0] = action
-        reward, terminated, truncated = self.batch.step(self._action)
+        reward, terminated, truncated = self.batch.step(np.reshape(action, 1))
         self._show()
         return (
             self.batch.observation()[0],
@@ -245,9 +244,7 @@ class CashInventoryVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[A
         self, actions: NDArray[np.int64]
     ) -> tuple[Observation, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """Move every world by one step; worlds that have ended start anew."""
-        actions = np.asarray(actions)
-        if actions.shape != (self.num_envs,):
-            raise InputError(f"actions have shape {actions.shape}, not ({self.num_envs},)")
+        actions = whole_actions(actions, (self.num_envs,))
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
             return self._same_step(actions)
         batch, fresh = self.batch, np.flatnonzero(self._ended)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from common.errors import FrozenModel, InputError
 from common.random_streams import Split, random_stream
-from envs.batch import LAW_UNKNOWN, NOT_MEMORYLESS, Fork, Futures, Outcome, Trace
+from envs.batch import LAW_UNKNOWN, NOT_MEMORYLESS, Fork, Futures, Outcome, Trace, whole_actions
 
 Environment = gymnasium.Env[Any, Any]
 MOST_SEED = 2**31
@@ -164,7 +164,8 @@ class ExternalBatch:
         """
         if (self._steps >= self.parameters.max_steps).any():
             raise ValueError("a world has ended: restart it first")
-        chosen = np.asarray(actions).reshape(self.num_worlds, -1)
+        decisions = () if isinstance(self.num_actions, int) else (len(self.num_actions),)
+        chosen = whole_actions(actions, (self.num_worlds, *decisions)).reshape(self.num_worlds, -1)
         self._actions[np.arange(self.num_worlds), self._steps] = chosen
         ends = [self._step(world, chosen[world]) for world in range(self.num_worlds)]
         reward, terminated, truncated = (np.array(part) for part in zip(*ends, strict=True))

@@ -16,7 +16,7 @@ from common.errors import InputError
 from common.random_streams import Split, random_stream
 from demand.calendar import weekday_of
 from demand.known_demand import KNOWN_DAYS, KnownDemand
-from envs.batch import LAW_UNKNOWN, Fork, Futures, Outcome, Trace
+from envs.batch import LAW_UNKNOWN, Fork, Futures, Outcome, Trace, whole_actions
 from envs.supply_chain.constants import Constants, constants_of
 from envs.supply_chain.dynamics import HUB, SITE, step_batch
 from envs.supply_chain.events import evenly_aged, expected_waste, shelf_entries
@@ -187,8 +187,7 @@ class SupplyChainBatch:
         if self.day >= self.parameters.horizon:
             raise ValueError(f"the horizon of {self.day} days is over: reset")
         rewards = np.empty_like(self.rewards)
-        if actions.shape != rewards.shape:
-            raise ValueError(f"actions have shape {actions.shape}, not {rewards.shape}")
+        actions = whole_actions(actions, rewards.shape)
         (known, lane_of), taken = self._offered(), actions
         if self._ordered is not None:  # and store i's quantity is its action i
             taken = actions.copy()

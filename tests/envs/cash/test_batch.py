@@ -197,7 +197,7 @@ def test_an_action_out_of_range_changes_nothing(action):
     batch = CashBatch(CashParameters(), 2)
     batch.reset()
     before = batch.state.copy()
-    with pytest.raises(ValueError, match="cannot take action"):
+    with pytest.raises(ValueError, match=f"world 1 cannot take action {action}: must be 0 to 2"):
         batch.step(np.array([0, action]))
     np.testing.assert_array_equal(batch.state, before)
 

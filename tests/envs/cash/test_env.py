@@ -226,9 +226,25 @@ def test_a_vector_shows_every_world_and_what_is_valid_there():
     assert CashInventoryVectorEnv(2).render() is None
 
 
-def test_a_vector_wants_one_action_per_world():
+@pytest.mark.parametrize(
+    ("actions", "message"),
+    [
+        (np.zeros(3, np.int64), r"actions have shape \(3,\), not \(2,\)"),
+        (np.array([1.0, 0.5]), "actions are float64: must be whole numbers"),
+        ([1, None], "actions are object: must be whole numbers"),
+    ],
+)
+def test_a_vector_wants_a_whole_number_per_world(actions, message):
     env = CashInventoryVectorEnv(2)
     env.reset(seed=0)
-    with pytest.raises(InputError, match=r"actions have shape \(3,\), not \(2,\)"):
-        env.step(np.zeros(3, np.int64))
+    with pytest.raises(InputError, match=message):
+        env.step(actions)
     assert env.batch.state["step"].tolist() == [0, 0]
+
+
+def test_an_action_is_a_whole_number_also_in_an_array():
+    env = CashInventoryEnv()
+    env.reset(seed=0)
+    assert env.step(np.array([1], np.int32))[0][0] == 1
+    with pytest.raises(InputError, match="actions are float64: must be whole numbers"):
+        env.step(1.5)

@@ -170,6 +170,7 @@ def test_worlds_share_a_calendar():
         (np.array([[0, 0, 0, 0, 2], [0, 0, 0, 0, 3]]), "world 1 cannot take actions"),
         (np.zeros((2, AGENTS - 1), int), r"actions have shape \(2, 4\), not \(2, 5\)"),
         (np.zeros((3, AGENTS), int), r"actions have shape \(3, 5\), not \(2, 5\)"),
+        (np.full((2, AGENTS), 1.5), "actions are float64: must be whole numbers"),
     ],
 )
 def test_actions_that_cannot_be_taken_change_nothing(actions, message):
