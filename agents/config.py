@@ -246,7 +246,10 @@ def from_dict(tree: Mapping[str, Any]) -> RunConfig:
     """Validate a resolved tree, such as a run's ``config.yaml``."""
     rest = dict(tree)
     problem = PROBLEMS[known_problem(str(rest.get("problem", "cash")))]
-    algorithm = ALGORITHMS[choose("algorithm", str(rest.get("algo", "dqn")), ALGORITHMS)]
+    try:
+        algorithm = ALGORITHMS[choose("algorithm", str(rest.get("algo", "dqn")), ALGORITHMS)]
+    except InputError as error:
+        raise InputError(f"{error}; one of a plugin needs --plugin, in Python its import") from None
     parts: dict[str, Any] = {}  # parameters first: gamma may depend on them
     models = {"parameters": problem.parameters, "hyperparameters": algorithm.settings}
     for name, model in models.items():

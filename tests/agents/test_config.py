@@ -101,6 +101,11 @@ def test_set_changes_an_entry_of_a_list_after_all_else():
     assert from_dict(run.to_dict()).parameters == run.parameters
 
 
+def test_a_run_of_a_plugin_s_algorithm_says_how_it_becomes_known():
+    with pytest.raises(InputError, match=r"unknown algorithm 'patient'.* plugin needs --plugin"):
+        from_dict({"algo": "patient"})
+
+
 def test_a_data_file_is_found_beside_its_configuration(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = resolve({}, config=Path(CONFIGS / "bakery.yaml"))
