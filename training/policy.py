@@ -294,7 +294,7 @@ def _fill(room: Rows, agent: str, seen: Rows, passed: NDArray[np.float64]) -> No
     Raises
     ------
     InputError
-        If what it sees is of another size.
+        If what it sees is of another size, or not finite.
     """
     count, size = room.shape
     rows = seen.reshape(-1, seen.shape[-1]) if seen.ndim else seen.reshape(1, 1)
@@ -302,6 +302,8 @@ def _fill(room: Rows, agent: str, seen: Rows, passed: NDArray[np.float64]) -> No
         rows = np.hstack([rows, passed])
     if rows.shape != room.shape:
         raise InputError(f"{agent}: has shape {seen.shape}, and the run's has {size} entries")
+    if not np.isfinite(rows).all():
+        raise InputError(f"{agent}: holds {rows[~np.isfinite(rows)][0]}; must be finite numbers")
     room[...] = rows
 
 

@@ -105,6 +105,8 @@ def test_a_batch_of_episodes_and_the_evaluation_of_stable_baselines(trained_once
         policy.predict(observation)
     with pytest.raises(InputError, match=r"observation: has shape \(2,\), and the run's has 7"):
         policy.predict(np.zeros(2))
+    with pytest.raises(InputError, match="observation: holds nan; must be finite"):
+        policy.predict(np.full(7, np.nan))
     with pytest.raises(InputError, match="observation: must be an array"):
         policy.predict({"store_1": np.zeros(7)})
 
