@@ -287,6 +287,9 @@ def _parts(returned: Any, method: str, count: int) -> Any:
 
 def _flat(env: Environment) -> Environment:
     """Return an environment whose observations are vectors."""
+    for name in ("observation_space", "action_space"):
+        if not isinstance(getattr(env, name, None), spaces.Space):
+            raise InputError(f"--env: it has no {name}; give it one of gymnasium.spaces")
     space = env.observation_space
     if isinstance(space, spaces.Box) and len(space.shape) == 1:
         return env

@@ -149,6 +149,11 @@ def test_observations_without_a_length_are_refused():
         batch(build=lambda _: Shelf(observation=spaces.Sequence(spaces.Discrete(3))))
 
 
+def test_an_environment_without_spaces_is_refused():
+    with pytest.raises(InputError, match="it has no observation_space; give it one of gymnasium"):
+        batch(build=lambda _: gymnasium.Env())
+
+
 def test_the_law_of_another_s_environment_is_not_known():
     with pytest.raises(InputError, match=r"reward\.expected needs the law"):
         batch(expected_reward=True)
