@@ -112,7 +112,12 @@ def main(
     from agents.config import resolve
     from common.shards import Workers
     from common.sharing import share_out
-    from training.phases import parse_phases, resolve_phases, train_phases
+    from training.phases import (
+        check_tuned_together,
+        parse_phases,
+        resolve_phases,
+        train_phases,
+    )
     from training.seeds import parse_seeds, train_seeds
     from training.trainer import train
 
@@ -132,6 +137,8 @@ def main(
     given: Any = {"config": config, "assignments": assignments}
     stages = None if phases is None else parse_phases(phases)
     configs = resolve_phases(stages, flags, **given) if stages else [resolve(flags, **given)]
+    if not stages:
+        check_tuned_together(configs[0], assignments)
     if numbers is None:
         _check_shared_out(configs[0], where)
     _describe(configs[0], quiet=quiet)

@@ -15,7 +15,7 @@ from agents import run_files, run_folder
 from agents.config import MAX_FILE_BYTES, RunConfig, from_dict, parse_mapping, resolve
 from agents.run_folder import report_write_errors
 from common import console
-from common.errors import InputError
+from common.errors import InputError, short
 from training.callbacks import ShareReport
 from training.trainer import Trained, go_on, train
 
@@ -66,6 +66,26 @@ def resolve_phases(
         )
         for phase in phases
     ]
+
+
+def check_tuned_together(config: RunConfig, assignments: tuple[str, ...]) -> None:
+    """Refuse settings that models which go on learning together have from their own runs.
+
+    Raises
+    ------
+    InputError
+        If one is assigned.
+    """
+    own = {*type(config.hyperparameters).model_fields, "reward", "observation", "offset"}
+    own -= {"learning_rate", "learning_rate_final"}
+    for assignment in assignments if config.settings.team.learn == "all" else ():
+        key = assignment.partition("=")[0].strip()
+        name = key.removeprefix("hyperparameters.")
+        if name.partition(".")[0] in own and name != "observation.step":
+            raise InputError(
+                f"--set {short(key)}: learn = all goes on with models that have their own; of "
+                "hyperparameters only learning_rate and learning_rate_final change"
+            )
 
 
 def _with_phases(config: RunConfig, phases: tuple[int, ...]) -> RunConfig:

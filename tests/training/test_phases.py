@@ -7,8 +7,9 @@ import signal
 import pytest
 
 from agents import run_files, run_folder
+from agents.config import resolve
 from common.errors import InputError
-from training.phases import go_through, resolve_phases, train_phases
+from training.phases import check_tuned_together, go_through, resolve_phases, train_phases
 
 SMALL = (
     *("timesteps=24", "n_envs=6", "horizon=3", "n_steps=3", "batch_size=18", "net_arch=[4]"),
@@ -32,6 +33,18 @@ def test_who_learns_is_said_by_the_phases_alone(flags, assignments, message):
     with pytest.raises(InputError) as refused:
         resolve_phases((1, 2), {**FLAGS, **flags}, assignments=assignments)
     assert str(refused.value) == message
+
+
+def test_what_models_keep_when_they_are_tuned_together_cannot_be_set():
+    run = resolve({**FLAGS, "learn": "all"})
+    for kept in ("gamma=0.5", "hyperparameters.n_steps=7", "reward.scale=1", "net_arch=[8]"):
+        with pytest.raises(
+            InputError, match=r"--set .*: learn = all goes on with models that have"
+        ):
+            check_tuned_together(run, ("horizon=9", kept))
+        check_tuned_together(resolve(FLAGS), (kept,))
+    taken = ("learning_rate=1e-3", "observation.step=true", "team.goal=system", "horizon=9")
+    check_tuned_together(run, taken)
 
 
 def test_fine_tuning_needs_models_to_begin_with(tmp_path):

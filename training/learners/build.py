@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents import run_folder
+from agents.algorithms import ALGORITHMS
 from agents.config import RunConfig
 from agents.dcl.algorithm import DCL
 from agents.dcl.starting_rule import best_starting_rule
@@ -30,7 +32,7 @@ from baselines.rules.reference import reference_team
 from common.errors import InputError
 from common.random_streams import random_stream
 from training.learners.calibration import calibrate
-from training.learners.load import joint_of, load_players, policy_of
+from training.learners.load import joint_of, load_players, policy_of, seeing_alike
 from wrappers.normalize import FixedRewardScale
 from wrappers.shaping import RuleShaping
 from wrappers.vec_env import BatchVecEnv, batch_of
@@ -158,27 +160,33 @@ def _with_learners(
 def _learner_config(config: RunConfig, player: str, sources: Mapping[str, Path]) -> RunConfig:
     """Return a learner's own configuration: that of the run, or what it had learned with.
 
-    Where all tiers are tuned together, each keeps its network and its scale of rewards and takes
-    the learning rate, the steps and the seed of the run.
+    Where all tiers are tuned together, each keeps its algorithm, its network, what it sees, its
+    scale of rewards and all hyperparameters but the learning rate; worlds, steps, the seed and
+    whose return is learned for are those of the run.
     """
     s = config.settings
     if s.team.learn != "all":
         return config
-    former = run_folder.read_config(sources[player])
-    kept = former.settings.model_copy(
-        update={
-            "seed": s.seed,
-            "timesteps": s.timesteps,
-            "n_envs": s.n_envs,
-            "team": former.settings.team,
-        }
-    )
+    former = seeing_alike(config, player, sources[player])
+    old = former.settings
+    if player == "store" and old.team.policy != s.team.policy:
+        raise InputError(
+            f"{sources[player]}: its stores' model is {old.team.policy}, this run's is "
+            f"{s.team.policy}; add --policy {old.team.policy}"
+        )
+    own = {
+        name: getattr(old, name) for name in ("algo", "observation", "reward", "offset", "asked")
+    }
+    team = old.team.model_copy(update={"goal": s.team.goal})
     rate = {
         "learning_rate": config.hyperparameters.learning_rate,
         "learning_rate_final": config.hyperparameters.learning_rate_final,
     }
-    tuned = former.hyperparameters.model_copy(update=rate)
-    return replace(config, settings=kept, hyperparameters=tuned)
+    return replace(
+        config,
+        settings=s.model_copy(update={**own, "team": team}),
+        hyperparameters=former.hyperparameters.model_copy(update=rate),
+    )
 
 
 def _learner(
@@ -205,8 +213,48 @@ def _learner(
     elif isinstance(model, DCL) and source is None:
         model.rule = partial(best_starting_rule, config.problem, config.parameters, config.measure)
     if source is not None:
-        load_model(model, env, source / run_folder.best_of(source), frozen=False)
+        _go_on(model, env, config, player, source)
     return Learner(player, config, env, model, policy_of(config, player, model, env))
+
+
+def _go_on(model: BaseAlgorithm, env: VecEnv, config: RunConfig, player: str, path: Path) -> None:
+    """Load what another run has learned into a model that goes on with it.
+
+    Raises
+    ------
+    InputError
+        If its network is another one, or was fed otherwise, naming the first setting that says so.
+    """
+    own = seeing_alike(config, player, path)
+    ours, theirs = _network(config, player), _network(own, player)
+    if _kind(config) == _kind(own):
+        del ours["algo"]
+    apart = next((name for name in ours if name in theirs and ours[name] != theirs[name]), None)
+    if apart is not None:
+        raise InputError(
+            f"{path}: its model has {apart} = {theirs[apart]}, this run {ours[apart]}; give both "
+            "the same, or leave out --from"
+        )
+    load_model(model, env, path / run_folder.best_of(path), frozen=False)
+
+
+def _kind(config: RunConfig) -> str:
+    """Return what networks an algorithm has: all actors are alike, values are its own."""
+    algorithm = ALGORITHMS[config.settings.algo]
+    return config.settings.algo if algorithm.off_policy else algorithm.policy
+
+
+def _network(config: RunConfig, player: str) -> dict[str, Any]:
+    """Return what a model's weights depend on, besides the problem and what it sees."""
+    s = config.settings
+    named = {"net_arch", "activation", "n_quantiles", "lstm_hidden_size"}
+    return {
+        "algo": s.algo,
+        **({"team.policy": s.team.policy} if player == "store" else {}),
+        **config.hyperparameters.model_dump(include=named),
+        "observation.normalize": s.observation.normalize,
+        "observation.scale": s.observation.scale,
+    }
 
 
 def _joint(config: RunConfig, learning: list[str]) -> frozenset[str]:

@@ -71,21 +71,37 @@ def load_players(
     """Return the trained models of players, which must see what the run's agents see."""
     loaded: dict[str, Policy] = {}
     for player, path in sources.items():
-        own = run_folder.read_config(path)
-        _check_same_view(config, own, player, path)
-        own = replace(own, parameters=config.parameters)
+        own = replace(seeing_alike(config, player, path), parameters=config.parameters)
         loaded[player] = _load(path, run_folder.model_of(path, name), own, player)
     return loaded
 
 
-def _check_same_view(config: RunConfig, own: RunConfig, player: str, path: Path) -> None:
-    ours, theirs = config.settings.observation.step, own.settings.observation.step
-    seen = own.parameters.observation
-    if config.parameters.observation != seen or ours != theirs:
+def seeing_alike(config: RunConfig, player: str, path: Path) -> RunConfig:
+    """Return the configuration of a trained model that a run can go on with, or play.
+
+    Raises
+    ------
+    InputError
+        If it is of another problem, or sees another observation.
+    """
+    own = run_folder.read_config(path)
+    if own.settings.problem != config.settings.problem:
         raise InputError(
-            f"{path}: its model for {player} sees another observation than this run; add "
-            f"--set parameters.observation={seen} --set observation.step={str(theirs).lower()}"
+            f"{path}: its model is of the {own.settings.problem} problem, this run of the "
+            f"{config.settings.problem} problem; name another run"
         )
+    ours, theirs = _view(config), _view(own)
+    if ours != theirs:
+        remedy = " ".join(f"--set {name}={value}" for name, value in theirs.items())
+        whose = f"its model for {player}" if player else "its model"
+        raise InputError(f"{path}: {whose} sees another observation than this run; add {remedy}")
+    return own
+
+
+def _view(config: RunConfig) -> dict[str, str]:
+    seen = getattr(config.parameters, "observation", None)
+    kind = {} if seen is None else {"parameters.observation": seen}
+    return {**kind, "observation.step": str(config.settings.observation.step).lower()}
 
 
 def _load(folder: Path, name: ModelFile, config: RunConfig, player: str) -> Policy:
