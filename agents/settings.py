@@ -83,6 +83,8 @@ class CurriculumSettings(FrozenModel):
 class EvaluationSettings(FrozenModel):
     """How the best model is selected: every so many steps, on so many validation traces.
 
+    Where several learners take turns, it is after each turn of all of them.
+
     `pictures` is how many times in training one episode of the supply chain is drawn for
     TensorBoard.
     """
@@ -93,7 +95,10 @@ class EvaluationSettings(FrozenModel):
 
 
 class StopSettings(FrozenModel):
-    """When to stop early, schedules unchanged: at this gap on validation traces, at this step."""
+    """When to stop early, schedules unchanged: at this gap on validation traces, at this step.
+
+    Where several learners take turns, it is after a turn, and steps are those of all together.
+    """
 
     gap: float | None = None
     step: Annotated[int, Field(ge=1)] | None = None

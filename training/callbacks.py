@@ -170,12 +170,15 @@ class BestModel(BaseCallback):
     def _on_step(self) -> bool:
         if self.num_timesteps >= self._next:
             self._next = (self.num_timesteps // self._every + 1) * self._every
-            score = self.evaluate()
-            if score.gap is not None and score.gap <= self._target:
-                return False
-            if self._scored is not None and self._scored(self.num_timesteps, score):
-                return False
+            return not self.ends(self.num_timesteps, self.evaluate())
         return self.num_timesteps < self._last_step
+
+    def ends(self, step: int, score: Score) -> bool:
+        """Return whether training stops at an evaluation: by its gap, its step, or who is told."""
+        if score.gap is not None and score.gap <= self._target:
+            return True
+        told = self._scored is not None and self._scored(step, score)
+        return told or step >= self._last_step
 
     def evaluate(self, model: BaseAlgorithm | None = None) -> Score:
         """Evaluate now, log it, and keep the model if it is the best so far.

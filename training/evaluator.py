@@ -67,9 +67,17 @@ class Evaluator:
         """Return the policy's mean return, its gap, and the return of each episode."""
         returns = self._returns(policy)
         value = float(returns.mean())
-        span = self.reference - self.random
-        gap = (self.reference - value) / span if span > 0 and math.isfinite(span) else None
+        gap = (self.reference - value) / self._span if self.knows_gaps else None
         return Score(value, gap, returns)
+
+    @property
+    def knows_gaps(self) -> bool:
+        """Whether there is an optimum or a bound to measure gaps by."""
+        return self._span > 0 and math.isfinite(self._span)
+
+    @property
+    def _span(self) -> float:
+        return self.reference - self.random
 
 
 @dataclass(frozen=True)

@@ -313,16 +313,16 @@ class TrainingSession:
                 ending.until = self._until(turn)
                 self.best.tags = self._tags(turn)
                 self._learn_part(part, [*part.callbacks(), *ends, boundary])
-            self._score()
+            score = self.best.evaluate(self._parts[0].learner.model)
+            last = self._single or turn + 1 == self._turns
+            if not last and self.best.ends(self.steps, score):
+                break
 
     def _tags(self, turn: int) -> dict[str, int]:
         """Return the phase that this run is, if it is one, and the turn, if learners take turns."""
         phase = int(self._folder.name[-1]) if run_files.is_phase(self._folder) else None
         turns = {} if self._single else {"turn": turn + 1}
         return turns if phase is None else {"phase": phase, **turns}
-
-    def _score(self) -> None:
-        self.best.evaluate(self._parts[0].learner.model)
 
     def _learn_part(self, part: LearnerSession, callbacks: list[BaseCallback]) -> None:
         model: Any = part.learner.model

@@ -146,7 +146,12 @@ def _prepare(config: RunConfig, start: Path | None, *, quiet: bool) -> tuple[Eva
     torch.distributions.Distribution.set_default_validate_args(False)
     status = console.screen.status("preparing (the first time, compiling takes a moment)")
     with nullcontext() if quiet else status:
-        return Evaluator(config), build_learners(config, start)
+        evaluator, gap = Evaluator(config), config.settings.stop.gap
+        if gap is not None and not evaluator.knows_gaps:
+            raise InputError(
+                f"stop.gap = {gap:g}: no optimum or bound is known to measure gaps by; leave it out"
+            )
+        return evaluator, build_learners(config, start)
 
 
 def _run(session: TrainingSession, folder: Path, config: RunConfig) -> Trained:

@@ -91,3 +91,28 @@ def test_phases_are_not_a_setting_of_a_plain_run(problem, tmp_path):
     with pytest.raises(InputError, match="trained with --phases"):
         train(run, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+TWO = (
+    *("timesteps=240", "n_envs=4", "n_steps=3", "batch_size=12", "net_arch=[4]", "horizon=3"),
+    *("reward.expected=false", "evaluation.episodes=2", "team.turns=5"),
+)
+
+
+@pytest.mark.parametrize(
+    ("stop", "told", "steps"),
+    [(("stop.step=90",), None, 112), (("stop.gap=1e9",), None, 56), ((), 100, 112)],
+)
+def test_learners_that_take_turns_stop_after_one(stop, told, steps, tmp_path):
+    """A turn of both is two rollouts each, and the first step of the next one, which is lost."""
+    run = resolve({"algo": "ppo", "stores": 2, "policy": "independent"}, assignments=(*TWO, *stop))
+    done = train(run, tmp_path / "run", scored=told and (lambda step, _: step >= told))
+    assert done.steps == steps
+    assert resume(tmp_path / "run")[1] == []
+
+
+def test_no_gap_stops_training_where_none_is_known(tmp_path):
+    run = resolve({"algo": "ppo", "stores": 2, "learn": "warehouse"}, assignments=("stop.gap=0.1",))
+    with pytest.raises(InputError, match=r"stop\.gap = 0\.1: no optimum or bound is known"):
+        train(run, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
