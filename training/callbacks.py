@@ -353,6 +353,7 @@ class EpisodePicture(BaseCallback):
         run_episodes(batch, self._policy, self._trace, observer=recorder)
         picture = Image(chain_picture(recorder.history), "HWC")
         self.logger.record("evaluation/episode", picture, exclude=("csv", "stdout", "json", "log"))
+        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
         self.logger.dump(self.num_timesteps)
 
 

@@ -1,5 +1,7 @@
 """Training in the supply chain: policies of the stores, tiers, phases."""
 
+import csv
+
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -157,6 +159,8 @@ def test_what_is_logged_per_tier(tmp_path):
     assert {f"store/{name}" for name in stores} <= tags
     assert {"warehouse/bullwhip", "warehouse/holding_cost", "supplier/fulfillment_rate"} <= tags
     assert "evaluation/episode" in events.Tags()["images"]
+    with (result.folder / "progress.csv").open() as table:
+        assert all(row["time/total_timesteps"] for row in csv.DictReader(table))
 
 
 def test_curriculum_over_scenarios_and_horizons(tmp_path):
