@@ -112,7 +112,9 @@ def write_results(study: "optuna.Study", plan: StudyPlan) -> RunConfig:
         raise InputError(f"{folder}: no trial was judged; {next(filter(None, failed), 'go on')}")
     best = plan.run(study.best_trial.params)
     write_whole(folder / RECIPE, best.to_yaml().encode())
-    write_whole(folder / TRIALS, study.trials_dataframe().to_csv(index=False).encode())
+    table = study.trials_dataframe()
+    table.loc[table["state"] != "COMPLETE", "value"] = None  # else a score on other traces
+    write_whole(folder / TRIALS, table.to_csv(index=False).encode())
     importance = importances(study)
     if importance:
         write_whole(folder / IMPORTANCE, _bars(importance))

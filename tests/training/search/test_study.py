@@ -1,5 +1,6 @@
 """Hyperparameters searched by trials, through kills, and the recipe that comes of it."""
 
+import csv
 import json
 import signal
 from dataclasses import replace
@@ -348,3 +349,6 @@ def test_the_best_is_a_trial_that_was_judged_not_the_last_score_of_a_pruned_one(
         write_results(study, one)
     study.add_trial(create_trial(value=-1948.0))
     assert best_so_far(study) == ", best -1,948.00"
+    write_results(study, one)
+    with (tmp_path / "pruned" / "trials.csv").open() as table:
+        assert [row["value"] for row in csv.DictReader(table)] == [*[""] * 4, "-1948.0"]
