@@ -32,6 +32,7 @@ from envs.supply_chain.sites import (
     StoreSite,
     SupplierParameters,
     WarehouseParameters,
+    check_scenario,
     is_list,
 )
 
@@ -135,6 +136,7 @@ class SupplyChainParameters(FrozenModel):
                 f"{self.num_stores:,} stores, {self.horizon:,} days and {len(self.sku):,} products "
                 f"are too many together: at most {MAX_STORE_DAYS:,} as a product"
             )
+        check_scenario(self.scenario, self.horizon, self.sku)
         lanes = self.lanes()
         sizes = {(len(lane.store.grid), len(lane.warehouse.order_units)) for lane in lanes}
         if len(sizes) > 1:

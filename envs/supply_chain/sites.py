@@ -1,6 +1,7 @@
 """What the supply chain is made of, validated: stores, warehouse, supplier, products, scenarios."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -295,3 +296,24 @@ HORIZON = 30
 def is_list(value: Any) -> bool:
     """Return whether a value has one entry per store, or per product."""
     return isinstance(value, list | tuple)
+
+
+def check_scenario(name: ScenarioName, horizon: int, skus: Sequence[SkuParameters]) -> None:
+    """Refuse a scenario that would change nothing.
+
+    Raises
+    ------
+    ValueError
+        If its days lie beyond the horizon, or there is no deviation for it to widen.
+    """
+    own = SCENARIOS[name]
+    if own.spike_days and own.spike_days.start >= horizon:
+        raise ValueError(
+            f"scenario = {name}: begins on day {own.spike_days.start + 1}, after the horizon of "
+            f"{horizon} days; set horizon={own.horizon}"
+        )
+    if own.std_factor != 1.0 and all(sku.demand_model == "poisson" for sku in skus):
+        raise ValueError(
+            f"scenario = {name}: widens demand_std, and poisson demand has none; take another "
+            "demand_model"
+        )

@@ -166,6 +166,15 @@ def test_a_scarce_chain_begins_with_a_fifth_of_its_stock():
     assert batch.hubs["on_hand"].tolist() == [1000]
 
 
+def test_a_scenario_that_would_change_nothing_is_refused():
+    with pytest.raises(InputError, match=r"on day 31, after the horizon of 30 .* horizon=90"):
+        make(scenario="spike", horizon=30)
+    assert make(scenario="spike", horizon=31).horizon == 31
+    with pytest.raises(InputError, match="high_variability: widens demand_std, and poisson demand"):
+        make(scenario="high_variability", sku=[{"demand_model": "poisson"}])
+    make(scenario="high_variability", sku=[{"demand_model": "poisson"}, {}])
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_scenario_plays(name):
     batch = SupplyChainBatch(make(scenario=name), 2)
