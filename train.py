@@ -127,7 +127,8 @@ def main(
         more = {"from": start, "seeds": seeds}
         return _resume(resumed, {**flags, **others, **more}, where, quiet=quiet)
     numbers = None if seeds is None else parse_seeds(seeds)
-    if numbers is not None and flags["seed"] is not None:
+    seeded = flags["seed"] is not None or any(one.startswith("seed=") for one in assignments)
+    if numbers is not None and seeded:
         raise InputError("--seed: --seeds names the seeds; leave one of the two out")
     if start is not None:
         try:

@@ -20,11 +20,24 @@ def _known_device(name: str) -> str:
 
 
 class ObservationSettings(FrozenModel):
-    """What the agent sees: `scale` None means the problem's own; `step` adds the time passed."""
+    """What the agent sees; `step` adds the time passed.
+
+    `scale` divides entries where `normalize` is ``fixed``; None means the problem's own, without
+    which nothing is divided.
+    """
 
     normalize: Literal["none", "fixed", "running"] = "fixed"
     scale: Annotated[tuple[Annotated[float, Field(gt=0)], ...] | None, Field()] = None
     step: bool = False
+
+    @model_validator(mode="after")
+    def _scale_is_used(self) -> "ObservationSettings":
+        if self.scale is not None and self.normalize != "fixed":
+            raise ValueError(
+                f"scale has no meaning where normalize is {self.normalize}; set "
+                "observation.normalize=fixed, or leave it out"
+            )
+        return self
 
 
 class ShapingSettings(FrozenModel):

@@ -136,6 +136,7 @@ def test_a_data_file_is_found_beside_its_configuration(tmp_path, monkeypatch):
         ({}, ("algo=ppo",), "use --algo"),
         ({}, ("parameters=3",), "must be a mapping"),
         ({"algo": "ppo"}, ("reward.standardize=true",), "ppo has none"),
+        ({"algo": "ppo"}, ("observation.scale=[1]",), "no meaning where normalize is running; set"),
         ({}, ("curriculum.stages=[{start: 5, parameters: {}}]",), "must start at 0"),
         ({"stores": 3}, ("stores[3].reorder_point=1",), "stores has 3, from"),
         ({"stores": 3}, ("stores[0].reorder=1",), "did you mean 'reorder_point'"),

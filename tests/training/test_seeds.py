@@ -169,6 +169,7 @@ def test_seeds_that_are_none_are_refused(text):
     ("options", "message"),
     [
         (("--workers", 2), "--workers: shares out the seeds of --seeds and the labels of"),
+        (("--seeds", "0-1", "--set", "seed=1"), "--seed: --seeds names the seeds; leave one"),
         (("--seeds", "0-1", "--workers", 0), "--workers 0: must be from 1"),
         (("--seeds", "0-1", "--seed", 3), "leave one of the two out"),
         (("--set", "seeds=[0,1]"), "are trained with --seeds"),
