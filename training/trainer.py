@@ -146,12 +146,25 @@ def _prepare(config: RunConfig, start: Path | None, *, quiet: bool) -> tuple[Eva
     torch.distributions.Distribution.set_default_validate_args(False)
     status = console.screen.status("preparing (the first time, compiling takes a moment)")
     with nullcontext() if quiet else status:
-        evaluator, gap = Evaluator(config), config.settings.stop.gap
-        if gap is not None and not evaluator.knows_gaps:
-            raise InputError(
-                f"stop.gap = {gap:g}: no optimum or bound is known to measure gaps by; leave it out"
-            )
-        return evaluator, build_learners(config, start)
+        return evaluator_of(config), build_learners(config, start)
+
+
+def evaluator_of(config: RunConfig) -> Evaluator:
+    """Return what scores a run's policies.
+
+    Raises
+    ------
+    InputError
+        If it is to stop at a gap, and none is known.
+    """
+    evaluator, gap = Evaluator(config), config.settings.stop.gap
+    if gap is not None and not evaluator.knows_gaps:
+        whose = f" of {config.measure}" if config.problem.totals else ""
+        raise InputError(
+            f"stop.gap = {gap:g}: no optimum or bound{whose} is known to measure gaps by; "
+            "leave it out"
+        )
+    return evaluator
 
 
 def _run(session: TrainingSession, folder: Path, config: RunConfig) -> Trained:

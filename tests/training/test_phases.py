@@ -53,6 +53,13 @@ def test_fine_tuning_needs_models_to_begin_with(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_gap_that_a_later_phase_cannot_know_is_refused_before_the_first(tmp_path):
+    phases = resolve_phases((1, 2), FLAGS, assignments=(*SMALL, "stop.gap=0.1"))
+    with pytest.raises(InputError, match="no optimum or bound of warehouse_return is known"):
+        train_phases((1, 2), phases, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_every_phase_is_announced(tmp_path, capsys):
     train_phases((1, 2), configs(1, 2), tmp_path / "run", quiet=False)
     said = "".join(capsys.readouterr())

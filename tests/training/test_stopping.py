@@ -113,6 +113,8 @@ def test_learners_that_take_turns_stop_after_one(stop, told, steps, tmp_path):
 
 def test_no_gap_stops_training_where_none_is_known(tmp_path):
     run = resolve({"algo": "ppo", "stores": 2, "learn": "warehouse"}, assignments=("stop.gap=0.1",))
-    with pytest.raises(InputError, match=r"stop\.gap = 0\.1: no optimum or bound is known"):
+    with pytest.raises(
+        InputError, match=r"stop\.gap = 0\.1: no optimum or bound of warehouse_return"
+    ):
         train(run, tmp_path / "run")
     assert not (tmp_path / "run").exists()
