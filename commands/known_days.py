@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from commands.stock_state import Places
 from common.errors import InputError
 from demand.calendar import weekday_of
-from demand.dates import Periods
 from demand.history import StoreHistory
 from demand.known_ahead.calendars import check_flags, read_calendar
 from demand.known_ahead.covariates import Covariates
@@ -97,7 +96,7 @@ def known_days(
         return None
     known, table, periods = history.covariates, history.table, history.table.periods
     if later is not None and later.covariates is not None:
-        known = known.joined(_counted_from(later, periods))
+        known = known.joined(_as_in_run(later, table))
     if calendar is not None:
         coming = read_calendar(calendar, table.stores, table.skus, history.source.date_format)
         name = calendar.name if isinstance(calendar, Sheet) else f"--calendar {calendar.name}"
@@ -112,13 +111,27 @@ def known_days(
     return known
 
 
-def _counted_from(later: DemandTable, periods: Periods) -> Covariates:
-    """Return what a file says of its days, with weeks and months counted as in the run's file."""
+def _as_in_run(later: DemandTable, own: DemandTable) -> Covariates:
+    """Return what a file says of its days, by the run's stores, SKUs, weeks and months."""
     if later.covariates is None:
         raise TypeError("a file that says nothing of its days")
-    shift = periods.ordinal(later.first_day) - later.first_day.toordinal()
+    shift = own.periods.ordinal(later.first_day) - later.first_day.toordinal()
     first = later.covariates.first_day + dt.timedelta(days=shift)
-    return replace(later.covariates, first_day=first)
+    sku, store = _indices(own.skus, later.skus), _indices(own.stores, later.stores)
+    columns = []
+    for one in later.covariates.columns:
+        values = one.values
+        if values.shape[1:] != (1, 1):  # not the same for all
+            values = values[:, sku][:, :, store]
+            values[:, sku < 0], values[:, :, store < 0] = np.nan, np.nan
+        columns.append(replace(one, values=values))
+    return replace(later.covariates, first_day=first, columns=tuple(columns))
+
+
+def _indices(ours: tuple[str, ...], theirs: tuple[str, ...]) -> Places:
+    """Return where a file has each of our names, -1 where it has it not."""
+    places = {name: place for place, name in enumerate(theirs)}
+    return np.array([places.get(name, -1) for name in ours], np.intp)
 
 
 def _days_since(

@@ -276,3 +276,25 @@ def test_a_history_by_week_is_counted_from_where_the_run_begins(tmp_path):
     known = Today.of(run, now, history=later, date=weeks[110]).known_ahead
     flags = known.columns[0].values[:, 0, 0]
     np.testing.assert_array_equal(flags, np.arange(120) % 5 == 0)
+
+
+def test_a_history_may_have_other_products_in_another_order(tmp_path):
+    def write(name, skus, days, **promoted):
+        rows = [
+            f"{day},{sku},{5 + k % 3},{int(k % 7 == promoted.get(sku, 6))}"
+            for k, day in enumerate(days)
+            for sku in skus
+        ]
+        path = tmp_path / name
+        path.write_text("\n".join(["date,sku,demand,promotion", *rows]))
+        return path
+
+    run = resolve({"algo": "ppo", "demand": write("own.csv", "abc", DAYS[:400])}).parameters
+    later = write("later.csv", "dca", DAYS[:430], d=1, c=2, a=3)
+    now = StockState(np.array([[0, 0], [2, 0]]), np.zeros(2), ())
+    day = FIRST + dt.timedelta(days=430)
+    (path := tmp_path / "coming.csv").write_text(f"date,promotion\n{day},0\n2021-03-20,0")
+    known = Today.of(run, now, history=later, date=day, calendar=path).known_ahead
+    flags = known.columns[0].values[393:399, :, 0]  # of the run's own file b has the last word
+    for sku, promoted in enumerate((3, 6, 2)):
+        np.testing.assert_array_equal(flags[:, sku] == 1, np.arange(393, 399) % 7 == promoted)
