@@ -24,7 +24,7 @@ from demand.dates import Periods
 from demand.forecasts.forecast import informed_weekdays
 from demand.history import StoreHistory
 from demand.known_ahead.covariates import Covariates
-from demand.known_demand import KNOWN_DAYS, KnownDemand
+from demand.known_demand import KNOWN_DAYS, WEEKS, KnownDemand
 from demand.quality.censored import with_estimates
 from demand.sheet import Sheet
 from demand.table import DemandTable
@@ -268,13 +268,15 @@ def _recent(
     table = known.table
     if later is not None:
         table = with_estimates(later, later.days)
+    table = _until_morning(table, date or now.day, known.source.fill)
     day = date or table.date(table.days)
     if date is None and (
         now.day not in (None, day) or (now.written is not None and now.written < table.last_day)
     ):
+        until = "" if now.day is None or now.day < day else "the demand until then (--history), "
         raise InputError(
             f"the state is of {now.day or now.written}, and {table.name} has demand up to "
-            f"{table.last_day}; give the state of the morning after, or say --date"
+            f"{table.last_day}; give {until}the state of the morning after, or say --date"
         )
     end = table.periods.number(day)
     if not KNOWN_DAYS <= end <= table.days:
@@ -288,6 +290,24 @@ def _recent(
     at_stores = _columns(f"store in {table.name}", stores, known.table.stores, table.stores)
     at_skus = _columns(f"SKU in {table.name}", skus, known.table.skus, table.skus)
     return np.ascontiguousarray(last[:, at_skus, at_stores].T), day
+
+
+def _until_morning(table: DemandTable, morning: dt.date | None, fill: str | None) -> DemandTable:
+    """Return a table to the day before a morning, where but days without sales are missing.
+
+    A file whose gaps are filled with 0 has no rows of days on which all are closed, the last ones
+    neither: weekdays without a sale in `KNOWN_DAYS` days are taken for such, and we say so.
+    """
+    if fill != "zero" or morning is None or table.period != "day" or table.days < KNOWN_DAYS:
+        return table
+    missing = table.periods.number(morning) - table.days
+    weekdays = table.demand[-KNOWN_DAYS:].reshape(WEEKS, -1, *table.demand.shape[1:])
+    if not 0 < missing < weekdays.shape[1] or weekdays[:, :missing].any():
+        return table
+    days = ", ".join(str(table.date(table.days + k)) for k in range(missing))
+    note = f"{table.name} has no rows of {days}: filled with 0, as on these weekdays before"
+    screen.print(note, soft_wrap=True)
+    return replace(table, demand=np.pad(table.demand, ((0, missing), (0, 0), (0, 0))))
 
 
 def _written_today(now: StockState, periods: Periods, today: dt.date) -> dt.date:

@@ -298,3 +298,22 @@ def test_a_history_may_have_other_products_in_another_order(tmp_path):
     flags = known.columns[0].values[393:399, :, 0]  # of the run's own file b has the last word
     for sku, promoted in enumerate((3, 6, 2)):
         np.testing.assert_array_equal(flags[:, sku] == 1, np.arange(393, 399) % 7 == promoted)
+
+
+def test_days_without_sales_just_before_the_morning_are_filled_as_the_others(tmp_path, capsys):
+    days = [k for k in range(194) if k % 7 < 5]  # the last is the day before two that are closed
+    rows = "\n".join(f"{DAYS[k]},{5 + k % 3}" for k in days)
+    (path := tmp_path / "sales.csv").write_text(f"date,north\n{rows}")
+    asked = {"algo": "ppo", "demand": path}
+    run = resolve(asked, assignments=("demand_data.fill=zero",)).parameters
+    of = [
+        StockState(np.zeros((1, 2), np.intp), np.zeros(1), (), day=DAYS[k].item())
+        for k in (196, 197)
+    ]
+    today = Today.of(run, of[0])
+    assert today.day == of[0].day
+    assert today.recent[0, -3:].tolist() == [5 + 193 % 3, 0, 0]
+    said = "sales.csv has no rows of 2020-07-13, 2020-07-14: filled with 0, as on these weekdays"
+    assert said in capsys.readouterr().err
+    with pytest.raises(InputError, match="has demand up to 2020-07-12; give the demand until"):
+        Today.of(run, of[1])
