@@ -97,7 +97,8 @@ class Decider:
         self.observe_step, self.faults = observe_step, list(faults)
         self.known: StoreHistory = parameters.history
         self.usual_range, self.policy = usual_range, policy
-        self._most_demand: Floats = self.known.training.max(axis=0)
+        most = self.known.training.max(axis=0)  # of what had hardly begun to sell, that of all
+        self._most_demand: Floats = np.where(self.known.new, most.max(), most)
         lots = orders_in_lots(parameters)
         self._lots = lot_days(parameters, 1) if lots else np.zeros(self._most_demand.shape)
 

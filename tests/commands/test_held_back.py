@@ -208,3 +208,19 @@ def test_a_lot_is_usual_where_the_rule_waits_for_another_day(demand_file, fixed_
     assert row["baseline_quantity"] == 0
     assert bool(row["held_back"]) is held_back
     assert (row["quantity"] is None) is held_back
+
+
+def test_a_product_that_was_new_is_not_held_back_for_selling(tmp_path):
+    days = np.arange("2020-01-01", "2021-03-06", dtype="datetime64[D]")
+    rows = [f"{day},{40 + k % 9},{0 if k < 395 else 30},3" for k, day in enumerate(days[:-1])]
+    (path := tmp_path / "sales.csv").write_text("\n".join(["date,old,new,slow", *rows]))
+    flags = {"algo": "ppo", "demand": path, "split": "2021-01-20"}
+    p = resolve(flags, assignments=("horizon=10",)).parameters
+    rule = make_baselines("stores", p, ["newsvendor_weekday"])["newsvendor_weekday"]
+    decider = Decider(tmp_path, p, rule, ("", rule), observe_step=False, faults=())
+    places = np.stack([np.zeros(3, np.intp), np.arange(3)], axis=1)
+    recent = np.tile([[40.0], [300.0], [31.0]], 28)
+    now = StockState(places, np.zeros(3), (), recent)
+    advice = decider.advise(decider.morning(decider.today(now, date=days[-1].item())))
+    reason = "a demand of 31 a day, 3 at most in training"
+    assert decider.doubts(advice, OrderLimits()) == [[], [], [reason]]
