@@ -16,17 +16,24 @@ from baselines.rollout import CHUNK, run_episodes
 from baselines.rules.reference import reference_team
 from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from baselines.rules.rolling_reorder_point import ForecastReorderPoint, orders_in_lots
+from common.console import screen
 from common.errors import InputError, validated
 from demand.calendar import period_days
 from demand.forecasts.forecast import ForecastName
 from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS
+from demand.table import DemandTable
 from envs.problems import Problem
 
 Floats = NDArray[np.float64]
 ROUNDS = 9
 LEAST_ODDS, MOST_ODDS = 0.05, 20_000.0
 """Of stockout to holding cost."""
+
+NEARLY = 0.001
+"""Where a fill rate cannot be reached, the most less this is: its last may cost any sum."""
+
+MOST_NAMED = 3
 
 TRACE_SEED = 0
 
@@ -56,8 +63,8 @@ def find_service_costs(problem: Problem, parameters: Any) -> tuple[float, ...] |
     Returns
     -------
     tuple of float
-        One per SKU and store that asks for a fill rate, in their order [money per unit]; the
-        largest odds to the holding cost that are tried where it cannot be reached.
+        One per SKU and store that asks for a fill rate, in their order [money per unit]. Where it
+        cannot be reached, as on a shelf that is too small, that of the most that can; we say so.
 
     Raises
     ------
@@ -77,14 +84,35 @@ def find_service_costs(problem: Problem, parameters: Any) -> tuple[float, ...] |
     skus = np.flatnonzero(asked.any(axis=1))
     played, rule = _whole_training(parameters), _rule(parameters)
     low, high = (np.full(targets.shape, np.log(odds)) for odds in (LEAST_ODDS, MOST_ODDS))
+
+    def rates(log_odds: Floats) -> Floats:
+        tried = np.full(targets.shape, np.nan)
+        tried[skus] = (holding * np.exp(log_odds))[skus]
+        return _fill_rates(problem, played, rule, tried, skus)
+
+    most = rates(high)
+    _say_unreachable(history.table, targets, most)
+    targets = np.where(most < targets, most - NEARLY, targets)
     for _ in range(ROUNDS):
         middle = (low + high) / 2
-        tried = np.full(targets.shape, np.nan)
-        tried[skus] = (holding * np.exp(middle))[skus]
-        reached = _fill_rates(problem, played, rule, tried, skus) >= targets
+        reached = rates(middle) >= targets
         low, high = np.where(reached, low, middle), np.where(reached, middle, high)
     costs = holding * np.exp(high)
     return tuple(float(f"{cost:.4g}") for cost in costs[asked])
+
+
+def _say_unreachable(table: DemandTable, targets: Floats, most: Floats) -> None:
+    """Name the items that cannot sell the share asked for, whatever a lost sale costs."""
+    short = np.argwhere(most < targets).tolist()
+    named = [
+        f"{table.skus[k]} at {table.stores[i]} "
+        f"({most[k, i]:.1%} at most, {targets[k, i]:.1%} asked for)"
+        for k, i in short[:MOST_NAMED]
+    ]
+    if named:
+        more = f" and {len(short) - MOST_NAMED:,} more" if len(short) > MOST_NAMED else ""
+        note = "service levels that cannot be reached on training days, so the most is aimed at: "
+        screen.print(note + ", ".join(named) + more, soft_wrap=True)
 
 
 def _whole_training(parameters: Any) -> Any:

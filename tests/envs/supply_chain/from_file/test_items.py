@@ -96,6 +96,19 @@ def test_a_service_level_is_reached_on_training_days_and_its_cost_kept(sales):
     assert (rates[1] > 0.92).all()
 
 
+def test_a_service_level_that_a_shelf_forbids_costs_no_fantastic_sum(sales, capsys):
+    run = parameters(sales, "store,sku,service_level,shelf_capacity\n,,0.95,\nnorth,bread,,20\n")
+    costs = run.parameters.item_values["stockout_cost"]
+    assert costs[0, 0] < 50 * costs[1, 0]  # the most that is tried is 20,000 times the holding cost
+    said = capsys.readouterr().err
+    assert "cannot be reached on training days, so the most is aimed at: bread at north (" in said
+    assert said.count("asked for)") == 1
+    open_run = parameters(sales, "sku,service_level\n,0.95\n")
+    np.testing.assert_array_equal(
+        open_run.parameters.item_values["stockout_cost"].ravel()[1:], costs.ravel()[1:]
+    )
+
+
 def test_agents_see_what_their_item_costs_only_where_there_is_an_items_file(sales):
     run, plain = parameters(sales, ITEMS), parameters(sales)
     batch, other = (r.problem.make_batch(r.parameters, 2, split="evaluation") for r in (run, plain))
