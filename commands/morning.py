@@ -90,11 +90,14 @@ class Today:
         """
         known = history_of(parameters)
         later = None if history is None else read_later(known, history)
-        recent, day = _recent(now, known, later, date, today or dt.date.today())
+        recent, day, note = _recent(now, known, later, date, today or dt.date.today())
         given = now.given if later is None and now.recent is not None else KNOWN_DAYS
         due = now.due(day, parameters.lanes()[0].store.lead_time, known.table.periods)
         ahead = known_days(parameters, day, given, later, calendar)
-        return cls(now, day, recent, due, _ages(parameters, now), ahead, given)
+        ages = _ages(parameters, now)
+        if note:
+            screen.print(note, soft_wrap=True)
+        return cls(now, day, recent, due, ages, ahead, given)
 
     def part(self, rows: NDArray[np.intp]) -> "Today":
         """Return what is known of some of the rows."""
@@ -261,14 +264,14 @@ def _recent(
     later: DemandTable | None,
     date: dt.date | None,
     today: dt.date,
-) -> tuple[Floats, dt.date]:
-    """Return the demand known, shape (rows, `KNOWN_DAYS`), and the day that is decided on."""
+) -> tuple[Floats, dt.date, str]:
+    """Return the demand known, shape (rows, `KNOWN_DAYS`), the day decided on, and a note."""
     if now.recent is not None and later is None:
-        return now.recent, date or now.day or _written_today(now, known.table.periods, today)
+        return now.recent, date or now.day or _written_today(now, known.table.periods, today), ""
     table = known.table
     if later is not None:
         table = with_estimates(later, later.days)
-    table = _until_morning(table, date or now.day, known.source.fill)
+    table, note = _until_morning(table, date or now.day, known.source.fill)
     day = date or table.date(table.days)
     if date is None and (
         now.day not in (None, day) or (now.written is not None and now.written < table.last_day)
@@ -289,25 +292,28 @@ def _recent(
     skus, stores = now.places.T
     at_stores = _columns(f"store in {table.name}", stores, known.table.stores, table.stores)
     at_skus = _columns(f"SKU in {table.name}", skus, known.table.skus, table.skus)
-    return np.ascontiguousarray(last[:, at_skus, at_stores].T), day
+    if date is None and now.day is None and now.written is not None and now.written > day:
+        note = f"the state has no date: taken for that of {day}, after the last in {table.name}"
+    return np.ascontiguousarray(last[:, at_skus, at_stores].T), day, note
 
 
-def _until_morning(table: DemandTable, morning: dt.date | None, fill: str | None) -> DemandTable:
-    """Return a table to the day before a morning, where but days without sales are missing.
+def _until_morning(
+    table: DemandTable, morning: dt.date | None, fill: str | None
+) -> tuple[DemandTable, str]:
+    """Return a table to the day before a morning, if only closed days are missing, and a note.
 
     A file whose gaps are filled with 0 has no rows of days on which all are closed, the last ones
-    neither: weekdays without a sale in `KNOWN_DAYS` days are taken for such, and we say so.
+    neither: weekdays without a sale in `KNOWN_DAYS` days are taken for such.
     """
     if fill != "zero" or morning is None or table.period != "day" or table.days < KNOWN_DAYS:
-        return table
+        return table, ""
     missing = table.periods.number(morning) - table.days
     weekdays = table.demand[-KNOWN_DAYS:].reshape(WEEKS, -1, *table.demand.shape[1:])
     if not 0 < missing < weekdays.shape[1] or weekdays[:, :missing].any():
-        return table
+        return table, ""
     days = ", ".join(str(table.date(table.days + k)) for k in range(missing))
     note = f"{table.name} has no rows of {days}: filled with 0, as on these weekdays before"
-    screen.print(note, soft_wrap=True)
-    return replace(table, demand=np.pad(table.demand, ((0, missing), (0, 0), (0, 0))))
+    return replace(table, demand=np.pad(table.demand, ((0, missing), (0, 0), (0, 0)))), note
 
 
 def _written_today(now: StockState, periods: Periods, today: dt.date) -> dt.date:

@@ -317,3 +317,8 @@ def test_days_without_sales_just_before_the_morning_are_filled_as_the_others(tmp
     assert said in capsys.readouterr().err
     with pytest.raises(InputError, match="has demand up to 2020-07-12; give the demand until"):
         Today.of(run, of[1])
+    assert not capsys.readouterr().err
+    for written, said in (((2020, 7, 13), False), ((2020, 8, 9), True)):
+        now = StockState(of[0].places, np.zeros(1), (), written=dt.date(*written))
+        assert Today.of(run, now).day == dt.date(2020, 7, 13)
+        assert ("no date: taken for that of 2020-07-13" in capsys.readouterr().err) is said
