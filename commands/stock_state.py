@@ -171,9 +171,11 @@ def _mornings(order: Outstanding, day: dt.date, lead_time: int, periods: Periods
             "or give the day on which it will arrive"
         )
     until = f", {periods.date(today + 1)} to {periods.date(today + lead_time)}"
+    last = periods.date(today + lead_time) if dated else lead_time
+    late = f"; give what comes later as due_{last}, or it is ordered again" if lead_time else ""
     raise InputError(
         f"{order.label}: orders arrive in 1 to {lead_time} {periods.name}s here (store.lead_time)"
-        f"{until if dated else ''}"
+        f"{until if dated else ''}{late}"
     )
 
 
