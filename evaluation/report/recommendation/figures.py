@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import MONTHLY, AutoDateLocator, ConciseDateFormatter
 
 from evaluation.business.weeks import by_week, first_days, span_name, whole_weeks
 from evaluation.report.recommendation.contents import RecommendationContents
@@ -211,6 +211,7 @@ def _dates(contents: RecommendationContents) -> list[Any]:
 
 def _over_time(axes: Any, *, wide: bool) -> None:
     locator: Any = AutoDateLocator(minticks=3, maxticks=7 if wide else 5)  # type: ignore[no-untyped-call]
+    locator.intervald[MONTHLY] = [1, 2, 3, 4, 6, 12]  # 12: for two or three years
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axes.locator_params(axis="y", nbins=4)
