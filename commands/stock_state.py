@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import InputError, choose, short
-from demand.dates import Periods, parse_day
+from demand.dates import Periods, parse_day, row_days
 from demand.history import StoreHistory
 from demand.known_ahead.covariates import SKU_NAMES, STORE_NAMES
 from demand.known_demand import KNOWN_DAYS, check_recent, recent_demand
@@ -205,7 +205,9 @@ class StateColumns:
     day: dt.date | None
 
 
-def state_columns(sheet: Sheet, decimal: Mark | None = None) -> StateColumns:
+def state_columns(
+    sheet: Sheet, decimal: Mark | None = None, date_format: str | None = None
+) -> StateColumns:
     """Return the columns of a file as `read_state` describes them.
 
     Parameters
@@ -214,6 +216,8 @@ def state_columns(sheet: Sheet, decimal: Mark | None = None) -> StateColumns:
         The file.
     decimal : {".", ","}, optional
         The decimal mark of a file whose numbers do not tell theirs.
+    date_format : str, optional
+        The format of its date, as of strptime.
 
     Raises
     ------
@@ -245,7 +249,7 @@ def state_columns(sheet: Sheet, decimal: Mark | None = None) -> StateColumns:
         due={day: at for (of, day), at in units.items() if of == "due_"},
         recent=recent,
         expires=numbered("expires_"),
-        day=_date(sheet),
+        day=_date(sheet, date_format),
     )
 
 
@@ -265,7 +269,8 @@ def read_state(path: Path, history: StoreHistory, sheet: Sheet | None = None) ->
     InputError
         One line with the row: a column, store or SKU that is missing or unknown, or no quantity.
     """
-    columns = state_columns(sheet or read_sheet(path), history.source.decimal)
+    source = history.source
+    columns = state_columns(sheet or read_sheet(path), source.decimal, source.date_format)
     sheet = columns.sheet
     stores = _indices(sheet, "store", history.table.stores)
     skus = _indices(sheet, "sku", history.table.skus)
@@ -318,11 +323,20 @@ def with_known_names(sheet: Sheet) -> Sheet:
     return replace(sheet, cells=sheet.cells.set_axis(names, axis="columns"))
 
 
-def _date(sheet: Sheet) -> dt.date | None:
+def _date(sheet: Sheet, form: str | None) -> dt.date | None:
     """Return the day in the column ``date``, which must be one."""
     if "date" not in sheet.columns:
         return None
-    days = {parse_day(text, f"{sheet.name}: date =") for text in set(sheet.cells["date"])}
+    texts = sorted(set(sheet.cells["date"]))
+    if all(re.match(r"\d{4}-\d\d-", text) for text in texts):
+        days = {parse_day(text, f"{sheet.name}: date =") for text in texts}
+    else:
+        try:
+            ordinals, _ = row_days(sheet, "date", form, None)
+        except InputError:  # none, or one that may be either of two
+            what = f"{sheet.name}: date = {short(texts[0])}"
+            raise InputError(f"{what}: must be a date such as 2024-01-31") from None
+        days = {dt.date.fromordinal(number) for number in ordinals.tolist()}
     if len(days) != 1:
         raise InputError(f"{sheet.name}: date has {len(days)} days; give the state of one morning")
     return days.pop()

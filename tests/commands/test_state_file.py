@@ -69,6 +69,10 @@ def sent(source, tmp_path):
             "stock.csv: date has 2 days; give the state of one morning",
         ),
         ("store,on_hand,date\nnorth,1,soon\n", "stock.csv: date = 'soon': must be a date such as"),
+        (
+            "store,on_hand,date\nnorth,1,05/01/2019\n",
+            "stock.csv: date = '05/01/2019': must be a date such as 2024-01-31",
+        ),
         ("store,on_hand\nnorth,1\n\nsouth,-1\n", "stock.csv row 4: on_hand = '-1': must be a numb"),
         ("store,on_hand,price\nnorth,1,2\nsouth,1,\n", "stock.csv row 3: price = ''"),
         (
@@ -151,3 +155,9 @@ def test_the_day_asked_for_counts_and_every_row_needs_a_store(tmp_path):
     path.write_text("store,on_hand\n,1\n")
     with pytest.raises(InputError, match=r"stock\.csv row 2: store is empty; add it"):
         request_of(read_sheet(path))
+
+
+@pytest.mark.parametrize("text", ["13.05.2019", "13/05/2019 06:00", "05/13/2019", "13. Mai 2019"])
+def test_a_date_may_be_written_as_in_the_demand_file(here, sent, text):
+    state = f"Filiale;Bestand;Datum\nnorth;1;{text}\n"
+    assert here(state).day == sent(state).day == dt.date(2019, 5, 13)
