@@ -14,6 +14,7 @@ from demand.history import StoreHistory
 from demand.known_ahead.calendars import check_flags, read_calendar
 from demand.known_ahead.covariates import Covariates
 from demand.known_demand import KNOWN_DAYS, KnownDemand, source_days
+from demand.quality.censored import with_estimates
 from demand.reader import read_demand
 from demand.sheet import Sheet
 from demand.table import DemandTable
@@ -31,7 +32,7 @@ def history_of(p: SupplyChainParameters) -> StoreHistory:
 
 
 def read_later(known: StoreHistory, file: Path) -> DemandTable:
-    """Return the demand of a file that goes on from the run's.
+    """Return the demand of a file that goes on from the run's, estimated where it was cut off.
 
     Raises
     ------
@@ -52,7 +53,7 @@ def read_later(known: StoreHistory, file: Path) -> DemandTable:
                 f"--history {table.name}: has a {own.name} that begins on {day:%A}, {day}, and "
                 f"those of the run's {known.table.name} begin on {begin}; sum demand up so"
             )
-    return table
+    return with_estimates(table, table.days)
 
 
 def known_days(

@@ -25,7 +25,6 @@ from demand.forecasts.forecast import informed_weekdays
 from demand.history import StoreHistory
 from demand.known_ahead.covariates import Covariates
 from demand.known_demand import KNOWN_DAYS, WEEKS, KnownDemand
-from demand.quality.censored import with_estimates
 from demand.sheet import Sheet
 from demand.table import DemandTable
 from envs.supply_chain.batch import SupplyChainBatch
@@ -90,12 +89,17 @@ class Today:
         """
         known = history_of(parameters)
         later = None if history is None else read_later(known, history)
+        filled = ""
+        if later is not None or now.recent is None:
+            end = date or now.day
+            table, filled = _until_morning(later or known.table, end, known.source.fill)
+            later = table if filled else later
         recent, day, note = _recent(now, known, later, date, today or dt.date.today())
         given = now.given if later is None and now.recent is not None else KNOWN_DAYS
         due = now.due(day, parameters.lanes()[0].store.lead_time, known.table.periods)
         ahead = known_days(parameters, day, given, later, calendar)
         ages = _ages(parameters, now)
-        if note:
+        if note := filled or note:
             screen.print(note, soft_wrap=True)
         return cls(now, day, recent, due, ages, ahead, given)
 
@@ -268,10 +272,7 @@ def _recent(
     """Return the demand known, shape (rows, `KNOWN_DAYS`), the day decided on, and a note."""
     if now.recent is not None and later is None:
         return now.recent, date or now.day or _written_today(now, known.table.periods, today), ""
-    table = known.table
-    if later is not None:
-        table = with_estimates(later, later.days)
-    table, note = _until_morning(table, date or now.day, known.source.fill)
+    table, note = known.table if later is None else later, ""
     day = date or table.date(table.days)
     if date is None and (
         now.day not in (None, day) or (now.written is not None and now.written < table.last_day)
@@ -313,7 +314,8 @@ def _until_morning(
         return table, ""
     days = ", ".join(str(table.date(table.days + k)) for k in range(missing))
     note = f"{table.name} has no rows of {days}: filled with 0, as on these weekdays before"
-    return replace(table, demand=np.pad(table.demand, ((0, missing), (0, 0), (0, 0)))), note
+    demand = np.pad(table.demand, ((0, missing), (0, 0), (0, 0)))
+    return replace(table, demand=demand, cut_off=None), note  # whose estimates are in the demand
 
 
 def _written_today(now: StockState, periods: Periods, today: dt.date) -> dt.date:

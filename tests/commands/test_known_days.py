@@ -302,23 +302,23 @@ def test_a_history_may_have_other_products_in_another_order(tmp_path):
 
 def test_days_without_sales_just_before_the_morning_are_filled_as_the_others(tmp_path, capsys):
     days = [k for k in range(194) if k % 7 < 5]  # the last is the day before two that are closed
-    rows = "\n".join(f"{DAYS[k]},{5 + k % 3}" for k in days)
-    (path := tmp_path / "sales.csv").write_text(f"date,north\n{rows}")
+    rows = "\n".join(f"{DAYS[k]},{5 + k % 3},{int(k % 9 == 1)}" for k in days)
+    (path := tmp_path / "sales.csv").write_text(f"date,north,promotion\n{rows}")
     asked = {"algo": "ppo", "demand": path}
     run = resolve(asked, assignments=("demand_data.fill=zero",)).parameters
-    of = [
-        StockState(np.zeros((1, 2), np.intp), np.zeros(1), (), day=DAYS[k].item())
-        for k in (196, 197)
-    ]
-    today = Today.of(run, of[0])
-    assert today.day == of[0].day
-    assert today.recent[0, -3:].tolist() == [5 + 193 % 3, 0, 0]
+    (coming := tmp_path / "coming.csv").write_text("date,promotion\n2020-07-15,0\n2020-07-20,0")
+
+    def today(**of):
+        now = StockState(np.zeros((1, 2), np.intp), np.zeros(1), (), **of)
+        return Today.of(run, now, calendar=coming)
+
+    assert today(day=dt.date(2020, 7, 15)).recent[0, -3:].tolist() == [5 + 193 % 3, 0, 0]
     said = "sales.csv has no rows of 2020-07-13, 2020-07-14: filled with 0, as on these weekdays"
     assert said in capsys.readouterr().err
     with pytest.raises(InputError, match="has demand up to 2020-07-12; give the demand until"):
-        Today.of(run, of[1])
+        today(day=dt.date(2020, 7, 16))
     assert not capsys.readouterr().err
+    coming.write_text("date,promotion\n2020-07-13,0\n2020-07-20,0")
     for written, said in (((2020, 7, 13), False), ((2020, 8, 9), True)):
-        now = StockState(of[0].places, np.zeros(1), (), written=dt.date(*written))
-        assert Today.of(run, now).day == dt.date(2020, 7, 13)
+        assert today(written=dt.date(*written)).day == dt.date(2020, 7, 13)
         assert ("no date: taken for that of 2020-07-13" in capsys.readouterr().err) is said
