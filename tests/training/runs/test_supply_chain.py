@@ -75,16 +75,14 @@ def test_a_tier_may_learn_what_is_best_for_all_beside_rules_that_are(tmp_path, m
 
 
 def test_learners_that_take_turns_go_on_from_what_they_saw_last(tmp_path, monkeypatch):
-    seen = []
+    learn, seen = TrainingSession._learn_part, []
 
-    def compare(session):
-        for part in session._parts:
-            model, env = part.learner.model, part.learner.env
-            now = batch_of(env).observation()
-            layer = find_running(env)
-            seen.append((model._last_obs, now if layer is None else layer.normalize_obs(now)))
+    def learn_and_compare(session, part, callbacks):
+        learn(session, part, callbacks)
+        now, layer = batch_of(part.learner.env).observation(), find_running(part.learner.env)
+        seen.append((part.learner.model._last_obs, layer.normalize_obs(now) if layer else now))
 
-    monkeypatch.setattr(TrainingSession, "_score", compare)
+    monkeypatch.setattr(TrainingSession, "_learn_part", learn_and_compare)
     rollout = 8 * 12
     assert train(quick_run(policy="independent"), tmp_path / "run").steps % rollout == 0
     assert len(seen) == 3 * 2
