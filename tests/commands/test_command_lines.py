@@ -12,7 +12,7 @@ import pytest
 import evaluate
 import train
 import tune
-from agents import run_files
+from agents import checkpoints, run_files
 from tests.commands.test_resume_command import start
 from training.trainer import Trained
 
@@ -196,12 +196,13 @@ def test_training_on_real_prices(run_command, tmp_path):
     assert all(policy["return_mean"] <= best for policy in found["policies"].values())
 
 
-def test_ctrl_c_saves_what_was_learned(tmp_path):
+def test_ctrl_c_saves_what_was_learned_and_no_other_process_trains_meanwhile(tmp_path, run_command):
     words = (ROOT / "train.py", "--algo", "ppo", "--timesteps", 10**9, "--quiet", *QUICK)
     process = start(*words, cwd=tmp_path)
     deadline = time.monotonic() + 90
     while not list(tmp_path.glob("runs/*/best_model.zip")) and time.monotonic() < deadline:
         time.sleep(0.2)
+    refused = run_command(train.main, "--resume", *tmp_path.glob("runs/*"))
     process.send_signal(signal.SIGINT)
     try:
         _, err = process.communicate(timeout=60)
@@ -213,6 +214,12 @@ def test_ctrl_c_saves_what_was_learned(tmp_path):
     assert f"saved in runs/{run.name}" in err
     assert (run / "model.zip").is_file()
     assert not list(run.glob(".*tmp"))
+    assert refused.status == 2
+    assert "another process is training in it" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    facts = json.loads((run / "versions.json").read_text())
+    assert checkpoints.found(run)[-1] == facts["steps"]
+    assert not facts["finished"]
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,14 @@
 """Stopping, killing and resuming as a user does it."""
 
-import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 import evaluate
 import train
-from agents import checkpoints
 
 ROOT = Path(__file__).parents[2]
 SMALL = (
@@ -34,35 +30,11 @@ def start(*arguments, cwd):
     )
 
 
-def wait_for(what):
-    deadline = time.monotonic() + 120
-    while not what() and time.monotonic() < deadline:
-        time.sleep(0.05)
-
-
 @pytest.fixture
 def finished(run_command, tmp_path):
     done = run_command(train.main, *RUN, "--timesteps", 3200, "--run-dir", tmp_path / "run")
     assert done.status == 0, done.stderr
     return tmp_path / "run"
-
-
-def test_sigterm_saves_a_checkpoint_and_a_second_process_is_refused(tmp_path, run_command):
-    run = tmp_path / "run"
-    script = (ROOT / "train.py", *RUN, "--timesteps", 10**8, "--run-dir", run)
-    process = start(*script, cwd=tmp_path)
-    wait_for(lambda: checkpoints.found(run))
-    refused = run_command(train.main, "--resume", run)
-    assert refused.status == 2
-    assert "another process is training in it" in refused.stderr
-    assert refused.stderr.count("\n") == 1
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 143, err
-    facts = json.loads((run / "versions.json").read_text())
-    assert checkpoints.found(run)[-1] == facts["steps"]
-    assert not facts["finished"]
-    assert (run / "model.zip").is_file()
 
 
 def test_a_finished_run_is_one_line(finished, run_command):

@@ -101,10 +101,10 @@ TWO = (
 
 @pytest.mark.parametrize(
     ("stop", "told", "steps"),
-    [(("stop.step=90",), None, 112), (("stop.gap=1e9",), None, 56), ((), 100, 112)],
+    [(("stop.step=90",), None, 96), (("stop.gap=1e9",), None, 48), ((), 100, 144)],
 )
 def test_learners_that_take_turns_stop_after_one(stop, told, steps, tmp_path):
-    """A turn of both is two rollouts each, and the first step of the next one, which is lost."""
+    """A turn of both is two rollouts each, of 12 steps."""
     run = resolve({"algo": "ppo", "stores": 2, "policy": "independent"}, assignments=(*TWO, *stop))
     done = train(run, tmp_path / "run", scored=told and (lambda step, _: step >= told))
     assert done.steps == steps

@@ -358,7 +358,7 @@ def run_in(url, command):
 
 @pytest.mark.parametrize("base", ["sqlite", "postgresql"], indirect=True)
 def test_writers_of_one_day_wait_for_one_another(base):
-    kill_orders.write_at_once(base, processes=3, rounds=3)
+    kill_orders.write_at_once(base, processes=2, rounds=3)
     kill_orders.kill(base, times=1)
 
 
