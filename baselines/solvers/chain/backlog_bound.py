@@ -35,13 +35,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.solvers.chain.bound_kernels import above_nodes
 from baselines.solvers.chain.demand_points import DemandPoints
 from baselines.solvers.chain.store_bound import StoreBound
 from envs.supply_chain.events import Floats
 from envs.supply_chain.reward import expected_rewards, is_counted
 
-WHOLE = 1e-6
-"""Mean distance to whole numbers of demand that is whole but for its lumped tail [units]."""
 NODES_PER_STD = 50
 """Coarse nodes per standard deviation of the demand of lead time and day, on the calmest day."""
 MAX_NODES = 10_000
@@ -97,9 +96,7 @@ def _coarse_unit(demand: DemandPoints, lead_time: int, initial_on_hand: float) -
     calm = demand.least_std * math.sqrt(lead_time + 1.0) / NODES_PER_STD
     largest = float(demand.largest.max())
     unit = max(calm, max(largest * (lead_time + 1.0), initial_on_hand) / MAX_NODES, 1e-9)
-    fractions = np.abs(demand.points - np.round(demand.points))
-    whole = float((demand.chances * fractions).sum(axis=1).max()) < WHOLE
-    return 1.0 / math.ceil(1.0 / unit) if whole and unit < 1.0 else unit
+    return demand.fitting(unit)
 
 
 def _value(
@@ -135,23 +132,10 @@ def _best(by_position: Floats, start: int, gone: Floats | None) -> float:
     """Return the largest reward over positions, none below what is left; at `start` if fixed."""
     if gone is None:
         return float(by_position[start])
+    more = above_nodes(by_position, int(by_position.argmax()))
     best = np.maximum.accumulate(by_position[::-1])[::-1]
     left = best[start - np.arange(gone.size)]
-    return float(gone @ left + (1.0 - gone.sum()) * best[0]) + _above_nodes(by_position)
-
-
-def _above_nodes(values: Floats) -> float:
-    """Return by how much a concave function may be above the largest of its values on nodes."""
-    top = int(values.argmax())
-    most = 0.0
-    for way in (-1, 1):
-        places = top + way * np.array([-1, 0, 1, 2])
-        if places.min() >= 0 and places.max() < values.size:
-            behind, here, next_to, beyond = values[places]
-            rising, falling = here - behind, next_to - beyond
-            if falling > here - next_to:
-                most = max(most, rising * (falling - here + next_to) / (rising + falling))
-    return float(most)
+    return float(gone @ left + (1.0 - gone.sum()) * best[0]) + more
 
 
 def _on_grid(points: Floats, chances: Floats, unit: float) -> Floats:

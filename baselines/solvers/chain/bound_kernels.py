@@ -41,8 +41,27 @@ def leftover_law(unit: float, nodes: int, points: Floats, chances: Floats) -> tu
 
 
 @compiled
+def above_nodes(values: Floats, top: int) -> float:
+    """Return by how much a concave function may be above its largest value on nodes, that of `top`.
+
+    It is below the lines through the nodes on either side of an interval.
+    """
+    most, last = 0.0, values.size - 1
+    for way in (-1, 1):
+        if 0 <= top + way <= last and 0 <= top + 2 * way <= last:
+            gap = values[top] - values[top + way]
+            falling = values[top + way] - values[top + 2 * way]
+            if falling > gap:
+                peak = falling - gap  # on the line from beyond, at `top`
+                if 0 <= top - way <= last:
+                    peak *= 1.0 - falling / (values[top] - values[top - way] + falling)
+                most = max(most, peak)
+    return most
+
+
+@compiled
 def order_at_once(
-    earned: Floats, law: Floats, empty: Floats, value: Floats, position_cap: int
+    earned: Floats, law: Floats, empty: Floats, value: Floats, position_cap: int, between: bool
 ) -> Floats:
     """Return V of a day with lead time 0: the order serves the demand of the day.
 
@@ -56,42 +75,51 @@ def order_at_once(
         V of the next day.
     position_cap : int
         Largest inventory position that an order may lead to.
+    between : bool
+        Whether to add what an order between two nodes may be worth more than the best on one.
     """
     before = np.empty((earned.size, 1))
+    worth = earned + empty * value[0, 0]
+    for x in range(earned.size):
+        for m in range(x):
+            worth[x] += law[m] * value[x - m, 0]
+    top = int(worth[: position_cap + 1].argmax())
+    more = above_nodes(worth, top) if between else 0.0
     best = -np.inf
     for x in range(earned.size - 1, -1, -1):
-        here = earned[x] + empty[x] * value[0, 0]
-        for m in range(x):
-            here += law[m] * value[x - m, 0]
-        best = max(best, here) if x <= position_cap else -np.inf
-        before[x, 0] = max(best, here)
+        best = max(best, worth[x]) if x <= position_cap else -np.inf
+        before[x, 0] = max(best, worth[x]) + (more if x <= top else 0.0)
     return before
 
 
 @compiled
 def order_for_tomorrow(
-    earned: Floats, law: Floats, empty: Floats, value: Floats, position_cap: int
+    earned: Floats, law: Floats, empty: Floats, value: Floats, position_cap: int, between: bool
 ) -> Floats:
     """Return V of a day with lead time 1: the order is all that arrives tomorrow.
 
     By inventory position after the order; parameters as in `order_at_once`.
     """
-    best: Floats = np.full(earned.size, -np.inf)
-    for position in range(earned.size):
-        sure = 0.0  # from the demands that leave something of the first x units
-        for x in range(position + 1):
-            then = value[position - x, 0]
-            if position == x or position <= position_cap:
-                best[x] = max(best[x], sure + empty[x] * then)
-            sure += law[x] * then
     before = np.empty((earned.size, 1))
-    before[:, 0] = earned + best
+    sure = np.zeros(earned.size)  # from the demands that leave something of the first x units
+    for x in range(earned.size):
+        last = max(x, min(position_cap, earned.size - 1))
+        then = value[: last + 1 - x, 0]
+        before[x, 0] = earned[x] + _largest_sum(sure[x : last + 1], empty[x], then, between)
+        for position in range(x, earned.size):
+            sure[position] += law[x] * value[position - x, 0]
     return before
 
 
 @compiled
 def order_for_later(
-    earned: Floats, law: Floats, empty: Floats, value: Floats, position_cap: int, slots: int
+    earned: Floats,
+    law: Floats,
+    empty: Floats,
+    value: Floats,
+    position_cap: int,
+    between: bool,
+    slots: int,
 ) -> Floats:
     """Return V of a day with lead time 2, shape (stock, slots).
 
@@ -108,19 +136,25 @@ def order_for_later(
         for x in range(min(position, last) + 1):
             then = value[position - x, :orders]
             if position - x < slots:
-                before[x, position - x] = earned[x] + _largest_sum(sure, empty[x], then)
+                best = _largest_sum(sure, empty[x], then, between)
+                before[x, position - x] = earned[x] + best
             if law[x] > 0.0:
                 for k in range(orders):
                     sure[k] += law[x] * then[k]
-        for x in range(max(last + 1, position - slots + 1), position + 1):
-            before[x, position - x] = earned[x] + sure.max()  # stock outlasts any demand
+        if max(last, position - slots) < position:  # stock outlasts any demand
+            best = _largest_sum(sure, 0.0, sure, between)
+            for x in range(max(last + 1, position - slots + 1), position + 1):
+                before[x, position - x] = earned[x] + best
     return before
 
 
 @compiled(fastmath={"nnan", "nsz"})
-def _largest_sum(sure: Floats, chance: float, then: Floats) -> float:
-    """Return the largest entry of ``sure + chance * then``."""
+def _largest_sum(sure: Floats, chance: float, then: Floats, between: bool) -> float:
+    """Return the largest entry of ``sure + chance * then``, with `above_nodes` if `between`."""
     best = sure[0] + chance * then[0]
     for k in range(1, sure.size):
         best = max(best, sure[k] + chance * then[k])
+    if between:
+        worth = sure + chance * then
+        best += above_nodes(worth, int(worth.argmax()))
     return float(best)

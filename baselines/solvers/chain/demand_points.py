@@ -5,6 +5,7 @@ mean. An expectation of what is linear between kinks is exact but for the strata
 errs upwards where it is concave (Jensen's inequality).
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ Floats = NDArray[np.float64]
 STRATA = 600
 _TAIL = 1e-8
 """Chance of what lies beyond the last stratum but one."""
+WHOLE = 1e-6
+"""Mean distance to whole numbers of demand that is whole but for its lumped tail [units]."""
 
 
 class DemandPoints(NamedTuple):
@@ -43,6 +46,12 @@ class DemandPoints(NamedTuple):
     def largest(self) -> Floats:
         """Largest demand of every day, shape (T,) [units/day]."""
         return np.asarray(np.where(self.chances > 0.0, self.points, 0.0).max(axis=1))
+
+    def fitting(self, unit: float) -> float:
+        """Return `unit`, or of whole demand a smaller one of which a whole number makes 1."""
+        fractions = np.abs(self.points - np.round(self.points))
+        whole = float((self.chances * fractions).sum(axis=1).max()) < WHOLE
+        return 1.0 / math.ceil(1.0 / unit) if whole and unit < 1.0 else unit
 
 
 class _Law(NamedTuple):

@@ -22,15 +22,22 @@ unit may be ordered a day later for the same day, and costs no more.
 **What is approximated.** Stocks and orders lie on a grid of unit u, and V is linear between nodes:
 as ``(x - D)+ + z`` is off the grid by x alone, the expectation of that is exact (`leftover_law`).
 V is concave, for a store that may also refuse to sell has a concave programme, and gains nothing
-from refusing where the unit kept is worth no more later. So the grid's value V_u is too low, and
-rises to V as u falls: ``V_u <= V_(u/2) <= V``. Its error falls with u^2, or with u where demand
-hardly varies; what V_(u/2) lacks is then a third of ``V_(u/2) - V_u``, or all of it. Hence
+from refusing where the unit kept is worth no more later. So the grid's value V_u is too low for two
+reasons, and rises to V as u falls: ``V_u <= V_(u/2) <= V``. Where demand is whole its units are
+nodes, and neither is there: V bends at whole numbers alone. Elsewhere
 
-``bound = V_(u/2) + |V_(u/2) - V_u|``,
+- *the best order may lie between two nodes*, as near to one on a grid twice as coarse, so that
+  halving u may show nothing of it. V_(u/2)+ adds to every best order what a concave function may
+  be above its nodes (`above_nodes`);
+- *what is linear between nodes is below V*, by a share of u^2, or of u where demand hardly varies,
+  so that V_(u/2) lacks a third of ``V_(u/2) - V_u``, or all of it. Hence
 
-and the second term is its tolerance: by at most that much it is above the exact value. (In days of
-warm-up, which earn nothing, V need not be concave; the tolerance is as small there.) Demand is cut
-into strata, which errs upwards by less than 0.001 a month with the defaults.
+``bound = V_(u/2)+ + |V_(u/2) - V_u|``,
+
+which is above V_(u/2) by its tolerance. (In days of warm-up, which earn nothing, V need not be
+concave; the tolerance is as small there.)
+
+Demand is cut into strata, which errs upwards by less than 0.001 a month with the defaults.
 """
 
 import math
@@ -127,11 +134,13 @@ def store_bound(
         coarse = grid_unit(demand, initial_on_hand, *nodes)
     if not 0.0 < coarse < math.inf:
         raise InputError(f"unit = {unit!r}: must be greater than 0")
-    low, high = (
-        _solve(demand, record, lead_time, initial_on_hand, warmup_days, u)
-        for u in (coarse, 0.5 * coarse)
+    fine = 0.5 * coarse
+    low, high, most = (
+        _solve(demand, record, lead_time, initial_on_hand, warmup_days, *grid)
+        for grid in ((coarse, False), (fine, False), (fine, True))
     )
-    return StoreBound(high + abs(high - low), abs(high - low), 0.5 * coarse)
+    bound = most + abs(high - low)
+    return StoreBound(bound, bound - high, fine)
 
 
 def order_caps(demand: DemandPoints, lead_time: int, unit: float) -> tuple[Ints, Ints]:
@@ -167,7 +176,7 @@ def grid_unit(
     """
     order = max(float(demand.largest.max()), 1e-9)
     least = max(order / order_nodes, initial_on_hand / stock_nodes)
-    return max(demand.least_std / per_std, least)
+    return demand.fitting(max(demand.least_std / per_std, least))
 
 
 def _solve(
@@ -177,8 +186,9 @@ def _solve(
     initial_on_hand: float,
     warmup_days: int,
     unit: float,
+    between: bool,
 ) -> float:
-    """Return the value on the grid of one unit."""
+    """Return the value on the grid of one unit, `between` as for `order_at_once`."""
     orders, positions = order_caps(demand, lead_time, unit)
     top = max(math.ceil(initial_on_hand / unit), int(positions.max())) + 1
     stock = unit * np.arange(top + 1, dtype=np.float64)
@@ -189,12 +199,12 @@ def _solve(
         if is_counted(t, warmup_days):
             earned = expected_rewards(weights, stock, points, chances)
         law, empty = leftover_law(unit, top + 1, points, chances)
-        cap = int(positions[t])
+        cap = int(positions[t]) + 1  # a node beyond all that is of use: `above_nodes` needs it
         if lead_time == 0:
-            value = order_at_once(earned, law, empty, value, cap)
+            value = order_at_once(earned, law, empty, value, cap, between)
         elif lead_time == 1:
-            value = order_for_tomorrow(earned, law, empty, value, cap)
+            value = order_for_tomorrow(earned, law, empty, value, cap, between)
         else:
-            slots = int(orders[t - 1]) + 1 if t > 0 else 1
-            value = order_for_later(earned, law, empty, value, cap, slots)
+            slots = int(orders[t - 1]) + 2 if t > 0 else 1
+            value = order_for_later(earned, law, empty, value, cap, between, slots)
     return float(np.interp(initial_on_hand, stock, value[:, 0]))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from baselines.solvers.chain.demand_points import DemandPoints, demand_points
 from baselines.solvers.chain.store_bound import store_bound
-from baselines.solvers.store.reorder_point import newsvendor
+from baselines.solvers.store.lost_sales_problem import poisson
+from baselines.solvers.store.reorder_point import best_base_stock, newsvendor
 from common.errors import InputError
 from demand.laws import draw_demand
 from envs.supply_chain.reward import STORE_WEIGHTS, cost_weights, store_reward
@@ -97,6 +98,30 @@ def test_a_single_day_is_the_newsvendor():
     )
     assert bound.value - bound.tolerance <= -best.cost <= bound.value
     assert bound.tolerance < 0.01
+
+
+@pytest.mark.parametrize("lead_time", [0, 1, 2])
+@pytest.mark.parametrize("stockout_cost", [4.0, 9.0, 19.0])
+def test_the_best_order_between_two_nodes_is_not_missed(lead_time, stockout_cost):
+    best = newsvendor(50, 10, holding_cost=1.0, stockout_cost=stockout_cost)
+    bound = store_bound(
+        demand_points("normal", np.full(lead_time + 1, 50.0), 10.0),
+        cost_weights(1.0, stockout_cost),
+        lead_time=lead_time,
+        initial_on_hand=0.0,
+    )
+    exact = -best.cost - 50.0 * stockout_cost * lead_time  # nothing is there to sell before
+    assert bound.value - bound.tolerance <= exact <= bound.value + 1e-4
+    assert bound.tolerance < 0.2
+
+
+@pytest.mark.parametrize("mean", [0.3, 0.7, 2.0, 5.0])
+def test_whole_demand_has_the_exact_value(mean):
+    costs = {"holding_cost": 1.0, "stockout_cost": 19.0}
+    _, cost = best_base_stock(poisson(mean), fixed_cost=0.0, **costs)
+    law = demand_points("poisson", np.full(6, mean), 0.0)
+    bound = store_bound(law, cost_weights(*costs.values()), lead_time=0, initial_on_hand=0.0)
+    assert bound.value == pytest.approx(-6 * cost, abs=1e-5)
 
 
 # ---- enumeration ----
