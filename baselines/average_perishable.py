@@ -4,6 +4,8 @@ One store with one SKU that loses sales, supply without limit, integer demand of
 day, orders of 0, 1, ... units on offer, and a cost as the objective.
 """
 
+import math
+
 import numpy as np
 
 from baselines.policy import Policy
@@ -34,11 +36,14 @@ def perishable_store(parameters: SupplyChainParameters) -> PerishableStore | Non
     if p.num_stores != 1 or len(p.sku) != 1 or p.objective != "cost" or p.backlog:
         return None
     store = p.lanes()[0].store
-    law, largest = _steady_law(p), _largest_order(p)
+    largest = _largest_order(p)
     free = np.isinf(p.lanes()[0].warehouse.initial_on_hand) and not store.limited
-    if not store.shelf_life or law is None or largest < 1 or store.lead_time < 1 or not free:
+    if not store.shelf_life or largest < 1 or store.lead_time < 1 or not free:
         return None
     try:
+        law = _steady_law(p)
+        if law is None:
+            return None
         return PerishableStore(
             law,
             store.shelf_life,
@@ -79,10 +84,14 @@ def perishable_optimum(parameters: SupplyChainParameters) -> tuple[PerishableOrd
     """Return the best orders by average cost, and what a known last day spares, or None.
 
     The second says that no policy spends less than days times the cost less it in any number of
-    days [money].
+    days [money]. There is none where the first days that count begin with more units of an age than
+    can be ordered: no state has them.
     """
     store = perishable_store(parameters)
     if store is None or store.states > QUICK:
+        return None
+    first = math.ceil(float(parameters.initial_on_hand()[0, 0]) / store.shelf_life)
+    if first > store.largest_order and parameters.warmup_days < store.shelf_life:
         return None
     best = solve_perishable(store)
     return best, spared(store, best.cost.lower)

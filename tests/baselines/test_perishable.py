@@ -198,6 +198,21 @@ def test_the_reference_of_a_small_store_is_its_optimum():
     assert got == pytest.approx(reference.value, abs=4 * se)
 
 
+def test_more_stock_than_can_be_ordered_is_no_state_of_the_optimum():
+    few = {"shelf_life": 5, "order_units": [0, 1], "holding_cost": 0, "waste_cost": 0}
+    p = one_store(stores=[{"initial_on_hand": 60}], horizon=5, warmup_days=0, store=few)
+    source = find_reference("stores", p)
+    played, error = mean_return(p, StockLevels(0))  # all days are sold from the first morning
+    assert played <= source.reference(STORES.traces(p, "evaluation", 0, 10)).value + 4 * error
+    assert average_optimum(p.model_copy(update={"horizon": 30, "warmup_days": 5})) is not None
+
+
+def test_demand_too_large_to_be_solved_is_bounded():
+    p = one_store(sku={"base_demand": 2000}, horizon=5, warmup_days=0)
+    source = find_reference("stores", p)
+    assert source.reference(STORES.traces(p, "evaluation", 0, 10)).kind == "upper_bound"
+
+
 def test_exact_costs_of_base_stock_policies():
     p = one_store()
     best, base_stock = solved_rules(p)
