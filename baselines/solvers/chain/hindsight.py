@@ -249,9 +249,8 @@ def _unhindered(
             for t in range(days):
                 asked = demand[e, t, i]
                 if t >= c.store_lead_time:
-                    lacking = max(0.0, asked - level)
-                    needs[e, t - c.store_lead_time] += lacking
-                    level += lacking
+                    needs[e, t - c.store_lead_time] += max(0.0, asked - level)
+                    level = max(level, asked)  # not by a sum, which may round all of `asked` away
                 sold, left = meet_demand(level, asked)
                 reward = store_reward(c, left, sold, asked) if is_counted(t, c.warmup_days) else 0.0
                 earned[e] += reward

@@ -111,6 +111,16 @@ def test_where_the_warehouse_binds_it_is_the_best_of_all_sequences(own, first, d
 # ---- a bound, on every trace ----
 
 
+def test_the_smallest_demand_beside_what_is_owed_is_met_too():
+    p = SupplyChainParameters(
+        stores=[{"initial_on_hand": 0}],
+        horizon=2,
+        store={"lead_time": 1, "unmet_demand": "backlog", "stockout_cost": 0},
+    )
+    trace = {"demand": [[4.0], [1e-20]], "supplier_ok": [True, True]}
+    assert chain_hindsight(p, trace).values.tolist() == [10.0]
+
+
 @st.composite
 def chains(draw):
     """Draw small chains of every kind, most of them with a warehouse that is short."""
