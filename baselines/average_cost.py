@@ -49,7 +49,7 @@ from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.trace import empty_trace
 
 WARMUP_DAYS = 100
-"""Days after which an episode has forgotten its start."""
+"""Days after which an episode has forgotten its start, if the first morning's stock is sold."""
 EXACT = 1e-5
 """Bounds of the exact cost of any policy are at most so far apart [money/day]."""
 EXACT_STATES = 1_000_000
@@ -165,14 +165,16 @@ def average_reference(parameters: SupplyChainParameters, optimum: AverageOptimum
     """Return what an episode is measured against: a long-run average, or a bound made of it.
 
     The average times the days that count is called the optimum of an episode only if that forgets
-    its start before they begin (`WARMUP_DAYS`) and is so long that knowing its last day is worth
+    its start before they begin (`forgets_start`) and is so long that knowing its last day is worth
     next to nothing (`NEGLIGIBLE`). Of all other episodes it is made an upper bound, and of a store
     with limits to its orders too, which only take choices away.
     """
     days = parameters.horizon - parameters.warmup_days
     total = optimum.cost * days
     text = f"Long-run average optimum, {optimum.cost:.4f} a day, times the {days} days that count"
-    long = optimum.spared <= NEGLIGIBLE * total and parameters.warmup_days >= WARMUP_DAYS
+    perishes = parameters.longest_shelf_life > 0
+    first = 0.0 if perishes else float(parameters.initial_on_hand()[0, 0])
+    long = optimum.spared <= NEGLIGIBLE * total and forgets_start(parameters, first)
     if parameters.limited:
         note = (
             f"{text}, less {optimum.spared:.2g}: what a store without limits to its orders spends."
@@ -184,8 +186,14 @@ def average_reference(parameters: SupplyChainParameters, optimum: AverageOptimum
             "As random orders flood the store, every gap is small: compare the costs themselves."
         )
         return Reference("optimum", -total, note)
-    note = f"{text}, less {optimum.spared:.2g}: no policy spends less in so few days."
+    note = f"{text}, less {optimum.spared:.2g}: no policy spends less in as many days."
     return Reference("upper_bound", optimum.spared - total, note)
+
+
+def forgets_start(parameters: SupplyChainParameters, first: float) -> bool:
+    """Whether the days that count come after `first` units are sold, in half of the warm-up."""
+    gone = 0.5 * float(parameters.mean_demand()[0, 0]) * parameters.warmup_days
+    return parameters.warmup_days >= WARMUP_DAYS and first <= gone
 
 
 def _on_offer(parameters: SupplyChainParameters, largest: int) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from baselines.average_cost import NEGLIGIBLE, WARMUP_DAYS
+from baselines.average_cost import NEGLIGIBLE, forgets_start
 from baselines.multi_agent import TeamPolicy
 from baselines.rules.reference import reference_team
 from baselines.rules.stock_rule import StockLevels
@@ -52,17 +52,18 @@ class SerialChain:
         )
 
     def reference(self, parameters: SupplyChainParameters) -> Reference | None:
-        """Return what all agents' returns add up to at best, or None for a short episode.
+        """Return what all agents' returns add up to at best, or None where that is unknown.
 
         Every day costs the least average, on average, at least, if the echelon's stock of a day is
         counted with the store's of a lead time later. What a policy can spare by knowing the last
         day is the cost of the echelon's stock in the lead time before it, which has to be
-        negligible; and the first days must not count.
+        negligible; and the days on which the first morning's stock is sold must not count.
         """
         best, days = self.solved(), parameters.horizon - parameters.warmup_days
         spared = self.system.holding_costs[1] * self.system.lead_times[0] * best.levels[1]
         total = best.cost * days
-        if parameters.warmup_days < WARMUP_DAYS or spared > NEGLIGIBLE * total:
+        first = float(parameters.initial_on_hand().sum() + parameters.warehouse_on_hand().sum())
+        if not forgets_start(parameters, first) or spared > NEGLIGIBLE * total:
             return None
         note = (
             f"Long-run average optimum of the serial system, {best.cost:.4f} a day, times the "

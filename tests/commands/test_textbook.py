@@ -205,7 +205,9 @@ def test_the_reference_of_a_long_episode_is_the_optimum():
     assert abs(costs.mean() - reference.value) < 3 * costs.std() / 10
 
 
-@pytest.mark.parametrize("changes", [{"warmup_days": 0}, {"horizon": 220}])
+@pytest.mark.parametrize(
+    "changes", [{"warmup_days": 0}, {"horizon": 220}, {"stores": [{"initial_on_hand": 1200}]}]
+)
 def test_the_reference_of_other_episodes_is_a_bound(changes):
     problem, p = changed("lost_sales_p4_L2", **changes)
     measure = find_reference(problem.name, p)

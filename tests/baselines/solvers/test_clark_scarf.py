@@ -143,8 +143,9 @@ def test_all_agents_together_are_measured_against_it():
     assert reference.kind == "optimum"
     earned = rollout(STORES, p, measure.policy, trace)["system_return"]
     assert abs(earned.mean() - reference.value) < 3 * earned.std(ddof=1) / np.sqrt(300)
-    for short in ({"horizon": 150}, {"warmup_days": 0}):
-        brief = SupplyChainParameters(**chain(**short))
+    full = {"warehouse": {**chain()["warehouse"], "initial_on_hand": 5000}}
+    for unlike in ({"horizon": 150}, {"warmup_days": 0}, full):
+        brief = SupplyChainParameters(**chain(**unlike))
         assert find_reference("stores", brief, "system_return").reference is None
 
 
