@@ -169,7 +169,7 @@ def best_base_stock(store: LostSales) -> tuple[int, AverageCost]:
     Janakiraman and Roundy (2004), Lost-sales problems with stochastic lead times: convexity
     results for base-stock policies, Operations Research 52(5).
     """
-    return _descend(partial(base_stock_cost, store), int(order_limits(store)[-1]))
+    return _descend(store, partial(base_stock_cost, store), int(order_limits(store)[-1]))
 
 
 def best_capped_base_stock(store: LostSales) -> tuple[int, int, AverageCost]:
@@ -183,7 +183,7 @@ def best_capped_base_stock(store: LostSales) -> tuple[int, int, AverageCost]:
     mean = int(store.law @ np.arange(store.law.size))
     level, best = int(limits[-1]), (0, 0, base_stock_cost(store, 0))
     for cap in range(min(max(1, mean), most), most + 1):
-        level, cost = _descend(partial(base_stock_cost, store, cap=cap), level)
+        level, cost = _descend(store, partial(base_stock_cost, store, cap=cap), level)
         worse = 0 if cost.value < best[2].value else worse + 1
         if not worse:
             best = level, cap, cost
@@ -318,13 +318,20 @@ def spared(store: LostSales, cost: float) -> float:
     return float(run(*_arguments(store, lattice), _free(lattice), cost, 1e-7, MAX_SWEEPS))
 
 
-def _descend(cost_of: Callable[[int], AverageCost], start: int) -> tuple[int, AverageCost]:
+def _descend(
+    store: LostSales, cost_of: Callable[[int], AverageCost], start: int
+) -> tuple[int, AverageCost]:
     """Walk downhill from `start` to a level neither of whose neighbours is cheaper."""
-    best, cost = start, cost_of(start)
+    best, cost, less = start, cost_of(start), 1e-5 * _scale(store)
     for step in (-1, 1):
-        while best + step >= 0 and (tried := cost_of(best + step)).value < cost.value - 1e-5:
+        while best + step >= 0 and (tried := cost_of(best + step)).value < cost.value - less:
             best, cost = best + step, tried
     return best, cost
+
+
+def _scale(store: LostSales) -> float:
+    """Return what tolerances of money are multiplied by, below 1 where holding is cheap."""
+    return min(1.0, max(store.holding_cost, 1e-6 * store.stockout_cost))
 
 
 def _affordable(limits: Ints) -> Lattice:
@@ -335,9 +342,10 @@ def _affordable(limits: Ints) -> Lattice:
 
 
 def _average(store: LostSales, lattice: Lattice, orders: Ints, tolerance: float) -> AverageCost:
-    """Iterate values until the bounds of the average cost are `tolerance` apart."""
+    """Iterate values until the bounds are `tolerance` apart, or a share where holding is cheap."""
     run: Any = iterate
-    lower, upper = run(*_arguments(store, lattice), orders, tolerance, MAX_SWEEPS)
+    least = tolerance * _scale(store)
+    lower, upper = run(*_arguments(store, lattice), orders, least, MAX_SWEEPS)
     return AverageCost(float(lower), float(upper))
 
 

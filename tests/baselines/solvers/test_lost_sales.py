@@ -69,6 +69,14 @@ def stores(draw):
 # ---- published figures ----
 
 
+def test_what_costs_next_to_nothing_has_the_same_best_levels():
+    cheap = LostSales(poisson(5), 2, holding_cost=1e-4, stockout_cost=4e-4)
+    level, cost = best_base_stock(cheap)
+    assert (level, 1e4 * cost.value) == (16, pytest.approx(4.6386, abs=1e-4))
+    assert best_capped_base_stock(cheap)[:2] == (17, 5)
+    assert 1e4 * solve_lost_sales(cheap).cost.value == pytest.approx(4.395295, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("stockout_cost", "lead_time", "level", "cost"),
     [
