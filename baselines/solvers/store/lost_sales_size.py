@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from baselines.solvers.store.lost_sales_kernels import count_states
 from baselines.solvers.store.lost_sales_problem import Ints, LostSales, order_limits
 from common.errors import InputError
@@ -13,6 +15,8 @@ MAX_CHOICES = 1_000_000_000
 """States times orders of the largest problem whose best orders are sought, in minutes."""
 QUICK_STATES = 4_000_000
 """States of a store that is solved in seconds, with what knowing its last day spares."""
+QUICK_WORK = 1_500_000_000
+"""Its states times orders times days that its largest stock lasts, as sweeps grow: a minute."""
 
 
 def is_solvable(store: LostSales) -> bool:
@@ -38,7 +42,10 @@ def within_reach(limits: Ints) -> bool:
 def is_quick(store: LostSales) -> bool:
     """Whether a store is solved in seconds."""
     limits = _limits(store)
-    return limits is not None and count_states(limits) <= QUICK_STATES
+    if limits is None or count_states(limits) > QUICK_STATES:
+        return False
+    days = float(limits[-1] / (store.law @ np.arange(store.law.size)))
+    return count_states(limits) * (int(limits[0]) + 1) * days <= QUICK_WORK
 
 
 def sooner_store(store: LostSales, fits: Callable[[LostSales], bool]) -> LostSales:

@@ -69,6 +69,12 @@ def stores(draw):
 # ---- published figures ----
 
 
+def test_lots_that_last_for_months_are_not_solved_in_a_minute():
+    assert is_quick(LostSales(poisson(5), 1, 0.1, 10, fixed_cost=20))
+    assert not is_quick(LostSales(poisson(5), 2, 0.1, 10, fixed_cost=100))
+    assert not is_quick(LostSales(poisson(5), 0, 0.01, 5, fixed_cost=5))
+
+
 def test_what_costs_next_to_nothing_has_the_same_best_levels():
     cheap = LostSales(poisson(5), 2, holding_cost=1e-4, stockout_cost=4e-4)
     level, cost = best_base_stock(cheap)
