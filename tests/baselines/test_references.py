@@ -85,6 +85,17 @@ def test_a_scarce_warehouse_lowers_the_bound_and_programmes_are_solved_for_that_
     assert [set(k) for k in few] == [{"store_days"}]
 
 
+@pytest.mark.parametrize("cost", ["fixed_cost", "unit_cost"])
+@pytest.mark.parametrize("warehouse", [{}, SHORT])
+def test_a_bound_that_leaves_the_cost_of_orders_out_says_so(cost, warehouse):
+    given = {"stores": 1, "horizon": 5, "objective": "cost", "warehouse": warehouse}
+    plain = SupplyChainParameters(**given)
+    paid = SupplyChainParameters(**given, store={cost: 2.0})
+    said = "What orders cost is left out"
+    assert said in reference_of(paid).note
+    assert said not in reference_of(plain).note
+
+
 def test_skus_count_as_often_as_they_are_played():
     skus = [{"base_demand": 20.0}, {"base_demand": 60.0}]
     p = SupplyChainParameters(stores=1, horizon=5, sku=skus)

@@ -33,14 +33,15 @@ class ChainBound:
         The bound, and by how much at most it is above the exact value, shape (SKUs,).
     unit : float
         Distance of the finest grid's nodes [units].
-    method : str
-        How it was found.
+    method, left_out : str
+        How it was found, and what `costs_left_out` says.
     """
 
     value: Floats
     tolerance: Floats
     unit: float
     method: str
+    left_out: str
 
     def reference(self, trace: Trace) -> Reference:
         """Return the mean bound of the SKUs in a trace."""
@@ -48,7 +49,7 @@ class ChainBound:
         note = (
             f"{self.method}, its warehouse never short and its orders of any size; stocks by "
             f"{self.unit:.3g} units or more, which puts it up to {self.tolerance[skus].mean():.2g} "
-            "too high. No policy of the chain gives its stores more."
+            f"too high. No policy of the chain gives its stores more.{self.left_out}"
         )
         return Reference("upper_bound", float(self.value[skus].mean()), note)
 
@@ -70,7 +71,14 @@ def chain_bound(parameters: SupplyChainParameters) -> ChainBound | None:
         np.array([sum(shares[i] * b.tolerance for i, b in own.items()) for own in bounds]),
         min(b.unit for own in bounds for b in own.values()),
         DAY_BY_DAY if p.backlog else PROGRAMME,
+        costs_left_out(p),
     )
+
+
+def costs_left_out(p: SupplyChainParameters) -> str:
+    """Return a sentence that says so where orders cost something, which the bounds leave out."""
+    paid = p.of_stores("fixed_cost").any() or p.of_stores("unit_cost").any()
+    return " What orders cost is left out of it." if p.objective == "cost" and paid else ""
 
 
 def _of_store(p: SupplyChainParameters, sku: int, store: int) -> StoreBound:

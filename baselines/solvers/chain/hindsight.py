@@ -13,7 +13,7 @@ earns more on it. These relaxations raise the value or leave it as it is, one by
   waits in the warehouse costs nothing.
 - *Any sale*: a store may refuse to sell. The law of motion sells what it can, which is one choice
   of many.
-- *No fixed cost* of orders: they only take away.
+- *No cost of orders*, fixed or by the unit: they only take away.
 - *A concave reward*: it falls linearly in the units left over, with a kink at the excess
   threshold, and in those unmet. Only with a backlog is it not concave, as older customers are
   served first and the service level of a day cannot fall below 0: in place of it stands the chord
@@ -23,8 +23,8 @@ What is left is linear. Before the lead time of the stores is over nothing can r
 days are played as they are. Then either the units that all stores lack, each ordered for the very
 day of its sale, can be supplied: no demand is lost or waits and nothing is held but what is left of
 the initial stock, so that every term of the reward is at its best, without a programme to solve,
-and but for fixed costs the value is attained. Or the warehouse binds, and the linear programme is
-solved (`baselines.solvers.chain.linear_program`).
+and but for the cost of orders the value is attained. Or the warehouse binds, and the linear
+programme is solved (`baselines.solvers.chain.linear_program`).
 """
 
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.solvers.chain.chain_bound import costs_left_out
 from baselines.solvers.reference import Reference
 from common.compiled import compiled
 from envs.batch import Trace
@@ -189,9 +190,7 @@ def hindsight_reference(parameters: SupplyChainParameters, found: Hindsight) -> 
     if found.se > 0.0:
         solved = binding - int(np.isnan(found.lost).sum())
         note += f", of which {solved:,} were solved (standard error {found.se:.2g})"
-    note += ". No policy earns more on the same traces."
-    if parameters.pays_per_order:
-        note += " The fixed cost of orders is left out of it."
+    note += f". No policy earns more on the same traces.{costs_left_out(parameters)}"
     solved_all = not np.isnan(found.lost).any()
     return Reference("hindsight", found.mean, note, found.values if solved_all else None)
 

@@ -99,6 +99,8 @@ def perishable_bound(parameters: SupplyChainParameters, trace: Trace) -> Referen
         "Every day of each store at its best, its warehouse never short; what is left is held or "
         "wasted, whichever costs less. No policy of the chain gives its stores more."
     )
+    if p.pays_per_order:
+        note += " The fixed cost of orders is left out of it."
     return Reference("upper_bound", float(bounds[trace["sku"]].mean()), note)
 
 
