@@ -58,16 +58,20 @@ class PastDemand(NamedTuple):
         Shape (T, rows) [units/day].
     effects : ndarray
         What is known ahead multiplies it by, shape (T, rows), or (T, 1) if it is the same for all.
-    mean : ndarray
-        Of `training`, or what stands for it, shape (rows,) [units/day].
-    cycle : int
-        Days of a short season.
+    weekdays : ndarray
+        What weekdays multiply it by, Monday first, shape (7, rows).
+    sale, every : ndarray
+        A usual sale [units], and how long it takes until the next, shape (rows,) [days].
+    first : int
+        The weekday of the first training day, 0 for Monday.
     """
 
     training: Floats
     effects: Floats
-    mean: Floats
-    cycle: int = 7
+    weekdays: Floats
+    sale: Floats
+    every: Floats
+    first: int
 
 
 @compiled
@@ -114,9 +118,15 @@ def stock_after_days(
 
 @compiled
 def _likely_demand(expected: Floats, past: PastDemand, row: int) -> Floats:
-    effects = past.effects[:, row if past.effects.shape[1] > 1 else 0].copy()
-    training = past.training[:, row].copy()
-    found: Floats = likely_demand(expected, training, effects, past.mean[row], past.cycle)
+    found: Floats = likely_demand(
+        expected,
+        past.training[:, row].copy(),
+        past.effects[:, row if past.effects.shape[1] > 1 else 0].copy(),
+        past.weekdays[:, row].copy(),
+        past.first,
+        past.sale[row],
+        past.every[row],
+    )
     return found
 
 

@@ -21,10 +21,11 @@ from commands.stock_state import Places, StockState
 from common.console import screen
 from common.errors import InputError, choose, short
 from demand.dates import Periods
-from demand.forecasts.forecast import informed_weekdays
+from demand.forecasts.smoothing import Smoothing, undiscounted
 from demand.history import StoreHistory
 from demand.known_ahead.covariates import Covariates
 from demand.known_demand import KNOWN_DAYS, WEEKS, KnownDemand
+from demand.likely_demand import level_of
 from demand.sheet import Sheet
 from demand.table import DemandTable
 from envs.supply_chain.batch import SupplyChainBatch
@@ -179,11 +180,14 @@ class Morning:
 
         What is known ahead counts, as for orders; days of which nothing is known are as usual.
         """
-        world, store = self.places.T
-        past = _past(self.batch)
-        informed = past.effects is not None
-        daily = informed_weekdays(past, 0, days) if informed else past.same_weekday(0, days)
-        return daily[:, world, store]
+        (sku, store), world = self.now.places.T, self.places[:, 0]
+        skus = np.unique(sku)
+        fitted = self._usual.fit(_past(self.batch), 0, skus)
+        sums = [fitted.coming(np.full(skus.size, n))[world, store] for n in range(days + 1)]
+        base = fitted.base[world, store]
+        sale, every = (values[sku, store] for values in history_of(self.batch.parameters).sales)
+        level = level_of(fitted.level[world, store] * base, base, sale, every)
+        return np.asarray(level * np.diff(sums, axis=0))
 
     @cached_property
     def stock(self) -> StockRows:
@@ -211,6 +215,12 @@ class Morning:
         """
         days = self.due.shape[1] + int(gaps.max())
         return stockout_chances(self.expected(days), self._history(), self.stock, orders, gaps)
+
+    @property
+    def _usual(self) -> Smoothing:
+        """The weekdays of the series, and their level."""
+        informed = _past(self.batch).effects is not None
+        return undiscounted(history_of(self.batch.parameters), informed=informed)
 
     def days_of_cover(self, orders: Floats, daily: Floats) -> list[float | None]:
         """Return how many days each row's stock and orders last, less what expires before.
@@ -253,7 +263,9 @@ class Morning:
             own = np.ones((len(training), 1))
         else:
             own = np.ascontiguousarray(effects[: len(training), sku, store])
-        return PastDemand(training, own, known.mean[sku, store], self.periods.cycle)
+        weekdays = np.ascontiguousarray(self._usual.factors[sku, :, store].T)
+        sale, every = (values[sku, store] for values in known.sales)
+        return PastDemand(training, own, weekdays, sale, every, known.table.first_day.weekday())
 
 
 def _past(batch: SupplyChainBatch) -> KnownDemand:

@@ -127,6 +127,17 @@ class StoreHistory:
         return of_others
 
     @cached_property
+    def sales(self) -> tuple[Floats, Floats]:
+        """A usual sale [units], and the days from one to the next since a series began [days].
+
+        Shape (SKUs, stores) each; of what was never sold its mean, every day.
+        """
+        sold, own = (self.training > 0).sum(axis=0), self._own_selling
+        size = np.where(sold > 0, self.training.sum(axis=0) / np.maximum(sold, 1), self.mean)
+        every = own.sum(axis=-1) / np.where(sold > 0, own[..., 1], 1.0)
+        return size, np.where(sold > 0, every, 1.0)
+
+    @cached_property
     def _own_selling(self) -> Floats:
         sold = self.training > 0
         begun = np.maximum.accumulate(sold, axis=0)

@@ -202,11 +202,11 @@ def _informed_average(past: KnownDemand, day: int, days: Whole, sku: Whole) -> F
 def _informed_weekday(past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
     del sku
     ahead = np.arange(days.max())[:, None] < days
-    total: Floats = (informed_weekdays(past, day, len(ahead)) * ahead[..., None]).sum(axis=0)
+    total: Floats = (_informed_weekdays(past, day, len(ahead)) * ahead[..., None]).sum(axis=0)
     return total
 
 
-def informed_weekdays(past: KnownDemand, day: int, ahead: int) -> Floats:
+def _informed_weekdays(past: KnownDemand, day: int, ahead: int) -> Floats:
     """Return the mean of the last same weekdays for each of `ahead` days from `day`.
 
     Past days count over what is known of them, and coming ones times it. Shape (ahead, worlds, N).

@@ -87,6 +87,12 @@ def _squared_errors(
     return np.asarray(np.nansum(np.square(errors), axis=(1, 2)))
 
 
+@lru_cache(maxsize=8)
+def undiscounted(history: StoreHistory, *, informed: bool = False) -> "Smoothing":
+    """Return the smoothing whose level is the mean of `KNOWN_DAYS` days, which count alike."""
+    return Smoothing(*_weekday_factors(history, informed=informed), 1.0, informed=informed)
+
+
 def known_effects(past: KnownDemand) -> Floats:
     """Return what days multiply by, as they must be known (see `demand.forecasts.forecast`)."""
     if past.effects is None:
@@ -143,7 +149,7 @@ class Smoothing:
                 factors, self.new, past.demand, effects, opened, row, today, sku
             )
             of_world = np.arange(sku.size)
-        level, deviation = smoothed_level(
+        level, deviation, base = smoothed_level(
             factors,
             self._weights,
             past.demand,
@@ -154,7 +160,7 @@ class Smoothing:
             today,
             of_world,
         )
-        return FittedLevel(level, deviation, factors, of_world, effects[row:], today)
+        return FittedLevel(level, deviation, base, factors, of_world, effects[row:], today)
 
     def _effects(self, past: KnownDemand) -> Floats:
         if self.informed:
@@ -170,12 +176,15 @@ class FittedLevel(NamedTuple):
     ----------
     level, deviation : ndarray
         a_t, and the deviation of the days it is from around it, shape (worlds, N) [units/day].
+    base : ndarray
+        The sum of what these days multiply by, shape (worlds, N).
     factors, of_world, effects, today : ndarray
         As `coming_factors` takes them.
     """
 
     level: Floats
     deviation: Floats
+    base: Floats
     factors: Floats
     of_world: Whole
     effects: Floats
@@ -270,8 +279,8 @@ def smoothed_level(
     row: int,
     today: Whole,
     of_world: Whole,
-) -> tuple[Floats, Floats]:
-    """Return the level a_t, and the deviation of the days it is from around it.
+) -> tuple[Floats, Floats, Floats]:
+    """Return the level a_t, the deviation of the days it is from around it, and their base.
 
     Where the days that weigh most were nearly all closed, so that their few units would stand for
     many, all days weigh the same.
@@ -293,11 +302,11 @@ def smoothed_level(
 
     Returns
     -------
-    level, deviation : ndarray
-        Shape (worlds, N) each [units/day].
+    level, deviation, base : ndarray
+        Shape (worlds, N) each [units/day, units/day, days].
     """
     shape = demand.shape[1:]
-    level, deviation = np.empty(shape), np.empty(shape)
+    level, deviation, bases = np.empty(shape), np.empty(shape), np.empty(shape)
     errors, usual = np.empty(weights.size), np.empty(weights.size)
     for w in range(shape[0]):
         first = weekday_of(today[w], -1)
@@ -320,8 +329,8 @@ def smoothed_level(
                 level[w, i] = otherwise[w, i]
             for k in range(back):
                 errors[k] = demand[row - 1 - k, w, i] - level[w, i] * usual[k]
-            deviation[w, i] = errors[:back].std()
-    return level, deviation
+            deviation[w, i], bases[w, i] = errors[:back].std(), evenly
+    return level, deviation, bases
 
 
 def _weekday_factors(history: StoreHistory, *, informed: bool) -> tuple[Floats, NDArray[np.bool_]]:
