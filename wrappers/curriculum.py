@@ -19,9 +19,10 @@ class Stage:
 class CurriculumCallback(BaseCallback):
     """Change the parameters of the training worlds as training goes on.
 
-    Each world changes at the start of its next episode, so the worlds must begin with the first
-    stage's parameters. The stage (counted from 1) and the number
-    of episodes are logged as ``curriculum/stage`` and ``curriculum/episodes``.
+    Each world changes at the start of its next episode, the one after the episode or step that a
+    stage starts from, so the worlds must begin with the first stage's parameters. The stage
+    (counted from 1) and the number of episodes are logged as ``curriculum/stage`` and
+    ``curriculum/episodes``.
 
     Parameters
     ----------
@@ -38,16 +39,24 @@ class CurriculumCallback(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._enter(self.stage)
+        base_env(self.training_env).before_restart = self._count_ended
+
+    def _count_ended(self, worlds: int) -> None:
+        """Change the stage before worlds that have ended start anew."""
+        self.episodes += worlds
+        self._go_on(self.model.num_timesteps + self.training_env.num_envs)  # of this step too
 
     def _on_step(self) -> bool:
-        self.episodes += len(base_env(self.training_env).finished.get("return", ()))
-        passed = self.episodes if self.unit == "episodes" else self.num_timesteps
-        reached = sum(stage.start <= passed for stage in self.stages) - 1
-        if reached != self.stage:
-            self._enter(reached)
+        self._go_on(self.num_timesteps)
         self.logger.record("curriculum/stage", self.stage + 1)
         self.logger.record("curriculum/episodes", self.episodes)
         return True
+
+    def _go_on(self, steps: int) -> None:
+        passed = self.episodes if self.unit == "episodes" else steps
+        reached = sum(stage.start <= passed for stage in self.stages) - 1
+        if reached != self.stage:
+            self._enter(reached)
 
     def _enter(self, stage: int) -> None:
         self.stage = stage

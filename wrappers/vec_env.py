@@ -1,7 +1,7 @@
 """A native SB3 `VecEnv` over a batch of worlds: one call moves them all."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class BatchVecEnv(VecEnv):
     ----------
     finished : dict of ndarray
         Totals of the episodes that ended in the last step, by name, each of shape (ended,).
+    before_restart : callable, optional
+        Called with how many worlds have ended, before they start anew.
 
     Notes
     -----
@@ -50,6 +52,7 @@ class BatchVecEnv(VecEnv):
         self.bootstrap_time_limit = bootstrap_time_limit
         self.render_mode: str | None = None
         self.finished: dict[str, NDArray[np.float64]] = {}
+        self.before_restart: Callable[[int], None] | None = None
         self._start = time.time()
         self._actions: NDArray[np.int64] = np.zeros(batch.num_worlds, np.int64)
         counts = batch.num_actions
@@ -86,6 +89,8 @@ class BatchVecEnv(VecEnv):
             ended = np.flatnonzero(done)
             time_is_up = truncated & ~terminated & self.bootstrap_time_limit
             self._report(ended, observation, time_is_up, infos)
+            if self.before_restart is not None:
+                self.before_restart(len(ended))
             self.batch.restart(ended)
             observation = self.batch.observation()
         return observation, reward.astype(np.float32), done, infos

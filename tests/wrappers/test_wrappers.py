@@ -165,6 +165,6 @@ def test_stages_come_by_episodes_or_steps(unit, start):
     model.set_logger(logger)
     model.learn(60, callback=[curriculum, lengths])
     assert lengths.seen[:6] == [2.0] * 6
-    assert lengths.seen[-4:] == [4.0] * 4
+    assert set(lengths.seen[6:]) == {4.0}
     assert curriculum.stage == 1
     assert curriculum.episodes == len(lengths.seen)
