@@ -58,6 +58,8 @@ class CashHistory:
     def headline(self) -> str:
         """Where the episode stands."""
         steps = len(self._columns["cash"]) - 1
+        if steps < 0:
+            return "No episode has begun: call reset"
         return (
             f"Step {steps} of {self.max_steps}.  Return so far {self._return:,.1f}, "
             f"cash {self._columns['cash'][-1]:,.1f}"

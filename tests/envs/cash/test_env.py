@@ -205,8 +205,10 @@ def test_bad_arguments_are_named(make, message):
 
 def test_a_picture_shows_the_episode_so_far():
     env = CashInventoryEnv(render_mode="rgb_array", max_steps=3)
+    before = env.render()
     env.reset(seed=1)
     first = env.render()
+    assert (before.shape, (before != first).any()) == (first.shape, True)
     assert (first.shape, first.dtype) == ((480, 640, 3), np.uint8)
     env.step(1)
     assert (env.render() != first).any()
