@@ -101,22 +101,26 @@ FEW = {
 SHORT = {
     "ppo": ("--set", "n_envs=6", "--set", "n_steps=20", "--set", "batch_size=60"),
     "dcl": ("--set", "n_states=60", "--set", "n_envs=4", "--set", "fit_steps=20"),
+    "dqn": ("--set", "learning_starts=100"),
     "--seeds": ("--seeds", "0-1"),
     "--trials": ("--trials", "2", "--timesteps", "400", "--confirm", "1"),
 }
 STUDIES = {
-    "algorithms": ("--seeds", "1", "--no-picture", "--algo", "dqn", "--set", "timesteps=300"),
+    "algorithms": ("--seeds", "1", "--no-picture", "--algo", "dqn", "--set", "timesteps=1200"),
     "bakery": ("--seeds", "1", "--algo", "ppo", "--set", "timesteps=300"),
     "stores": (
         *("--seeds", "1", "--no-rules", "--set", "timesteps=300"),
         *("--set", "parameters.horizon=6", "--set", "evaluation.episodes=3"),
     ),
     "recipes": ("--seeds", "1", "--budget", "400"),
-    "exploration": ("--seeds", "1", "--timesteps", "300"),
+    "exploration": ("--seeds", "1", "--timesteps", "1200"),
     "store_history": ("--seeds", "1", "--split", "2018-01-01", "--set", "timesteps=300"),
     "lost_sales": ("--seeds", "1", "--row", "lost_sales_p4_L1", "--set", "timesteps=200"),
     "frontier": ("--no-picture", "--row", "*p4_L2", "--algo", "ppo", "--set", "timesteps=300"),
-    "perishables": ("--row", "*m2_exp1", "--agent", "dqn", "--set", "timesteps=300", "--no-rules"),
+    "perishables": (
+        *("--row", "*m2_exp1", "--agent", "dqn", "--no-rules"),
+        *("--set", "timesteps=300", "--set", "learning_starts=100"),
+    ),
     "recommend": ("--lead-time", "1", "--split", "2018-09-01"),
     "slow_movers": ("--series", "2", "--lead-time", "1"),
 }
@@ -240,7 +244,8 @@ def shortened(module: str, arguments: list[str]) -> list[str]:
         if option in arguments:
             more += SHORT[option]
     if module == "train":
-        more += next((SHORT[algo] for algo in ("dcl", "ppo") if algo in arguments), ())
+        named = {word.removeprefix("examples.patient_") for word in arguments}
+        more += next((SHORT[algo] for algo in ("dcl", "ppo", "dqn") if algo in named), ())
     return [*arguments, *more]
 
 

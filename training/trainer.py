@@ -10,8 +10,10 @@ import torch
 
 from agents import checkpoints, run_folder
 from agents.config import RunConfig
+from agents.hyperparameters import DQN, Hyperparameters
 from agents.memory import check_memory
 from agents.models import check_device
+from agents.players import learning_players
 from agents.run_files import BEST, CARD, FINAL, PLAYERS
 from agents.run_folder import changed_data, report_write_errors
 from common import console
@@ -146,7 +148,29 @@ def _prepare(config: RunConfig, start: Path | None, *, quiet: bool) -> tuple[Eva
     torch.distributions.Distribution.set_default_validate_args(False)
     status = console.screen.status("preparing (the first time, compiling takes a moment)")
     with nullcontext() if quiet else status:
-        return evaluator_of(config), build_learners(config, start)
+        evaluator, learners = evaluator_of(config), build_learners(config, start)
+    for learner in learners.learners:
+        check_learning_starts(config, learner.config.hyperparameters)
+    return evaluator, learners
+
+
+def check_learning_starts(config: RunConfig, own: Hyperparameters) -> None:
+    """Refuse a run whose learners, with hyperparameters `own`, would end before they learn.
+
+    Raises
+    ------
+    InputError
+        If collecting with random actions takes all the steps that each of them has.
+    """
+    players = len(learning_players(config))
+    steps = config.settings.timesteps // players
+    if isinstance(own, DQN) and own.learning_starts >= steps:
+        share = f", {steps} for each of {players} learners" if players > 1 else ""
+        raise InputError(
+            f"learning_starts = {own.learning_starts}: nothing is learned up to that step, and "
+            f"timesteps = {config.settings.timesteps}{share}; set learning_starts below "
+            f"{steps}, or raise --timesteps"
+        )
 
 
 def evaluator_of(config: RunConfig) -> Evaluator:

@@ -22,7 +22,7 @@ def test_a_row_has_the_rule_and_every_algorithm_that_ran(tmp_path):
 
 
 def test_algorithms_that_see_other_things_stand_in_one_row(tmp_path):
-    tiny = ("--set=timesteps=800", "--set=evaluation.every=400", "--set=evaluation.episodes=20")
+    tiny = ("--set=timesteps=1200", "--set=evaluation.every=400", "--set=evaluation.episodes=20")
     options = ("--row=cash", "--no-picture", f"--runs={tmp_path}")
     for algo, step in (("dqn", "false"), ("maskable_ppo", "true")):
         more = (f"--algo={algo}", *tiny, f"--set=observation.step={step}")

@@ -25,7 +25,7 @@ from training.callbacks import BatchedBootstrap
 from training.learners.build import training_env
 from training.learners.calibration import calibrate
 from training.learners.load import load_agent
-from training.trainer import train
+from training.trainer import check_learning_starts, train
 from wrappers.vec_env import BatchVecEnv
 
 SHORT = {
@@ -89,6 +89,21 @@ def test_the_reference_recipe_runs_as_written(tmp_path):
     assert "curriculum/stage" in rows
     stage = scalars(result.folder)["curriculum/stage"]
     assert stage[-1] == 2
+
+
+def test_a_run_that_would_end_before_it_learns_is_refused(tmp_path):
+    short = short_run("dqn", "learning_starts=1200")
+    with pytest.raises(
+        InputError, match=r"learning_starts = 1200: nothing is .* timesteps = 1200;"
+    ):
+        train(short, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    stores = {"algo": "dqn", "stores": 4, "policy": "independent"}
+    config = resolve(stores, assignments=("timesteps=80", "learning_starts=20", "horizon=5"))
+    with pytest.raises(
+        InputError, match=r"timesteps = 80, 20 for each of 4 learners; .* below 20,"
+    ):
+        check_learning_starts(config, config.hyperparameters)
 
 
 def scalars(folder):
