@@ -9,7 +9,7 @@ import gymnasium
 from gymnasium.envs.registration import load_env_creator, registry
 from pydantic import Field, create_model
 
-from common.errors import InputError
+from common.errors import InputError, nearest
 from common.plugins import import_module
 from envs.external.batch import Environment, ExternalBatch, ExternalParameters, draw_seeds
 from envs.problems import PROBLEMS, Problem
@@ -65,7 +65,9 @@ def _find(name: str) -> tuple[Callable[..., Any], Callable[..., Any], dict[str, 
     spec = registry.get(member)
     if found is not None or spec is None or spec.entry_point is None:
         where = f"{module} has no gymnasium.Env {member}" if colon else "Gymnasium knows no such"
-        raise InputError(f"--env {name}: {where}; name one as module:Class, or as CartPole-v1")
+        hint = "" if colon else nearest(member, registry)
+        other = hint if "did you mean" in hint else "; name one as module:Class, or as CartPole-v1"
+        raise InputError(f"--env {name}: {where}{other}")
     entry = spec.entry_point
     creator = load_env_creator(entry) if isinstance(entry, str) else entry
     return (
