@@ -186,12 +186,12 @@ class SupplyChainParameters(FrozenModel):
         if self.demand_data is None:
             values.pop("demand_data", None)
         elif "sku" in values:
-            own = values["sku"][0]
-            values["sku"] = [{name: own[name] for name in ("store", "warehouse", "supplier")}]
+            tiers = ("store", "warehouse", "supplier")  # of which defaults may be left out
+            own = {name: part for name, part in values["sku"][0].items() if name in tiers}
+            values["sku"] = [own]
             items = self.history.items if self.history is not None else None
-            if items is not None and shelf_lives(items)[0] is not None:  # which the file says
-                own = {k: v for k, v in own["store"].items() if k != "shelf_life"}
-                values["sku"][0]["store"] = own
+            if "store" in own and items is not None and shelf_lives(items)[0] is not None:
+                own["store"].pop("shelf_life", None)  # which the file says
         return values
 
     @property

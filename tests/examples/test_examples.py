@@ -129,7 +129,10 @@ def test_a_registered_environment_brings_its_length_and_keywords():
         (("--env", "examples.kiosk:Shop"), "examples.kiosk has no gymnasium.Env Shop"),
         (("--env", "subprocess:Popen"), "subprocess has no gymnasium.Env Popen"),
         (("--env", "Nothing-v0"), "Gymnasium knows no such; name one as module:Class, or as CartP"),
-        (("--env", "CartPol-v1"), "--env CartPol-v1: Gymnasium knows no such; did you mean 'CartPo"),
+        (
+            ("--env", "CartPol-v1"),
+            "--env CartPol-v1: Gymnasium knows no such; did you mean 'CartPo",
+        ),
         (("--env", "Pendulum-v1"), "agents here choose among those numbered from 0"),
         (("--env", KIOSK, "--set", "prize=3"), "unknown key 'prize'; did you mean 'price'"),
         (("--env", KIOSK, "--set", "price=dear"), "price"),

@@ -200,6 +200,9 @@ def test_products_keep_as_long_as_their_items_say(sales, monkeypatch):
     text = "sku,unit_cost,price,salvage,shelf_life\nbread,2,5,0.5,2\nrolls,1,2,,\n"
     run = parameters(sales, text)
     assert [lane.store.shelf_life for lane in run.parameters.lanes()] == [2, None]
+    for left_out in ({}, {"exclude_defaults": True}, {"exclude_unset": True}):
+        told = run.parameters.model_dump(**left_out)
+        assert type(run.parameters)(**told).model_dump() == run.parameters.model_dump()
     own = ("store.shelf_life=2", "store.stockout_cost=3", "store.waste_cost=1.5")
     alone, together = played(parameters(sales, None, *own)), played(run)
     np.testing.assert_array_equal(together.orders[:, 0], alone.orders[:, 0])
