@@ -282,4 +282,5 @@ def export(session: Visitor, service: TheService, date: Day = None) -> Response:
         writer.writerow(cells)
     name = quote(f"orders-{day}.csv")
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+    table = text.getvalue().encode("utf-8-sig")  # with its mark, without which Excel garbles names
+    return Response(table, media_type="text/csv; charset=utf-8", headers=headers)

@@ -96,7 +96,8 @@ def test_a_planner_overrides_and_an_approver_places(site):
         assert f'<p class="said" role="status">{status}</p>' in page
     done = http.post("/orders/changes", data=form | {"what": "approve"}, headers=PAGE)
     assert done.status_code == 409
-    table = http.get("/export.csv").text.splitlines()
+    table = http.get("/export.csv").content.decode("utf-8-sig").splitlines()
+    assert http.get("/export.csv").content.startswith(b"\xef\xbb\xbfdate,")  # as Excel wants it
     assert table[0].startswith("date,store,sku,status,quantity")
     assert "placed,77.0" in table[2]
 
