@@ -13,7 +13,7 @@ from demand.calendar import weekday_of
 from demand.history import StoreHistory
 from demand.known_ahead.calendars import check_flags, read_calendar
 from demand.known_ahead.covariates import Covariates
-from demand.known_demand import KNOWN_DAYS, KnownDemand, source_days
+from demand.known_demand import KNOWN_DAYS, WEEK, KnownDemand, source_days
 from demand.quality.censored import with_estimates
 from demand.reader import read_demand
 from demand.sheet import Sheet
@@ -54,6 +54,35 @@ def read_later(known: StoreHistory, file: Path) -> DemandTable:
                 f"those of the run's {known.table.name} begin on {begin}; sum demand up so"
             )
     return with_estimates(table, table.days)
+
+
+def silent_stores(known: StoreHistory, table: DemandTable, day: dt.date, stores: set[int]) -> str:
+    """Return a note on stores that sold nothing the day before, and else do on that weekday.
+
+    Where gaps are filled with 0, such a store may have been open, and its rows be missing.
+
+    Parameters
+    ----------
+    known, table : StoreHistory, DemandTable
+        The run's demand, and the file whose last days count.
+    day : date
+        The morning.
+    stores : set of int
+        Those that are decided on, by their place among the run's.
+    """
+    end, ours = table.periods.number(day), {known.table.stores[store] for store in stores}
+    if known.source.fill != "zero" or table.period != "day" or not KNOWN_DAYS < end == table.days:
+        return ""
+    last = table.demand[end - 1 - KNOWN_DAYS : end : WEEK]
+    silent = last[:-1].any(axis=1).all(axis=0) & ~last[-1].any(axis=0)
+    names = [name for name, one in zip(table.stores, silent, strict=True) if one and name in ours]
+    if not names:
+        return ""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return (
+        f"{table.name} has no sale on {day - dt.timedelta(1)} at {', '.join(names[:3])}{more}, but "
+        "on all four such weekdays before: rows that are missing are taken for 0; add them"
+    )
 
 
 def known_days(

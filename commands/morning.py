@@ -16,7 +16,7 @@ from baselines.stock_projection import (
     projected_stock,
     stockout_chances,
 )
-from commands.known_days import history_of, known_days, look_ahead, read_later
+from commands.known_days import history_of, known_days, look_ahead, read_later, silent_stores
 from commands.stock_state import Places, StockState
 from common.console import screen
 from common.errors import InputError, choose, short
@@ -100,7 +100,11 @@ class Today:
         due = now.due(day, parameters.lanes()[0].store.lead_time, known.table.periods)
         ahead = known_days(parameters, day, given, later, calendar)
         ages = _ages(parameters, now)
-        if note := filled or note:
+        notes = [filled or note]
+        if later is not None or now.recent is None:
+            stores = set(now.places[:, 1].tolist())
+            notes.append(silent_stores(known, later or known.table, day, stores))
+        for note in filter(None, notes):
             screen.print(note, soft_wrap=True)
         return cls(now, day, recent, due, ages, ahead, given)
 

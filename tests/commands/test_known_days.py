@@ -322,3 +322,26 @@ def test_days_without_sales_just_before_the_morning_are_filled_as_the_others(tmp
     for written, said in (((2020, 7, 13), False), ((2020, 8, 9), True)):
         assert today(written=dt.date(*written)).day == dt.date(2020, 7, 13)
         assert ("no date: taken for that of 2020-07-13" in capsys.readouterr().err) is said
+
+
+@pytest.mark.parametrize("missing", ["", "south"])
+def test_a_store_without_rows_of_yesterday_is_named_where_gaps_are_filled(
+    missing, tmp_path, capsys
+):
+    rows = [
+        f"{DAYS[k]},{store},{sku},{(5 + k % 3) * (k % 7 < 6)}"
+        for k in range(194)
+        for store in ("north", "south")
+        for sku in "ab"
+        if k < 193 or store != missing
+    ]
+    (path := tmp_path / "sales.csv").write_text("\n".join(["date,store,sku,demand", *rows]))
+    asked = {"algo": "ppo", "demand": path}
+    run = resolve(asked, assignments=("demand_data.fill=zero",)).parameters
+    said = f"sales.csv has no sale on {DAYS[193]} at south, but on all four such weekdays before"
+    for stores in ([0, 1], [0]):
+        places = np.array([[0, store] for store in stores])
+        Today.of(run, StockState(places, np.zeros(len(places)), ()))
+        assert (said in capsys.readouterr().err) is (missing == "south" and 1 in stores)
+    Today.of(run, StockState(places, np.zeros(1), ()), date=DAYS[193].astype(object))
+    assert not capsys.readouterr().err
