@@ -85,9 +85,9 @@ def decide(
         ``stockout_before`` and
         ``stockout_after`` (chances before today's order can arrive, and from then until that of the
         next day of review can: from the errors that forecasts had on training days, on this state),
-        ``baseline`` and ``baseline_quantity``, ``unusual``: what the policy never saw the like of
-        in training, and ``held_back``: why an order is; empty if nothing; ``supplier``, where the
-        items file of the run names them.
+        ``baseline`` and ``baseline_quantity``, ``unusual``: what an agent never saw the like of
+        in training, or stock far beyond use where a rule decides, and ``held_back``: why an order
+        is; empty if nothing; ``supplier``, where the items file of the run names them.
     """
     with screen.status("loading the policy, tuning rules"), ThreadPoolExecutor(1) as meanwhile:
         sheet = None if isinstance(state, Database) else meanwhile.submit(read_sheet, state)

@@ -13,7 +13,7 @@ from common.errors import InputError
 
 Floats = NDArray[np.float64]
 MOST_DEMAND = 10.0
-"""So many times the largest demand of a training day is taken for an error."""
+"""So many times the largest demand of training days is taken for an error."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,35 @@ class OrderLimits:
             ),
         )
         return found
+
+
+def unusual_stock(on_hand: Floats, due: Floats, most: Floats) -> list[str]:
+    """Return whose stock is far beyond use, as of a miscount; every array has shape (rows,).
+
+    Parameters
+    ----------
+    on_hand, due : ndarray
+        Of a state: what is there, and what is under way [units].
+    most : ndarray
+        Largest demand of the days that an order is for [units].
+
+    Returns
+    -------
+    list of str
+        A text per row, empty where nothing is unusual.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> unusual_stock(np.array([51_000.0, 51.0]), np.zeros(2), np.array([60.0, 60.0]))
+    ['stock on hand over 10 times the largest demand of the days that an order is for', '']
+    """
+    found: list[list[str]] = [[] for _ in range(len(most))]
+    for name, units in (("stock on hand", on_hand), ("what is under way", due)):
+        for row in np.flatnonzero(units > MOST_DEMAND * most).tolist():
+            found[row].append(name)
+    over = f"over {MOST_DEMAND:g} times the largest demand of the days that an order is for"
+    return [f"{' and '.join(names)} {over}" if names else "" for names in found]
 
 
 _PHRASES = (

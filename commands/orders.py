@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from baselines.policy import Policy
 from baselines.rules.rolling_reorder_point import lot_days, orders_in_lots
 from commands.morning import Morning, Today
-from commands.order_checks import OrderLimits, unusual_entries
+from commands.order_checks import OrderLimits, unusual_entries, unusual_stock
 from commands.stock_state import StockState
 from common.shards import HERE, Report, Workers, share_progress
 from common.sharing import map_threads, share_out
@@ -72,7 +72,7 @@ class Decider:
         Why the policy's orders are held back, all of them.
     usual_range : tuple of ndarray, optional
         The least and the most of each entry of a store's observation that is nothing unusual; none
-        for a policy that looks at no observation.
+        for a policy that looks at no observation, of which `unusual_stock` says what is.
 
     Attributes
     ----------
@@ -221,9 +221,12 @@ class Decider:
 
     def _unusual(self, morning: Morning) -> list[str]:
         """Return in which respects each row's state is unlike those in training."""
-        batch = morning.batch
+        batch, now = morning.batch, morning.now
         if self.usual_range is None:
-            return [""] * len(morning.places)
+            place = tuple(now.places.T)
+            days = morning.due.shape[1] + days_to_review(morning) + self._lots[place]
+            most = np.maximum(self._most_demand[place], 1.0) * days
+            return unusual_stock(now.on_hand, morning.due.sum(axis=1), most)
         names = batch.observation_names["store"]
         seen = batch.by_tier(batch.observation())["store"]
         return unusual_entries(names, seen[tuple(morning.places.T)], self.usual_range)

@@ -17,7 +17,7 @@ from baselines.rules.rolling_reorder_point import RollingReorderPoint
 from commands import decide as todays_orders
 from commands.order_checks import OrderLimits
 from commands.orders import Decider
-from commands.stock_state import StockState
+from commands.stock_state import Outstanding, StockState
 from tests.commands.test_decide import RULE, STATE, train_shop
 
 
@@ -224,3 +224,21 @@ def test_a_product_that_was_new_is_not_held_back_for_selling(tmp_path):
     advice = decider.advise(decider.morning(decider.today(now, date=days[-1].item())))
     reason = "a demand of 31 a day, 3 at most in training"
     assert decider.doubts(advice, OrderLimits()) == [[], [], [reason]]
+
+
+def test_stock_far_beyond_use_is_unusual_where_a_rule_decides(demand_file):
+    flags = {"algo": "ppo", "demand": demand_file["file"], "split": demand_file["split"]}
+    p = resolve(flags, assignments=("store.lead_time=2",)).parameters
+    rule = make_baselines("stores", p, ["newsvendor_weekday"])["newsvendor_weekday"]
+    decider = Decider(Path(), p, rule, ("", rule), observe_step=False, faults=())
+    most = 10 * 3 * p.history.training[:, 0, 0].max()
+
+    def unusual(on_hand, due):
+        due_1 = Outstanding("due_1", 1, np.array([due]))
+        now = StockState(np.zeros((1, 2), np.intp), np.array([on_hand]), (due_1,))
+        return decider.advise(decider.morning(decider.today(now))).unusual
+
+    over = "over 10 times the largest demand of the days that an order is for"
+    assert unusual(most, 0.0) == [""]
+    assert unusual(most + 1, 0.0) == [f"stock on hand {over}"]
+    assert unusual(0.0, most + 1) == [f"what is under way {over}"]
