@@ -138,8 +138,8 @@ def main(
     given: Any = {"config": config, "assignments": assignments}
     stages = None if phases is None else parse_phases(phases)
     configs = resolve_phases(stages, flags, **given) if stages else [resolve(flags, **given)]
-    if not stages:
-        check_tuned_together(configs[0], assignments)
+    if not stages and (note := check_tuned_together(configs[0], assignments, config)):
+        console.screen.print(note, soft_wrap=True)
     if numbers is None:
         _check_shared_out(configs[0], where)
     _describe(configs[0], quiet=quiet)

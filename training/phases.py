@@ -5,14 +5,21 @@ are frozen; 3. the supplier learns, the others are frozen; 4. all are tuned toge
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from agents import run_files, run_folder
-from agents.config import MAX_FILE_BYTES, RunConfig, from_dict, parse_mapping, resolve
+from agents.config import (
+    MAX_FILE_BYTES,
+    RunConfig,
+    from_dict,
+    parse_mapping,
+    read_yaml,
+    resolve,
+)
 from agents.run_folder import report_write_errors
 from common import console
 from common.errors import InputError, short
@@ -68,24 +75,56 @@ def resolve_phases(
     ]
 
 
-def check_tuned_together(config: RunConfig, assignments: tuple[str, ...]) -> None:
+def check_tuned_together(
+    config: RunConfig, assignments: tuple[str, ...], file: Path | None = None
+) -> str:
     """Refuse settings that models which go on learning together have from their own runs.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    assignments : tuple of str
+        Of ``--set``.
+    file : Path, optional
+        A file of settings, which may have made those models too.
+
+    Returns
+    -------
+    str
+        A note on such settings of the file, which change nothing; may be empty. None are those of
+        a run's own configuration, which has all settings.
 
     Raises
     ------
     InputError
         If one is assigned.
     """
+    if config.settings.team.learn != "all":
+        return ""
+    for key in _kept(config, [one.partition("=")[0].strip() for one in assignments]):
+        raise InputError(
+            f"--set {short(key)}: learn = all goes on with models that have their own; of "
+            "hyperparameters only learning_rate and learning_rate_final change"
+        )
+    given = {"asked": {}} if file is None else read_yaml(file)
+    kept = [] if "asked" in given else _kept(config, list(_dotted(given)))
+    if not kept:
+        return ""
+    return f"{file}: {', '.join(kept)}: not used, as learn = all goes on with models that have them"
+
+
+def _kept(config: RunConfig, keys: list[str]) -> list[str]:
+    """Return the keys of settings that models which go on learning have of their own."""
     own = {*type(config.hyperparameters).model_fields, "reward", "observation", "offset"}
     own -= {"learning_rate", "learning_rate_final"}
-    for assignment in assignments if config.settings.team.learn == "all" else ():
-        key = assignment.partition("=")[0].strip()
-        name = key.removeprefix("hyperparameters.")
-        if name.partition(".")[0] in own and name != "observation.step":
-            raise InputError(
-                f"--set {short(key)}: learn = all goes on with models that have their own; of "
-                "hyperparameters only learning_rate and learning_rate_final change"
-            )
+    names = {key: key.removeprefix("hyperparameters.") for key in keys}
+    return [k for k, n in names.items() if n.partition(".")[0] in own and n != "observation.step"]
+
+
+def _dotted(given: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in given.items():
+        yield from (f"{name}.{part}" for part in value) if isinstance(value, Mapping) else (name,)
 
 
 def _with_phases(config: RunConfig, phases: tuple[int, ...]) -> RunConfig:

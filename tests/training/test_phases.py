@@ -47,6 +47,19 @@ def test_what_models_keep_when_they_are_tuned_together_cannot_be_set():
     check_tuned_together(run, taken)
 
 
+def test_what_a_file_says_in_vain_of_models_that_are_tuned_together_is_noted(tmp_path):
+    (own := tmp_path / "own.yaml").write_text(
+        "problem: stores\nhyperparameters: {gamma: 0.5, learning_rate: 1e-4}\nreward: {scale: 1}\n"
+        "observation: {step: true}\nparameters: {horizon: 9}\n"
+    )
+    run = resolve({**FLAGS, "learn": "all"}, config=own)
+    said = "own.yaml: hyperparameters.gamma, reward.scale: not used, as learn = all goes on with"
+    assert said in check_tuned_together(run, (), own)
+    assert check_tuned_together(resolve(FLAGS, config=own), (), own) == ""
+    (whole := tmp_path / "config.yaml").write_text(run.to_yaml())
+    assert check_tuned_together(resolve({}, config=whole), (), whole) == ""
+
+
 def test_fine_tuning_needs_models_to_begin_with(tmp_path):
     with pytest.raises(InputError, match="--phases 4: fine-tunes models; name a run that has them"):
         train_phases((4,), configs(4), tmp_path / "run")
