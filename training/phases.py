@@ -24,7 +24,7 @@ from agents.run_folder import report_write_errors
 from common import console
 from common.errors import InputError, short
 from training.callbacks import ShareReport
-from training.trainer import Trained, check_learning_starts, evaluator_of, go_on, train
+from training.trainer import Trained, check_steps, evaluator_of, go_on, train
 
 LEARNS = {1: "store", 2: "warehouse", 3: "supplier", 4: "all"}
 
@@ -168,8 +168,7 @@ def train_phases(
     """
     if phases[0] == 4 and start is None:
         raise InputError("--phases 4: fine-tunes models; name a run that has them with --from")
-    for config in configs:
-        check_learning_starts(config, config.hyperparameters)
+    check_steps(configs)
     for config in configs if configs[0].settings.stop.gap is not None else ():
         evaluator_of(config)  # before the first phase, not after it
     own = _with_phases(configs[0], phases)

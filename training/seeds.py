@@ -20,7 +20,7 @@ from common.shards import HERE, Outcome, Report, Workers, describe, iterate_shar
 from training.phases import train_phases
 from training.resume import resume
 from training.stopping import STATUS
-from training.trainer import Trained, train
+from training.trainer import Trained, check_steps, train
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,13 @@ def train_seeds(
     Path, list of TrainedSeed, int
         The folder, what became of every seed that was begun, and the exit status of the signal
         that ended it, 0 without one.
+
+    Raises
+    ------
+    InputError
+        If the runs would end before they learn.
     """
+    check_steps(configs)
     settings = configs[0].settings.model_copy(update={"seeds": seeds, "phases": phases})
     own = replace(configs[0], settings=settings)
     with run_folder.claim(own, folder) as root, report_write_errors(root):

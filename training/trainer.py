@@ -1,6 +1,6 @@
 """Training: a configuration in, a run folder out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +152,17 @@ def _prepare(config: RunConfig, start: Path | None, *, quiet: bool) -> tuple[Eva
     for learner in learners.learners:
         check_learning_starts(config, learner.config.hyperparameters)
     return evaluator, learners
+
+
+def check_steps(configs: Sequence[RunConfig]) -> None:
+    """Refuse a run, or the phases of one, any of which would end before it learns.
+
+    Models that are tuned together have hyperparameters of their own: where no phase before makes
+    them, `train` looks at these.
+    """
+    for config in configs:
+        if config.settings.team.learn != "all" or len(configs) > 1:
+            check_learning_starts(config, config.hyperparameters)
 
 
 def check_learning_starts(config: RunConfig, own: Hyperparameters) -> None:

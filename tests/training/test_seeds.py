@@ -52,6 +52,17 @@ def test_two_processes_and_single_runs_learn_the_same(by_one_process, tmp_path, 
     )
 
 
+@pytest.mark.parametrize("more", [("--seeds", "0-1"), ("--stores", 2, "--phases", "1-2")])
+def test_runs_that_would_end_before_they_learn_are_refused_before_the_first(
+    run_command, tmp_path, more
+):
+    short = ("--algo", "dqn", "--set", "learning_starts=90", "--timesteps", 90)
+    done = run_command(train.main, *short, *more, "--run-dir", tmp_path / "run", "--quiet")
+    assert done.status == 2
+    assert done.stderr.startswith("error: learning_starts = 90: nothing is learned up to that step")
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_is_missing_is_trained_and_nothing_else(by_one_process, tmp_path, run_command):
     root = tmp_path / "again"
     shutil.copytree(by_one_process, root)
