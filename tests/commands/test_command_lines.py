@@ -351,8 +351,8 @@ def test_steps_are_written_as_people_write_them(text):
 
 def test_a_folder_may_be_called_anything(run_command, tmp_path):
     folder = tmp_path / "m[red]x [b]"
-    options = ("--timesteps", "16", "--set", "evaluation.episodes=2", "--run-dir", folder)
-    done = run_command(train.main, *options, "--quiet")
+    short = ("--timesteps", "16", "--set", "learning_starts=8", "--set", "evaluation.episodes=2")
+    done = run_command(train.main, *short, "--run-dir", folder, "--quiet")
     assert done.status == 0, done.stderr
     assert f"saved in {folder}\n" in done.stderr
     assert f"next: python evaluate.py --checkpoint {folder}\n" in done.stderr
