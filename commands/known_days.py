@@ -13,7 +13,7 @@ from demand.calendar import weekday_of
 from demand.history import StoreHistory
 from demand.known_ahead.calendars import check_flags, read_calendar
 from demand.known_ahead.covariates import Covariates
-from demand.known_demand import KNOWN_DAYS, WEEK, KnownDemand, source_days
+from demand.known_demand import KNOWN_DAYS, WEEK, WEEKS, KnownDemand, source_days
 from demand.quality.censored import with_estimates
 from demand.reader import read_demand
 from demand.sheet import Sheet
@@ -54,6 +54,26 @@ def read_later(known: StoreHistory, file: Path) -> DemandTable:
                 f"those of the run's {known.table.name} begin on {begin}; sum demand up so"
             )
     return with_estimates(table, table.days)
+
+
+def until_morning(
+    table: DemandTable, morning: dt.date | None, fill: str | None
+) -> tuple[DemandTable, str]:
+    """Return a table to the day before a morning, if only closed days are missing, and a note.
+
+    A file whose gaps are filled with 0 has no rows of days on which all are closed, the last ones
+    neither: weekdays without a sale in `KNOWN_DAYS` days are taken for such.
+    """
+    if fill != "zero" or morning is None or table.period != "day" or table.days < KNOWN_DAYS:
+        return table, ""
+    missing = table.periods.number(morning) - table.days
+    weekdays = table.demand[-KNOWN_DAYS:].reshape(WEEKS, -1, *table.demand.shape[1:])
+    if not 0 < missing < weekdays.shape[1] or weekdays[:, :missing].any():
+        return table, ""
+    days = ", ".join(str(table.date(table.days + k)) for k in range(missing))
+    note = f"{table.name} has no rows of {days}: filled with 0, as on these weekdays before"
+    demand = np.pad(table.demand, ((0, missing), (0, 0), (0, 0)))
+    return replace(table, demand=demand, cut_off=None), note  # whose estimates are in the demand
 
 
 def silent_stores(known: StoreHistory, table: DemandTable, day: dt.date, stores: set[int]) -> str:

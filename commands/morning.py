@@ -16,7 +16,14 @@ from baselines.stock_projection import (
     projected_stock,
     stockout_chances,
 )
-from commands.known_days import history_of, known_days, look_ahead, read_later, silent_stores
+from commands.known_days import (
+    history_of,
+    known_days,
+    look_ahead,
+    read_later,
+    silent_stores,
+    until_morning,
+)
 from commands.stock_state import Places, StockState
 from common.console import screen
 from common.errors import InputError, choose, short
@@ -24,7 +31,7 @@ from demand.dates import Periods
 from demand.forecasts.smoothing import Smoothing, undiscounted
 from demand.history import StoreHistory
 from demand.known_ahead.covariates import Covariates
-from demand.known_demand import KNOWN_DAYS, WEEKS, KnownDemand
+from demand.known_demand import KNOWN_DAYS, KnownDemand
 from demand.likely_demand import level_of
 from demand.sheet import Sheet
 from demand.table import DemandTable
@@ -93,7 +100,7 @@ class Today:
         filled = ""
         if later is not None or now.recent is None:
             end = date or now.day
-            table, filled = _until_morning(later or known.table, end, known.source.fill)
+            table, filled = until_morning(later or known.table, end, known.source.fill)
             later = table if filled else later
         recent, day, note = _recent(now, known, later, date, today or dt.date.today())
         given = now.given if later is None and now.recent is not None else KNOWN_DAYS
@@ -312,26 +319,6 @@ def _recent(
     if date is None and now.day is None and now.written is not None and now.written > day:
         note = f"the state has no date: taken for that of {day}, after the last in {table.name}"
     return np.ascontiguousarray(last[:, at_skus, at_stores].T), day, note
-
-
-def _until_morning(
-    table: DemandTable, morning: dt.date | None, fill: str | None
-) -> tuple[DemandTable, str]:
-    """Return a table to the day before a morning, if only closed days are missing, and a note.
-
-    A file whose gaps are filled with 0 has no rows of days on which all are closed, the last ones
-    neither: weekdays without a sale in `KNOWN_DAYS` days are taken for such.
-    """
-    if fill != "zero" or morning is None or table.period != "day" or table.days < KNOWN_DAYS:
-        return table, ""
-    missing = table.periods.number(morning) - table.days
-    weekdays = table.demand[-KNOWN_DAYS:].reshape(WEEKS, -1, *table.demand.shape[1:])
-    if not 0 < missing < weekdays.shape[1] or weekdays[:, :missing].any():
-        return table, ""
-    days = ", ".join(str(table.date(table.days + k)) for k in range(missing))
-    note = f"{table.name} has no rows of {days}: filled with 0, as on these weekdays before"
-    demand = np.pad(table.demand, ((0, missing), (0, 0), (0, 0)))
-    return replace(table, demand=demand, cut_off=None), note  # whose estimates are in the demand
 
 
 def _written_today(now: StockState, periods: Periods, today: dt.date) -> dt.date:
