@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from baselines.policy import PolicyKind
-from baselines.tuned_rules import TunedRule
 from common import console
 from tests.golden_cases import golden_cases
+
+# The rooms, which take long to import, are imported where they are needed: the process that shares
+# out the tests needs none of them.
 
 settings.register_profile("project", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("project")
@@ -28,6 +29,8 @@ def without_boosting():
 
     They have tests of their own: see `boosting`.
     """
+    from baselines.policy import PolicyKind
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PolicyKind, "is_installed", property(lambda kind: not kind.package))
         yield
@@ -39,6 +42,8 @@ def tuned_briefly(request):
     if "baselines" in request.path.parts:
         yield
         return
+    from baselines.tuned_rules import TunedRule
+
     full = TunedRule.search
 
     def brief(rule, parameters):
@@ -54,6 +59,8 @@ def tuned_briefly(request):
 @pytest.fixture
 def boosting(monkeypatch):
     """Let the rules that fit trees be there, or skip a test where they are not."""
+    from baselines.policy import PolicyKind
+
     pytest.importorskip("lightgbm", reason="lightgbm is not installed")
     monkeypatch.setattr(PolicyKind, "is_installed", property(lambda _: True))
 

@@ -1,5 +1,6 @@
 """The service on an exported run: no torch, the same orders."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from tests.service.app import STATE, service
 from tests.service.conftest import RULE
 
 WITHOUT_TORCH = """
+import json
 import sys
 
 class Refused:
@@ -32,11 +34,15 @@ class Refused:
             raise ModuleNotFoundError(name, name=name.split(".")[0])
 
 sys.meta_path.insert(0, Refused())
-sys.argv = ["serve.py", *sys.argv[1:]]
 import serve
 from common import console
 
-console.run(serve.main)
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["serve.py", *words]
+    try:
+        console.run(serve.main)
+    except SystemExit as leaving:
+        print("status", leaving.code, flush=True)
 """
 
 
@@ -70,28 +76,26 @@ def test_it_orders_as_the_run_does(runs, run, fixture, request, tmp_path):
     assert {order["source"] for order in first} <= {"policy", "rule"}
 
 
-@pytest.mark.parametrize("fixture", ["exported", "exported_rule"])
-def test_a_decision_is_replayed_without_torch(runs, fixture, request, tmp_path, capsys):
+def test_without_torch_decisions_are_replayed_and_a_run_not_exported_is_refused_in_a_line(
+    runs, exported, exported_rule, tmp_path, capsys
+):
+    commands, printed = [], ""
+    for champion in (exported.name, exported_rule.name):
+        address = str(tmp_path / f"{champion}.db")
+        with service(runs, address, champion=champion) as (_, callers):
+            decision = callers["planner"].decide(STATE).json()["decision"]
+        commands.append(["--database", address, "--replay", decision])
+        capsys.readouterr()
+        replay(Database(address), decision)
+        printed += capsys.readouterr().out + "status 0\n"
     address = str(tmp_path / "service.db")
-    champion = request.getfixturevalue(fixture).name
-    with service(runs, address, champion=champion) as (_, callers):
-        decision = callers["planner"].decide(STATE).json()["decision"]
-    command = [sys.executable, "-c", WITHOUT_TORCH, "--database", address, "--replay", decision]
+    commands.append(["--database", address, "--checkpoint", str(runs / "first"), "--port", "1"])
+    command = [sys.executable, "-c", WITHOUT_TORCH, json.dumps(commands)]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False
     )
-    assert done.returncode == 0, done.stderr
-    replay(Database(address), decision)
-    assert capsys.readouterr().out == done.stdout
-
-
-def test_without_torch_a_run_that_was_not_exported_is_refused_in_a_line(runs, tmp_path):
-    command = [sys.executable, "-c", WITHOUT_TORCH, "--database", str(tmp_path / "service.db")]
-    command += ["--checkpoint", str(runs / "first"), "--port", "1"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False
-    )
-    assert done.returncode == 2
+    assert done.stdout.startswith(printed), done.stderr
+    assert done.stdout.endswith("status 2\n")
     assert "export.py --checkpoint RUN --onnx FOLDER makes a folder that needs none" in done.stderr
 
 
