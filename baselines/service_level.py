@@ -17,7 +17,7 @@ from baselines.rules.reference import reference_team
 from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from baselines.rules.rolling_reorder_point import ForecastReorderPoint, orders_in_lots
 from common.console import screen
-from common.errors import InputError, validated
+from common.errors import InputError, and_more, validated
 from demand.calendar import period_days
 from demand.forecasts.forecast import ForecastName
 from demand.history import StoreHistory
@@ -110,7 +110,7 @@ def _say_unreachable(table: DemandTable, targets: Floats, most: Floats) -> None:
         for k, i in short[:MOST_NAMED]
     ]
     if named:
-        more = f" and {len(short) - MOST_NAMED:,} more" if len(short) > MOST_NAMED else ""
+        more = and_more(len(short) - MOST_NAMED)
         note = "service levels that cannot be reached on training days, so the most is aimed at: "
         screen.print(note + ", ".join(named) + more, soft_wrap=True)
 

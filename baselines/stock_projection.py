@@ -63,7 +63,7 @@ class PastDemand(NamedTuple):
     sale, every : ndarray
         A usual sale [units], and how long it takes until the next, shape (rows,) [days].
     first : int
-        The weekday of the first training day, 0 for Monday.
+        The ordinal of the first training day.
     """
 
     training: Floats

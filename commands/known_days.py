@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commands.stock_state import Places
-from common.errors import InputError
+from common.errors import InputError, and_more
 from demand.calendar import weekday_of
 from demand.history import StoreHistory
 from demand.known_ahead.calendars import check_flags, read_calendar
@@ -22,6 +22,7 @@ from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
 
 Floats = NDArray[np.float64]
+MOST_NAMED = 3
 
 
 def history_of(p: SupplyChainParameters) -> StoreHistory:
@@ -98,9 +99,9 @@ def silent_stores(known: StoreHistory, table: DemandTable, day: dt.date, stores:
     names = [name for name, one in zip(table.stores, silent, strict=True) if one and name in ours]
     if not names:
         return ""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    named = f"{', '.join(names[:MOST_NAMED])}{and_more(len(names) - MOST_NAMED)}"
     return (
-        f"{table.name} has no sale on {day - dt.timedelta(1)} at {', '.join(names[:3])}{more}, but "
+        f"{table.name} has no sale on {day - dt.timedelta(1)} at {named}, but "
         "on all four such weekdays before: rows that are missing are taken for 0; add them"
     )
 

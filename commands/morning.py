@@ -276,7 +276,7 @@ class Morning:
             own = np.ascontiguousarray(effects[: len(training), sku, store])
         weekdays = np.ascontiguousarray(self._usual.factors[sku, :, store].T)
         sale, every = (values[sku, store] for values in known.sales)
-        return PastDemand(training, own, weekdays, sale, every, known.table.first_day.weekday())
+        return PastDemand(training, own, weekdays, sale, every, known.table.first_day.toordinal())
 
 
 def _past(batch: SupplyChainBatch) -> KnownDemand:

@@ -11,6 +11,7 @@ from typing import Any
 
 from commands.database.database import Database
 from common.console import screen, spreadsheet_cell
+from common.errors import and_more
 from common.files import write_whole
 
 Rows = Sequence[dict[str, Any]]
@@ -95,7 +96,7 @@ def report_held_back(rows: Rows) -> int:
     for reason in dict.fromkeys(row["held_back"] for row in held):
         same = [row for row in held if row["held_back"] == reason]
         names = ", ".join(f"{row['store']} {row['sku']}" for row in same[:MOST_NAMED])
-        more = f" and {len(same) - MOST_NAMED} more" if len(same) > MOST_NAMED else ""
+        more = and_more(len(same) - MOST_NAMED)
         screen.print(f"held back: {names}{more}: {reason}", soft_wrap=True)
     if held:
         screen.print(

@@ -56,6 +56,11 @@ MOST_NAMED = 100
 """How many allowed values a message lists at most."""
 
 
+def and_more(left: int) -> str:
+    """Return what ends a list of names that leaves out so many."""
+    return f" and {left:,} more" if left > 0 else ""
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest allowed word, else the list of all."""
     names = sorted(allowed)
@@ -63,8 +68,8 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     close = difflib.get_close_matches(word[:100].casefold(), known, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {short(known[close[0]])}?"
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"; allowed: {', '.join(word[:60] for word in names[:MOST_NAMED])}{more}"
+    listed = ", ".join(name[:60] for name in names[:MOST_NAMED])
+    return f"; allowed: {listed}{and_more(len(names) - MOST_NAMED)}"
 
 
 def choose(kind: str, word: str, allowed: Iterable[str]) -> str:

@@ -249,12 +249,17 @@ def usual_days(demand: Floats, effects: Floats | None = None, cycle: int = WEEK)
     return usual
 
 
+def mean_sale(demand: Floats) -> Floats:
+    """Return the mean of a series' days with demand, 0 without any, shape (SKUs, stores)."""
+    return np.asarray(demand.sum(axis=0) / np.maximum((demand > 0).sum(axis=0), 1))
+
+
 def usual_sale(demand: Floats) -> Floats:
-    """Return the mean of a series' days with demand, 1 where that is more, shape (SKUs, stores).
+    """Return `mean_sale`, 1 where that is more or there is none, shape (SKUs, stores).
 
     What is little demand and what is not goes by it, where tonnes are counted and not pieces.
     """
-    sales = demand.sum(axis=0) / np.maximum((demand > 0).sum(axis=0), 1)
+    sales = mean_sale(demand)
     return np.where(sales > 0, np.minimum(sales, 1.0), 1.0)
 
 

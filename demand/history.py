@@ -14,7 +14,7 @@ from pydantic import Field
 from common.compiled import SOURCES
 from common.errors import InputError
 from common.random_streams import Split
-from demand.bootstrap import TrainingDays
+from demand.bootstrap import TrainingDays, mean_sale
 from demand.calendar import period_days
 from demand.economics.items import Items, read_items
 from demand.known_ahead.calendars import public_holidays, read_calendar
@@ -132,10 +132,10 @@ class StoreHistory:
 
         Shape (SKUs, stores) each; of what was never sold its mean, every day.
         """
-        sold, own = (self.training > 0).sum(axis=0), self._own_selling
-        size = np.where(sold > 0, self.training.sum(axis=0) / np.maximum(sold, 1), self.mean)
-        every = own.sum(axis=-1) / np.where(sold > 0, own[..., 1], 1.0)
-        return size, np.where(sold > 0, every, 1.0)
+        size, own = mean_sale(self.training), self._own_selling
+        sold = size > 0
+        every = own.sum(axis=-1) / np.where(sold, own[..., 1], 1.0)
+        return np.where(sold, size, self.mean), np.where(sold, every, 1.0)
 
     @cached_property
     def _own_selling(self) -> Floats:

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.compiled import compiled
+from demand.calendar import weekday_of
 from demand.forecasts.smoothing import LEAST_EFFECT
-from demand.known_demand import KNOWN_DAYS, WEEK
+from demand.known_demand import KNOWN_DAYS
 
 Floats = NDArray[np.float64]
 Number = TypeVar("Number", float, Floats)
@@ -67,7 +68,7 @@ def likely_demand(
     weekdays : ndarray
         What weekdays multiply it by, Monday first, shape (7,).
     first : int
-        The weekday of the first training day, 0 for Monday.
+        The ordinal of the first training day.
     sale, every : float
         As in `level_of`.
 
@@ -79,7 +80,7 @@ def likely_demand(
     count, days = expected.size, training.size
     usual, sold, base = np.empty(days), np.zeros(days + 1), np.zeros(days + 1)
     for t in range(days):
-        usual[t] = effects[t] * weekdays[(first + t) % WEEK]
+        usual[t] = effects[t] * weekdays[weekday_of(first, t)]
         sold[t + 1], base[t + 1] = sold[t] + training[t], base[t] + usual[t]
     begun = 0
     while begun < days and training[begun] <= 0.0:

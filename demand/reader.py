@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from common.array_cache import find_arrays, keep_arrays
 from common.compiled import SOURCES
-from common.errors import FrozenModel, InputError, choose, short
+from common.errors import FrozenModel, InputError, and_more, choose, short
 from common.files import read_bytes
 from demand.dates import Periods, date_column, named_column, periods_of, row_days
 from demand.known_ahead.covariates import (
@@ -256,8 +256,8 @@ def _columns_note(
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_LISTED:,} more" if len(names) > MOST_LISTED else ""
-    return f"{', '.join(name[:40] for name in names[:MOST_LISTED])}{more}"
+    listed = ", ".join(name[:40] for name in names[:MOST_LISTED])
+    return f"{listed}{and_more(len(names) - MOST_LISTED)}"
 
 
 def _check_column(sheet: Sheet, source: DemandSource, name: str, others: Iterable[str]) -> None:

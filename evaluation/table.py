@@ -189,7 +189,7 @@ def _cells(result: PolicyResult, digits: int, metrics: list[str]) -> list[str]:
         digits = 2 if name in COSTS and abs(value) < 10 else 1
         digits = 4 if name == EXACT_COST else digits
         shown.append(f"{100 * value:.1f}" if name in SHARES else number(value, digits))
-    return [*shown, "" if result.gap is None else f"{100 * result.gap:.2f}"]
+    return [*shown, "" if result.gap is None else f"{100 * result.gap:z.2f}"]
 
 
 def _differences(comparison: Comparison) -> list[Text]:
@@ -216,7 +216,7 @@ def _over_seeds(seeds: SeedStatistics, comparison: Comparison) -> list[Text]:
     digits = decimals(result.estimate for result in comparison.policies.values())
     failed = f", {len(seeds.failed)} failed" if seeds.failed else ""
     lines = [Text(f"\ninterquartile mean of {len(seeds.seeds)} seeds{failed} [95% CI]", "bold")]
-    gap = "" if seeds.gap is None else f"  gap {100 * seeds.gap:.2f}%"
+    gap = "" if seeds.gap is None else f"  gap {100 * seeds.gap:z.2f}%"
     mean = _interval(seeds.iqm, digits).strip()
     lines.append(Text(f"  return {mean}{gap}  worst 5% {number(seeds.worst, 1)}"))
     if seeds.iqm_finished is not None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import and_more
 from demand.known_demand import new_series
 from demand.table import DemandTable
 
@@ -30,7 +31,7 @@ def describe_anomalies(table: DemandTable) -> Iterator[str]:
             for row, place, was, usual in found[:MOST_NAMED]
             for beside in (("usual" if what == "outliers" else "before"),)
         )
-        more = f" and {len(found) - MOST_NAMED:,} more" if len(found) > MOST_NAMED else ""
+        more = and_more(len(found) - MOST_NAMED)
         yield f"{what}, left as they are: {named}{more}"
 
 
@@ -48,7 +49,7 @@ def describe_new(table: DemandTable, training_days: int) -> Iterator[str]:
         for k in places[:MOST_NAMED]
     }
     named = "; ".join(f"{_place(table, k).strip()} ({when})" for k, when in since.items())
-    more = f" and {len(places) - MOST_NAMED:,} more" if len(places) > MOST_NAMED else ""
+    more = and_more(len(places) - MOST_NAMED)
     yield f"new, and taken to be like the others until their own sales tell: {named}{more}"
 
 

@@ -92,7 +92,7 @@ class ReportText:
         gap = seeds.gap if seeds else policies[self._m.agent].gap
         if gap is not None and self._c.reference is not None:
             name = f"gap to the {self._c.reference.name}"
-            tiles.append((name, f"{100 * gap:.2f}%", "random play: 100%"))
+            tiles.append((name, f"{100 * gap:z.2f}%", "random play: 100%"))
         worst = seeds.worst if seeds else policies[self._m.agent].worst
         tiles.append(("worst 5% of episodes", number(worst, 1), "their mean return (CVaR)"))
         return tiles
@@ -172,7 +172,7 @@ class ReportText:
             (number(result.worst, 1), result.worst),
         ]
         if self._c.reference is not None:
-            cells.append(("" if result.gap is None else f"{100 * result.gap:.2f}", result.gap))
+            cells.append(("" if result.gap is None else f"{100 * result.gap:z.2f}", result.gap))
         if against:
             mean, low, high, digits = self._difference(name)
             better = self._better(name)
@@ -202,7 +202,7 @@ class ReportText:
             (number(seeds.worst, 1), seeds.worst),
         ]
         if self._c.reference is not None:
-            cells.append(("" if seeds.gap is None else f"{100 * seeds.gap:.2f}", seeds.gap))
+            cells.append(("" if seeds.gap is None else f"{100 * seeds.gap:z.2f}", seeds.gap))
         return [*cells, *[("", None)] * (len(self.columns) - 1 - len(cells))]
 
     def caption(self, figure: str) -> str:
