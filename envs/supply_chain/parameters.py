@@ -314,8 +314,9 @@ class SupplyChainParameters(FrozenModel):
 
     def of_stores(self, name: str) -> NDArray[np.float64]:
         """Return a number of the stores' parameters, shape (SKUs, N), or (SKUs, 1) if alike."""
-        if self.item_values:
-            return self.item_values[name]
+        own = self.item_values.get(name)
+        if own is not None:
+            return own
         return np.array([[getattr(lane.store, name)] for lane in self.lanes()], np.float64)
 
     def store_at(self, sku: int, store: int) -> StoreParameters:

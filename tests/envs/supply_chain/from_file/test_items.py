@@ -8,6 +8,7 @@ import pytest
 
 from agents.config import resolve
 from baselines.registry import rules_in_units
+from baselines.solvers.chain.chain_bound import costs_left_out
 from common.errors import InputError
 from demand.forecasts import errors
 from envs.supply_chain.observation import ITEM_ENTRIES
@@ -68,6 +69,12 @@ def test_every_item_is_played_as_if_it_were_alone_with_its_own_costs_and_limits(
         alone = played(parameters(sales, None, usual, *given), name)
         np.testing.assert_array_equal(together.orders[:, sku, store], alone.orders[:, sku, store])
         np.testing.assert_array_equal(together.cost[:, sku, store], alone.cost[:, sku, store])
+
+
+def test_what_orders_cost_is_said_to_be_left_out_of_bounds_with_an_items_file_too(sales):
+    assert not costs_left_out(parameters(sales, "sku,pack\nbread,6\n").parameters)
+    assert costs_left_out(parameters(sales, "sku,order_cost\nbread,6\n").parameters)
+    assert costs_left_out(parameters(sales, "sku,pack\nbread,6\n", "store.unit_cost=1").parameters)
 
 
 def test_a_service_level_is_reached_in_packs_that_last_for_days(sales):
