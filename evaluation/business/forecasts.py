@@ -44,14 +44,17 @@ class ForecastRecord:
     demand: Floats
 
     def error(self, axis: Any = None) -> Any:
-        """Return the weighted absolute percentage error, ``sum |D - F| / sum D``."""
-        away = np.abs(self.demand - self.expected).sum(axis=axis)
-        return away / np.maximum(self.demand.sum(axis=axis), 1e-9)
+        """Return the weighted absolute percentage error, ``sum |D - F| / sum D``, NaN without D."""
+        return self._over_demand(np.abs(self.demand - self.expected), axis)
 
     def bias(self, axis: Any = None) -> Any:
-        """Return ``sum F / sum D - 1``."""
-        total = np.maximum(self.demand.sum(axis=axis), 1e-9)
-        return self.expected.sum(axis=axis) / total - 1.0
+        """Return ``sum F / sum D - 1``, NaN without D."""
+        return self._over_demand(self.expected, axis) - 1.0
+
+    def _over_demand(self, values: Floats, axis: Any) -> Any:
+        """Return sums of values over those of demand, NaN where there was none."""
+        demand = self.demand.sum(axis=axis)
+        return values.sum(axis=axis) / np.where(demand > 0, demand, np.nan)
 
 
 def forecast_record(parameters: Any, policy: Policy) -> ForecastRecord:

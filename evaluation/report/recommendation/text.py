@@ -272,19 +272,17 @@ class RecommendationText:
 
     def _accuracy(self) -> ReportTable:
         c, record = self._c, self._c.forecast
-        rows: list[list[Cell]] = [["all", float(record.error()), float(record.bias())]]
-        error, bias = record.error((0, 1)), record.bias((0, 1))
+        judged: list[tuple[str, Any, Any]] = [("all", record.error(), record.bias())]
         if len(c.table.stores) > 1:
-            rows += [
-                [f"store {store}", float(error[n]), float(bias[n])]
-                for n, store in enumerate(c.table.stores[:MOST_STORES])
-            ]
+            names = [f"store {store}" for store in c.table.stores[:MOST_STORES]]
+            judged += zip(names, record.error((0, 1)), record.bias((0, 1)), strict=False)
         if 1 < len(c.table.skus) <= MOST_ITEMS:
-            error, bias = record.error((0, 2)), record.bias((0, 2))
-            rows += [
-                [f"product {sku}", float(error[k]), float(bias[k])]
-                for k, sku in enumerate(c.table.skus)
-            ]
+            names = [f"product {sku}" for sku in c.table.skus]
+            judged += zip(names, record.error((0, 2)), record.bias((0, 2)), strict=True)
+        rows: list[list[Cell]] = [
+            [name, *(None if np.isnan(one) else float(one) for one in figures)]
+            for name, *figures in judged
+        ]
         return ReportTable(
             "accuracy",
             "How far off forecasts were",

@@ -101,6 +101,21 @@ def test_forecasts_are_judged_by_store_and_by_product_while_these_are_few(text):
     assert "2 days before it" in accuracy.caption
 
 
+def test_a_forecast_of_what_nobody_asked_for_is_off_by_no_share(text):
+    contents = text(2, 1)._c
+    record = contents.forecast
+    accuracy = table_of(
+        RecommendationText(
+            replace(contents, forecast=replace(record, expected=record.expected + 1.0))
+        ),
+        "accuracy",
+    )
+    assert [[cell for cell, _ in row] for row in accuracy.shown] == [
+        *(["all", "100.0%", "+100.0%"], ["product item 00", "", ""]),
+        ["product item 01", "75.0%", "+75.0%"],
+    ]
+
+
 def test_an_evaluation_of_less_than_a_week_has_no_worst_weeks(text):
     (worst,) = table_of(text(1, 2, days=8), "bad_weeks").rows
     assert worst[:4] == ["1", FIRST.isoformat(), 21.0, 42.0]
