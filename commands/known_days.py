@@ -40,7 +40,7 @@ def read_later(known: StoreHistory, file: Path) -> DemandTable:
     InputError
         If it is by other periods, or its periods begin on other days.
     """
-    table = read_demand(known.source.model_copy(update={"file": file}))
+    table = read_demand(known.source.model_copy(update={"file": file}), settable=False)
     own = known.table.periods
     if table.period != own.name:
         raise InputError(

@@ -128,7 +128,7 @@ def calendar_of(sheet: Sheet) -> list[dict[str, Any]]:
     InputError
         One line: no dates, or nothing that is known of them.
     """
-    date = date_column(sheet, "add one, called date")
+    date = date_column(sheet)
     days, _ = row_days(sheet, date, None, None)
     store, sku = named_column(sheet, STORE_NAMES), named_column(sheet, SKU_NAMES)
     rows = zip(days, sheet.cells.to_dict("records"), strict=True)

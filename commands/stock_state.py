@@ -34,7 +34,6 @@ _SYNONYMS = {
     **dict.fromkeys(("unit_price", "unit_cost", "cost"), "price"),
     "datum": "date",
 }
-_PLAIN = "write thousands without a mark, such as 1234, and 1.234 as 1.2340"
 
 
 @dataclass(frozen=True)
@@ -371,7 +370,7 @@ def _indices(sheet: Sheet, name: str, known: tuple[str, ...]) -> NDArray[np.intp
 
 def _units(sheet: Sheet, names: list[str], decimal: Mark | None) -> Floats:
     """Return the quantities in columns, shape (columns, rows)."""
-    mark = decimal_mark(sheet, names, decimal, _PLAIN)
+    mark = decimal_mark(sheet, names, decimal)
     values = read_quantities(sheet, names, mark)
     if np.isnan(values).any():
         row, column = divmod(int(np.isnan(values).argmax()), len(names))

@@ -97,6 +97,10 @@ class Periods:
         return ordinals
 
 
+_BY_WEEK = "say --set demand_data.period=week and --fill zero"
+_BY_DAY = "say --set demand_data.period=day"
+
+
 def periods_of(sheet: Sheet, days: Whole, asked: str) -> Periods:
     """Return the periods of a file from the ordinals of its rows.
 
@@ -128,17 +132,16 @@ def periods_of(sheet: Sheet, days: Whole, asked: str) -> Periods:
     if name == "week" and asked == "auto" and least > 7:
         raise InputError(
             f"{sheet.name}: its dates are {least} days or more apart, which is neither by day nor "
-            "by week or month; export it by week, or say --set demand_data.period=week "
-            "and --fill zero"
+            f"by week or month; {sheet.remedy('export it by week', 'period', _BY_WEEK)}"
         )
     begins = np.array([found.of_ordinal(int(o)).toordinal() for o in found.containing(days)])
     wrong = np.flatnonzero(begins != days)
     if wrong.size:
         row = int(wrong[0])
+        whole = f"let all rows lie whole {name}s apart"
         raise InputError(
             f"{sheet.row(row)}: {dt.date.fromordinal(int(days[row]))} begins no {name} when the "
-            f"first one begins on {first}; let all rows lie whole {name}s apart, or say --set "
-            "demand_data.period=day"
+            f"first one begins on {first}; {sheet.remedy(whole, 'period', _BY_DAY)}"
         )
     return found
 
@@ -229,21 +232,22 @@ def _plain(name: str) -> str:
     return re.sub(r"[ .-]+", "_", bare.lower().strip())
 
 
-def date_column(sheet: Sheet, remedy: str) -> str:
+def date_column(sheet: Sheet) -> str:
     """Return the column of dates: by its name, or the first that holds some.
 
     Raises
     ------
     InputError
-        If there is none; `remedy` says what to do then.
+        If there is none.
     """
     dated = (c for c in sheet.columns if _date_formats(sheet, c))
     named = [column for name in DATE_NAMES if (column := named_column(sheet, [name])) is not None]
     some = (c for c in named if _date_formats(sheet, c))  # a column "month" may number them
     column = next(some, None) or next(dated, None) or next(iter(named), None)
     if column is None:
-        titled = "the first row must name the columns, without a title above it"
-        remedy = titled if len(sheet.columns) == 1 else remedy
+        remedy = sheet.remedy("add one, called date", "date", "say --set demand_data.date=")
+        if len(sheet.columns) == 1:
+            remedy = "the first row must name the columns, without a title above it"
         raise InputError(f"{sheet.name}: no column of dates among {short(sheet.columns)}; {remedy}")
     return column
 
@@ -270,7 +274,7 @@ def row_days(sheet: Sheet, name: str, form: str | None, today: dt.date | None) -
     if not forms:
         raise InputError(
             f"{sheet.row(0)}: {name} = {short(str(sheet.cells[name].iloc[0]))} is not a date"
-            f"{_remedy(str(sheet.cells[name].iloc[0]), 'write dates as 2021-03-31')}"
+            f"{_remedy(sheet, str(sheet.cells[name].iloc[0]), _ISO)}"
         )
     read = {f: _ordinals(texts, f) for f in forms}
     chosen = max(read, key=lambda f: int((read[f] > 0).sum()))
@@ -279,9 +283,10 @@ def row_days(sheet: Sheet, name: str, form: str | None, today: dt.date | None) -
         if (others > 0).sum() == (dates > 0).sum() and (
             differ := (others != dates) & (others > 0) & (dates > 0)
         ).any():
+            either = f"{chosen} or {other}"
             raise InputError(
-                f"{sheet.name}: {texts[int(differ.argmax())]} may be {chosen} or {other}; say "
-                f"--set demand_data.date_format={chosen} or {other}"
+                f"{sheet.name}: {texts[int(differ.argmax())]} may be {either}; "
+                f"{_rewritten(sheet, _ISO, either)}"
             )
     days = dates[sheet.codes(name)]
     if (days < 1).any():
@@ -289,25 +294,32 @@ def row_days(sheet: Sheet, name: str, form: str | None, today: dt.date | None) -
         text = str(sheet.cells[name].iloc[position])
         raise InputError(
             f"{sheet.row(position)}: {name} = {short(text)} is not a date ({chosen})"
-            f"{_remedy(text, 'correct it')}"
+            f"{_remedy(sheet, text, 'correct it')}"
         )
     if today is not None and (days > today.toordinal()).any():
         position = int((days > today.toordinal()).argmax())
         raise InputError(
             f"{sheet.row(position)}: {name} = {dt.date.fromordinal(int(days[position]))} is in "
-            f"the future, today is {today}; remove forecasts, or say --set "
-            "demand_data.date_format=%d.%m.%Y, or whatever it is"
+            f"the future, today is {today}; {_rewritten(sheet, 'remove forecasts')}"
         )
     return days, chosen
 
 
-def _remedy(text: str, otherwise: str) -> str:
+_ISO = "write dates as 2021-03-31"
+
+
+def _rewritten(sheet: Sheet, otherwise: str, form: str = "%d.%m.%Y, or whatever it is") -> str:
+    """Return what to do about dates that are read by another format than theirs."""
+    return sheet.remedy(otherwise, "date_format", f"say --set demand_data.date_format={form}")
+
+
+def _remedy(sheet: Sheet, text: str, otherwise: str) -> str:
     """Return what to do about a text that is no date."""
     if _SERIAL.fullmatch(text):
         return "; a spreadsheet counts days so; format the column as a date and save it again"
     if _SECONDS.fullmatch(text):
-        return "; these are seconds since 1970; write dates as 2021-03-31"
-    return f"; {otherwise}, or say --set demand_data.date_format=%d.%m.%Y, or whatever it is"
+        return f"; these are seconds since 1970; {_ISO}"
+    return f"; {_rewritten(sheet, otherwise)}"
 
 
 def _date_formats(sheet: Sheet, column: str) -> tuple[str, ...]:

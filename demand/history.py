@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Annotated, Literal
 
@@ -23,6 +23,7 @@ from demand.known_ahead.levels import CovariateLevels, learn_levels
 from demand.known_demand import KNOWN_DAYS, KnownDemand, Worlds, new_series
 from demand.quality.censored import with_estimates
 from demand.reader import LEAST_KEPT, DataFile, DemandSource, file_version, read_demand
+from demand.sheet import read_sheet
 from demand.table import DemandTable
 
 Floats = NDArray[np.float64]
@@ -361,7 +362,8 @@ def known_ahead(table: DemandTable, source: StoreDemand) -> Covariates | None:
         days = public_holidays(source.holidays, table.first_day, last).by_period(table.periods)
         found = days if found is None else found.joined(days)
     if source.calendar is not None:
-        days = read_calendar(source.calendar, table.stores, table.skus, source.date_format)
+        sheet = replace(read_sheet(source.calendar), settable=("date_format",))
+        days = read_calendar(sheet, table.stores, table.skus, source.date_format)
         days = days.by_period(table.periods)
         found = days.completed() if found is None else found.joined(days)
     return None if found is None else found.since(table.first_day)

@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from demand.known_ahead.covariates import (
     SKU_NAMES,
     STORE_NAMES,
     Covariates,
+    check_column,
     covariate_names,
     read_covariates,
 )
@@ -140,6 +141,8 @@ def read_demand(
     source: DemandSource,
     today: dt.date | None = None,
     quantities: tuple[str, ...] = DEMAND_NAMES,
+    *,
+    settable: bool = True,
 ) -> DemandTable:
     """Read a file of daily demand, once as long as it does not change.
 
@@ -151,6 +154,8 @@ def read_demand(
         Days after it are refused; by default the day it is.
     quantities : tuple of str
         What the column of quantities may be called in a long file, where `source` does not say.
+    settable : bool
+        Whether who reads it can set the options of `source`, so that messages name them.
 
     Raises
     ------
@@ -158,7 +163,8 @@ def read_demand(
         One line with the row and what to do about it.
     """
     reading = source.model_copy(update=dict.fromkeys(("split", "validation", "until")))
-    return _read(reading, file_version(source.file), today or dt.date.today(), quantities)
+    version = file_version(source.file)
+    return _read(reading, version, today or dt.date.today(), quantities, settable)
 
 
 def file_version(path: Path) -> tuple[int, int]:
@@ -172,7 +178,11 @@ def file_version(path: Path) -> tuple[int, int]:
 
 @lru_cache(maxsize=4)
 def _read(
-    source: DemandSource, version: tuple[int, int], today: dt.date, quantities: tuple[str, ...]
+    source: DemandSource,
+    version: tuple[int, int],
+    today: dt.date,
+    quantities: tuple[str, ...],
+    settable: bool,
 ) -> DemandTable:
     del version  # a changed file is another one
     key = _key(source, quantities)
@@ -180,7 +190,7 @@ def _read(
         table = DemandTable.from_arrays(kept)
         if table.last_day <= today:
             return table
-    table = _parsed(source, today, quantities)
+    table = _parsed(source, today, quantities, settable)
     if table.demand.size >= LEAST_KEPT:
         keep_arrays(key, table.to_arrays())
     return table
@@ -194,11 +204,15 @@ def _key(source: DemandSource, quantities: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
-def _parsed(source: DemandSource, today: dt.date, quantities: tuple[str, ...]) -> DemandTable:
+def _parsed(
+    source: DemandSource, today: dt.date, quantities: tuple[str, ...], settable: bool
+) -> DemandTable:
     sheet = read_sheet(source.file, source.separator, source.encoding)
+    sheet = replace(sheet, settable=type(source).model_fields if settable else ())
     if sheet.cells.empty:
         raise InputError(f"{sheet.name}: holds a header and no days; put in a row for every day")
-    date = _date_column(sheet, source)
+    date = source.date or date_column(sheet)
+    _check_column(sheet, source, date, sheet.columns)
     days, form = row_days(sheet, date, source.date_format, today)
     periods = periods_of(sheet, days, source.period)
     days = periods.containing(days)
@@ -260,18 +274,10 @@ def _listed(names: Sequence[str]) -> str:
     return f"{listed}{and_more(len(names) - MOST_LISTED)}"
 
 
-def _check_column(sheet: Sheet, source: DemandSource, name: str, others: Iterable[str]) -> None:
+def _check_column(sheet: Sheet, source: DemandSource, name: str, others: Sequence[str]) -> None:
     """Make sure that a column that `source` names is there."""
-    if name not in others:
-        option = next((option for option, value in source if value == name), "stores")
-        choose(f"column in {sheet.name} (--set demand_data.{option})", name, others)
-
-
-def _date_column(sheet: Sheet, source: DemandSource) -> str:
-    if source.date is not None:
-        _check_column(sheet, source, source.date, sheet.columns)
-        return source.date
-    return date_column(sheet, "name it with --set demand_data.date=")
+    option = next((option for option, value in source if value == name), "stores")
+    check_column(sheet, name, others, option)
 
 
 def _long_columns(
@@ -294,14 +300,16 @@ def _long_columns(
         return None
     what = quantities[0]
     if not keys:
+        how = "say --set demand_data.store=, .sku= and .demand="
+        named = sheet.remedy(f"name them store, sku and {what}", "store", how)
         raise InputError(
-            f"{sheet.name}: a long file needs columns of stores or SKUs and of {what}; name them "
-            f"with --set demand_data.store=, .sku= and .demand=; it has {short(sheet.columns)}"
+            f"{sheet.name}: a long file needs columns of stores or SKUs and of {what}; {named}; it "
+            f"has {short(sheet.columns)}"
         )
     if "demand" not in roles:
+        named = sheet.remedy(f"Name it {what}", "demand", "say --set demand_data.demand=")
         raise InputError(
-            f"{sheet.name}: which column holds the {what}, out of {_listed(others)}? Name it "
-            f"{what}, or say --set demand_data.demand="
+            f"{sheet.name}: which column holds the {what}, out of {_listed(others)}? {named}"
         )
     return roles
 
@@ -345,10 +353,8 @@ def _wide(
     stores = source.stores or tuple(column for column in columns if column not in reasons)
     if not stores:
         left_out = f" ({_columns_note(sheet, [date], [], reasons)})" if reasons else ""
-        raise InputError(
-            f"{sheet.name}: has dates and no column of demand{left_out}; add one per store, or "
-            "name them with --set demand_data.stores="
-        )
+        add = sheet.remedy("add one per store", "stores", "say --set demand_data.stores=")
+        raise InputError(f"{sheet.name}: has dates and no column of demand{left_out}; {add}")
     units = read_quantities(sheet, stores, source.decimal)
     places = np.broadcast_to(np.arange(len(stores)), units.shape)
     periods, days = when

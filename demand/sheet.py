@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -49,12 +49,15 @@ class Sheet:
         row in the file; the header is row 1.
     decimal : {".", ","} or None
         The decimal mark, where the format fixes it.
+    settable : collection of str
+        Options of `demand.reader.DemandSource` that who reads the file can set.
     """
 
     name: str
     kind: str
     cells: pd.DataFrame
     decimal: Mark | None = None
+    settable: Collection[str] = ()
 
     @property
     def columns(self) -> list[str]:
@@ -74,6 +77,10 @@ class Sheet:
     def row(self, position: int) -> str:
         """Return what to call a row in messages."""
         return f"{self.name} row {self.cells.index[position]}"
+
+    def remedy(self, otherwise: str, option: str, how: str) -> str:
+        """Return what to do, and `how` to set an option in its place where that can be set."""
+        return f"{otherwise}, or {how}" if option in self.settable else otherwise
 
 
 def read_sheet(path: Path, separator: str | None = None, encoding: str | None = None) -> Sheet:
@@ -175,10 +182,7 @@ def _decode(name: str, content: bytes, encoding: str | None) -> tuple[str, str]:
         coding = "cp1252"
         text = content.decode(coding, errors="replace")  # five of its bytes mean nothing
     if "\0" in text:
-        raise InputError(
-            f"{name}: cannot be read as a CSV file: it holds bytes that are no text; save it as "
-            "UTF-8, or say --set demand_data.encoding="
-        )
+        raise InputError(f"{name}: holds bytes that are no text; save it as UTF-8")
     return text, coding.removesuffix("-sig")
 
 
@@ -313,7 +317,8 @@ _GROUPED = {
     for mark, other in _OTHER.items()
 }
 _THOUSANDS = str.maketrans("", "", _SIGNS)
-SAY_MARK = "say --set demand_data.decimal=. or --set demand_data.decimal=,"
+_PLAIN = "write thousands without a mark, such as 1234, and 1.234 as 1.2340"
+_SAY_MARK = "say --set demand_data.decimal=. or --set demand_data.decimal=,"
 
 
 def read_quantities(sheet: Sheet, columns: Sequence[str], decimal: Mark | None = None) -> Floats:
@@ -359,9 +364,7 @@ def _plain(text: str, mark: Mark) -> str:
     return text
 
 
-def decimal_mark(
-    sheet: Sheet, columns: Sequence[str], usual: Mark | None = None, remedy: str = SAY_MARK
-) -> Mark:
+def decimal_mark(sheet: Sheet, columns: Sequence[str], usual: Mark | None = None) -> Mark:
     """Return the decimal mark of columns: the format's, or that by which more are numbers.
 
     Parameters
@@ -370,8 +373,6 @@ def decimal_mark(
         The file, and its columns of quantities.
     usual : {".", ","}, optional
         That of files where the texts tell of none.
-    remedy : str
-        What to do where there is none either.
 
     Raises
     ------
@@ -393,6 +394,6 @@ def decimal_mark(
             code = sheet.codes(name)[position]
             raise InputError(
                 f"{sheet.row(position)}: {name} = {sheet.texts(name)[code]!r} may be "
-                f"{one[code]:g} or {other[code]:g}; {remedy}"
+                f"{one[code]:g} or {other[code]:g}; {sheet.remedy(_PLAIN, 'decimal', _SAY_MARK)}"
             )
     return "."

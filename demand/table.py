@@ -22,7 +22,7 @@ _TEXTS = "name", "kind", "stores", "skus", "columns", "filled", "period"
 MAX_CELLS = 100_000_000
 """Days times stores times SKUs, 8 bytes each and twice for a while."""
 
-REMEDY = "or let --fill zero or --fill interpolate fill it"
+_FILL = "fill", "let --fill zero or --fill interpolate fill it"
 _NEGATIVE = re.compile(r"[-\u2212(][\d.,' ]*\d[\d.,' ]*\)?|[\d.,' ]*\d[\d.,' ]*-")
 
 
@@ -232,8 +232,8 @@ class DemandSeries:
         if least > 1 and fill is None:
             name = self.periods.name
             raise InputError(
-                f"{self.sheet.name}: its {name}s are {least} or more apart; add a row for every "
-                f"{name}, {REMEDY}"
+                f"{self.sheet.name}: its {name}s are {least} or more apart; "
+                f"{self.sheet.remedy(f'add a row for every {name}', *_FILL)}"
             )
 
     def _check_quantities(self) -> None:
@@ -247,14 +247,12 @@ class DemandSeries:
         what = f"{self.columns[column]} = {short(text)}" if one else short(text)
         if not text:
             named = self.columns[column] if one else "the demand"
-            raise InputError(f"{where}: {named} is empty; add it, {REMEDY}")
+            raise InputError(f"{where}: {named} is empty; {self.sheet.remedy('add it', *_FILL)}")
         if _NEGATIVE.fullmatch(text):
-            raise InputError(
-                f"{where}: {what} is negative; keep returns apart from demand, {REMEDY}"
-            )
-        raise InputError(
-            f"{where}: {what} is not a number from 0 to {MAX_DEMAND:g}; correct it, {REMEDY}"
-        )
+            apart = self.sheet.remedy("keep returns apart from demand", *_FILL)
+            raise InputError(f"{where}: {what} is negative; {apart}")
+        correct = self.sheet.remedy("correct it", *_FILL)
+        raise InputError(f"{where}: {what} is not a number from 0 to {MAX_DEMAND:g}; {correct}")
 
     def _missing(self, day: int, place: int) -> InputError:
         """Return what to say of a missing day, and where it should be."""
@@ -263,14 +261,14 @@ class DemandSeries:
         later = rows[self.days[rows] > day]
         if later.size:
             row = later[self.days[later].argmin()]
-            return InputError(f"{self.sheet.row(row)}: {missing} before this row; add it, {REMEDY}")
+            add = self.sheet.remedy("add it", *_FILL)
+            return InputError(f"{self.sheet.row(row)}: {missing} before this row; {add}")
         end = f"it has no {self.periods.name} at all"
         if rows.size:
             last = rows[self.days[rows].argmax()]
             end = f"row {self.sheet.cells.index[last]} is its last one"
-        return InputError(
-            f"{self.sheet.name}: {missing}, {end}; let all stores and SKUs end together, {REMEDY}"
-        )
+        together = self.sheet.remedy("let all stores and SKUs end together", *_FILL)
+        return InputError(f"{self.sheet.name}: {missing}, {end}; {together}")
 
     def _interpolated(self, table: Floats) -> Floats:
         """Return the table with the line between neighbours where there is no demand."""

@@ -47,7 +47,7 @@ def read_calendar(
     sheet = source if isinstance(source, Sheet) else read_sheet(source)
     if sheet.cells.empty:
         raise InputError(f"{sheet.name}: holds a header and no days; put in a row for each")
-    date = date_column(sheet, "add one, called date")
+    date = date_column(sheet)
     days, _ = row_days(sheet, date, date_format, None)
     store, sku = named_column(sheet, STORE_NAMES), named_column(sheet, SKU_NAMES)
     names = [column for column in sheet.columns if column not in (date, store, sku)]

@@ -236,14 +236,20 @@ def covariate_names(sheet: Sheet, among: Iterable[str], asked: Sequence[str] | N
     known = list(among)
     if asked is not None:
         for name in asked:
-            choose(f"column in {sheet.name} (--set demand_data.covariates)", name, known)
+            check_column(sheet, name, known, "covariates")
     names = [c for c in known if says_known_ahead(c)] if asked is None else list(asked)
     if len(names) > MOST_COLUMNS:
         raise InputError(
             f"{sheet.name}: {len(names)} columns of what is known ahead, at most {MOST_COLUMNS}; "
-            "name the ones to use with --set demand_data.covariates="
+            + sheet.remedy("leave some out", "covariates", "say --set demand_data.covariates=")
         )
     return names
+
+
+def check_column(sheet: Sheet, name: str, among: Sequence[str], option: str) -> None:
+    """Make sure that a column that an option of reading names is among those of a file."""
+    named = f" (--set demand_data.{option})" if option in sheet.settable else ""
+    choose(f"column in {sheet.name}{named}", name, among)
 
 
 def says_known_ahead(name: str) -> bool:

@@ -135,6 +135,22 @@ def test_a_history_without_flags_says_nothing_of_its_days(made, state, calendar,
     assert Today.of(parameters, now, history=more, calendar=coming).day == day(2)
 
 
+@pytest.mark.parametrize(
+    ("date", "told"),
+    [
+        ("01/02/2021", "01/02/2021 may be %d/%m/%Y or %m/%d/%Y; write dates as 2021-03-31"),
+        ("soon", "row 2: date = 'soon' is not a date; write dates as 2021-03-31"),
+    ],
+)
+def test_no_option_is_offered_that_only_making_a_run_has(made, state, tmp_path, date, told):
+    now = read_state(state(), made[1].history)
+    (path := tmp_path / "days.csv").write_text(f"date,promotion\n{date},0\n")
+    for option in ("calendar", "history"):
+        with pytest.raises(InputError) as refused:
+            Today.of(made[1], now, date=MORNING, **{option: path})
+        assert str(refused.value).removeprefix("days.csv").lstrip(": ") == told
+
+
 def test_what_files_leave_out_is_as_usual(tmp_path):
     def write(name, days):
         number = (days - DAYS[0]).astype(int)

@@ -88,7 +88,7 @@ DEFECTS = {
     "no text": (b"\x00\x01\x02", "holds bytes that are no text"),
     "half UTF-16": (b"\xff\xfed\x00a", "cannot be read as utf-16.*save it as UTF-8"),
     "header only": ("date,a\n", "holds a header and no days"),
-    "no dates": ("a,b\n1,2\n", "no column of dates.*name it with --set demand_data.date="),
+    "no dates": ("a,b\n1,2\n", "no column of dates.*or say --set demand_data.date="),
     "no demand": ("date\n2021-03-01\n", "has dates and no column of demand"),
     "twice a name": ("date,a,a\n2021-03-01,1,2\n", "2 columns are called 'a'"),
     "too few fields": (wide(GOOD).replace(",3,2", ",3"), "row 4 of 'south': the demand is empty"),
@@ -104,7 +104,7 @@ DEFECTS = {
     ),
     "either date": (
         "day,a\n01/02/2021,1\n",
-        "01/02/2021 may be .*; say --set demand_data.date_format=%",
+        "01/02/2021 may be .*, or say --set demand_data.date_format=%",
     ),
     "future": (wide(GOOD).replace("2021-", "2022-"), "row 3: date = 2022-03-02 is in the future"),
     "missing day": (
@@ -147,6 +147,10 @@ def test_every_defect_is_told_in_one_line_with_its_row(read, text, message):
         read(text)
     assert "\n" not in str(refused.value)
     assert str(refused.value).startswith("sales.csv")
+    with pytest.raises(InputError) as elsewhere:  # by a command without these options
+        read(text, settable=False)
+    assert "--" not in str(elsewhere.value)
+    assert str(refused.value).startswith(str(elsewhere.value))
 
 
 @pytest.mark.parametrize(
