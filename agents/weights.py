@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
 from agents import run_files
 from agents.run_files import STATISTICS, WEIGHTS
 from common.errors import InputError, short
 from common.files import MAX_ARCHIVE_BYTES, open_archive, read_arrays, read_member
-from wrappers.normalize import find_running, load_running_statistics, running_statistics
+from wrappers.normalize import load_running_statistics, running_statistics
 
 SLACK = 1 << 20
 """Bytes that a file of tensors may have besides the tensors' own."""
@@ -188,7 +188,7 @@ def load_model(model: BaseAlgorithm, env: VecEnv, path: Path, *, frozen: bool = 
         If the file was altered, is damaged, or belongs to another model.
     """
     content, name = run_files.read(path, MAX_ARCHIVE_BYTES), str(path)
-    if find_running(env) is not None:
+    if unwrap_vec_normalize(env) is not None:
         statistics = read_member(content, name, STATISTICS, MAX_STATISTICS_BYTES)
         arrays = read_arrays(statistics, f"{name}: {STATISTICS}", MAX_STATISTICS_BYTES)
         load_running_statistics(env, arrays, name, frozen=frozen)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import VecEnv
 
 from agents import run_files, run_folder
 from agents.run_files import ModelFile
@@ -204,8 +204,7 @@ def check(path: Path, content: bytes, agent: AgentPolicy, states: int) -> None:
 
 def _random_states(env: VecEnv, states: int, rng: np.random.Generator) -> Rows:
     """Return states: half seen in random play, half anywhere in their range and a little beyond."""
-    while isinstance(env, VecEnvWrapper):
-        env = env.venv
+    env = env.unwrapped
     seen = [np.asarray(env.reset(), np.float32)]
     actions = int(env.action_space.n)  # type: ignore[attr-defined]
     while len(seen) < STEPS:

@@ -15,7 +15,12 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import (
+    VecEnv,
+    VecNormalize,
+    unwrap_vec_normalize,
+    unwrap_vec_wrapper,
+)
 
 from agents.algorithms import ALGORITHMS
 from agents.config import RunConfig
@@ -38,8 +43,8 @@ from training.state_checks import (
     check_rows,
 )
 from wrappers.curriculum import CurriculumCallback, Stage
-from wrappers.normalize import find_running, moments_of
-from wrappers.shaping import find_shaping
+from wrappers.normalize import moments_of
+from wrappers.shaping import RuleShaping
 from wrappers.vec_env import base_env, batch_of
 
 _COUNTERS = (
@@ -83,7 +88,7 @@ def learner_state(model: BaseAlgorithm, env: VecEnv) -> dict[str, Any]:
         "replay": _replay_state(getattr(own, "replay_buffer", None)),
         "episodes": None if own.ep_info_buffer is None else list(own.ep_info_buffer),
         "spaces": [_generator_of(s) for s in (own.action_space, own.observation_space)],
-        "statistics": _statistics(find_running(env)),
+        "statistics": _statistics(unwrap_vec_normalize(env)),
         "potential": _potential(env),
         "batch": batch_of(env).get_state(),
         "seeds": list(base_env(env)._seeds),
@@ -115,7 +120,7 @@ def load_learner_state(
     _check_counters(own, state["counters"])
     _check_last(own, env, state["last"])
     _load_replay_state(own, getattr(own, "replay_buffer", None), state["replay"])
-    _load_statistics(find_running(env), state["statistics"])
+    _load_statistics(unwrap_vec_normalize(env), state["statistics"])
     _load_potential(env, state["potential"])
     _load_batch(env, state, stages)
     for name, value in state["counters"].items():
@@ -191,12 +196,12 @@ def _load_batch(env: VecEnv, state: Mapping[str, Any], stages: Sequence[Any]) ->
 
 def _potential(env: VecEnv) -> Any:
     """Return the potential that shaped rewards take back next, None without shaping."""
-    layer = find_shaping(env)
+    layer = unwrap_vec_wrapper(env, RuleShaping)
     return None if layer is None else layer.potential
 
 
 def _load_potential(env: VecEnv, potential: Any) -> None:
-    layer = find_shaping(env)
+    layer = unwrap_vec_wrapper(env, RuleShaping)
     if layer is None:
         check_like(None, potential, "the potential")
         return

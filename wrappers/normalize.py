@@ -5,7 +5,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
+from stable_baselines3.common.vec_env import (
+    VecEnv,
+    VecEnvWrapper,
+    VecNormalize,
+    unwrap_vec_normalize,
+)
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from common.errors import InputError
@@ -85,7 +90,7 @@ def encode(env: VecEnv, observation: NDArray[np.float32]) -> NDArray[np.float32]
 
 def running_statistics(env: VecEnv) -> dict[str, NDArray[np.float64]]:
     """Return the running statistics of the `VecNormalize` around `env` (empty without one)."""
-    layer = find_running(env)
+    layer = unwrap_vec_normalize(env)
     if layer is None:
         return {}
     statistics = {"returns": np.asarray(layer.returns)}
@@ -110,7 +115,7 @@ def load_running_statistics(
     InputError
         If arrays are missing, of another shape or out of range; `name` is the file they are from.
     """
-    layer = find_running(env)
+    layer = unwrap_vec_normalize(env)
     if layer is None:
         return
     for kind, moments in moments_of(layer).items():
@@ -138,15 +143,6 @@ def _check(arrays: Mapping[str, Any], shape: tuple[int, ...], name: str) -> None
             raise InputError(f"{name}: the {part} of its statistics is not finite or far too large")
         if part != "mean" and (values < 0).any():
             raise InputError(f"{name}: the {part} of its statistics is negative")
-
-
-def find_running(env: VecEnv) -> VecNormalize | None:
-    """Return the running normalisation around `env`, if there is one."""
-    while isinstance(env, VecEnvWrapper):
-        if isinstance(env, VecNormalize):
-            return env
-        env = env.venv
-    return None
 
 
 def moments_of(layer: VecNormalize) -> dict[str, Any]:

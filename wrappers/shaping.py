@@ -98,12 +98,3 @@ def _units(orders: NDArray[np.float64], actions: NDArray[np.integer[Any]]) -> ND
     """Return what actions, shape (worlds, stores), order, of `orders` by action."""
     found: NDArray[np.float64] = np.take_along_axis(orders, actions[..., None], axis=2)[..., 0]
     return found
-
-
-def find_shaping(env: VecEnv) -> RuleShaping | None:
-    """Return the shaping around `env`, if there is one."""
-    while isinstance(env, VecEnvWrapper):
-        if isinstance(env, RuleShaping):
-            return env
-        env = env.venv
-    return None

@@ -16,8 +16,7 @@ from baselines.rules.stock_rule import StockLevels
 from commands import textbook
 from common.errors import InputError
 from envs.supply_chain.batch import SupplyChainBatch
-from wrappers.normalize import FixedRewardScale
-from wrappers.shaping import RuleShaping, find_shaping
+from wrappers.shaping import RuleShaping
 from wrappers.single_agent import ControlledAgents
 from wrappers.vec_env import BatchVecEnv
 
@@ -75,12 +74,6 @@ def test_the_potential_ends_with_the_episode():
     env = RuleShaping(stores(horizon=2), RULE, WEIGHT, GAMMA)
     played(env, lambda _: np.full(3, 10), 2)
     np.testing.assert_array_equal(env.potential, np.zeros(3))
-
-
-def test_it_is_found_within_other_wrappers():
-    shaped = RuleShaping(stores(), RULE, WEIGHT, GAMMA)
-    assert find_shaping(FixedRewardScale(shaped, 0.0, 2.0)) is shaped
-    assert find_shaping(FixedRewardScale(stores(), 0.0, 2.0)) is None
 
 
 def test_rows_that_decide_for_several_stores_are_refused():

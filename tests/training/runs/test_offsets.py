@@ -17,6 +17,7 @@ from common.errors import InputError
 from envs.supply_chain.env import SupplyChainEnv
 from training import load
 from training.learners.build import build_learners
+from wrappers.vec_env import batch_of
 
 DAYS = np.arange("2020-01-01", "2021-04-01", dtype="datetime64[D]")
 SPLIT = "2021-01-01"
@@ -96,10 +97,7 @@ def test_an_offset_of_zero_is_the_rule_itself(sales, policy, limits):
 def rows_of(sales, settings):
     """Return the worlds that a run of these settings learns in, on their first day."""
     run = resolve({"algo": "ppo", "demand": sales, "split": SPLIT}, assignments=settings)
-    batch = build_learners(run).learners[0].env
-    while hasattr(batch, "venv"):
-        batch = batch.venv
-    rows = batch.batch
+    rows = batch_of(build_learners(run).learners[0].env)
     rows.reset()
     return rows
 

@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from stable_baselines3.common.vec_env import unwrap_vec_normalize
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agents import run_folder
@@ -16,7 +17,6 @@ from training.learners.load import load_agent
 from training.phases import parse_phases, resolve_phases, train_phases
 from training.session import TrainingSession
 from training.trainer import train
-from wrappers.normalize import find_running
 from wrappers.vec_env import batch_of
 
 QUICK = (
@@ -79,7 +79,7 @@ def test_learners_that_take_turns_go_on_from_what_they_saw_last(tmp_path, monkey
 
     def learn_and_compare(session, part, callbacks):
         learn(session, part, callbacks)
-        now, layer = batch_of(part.learner.env).observation(), find_running(part.learner.env)
+        now, layer = batch_of(part.learner.env).observation(), unwrap_vec_normalize(part.learner.env)
         seen.append((part.learner.model._last_obs, layer.normalize_obs(now) if layer else now))
 
     monkeypatch.setattr(TrainingSession, "_learn_part", learn_and_compare)
