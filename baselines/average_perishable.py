@@ -26,8 +26,8 @@ from envs.supply_chain.parameters import SupplyChainParameters
 QUICK = 200_000
 """States that are solved in a few seconds: of simpler rules, and for a comparison."""
 
-NEAR = 0.05
-"""Distance of the bounds of the least average cost, where there are more states [money/day]."""
+NEAR = 0.003
+"""Distance of the bounds of the least average cost, where there are more states, as a share."""
 
 
 def perishable_store(parameters: SupplyChainParameters) -> PerishableStore | None:
@@ -98,7 +98,7 @@ def perishable_optimum(parameters: SupplyChainParameters) -> tuple[PerishableOrd
 
 
 def bounded_optimum(parameters: SupplyChainParameters) -> PerishableOrders | None:
-    """Return orders whose cost is within `NEAR` of the least, or None of other parameters.
+    """Return orders whose cost is within a share `NEAR` of the least, or None of other parameters.
 
     Value iteration bounds the least average cost from below and that of the orders of its last
     sweep from above (Odoni 1969), long before the two meet.

@@ -123,6 +123,21 @@ def test_a_discount_near_one_is_an_average():
     assert found.cost.value >= average.cost.lower - 1e-6
 
 
+@pytest.mark.parametrize("money", [1e-8, 1e8])
+def test_the_unit_of_money_changes_no_order_and_no_level(money):
+    law = rounded_gamma(4, 2)
+    plain = PerishableStore(law, 2, 1, 10, **COSTS)
+    other = PerishableStore(law, 2, 1, 10, **{name: money * x for name, x in COSTS.items()})
+    for discount in (1.0, 0.99):
+        expected = solve_perishable(plain, discount=discount)
+        found = solve_perishable(other, discount=discount)
+        np.testing.assert_array_equal(found.orders, expected.orders)
+        assert found.cost.value == pytest.approx(money * expected.cost.value, rel=1e-6)
+        assert found.cost.upper - found.cost.lower <= 1e-6 * found.cost.upper
+    assert best_base_stock(other)[0] == best_base_stock(plain)[0]
+    assert spared(other, 15 * money) == pytest.approx(money * spared(plain, 15), rel=1e-3)
+
+
 def test_newest_first_and_dearer_waste_cost_more():
     def cost(**changes):
         return solve_perishable(PerishableStore(poisson(3), 2, 1, 8, **{**COSTS, **changes})).cost

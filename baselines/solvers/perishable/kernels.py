@@ -19,6 +19,10 @@ Ints = NDArray[np.int64]
 
 _DAMPING = 0.7
 """Share of a sweep's change that is made, so that no cycle goes on for ever."""
+_EQUAL = 1e-12
+"""Share of the dearest day's cost by which the costs of equal orders may differ."""
+_LEAST = 1e-3
+"""Share of the dearest day's cost that the tolerance is a share of where policies cost less."""
 
 
 @compiled
@@ -151,7 +155,7 @@ def sweep(
     """
     base, size, life = shape
     digits, ages, ahead = np.empty(size), np.empty(life), np.empty(base)
-    least, most = np.inf, -np.inf
+    least, most, equal = np.inf, -np.inf, _EQUAL * costs.max()
     for state in range(costs.size):
         read_state(state, base, digits)
         on_hand, rest = int(digits[:life].sum()), 1.0
@@ -169,7 +173,7 @@ def sweep(
         best = np.inf
         for q in range(first, last):
             value = order_costs[q] + discount * ahead[q]
-            if value < best - 1e-10:
+            if value < best - equal:
                 best, orders[state] = value, q
         improved[state] = costs[state] + best
         change = improved[state] - values[state]
@@ -196,6 +200,17 @@ def iterate(
     Newest first, the orders of good policies do not depend on demand and go round in circles, so
     that only a part of every change is made.
 
+    Parameters
+    ----------
+    costs, order_costs, shape, lifo, law, discount, orders, fixed, values
+        As for `sweep`.
+    tolerance : float
+        Largest distance of the bounds of values, or of the average cost, as a share of a day's
+        cost in the long run: of the average, or of ``1 - discount`` times the value of the state
+        without stock.
+    sweeps : int
+        How many there are at most.
+
     Returns
     -------
     tuple of float
@@ -210,7 +225,8 @@ def iterate(
         least, most = sweep(
             costs, order_costs, shape, lifo, law, discount, orders, fixed, values, improved
         )
-        if far * (most - least) <= tolerance:
+        day = most if discount == 1.0 else (1.0 - discount) * improved[0] + discount * most
+        if far * (most - least) <= tolerance * max(day, _LEAST * costs.max()):
             break
         shift = improved[0] if discount == 1.0 else 0.0
         for state in range(values.size):

@@ -47,6 +47,8 @@ Ints = NDArray[np.int64]
 MAX_STATES = 20_000_000
 """States of the largest problem that is solved: values twice, costs and orders take 640 MB."""
 MAX_SWEEPS = 5_000
+TOLERANCE = 1e-7
+"""Usual distance of the bounds of a cost, as a share of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +197,7 @@ def packed_store(
 
 
 def solve_perishable(
-    store: PerishableStore, *, discount: float = 1.0, tolerance: float = 1e-6
+    store: PerishableStore, *, discount: float = 1.0, tolerance: float = TOLERANCE
 ) -> PerishableOrders:
     """Return the best orders by discounted cost or, without a discount, by average cost.
 
@@ -206,7 +208,8 @@ def solve_perishable(
     discount : float
         gamma, above 0 and at most 1.
     tolerance : float
-        Largest distance of the bounds of values, or of the average cost [money].
+        Largest distance of the bounds of the average cost, or of values, as a share of what a day
+        costs in the long run.
     """
     if not 0.0 < discount <= 1.0:
         raise InputError(f"discount = {discount!r}: must be above 0 and at most 1")
@@ -218,7 +221,7 @@ def solve_perishable(
 
 
 def orders_cost(
-    store: PerishableStore, orders: Ints, *, tolerance: float = 1e-6
+    store: PerishableStore, orders: Ints, *, tolerance: float = TOLERANCE
 ) -> PerishableOrders:
     """Return a policy, given by its order in every state, with its average cost."""
     values = np.zeros(store.states)
@@ -240,7 +243,7 @@ def best_base_stock(store: PerishableStore) -> tuple[int, AverageCost]:
 
     def cost_of(s: int) -> float:
         if s not in known:
-            known[s] = orders_cost(store, base_stock_orders(store, s), tolerance=1e-5).cost
+            known[s] = orders_cost(store, base_stock_orders(store, s), tolerance=1e-6).cost
         return known[s].value
 
     for step in (-1, 1):
@@ -249,7 +252,7 @@ def best_base_stock(store: PerishableStore) -> tuple[int, AverageCost]:
     return level, known[level]
 
 
-def spared(store: PerishableStore, cost: float, *, tolerance: float = 1e-4) -> float:
+def spared(store: PerishableStore, cost: float, *, tolerance: float = 1e-5) -> float:
     """Return by how much any number of days can cost less than as many average ones [money].
 
     ``max over n of n g - min over x of V_n(x)``, with V_n(x) the least expected cost of n days
@@ -262,18 +265,19 @@ def spared(store: PerishableStore, cost: float, *, tolerance: float = 1e-4) -> f
     cost : float
         Its least average cost g [money/day].
     tolerance : float
-        When the largest changes by less over `store`'s shelf life and lead time, it is the limit.
+        When the largest changes by less, as a share of `cost`, over `store`'s shelf life and lead
+        time, it is the limit.
     """
     compiled: Any = sweep
     given = _arguments(store)
     values, improved = np.zeros(store.states), np.empty(store.states)
     orders = np.zeros(store.states, np.int64)
-    most, since, days = 0.0, 0, 0
+    most, since, days, small = 0.0, 0, 0, tolerance * cost
     while since <= 2 * (store.shelf_life + store.lead_time) and days < MAX_SWEEPS:
         compiled(*given, 1.0, orders, False, values, improved)
         values, improved, days = improved, values, days + 1
         ahead = days * cost - float(values.min())
-        most, since = (ahead, 0) if ahead > most + tolerance else (max(most, ahead), since + 1)
+        most, since = (ahead, 0) if ahead > most + small else (max(most, ahead), since + 1)
     return most
 
 

@@ -215,7 +215,7 @@ def test_it_comes_near_the_optimum_of_a_law_that_nobody_told_it(shop, fixed_cost
 def test_goods_that_perish_are_ordered_in_lots_that_are_sold(seldom, shelf_life, fixed_cost):
     costs = {"holding_cost": 0.2, "stockout_cost": 8.0, "waste_cost": 3.0, "fixed_cost": fixed_cost}
     store = PerishableStore(poisson(3.0), shelf_life, 1, 16, **costs)
-    least = solve_perishable(store, tolerance=0.01).cost.lower
+    least = solve_perishable(store, tolerance=0.001).cost.lower
     p = seldom(shelf_life=shelf_life, **costs)
     own, newsvendor = (
         play(p, make("smoothing")).cost.mean() for make in (ForecastReorderPoint, RollingNewsvendor)
