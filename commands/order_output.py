@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from commands.database.database import Database
-from common.console import screen, spreadsheet_cell
+from common.console import screen, spreadsheet_cell, spreadsheet_file
 from common.errors import and_more
 from common.files import write_whole
 
@@ -53,7 +53,7 @@ def write_orders(
 def _deliver(rows: Rows, output: Path | None, *, as_json: bool) -> None:
     text = json.dumps(rows, indent=2, allow_nan=False) + "\n" if as_json else as_csv(rows)
     if output is not None:
-        return write_whole(output, text.encode())
+        return write_whole(output, text.encode() if as_json else spreadsheet_file(text))
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")  # a file, whatever the locale
     print(text, end="")

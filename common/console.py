@@ -46,6 +46,11 @@ def spreadsheet_cell(text: str) -> str:
     return f"'{plain(text)}" if text.startswith(FORMULA) else plain(text)
 
 
+def spreadsheet_file(table: str) -> bytes:
+    """Return CSV as UTF-8 with its mark, without which Excel garbles names."""
+    return table.encode("utf-8-sig")
+
+
 class PlainConsole(Console):
     """A console that interprets nothing in what it prints: no markup, no control characters."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from common.console import spreadsheet_file
 from evaluation.reliability import aggregates, performance_profile
 from evaluation.report.contents import ReportContents
 from evaluation.report.figures.profiles import POINTS
@@ -79,7 +80,7 @@ def tables_of(contents: ReportContents) -> list[ReportTable]:
 def csv_files(contents: ReportContents, tables: list[ReportTable]) -> dict[str, bytes]:
     """Return everything that the page shows, as CSV files by name."""
     files = {
-        "policies.csv": contents.results.to_csv().encode(),
+        "policies.csv": spreadsheet_file(contents.results.to_csv()),
         "episodes.csv": _episodes(contents),
         **{f"{table.name}.csv": table.to_csv() for table in tables},
     }
@@ -105,7 +106,7 @@ def _csv(columns: list[str], rows: Any) -> bytes:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
-    return file.getvalue().encode()
+    return spreadsheet_file(file.getvalue())
 
 
 def _over_seeds(contents: ReportContents) -> ReportTable | None:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from commands.order_output import as_csv
 from commands.remote_orders import COLUMNS, request_of
 from commands.stock_state import written_on
-from common.console import screen
+from common.console import screen, spreadsheet_file
 from common.errors import InputError, short, validated
 from common.files import write_whole
 from demand.sheet import read_sheet
@@ -78,10 +78,11 @@ class Inbox:
             body = request_of(read_sheet(path), decimal=mark, written=written)
             answer = self._decisions.decide(USER, validated(DecisionRequest, body))
             rows = [{name: order[name] for name in COLUMNS} for order in answer.orders()]
-            home, suffix, text = DONE, "orders.csv", as_csv(rows)
+            home, suffix, content = DONE, "orders.csv", spreadsheet_file(as_csv(rows))
         except InputError as error:
-            home, suffix, text = REFUSED, "error.txt", f"{error}\n"
+            line = f"{error}\n".encode(errors="backslashreplace")
+            home, suffix, content = REFUSED, "error.txt", line
         target = self._folder / home
         target.mkdir(exist_ok=True)
-        write_whole(target / f"{path.stem}.{suffix}", text.encode(errors="backslashreplace"))
+        write_whole(target / f"{path.stem}.{suffix}", content)
         os.replace(path, target / path.name)  # noqa: PTH105

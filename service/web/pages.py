@@ -13,7 +13,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from common.console import spreadsheet_cell
+from common.console import spreadsheet_cell, spreadsheet_file
 from common.errors import InputError, validated
 from service.explanation import explain
 from service.guards import EXCEPTIONS
@@ -282,5 +282,5 @@ def export(session: Visitor, service: TheService, date: Day = None) -> Response:
         writer.writerow(cells)
     name = quote(f"orders-{day}.csv")
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    table = text.getvalue().encode("utf-8-sig")  # with its mark, without which Excel garbles names
+    table = spreadsheet_file(text.getvalue())
     return Response(table, media_type="text/csv; charset=utf-8", headers=headers)

@@ -134,7 +134,7 @@ def test_pictures_and_numbers_are_files(reported):
 
 
 def rows_of(content):
-    return list(csv.DictReader(content.decode().splitlines()))
+    return list(csv.DictReader(content.decode("utf-8-sig").splitlines()))
 
 
 def test_stores_add_up_to_the_return_and_have_tiles_for_a_manager(reported):

@@ -226,7 +226,8 @@ def test_the_inbox_decides_what_is_complete(runs, tmp_path):
         assert inbox.look() == []
         with made.base.reading() as connection:
             (order,) = order_book.find(connection)
-    orders = (folder / "done" / "good.orders.csv").read_text().splitlines()
+    orders = (folder / "done" / "good.orders.csv").read_text("utf-8-sig").splitlines()
+    assert orders[0].startswith("date,")
     assert orders[1].startswith("2021-07-01,north,all,")
     assert order["store"] == "north"
     assert "unknown store" in (folder / "refused" / "bad.error.txt").read_text()

@@ -306,6 +306,15 @@ def test_names_are_no_formulas_in_a_table():
     assert text.startswith("2020-04-01,'=cmd|' /C calc'!A0,\\x1b[31mred,-1.0,")
 
 
+def test_a_file_of_orders_has_the_mark_without_which_excel_garbles_names(tmp_path, capsys):
+    rows = [{**ORDERS[0], "store": "Zürich"}]
+    for as_json, mark in ((False, b"\xef\xbb\xbf"), (True, b"")):
+        for output in (tmp_path / "orders", None):
+            order_output.write_orders(rows, output, as_json=as_json, tables=None, run="runs/a")
+        printed = capsys.readouterr().out.encode()
+        assert (tmp_path / "orders").read_bytes() == mark + printed
+
+
 def test_held_back_orders_are_not_in_the_database(file):
     write_orders(Database(str(file)), [{**ORDERS[0], "quantity": None}, ORDERS[1]], "runs/a")
     assert [row[1] for row in written(file)] == ["south"]

@@ -18,7 +18,7 @@ def contents(**given):
 
 
 def rows_of(table):
-    return list(csv.DictReader(table.to_csv().decode().splitlines()))
+    return list(csv.DictReader(table.to_csv().decode("utf-8-sig").splitlines()))
 
 
 def test_where_there_is_nothing_to_say_there_is_no_table():
