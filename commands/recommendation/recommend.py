@@ -13,7 +13,7 @@ from agents import run_files, run_folder
 from agents.config import RunConfig, resolve
 from agents.tuned_file import Recommendation
 from commands.recommendation.advice import figures, page, sentence
-from commands.recommendation.report import write_report
+from commands.recommendation.report import understood, write_report
 from commands.recommendation.selection import (
     Candidates,
     Periods,
@@ -25,7 +25,6 @@ from commands.recommendation.selection import (
 )
 from common.console import screen
 from common.errors import InputError
-from demand.summary import describe_demand, describe_items
 
 ANY_ALGORITHM = "ppo"
 """Whose recipe gives the parameters of the problem where no agent is trained."""
@@ -89,9 +88,8 @@ def recommend(
             f"horizon = {run.parameters.horizon}: before the first origin there is room for {room} "
             f"{run.parameters.history.table.period}s; say --set horizon={room}, or nothing"
         )
-    understood = describe_demand(run.parameters.history.table, run.parameters.demand_data)
-    understood += describe_items(run.parameters.history.items, run.parameters.demand_data)
-    screen.print(understood, soft_wrap=True)
+    words = understood(run.parameters)
+    screen.print(words, soft_wrap=True)
     folder = run_dir or run_folder.RUNS / f"recommend__{time.strftime('%Y%m%d-%H%M%S')}"
     with ExitStack() as held:
         if algo is None:
@@ -101,10 +99,10 @@ def recommend(
             run_folder.write_start(run, folder, {})
             run_folder.write_versions(folder, finished=True)
         advice = _advice(run, found, periods, algo)
-        words = page(found, periods, run.parameters.history.table, understood, advice.sentence)
-        run_files.write_beside(folder / run_files.ADVICE, words.encode())
+        text = page(found, periods, run.parameters.history.table, words, advice.sentence)
+        run_files.write_beside(folder / run_files.ADVICE, text.encode())
         advice.write(folder)
-        write_report(run, folder, advice, found.policies, found.evaluation, understood)
+        write_report(run, folder, advice, found.policies, found.evaluation)
     return folder, advice
 
 

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from agents import run_files, run_folder
 from agents.config import RunConfig
@@ -14,6 +15,7 @@ from commands.recommendation.selection import usual_rule
 from common.console import screen
 from common.errors import InputError
 from demand.summary import describe_demand, describe_items
+from evaluation.business.economics import costs_in_words
 from evaluation.business.forecasts import forecast_record
 from evaluation.business.levels import level_records
 from evaluation.business.service_curve import MANY, service_curve
@@ -23,13 +25,27 @@ from evaluation.report.recommendation.page import recommendation_page
 from training.learners.load import load_trained
 
 
+def understood(parameters: Any) -> str:
+    """Return what files are understood to be, what costs are counted, and how long orders take.
+
+    Parameters
+    ----------
+    parameters : SupplyChainParameters
+        With demand of a file.
+    """
+    p = parameters
+    words = describe_demand(p.history.table, p.demand_data)
+    words += describe_items(p.history.items, p.demand_data)
+    options = "--set store.holding_cost=, .stockout_cost=, .fixed_cost=, .lead_time="
+    return f"{words}\ncosts: {costs_in_words(p)} ({options})"
+
+
 def write_report(
     run: RunConfig,
     folder: Path,
     advice: Recommendation,
     policies: Mapping[str, Policy],
     replays: Mapping[str, Replay],
-    understood: str,
 ) -> Path:
     """Write the report of a recommendation into its run's folder.
 
@@ -42,8 +58,6 @@ def write_report(
     policies, replays : mapping
         All that was tried, tuned or trained on the days before the split, and what it did in the
         evaluation period.
-    understood : str
-        What the file was understood to be.
 
     Returns
     -------
@@ -51,7 +65,7 @@ def write_report(
         The page.
     """
     with screen.status("writing the report"):
-        contents = _contents(run, folder, advice, policies, replays, understood)
+        contents = _contents(run, folder, advice, policies, replays)
         page = recommendation_page(contents)
         run_files.write_beside(folder / run_files.ADVICE_PAGE, page.encode())
     return folder / run_files.ADVICE_PAGE
@@ -79,10 +93,7 @@ def write_report_again(run: RunConfig, folder: Path, advice: Recommendation) -> 
             status.update(f"playing {name}")
             step = run.settings.observation.step and name == trained
             replays[name] = replay(run.problem, run.parameters, policy, observe_step=step)
-    p = run.parameters
-    understood = describe_demand(p.history.table, p.demand_data)
-    understood += describe_items(p.history.items, p.demand_data)
-    return write_report(run, folder, advice, policies, replays, understood)
+    return write_report(run, folder, advice, policies, replays)
 
 
 def _contents(
@@ -91,7 +102,6 @@ def _contents(
     advice: Recommendation,
     policies: Mapping[str, Policy],
     replays: Mapping[str, Replay],
-    understood: str,
 ) -> RecommendationContents:
     p, figures = run.parameters, advice.figures
     known = () if p.history.covariates is None else p.history.covariates.names
@@ -122,7 +132,7 @@ def _contents(
         levels=level_records(run.problem, p, judged),
         parameters=p,
         facts={
-            "What the file was understood to be": understood,
+            "What the file was understood to be": understood(p),
             "Configuration": run.to_yaml(),
             "Versions": json.dumps(run_folder.versions(), indent=2),
             "Run": str(folder),

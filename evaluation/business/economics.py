@@ -1,4 +1,4 @@
-"""What stock is worth, and what a choice would be worth if costs were others than they are."""
+"""What costs are counted, what stock is worth, and what a choice would be if costs were others."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +14,35 @@ Floats = NDArray[np.float64]
 FACTORS = (0.5, 1.0, 2.0)
 """Of the costs that are changed."""
 CHANGED = "holding", "stockouts", "ordering"
+
+
+def costs_in_words(parameters: Any) -> str:
+    """Return what is counted for stock, lost sales, orders and waste, and the lead time.
+
+    Parameters
+    ----------
+    parameters : SupplyChainParameters
+        With demand of a file.
+    """
+    p, period = parameters, parameters.history.table.period
+    waits = any(lane.store.unmet_demand == "backlog" for lane in p.lanes())
+    missed = f"a unit that is waited for, each {period}," if waits else "a lost sale"
+    times = sorted({lane.store.lead_time for lane in p.lanes()})
+    parts = [
+        f"a unit held for a {period} costs {_range(p, 'holding_cost')}",
+        f"{missed} {_range(p, 'stockout_cost')}",
+        f"an order {_range(p, 'fixed_cost')}",
+        *([f"a unit wasted {_range(p, 'waste_cost')}"] if p.longest_shelf_life else []),
+        f"and orders take {' or '.join(map(str, times))} {period}{'' if times == [1] else 's'}",
+    ]
+    return ", ".join(parts)
+
+
+def _range(parameters: Any, name: str) -> str:
+    """Return a cost, or the least and the most where products or stores differ."""
+    values = parameters.of_stores(name)
+    ends = dict.fromkeys(f"{value:,.6g}" for value in (values.min(), values.max()))
+    return " to ".join(ends)
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,10 @@ def test_the_first_line_says_what_to_do(run):
     )
     assert " against base stock on recent demand at a fill rate of " in advice.sentence
     assert "known ahead: promotion" in page
+    assert (
+        "costs: a unit held for a day costs 0.1, a lost sale 10, an order 0, and orders take 1 day "
+        "(--set store.holding_cost=, .stockout_cost=, .fixed_cost=, .lead_time=)" in page
+    )
     assert "| north | " in page
     figures = advice.figures["evaluation"]
     assert set(figures) == set(RULES)
@@ -118,6 +122,7 @@ def test_the_report_needs_no_network_and_names_what_is_in_the_file(run):
         *("bad_weeks", "forecast", "accuracy", "levels", "notes", "origins", "values", "facts"),
     ]
     assert advice.sentence in text
+    assert "or defaults: a unit held for a day costs 0.1, a lost sale 10, an order 0" in text
     own = advice.figures["evaluation"][advice.name]
     words = page.text
     assert f"{own['cost_per_year']:,.0f}" in words
@@ -273,7 +278,9 @@ def test_orders_follow_the_costs_packs_and_suppliers_of_an_items_file(
     folder, asked = tmp_path / "run", ("--demand", write(home / "sales.csv"), "--items", items)
     done = run_command(recommend.main, *asked, *options, "--run-dir", folder)
     assert done.status == 0, done.stderr
-    assert "items.csv: columns store, cost, price, pack, vendor" in " ".join(done.stderr.split())
+    told = " ".join(done.stderr.split())
+    assert "items.csv: columns store, cost, price, pack, vendor" in told
+    assert "costs: a unit held for a day costs 0.1, a lost sale 2, an order 0" in told
     calendar = tmp_path / "calendar.csv"
     day = FIRST + dt.timedelta(days=DAYS)
     calendar.write_text(f"date,promotion\n{day},0\n{day + dt.timedelta(days=1)},0\n")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.business.economics import costs_in_words
 from evaluation.business.weeks import BadWeek, span_name
 from evaluation.replay import Interval
 from evaluation.report.recommendation.contents import RecommendationContents
@@ -372,10 +373,10 @@ class RecommendationText:
             "What was sold is taken for what was asked for, where the file does not say that goods "
             "ran out (in_stock, closing_stock)."
         )
-        if c.parameters.history.items is None:
-            yield "Costs are those of the options (--set store.stockout_cost=...) or defaults."
-        else:
-            yield "Costs are those of the items file, and of the options where it says nothing."
+        options = "of the options (--set store.stockout_cost=...) or defaults"
+        if c.parameters.history.items is not None:
+            options = f"of the items file, and where it says nothing {options}"
+        yield f"Costs are those {options}: {costs_in_words(c.parameters)}."
 
 
 def _count(number: int, what: str) -> str:
