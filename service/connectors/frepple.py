@@ -1,4 +1,4 @@
-"""frePPLe: stock from its buffers, orders as proposed purchase orders, by REST or as CSV.
+"""frePPLe: stock from its buffers, orders as proposed purchase orders, by REST.
 
 REST under ``/api/input/``, with ``Authorization: Basic``. A store is a location, an SKU an item. A
 purchase order's reference is the order's number, and one that is there is not made again.
@@ -8,16 +8,12 @@ References
 frePPLe, REST API and data model: /api/input/buffer/, /api/input/purchaseorder/.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from common.console import spreadsheet_cell
 from service.connectors.transport import Send, number
 
 BUFFERS, PURCHASES = "/api/input/buffer/", "/api/input/purchaseorder/"
-COLUMNS = "reference", "item", "location", "supplier", "quantity", "startdate", "enddate", "status"
 
 
 def pull_stock(send: Send) -> list[dict[str, Any]]:
@@ -69,15 +65,3 @@ def push(
             send("POST", PURCHASES, body=[purchase])
             done.append((order["id"], purchase["reference"]))
     return done
-
-
-def as_csv(orders: Iterable[Mapping[str, Any]], supplier: str) -> str:
-    """Return purchase orders as a file that frePPLe imports."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for order in orders:
-        row = purchase_of(order, supplier)
-        cells = {k: spreadsheet_cell(v) if isinstance(v, str) else v for k, v in row.items()}
-        writer.writerow(cells)
-    return text.getvalue()
