@@ -24,23 +24,12 @@ class StoreReorder(Rule):
     With ``q = S - on_hand`` the order is the quantity that the midpoints between the positive ones
     assign to q; nothing at or above s. It looks at the stock on hand alone, as the reference does,
     not at the inventory position.
-
-    Parameters
-    ----------
-    reorder_point, order_up_to_level : float or None
-        s and S [units], of all stores; None takes each store's own.
     """
-
-    def __init__(
-        self, reorder_point: float | None = None, order_up_to_level: float | None = None
-    ) -> None:
-        self._given = (reorder_point, order_up_to_level)
 
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
         self._chain = chain = chain_of(batch)
-        given = np.array(self._given, np.float64)  # NaN takes the store's own
-        own = np.where(np.isnan(given), chain.parameters.reorder_levels(), given)
+        own = chain.parameters.reorder_levels()
         self._reorder_point, self._order_up_to_level = own[..., 0], own[..., 1]
 
     def actions(self) -> Actions:

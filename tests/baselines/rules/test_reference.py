@@ -63,14 +63,6 @@ def test_a_store_below_its_reorder_point_orders_up_to_its_level():
     assert rule.predict(None)[0].tolist() == [1, 0, 3, 3]
 
 
-def test_levels_that_were_given_take_the_place_of_the_problems_own():
-    rule = StoreReorder(reorder_point=100.0, order_up_to_level=140.0)
-    batch = bound(rule, stores=2)
-    batch.sites["on_hand"][0] = [99.0, 100.0]
-    batch.sites["forecast"][0] = 50.0
-    assert rule.predict(None)[0].tolist() == [2, 0]
-
-
 def test_stores_have_levels_of_their_own_and_a_note_says_so():
     rule = StoreReorder()
     sites = [{}, {"reorder_point": 100.0}, {"order_up_to_level": 360.0}]
