@@ -32,6 +32,7 @@ import numpy as np
 
 from baselines.solvers.store.lost_sales_kernels import (
     Lattice,
+    Process,
     count_states,
     iterate,
     make_lattice,
@@ -315,7 +316,7 @@ def spared(store: LostSales, cost: float) -> float:
     """
     lattice = _affordable(order_limits(store))
     run: Any = spared_at_the_end
-    return float(run(*_arguments(store, lattice), _free(lattice), cost, 1e-7, MAX_SWEEPS))
+    return float(run(_process(store, lattice), _free(lattice), cost, 1e-7, MAX_SWEEPS))
 
 
 def _descend(
@@ -345,7 +346,7 @@ def _average(store: LostSales, lattice: Lattice, orders: Ints, tolerance: float)
     """Iterate values until the bounds are `tolerance` apart, or a share where holding is cheap."""
     run: Any = iterate
     least = tolerance * _scale(store)
-    lower, upper = run(*_arguments(store, lattice), orders, least, MAX_SWEEPS)
+    lower, upper = run(_process(store, lattice), orders, least, MAX_SWEEPS)
     return AverageCost(float(lower), float(upper))
 
 
@@ -354,10 +355,10 @@ def _free(lattice: Lattice) -> Ints:
     return np.full(lattice.shape, -1, dtype=np.int64)
 
 
-def _arguments(store: LostSales, lattice: Lattice) -> tuple[Any, ...]:
-    """Return a store as arguments of the compiled loops."""
+def _process(store: LostSales, lattice: Lattice) -> Process:
+    """Return a store as the compiled loops take it."""
     tails = np.append(1.0, np.maximum(0.0, 1.0 - np.cumsum(store.law)))
-    return (
+    return Process(
         store.day_costs(lattice.shape[1]),
         store.fixed_cost,
         np.ascontiguousarray(store.law[::-1]),

@@ -21,6 +21,33 @@ _FIXED_SWEEPS = 9
 """Sweeps with the orders as they are, between two that look for better ones."""
 
 
+class Process(NamedTuple):
+    """What a day costs and leads to, as the compiled loops take it.
+
+    Attributes
+    ----------
+    day_cost : ndarray
+        Expected cost of a day by the units on hand before demand.
+    fixed_cost : float
+        Per order.
+    pmf, tails : ndarray
+        Probabilities of demand 0, 1, ..., the largest first, and of at least 0, 1, ...
+    totals, arriving, following : ndarray
+        As in `Lattice`.
+    at_once : bool
+        Whether an order serves the demand of its own day.
+    """
+
+    day_cost: Floats
+    fixed_cost: float
+    pmf: Floats
+    tails: Floats
+    totals: Ints
+    arriving: Ints
+    following: Ints
+    at_once: bool
+
+
 class Lattice(NamedTuple):
     """All pipelines within limits, and where orders lead from each.
 
@@ -121,14 +148,7 @@ def order_rule(lattice: Lattice, level: int, cap: int) -> Ints:
 
 @compiled
 def iterate(
-    day_cost: Floats,
-    fixed_cost: float,
-    pmf: Floats,
-    tails: Floats,
-    totals: Ints,
-    arriving: Ints,
-    following: Ints,
-    at_once: bool,
+    process: Process,
     orders: Ints,
     tolerance: float,
     sweeps: int,
@@ -141,16 +161,8 @@ def iterate(
 
     Parameters
     ----------
-    day_cost : ndarray
-        Expected cost of a day by the units on hand before demand.
-    fixed_cost : float
-        Per order.
-    pmf, tails : ndarray
-        Probabilities of demand 0, 1, ..., the largest first, and of at least 0, 1, ...
-    totals, arriving, following : ndarray
-        As in `Lattice`.
-    at_once : bool
-        Whether an order serves the demand of its own day.
+    process : Process
+        What a day costs and leads to.
     orders : ndarray
         Order of every state; where it is -1 the best one is taken and written here.
     tolerance, sweeps : float, int
@@ -161,20 +173,7 @@ def iterate(
     lower, upper = -np.inf, np.inf
     for n in range(sweeps):
         search = free and n % (1 + _FIXED_SWEEPS) == 0
-        low, high = _sweep(
-            day_cost,
-            fixed_cost,
-            pmf,
-            tails,
-            totals,
-            arriving,
-            following,
-            at_once,
-            search,
-            orders,
-            value,
-            change,
-        )
+        low, high = _sweep(process, search, orders, value, change)
         # the bounds of every sweep hold: keep the tightest
         upper = min(upper, high)
         if search or not free:
@@ -187,14 +186,7 @@ def iterate(
 
 @compiled
 def spared_at_the_end(
-    day_cost: Floats,
-    fixed_cost: float,
-    pmf: Floats,
-    tails: Floats,
-    totals: Ints,
-    arriving: Ints,
-    following: Ints,
-    at_once: bool,
+    process: Process,
     orders: Ints,
     cost: float,
     tolerance: float,
@@ -204,27 +196,15 @@ def spared_at_the_end(
 
     All other parameters as of `iterate`.
     """
+    totals, levels = process.totals, process.day_cost.size
     value, change = np.zeros(orders.shape), np.zeros(orders.shape)
     most = 0.0
     for day in range(1, sweeps + 1):
-        low, high = _sweep(
-            day_cost,
-            fixed_cost,
-            pmf,
-            tails,
-            totals,
-            arriving,
-            following,
-            at_once,
-            True,
-            orders,
-            value,
-            change,
-        )
+        low, high = _sweep(process, True, orders, value, change)
         value += change
         least = np.inf
         for i in range(totals.size):
-            least = min(least, value[i, : day_cost.size - totals[i]].min())
+            least = min(least, value[i, : levels - totals[i]].min())
         most = max(most, day * cost - least)
         if high - low <= tolerance:
             break
@@ -233,20 +213,14 @@ def spared_at_the_end(
 
 @compiled
 def _sweep(
-    day_cost: Floats,
-    fixed_cost: float,
-    pmf: Floats,
-    tails: Floats,
-    totals: Ints,
-    arriving: Ints,
-    following: Ints,
-    at_once: bool,
+    process: Process,
     free: bool,
     orders: Ints,
     value: Floats,
     change: Floats,
 ) -> tuple[float, float]:
     """Fill in what a day more changes, and the best orders if these are free; return the bounds."""
+    day_cost, totals, arriving = process.day_cost, process.totals, process.arriving
     low, high = np.inf, -np.inf
     for i in range(totals.size):
         for x in range(day_cost.size - totals[i]):
@@ -254,12 +228,12 @@ def _sweep(
             first, last = (0, room) if free else (orders[i, x], orders[i, x])
             best = np.inf
             for q in range(first, last + 1):
-                to = following[i, q]
+                to = process.following[i, q]
                 if to < 0:
                     break
-                y = x + q if at_once else x
-                cost = day_cost[y] + (fixed_cost if q > 0 else 0.0)
-                cost += _expect(value, to, pmf, tails, y, arriving[i, q])
+                y = x + q if process.at_once else x
+                cost = day_cost[y] + (process.fixed_cost if q > 0 else 0.0)
+                cost += _expect(value, to, process.pmf, process.tails, y, arriving[i, q])
                 if cost < best:
                     best, orders[i, x] = cost, q
             change[i, x] = best - value[i, x]
