@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.dcl.labels import Labels
-from agents.dcl.rollouts import Encode, NetworkPolicy
-from common.shards import Report
+from agents.dcl.rollouts import Encode, NetworkPolicy, play_part
 from common.sharing import map_threads
 from envs.batch import Futures
 from wrappers.single_agent import ControlledAgents
@@ -209,7 +208,7 @@ class OffsetLabeller:
         seeds = rng.integers(0, 2**63, len(parts)).tolist()
 
         shared, shards = (self, batch, paths, decider), list(zip(parts, seeds, strict=True))
-        earned = np.concatenate(map_threads(_play, shared, shards, self._search.workers))
+        earned = np.concatenate(map_threads(play_part, shared, shards, self._search.workers))
         mean = earned.mean(axis=1).transpose(0, 2, 1).reshape(own.size, self._count)
         past = batch.chain.past
         assert past is not None  # noqa: S101  (offsets need a file)
@@ -250,11 +249,3 @@ class OffsetLabeller:
             if day + 1 < self._days:
                 chosen = self._decide(who, world)
         return earned.reshape(groups.size, paths, self._count, self._together)
-
-
-def _play(shared: tuple[Any, ...], shard: tuple[Any, ...], report: Report) -> Floats:
-    """Play a part of the rows; see `OffsetLabeller.play`."""
-    del report
-    labeller, *given = shared
-    found: Floats = labeller.play(*given, *shard)
-    return found

@@ -268,7 +268,7 @@ class BatchLabeller:
 
         shared = self, batch, paths, days, decider
         shards = [(rows[p], alive[p], s) for p, s in zip(parts, seeds.tolist(), strict=True)]
-        return np.concatenate(map_threads(_play, shared, shards, self._search.workers))
+        return np.concatenate(map_threads(play_part, shared, shards, self._search.workers))
 
     def play(
         self,
@@ -315,8 +315,8 @@ class BatchLabeller:
         return earned
 
 
-def _play(shared: tuple[Any, ...], shard: tuple[Any, ...], report: Report) -> Floats:
-    """Play a part of the rows; see `BatchLabeller.play`."""
+def play_part(shared: tuple[Any, ...], shard: tuple[Any, ...], report: Report) -> Floats:
+    """Play a part of the rows; see the `play` of the labeller, the first that is shared."""
     del report
     labeller, *given = shared
     found: Floats = labeller.play(*given, *shard)
