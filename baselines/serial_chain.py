@@ -14,7 +14,6 @@ from baselines.solvers.reference import Reference
 from baselines.solvers.store.clark_scarf import (
     EchelonLevels,
     SerialSystem,
-    echelon_cost,
     solve_serial,
 )
 from common.errors import InputError
@@ -36,13 +35,7 @@ class SerialChain:
 
     def solved(self) -> EchelonLevels:
         """Return the best levels and what they cost, units under way left out [money/day]."""
-        return self._on_hand(solve_serial(self.system))
-
-    def cost_of(self, *levels: float) -> EchelonLevels:
-        """Return what levels of the store and of the warehouse's echelon cost, as `solved`."""
-        return self._on_hand(echelon_cost(self.system, levels))
-
-    def _on_hand(self, found: EchelonLevels) -> EchelonLevels:
+        found = solve_serial(self.system)
         return EchelonLevels(found.levels, found.cost - self.system.under_way)
 
     def team(self, store: float, echelon: float) -> TeamPolicy:

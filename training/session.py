@@ -38,9 +38,6 @@ from training.stopping import (
     TurnOver,
 )
 
-FORGED = (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError)
-"""What a checkpoint of another run, or of none, leads to."""
-
 
 class Stopwatch:
     """Time spent, on the wall and of the processor, which tells more on a machine that is shared.

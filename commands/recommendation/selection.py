@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agents.config import RunConfig
 from agents.run_files import BEST
@@ -73,7 +72,6 @@ THREADS = 4
 Report = Callable[[str], None]
 """Called before each piece of work with what it is."""
 
-Floats = NDArray[np.float64]
 Rules = Callable[[Any], Mapping[str, Baseline]]
 Result = TypeVar("Result")
 

@@ -123,15 +123,12 @@ class CovariateLevels:
         What has one.
     levels : ndarray
         Logarithms, shape (SKUs, stores, terms); minus infinity where the series is closed.
-    common : ndarray
-        Those of all series together, shape (terms,).
     reach : tuple of float
         The least and the largest logarithm that a day's terms may come to together.
     """
 
     terms: tuple[Term, ...]
     levels: Floats
-    common: Floats
     reach: tuple[float, float] = (-MOST_EFFECT, MOST_EFFECT)
 
     def check_known(
@@ -220,10 +217,8 @@ def learn_levels(demand: Floats, covariates: Covariates) -> CovariateLevels | No
         base = usual_days(demand, effects, cycle) / np.where(effects > 0, effects, 1.0)
         common, levels = _fit(demand, base, z, common, levels)
         closed = _closed(demand, base, z)
-        effects = CovariateLevels(terms, np.where(closed, -np.inf, levels), common).multipliers(
-            seen
-        )
-    found = CovariateLevels(terms, np.where(closed, -np.inf, levels), common)
+        found = CovariateLevels(terms, np.where(closed, -np.inf, levels))
+        effects = found.multipliers(seen)
     return found.within_reach(seen)
 
 

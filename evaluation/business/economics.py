@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.replay import PARTS, Replay
-
-Floats = NDArray[np.float64]
 
 FACTORS = (0.5, 1.0, 2.0)
 """Of the costs that are changed."""

@@ -8,17 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
 from baselines.rules.offset import ShiftedOrders
 from baselines.rules.rolling_newsvendor import RollingNewsvendor
 from envs.problems import Problem
 from evaluation.replay import Replay, replay
-
-Floats = NDArray[np.float64]
 
 MULTIPLES = (0.1, 0.25, 0.5, 2.0, 4.0, 10.0)
 """What a lost sale is taken to cost, over what it costs."""

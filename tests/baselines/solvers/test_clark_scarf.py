@@ -128,7 +128,7 @@ def test_the_simulator_plays_what_is_solved(shift):
     serial = serial_chain(p)
     assert serial.system == TWO
     levels = np.array(serial.solved().levels) + shift
-    exact = serial.cost_of(*levels).cost
+    exact = echelon_cost(TWO, levels).cost - TWO.under_way
     trace = STORES.traces(p, "evaluation", 1, 300)
     spent = -rollout(STORES, p, serial.team(*levels), trace)["system_return"] / 600
     assert abs(spent.mean() - exact) < 3 * spent.std(ddof=1) / np.sqrt(300)
