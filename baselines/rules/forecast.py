@@ -37,7 +37,8 @@ class HistoryRule(StoreRule):
 
     def __repr__(self) -> str:
         values = super().__repr__().partition("(")[2]
-        return f"{type(self).__name__}({self.forecast!r}{', ' if values != ')' else ''}{values}"
+        comma = "" if values.startswith(")") else ", "
+        return f"{type(self).__name__}({self.forecast!r}{comma}{values}"
 
     def _prepare(self, parameters: SupplyChainParameters) -> None:
         if parameters.history is None:

@@ -168,6 +168,8 @@ def test_rivals_of_a_file_are_tuned_on_its_training_days(weekly, monkeypatch):
     assert list(made) == list(installed(HISTORY_BASELINES))
     assert "RollingBaseStock('weekday', cover=" in repr(made["tuned_weekday"])
     assert "RollingNewsvendor('average')" in repr(made["newsvendor_average"])
+    counted = RollingNewsvendor("average").in_any_quantity(whole=True)
+    assert repr(counted) == "RollingNewsvendor('average'), in whole units"
     with pytest.raises(InputError, match="unknown baseline 'tuned_capped'"):
         make_baselines("stores", weekly, ["tuned_capped"])
 
