@@ -228,7 +228,7 @@ def test_another_rule_stands_beside_the_recommended_one_if_asked_for(
 def test_a_run_that_recommends_a_rule_is_not_taken_for_an_agent(run_command, run):
     done = run_command(evaluate.main, "--checkpoint", run)
     assert done.status == 2
-    assert "recommends a rule, newsvendor_smoothing_covariates, and holds no agent" in done.stderr
+    assert "recommends a rule, newsvendor_smoothing_covariates, not an agent" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

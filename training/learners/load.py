@@ -46,7 +46,7 @@ def load_agent(folder: Path, name: ModelFile) -> tuple[RunConfig, Policy]:
     advice = read_recommendation(folder)
     if advice is not None and advice.kind == "rule":
         raise InputError(
-            f"{folder}: recommends a rule, {advice.name}, and holds no agent; decide.py and "
+            f"{folder}: recommends a rule, {advice.name}, not an agent; decide.py and "
             f"serve.py order by it, evaluate.py plays it with --replay, and its figures are in "
             f"{folder / run_files.ADVICE}"
         )
