@@ -277,3 +277,15 @@ def read_recommendation(folder: Path) -> Recommendation | None:
         return Recommendation.model_validate_json(run_files.read(path, MAX_BYTES))
     except ValidationError:
         raise InputError(f"{path}: damaged; restore the run from a copy") from None
+
+
+def recommended_rule(folder: Path) -> Recommendation | None:
+    """Return the recommendation of a run that orders by a rule, None where it has an agent do it.
+
+    Raises
+    ------
+    InputError
+        As `read_recommendation`.
+    """
+    advice = read_recommendation(folder)
+    return advice if advice is not None and advice.kind == "rule" else None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from agents import run_files, run_folder
 from agents.config import RunConfig
-from agents.tuned_file import RuleBeside, TunedFile, read_recommendation
+from agents.tuned_file import RuleBeside, TunedFile, recommended_rule
 from baselines.policy import Policy
 from baselines.registry import baseline_kinds, make_baselines
 from baselines.rollout import rollout
@@ -150,8 +150,8 @@ def _decider(folder: Path, run: RunConfig, policy: Policy, baseline: str | None)
 def _load(checkpoint: str) -> tuple[Path, RunConfig, Policy]:
     """Return the run's folder, its configuration and its policy: the rule, if it recommends one."""
     folder, name = run_folder.find(checkpoint)
-    advice = read_recommendation(folder)
-    if advice is not None and advice.kind == "rule":
+    advice = recommended_rule(folder)
+    if advice is not None:
         run = run_folder.read_config(folder)
         print_changed_data(folder, run)
         return folder, run, advice.rule(run.parameters)
@@ -183,15 +183,15 @@ def _rule_beside(
         The last says by how much the policy does worse than the rule there, if it does by more
         than chance.
     """
-    advice = read_recommendation(folder)
-    if advice is not None and advice.kind == "rule" and baseline is None:
+    advice = recommended_rule(folder)
+    if advice is not None and baseline is None:
         return advice.name, advice.rule(run.parameters), ""
     tuner = TunedFile(folder / run_files.TUNED)
     kinds = baseline_kinds("stores", run.parameters).items()
     known = {name: kind for name, kind in kinds if kind.is_rival}
     if baseline is not None:
         names = [choose("baseline", baseline, known)]
-        if advice is not None and advice.kind == "rule":  # no agent, which might do worse
+        if advice is not None:  # no agent, which might do worse
             made = make_baselines("stores", run.parameters, names, tuner=tuner)
             return names[0], made[names[0]], ""
     else:  # the same wherever the run is used, whatever is installed there
@@ -242,8 +242,7 @@ def _compare(run: RunConfig, policy: Policy, rules: dict[str, Policy], mark: str
 
 def _usual_range(home: Path, run: RunConfig, policy: Policy) -> tuple[Floats, Floats] | None:
     """Return the least and the most of each entry that is nothing unusual, None of a rule."""
-    advice = read_recommendation(home)
-    if advice is not None and advice.kind == "rule":
+    if recommended_rule(home) is not None:
         return None
     from training.policy import observation_range  # here: it loads torch
 

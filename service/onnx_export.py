@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from agents import run_files, run_folder
 from agents.run_files import ModelFile
 from agents.sb3_policy import AgentPolicy
-from agents.tuned_file import TunedFile, json_values, read_recommendation
+from agents.tuned_file import TunedFile, json_values, recommended_rule
 from baselines.multi_agent import TeamPolicy
 from baselines.registry import baselines_of
 from baselines.rules.offset import OffsetPolicy
@@ -106,8 +106,8 @@ def _networks(path: Path, name: ModelFile) -> tuple[dict[str, AgentPolicy], bool
 
 def _chosen(path: Path) -> NamedRule | None:
     """Return the rule that a run recommends, if it recommends one."""
-    advice = read_recommendation(path)
-    if advice is None or advice.kind != "rule":
+    advice = recommended_rule(path)
+    if advice is None:
         return None
     return NamedRule(name=advice.name, values=advice.values, in_units=True)
 

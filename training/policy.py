@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from agents import run_files, run_folder
 from agents.algorithms import ALGORITHMS
 from agents.config import RunConfig
+from agents.tuned_file import recommended_rule
 from baselines.multi_agent import TeamPolicy, chain_of, columns_of, tier_of
 from baselines.policy import Policy
 from baselines.rollout import Observer, run_episodes
@@ -21,7 +22,7 @@ from envs.batch import Batch
 from envs.cash.batch import CashBatch
 from envs.external.batch import ExternalBatch
 from envs.supply_chain.batch import SupplyChainBatch
-from training.learners.load import load_agent
+from training.learners.load import load_trained
 
 Rows = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -41,8 +42,9 @@ def load(run: str | Path = run_folder.NEWEST) -> "LoadedPolicy":
     Parameters
     ----------
     run : str or Path
-        A run folder, which means its best model, of every player and of the last phase; or a
-        ``model.zip`` or ``best_model.zip`` in one. By default the newest run under ``runs/``.
+        A run folder, which means its best model, of every player and of the last phase, or the rule
+        that `recommend.py` chose; or a ``model.zip`` or ``best_model.zip`` in one. By default the
+        newest run under ``runs/``.
 
     Raises
     ------
@@ -59,7 +61,11 @@ def load(run: str | Path = run_folder.NEWEST) -> "LoadedPolicy":
         action, _ = policy.predict(observation)
     """
     folder, name = run_folder.find(str(run))
-    config, policy = load_agent(folder, name)
+    advice = None if Path(run).is_file() else recommended_rule(folder)
+    if advice is not None:
+        config = run_folder.read_config(folder)
+        return LoadedPolicy(config, advice.rule(config.parameters), {})
+    config, policy = load_trained(folder, name)
     models = {
         player: path / run_folder.model_of(path, name)
         for player, path in run_folder.players(folder).items()
@@ -75,9 +81,10 @@ class LoadedPolicy:
     config : RunConfig
         Of the run.
     policy : Policy
-        As `training.learners.load.load_agent` gives it.
+        As `training.learners.load.load_agent` gives it, or a rule.
     models : mapping
-        The models' files, by player; the only player of a problem with one agent is ``""``.
+        The models' files, by player, none of a rule; the only player of a problem with one agent
+        is ``""``.
     """
 
     def __init__(self, config: RunConfig, policy: Policy, models: Mapping[str, Path]) -> None:
@@ -90,14 +97,16 @@ class LoadedPolicy:
         self.reset()
 
     def __repr__(self) -> str:
-        """Say which models it took."""
+        """Say which models it took, or which rule."""
         named = [f"{name}: {path}" if name else str(path) for name, path in self.models.items()]
-        return f"{type(self).__name__}({', '.join(named)})"
+        return f"{type(self).__name__}({', '.join(named) or repr(self._whole)})"
 
     def bind(self, env: Any) -> None:
         """Let the run's rules play the agents without a model, by the state of `env`.
 
-        Of an environment of your own that has `action_masks()`, these say what is valid.
+        A rule that orders in units places its orders in `env` itself, whose next step takes them in
+        place of the stores' actions. Of an environment of your own that has `action_masks()`, these
+        say what is valid.
 
         Raises
         ------

@@ -4,7 +4,7 @@ import numpy as np
 
 from agents import run_folder
 from agents.config import RunConfig, assign, from_dict
-from agents.tuned_file import read_recommendation
+from agents.tuned_file import recommended_rule
 from commands.judging.checkpoints import LoadedCheckpoints, print_changed_data
 from common.console import screen
 from common.errors import InputError, short
@@ -37,10 +37,10 @@ def load_changed(
     folder, name = run_folder.find(checkpoint)
     own = run_folder.read_config(folder)
     run = _changed(own, assignments)
-    advice = read_recommendation(folder)
+    advice = recommended_rule(folder)
     if notes:
         _print_overridden(own, run, assignments)
-    if advice is not None and advice.kind == "rule":
+    if advice is not None:
         return LoadedCheckpoints(run, {RECOMMENDED: advice.rule(own.parameters)})
     if notes and not _sees_costs(run) and any(_key(a).endswith("_cost") for a in assignments):
         of_a_file = isinstance(getattr(run.parameters, "history", None), StoreHistory)
@@ -57,8 +57,8 @@ def load_recommended(checkpoints: tuple[str, ...]) -> LoadedCheckpoints | None:
     if len(checkpoints) != 1 or run_folder.runs_of(checkpoints[0])[0] is not None:
         return None
     folder, _ = run_folder.find(checkpoints[0])
-    advice = read_recommendation(folder)
-    if advice is None or advice.kind != "rule":
+    advice = recommended_rule(folder)
+    if advice is None:
         return None
     run = run_folder.read_config(folder)
     print_changed_data(folder, run)

@@ -7,6 +7,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 from agents import run_folder
 from agents.config import resolve
+from agents.tuned_file import Recommendation, read_recommendation
 from baselines.rollout import run_episodes
 from common.errors import InputError
 from envs import CashInventoryVectorEnv, SupplyChainEnv
@@ -47,7 +48,11 @@ OFF_POLICY = ("learning_starts=50",)
 
 def evaluated(run, name="best_model.zip"):
     """Return traces of evaluation, and what the run's model earns on them in a batch."""
-    config, policy = load_agent(run, name)
+    return played(*load_agent(run, name))
+
+
+def played(config, policy):
+    """Return traces of evaluation, and what a policy earns on them in a batch."""
     trace = config.problem.traces(config.parameters, "evaluation", 1, EPISODES)
     step = config.settings.observation.step
     batch = config.problem.make_batch(config.parameters, EPISODES, observe_step=step)
@@ -141,7 +146,8 @@ def chain_run(folder, algo="ppo", *more, **flags):
 def earned(policy, config, trace):
     """Return the stores' returns in PettingZoo, one per episode."""
     step = config.settings.observation.step
-    env = SupplyChainEnv(observe_step=step, **config.parameters.model_dump(exclude_unset=True))
+    parameters = config.parameters.model_dump(exclude_unset=True)
+    env = SupplyChainEnv(observe_step=step, split="evaluation", **parameters)
     policy.bind(env)
     totals = []
     for one in trace:
@@ -192,6 +198,26 @@ def test_rules_play_who_has_no_model_once_they_see_the_environment(tmp_path):
         policy.bind(SupplyChainEnv(stores=3))
     with pytest.raises(InputError, match="unknown agent 'shop'"):
         policy.predict({"shop": stores["store_1"]})
+
+
+def test_a_run_that_recommends_a_rule_gives_the_rule_and_its_model_where_that_is_named(
+    demand_file, tmp_path
+):
+    flags = {"demand": demand_file["file"], "split": demand_file["split"], "stores": None}
+    run = chain_run(tmp_path / "run", **flags)
+    advice = {"name": "newsvendor_average", "values": {}, "sentence": "", "figures": {}}
+    Recommendation(kind="rule", **advice).write(run)
+    config = run_folder.read_config(run)
+    trace, expected = played(config, read_recommendation(run).rule(config.parameters))[1:]
+    policy = load(run)
+    assert str(policy) == "LoadedPolicy(RollingNewsvendor('average'), in whole units)"
+    env = SupplyChainEnv(**config.parameters.model_dump())
+    with pytest.raises(InputError, match=r"bind\(env\) of the policy, so that its rule plays"):
+        policy.predict(env.reset(seed=0)[0])
+    assert earned(policy, config, episodes(trace)) == pytest.approx(expected)
+    model = load(run / "best_model.zip")
+    assert model.models == {"store": run / "best_model.zip"}
+    assert earned(model, config, episodes(trace)) != pytest.approx(expected)
 
 
 def test_a_folder_of_phases_means_the_best_model_of_every_player(tmp_path):

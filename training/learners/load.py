@@ -20,7 +20,7 @@ from agents.players import (
 )
 from agents.run_files import BEST, ModelFile
 from agents.sb3_policy import AgentPolicy, observe, refuse_non_finite, reward_and_running
-from agents.tuned_file import read_recommendation
+from agents.tuned_file import recommended_rule
 from agents.weights import load_model
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
@@ -43,8 +43,8 @@ def load_agent(folder: Path, name: ModelFile) -> tuple[RunConfig, Policy]:
     InputError
         If a file is missing, damaged or of another run, or the run recommends a rule.
     """
-    advice = read_recommendation(folder)
-    if advice is not None and advice.kind == "rule":
+    advice = recommended_rule(folder)
+    if advice is not None:
         raise InputError(
             f"{folder}: recommends a rule, {advice.name}, not an agent; decide.py and "
             f"serve.py order by it, evaluate.py plays it with --replay, and its figures are in "
