@@ -1,7 +1,8 @@
 """Gymnasium wrappers that do what the recipes do, for whoever trains with plain SB3.
 
 `train.py` wraps whole batches (`wrappers.normalize`); these wrap one environment, of this project
-or of anybody.
+or of anybody. Each records its arguments, so that ``gymnasium.make(env.spec)`` makes a wrapped
+environment anew, as Gymnasium's own checker does.
 """
 
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
 from gymnasium.wrappers import TransformReward
 from numpy.typing import ArrayLike, NDArray
 
@@ -26,7 +28,9 @@ def _box(env: Environment, wrapper: str) -> spaces.Box:
     return space
 
 
-class ScaleObservation(gymnasium.ObservationWrapper[NDArray[np.float32], Any, Any]):
+class ScaleObservation(
+    gymnasium.ObservationWrapper[NDArray[np.float32], Any, Any], RecordConstructorArgs
+):
     """Divide observations by a fixed scale, as ``observation.normalize=fixed`` does.
 
     Unlike `gymnasium.wrappers.NormalizeObservation` it keeps no running statistics: what a model
@@ -47,7 +51,8 @@ class ScaleObservation(gymnasium.ObservationWrapper[NDArray[np.float32], Any, An
     """
 
     def __init__(self, env: Environment, scale: ArrayLike | None = None) -> None:
-        super().__init__(env)
+        RecordConstructorArgs.__init__(self, scale=scale)
+        gymnasium.ObservationWrapper.__init__(self, env)
         space = _box(env, "ScaleObservation")
         given = PROBLEMS["cash"].observation_scale if scale is None else scale
         divisors = np.asarray(given, np.float32)
@@ -83,10 +88,13 @@ class ScaleReward(TransformReward[Any, Any]):
     """
 
     def __init__(self, env: Environment, shift: float = 0.0, scale: float = 1.0) -> None:
+        RecordConstructorArgs.__init__(self, shift=shift, scale=scale)
         super().__init__(env, lambda reward: (float(reward) + shift) * scale)
 
 
-class StepNumber(gymnasium.Wrapper[NDArray[np.float32], Any, NDArray[np.float32], Any]):
+class StepNumber(
+    gymnasium.Wrapper[NDArray[np.float32], Any, NDArray[np.float32], Any], RecordConstructorArgs
+):
     """Append the share of the episode that has passed to the observation.
 
     With it the end of the time is part of what the agent sees (Pardo et al. 2018, Time Limits in
@@ -108,7 +116,8 @@ class StepNumber(gymnasium.Wrapper[NDArray[np.float32], Any, NDArray[np.float32]
     """
 
     def __init__(self, env: Environment, max_steps: int | None = None) -> None:
-        super().__init__(env)
+        RecordConstructorArgs.__init__(self, max_steps=max_steps)
+        gymnasium.Wrapper.__init__(self, env)
         space = _box(env, "StepNumber")
         parameters = getattr(env.unwrapped, "parameters", None)
         registered = env.spec.max_episode_steps if env.spec is not None else None

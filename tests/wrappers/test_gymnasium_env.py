@@ -49,6 +49,16 @@ def test_sb3_finds_nothing_wrong_with_the_wrapped_environment():
     check_env(ScaleReward(StepNumber(ScaleObservation(make())), 45, 0.04))
 
 
+def test_gymnasium_makes_the_wrapped_environment_anew():
+    env = ScaleReward(StepNumber(ScaleObservation(make(), [1, 2, 3, 4, 5, 6]), 8), 45, scale=0.04)
+    twin = gymnasium.make(env.spec)
+    for one, other in zip(env.reset(seed=1), twin.reset(seed=1), strict=True):
+        np.testing.assert_array_equal(one, other)
+    ours, theirs = env.step(0), twin.step(0)
+    np.testing.assert_array_equal(ours[0], theirs[0])
+    assert ours[1] == theirs[1]
+
+
 @pytest.mark.parametrize(
     ("wrap", "message"),
     [
