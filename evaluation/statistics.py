@@ -246,4 +246,4 @@ def decimals(estimates: Iterable[Estimate]) -> int:
 
 def number(value: float, digits: int) -> str:
     """Return a number as tables show it; from 10,000 on without decimals."""
-    return f"{value:,.{0 if abs(value) >= 10_000 else digits}f}"
+    return f"{value:z,.{0 if abs(value) >= 10_000 else digits}f}"

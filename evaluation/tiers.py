@@ -128,10 +128,10 @@ def tier_table(results: TierResults) -> Group:
     for tier in MEASURES:
         table.add_column(tier.replace(" (", "\n("), justify="right", no_wrap=True)
     for stage, tiers in results.estimates.items():
-        table.add_row(stage, *(f"{e.mean:,.1f} ± {e.half_width:.1f}" for e in tiers.values()))
+        table.add_row(stage, *(f"{e.mean:z,.1f} ± {e.half_width:.1f}" for e in tiers.values()))
         changes = results.changes.get(stage)
         if changes:
-            cells = (f"{e.mean:+,.1f} ± {e.half_width:.1f}" for e in changes.values())
+            cells = (f"{e.mean:+z,.1f} ± {e.half_width:.1f}" for e in changes.values())
             table.add_row("  change", *cells, style="dim")
     note = "Change: paired on the same episodes, from the line above; ± half of a 95% interval."
     return Group(table, Text(note, style="dim"))

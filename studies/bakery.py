@@ -66,7 +66,7 @@ def main(seeds: int, algos: tuple[str, ...], assignments: tuple[str, ...]) -> No
 
 def _interval(estimate: Estimate) -> str:
     low, high = estimate.ci95
-    return f"{estimate.mean:+,.0f} [{low:+,.0f}, {high:+,.0f}]"
+    return f"{estimate.mean:+z,.0f} [{low:+,.0f}, {high:+,.0f}]"
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ def gap_of(run: RunConfig, policy: Policy, best: PerishableOrders) -> str:
     orders = policy_orders(run.parameters, policy)
     if orders is not None:
         gap = orders_cost(best.store, orders).cost.value / best.cost.value - 1.0
-        return f"{round(gap, 6) + 0.0:.4%}"  # values are exact to so many digits; never -0
+        return f"{gap:z.4%}"  # values are exact to so many digits
     trace = textbook.traces(run, EPISODES, EVALUATION_SEED)
     teams = (policy, reference_team(store=SolvedPerishable(best)))
     mine, ideal = (rollout(run.problem, run.parameters, t, trace)["return"] for t in teams)

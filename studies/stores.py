@@ -138,7 +138,7 @@ def _difference(estimate: Estimate | None) -> str:
     if estimate is None:
         return ""
     low, high = estimate.ci95
-    return f"{estimate.mean:+,.2f} [{low:+,.2f}, {high:+,.2f}]"
+    return f"{estimate.mean:+z,.2f} [{low:+,.2f}, {high:+,.2f}]"
 
 
 def _seconds(value: float | None) -> str:

@@ -221,7 +221,7 @@ class BestGeneration(BestModel):
         gap = "" if score.gap is None else f", gap {score.gap:.3%}"
         lines = (
             f"the rule it begins with, {name}: {score.value:,.2f}{gap}\n"
-            f"kept: generation {kept.generation}, minus the rule {kept.mean:+.4f} "
+            f"kept: generation {kept.generation}, minus the rule {kept.mean:+z.4f} "
             f"[{low:+.4f}, {high:+.4f}]"
         )
         if self.evidence is not None:

@@ -72,7 +72,7 @@ class Replays:
         chance = ", which may be chance" if saved.low <= 0 <= saved.high else ""
         return (
             f"{text}: {abs(saved.mean):,.0f} a year {'less' if less else 'more'} than {others[0]}, "
-            f"the cheapest other one there [{low:,.0f}, {high:,.0f}]{chance}."
+            f"the cheapest other one there [{low:z,.0f}, {high:z,.0f}]{chance}."
         )
 
     def table(self, width: int) -> Table:
@@ -91,8 +91,8 @@ class Replays:
         one, saved, own = self.played[name], self.saved(name), name == self.own
         return {
             "cost a year": f"{one.cost_per_year:,.0f}",
-            "it costs more": "" if own else f"{saved.mean:,.0f}",
-            "95% CI": "" if own else f"[{saved.low:,.0f}, {saved.high:,.0f}]",
+            "it costs more": "" if own else f"{saved.mean:z,.0f}",
+            "95% CI": "" if own else f"[{saved.low:z,.0f}, {saved.high:z,.0f}]",
             "fill rate %": f"{100 * one.fill_rate:.2f}",
             "on hand": f"{one.mean_on_hand:,.0f}",
             "orders a year": f"{one.orders_per_year:,.0f}",

@@ -86,7 +86,7 @@ def _beside(saved: Interval, other: str) -> str:
     less = saved.mean >= 0
     low, high = (saved.low, saved.high) if less else (-saved.high, -saved.low)
     than = "against" if less else "more than"
-    text = f"{abs(saved.mean):,.0f} a year [{low:,.0f}, {high:,.0f}] {than} {other}"
+    text = f"{abs(saved.mean):,.0f} a year [{low:z,.0f}, {high:z,.0f}] {than} {other}"
     return f"{text}, which may be chance" if _may_be_chance(saved) else text
 
 
@@ -143,7 +143,7 @@ def _lines(
     yield "|---|---|---|---|---|---|"
     for name, one in sorted(found.evaluation.items(), key=lambda item: item[1].cost_per_year):
         mark, s = ("**" if name == choice else ""), saved[name]
-        interval = "" if name == found.usual else f"{s.mean:,.0f} [{s.low:,.0f}, {s.high:,.0f}]"
+        interval = "" if name == found.usual else f"{s.mean:z,.0f} [{s.low:z,.0f}, {s.high:z,.0f}]"
         yield (
             f"| {mark}{name}{mark} | {one.cost_per_year:,.0f} | {interval} | {one.fill_rate:.2%} | "
             f"{one.mean_on_hand:,.0f} | {one.orders_per_year:,.0f} |"
@@ -156,7 +156,7 @@ def _lines(
     yield "|---|---|---|"
     by_store, before = own.by_store(), usual.by_store()
     for n in by_store.argsort()[::-1][:MOST_ROWS]:
-        yield f"| {_cell(table.stores[n])} | {by_store[n]:,.0f} | {before[n] - by_store[n]:,.0f} |"
+        yield f"| {_cell(table.stores[n])} | {by_store[n]:,.0f} | {before[n] - by_store[n]:z,.0f} |"
     yield ""
     if len(table.skus) > 1:
         yield "## Dearest products"
@@ -168,7 +168,7 @@ def _lines(
             k, n = divmod(int(at), len(table.stores))
             cost, less = by_sku[k, n], before[k, n] - by_sku[k, n]
             names = f"{_cell(table.skus[k])} | {_cell(table.stores[n])}"
-            yield f"| {names} | {cost:,.0f} | {less:,.0f} |"
+            yield f"| {names} | {cost:,.0f} | {less:z,.0f} |"
         yield ""
     yield "## How it was chosen"
     yield ""
@@ -197,7 +197,7 @@ def _lines(
     serving = found.serving(found.folds)
     for name, cost in costs.items():
         away, parameters = found.dearer(name, best), found.parameters(name)
-        dearer = f"{a_year * away.mean:,.0f} ± {a_year * away.standard_error:,.0f}"
+        dearer = f"{a_year * away.mean:z,.0f} ± {a_year * away.standard_error:,.0f}"
         dearer = ("" if name == best else dearer) if name in serving else "left out"
         count = "many" if parameters >= MANY else str(parameters)
         mark = "**" if name == choice else ""

@@ -253,7 +253,7 @@ def _comparison(confirmed: list[Confirmed]) -> str:
         test = stats.ttest_ind(found, default, equal_var=False)
         low, high = test.confidence_interval()
         lines.append(
-            f"found minus default: {found.mean() - default.mean():+,.3f} [{low:+,.3f}, "
+            f"found minus default: {found.mean() - default.mean():+z,.3f} [{low:+,.3f}, "
             f"{high:+,.3f}] (Welch's t over seeds, the same steps a run)"
         )
     return "\n".join(lines)

@@ -85,7 +85,7 @@ class ReportText:
             mean, low, high, digits = self._difference(rival)
             how = "over seeds" if seeds else "paired"
             bounds = f"95% CI {number(low, digits)} to {number(high, digits)}, {how}"
-            tiles.append((f"minus {rival}", f"{mean:+,.{digits}f}", bounds))
+            tiles.append((f"minus {rival}", f"{mean:+z,.{digits}f}", bounds))
             better = self._better(rival)
             remark = f"of the episodes, ties half{_against_the_mean(mean, better)}"
             tiles.append((f"better than {rival}", f"{100 * better:.1f}%", remark))

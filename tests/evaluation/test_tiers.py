@@ -5,7 +5,7 @@ import json
 import pytest
 from rich.console import Console
 
-from evaluation.statistics import Estimate
+from evaluation.statistics import Estimate, number
 from evaluation.tiers import MEASURES, TierResults, tier_table
 
 
@@ -48,3 +48,13 @@ def test_the_table_of_tiers_tells_every_return_and_under_it_the_change(results):
     assert lines.index(change) == lines.index(phase) + 1
     assert sum(line.startswith("change") for line in lines) == 1  # none of the first stage
     assert "paired on the same episodes" in lines[-1]
+
+
+def test_a_change_that_rounds_to_zero_has_no_minus(results):
+    tiny = {tier: Estimate(-0.004, 1e-3, 99) for tier in MEASURES}
+    console = Console(width=100, color_system=None)
+    with console.capture() as capture:
+        stages = {"rules": tiny, "phase 1": tiny}
+        console.print(tier_table(TierResults(1200, 7, stages, {"phase 1": tiny})))
+    assert "-0.0" not in capture.get()
+    assert number(-0.004, 1) == "0.0"

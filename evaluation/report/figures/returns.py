@@ -128,7 +128,7 @@ def draw_gap(contents: ReportContents, *, wide: bool) -> Any:
         axes.plot([100.0 * low, 100.0 * high], [row, row], color=colour, linewidth=2)
         axes.plot(middle, row, "o", color=colour, markersize=5)
         axes.annotate(
-            f"{round(middle, 2) + 0.0:.2f}%", (middle, row), (0, 6), textcoords="offset points",
+            f"{middle:z.2f}%", (middle, row), (0, 6), textcoords="offset points",
             ha="center", va="bottom", fontsize=8,
         )  # fmt: skip
     axes.axvline(0.0, color=INK, linewidth=0.8)
@@ -206,4 +206,4 @@ def _bars(axes: Any, values: list[float], usual: list[float], colours: list[str]
 
 def _component_label(value: float, digits: int) -> str:
     """Return a number in few figures, zero without a sign."""
-    return f"{round(value, digits) + 0.0:,.{digits if abs(value) < 1000 else 0}f}"
+    return f"{value:z,.{digits if abs(value) < 1000 else 0}f}"

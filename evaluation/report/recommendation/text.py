@@ -78,11 +78,10 @@ class RecommendationText:
     def _saved(self, saved: Interval) -> Tile:
         verdict = "better" if saved.low > 0 else "worse" if saved.high < 0 else "same"
         share = saved.mean / max(self._c.other.cost_per_year, 1e-9)
-        remark = (
-            f"{share:+.1%} beside {self.usual}; 95% interval {saved.low:,.0f} to {saved.high:,.0f}"
-        )
+        bounds = f"{saved.low:z,.0f} to {saved.high:z,.0f}"
+        remark = f"{share:+z.1%} beside {self.usual}; 95% interval {bounds}"
         remark += ", which may be chance" if verdict == "same" else ""
-        return "saved a year", f"{saved.mean:,.0f}", remark, verdict
+        return "saved a year", f"{saved.mean:z,.0f}", remark, verdict
 
     def _stock(self) -> Tile:
         c = self._c
@@ -134,7 +133,7 @@ class RecommendationText:
         rows: list[list[Cell]] = []
         for name in c.ranked:
             one, saved = c.replays[name], c.saved[name]
-            against = [saved.mean, f"{saved.low:,.0f} to {saved.high:,.0f}"]
+            against = [saved.mean, f"{saved.low:z,.0f} to {saved.high:z,.0f}"]
             rows.append(
                 [
                     spoken(name),
