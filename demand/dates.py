@@ -229,7 +229,7 @@ def named_column(sheet: Sheet, names: Iterable[str]) -> str | None:
 def _plain(name: str) -> str:
     """Return a name in small letters without accents, words joined by ``_``."""
     bare = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode() or name
-    return re.sub(r"[ .-]+", "_", bare.lower().strip())
+    return re.sub(r"[ .-]+", "_", bare.lower()).strip("_")
 
 
 def date_column(sheet: Sheet) -> str:
@@ -369,7 +369,7 @@ def _in_english(text: str) -> str:
             return ""
     text = _DAY_POINT.sub(r"\1", text.removesuffix("."))
     text = re.sub(r" (?:de|del) ", " ", text)
-    named = _WORD.sub(lambda word: _MONTH_OF.get(_plain(word[0]).strip("_"), word[0]), text)
+    named = _WORD.sub(lambda word: _MONTH_OF.get(_plain(word[0]), word[0]), text)
     return named if named[:3] in _MONTHS else _OF_DAY.sub("", named)
 
 

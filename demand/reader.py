@@ -225,12 +225,13 @@ def _parsed(
     )
     first = periods.of_ordinal(int(series.days.min()))
     shifted = series.days - series.days.min() + first.toordinal()
-    series = replace(series, days=shifted, periods=Periods(periods.name, first))
+    used = (date, *roles.values()) if roles else (date, *series.columns)
+    ahead = covariate_names(sheet, (c for c in sheet.columns if c not in used), source.covariates)
+    rest = tuple(c for c in sheet.columns if c not in {*used, *ahead})
+    series = replace(series, days=shifted, periods=Periods(periods.name, first), left_out=rest)
     demand, filled = series.daily(source.fill)
     demand.flags.writeable = False
     cut_off = series.flags(ran_out(series.sheet, roles)) if roles else None
-    used = (date, *roles.values()) if roles else (date, *series.columns)
-    ahead = covariate_names(sheet, (c for c in sheet.columns if c not in used), source.covariates)
     return DemandTable(
         name=sheet.name,
         kind=f"{'long' if roles else 'wide'}, {sheet.kind}, dates {form}",

@@ -150,6 +150,8 @@ class DemandSeries:
         SKU times number of stores plus store, as `units`.
     stores, skus : tuple of str
         Names.
+    left_out : tuple of str
+        Columns of which nothing is used.
     """
 
     sheet: Sheet
@@ -160,6 +162,7 @@ class DemandSeries:
     stores: tuple[str, ...]
     skus: tuple[str, ...]
     periods: Periods
+    left_out: tuple[str, ...] = ()
 
     def name(self, place: int) -> str:
         """Return of which store and SKU a series is, nothing if there is one only."""
@@ -223,8 +226,19 @@ class DemandSeries:
             raise InputError(
                 f"{self.sheet.row(row)}: {self._date(self.days[row])}"
                 f"{self.name(int(self.places[row, column]))} is a duplicate of row "
-                f"{self.sheet.cells.index[former]}; remove one, or add them up"
+                f"{self.sheet.cells.index[former]}; {self._of_two(row, former)}"
             )
+
+    def _of_two(self, row: int, former: int) -> str:
+        """Return what to do about two rows, and the first unused column in which they differ."""
+        role = "sku" if len(self.skus) == 1 else "store" if len(self.stores) == 1 else ""
+        two = self.sheet.cells[list(self.left_out)].iloc[[former, row]]
+        unlike = [column for column in self.left_out if two[column].nunique() > 1]
+        remove = "remove one, or add them up"
+        if not (role and unlike):
+            return remove
+        how = f"name the column that tells them apart: --columns {role}={unlike[0]}"
+        return self.sheet.remedy(remove, role, how)
 
     def _check_days(self, fill: Fill) -> None:
         gaps: Whole = np.asarray(np.diff(np.unique(self.days)), np.intp)

@@ -37,6 +37,7 @@ SKU_NAMES = (
     *("sku", "item", "product", "article", "sku_id", "item_id", "product_id", "artikel"),
     *("item_nbr", "product_name", "item_name", "article_id", "family", "artikelnummer", "produkt"),
     *("produit", "producto", "articulo", "prodotto", "material"),
+    *("part", "part_id", "part_no", "part_number", "art_nr", "ean", "gtin"),
 )
 MOST_COLUMNS = 20
 _TRUE, _FALSE = {"1", "true", "yes", "ja", "y"}, {"0", "false", "no", "nein", "n"}

@@ -88,6 +88,12 @@ def test_demand_of_a_long_file_has_many_names(read, name):
     assert table.columns == f"columns: date, store, sku, {name}; known ahead: price"
 
 
+@pytest.mark.parametrize("name", ["part", "Part No.", "Art.-Nr.", "EAN"])
+def test_products_of_a_long_file_have_many_names(read, name):
+    table = read({name: ["1", "2"] * DAYS, "demand": range(2 * DAYS)}, repeat=2)
+    assert table.skus == ("1", "2")
+
+
 @pytest.mark.parametrize("fill", [None, "zero"])
 def test_a_long_file_without_a_known_name_of_demand_is_asked_about(read, fill):
     with pytest.raises(InputError, match=r"which column holds the demand, out of pieces, price\?"):

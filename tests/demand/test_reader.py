@@ -128,6 +128,11 @@ DEFECTS = {
         LONG + "2021-03-02,s1,k0,7\n",
         "row 14: 2021-03-02 of 's1', 'k0' is a duplicate of row 7",
     ),
+    "product not understood": (
+        LONG.replace("sku", "number").replace("k0", "7").replace("k1", "8"),
+        "row 4: 2021-03-01 of 's0' is a duplicate of row 2; remove one, or add them up, or name "
+        "the column that tells them apart: --columns sku=number",
+    ),
     "no store": (LONG.replace("2021-03-02,s1", "2021-03-02,"), "row 7: no store"),
     "negative": (changed(2, 1, -3), "row 4 of 'south': '-3' is negative; keep returns apart"),
     "no number": (changed(2, 1, "n/a"), "row 4 of 'south': 'n/a' is not a number from 0 to 1e"),
