@@ -33,6 +33,7 @@ from common.errors import InputError, choose
 from common.shards import HERE, Workers
 from demand.sheet import read_sheet
 from evaluation.estimators import estimator_for
+from training.observation_range import observation_range
 
 Floats = NDArray[np.float64]
 SELECTION_EPISODES = 200
@@ -244,8 +245,6 @@ def _usual_range(home: Path, run: RunConfig, policy: Policy) -> tuple[Floats, Fl
     """Return the least and the most of each entry that is nothing unusual, None of a rule."""
     if recommended_rule(home) is not None:
         return None
-    from training.policy import observation_range  # here: it loads torch
-
     low, high = observation_range(run_folder.last_phase(home), run, policy)
     room = MARGIN * (high - low) + 1e-6
     return low - room, high + room

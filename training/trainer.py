@@ -25,7 +25,7 @@ from training.evaluator import Evaluator
 from training.learners.build import Learners, build_learners
 from training.learners.load import load_agent
 from training.logger import silent_writers
-from training.policy import write_observation_range
+from training.observation_range import write_observation_range
 from training.session import TrainingSession
 
 
