@@ -106,13 +106,20 @@ class LoadedPolicy:
         Raises
         ------
         InputError
-            If its observations, or the actions of an environment of your own, are not the run's.
+            If it is of another problem, or its observations, or the actions of an environment of
+            your own, are not the run's.
         """
         if isinstance(self._batch, ExternalBatch):
             self._batch = self._batch.masked_by(env)
             self._bound = True
             return
-        batch, wanted = getattr(env, "unwrapped", env).batch, self._batch.observation_size
+        batch = getattr(getattr(env, "unwrapped", env), "batch", None)
+        wanted = self._batch.observation_size
+        if not isinstance(batch, type(self._batch)):
+            raise InputError(
+                f"env: {type(env).__name__} is no environment of the {self.config.problem.name} "
+                "problem; make it with the run's parameters, as docs/from_python.md shows"
+            )
         if batch.observation_size != wanted:
             raise InputError(
                 f"env: its observations have {batch.observation_size} entries, those of the run "

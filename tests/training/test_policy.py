@@ -196,6 +196,9 @@ def test_rules_play_who_has_no_model_once_they_see_the_environment(tmp_path):
     env.step(together)
     with pytest.raises(InputError, match="make it with the run's parameters"):
         policy.bind(SupplyChainEnv(stores=3))
+    vector = gymnasium.make_vec("CashInventory-v0", 2, vectorization_mode="sync")
+    with pytest.raises(InputError, match="env: SyncVectorEnv is no environment of the stores prob"):
+        policy.bind(vector)
     with pytest.raises(InputError, match="unknown agent 'shop'"):
         policy.predict({"shop": stores["store_1"]})
 
