@@ -96,6 +96,21 @@ class LoadedPolicy:
         named = [f"{name}: {path}" if name else str(path) for name, path in self.models.items()]
         return f"{type(self).__name__}({', '.join(named) or repr(self._whole)})"
 
+    @property
+    def env_kwargs(self) -> dict[str, Any]:
+        """Keywords of the run's environment: its parameters, and that it shows the step if it does.
+
+        An environment takes quantities, also where stores choose offsets to a rule.
+        """
+        parameters = self.config.parameters
+        if isinstance(self._batch, ExternalBatch):
+            return dict(parameters.keywords())
+        values = {**parameters.model_dump(), "observe_step": self.config.settings.observation.step}
+        if isinstance(self._batch, SupplyChainBatch):
+            for own in (values, *values["sku"]):
+                own["store"].pop("action", None)
+        return values
+
     def bind(self, env: Any) -> None:
         """Let the run's rules play the agents without a model, by the state of `env`.
 
@@ -118,13 +133,12 @@ class LoadedPolicy:
         if not isinstance(batch, type(self._batch)):
             raise InputError(
                 f"env: {type(env).__name__} is no environment of the {self.config.problem.name} "
-                "problem; make it with the run's parameters, as docs/from_python.md shows"
+                "problem; make it with `env_kwargs` of the policy"
             )
         if batch.observation_size != wanted:
             raise InputError(
                 f"env: its observations have {batch.observation_size} entries, those of the run "
-                f"{wanted}; make it with the run's parameters, and with observe_step="
-                f"{self.config.settings.observation.step}"
+                f"{wanted}; make it with `env_kwargs` of the policy"
             )
         self._batch, self._policy, self._bound = batch, self._whole, True
 

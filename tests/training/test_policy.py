@@ -57,7 +57,7 @@ def played(config, policy):
     step = config.settings.observation.step
     batch = config.problem.make_batch(config.parameters, EPISODES, observe_step=step)
     policy.bind(batch)
-    return config, trace, run_episodes(batch, policy, trace)["return"]
+    return trace, run_episodes(batch, policy, trace)["return"]
 
 
 def episodes(trace):
@@ -70,13 +70,12 @@ def test_a_cash_run_earns_in_gymnasium_what_evaluation_says(algo, observed, trai
     own = "learning_starts=50" if algo == "dqn" else "n_epochs=2"
     config = resolve({"algo": algo}, assignments=(*CASH, own))
     run = trained_once(config).folder
-    config, trace, expected = evaluated(run)
+    trace, expected = evaluated(run)
     policy = load(run)
     assert policy.models == {"": run / "best_model.zip"}
     assert "best_model.zip" in str(policy)
-    env = gymnasium.make(
-        "CashInventory-v0", observe_step=observed, **config.parameters.model_dump()
-    )
+    shown = {"observe_step": observed}  # the step, or not: the policy counts
+    env = gymnasium.make("CashInventory-v0", **{**policy.env_kwargs, **shown})
     for one, total in zip(episodes(trace), expected, strict=True):
         observation, _ = env.reset(options={"trace": one})
         policy.reset()
@@ -122,7 +121,7 @@ def test_masks_of_an_environment_of_one_s_own_are_those_of_the_one_that_is_stepp
     quick = (*QUICK, "timesteps=64", "n_envs=2", "n_steps=8", "batch_size=16", "net_arch=[8]")
     config = resolve({"problem": name, "algo": "maskable_ppo"}, assignments=quick)
     policy = load(train(config, tmp_path / "run").folder)
-    env = InTurn()
+    env = InTurn(**policy.env_kwargs)
     observation, _ = env.reset()
     with pytest.raises(InputError, match=r"which actions are valid: call bind\(env\)"):
         policy.predict(observation)
@@ -143,11 +142,9 @@ def chain_run(folder, algo="ppo", *more, **flags):
     return train(config, folder).folder
 
 
-def earned(policy, config, trace):
+def earned(policy, trace):
     """Return the stores' returns in PettingZoo, one per episode."""
-    step = config.settings.observation.step
-    parameters = config.parameters.model_dump(exclude_unset=True)
-    env = SupplyChainEnv(observe_step=step, split="evaluation", **parameters)
+    env = SupplyChainEnv(split="evaluation", **policy.env_kwargs)
     policy.bind(env)
     totals = []
     for one in trace:
@@ -168,11 +165,11 @@ KINDS = [("ppo", "shared"), ("ppo", "joint"), ("dqn", "joint"), ("ppo", "indepen
 @pytest.mark.parametrize(("algo", "team"), KINDS)
 def test_stores_earn_in_pettingzoo_what_evaluation_says(algo, team, tmp_path):
     run = chain_run(tmp_path / "run", algo, "observation.step=true", policy=team)
-    config, trace, expected = evaluated(run)
+    trace, expected = evaluated(run)
     policy = load(run)
     assert all(path.name == "best_model.zip" for path in policy.models.values())
     assert set(policy.models) == {"store"} if team != "independent" else {"store_1", "store_2"}
-    assert earned(policy, config, episodes(trace)) == pytest.approx(expected)
+    assert earned(policy, episodes(trace)) == pytest.approx(expected)
 
 
 def test_rules_play_who_has_no_model_once_they_see_the_environment(tmp_path):
@@ -194,7 +191,7 @@ def test_rules_play_who_has_no_model_once_they_see_the_environment(tmp_path):
     together, _ = policy.predict(observations)
     assert {agent: together[agent] for agent in stores} == alone
     env.step(together)
-    with pytest.raises(InputError, match="make it with the run's parameters"):
+    with pytest.raises(InputError, match="make it with `env_kwargs` of the policy"):
         policy.bind(SupplyChainEnv(stores=3))
     vector = gymnasium.make_vec("CashInventory-v0", 2, vectorization_mode="sync")
     with pytest.raises(InputError, match="env: SyncVectorEnv is no environment of the stores prob"):
@@ -211,16 +208,16 @@ def test_a_run_that_recommends_a_rule_gives_the_rule_and_its_model_where_that_is
     advice = {"name": "newsvendor_average", "values": {}, "sentence": "", "figures": {}}
     Recommendation(kind="rule", **advice).write(run)
     config = run_folder.read_config(run)
-    trace, expected = played(config, read_recommendation(run).rule(config.parameters))[1:]
+    trace, expected = played(config, read_recommendation(run).rule(config.parameters))
     policy = load(run)
     assert str(policy) == "LoadedPolicy(RollingNewsvendor('average'), in whole units)"
-    env = SupplyChainEnv(**config.parameters.model_dump())
+    env = SupplyChainEnv(**policy.env_kwargs)
     with pytest.raises(InputError, match=r"bind\(env\) of the policy, so that its rule plays"):
         policy.predict(env.reset(seed=0)[0])
-    assert earned(policy, config, episodes(trace)) == pytest.approx(expected)
+    assert earned(policy, episodes(trace)) == pytest.approx(expected)
     model = load(run / "best_model.zip")
     assert model.models == {"store": run / "best_model.zip"}
-    assert earned(model, config, episodes(trace)) != pytest.approx(expected)
+    assert earned(model, episodes(trace)) != pytest.approx(expected)
 
 
 def test_a_folder_of_phases_means_the_best_model_of_every_player(tmp_path):
@@ -234,9 +231,9 @@ def test_a_folder_of_phases_means_the_best_model_of_every_player(tmp_path):
     assert policy.models == {
         name: players / name / "best_model.zip" for name in ("store", "warehouse", "supplier")
     }
-    config, trace, expected = evaluated(folder / "phase_4")
-    env = SupplyChainEnv(**config.parameters.model_dump(exclude_unset=True))
+    trace, expected = evaluated(folder / "phase_4")
+    env = SupplyChainEnv(**policy.env_kwargs)
     observations, _ = env.reset(options={"trace": episodes(trace)[0]})
     actions, _ = policy.predict(observations)  # all have a model, so nothing need be bound
     assert set(actions) == set(env.agents)
-    assert earned(policy, config, episodes(trace)) == pytest.approx(expected)
+    assert earned(policy, episodes(trace)) == pytest.approx(expected)

@@ -162,14 +162,8 @@ def test_gamma_follows_the_lead_time_where_a_recipe_says_so(sales):
 def test_a_loaded_policy_needs_the_worlds_that_its_rule_reads(run_command, sales):
     assert trained(run_command, sales, "ppo").status == 0
     policy = load("run")
-    source = policy.config.parameters.demand_data
-    env = SupplyChainEnv(
-        demand_data=source,
-        observation="full",
-        objective="cost",
-        horizon=10,
-        store={"order_multiples": policy.config.parameters.store.order_multiples},
-    )
+    assert policy.config.parameters.store.action == "offset"
+    env = SupplyChainEnv(**policy.env_kwargs)
     seen, _ = env.reset(seed=0)
     stores = {name: row for name, row in seen.items() if name.startswith("store")}
     with pytest.raises(InputError, match=r"call bind\(env\)"):
