@@ -1,7 +1,8 @@
 """What stands out in a file, named for a person: outliers, level shifts, series that are new.
 
 Nothing is changed: a promotion is no error. An outlier lies `OUTLIER` robust deviations above the
-median of the periods around it; a level shift is where the means of the `SHIFT_PERIODS` before and
+median of the periods around it in which something was sold, so that an opening, or the size of what
+sells seldom, is none; a level shift is where the means of the `SHIFT_PERIODS` before and
 after differ by a factor of `SHIFT_FACTOR` and by `SHIFT` standard errors.
 """
 
@@ -61,7 +62,7 @@ def _place(table: DemandTable, place: int) -> str:
 
 
 def outliers(demand: Floats) -> list[tuple[int, int, float, float]]:
-    """Return row, series, value and median around it, the largest first.
+    """Return row, series, value and median of what was sold around it, the largest first.
 
     Parameters
     ----------
@@ -73,8 +74,10 @@ def outliers(demand: Floats) -> list[tuple[int, int, float, float]]:
     found = []
     for block in blocks:
         around = demand[max(block.start - AROUND, 0) : block.stop + AROUND]
-        middle = np.median(around, axis=0)
-        spread = 1.4826 * np.median(np.abs(around - middle), axis=0)
+        sold = np.where(around > 0, around, np.nan)
+        sold[:, np.isnan(sold).all(axis=0)] = 0.0
+        middle = np.nanmedian(sold, axis=0)
+        spread = 1.4826 * np.nanmedian(np.abs(sold - middle), axis=0)
         limit = middle + OUTLIER * np.maximum(spread, np.sqrt(middle) + 1.0)
         for row, series in np.argwhere(demand[block] > limit).tolist():
             value = float(demand[block.start + row, series])

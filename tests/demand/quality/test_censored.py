@@ -119,6 +119,16 @@ def test_outliers_and_level_shifts_are_named_and_left_as_they_are():
     assert "level shifts, left as they are: 2021-11-" in words
 
 
+def test_an_opening_and_what_sells_seldom_are_no_outliers():
+    rng = np.random.default_rng(0)
+    demand = rng.poisson(100, (72, 2)).astype(float)
+    demand[:60, 0] = 0.0  # it opens
+    demand[rng.random(72) < 0.7, 1] = 0.0  # it sells in one period of three
+    assert outliers(demand) == []
+    demand[65, 0] = 900.0
+    assert [found[:2] for found in outliers(demand)] == [(65, 0)]
+
+
 def test_new_series_are_named_with_their_first_sale():
     demand = np.full((400, 1, 3), 20.0)
     demand[:340, 0, 1] = 0.0
