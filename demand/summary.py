@@ -77,7 +77,7 @@ def describe_items(items: Items | None, source: Any) -> str:
         lines.append(
             f"service levels of {_count(len(costs), 'item')}, {target.min():.1%} to "
             f"{target.max():.1%}, are those of stockout costs {min(costs):,.4g} to "
-            f"{max(costs):,.4g} on training days"
+            f"{max(costs):,.4g} in the training period"
         )
     return "\n".join(lines)
 

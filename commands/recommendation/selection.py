@@ -304,7 +304,7 @@ def play_candidates(
         one = _Rules(make_run(*days), rules, f"origin {number} of {len(folds)}", report)
         for name, (played, served) in one.each(_Rules.play_together).items():
             found.add(name, played, served)
-    every = _Rules(whole, rules, "all days", report)
+    every = _Rules(whole, rules, f"all before {periods.split}", report)
     for name, (policy, values, played) in every.each(_Rules.play).items():
         found.policies[name], found.values[name] = policy, values
         found.evaluation[name], found.served[name] = played, every.served(played)
@@ -318,7 +318,7 @@ def play_candidates(
         with tempfile.TemporaryDirectory() as scratch:
             played = _agent(_offset_to(rule, make_run(*days)), Path(scratch) / "run")[1]
         found.add(algo, played.together(), every.served(played))
-    report(f"all days: training {algo}")
+    report(f"all before {periods.split}: training {algo}")
     found.policies[algo], found.evaluation[algo] = _agent(_offset_to(rule, whole), folder)
     found.served[algo] = every.served(found.evaluation[algo])
     if followed_rule(found.policies[algo]) is not None:

@@ -46,7 +46,7 @@ def describe_new(table: DemandTable, training_days: int) -> Iterator[str]:
     since = {
         k: f"since {table.date(int(sold[:, k].argmax()))}"
         if sold[:, k].any()
-        else "no sales on training days"
+        else f"no sales on training {table.period}s"
         for k in places[:MOST_NAMED]
     }
     named = "; ".join(f"{_place(table, k).strip()} ({when})" for k, when in since.items())

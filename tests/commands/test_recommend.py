@@ -252,12 +252,14 @@ def test_too_few_days_and_a_recommendation_that_was_altered_are_refused(
     assert "was altered after the run wrote it" in done.stderr
 
 
-def test_episodes_are_as_long_as_a_file_of_months_allows(run_command, monkeypatch, tmp_path):
+def test_a_file_of_months_has_episodes_as_long_as_it_allows_and_no_days_in_its_report(
+    run_command, monkeypatch, tmp_path
+):
     months = np.arange("2016-01", "2023-01", dtype="datetime64[M]").astype("datetime64[D]")
     units = np.random.default_rng(0).poisson(100.0, months.size)
     rows = [f"{month},{n}" for month, n in zip(months, units, strict=True)]
     (path := tmp_path / "months.csv").write_text("\n".join(["date,A", *rows]) + "\n")
-    few, every = ("newsvendor_average", "tuned_base_stock"), registry.rules_in_units
+    few, every = ("tuned_base_stock", "tuned_reorder_point"), registry.rules_in_units
     monkeypatch.setattr(selection, "rules_in_units", lambda p: {n: every(p)[n] for n in few})
     asked = ("--demand", path, "--run-dir", tmp_path / "run")
     done = run_command(recommend.main, *asked, "--set", "horizon=28")
@@ -267,6 +269,10 @@ def test_episodes_are_as_long_as_a_file_of_months_allows(run_command, monkeypatc
     assert done.status == 0, done.stderr
     assert "origin 3 of 3: tuning and playing the rules\n" in done.stderr
     assert "horizon: 16" in (tmp_path / "run" / "config.yaml").read_text()
+    page = Page((tmp_path / "run" / "recommendation.html").read_text("utf-8")).text
+    said = re.sub(r"--set \S+", "", done.stderr + page.partition("For the researcher")[0])
+    assert "order up to months" in said
+    assert not re.findall(r".*\b(?:days?|weeks?)\b.*", said)
 
 
 def test_orders_follow_the_costs_packs_and_suppliers_of_an_items_file(

@@ -222,7 +222,7 @@ def _over_time(axes: Any, *, wide: bool) -> None:
 FIGURES: dict[str, tuple[str, Callable[..., Any]]] = {
     "money": ("What it costs a year", draw_money),
     "service": ("What better service costs", draw_service),
-    "weeks": ("Good weeks and bad ones", draw_weeks),
+    "weeks": ("Good times and bad ones", draw_weeks),
     "forecast": ("Forecast and sales", draw_forecast),
 }
 """By name, the heading of a picture and what draws it."""

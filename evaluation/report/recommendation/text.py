@@ -110,7 +110,7 @@ class RecommendationText:
         span = span_name(self._day)
         return {
             "money": "All rules and agents that were tried, the cheapest first; bold is the "
-            "recommendation, chosen on earlier days, and so not always the cheapest here.",
+            f"recommendation, chosen on earlier {self._day}s, and so not always the cheapest here.",
             "service": "What stock and orders cost, lost sales left out, against the share of "
             f"demand that is served. Lines: {self._curves()} with more or less stock than it would "
             "order; the recommended amount is the one that makes stock and lost sales cheapest "
@@ -344,7 +344,7 @@ class RecommendationText:
     def _values(self) -> ReportTable:
         c = self._c
         rows: list[list[Cell]] = [
-            [spoken(name), _listed(c.values.get(name, {}))] for name in c.ranked
+            [spoken(name), _listed(c.values.get(name, {}), self._day)] for name in c.ranked
         ]
         return ReportTable(
             "values",
@@ -361,8 +361,8 @@ class RecommendationText:
         c = self._c
         yield (
             f"Every {self._day}'s demand is that of the file. Every policy begins with the stock "
-            "that it would have by itself, as it is played for some weeks before; these are not "
-            "counted."
+            f"that it would have by itself, as it is played for some {self._day}s before; these "
+            "are not counted."
         )
         yield (
             f"A 95% interval says how much the saving might differ on other {self._day}s like "
@@ -386,8 +386,9 @@ def _times(factor: float) -> str:
     return {0.5: "half", 1.0: "as it does", 2.0: "twice"}.get(factor, f"{factor:g} times")
 
 
-def _listed(values: Any) -> str:
-    return ", ".join(
+def _listed(values: Any, period: str) -> str:
+    listed = ", ".join(
         f"{spoken(name)} {value if isinstance(value, str) else format(value, '.3g')}"
         for name, value in values.items()
     )
+    return listed.replace("days", f"{period}s")

@@ -59,8 +59,10 @@ def test_what_comes_of_rules_is_the_same_one_by_one_and_at_once(played):
         assert (at_once.evaluation[name].cost == one_by_one.evaluation[name].cost).all()
         assert at_once.values[name] == one_by_one.values[name]
     assert sorted(tuned) == sorted(2 * NAMES[1:])  # once for the origin and once for all days
+    (before,) = {line.partition(":")[0] for line in told} - {"origin 1 of 1"}
+    assert before.startswith("all before 20")
     assert sorted(told) == sorted(
-        f"{where}: {name}" for where in ("origin 1 of 1", "all days") for name in NAMES
+        f"{where}: {name}" for where in ("origin 1 of 1", before) for name in NAMES
     )
 
 

@@ -113,8 +113,8 @@ def test_the_description_tells_lead_time_and_what_service_levels_come_to(read):
     lead_time, levels = told.splitlines()[-2:]
     assert lead_time == "items.csv: lead time 2, of all items"
     assert levels == (
-        "service levels of 3 items, 90.0% to 98.5%, are those of stockout costs 1.25 to 1,500 on "
-        "training days"
+        "service levels of 3 items, 90.0% to 98.5%, are those of stockout costs 1.25 to 1,500 in "
+        "the training period"
     )
     plain = read("sku,price,cost\nbread,2,1\n")
     nothing = SimpleNamespace(service_costs=None)
