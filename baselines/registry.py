@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from baselines.policy import (
@@ -27,6 +28,7 @@ from baselines.rules.rolling_reorder_point import (
 )
 from baselines.rules.stock_rule import ProgrammedOrders
 from baselines.rules.store import Newsvendor
+from baselines.rules.warehouse import EchelonBaseStock
 from baselines.solvers.chain.store_programme import is_programmable
 from baselines.tuned_rules import TunedRule, Tuner, tune_rule
 from baselines.tuning import Family
@@ -187,15 +189,19 @@ OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
     "warehouse_return": {
         "random": _random("warehouse_return"),
         "reference_rules": REFERENCE_RULES,
-        "tuned_base_stock": _tuned(chain.warehouse_base_stock_family, "warehouse_return"),
-        "tuned_echelon": _tuned(chain.echelon_family, "warehouse_return"),
+        "tuned_base_stock": _tuned(chain.warehouse_family, "warehouse_return"),
+        "tuned_echelon": _tuned(
+            partial(chain.warehouse_family, rule=EchelonBaseStock), "warehouse_return"
+        ),
     },
     "supplier_return": {"random": _random("supplier_return"), "reference_rules": REFERENCE_RULES},
     "system_return": {
         "random": _random("system_return"),
         "reference_rules": REFERENCE_RULES,
         "tuned_system": _tuned(chain.system_family, "system_return"),
-        "tuned_system_echelon": _tuned(chain.echelon_system_family, "system_return"),
+        "tuned_system_echelon": _tuned(
+            partial(chain.system_family, rule=EchelonBaseStock), "system_return"
+        ),
     },
 }
 """Baselines of the supply chain where another total counts than the return of the stores."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from baselines.multi_agent import TeamPolicy
 from baselines.policy import Policy
-from baselines.rules.reference import reference_team
+from baselines.rules.reference import reference_team, teams_by
 from baselines.rules.rolling_reorder_point import lots_to_try
 from baselines.rules.stock_rule import StockLevels, StoreRule, Values
 from baselines.rules.store import (
@@ -20,7 +20,7 @@ from baselines.rules.store import (
     ReorderQuantity,
     SeasonalBaseStock,
 )
-from baselines.rules.warehouse import EchelonBaseStock, WarehouseBaseStock, WarehouseRule
+from baselines.rules.warehouse import WarehouseBaseStock, WarehouseRule
 from baselines.tuning import FINALISTS, Family, Search
 from envs.supply_chain.parameters import SupplyChainParameters
 
@@ -106,79 +106,59 @@ def reorder_point_family(parameters: SupplyChainParameters) -> Family:
 
 def reorder_quantity_family(parameters: SupplyChainParameters) -> Family:
     """Return the (r, Q) policies."""
-
-    def make(reorder_days: Values, quantity_days: Values) -> TeamPolicy:
-        return reference_team(store=ReorderQuantity(reorder_days, quantity_days))
-
     batches = _distinct(0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, *_lots(parameters))
     grid = {"reorder_days": _covers(parameters), "quantity_days": batches}
-    return Family(make, grid, refined=tuple(grid))
+    return Family(teams_by(ReorderQuantity), grid, refined=tuple(grid))
 
 
 def periodic_family(parameters: SupplyChainParameters) -> Family:
     """Return the (R, S) policies."""
-
-    def make(review_period: Values, order_up_to_days: Values) -> TeamPolicy:
-        return reference_team(store=PeriodicReview(review_period, order_up_to_days))
-
     lots = (float(max(1, round(lot))) for lot in _lots(parameters))
     periods = _distinct(*(r for r in (1.0, 2.0, 3.0, 7.0, *lots) if r <= parameters.horizon))
     grid = {"review_period": periods, "order_up_to_days": _covers_of_lots(parameters)}
-    return Family(make, grid, refined=("order_up_to_days",))
+    return Family(teams_by(PeriodicReview), grid, refined=("order_up_to_days",))
 
 
 def constant_order_family(parameters: SupplyChainParameters) -> Family:
     """Return the constant orders of up to one and a half times the mean demand."""
     del parameters
-
-    def make(order_days: Values) -> TeamPolicy:
-        return reference_team(store=ConstantOrder(order_days))
-
     return Family(
-        make, {"order_days": (0.0, 0.5, 0.8, 0.9, 1.0, 1.1, 1.5)}, refined=("order_days",)
+        teams_by(ConstantOrder),
+        {"order_days": (0.0, 0.5, 0.8, 0.9, 1.0, 1.1, 1.5)},
+        refined=("order_days",),
     )
 
 
 def base_stock_family(parameters: SupplyChainParameters) -> Family:
     """Return the base-stock policies on the store's forecast."""
-
-    def make(forecast_days: Values, safety_factor: Values) -> TeamPolicy:
-        return reference_team(store=ForecastBaseStock(forecast_days, safety_factor))
-
     grid = {"forecast_days": _covers(parameters), "safety_factor": (*SAFETY_FACTORS, 25.0)}
-    return Family(make, grid, refined=("forecast_days", "safety_factor"))
+    return Family(teams_by(ForecastBaseStock), grid, refined=("forecast_days", "safety_factor"))
 
 
 def seasonal_family(parameters: SupplyChainParameters) -> Family:
     """Return the base-stock policies on the known law of demand."""
     del parameters
-
-    def make(safety_factor: Values, safety_days: Values) -> TeamPolicy:
-        return reference_team(store=SeasonalBaseStock(safety_factor, safety_days))
-
     grid = {"safety_factor": SAFETY_FACTORS, "safety_days": SAFETY_DAYS}
-    return Family(make, grid, refined=("safety_factor", "safety_days"))
+    return Family(teams_by(SeasonalBaseStock), grid, refined=("safety_factor", "safety_days"))
 
 
 def capped_family(parameters: SupplyChainParameters) -> Family:
     """Return the base-stock policies on the known law of demand with a cap on the order."""
     del parameters
-
-    def make(safety_factor: Values, cap_days: Values) -> TeamPolicy:
-        return reference_team(store=CappedBaseStock(safety_factor, cap_days=cap_days))
-
     caps = (0.75, 1.0, 1.25, 1.5, 2.0, 3.0, float("inf"))
     grid = {"safety_factor": SAFETY_FACTORS, "cap_days": caps}
-    return Family(make, grid, refined=tuple(grid))
+    return Family(teams_by(CappedBaseStock), grid, refined=tuple(grid))
 
 
-def warehouse_family(parameters: SupplyChainParameters, rule: type[WarehouseRule]) -> Family:
+def warehouse_family(
+    parameters: SupplyChainParameters, rule: type[WarehouseRule] = WarehouseBaseStock
+) -> Family:
     """Return the base-stock policies of the warehouse, on installation or on echelon stock."""
-
-    def make(level_days: Values) -> TeamPolicy:
-        return reference_team(warehouse=rule(level_days))
-
-    return Family(make, {"level_days": _warehouse_covers(parameters)}, refined=("level_days",))
+    return Family(
+        teams_by(rule, "warehouse"),
+        {"level_days": _warehouse_covers(parameters)},
+        refined=("level_days",),
+    )
 
 
 def _warehouse_covers(parameters: SupplyChainParameters) -> tuple[float, ...]:
@@ -210,21 +190,6 @@ def system_family(
     return Family(make, grid, refined=tuple(grid))
 
 
-def echelon_system_family(parameters: SupplyChainParameters) -> Family:
-    """Return the same with a warehouse that follows its echelon stock."""
-    return system_family(parameters, EchelonBaseStock)
-
-
-def warehouse_base_stock_family(parameters: SupplyChainParameters) -> Family:
-    """Return the base-stock policies of the warehouse on its installation stock."""
-    return warehouse_family(parameters, WarehouseBaseStock)
-
-
-def echelon_family(parameters: SupplyChainParameters) -> Family:
-    """Return the base-stock policies of the warehouse on its echelon stock."""
-    return warehouse_family(parameters, EchelonBaseStock)
-
-
 def in_units(parameters: SupplyChainParameters) -> bool:
     """Whether all stores choose among quantities in units, not among multiples of a forecast."""
     return all(lane.store.order_units is not None for lane in parameters.lanes())
@@ -249,21 +214,13 @@ def _caps(parameters: SupplyChainParameters) -> tuple[float, ...]:
 
 def level_family(parameters: SupplyChainParameters) -> Family:
     """Return the base-stock policies, by their level in units."""
-
-    def make(level: Values) -> TeamPolicy:
-        return reference_team(store=StockLevels(level))
-
-    return Family(make, {"level": unit_levels(parameters)}, ("level",), ("level",))
+    return Family(teams_by(StockLevels), {"level": unit_levels(parameters)}, ("level",), ("level",))
 
 
 def capped_level_family(parameters: SupplyChainParameters) -> Family:
     """Return the capped base-stock policies, by level and largest order in units."""
-
-    def make(level: Values, cap: Values) -> TeamPolicy:
-        return reference_team(store=StockLevels(level, cap=cap))
-
     grid = {"level": unit_levels(parameters), "cap": _caps(parameters)}
-    return Family(make, grid, tuple(grid), tuple(grid))
+    return Family(teams_by(StockLevels), grid, tuple(grid), tuple(grid))
 
 
 def reorder_level_family(parameters: SupplyChainParameters) -> Family:

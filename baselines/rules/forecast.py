@@ -9,13 +9,12 @@ the store has for the L + r days t .. t + r + L - 1, and F_t is the forecast of 
 tuned, and errors of forecasts, come from training days.
 """
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from baselines.multi_agent import TeamPolicy
-from baselines.rules.reference import reference_team
+from baselines.rules.reference import teams_by
 from baselines.rules.stock_rule import StoreRule, Values
 from baselines.tuning import Family
 from common.errors import InputError
@@ -97,12 +96,10 @@ class RollingBaseStock(HistoryRule):
 @cache
 def rolling_family(forecast: ForecastName) -> Family:
     """Return the base-stock policies on a rolling forecast."""
-
-    def make(cover: Values, safety_factor: Values) -> TeamPolicy:
-        return reference_team(store=RollingBaseStock(forecast, cover, safety_factor))
-
     grid = {
         "cover": (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0),
         "safety_factor": (-1.0, -0.5, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0),
     }
-    return Family(make, grid, refined=("cover", "safety_factor"))
+    return Family(
+        teams_by(partial(RollingBaseStock, forecast)), grid, refined=("cover", "safety_factor")
+    )

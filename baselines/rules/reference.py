@@ -1,7 +1,7 @@
 """The reference rules of the supply chain: what every tier does until it learns."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -131,6 +131,11 @@ class RandomTier(Rule):
 def reference_rules() -> dict[str, Any]:
     """Return the reference rule of every tier, by tier."""
     return {"store": StoreReorder(), "warehouse": WarehouseReorder(), "supplier": ShipInFull()}
+
+
+def teams_by(rule: Callable[..., Rule], tier: Tier = "store") -> Callable[..., TeamPolicy]:
+    """Return what makes the team in which a tier follows a rule, from the rule's parameters."""
+    return lambda **values: reference_team(**{tier: rule(**values)})
 
 
 MOST_NAMED = 5

@@ -9,7 +9,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from baselines.multi_agent import TeamPolicy
 from baselines.rules.forecast import HistoryRule
 from baselines.rules.newsvendor_costs import (
     SHARES,
@@ -17,7 +16,7 @@ from baselines.rules.newsvendor_costs import (
     days_of_use,
     newsvendor_costs,
 )
-from baselines.rules.reference import reference_team
+from baselines.rules.reference import teams_by
 from baselines.rules.stock_rule import StoreRule, Values
 from baselines.tuning import Family
 from common.array_cache import made_once
@@ -343,14 +342,10 @@ def newsvendor_family(forecast: ForecastName) -> Family:
 
     On trees there is no more of it, for their errors are of days that they were not fitted to.
     """
-    rule = RollingNewsvendor(forecast)
-
-    def make(safety_multiplier: Values) -> TeamPolicy:
-        return reference_team(store=rule.with_values(safety_multiplier=safety_multiplier))
-
     most = 1.0 if is_cross_fitted(forecast) else 1.5
     multipliers = np.round(np.arange(0.4, most + 0.01, 0.05), 2)
-    return Family(make, {"safety_multiplier": tuple(multipliers.tolist())})
+    grid = {"safety_multiplier": tuple(multipliers.tolist())}
+    return Family(teams_by(RollingNewsvendor(forecast).with_values), grid)
 
 
 def _quantiles(errors: Values, shares: Values) -> Values:

@@ -49,7 +49,7 @@ from numpy.typing import ArrayLike
 from baselines.multi_agent import TeamPolicy
 from baselines.rules.forecast import HistoryRule
 from baselines.rules.newsvendor_costs import SHARES, days_of_use
-from baselines.rules.reference import reference_team
+from baselines.rules.reference import reference_team, teams_by
 from baselines.rules.rolling_newsvendor import GAPS, RollingNewsvendor
 from baselines.rules.stock_rule import Values
 from baselines.tuning import Family
@@ -384,13 +384,8 @@ def reorder_point_family(forecast: ForecastName, *, lots: bool) -> Family:
 
     With `lots` by these too, as is of use where orders cost something.
     """
-    rule = ForecastReorderPoint(forecast)
-
-    def make(**values: Values) -> TeamPolicy:
-        return reference_team(store=rule.with_values(**values))
-
     multipliers = np.round(np.arange(0.6, 1.21, 0.05), 2)
     grid: dict[str, tuple[float, ...]] = {"safety_multiplier": tuple(multipliers.tolist())}
     if lots:
         grid["lot_multiplier"] = (0.5, 0.7, 1.0, 1.4, 2.0)
-    return Family(make, grid)
+    return Family(teams_by(ForecastReorderPoint(forecast).with_values), grid)

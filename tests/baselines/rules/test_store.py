@@ -296,7 +296,9 @@ def test_a_capped_base_stock_beats_the_base_stock_where_sales_are_lost(monkeypat
 
 def test_the_warehouse_is_tuned_for_its_own_return():
     p = SupplyChainParameters()
-    tuned = tuned_family(p, families.echelon_family(p), measure="warehouse_return")
+    tuned = tuned_family(
+        p, families.warehouse_family(p, EchelonBaseStock), measure="warehouse_return"
+    )
     rules = rollout(STORES, p, reference_team(), STORES.traces(p, "tuning", 0, 500))
     assert tuned.score > rules["warehouse_return"].mean() + 5
 
