@@ -9,6 +9,7 @@ of the statistical precipice, NeurIPS 34; sections 4.1 to 4.3. Their package is 
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -113,18 +114,10 @@ def optimality_gap(scores: Floats, target: float = 1.0) -> Any:
     return (target - np.minimum(scores, target)).mean(axis=-1)
 
 
-def _median(scores: Floats) -> Any:
-    return np.median(scores, axis=-1)
-
-
-def _mean(scores: Floats) -> Any:
-    return scores.mean(axis=-1)
-
-
 AGGREGATES: dict[str, Statistic] = {
-    "median": _median,
+    "median": partial(np.median, axis=-1),
     "interquartile mean": interquartile_mean,
-    "mean": _mean,
+    "mean": partial(np.mean, axis=-1),
     "optimality gap": optimality_gap,
 }
 """What sums up scores of which 1 is the best possible and 0 random play."""

@@ -10,6 +10,7 @@ probability of improvement.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -196,10 +197,6 @@ def few_seeds_note(count: int) -> tuple[str, ...]:
     return (f"{count} seeds are few: {held}; train 5 or more.",)
 
 
-def _mean(scores: NDArray[np.float64]) -> Any:
-    return scores.mean(axis=-1)
-
-
 def over_seeds(comparison: Comparison, seeds: tuple[Seed, ...]) -> SeedStatistics:
     """Return the statistics of a recipe over its seeds.
 
@@ -229,7 +226,8 @@ def over_seeds(comparison: Comparison, seeds: tuple[Seed, ...]) -> SeedStatistic
             name: AgainstRival(
                 _difference(iqm, name, rival, rows),
                 stratified_bootstrap(
-                    np.array([share_better(own.returns, rival.returns) for own in played]), _mean
+                    np.array([share_better(own.returns, rival.returns) for own in played]),
+                    partial(np.mean, axis=-1),
                 ),
                 share_better(means, np.full_like(means, rival.estimate.mean)),
             )
