@@ -11,6 +11,7 @@ from envs.cash.batch import CashBatch
 from envs.cash.kernels import STEP
 from envs.cash.parameters import CashParameters
 from envs.cash.trace import check_trace, draw_trace, trace_covariates
+from tests.restored import check_same_future
 
 SIDES = ("raw_price", "product_price")
 EVERY_LOT = {"buy_lots": (1, 5, 20), "convert_lots": (1, 5, 10)}
@@ -91,24 +92,9 @@ def test_a_restored_state_gives_the_same_future():
     batch.reset()
     actions = np.random.default_rng(4).integers(0, 3, (40, 5))
 
-    def future():
-        seen = []
-        for action in actions:
-            outcome = batch.step(action)
-            ended = np.flatnonzero(outcome.terminated | outcome.truncated)
-            if ended.size:
-                batch.restart(ended)
-            seen.append((outcome.reward, batch.observation()))
-        return seen
-
     for action in actions[:3]:
         batch.step(action)
-    state = batch.get_state()
-    first = future()
-    batch.set_state(state)
-    for one, other in zip(first, future(), strict=True):
-        np.testing.assert_array_equal(one[0], other[0])
-        np.testing.assert_array_equal(one[1], other[1])
+    check_same_future(batch, actions)
 
 
 def test_profit_is_the_change_in_cash_less_holding_cost():

@@ -7,6 +7,7 @@ from common.errors import InputError
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.trace import check_trace, draw_trace
+from tests.restored import check_same_future
 from tests.supply_chain_worlds import AGENTS, make, play, some_actions, worlds_of_any_kind
 
 
@@ -113,25 +114,10 @@ def test_a_restored_state_gives_the_same_future():
     batch = SupplyChainBatch(make(horizon=9), 4, rng=np.random.default_rng(3))
     batch.reset()
     actions = some_actions(batch, 4, 20)
-
-    def future():
-        seen = []
-        for action in actions:
-            outcome = batch.step(action)
-            if outcome.truncated.all():
-                batch.restart(np.arange(4))
-            seen.append((outcome.reward, batch.observation()))
-        return seen
-
     for action in actions[:5]:
         batch.step(action)
     batch.change_parameters(make(horizon=6))
-    state = batch.get_state()
-    first = future()
-    batch.set_state(state)
-    for one, other in zip(first, future(), strict=True):
-        np.testing.assert_array_equal(one[0], other[0])
-        np.testing.assert_array_equal(one[1], other[1])
+    check_same_future(batch, actions)
 
 
 def test_parameters_change_with_the_next_episode():
