@@ -10,24 +10,21 @@ from envs.batch import random_actions
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.events import evenly_aged, expire, expiring, issue, waste_ahead
 from tests.envs.supply_chain.perishable_days import DAYS
-from tests.supply_chain_worlds import make, perishable_or_waiting
+from tests.supply_chain_worlds import make, one_world, perishable_or_waiting
 
 
 def one_store(demand, store, on_hand=0.0, **parameters):
     """Return one store whose warehouse is never short, on days of given demand."""
     own = {"lead_time": 1, "holding_cost": 1, "stockout_cost": 5, "unit_cost": 3, "waste_cost": 7}
     own["order_units"] = [float(q) for q in range(11)]
-    p = make(
+    return one_world(
+        np.array(demand, float)[:, None],
         stores=[{"initial_on_hand": on_hand}],
         store={**own, **store},
         warehouse={"initial_on_hand": float("inf")},
         horizon=len(demand),
         **{"objective": "cost", **parameters},
     )
-    batch = SupplyChainBatch(p, 1)
-    demand = np.array(demand, float)[:, None]
-    batch.reset({"demand": demand, "supplier_ok": np.ones(len(demand), bool)})
-    return batch
 
 
 @pytest.mark.parametrize("case", DAYS, ids=lambda case: case["name"])

@@ -9,23 +9,20 @@ from common.errors import InputError
 from demand.laws import law_points
 from envs.batch import random_actions
 from envs.supply_chain.batch import SupplyChainBatch
-from tests.supply_chain_worlds import make, perishable_or_waiting
+from tests.supply_chain_worlds import make, one_world, perishable_or_waiting
 
 
 def one_store(demand, on_hand=0.0, store=None, **parameters):
     """Return one store whose warehouse is never short, on days of given demand."""
     own = {"lead_time": 1, "holding_cost": 1, "stockout_cost": 4, "order_units": [0, 5, 10]}
-    p = make(
+    return one_world(
+        np.array(demand, float)[:, None],
         stores=[{"initial_on_hand": on_hand}],
         store={**own, **(store or {})},
         warehouse={"initial_on_hand": float("inf")},
         horizon=len(demand),
         **{"objective": "cost", **parameters},
     )
-    batch = SupplyChainBatch(p, 1)
-    demand = np.array(demand, float)[:, None]
-    batch.reset({"demand": demand, "supplier_ok": np.ones(len(demand), bool)})
-    return batch
 
 
 def days(batch, *orders):
