@@ -10,10 +10,10 @@ Frappe Framework, REST API; ERPNext, Material Request.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from service.connectors.transport import Send, number
+from service.connectors.transport import Send, number, title_of
 
 REQUEST = "/api/resource/Material Request".replace(" ", "%20")
 PAGE = 1000
@@ -38,16 +38,11 @@ def pull_stock(send: Send) -> list[dict[str, Any]]:
             return items
 
 
-def title(order: Mapping[str, Any]) -> str:
-    """Return by what an order is known there."""
-    return f"inventory-rl order {order['id']}"
-
-
 def request_of(order: Mapping[str, Any]) -> dict[str, Any]:
     """Return the Material Request of an order."""
     return {
         "material_request_type": "Purchase",
-        "title": title(order),
+        "title": title_of(order),
         "transaction_date": str(order["date"]),
         "schedule_date": str(order["arrives"]),
         "items": [
@@ -61,23 +56,17 @@ def request_of(order: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def push(send: Send, orders: Iterable[Mapping[str, Any]], *, apply: bool) -> list[tuple[int, str]]:
-    """Make a Material Request of every approved order that has none; say what was or would be done.
+def push(send: Send, order: Mapping[str, Any], *, apply: bool) -> str:
+    """Make a Material Request of an approved order that has none.
 
     Returns
     -------
-    list of tuple
-        An order's number, and ``there``, ``would be made`` or the new document's name.
+    str
+        ``there``, ``would be made`` or the new document's name.
     """
-    done = []
-    for order in orders:
-        filters = json.dumps([["title", "=", title(order)]])
-        found = send("GET", REQUEST, query={"filters": filters, "limit_page_length": "1"})["data"]
-        if found:
-            done.append((order["id"], "there"))
-        elif not apply:
-            done.append((order["id"], "would be made"))
-        else:
-            made = send("POST", REQUEST, body=request_of(order))["data"]
-            done.append((order["id"], str(made["name"])))
-    return done
+    filters = json.dumps([["title", "=", title_of(order)]])
+    if send("GET", REQUEST, query={"filters": filters, "limit_page_length": "1"})["data"]:
+        return "there"
+    if not apply:
+        return "would be made"
+    return str(send("POST", REQUEST, body=request_of(order))["data"]["name"])

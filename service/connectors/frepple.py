@@ -8,7 +8,7 @@ References
 frePPLe, REST API and data model: /api/input/buffer/, /api/input/purchaseorder/.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from service.connectors.transport import Send, number
@@ -43,25 +43,18 @@ def purchase_of(order: Mapping[str, Any], supplier: str) -> dict[str, Any]:
     }
 
 
-def push(
-    send: Send, orders: Iterable[Mapping[str, Any]], *, supplier: str, apply: bool
-) -> list[tuple[int, str]]:
-    """Write a purchase order of every approved order; say what was or would be done.
+def push(send: Send, order: Mapping[str, Any], *, supplier: str, apply: bool) -> str:
+    """Write a purchase order of an approved order that has none.
 
     Returns
     -------
-    list of tuple
-        An order's number, and ``there``, ``would be made`` or the new document's reference.
+    str
+        ``there``, ``would be made`` or the new document's reference.
     """
-    done = []
-    for order in orders:
-        purchase = purchase_of(order, supplier)
-        query = {"format": "json", "reference": purchase["reference"]}
-        if send("GET", PURCHASES, query=query):
-            done.append((order["id"], "there"))
-        elif not apply:
-            done.append((order["id"], "would be made"))
-        else:
-            send("POST", PURCHASES, body=[purchase])
-            done.append((order["id"], purchase["reference"]))
-    return done
+    purchase = purchase_of(order, supplier)
+    if send("GET", PURCHASES, query={"format": "json", "reference": purchase["reference"]}):
+        return "there"
+    if not apply:
+        return "would be made"
+    send("POST", PURCHASES, body=[purchase])
+    return str(purchase["reference"])

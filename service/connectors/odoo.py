@@ -9,11 +9,11 @@ References
 Odoo 19, External JSON-2 API; models stock.quant, product.product and purchase.order.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from common.errors import InputError, short
-from service.connectors.transport import Send, number
+from service.connectors.transport import Send, number, title_of
 
 
 def credentials(key: str, database: str) -> dict[str, str]:
@@ -52,53 +52,40 @@ def _codes(send: Send, products: set[int]) -> dict[int, str]:
     return {row["id"]: str(row["default_code"] or row["display_name"]) for row in rows}
 
 
-def origin(order: Mapping[str, Any]) -> str:
-    """Return by what an order is known there."""
-    return f"inventory-rl order {order['id']}"
-
-
-def push(
-    send: Send, orders: Iterable[Mapping[str, Any]], *, vendor: int, apply: bool
-) -> list[tuple[int, str]]:
-    """Make a draft purchase order of every approved order that has none; say what was done.
+def push(send: Send, order: Mapping[str, Any], *, vendor: int, apply: bool) -> str:
+    """Make a draft purchase order of an approved order that has none.
 
     Parameters
     ----------
     send : callable
         A `Transport`.
-    orders : iterable of mapping
-        Approved orders.
+    order : mapping
+        An approved order.
     vendor : int
         Odoo's number of the supplier (res.partner).
     apply : bool
-        Whether to make them, or only to say what would be made.
+        Whether to make it, or only to say what would be made.
 
     Returns
     -------
-    list of tuple
-        An order's number, and ``there``, ``would be made`` or the new document's number.
+    str
+        ``there``, ``would be made`` or the new document's number.
 
     Raises
     ------
     InputError
-        If a product has no such internal reference there.
+        If its product has no such internal reference there.
     """
-    done = []
-    for order in orders:
-        same = [["origin", "=", origin(order)]]
-        if _call(send, "purchase.order", "search_count", domain=same):
-            done.append((order["id"], "there"))
-            continue
-        known = [["default_code", "=", order["sku"]]]
-        products = _call(send, "product.product", "search", domain=known, limit=1)
-        if not products:
-            raise InputError(f"order {order['id']}: Odoo has no product {short(order['sku'])}")
-        if not apply:
-            done.append((order["id"], "would be made"))
-            continue
-        line = {"product_id": products[0], "product_qty": order["quantity"]}
-        line |= {"date_planned": f"{order['arrives']} 08:00:00"}
-        values = {"partner_id": vendor, "origin": origin(order), "order_line": [[0, 0, line]]}
-        made = _call(send, "purchase.order", "create", vals_list=[values])
-        done.append((order["id"], str(made[0] if isinstance(made, list) else made)))
-    return done
+    if _call(send, "purchase.order", "search_count", domain=[["origin", "=", title_of(order)]]):
+        return "there"
+    known = [["default_code", "=", order["sku"]]]
+    products = _call(send, "product.product", "search", domain=known, limit=1)
+    if not products:
+        raise InputError(f"order {order['id']}: Odoo has no product {short(order['sku'])}")
+    if not apply:
+        return "would be made"
+    line = {"product_id": products[0], "product_qty": order["quantity"]}
+    line |= {"date_planned": f"{order['arrives']} 08:00:00"}
+    values = {"partner_id": vendor, "origin": title_of(order), "order_line": [[0, 0, line]]}
+    made = _call(send, "purchase.order", "create", vals_list=[values])
+    return str(made[0] if isinstance(made, list) else made)

@@ -89,17 +89,17 @@ def push(
     done = []
     for order in orders:  # one by one: what was made there is placed here, whatever comes after
         if not order["quantity"]:
-            said = [(order["id"], "nothing to order")]  # which an ERP would refuse
+            said = "nothing to order"  # which an ERP would refuse
         elif system == "erpnext":
-            said = erpnext.push(send, [order], apply=apply)
+            said = erpnext.push(send, order, apply=apply)
         elif system == "odoo":
-            said = odoo.push(send, [order], vendor=_vendor(settings), apply=apply)
+            said = odoo.push(send, order, vendor=_vendor(settings), apply=apply)
         else:
             supplier = settings["FREPPLE_SUPPLIER"]
-            said = frepple.push(send, [order], supplier=supplier, apply=apply)
-        done += said
+            said = frepple.push(send, order, supplier=supplier, apply=apply)
+        done.append((order["id"], said))
         if apply:
-            reason = f"{system}: {said[0][1]}"
+            reason = f"{system}: {said}"
             with base.writing() as connection:
                 order_book.change(connection, USER, order["id"], "place", reason=reason)
     return done

@@ -65,6 +65,11 @@ class Transport:
             raise InputError(f"{parts.hostname}: {method} {path}: the answer is no JSON") from None
 
 
+def title_of(order: Mapping[str, Any]) -> str:
+    """Return by what an order is known there."""
+    return f"inventory-rl order {order['id']}"
+
+
 def number(value: Any, where: str) -> float:
     """Return a quantity that another system gave."""
     try:

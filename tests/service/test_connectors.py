@@ -68,12 +68,12 @@ def test_erpnext():
     )
     assert stock == [{"store": "north", "sku": "milk", "on_hand": 0.0}]
     dry = Recorded((FIND, {"data": []}))
-    assert erpnext.push(dry, [ORDER], apply=False) == [(7, "would be made")]
+    assert erpnext.push(dry, ORDER, apply=False) == "would be made"
     post = ("POST", "/api/resource/Material%20Request", MAKE, None)
     send = Recorded((FIND, {"data": []}), (post, {"data": {"name": "MAT-MR-2024-00001"}}))
-    assert erpnext.push(send, [ORDER], apply=True) == [(7, "MAT-MR-2024-00001")]
+    assert erpnext.push(send, ORDER, apply=True) == "MAT-MR-2024-00001"
     again = Recorded((FIND, {"data": [{"name": "MAT-MR-2024-00001"}]}))
-    assert erpnext.push(again, [ORDER], apply=True) == [(7, "there")]
+    assert erpnext.push(again, ORDER, apply=True) == "there"
 
 
 def test_odoo():
@@ -100,12 +100,12 @@ def test_odoo():
     order = {"partner_id": 9, "origin": "inventory-rl order 7", "order_line": [[0, 0, line]]}
     make = ("POST", "/json/2/purchase.order/create", {"vals_list": [order]}, None)
     dry = Recorded((count, 0), (find, [3]))
-    assert odoo.push(dry, [ORDER], vendor=9, apply=False) == [(7, "would be made")]
+    assert odoo.push(dry, ORDER, vendor=9, apply=False) == "would be made"
     send = Recorded((count, 0), (find, [3]), (make, [41]))
-    assert odoo.push(send, [ORDER], vendor=9, apply=True) == [(7, "41")]
-    assert odoo.push(Recorded((count, 1)), [ORDER], vendor=9, apply=True) == [(7, "there")]
+    assert odoo.push(send, ORDER, vendor=9, apply=True) == "41"
+    assert odoo.push(Recorded((count, 1)), ORDER, vendor=9, apply=True) == "there"
     with pytest.raises(InputError, match="Odoo has no product 'milk'"):
-        odoo.push(Recorded((count, 0), (find, [])), [ORDER], vendor=9, apply=True)
+        odoo.push(Recorded((count, 0), (find, [])), ORDER, vendor=9, apply=True)
 
 
 def test_frepple():
@@ -120,9 +120,9 @@ def test_frepple():
     find = ("GET", "/api/input/purchaseorder/", None, query)
     make = ("POST", "/api/input/purchaseorder/", [purchase], None)
     dry = Recorded((find, []))
-    assert frepple.push(dry, [ORDER], supplier="dairy", apply=False) == [(7, "would be made")]
+    assert frepple.push(dry, ORDER, supplier="dairy", apply=False) == "would be made"
     send = Recorded((find, []), (make, [purchase]))
-    assert frepple.push(send, [ORDER], supplier="dairy", apply=True) == [(7, "inventory-rl-7")]
+    assert frepple.push(send, ORDER, supplier="dairy", apply=True) == "inventory-rl-7"
 
 
 class _Erp(http.server.BaseHTTPRequestHandler):
