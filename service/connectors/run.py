@@ -1,14 +1,12 @@
 """What ``connect.py`` does: stock from another system, approved orders into it."""
 
 import base64
-import csv
-import io
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from common.console import spreadsheet_cell
+from commands.order_output import as_csv
 from common.errors import InputError
 from common.files import write_whole
 from service.connectors import erpnext, frepple, odoo
@@ -66,13 +64,7 @@ def pull(system: System, output: Path, send: Send) -> int:
     items = PULLS[system](send)
     if not items:
         raise InputError(f"{system}: holds no stock")
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(items[0]), lineterminator="\n")
-    writer.writeheader()
-    for item in items:
-        cells = {k: spreadsheet_cell(v) if isinstance(v, str) else v for k, v in item.items()}
-        writer.writerow(cells)
-    write_whole(output, text.getvalue().encode())
+    write_whole(output, as_csv(items).encode())
     return len(items)
 
 
