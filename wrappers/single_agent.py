@@ -228,17 +228,16 @@ class ControlledAgents:
         new.num_worlds = len(worlds) * self.rows_per_world
         new.others.bind(chain)
         new.offsets = self.offsets.bound(chain) if self.offsets is not None else None
-        new._memory, new._start = _picked(self._memory, whole), self._start[whole]
+        new._memory, new._start = _checked_memory(self._memory), self._start[whole]
         new._seen = self._seen[whole]
         own = np.arange(len(worlds)) * self.rows_per_world + worlds % self.rows_per_world
         return Fork(new, own)
 
 
-def _picked(memory: Any, worlds: NDArray[np.intp]) -> Any:
+def _checked_memory(memory: Any) -> Any:
     """Return the hidden states of copies of worlds; only policies without any can be forked."""
     if any(state is not None for state in dict(memory or {}).values()):
         raise InputError("a recurrent policy among the others: its worlds cannot be forked")
-    del worlds
     return memory
 
 
