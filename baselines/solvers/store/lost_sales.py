@@ -24,7 +24,7 @@ new methods for lost-sales inventory systems, Operations Research 56(5), have Po
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -163,26 +163,39 @@ def base_stock_cost(
 
 
 def best_base_stock(store: LostSales) -> tuple[int, AverageCost]:
-    """Return the best base-stock level and its cost, which is convex in the level.
+    """Return the best base-stock level and its cost.
+
+    Without a fixed cost, the cost is convex in the level. With one, no level is better that is
+    above the best without: a unit more in stock is sold only where sales were lost, so that what is
+    sold, which is what is ordered, is so on no fewer days. All levels up to it are tried.
 
     References
     ----------
     Janakiraman and Roundy (2004), Lost-sales problems with stochastic lead times: convexity
     results for base-stock policies, Operations Research 52(5).
     """
-    return _descend(store, partial(base_stock_cost, store), int(order_limits(store)[-1]))
+    plain = replace(store, fixed_cost=0.0)
+    level, cost = _descend(plain, partial(base_stock_cost, plain), int(order_limits(plain)[-1]))
+    if store.fixed_cost == 0.0:
+        return level, cost
+    costs = [base_stock_cost(store, tried) for tried in range(level + 1)]
+    return min(enumerate(costs), key=lambda pair: pair[1].value)
 
 
 def best_capped_base_stock(store: LostSales) -> tuple[int, int, AverageCost]:
     """Return the best (level, cap) and its cost: caps upward from the mean demand, levels downhill.
 
     The search ends where two caps in a row cost more than the best: the plain base-stock policy,
-    whose cap is large, costs more yet, and has far more states.
+    whose cap is large, costs more yet, and has far more states. With a fixed cost, which small caps
+    pay more often, the plain policy is what two caps have to beat.
     """
-    limits = order_limits(store)
+    limits = order_limits(replace(store, fixed_cost=0.0))
     most, worse = int(limits[0]), 0
     mean = int(store.law @ np.arange(store.law.size))
     level, best = int(limits[-1]), (0, 0, base_stock_cost(store, 0))
+    if store.fixed_cost > 0.0:
+        plain, cost = best_base_stock(store)
+        best = plain, plain, cost
     for cap in range(min(max(1, mean), most), most + 1):
         level, cost = _descend(store, partial(base_stock_cost, store, cap=cap), level)
         worse = 0 if cost.value < best[2].value else worse + 1
@@ -214,12 +227,12 @@ def reorder_cost(
 
 
 def best_reorder_point(store: LostSales) -> tuple[int, int, AverageCost]:
-    """Return the best (s, S) policy among its neighbours, from the best base-stock level on.
+    """Return the best (s, S) policy among its neighbours, from the level without fixed cost on.
 
     Its cost need not have one lowest point only, so that no more is certain than that no policy
     with s or S a unit more or less is cheaper.
     """
-    level, _ = best_base_stock(store)
+    level, _ = best_base_stock(replace(store, fixed_cost=0.0))
     known: dict[tuple[int, int], AverageCost] = {}
 
     def cost_of(point: int, up_to: int) -> float:

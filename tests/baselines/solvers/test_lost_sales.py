@@ -110,6 +110,17 @@ def test_best_capped_base_stock_poisson_5(stockout_cost, lead_time, level, cap, 
     assert found[2].value == pytest.approx(cost, abs=2e-4)
 
 
+@pytest.mark.parametrize(("lead_time", "fixed_cost"), [(0, 3), (1, 3), (2, 1)])
+def test_with_a_fixed_cost_the_best_base_stock_is_the_best_of_all_levels(lead_time, fixed_cost):
+    """Lost sales may be cheaper than any level above 0, though one above it is dearer yet."""
+    store = LostSales([0.3, 0.25, 0.2, 0.25], lead_time, 0.5, 1, fixed_cost)
+    costs = [base_stock_cost(store, level).value for level in range(12)]
+    level, cost = best_base_stock(store)
+    assert level == np.argmin(costs)
+    assert cost.value == pytest.approx(min(costs), abs=1e-5)
+    assert best_capped_base_stock(store)[2].value <= min(costs) + 1e-5
+
+
 def test_lead_time_0_is_the_newsvendor():
     store = poisson_store(0, 19)
     level, cost = best_base_stock(store)
