@@ -247,6 +247,7 @@ def test_traces_from_outside_are_checked(numbered):
         ({"sku": [{}, {}]}, "sku has 2 entries: sales.csv says which products there are"),
         ({"scenario": "spike"}, "scenario = spike: scenarios need synthetic demand"),
         ({"demand_data": {}}, "demand_data.file is missing"),
+        ({"demand_data": "sales.csv"}, "demand_data = 'sales.csv': must be a mapping of names"),
         ({"demand_data": {"file": "x.csv"}}, "demand_data.file .*no such file"),
         ({"demand_data": None, "sku": {"demand_model": "empirical"}}, "need one another"),
         ({"demand_data.split": "2030-01-01"}, "split = 2030-01-01: must lie after 2020-01-01"),

@@ -22,9 +22,11 @@ def with_file(values: dict[str, Any]) -> dict[str, Any]:
         If something is given that the file says.
     """
     given = values["demand_data"]
-    source = given if isinstance(given, StoreDemand) else None
-    if source is None:
-        source = validated(StoreDemand, given if isinstance(given, Mapping) else {}, "demand_data")
+    if not isinstance(given, StoreDemand | Mapping):
+        return values  # the field itself refuses it
+    source = (
+        given if isinstance(given, StoreDemand) else validated(StoreDemand, given, "demand_data")
+    )
     history = store_history(source)
     values = _with_lead_time(values, history.items)
     _check_reviews(values, history.table.period)
