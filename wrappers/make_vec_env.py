@@ -1,6 +1,6 @@
 """A problem of this project as a `VecEnv`, in one call."""
 
-from typing import Any
+from typing import Any, get_args
 
 from baselines.multi_agent import TeamPolicy
 from baselines.rules.reference import reference_rules
@@ -72,6 +72,7 @@ def make_vec_env(
         player = learn or "store"
         single = [f"store_{i + 1}" for i in range(batch.num_stores)]
         choose("learn", player, [*PLAYERS, *single])
+        choose("layout", layout, get_args(Layout))
         batch = ControlledAgents(batch, player, TeamPolicy(reference_rules()), layout)
     elif learn is not None:
         raise InputError(f"learn = {learn!r}: has no meaning for {problem}")
