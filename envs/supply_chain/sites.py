@@ -1,7 +1,7 @@
 """What the supply chain is made of, validated: stores, warehouse, supplier, products, scenarios."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -275,6 +275,16 @@ class SkuParameters(FrozenModel):
     store: dict[str, Any] = Field(default_factory=dict)
     warehouse: dict[str, Any] = Field(default_factory=dict)
     supplier: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _deviation_of_poisson(cls, given: Any) -> Any:
+        """Give Poisson demand the root of its mean for its deviation, unless one is said."""
+        if not isinstance(given, Mapping) or given.get("demand_model") != "poisson":
+            return given
+        mean = given.get("base_demand", cls.model_fields["base_demand"].default)
+        known = isinstance(mean, int | float) and 0.0 <= mean < math.inf
+        return {"demand_std": math.sqrt(mean), **given} if known else given
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())

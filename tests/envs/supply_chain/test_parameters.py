@@ -194,3 +194,12 @@ def test_parameters_are_taken_as_they_are_and_what_is_no_mapping_is_refused():
 def test_days_are_played_of_a_file_alone():
     with pytest.raises(InputError, match="played_days: demand comes from no file; set demand_data"):
         make().played_days("evaluation")
+
+
+@pytest.mark.parametrize(("given", "deviation"), [({}, 3.0), ({"demand_std": 2.5}, 2.5)])
+def test_poisson_demand_has_the_deviation_of_its_law_unless_one_is_said(given, deviation):
+    p = make(sku=[{"demand_model": "poisson", "base_demand": 9.0, **given}, {"base_demand": 9.0}])
+    assert [sku.demand_std for sku in p.sku] == [deviation, 10.0]
+    assert SupplyChainBatch(p, 1).sites["forecast_std"].tolist() == [[deviation] * 3]
+    with pytest.raises(InputError, match="base_demand = 'nine'"):
+        make(sku=[{"demand_model": "poisson", "base_demand": "nine"}])
