@@ -138,6 +138,28 @@ def test_the_unit_of_money_changes_no_order_and_no_level(money):
     assert spared(other, 15 * money) == pytest.approx(money * spared(plain, 15), rel=1e-3)
 
 
+@pytest.mark.parametrize("fixed_cost", [0, 2, 20])
+def test_the_best_base_stock_is_the_best_of_all_levels(fixed_cost):
+    """Where orders cost 20, lost sales are cheaper than any level above 0 (20 a day, not 35)."""
+    store = PerishableStore(rounded_gamma(4, 2), 2, 1, 10, fixed_cost=fixed_cost, **COSTS)
+    costs = [orders_cost(store, base_stock_orders(store, level)).cost.value for level in range(31)]
+    level, cost = best_base_stock(store)
+    assert cost.value == pytest.approx(min(costs), rel=1e-6)
+    assert cost.value == pytest.approx(costs[level], rel=1e-6)
+
+
+def test_a_policy_costs_what_it_does_from_an_empty_store_on():
+    """Bread of one day, two days under way: 6 loaves every third day, never 2 on each."""
+    store = PerishableStore(poisson(3), 1, 2, 6, **COSTS)
+    found = orders_cost(store, base_stock_orders(store, 6)).cost
+    law = poisson(3)
+    points = np.arange(law.size)
+    short, over = np.maximum(points - 6, 0) @ law, np.maximum(6 - points, 0) @ law
+    by_hand = (3 * 6 + 5 * short + 7 * over + 2 * 5 * 3) / 3
+    assert found.value == pytest.approx(by_hand, rel=1e-6)
+    assert found.upper - found.lower < 1e-5
+
+
 def test_newest_first_and_dearer_waste_cost_more():
     def cost(**changes):
         return solve_perishable(PerishableStore(poisson(3), 2, 1, 8, **{**COSTS, **changes})).cost

@@ -119,6 +119,44 @@ def left_by_age(life: int, bits: int, lifo: bool, demands: int) -> NDArray[np.in
 
 
 @compiled
+def reached_orders(
+    orders: Ints, shape: tuple[int, int, int], lifo: bool, law: Floats, reached: Ints
+) -> None:
+    """Copy a policy's orders in the states that it comes to from an empty store.
+
+    Parameters
+    ----------
+    orders : ndarray
+        The policy's, by state.
+    shape, lifo, law
+        As for `day_costs`.
+    reached : ndarray
+        By state, -1 everywhere; the orders are written.
+    """
+    base, size, life = shape
+    digits, ages = np.empty(size), np.empty(life)
+    waiting, last = np.zeros(orders.size, np.int64), 1  # the empty store is state 0
+    reached[0] = orders[0]
+    while last > 0:
+        last -= 1
+        state = waiting[last]
+        read_state(state, base, digits)
+        on_hand = int(digits[:life].sum())
+        for demand in range(law.size):
+            if law[demand] == 0.0:
+                continue
+            ages[:] = digits[:life]
+            issue(ages, demand, lifo)
+            expire(ages)
+            to = next_state(ages, digits[life:], base) + orders[state]
+            if reached[to] < 0:
+                reached[to], waiting[last] = orders[to], to
+                last += 1
+            if demand >= on_hand:
+                break  # larger demand leaves as little
+
+
+@compiled
 def sweep(
     costs: Floats,
     order_costs: Floats,
@@ -142,7 +180,8 @@ def sweep(
     discount : float
         What money of tomorrow is worth today.
     orders : ndarray
-        The best orders, the smallest of equals, which are written, or, if `fixed`, the policy's.
+        The best orders, the smallest of equals, which are written, or, if `fixed`, the policy's,
+        with -1 in states that are left out.
     fixed : bool
         Which of the two.
     values, improved : ndarray
@@ -157,6 +196,8 @@ def sweep(
     digits, ages, ahead = np.empty(size), np.empty(life), np.empty(base)
     least, most, equal = np.inf, -np.inf, _EQUAL * costs.max()
     for state in range(costs.size):
+        if fixed and orders[state] < 0:
+            continue
         read_state(state, base, digits)
         on_hand, rest = int(digits[:life].sum()), 1.0
         ahead[:] = 0.0
@@ -193,6 +234,7 @@ def iterate(
     fixed: bool,
     values: Floats,
     tolerance: float,
+    ceiling: float,
     sweeps: int,
 ) -> tuple[float, float]:
     """Iterate values, in place, until their changes are nearly the same everywhere.
@@ -208,6 +250,8 @@ def iterate(
         Largest distance of the bounds of values, or of the average cost, as a share of a day's
         cost in the long run: of the average, or of ``1 - discount`` times the value of the state
         without stock.
+    ceiling : float
+        A cost above which no closer bounds are asked for.
     sweeps : int
         How many there are at most.
 
@@ -218,7 +262,7 @@ def iterate(
         the last ones plus ``discount / (1 - discount)`` times numbers within the bounds, of which
         the middle is added.
     """
-    improved = np.empty_like(values)
+    improved = np.zeros_like(values)
     least, most = -np.inf, np.inf
     far = discount / (1.0 - discount) if discount < 1.0 else 1.0
     for _ in range(sweeps):
@@ -226,7 +270,8 @@ def iterate(
             costs, order_costs, shape, lifo, law, discount, orders, fixed, values, improved
         )
         day = most if discount == 1.0 else (1.0 - discount) * improved[0] + discount * most
-        if far * (most - least) <= tolerance * max(day, _LEAST * costs.max()):
+        near = tolerance * max(day, _LEAST * costs.max())
+        if far * (most - least) <= near or least > ceiling:
             break
         shift = improved[0] if discount == 1.0 else 0.0
         for state in range(values.size):

@@ -36,7 +36,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from baselines.solvers.perishable.kernels import day_costs, iterate, left_by_age, sweep
+from baselines.solvers.perishable.kernels import (
+    day_costs,
+    iterate,
+    left_by_age,
+    reached_orders,
+    sweep,
+)
 from baselines.solvers.store.checks import Floats, checked_costs, checked_law
 from baselines.solvers.store.lost_sales import AverageCost
 from common.errors import InputError
@@ -214,7 +220,8 @@ def solve_perishable(
     if not 0.0 < discount <= 1.0:
         raise InputError(f"discount = {discount!r}: must be above 0 and at most 1")
     orders, values = np.zeros(store.states, np.int64), np.zeros(store.states)
-    bounds = _iterate(store, discount, orders, values, tolerance, fixed=False)
+    given = _arguments(store)
+    bounds = _iterate(given, discount, orders, False, values, tolerance, np.inf)
     if discount == 1.0:
         return PerishableOrders(store, orders, bounds)
     return PerishableOrders(store, orders, orders_cost(store, orders).cost, values)
@@ -223,10 +230,12 @@ def solve_perishable(
 def orders_cost(
     store: PerishableStore, orders: Ints, *, tolerance: float = TOLERANCE
 ) -> PerishableOrders:
-    """Return a policy, given by its order in every state, with its average cost."""
-    values = np.zeros(store.states)
-    bounds = _iterate(store, 1.0, np.asarray(orders, np.int64), values, tolerance, fixed=True)
-    return PerishableOrders(store, orders, bounds)
+    """Return a policy, given by its order in every state, with its average cost.
+
+    That is the cost of a store that begins empty: others of its states may lead elsewhere for ever.
+    """
+    cost = _cost_from_empty(store, _arguments(store), orders, tolerance, np.inf)
+    return PerishableOrders(store, orders, cost)
 
 
 def base_stock_orders(store: PerishableStore, level: int) -> Ints:
@@ -236,20 +245,19 @@ def base_stock_orders(store: PerishableStore, level: int) -> Ints:
 
 
 def best_base_stock(store: PerishableStore) -> tuple[int, AverageCost]:
-    """Return the base-stock level that no level one higher or lower beats, and its cost."""
-    mean = float(store.law @ np.arange(store.law.size))
-    level = max(1, round(mean * (store.lead_time + 1)))
-    known: dict[int, AverageCost] = {}
+    """Return the best base-stock level and its cost, from an empty store on.
 
-    def cost_of(s: int) -> float:
-        if s not in known:
-            known[s] = orders_cost(store, base_stock_orders(store, s), tolerance=1e-6).cost
-        return known[s].value
-
-    for step in (-1, 1):
-        while level + step >= 0 and cost_of(level + step) < cost_of(level):
-            level += step
-    return level, known[level]
+    All levels are tried, the nearest to the demand of the lead time and a day first: with a fixed
+    cost dear levels may lie between cheap ones, and to order nothing may be best.
+    """
+    usual = float(store.law @ np.arange(store.law.size)) * (store.lead_time + 1)
+    levels = range(store.largest_order * (store.shelf_life + store.lead_time) + 1)
+    given, level, best = _arguments(store), 0, AverageCost(np.inf, np.inf)
+    for tried in sorted(levels, key=lambda s: abs(s - usual)):
+        cost = _cost_from_empty(store, given, base_stock_orders(store, tried), 1e-6, best.value)
+        if cost.value < best.value:
+            level, best = tried, cost
+    return level, best
 
 
 def spared(store: PerishableStore, cost: float, *, tolerance: float = 1e-5) -> float:
@@ -289,18 +297,24 @@ def _arguments(store: PerishableStore) -> tuple[Any, ...]:
     return costs, paid, store.shape, store.lifo, store.law
 
 
-def _iterate(
+def _cost_from_empty(
     store: PerishableStore,
-    discount: float,
+    given: tuple[Any, ...],
     orders: Ints,
-    values: Floats,
     tolerance: float,
-    *,
-    fixed: bool,
+    ceiling: float,
 ) -> AverageCost:
+    """Return what a policy costs from an empty store on, less exactly above the ceiling."""
+    find: Any = reached_orders
+    reached, values = np.full(store.states, -1), np.zeros(store.states)
+    find(np.asarray(orders, np.int64), *given[2:], reached)
+    return _iterate(given, 1.0, reached, True, values, tolerance, ceiling)
+
+
+def _iterate(given: tuple[Any, ...], *rest: Any) -> AverageCost:
+    """Return the bounds that the compiled loop ends with."""
     compiled: Any = iterate
-    rest = (discount, orders, fixed, values, tolerance, MAX_SWEEPS)
-    lower, upper = compiled(*_arguments(store), *rest)
+    lower, upper = compiled(*given, *rest, MAX_SWEEPS)
     return AverageCost(float(lower), float(upper))
 
 
