@@ -52,7 +52,7 @@ def make_vec_env(
     Raises
     ------
     InputError
-        If a name is unknown or a parameter out of range.
+        If a name is unknown, a parameter out of range, or ``store.action`` is ``offset``.
 
     Examples
     --------
@@ -69,6 +69,7 @@ def make_vec_env(
         values, num_worlds, split=split, observe_step=observe_step, expected_reward=expected_reward
     )
     if known.totals:
+        batch.parameters.lanes()[0].store.check_quantities()
         player = learn or "store"
         single = [f"store_{i + 1}" for i in range(batch.num_stores)]
         choose("learn", player, [*PLAYERS, *single])

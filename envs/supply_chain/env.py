@@ -164,11 +164,7 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
             choose("render_mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
         self.parameters = validated(SupplyChainParameters, parameters)
-        if self.parameters.lanes()[0].store.action != "quantity":
-            raise InputError(
-                "store.action = offset: is to a rule that a run keeps, for training (train.py); "
-                "an environment takes quantities, so leave it out"
-            )
+        self.parameters.lanes()[0].store.check_quantities()
         skus = len(self.parameters.sku)
         self.batch = SupplyChainBatch(self.parameters, skus, split=split, observe_step=observe_step)
         self.batch.rng = seeding.np_random()[0]

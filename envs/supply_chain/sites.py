@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from common.errors import FrozenModel, short
+from common.errors import FrozenModel, InputError, short
 from demand.calendar import WEEKDAYS
 from demand.laws import DemandModel
 from envs.supply_chain.events import Issuing
@@ -208,6 +208,20 @@ class StoreParameters(FrozenModel):
     def review_gaps(self) -> tuple[int, ...]:
         """By weekday, how many days later the next day of review is."""
         return _gaps_of(self.review_days)
+
+    def check_quantities(self) -> None:
+        """Refuse offsets to a rule, which an environment without a run does not have.
+
+        Raises
+        ------
+        InputError
+            If actions are offsets.
+        """
+        if self.action != "quantity":
+            raise InputError(
+                "store.action = offset: is to a rule that a run keeps, for training (train.py); an "
+                "environment takes quantities, so leave it out"
+            )
 
     @property
     def limited(self) -> bool:

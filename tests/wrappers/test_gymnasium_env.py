@@ -72,6 +72,10 @@ def test_gymnasium_makes_the_wrapped_environment_anew():
         (lambda: make_vec_env("cash", 1, learn="store"), "has no meaning for cash"),
         (lambda: make_vec_env("stores", 1, learn="shop"), "unknown learn 'shop'"),
         (lambda: make_vec_env("stores", 1, layout="both"), "unknown layout 'both'; allowed: flat"),
+        (
+            lambda: make_vec_env("stores", 1, store={"action": "offset"}),
+            "an environment takes quantities",
+        ),
         (lambda: make_vec_env("cash", 1, max_steps=0), "max_steps"),
     ],
 )
