@@ -33,7 +33,7 @@ def random_actions(batch: "Batch", rng: np.random.Generator) -> NDArray[np.int64
     Invalid ones are among them, unless the batch is `only_valid`.
     """
     counts = batch.num_actions
-    if getattr(batch, "only_valid", False):
+    if batch.only_valid:
         masks = batch.action_masks()
         drawn = np.where(masks, rng.random(masks.shape), -1.0)
         parts = np.split(drawn, np.cumsum(counts)[:-1], axis=1)
@@ -122,6 +122,10 @@ class Batch(Protocol):
     @property
     def memoryless(self) -> bool:
         """Whether what is still to come does not depend on what was, so that it can be redrawn."""
+
+    @property
+    def only_valid(self) -> bool:
+        """Whether random play keeps to valid actions, as worlds may not bear others."""
 
     @property
     def num_actions(self) -> int | tuple[int, ...]:

@@ -35,7 +35,7 @@ class NewsvendorParameters(FrozenModel):
 class NewsvendorBatch:
     """Worlds of the newsvendor; they see yesterday's demand (implements `envs.batch.Batch`)."""
 
-    observation_low, expected_reward = 0.0, False
+    observation_low, expected_reward, only_valid = 0.0, False, False
 
     def __init__(
         self, parameters, num_worlds, *, rng=None, split="training", observe_step=False, **_

@@ -216,6 +216,11 @@ class ControlledAgents:
         """Whether demand comes from a law, not from a file."""
         return self.chain.memoryless
 
+    @property
+    def only_valid(self) -> bool:
+        """Whether random play keeps to valid actions."""
+        return self.chain.only_valid
+
     def fork(self, worlds: NDArray[np.intp], futures: Futures | None = None) -> Fork:
         """Return copies of rows, each within a copy of its whole world.
 

@@ -70,7 +70,7 @@ class CashBatch:
         self.parameters = parameters
         self.num_worlds = num_worlds
         self.num_actions = parameters.num_actions
-        self.observation_low = 0.0
+        self.observation_low, self.only_valid = 0.0, False
         self.observation_size = len(OBSERVATION_NAMES) + observe_step
         self.expected_reward = expected_reward
         self.split: Split = split

@@ -215,7 +215,7 @@ class ExternalBatch:
 
     @property
     def only_valid(self) -> bool:
-        """Whether random play keeps to valid actions: the environments may not bear others."""
+        """Whether the environments say which actions are valid."""
         return hasattr(self.envs[0].unwrapped, "action_masks")
 
     def episode_totals(self) -> dict[str, NDArray[np.float64]]:

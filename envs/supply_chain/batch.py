@@ -86,7 +86,7 @@ class SupplyChainBatch:
         self.observe_step, self.expected_reward = observe_step, expected_reward
         self.split: Split = split
         self.rng = rng if rng is not None else random_stream(0, split)
-        self._next = parameters
+        self._next, self.only_valid = parameters, False
         self._take_parameters()
         self.agents = self._of.view.agents
         lane = parameters.lanes()[0]
