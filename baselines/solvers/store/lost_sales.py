@@ -329,7 +329,8 @@ def spared(store: LostSales, cost: float) -> float:
     """
     lattice = _affordable(order_limits(store))
     run: Any = spared_at_the_end
-    return float(run(_process(store, lattice), _free(lattice), cost, 1e-7, MAX_SWEEPS))
+    near = 1e-7 * cost
+    return float(run(_process(store, lattice), _free(lattice), cost, near, MAX_SWEEPS))
 
 
 def _descend(

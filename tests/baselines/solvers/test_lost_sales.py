@@ -14,6 +14,7 @@ from baselines.solvers.store.lost_sales import (
     best_capped_base_stock,
     reorder_cost,
     solve_lost_sales,
+    spared,
 )
 from baselines.solvers.store.lost_sales_problem import (
     LostSales,
@@ -81,6 +82,9 @@ def test_what_costs_next_to_nothing_has_the_same_best_levels():
     assert (level, 1e4 * cost.value) == (16, pytest.approx(4.6386, abs=1e-4))
     assert best_capped_base_stock(cheap)[:2] == (17, 5)
     assert 1e4 * solve_lost_sales(cheap).cost.value == pytest.approx(4.395295, abs=1e-6)
+    cheapest = LostSales(poisson(5), 2, holding_cost=1e-8, stockout_cost=4e-8)
+    usual = spared(poisson_store(2, 4), 4.395295)
+    assert 1e8 * spared(cheapest, 4.395295e-8) == pytest.approx(usual, rel=1e-4)
 
 
 @pytest.mark.parametrize(
