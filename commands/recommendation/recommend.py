@@ -5,6 +5,7 @@ import time
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -125,15 +126,17 @@ def _play(
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=screen, transient=True) as bar:
         task = bar.add_task("", total=pieces_of_work(run, len(periods.origins), algo))
-        begun, told = False, set()
+        begun, told, one_at_a_time = False, set(), Lock()
 
         def report(what: str) -> None:
             nonlocal begun
-            bar.update(task, description=what, advance=int(begun))
-            begun, where = True, what.partition(":")[0]
+            where = what.partition(":")[0]
             line = what if ": training" in what else f"{where}: tuning and playing the rules"
-            if line not in told and not screen.is_terminal:  # a log shows no bar
-                told.add(line)
-                screen.print(line)
+            with one_at_a_time:  # rules are played in threads
+                bar.update(task, description=what, advance=int(begun))
+                begun = True
+                if line not in told and not screen.is_terminal:  # a log shows no bar
+                    told.add(line)
+                    screen.print(line)
 
         return play_candidates(make_run, periods, algo=algo, folder=folder, report=report)

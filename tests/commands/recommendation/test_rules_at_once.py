@@ -1,13 +1,17 @@
 """Rules are tuned and played several at a time."""
 
+import io
+import time
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from agents.config import resolve
 from baselines.registry import rules_in_units
-from commands.recommendation import selection
+from commands.recommendation import recommend, selection
 from commands.recommendation.selection import period_before, periods_of, play_candidates
+from common.sharing import map_threads
 from tests.commands.test_recommend import FIRST, write
 
 KINDS = ("newsvendor", "tuned", "tuned_newsvendor")
@@ -64,6 +68,25 @@ def test_what_comes_of_rules_is_the_same_one_by_one_and_at_once(played):
     assert sorted(told) == sorted(
         f"{where}: {name}" for where in ("origin 1 of 1", before) for name in NAMES
     )
+
+
+class SlowConsole(Console):
+    @property
+    def is_terminal(self):
+        time.sleep(0.01)
+        return False
+
+
+def test_rules_that_begin_at_once_are_told_of_in_one_line(monkeypatch):
+    def begin(*given, report, **more):
+        map_threads(lambda report, name, _: report(f"origin 1 of 1: {name}"), report, NAMES, 3)
+
+    monkeypatch.setattr(recommend, "play_candidates", begin)
+    monkeypatch.setattr(recommend, "pieces_of_work", lambda *_: len(NAMES))
+    monkeypatch.setattr(recommend, "screen", SlowConsole(file=io.StringIO()))
+    recommend._play(None, None, SimpleNamespace(origins=()), None, None)
+    told = recommend.screen.file.getvalue()
+    assert told.count("origin 1 of 1: tuning and playing the rules\n") == 1
 
 
 def test_a_rule_that_fails_is_heard_of(played, monkeypatch):
