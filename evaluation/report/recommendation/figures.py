@@ -97,8 +97,8 @@ def draw_service(contents: RecommendationContents, *, wide: bool) -> Any:
         played = contents.replays[name]
         kept = sum(_part(contents, name, part) for part in PARTS if part != "stockouts")
         at = 100 * played.fill_rate, kept
-        if not (inside[0] <= at[0] and kept <= inside[1]):
-            continue
+        if name not in contents.curves and not (inside[0] <= at[0] and kept <= inside[1]):
+            continue  # a line has its name below even where its point is out of sight
         own = name == contents.choice
         size = 9 if own else 5
         axes.plot(*at, "o", color=contents.colour(name), markersize=size, label=spoken(name))

@@ -137,3 +137,15 @@ def test_a_choice_that_costs_nothing_is_drawn_beside_others(text, dearer):
         draw_service(contents, wide=True)
     bars = [bar.get_width() for bar in money.axes[0].patches]
     assert max(bars, default=0.0) == pytest.approx(2 * 365 * dearer)
+
+
+def test_a_line_has_its_name_below_where_its_own_point_is_out_of_sight(text):
+    contents = text(2, 1)._c
+    replays = {
+        name: replace(one, parts={"holding": one.cost}) for name, one in contents.replays.items()
+    }
+    replays["usual"] = replace(replays["usual"], sales=0.0 * replays["usual"].sales)
+    near = [ServicePoint("as recommended", 1.0, 0.75, 100.0, 0.0)]
+    contents = replace(contents, replays=replays, curves={"choice": near, "usual": near})
+    legend = draw_service(contents, wide=True).legends[0]
+    assert {one.get_text() for one in legend.get_texts()} == {"choice", "usual"}
