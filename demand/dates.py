@@ -294,7 +294,7 @@ def row_days(sheet: Sheet, name: str, form: str | None, today: dt.date | None) -
         text = str(sheet.cells[name].iloc[position])
         raise InputError(
             f"{sheet.row(position)}: {name} = {short(text)} is not a date ({chosen})"
-            f"{_remedy(sheet, text, 'correct it')}"
+            f"{_remedy(sheet, text, 'correct it', chosen)}"
         )
     if today is not None and (days > today.toordinal()).any():
         position = int((days > today.toordinal()).argmax())
@@ -306,20 +306,22 @@ def row_days(sheet: Sheet, name: str, form: str | None, today: dt.date | None) -
 
 
 _ISO = "write dates as 2021-03-31"
+_GERMAN = "%d.%m.%Y"
 
 
-def _rewritten(sheet: Sheet, otherwise: str, form: str = "%d.%m.%Y, or whatever it is") -> str:
+def _rewritten(sheet: Sheet, otherwise: str, form: str = f"{_GERMAN}, or whatever it is") -> str:
     """Return what to do about dates that are read by another format than theirs."""
     return sheet.remedy(otherwise, "date_format", f"say --set demand_data.date_format={form}")
 
 
-def _remedy(sheet: Sheet, text: str, otherwise: str) -> str:
-    """Return what to do about a text that is no date."""
+def _remedy(sheet: Sheet, text: str, otherwise: str, chosen: str = "") -> str:
+    """Return what to do about a text that is no date, by the format chosen for its column."""
     if _SERIAL.fullmatch(text):
         return "; a spreadsheet counts days so; format the column as a date and save it again"
     if _SECONDS.fullmatch(text):
         return f"; these are seconds since 1970; {_ISO}"
-    return f"; {_rewritten(sheet, otherwise)}"
+    example = "%Y-%m-%d" if chosen == _GERMAN else _GERMAN
+    return f"; {_rewritten(sheet, otherwise, f'{example}, or whatever it is')}"
 
 
 def _date_formats(sheet: Sheet, column: str) -> tuple[str, ...]:

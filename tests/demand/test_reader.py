@@ -120,6 +120,11 @@ DEFECTS = {
         "2021-03-03 of 's0', 'k1' is missing, row 8 is its last one",
     ),
     "never there": (LONG.replace("s1,k1", "s2,k1"), "2021-03-01 of 's2', 'k0'.*no day at all"),
+    "date in a German file": (
+        wide(GOOD, form="%d.%m.%Y").replace("03.03.2021", "31.02.2021"),
+        r"'31.02.2021' is not a date \(%d.%m.%Y\); correct it, or say --set "
+        "demand_data.date_format=%Y-%m-%d, or whatever it is",
+    ),
     "duplicate": (
         wide(GOOD).replace("2021-03-03", "2021-03-02"),
         "row 4: 2021-03-02 of 'north' is a duplicate of row 3; remove one",
