@@ -51,8 +51,9 @@ class Saving:
     saved : float
         Share of it by which the agents cost less, negative where they cost more.
     ci95 : tuple of float
-        Its 95% interval, paired on the same episodes: over windows of days and, where there are
-        several, over seeds.
+        The 95% interval of the money saved, paired on the same episodes, as a share of the rule's
+        mean cost there: over windows of days and, where there are several, over seeds. That the
+        rule would cost something else on other days is not in it.
     fill_rate : float
         Of the rule.
     """
