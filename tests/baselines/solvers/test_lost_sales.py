@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.solvers.store import reorder_point
+from baselines.solvers.store import lost_sales, reorder_point
 from baselines.solvers.store.lost_sales import (
     base_stock_cost,
     best_base_stock,
@@ -263,6 +263,16 @@ def test_bad_parameters_are_named(changes, said):
     good = {"pmf": [0.5, 0.5], "lead_time": 1, "holding_cost": 1.0, "stockout_cost": 4.0}
     with pytest.raises(InputError, match=said):
         LostSales(**{**good, **changes})
+
+
+def test_the_cost_of_a_slow_rule_is_known_soon(monkeypatch):
+    store = poisson_store(2, 39)  # a cap at the mean demand: the stock hardly returns to its mean
+    found = base_stock_cost(store, 40, cap=5)
+    assert found.upper - found.lower < 1e-6
+    monkeypatch.setattr(lost_sales, "MAX_SWEEPS", 100)
+    soon = base_stock_cost(store, 40, cap=5)
+    assert soon.upper - soon.lower < 1e-3
+    assert soon.lower <= found.value <= soon.upper
 
 
 def test_what_is_too_large_is_refused():
