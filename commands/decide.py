@@ -185,7 +185,7 @@ def _rule_beside(
         than chance.
     """
     advice = recommended_rule(folder)
-    if advice is not None and baseline is None:
+    if advice is not None and baseline in (None, advice.name):
         return advice.name, advice.rule(run.parameters), ""
     tuner = TunedFile(folder / run_files.TUNED)
     kinds = baseline_kinds("stores", run.parameters).items()

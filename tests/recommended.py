@@ -5,10 +5,10 @@ from agents.tuned_file import Recommendation
 from commands.recommendation.advice import in_words
 
 
-def write_rule_run(run, folder, rule):
-    """Write the folder of a run that orders by a rule with nothing tuned."""
+def write_rule_run(run, folder, rule, **values):
+    """Write the folder of a run that orders by a rule, with the values that were tuned."""
     with claim(run, folder):
         write_start(run, folder, {})
         write_versions(folder, finished=True)
-        advice = {"values": {}, "sentence": in_words(rule), "figures": {}}
+        advice = {"values": values, "sentence": in_words(rule), "figures": {}}
         Recommendation(kind="rule", name=rule, **advice).write(folder)

@@ -7,9 +7,11 @@ import pytest
 pytest.importorskip("fastapi", reason="no fastapi: pip install -e '.[serve]'")
 
 from agents import run_files
+from agents.run_folder import read_config
 from common.errors import InputError
 from service.policies import load
 from service.store import audit_log
+from tests.recommended import write_rule_run
 from tests.service.app import service, state
 
 
@@ -72,3 +74,17 @@ def test_an_altered_run_is_not_loaded(runs, tmp_path):
     (tmp_path / "first" / run_files.BEST).write_bytes(b"forged")
     with pytest.raises(InputError, match="was altered after the run wrote it"):
         load(str(tmp_path / "first"))
+
+
+def test_a_decision_by_a_recommended_rule_is_made_anew_with_the_values_recommended(runs, tmp_path):
+    write_rule_run(
+        read_config(runs / "first"),
+        *(tmp_path / "run", "tuned_newsvendor_smoothing"),
+        safety_multiplier=0.4,
+    )
+    address = str(tmp_path / "service.db")
+    with service(tmp_path, address, champion="run", rule=None) as (made, callers):
+        done = callers["planner"].decide().json()
+        then, again = made.decisions.replay(done["decision"])
+    assert then == again
+    assert not (tmp_path / "run" / run_files.TUNED).exists()
