@@ -1,5 +1,6 @@
 """What better service costs: a policy whose stores order a little more, or a little less."""
 
+import datetime as dt
 import threading
 
 from pydantic import BaseModel
@@ -9,6 +10,8 @@ from baselines.rollout import rollout
 from baselines.rules.offset import ShiftedOrders
 from commands.orders import Decider
 from common.errors import InputError, NumericalError
+from common.random_streams import Split
+from demand.calendar import period_days
 from envs.problems import PROBLEMS
 from evaluation.savings import business_of
 
@@ -41,10 +44,18 @@ class CurvePoint(BaseModel):
 
 
 class ServiceCurve(BaseModel):
-    """Service and cost of a run, and of the rule beside it, on the days before its split."""
+    """Service and cost of a run, and of the rule beside it.
+
+    Attributes
+    ----------
+    first_day, last_day : date
+        Between which both were played.
+    """
 
     run: str
     rule: str
+    first_day: dt.date
+    last_day: dt.date
     policy: list[CurvePoint]
     by_rule: list[CurvePoint]
 
@@ -90,7 +101,9 @@ class PlayedCurve:
 def service_curve(decider: Decider, *, episodes: int = EPISODES) -> ServiceCurve:
     """Return what better service costs with a run, and with the rule beside it.
 
-    Both are played on the same episodes of the selection period, which neither was tuned on.
+    Both are played on the same episodes of days that neither was tuned on: the selection period, or
+    where a recommended rule was tuned on all days before the split, and that is too short for an
+    episode, the days from the split on.
 
     Parameters
     ----------
@@ -99,18 +112,30 @@ def service_curve(decider: Decider, *, episodes: int = EPISODES) -> ServiceCurve
     episodes : int
         How many of a SKU each.
     """
-    name, rule = decider.rule
+    (name, rule), (split, days) = decider.rule, _untuned(decider)
+    table = decider.known.table
     return ServiceCurve(
         run=decider.folder.name,
         rule=name,
-        policy=_points(decider, decider.policy, episodes),
-        by_rule=_points(decider, rule, episodes),
+        first_day=table.date(days[0]),
+        last_day=table.date(days[-1]),
+        policy=_points(decider, decider.policy, split, episodes),
+        by_rule=_points(decider, rule, split, episodes),
     )
 
 
-def _points(decider: Decider, policy: Policy, episodes: int) -> list[CurvePoint]:
+def _untuned(decider: Decider) -> tuple[Split, range]:
+    """Return a period that neither was tuned on, and its days of the file."""
+    table, source = decider.known.table, decider.known.source
+    selection = period_days(table, source, "validation")
+    if len(selection) < decider.parameters.horizon:
+        return "evaluation", period_days(table, source, "evaluation")
+    return "validation", selection
+
+
+def _points(decider: Decider, policy: Policy, split: Split, episodes: int) -> list[CurvePoint]:
     problem, parameters = PROBLEMS["stores"], decider.parameters
-    trace = problem.traces(parameters, "validation", SEED, episodes)
+    trace = problem.traces(parameters, split, SEED, episodes)
     business = business_of(parameters)
     points = []
     for days in DAYS:

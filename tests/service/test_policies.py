@@ -7,12 +7,15 @@ import pytest
 pytest.importorskip("fastapi", reason="no fastapi: pip install -e '.[serve]'")
 
 from agents import run_files
+from agents.config import resolve
 from agents.run_folder import read_config
 from common.errors import InputError
 from service.policies import load
+from service.service_curve import service_curve
 from service.store import audit_log
 from tests.recommended import write_rule_run
 from tests.service.app import service, state
+from tests.service.conftest import RULE
 
 
 def test_a_server_does_not_decide_by_a_champion_that_another_one_replaced(runs, tmp_path):
@@ -88,3 +91,16 @@ def test_a_decision_by_a_recommended_rule_is_made_anew_with_the_values_recommend
         then, again = made.decisions.replay(done["decision"])
     assert then == again
     assert not (tmp_path / "run" / run_files.TUNED).exists()
+
+
+def test_what_service_costs_with_a_rule_tuned_on_all_days_before_the_split_is_of_later_days(
+    runs, tmp_path
+):
+    flags = {"algo": "ppo", "demand": runs / "sales.csv", "split": "2021-01-01"}
+    config = resolve({**flags, "validation": "2020-12-31"}, assignments=("horizon=10",))
+    write_rule_run(config, tmp_path / "run", RULE)
+    curve = service_curve(load(str(tmp_path / "run")).decider, episodes=5)
+    assert (str(curve.first_day), str(curve.last_day)) == ("2021-01-01", "2021-06-30")
+    assert curve.policy == curve.by_rule
+    trained = service_curve(load(str(runs / "first"), RULE).decider, episodes=5)
+    assert str(trained.last_day) == "2020-12-31"
