@@ -18,6 +18,10 @@ if (why := chromium.missing()) is not None:
 AXE = os.environ.get("AXE")
 """Path of axe.min.js (npm pack axe-core), to look for faults of accessibility too."""
 
+CUT_OFF = """[...document.querySelectorAll('.scroll')]
+    .filter(part => part.scrollWidth > part.clientWidth).map(part => part.ariaLabel)"""
+NAME = "'tuned_newsvendor_boosting_covariates'"
+
 
 @pytest.fixture(scope="module")
 def site(runs, tmp_path_factory):
@@ -72,6 +76,12 @@ def test_a_day_at_the_page(site):
                     page.go(f"{address}{path}")
                     assert page.run("document.documentElement.scrollWidth") <= width
                     assert faults(page) == []
+        page.look(360)
+        page.go(address)
+        assert page.run(CUT_OFF) == []
+        page.go(f"{address}/orders/2")
+        page.run("[...document.querySelectorAll('.why td:last-child')].at(-1).innerText = " + NAME)
+        assert page.run("document.documentElement.scrollWidth") <= 360
         page.look(1400)
         page.go(address)
         page.leave_by("document.querySelector('tbody a').click()")
