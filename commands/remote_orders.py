@@ -52,9 +52,11 @@ def decide_remotely(
     body = request_of(read_sheet(state), date, written=written_on(state))
     if calendar is not None:
         body["calendar"] = calendar_of(read_sheet(calendar))
-    token = os.environ.get(TOKEN, "")
+    token = os.environ.get(TOKEN, "").strip()
     if not token:
         raise InputError(f"--server: set {TOKEN} to a token of the service")
+    if not (token.isascii() and token.isprintable()):  # what refuses it would show it
+        raise InputError(f"{TOKEN}: holds a character that no token has; copy it again")
     answer = _post(server, "/v1/decisions", token, body)
     try:
         return [{name: order[name] for name in COLUMNS} for order in answer["orders"]]
@@ -145,7 +147,10 @@ def calendar_of(sheet: Sheet) -> list[dict[str, Any]]:
 
 def _post(server: str, path: str, token: str, body: dict[str, Any]) -> Any:
     """Return what a service answers, as JSON."""
-    parts = urlsplit(server)
+    try:
+        parts = urlsplit(server)
+    except ValueError as error:
+        raise InputError(f"--server {short(server)}: {error}") from None
     kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
     if parts.scheme not in kinds or not parts.hostname:
         raise InputError(f"--server {short(server)}: must be such as http://127.0.0.1:8000")

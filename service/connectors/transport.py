@@ -40,29 +40,38 @@ class Transport:
         InputError
             One line: no connection, a refusal, no JSON.
         """
-        parts = urlsplit(self.address)
+        try:
+            parts = urlsplit(self.address)
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise InputError(f"{short(self.address)}: {error}") from None
         kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-        if parts.scheme not in kinds or not parts.hostname:
+        if parts.scheme not in kinds or not host:
             raise InputError(f"{short(self.address)}: must be such as https://erp.example.com")
+        if not all(text.isascii() and text.isprintable() for text in self.headers.values()):
+            raise InputError(  # what refuses them would show them
+                f"credentials for {host}: hold a character that no header can, the end of a line "
+                "perhaps; set them again"
+            )
         target = parts.path.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
         headers = {"Accept": "application/json", **self.headers}
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
-            connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=SECONDS)
+            connection = kinds[parts.scheme](host, port, timeout=SECONDS)
             content = None if body is None else json.dumps(body)
             connection.request(method, target, content, headers)
             answer = connection.getresponse()
             text = answer.read(MOST_BYTES)
             connection.close()
         except (OSError, http.client.HTTPException) as error:
-            raise InputError(f"{parts.hostname}: {short(str(error))}") from None
+            raise InputError(f"{host}: {short(str(error))}") from None
         if not 200 <= answer.status < 300:
-            raise InputError(f"{parts.hostname}: {method} {path}: {answer.status} {answer.reason}")
+            raise InputError(f"{host}: {method} {path}: {answer.status} {answer.reason}")
         try:
             return json.loads(text) if text.strip() else None
         except ValueError:
-            raise InputError(f"{parts.hostname}: {method} {path}: the answer is no JSON") from None
+            raise InputError(f"{host}: {method} {path}: the answer is no JSON") from None
 
 
 def title_of(order: Mapping[str, Any]) -> str:

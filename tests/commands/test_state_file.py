@@ -149,6 +149,29 @@ def test_a_state_that_is_refused_does_not_leave_the_house(run_command, tmp_path)
     assert "--date 'soon': must be a date such as 2024-01-31" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("server", "token", "line"),
+    [
+        (
+            "http://127.0.0.1:1",
+            "ir_secret\rx",
+            "SERVICE_TOKEN: holds a character that no token has",
+        ),
+        ("http://[::1", "ir_secret", "--server 'http://[::1': Invalid IPv6 URL"),
+        ("http://127.0.0.1:1", "ir_secret\r\n", "refused"),
+    ],
+)
+def test_a_server_or_token_that_is_none_is_one_line_without_the_token(
+    run_command, tmp_path, monkeypatch, server, token, line
+):
+    (path := tmp_path / "stock.csv").write_text("store,on_hand\nnorth,1\n")
+    monkeypatch.setenv("SERVICE_TOKEN", token)
+    done = run_command(decide.main, "--server", server, "--state", path)
+    assert (done.status, done.stderr.count("\n")) == (2, 1)
+    assert line in done.stderr
+    assert "ir_secret" not in done.stderr
+
+
 def test_the_day_asked_for_counts_and_every_row_needs_a_store(tmp_path):
     (path := tmp_path / "stock.csv").write_text("store,on_hand,date\nnorth,1,2019-05-01\n")
     assert request_of(read_sheet(path), "2019-05-02 06:00")["date"] == "2019-05-02"

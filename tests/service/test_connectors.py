@@ -6,6 +6,7 @@ The exchanges are written from the descriptions of their interfaces.
 import http.server
 import json
 import os
+import re
 import threading
 from typing import ClassVar
 from unittest.mock import Mock
@@ -207,6 +208,12 @@ def test_a_connection_that_fails_is_one_line():
         Transport("http://127.0.0.1:9", {})("GET", "/")
     with pytest.raises(InputError, match="must be such as"):
         run.pull("erpnext", None, Transport("ftp://x", {}))
+    for wrong in ("http://[::1", "http://erp:99999"):
+        with pytest.raises(InputError, match=re.escape(wrong)):
+            Transport(wrong, {})("GET", "/")
+    with pytest.raises(InputError, match="credentials for erp: hold a character") as refused:
+        Transport("http://erp", erpnext.credentials("key", "secret\r"))("GET", "/")
+    assert "secret" not in str(refused.value)
 
 
 def test_the_inbox_decides_what_is_complete(runs, tmp_path):
