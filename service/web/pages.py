@@ -120,7 +120,8 @@ def overview(
     pressing = [order for order in wanted if order["exceptions"]]
     counts = Counter(order["status"] for order in orders)
     counts["exceptions"] = sum(bool(order["exceptions"]) for order in orders)
-    worth = [order["price"] * order["quantity"] for order in orders if order["price"] is not None]
+    counted = [order for order in orders if order["status"] != order_book.CANCELLED]
+    worth = [order["price"] * order["quantity"] for order in counted if order["price"] is not None]
     parts = [
         {"name": "exceptions", "title": "Exceptions", "orders": pressing[:ROWS]}
         | {"total": len(pressing)},

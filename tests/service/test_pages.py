@@ -161,3 +161,18 @@ def test_demand_that_left_what_training_saw_is_told(runs, site):
         item |= {"recent": [300.0] * 28, "due": []}
     orders = site[1]["planner"].decide(state).json()["orders"]
     assert all("drift" in order["exceptions"] for order in orders)
+
+
+def test_the_value_of_a_day_leaves_out_what_was_cancelled(runs, tmp_path):
+    body = copy.deepcopy(STATE)
+    for item in body["items"]:
+        item["price"] = 2.0
+    with service(runs, str(tmp_path / "service.db")) as site:
+        decided = site[1]["planner"].decide(body).json()["orders"]
+        first, second = (order["cost"] for order in decided)
+        http, _ = browser(site, "planner")
+        assert f"<b>{first + second:,.0f}</b> value" in http.get("/", headers=PAGE).text
+        number = decided[1]["id"]
+        assert site[1]["approver"].post(f"/v1/orders/{number}/cancel").status_code == 200
+        assert second > 0
+        assert f"<b>{first:,.0f}</b> value" in http.get("/", headers=PAGE).text
