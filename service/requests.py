@@ -290,6 +290,8 @@ def one_line(errors: Any) -> str:
     if first["type"] == "json_invalid":
         why = first.get("ctx", {}).get("error", "")
         return f"the body is not JSON, from character {where} on: {why}"
+    if first["type"] == "model_attributes_type" and not where:  # curl -d says that it is a form
+        return "the body must be an object in JSON, with the header Content-Type: application/json"
     if first["type"] == "string_pattern_mismatch":
         message = ALLOWED.get(where.rpartition(".")[2], message)
     return f"{short(where, 100)[1:-1] or 'the request'}: {message[:1].lower()}{message[1:]}{more}"

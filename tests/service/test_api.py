@@ -229,6 +229,9 @@ def test_bodies_and_hosts_are_checked(served):
         planner.http.post("/v1/decisions", headers=planner.headers, content=parts).status_code
         == 413
     )
+    form = {**planner.headers, "content-type": "application/x-www-form-urlencoded"}
+    done = planner.http.post("/v1/decisions", headers=form, content=json.dumps(STATE))
+    assert (done.status_code, "with the header Content-Type" in done.text) == (422, True)
     deep = b"[" * 100_000
     done = planner.http.post("/v1/decisions", headers=planner.headers, content=deep)
     assert done.status_code in (400, 422)
