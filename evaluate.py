@@ -76,7 +76,8 @@ SWEPT = ("checkpoints", "assignments", "env", "plugins")
     type=InputFile(),
     metavar="FILE",
     help="With demand of a file: your own orders of these days, in a file of the same shape, or "
-    "the long demand file itself with a column orders; played as one more policy.",
+    "the long demand file itself with a column orders; played as one more policy. With --replay "
+    "it needs --state.",
 )
 @click.option("--stochastic", is_flag=True, help="Sample the agent's actions.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
@@ -149,13 +150,13 @@ def main(
             raise InputError("--textbook goes with --episodes, --seed and --json alone")
         _textbook(names, episodes=episodes, seed=seed, as_json=as_json)
     refused = _by_option(csv=csv_file, latex=latex, reports=reports, episodes_file=episodes_file)
-    refused |= _by_option(render=render, stochastic=stochastic, actual_orders=actual_orders)
-    refused |= _by_option(hub_card=hub_card)
+    refused |= _by_option(render=render, stochastic=stochastic, hub_card=hub_card)
     _check_replay(replay, state, refused)
     _check_stochastic(stochastic, given["checkpoints"])
     if sweep is not None:
         problem = {key: value for key, value in given.items() if key not in SWEPT}
         refused |= _by_option(**problem, scenario=scenario, report=report, cluster=cluster)
+        refused |= _by_option(actual_orders=actual_orders)
         _check_alone("sweep", refused | {"workers": workers > 1})
         from commands.judging import sweep as sweeps  # here: --help answers at once
 
@@ -177,7 +178,8 @@ def main(
     if not (loaded.folders or as_json):
         print_demand_summary(loaded.run)
     _check_outputs(as_json and render, report, hub_card, folders=loaded.folders)
-    replayed = (lambda: _replay(loaded, baselines, state, as_json=as_json)) if replay else None
+    start = {"state": state, "actual_orders": actual_orders}
+    replayed = (lambda: _replay(loaded, baselines, as_json=as_json, **start)) if replay else None
     if _is_all(loaded, replayed, report=report):
         return
     evaluation = evaluate_policies(
@@ -242,11 +244,11 @@ def _is_all(loaded: Any, replay: Callable[[], None] | None, *, report: bool) -> 
     return (report and _report_recommendation(loaded)) or (replay is not None and not report)
 
 
-def _replay(loaded: Any, baselines: str | None, state: Path | None, *, as_json: bool) -> None:
+def _replay(loaded: Any, baselines: str | None, *, as_json: bool, **start: Path | None) -> None:
     """Play the evaluation period once, and print what it came to."""
     from commands.judging.replayed import replay_loaded  # here: --help answers at once
 
-    played = replay_loaded(loaded, baselines=baselines or "default", state=state)
+    played = replay_loaded(loaded, baselines=baselines or "default", **start)
     if as_json:
         print(json.dumps(played.to_json(), indent=2))
         return

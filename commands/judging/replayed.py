@@ -12,15 +12,19 @@ from agents import run_files
 from agents.tuned_file import TunedFile, read_recommendation
 from baselines.policy import Policy
 from baselines.registry import rules_in_units
+from baselines.rules.past_orders import ActualOrders
+from baselines.rules.reference import reference_team
 from baselines.tuned_rules import TunedRule
 from commands.judging.checkpoints import LoadedCheckpoints
 from commands.stock_state import read_state
 from common.console import screen
 from common.errors import InputError, choose
+from demand.past_orders import read_past_orders
 from evaluation.replay import Interval, Opening, Replay, check_replayed, replay, saved_per_year
 
 GROUPS = ("default", "tuned", "all", "none")
-
+ACTUAL = "actual_orders"
+"""The name of the orders that were really placed."""
 
 COLUMNS = {
     **dict.fromkeys(("cost a year", "it costs more", "95% CI", "fill rate %"), 0),
@@ -63,16 +67,25 @@ class Replays:
             f"{own.fill_rate:.1%}, played from {own.first_day} on for {own.days:,} {own.period}s "
             "with stock carried over"
         )
-        others = [name for name in self.ranked if name != self.own]
-        if not others:
+        others = [name for name in self.ranked if name not in (self.own, ACTUAL)]
+        if others:
+            text += f": {self._beside(others[0], f'{others[0]}, the cheapest other one there')}"
+        if ACTUAL not in self.played:
             return f"{text}."
-        saved = self.saved(others[0])
+        return (
+            f"{text}. That is {self._beside(ACTUAL, 'the orders really placed')}; whatever these "
+            "lost in sales is not in a file of sales, unless it says when goods ran out."
+        )
+
+    def _beside(self, name: str, called: str) -> str:
+        """Return how much less or more the run's policy costs than another one."""
+        saved = self.saved(name)
         less = saved.mean >= 0
         low, high = (saved.low, saved.high) if less else (-saved.high, -saved.low)
         chance = ", which may be chance" if saved.low <= 0 <= saved.high else ""
         return (
-            f"{text}: {abs(saved.mean):,.0f} a year {'less' if less else 'more'} than {others[0]}, "
-            f"the cheapest other one there [{low:z,.0f}, {high:z,.0f}]{chance}."
+            f"{abs(saved.mean):,.0f} a year {'less' if less else 'more'} than {called} "
+            f"[{low:z,.0f}, {high:z,.0f}]{chance}"
         )
 
     def table(self, width: int) -> Table:
@@ -122,6 +135,7 @@ def replay_loaded(
     *,
     baselines: str = "default",
     state: Path | None = None,
+    actual_orders: Path | None = None,
 ) -> Replays:
     """Play a run's policies, and rules, through the evaluation period.
 
@@ -134,16 +148,27 @@ def replay_loaded(
         Names of rules, or ``default`` or ``all`` for every one, ``tuned``, ``none``.
     state : Path, optional
         What the stores had in the first morning, as for `decide.py`.
+    actual_orders : Path, optional
+        The orders that were placed in the evaluation period, played as one more policy.
 
     Raises
     ------
     InputError
-        If demand is of no file, or the state is of another day or lacks a store or product.
+        If demand is of no file, the state is of another day or lacks a store or product, or orders
+        are given without a state, or not of every day.
     """
     p = loaded.run.parameters
     check_replayed(p)
     opening = None if state is None else read_opening(state, p)
     policies, played = _policies(loaded, baselines), {}
+    if actual_orders is not None:
+        if opening is None:
+            raise InputError(
+                "--actual-orders: a replay of them begins with what the stores really had; give it "
+                "with --state"
+            )
+        past = read_past_orders(actual_orders, p.history)
+        policies[ACTUAL] = reference_team(store=ActualOrders(past))
     if not policies:
         raise InputError("--baselines none: there is nobody to play; name rules or a --checkpoint")
     with screen.status("playing") as status:
@@ -152,7 +177,8 @@ def replay_loaded(
             step = loaded.run.settings.observation.step and name in loaded.policies
             played[name] = replay(loaded.run.problem, p, policy, observe_step=step, opening=opening)
     own = next(iter(loaded.policies), None)
-    return Replays(own or min(played, key=lambda name: played[name].cost_per_year), played)
+    rules = [name for name in played if name != ACTUAL] or [ACTUAL]
+    return Replays(own or min(rules, key=lambda name: played[name].cost_per_year), played)
 
 
 def _policies(loaded: LoadedCheckpoints, baselines: str) -> dict[str, Policy]:
