@@ -39,8 +39,6 @@ from evaluation.report.episodes import EpisodeRecord, EpisodeRecorder
 from evaluation.seeds import few_seeds_note, over_seeds
 from evaluation.table import show
 from evaluation.tiers import TierResults, tier_results, tier_table
-from training.learners.load import load_agent
-from training.trainer import write_card
 
 
 def print_demand_summary(config: RunConfig) -> None:
@@ -324,6 +322,8 @@ def tiers_by_phase(
     workers : Workers
         Who plays them.
     """
+    from training.learners.load import load_agent  # here: it loads torch
+
     stages: dict[str, Policy] = {"rules": reference_team()}
     run: RunConfig | None = None
     for path in run_folder.phases(folder):
@@ -352,11 +352,15 @@ def write_evaluation(
     text = results.text()
     write_whole(run_files.evaluation_file(folder, scenario), text.encode())
     if scenario is None and (folder / run_files.CONFIG).is_file():
+        from training.trainer import write_card  # here: it loads torch
+
         write_card(folder, json.loads(text), hub=hub)
 
 
 def show_trained(folder: Path) -> None:
     """Print what a trained run is worth: five episodes in full, then the tables."""
+    from training.learners.load import load_agent  # here: it loads torch
+
     screen = PlainConsole()
     path, name = run_folder.find(str(folder))
     run, agent = load_agent(path, name)

@@ -10,7 +10,6 @@ from common.console import screen
 from common.errors import InputError, short
 from demand.history import StoreHistory
 from evaluation.comparison import AGENT_NAME, RECOMMENDED
-from training.learners.load import load_agent
 
 
 def load_changed(
@@ -49,6 +48,8 @@ def load_changed(
             f"the agent does not see what units cost{would}, so it acts as it was trained",
             soft_wrap=True,
         )
+    from training.learners.load import load_agent  # here: it loads torch
+
     return LoadedCheckpoints(run, {AGENT_NAME: load_agent(folder, name)[1]})
 
 

@@ -22,7 +22,6 @@ from evaluation.business.service_curve import MANY, service_curve
 from evaluation.replay import Replay, replay
 from evaluation.report.recommendation.contents import RecommendationContents
 from evaluation.report.recommendation.page import recommendation_page
-from training.learners.load import load_trained
 
 
 def understood(parameters: Any) -> str:
@@ -86,6 +85,8 @@ def write_report_again(run: RunConfig, folder: Path, advice: Recommendation) -> 
         )
     trained = advice.figures.get("agent")
     if trained is not None:
+        from training.learners.load import load_trained  # here: it loads torch
+
         policies[str(trained)] = load_trained(folder, run_files.BEST)[1]
     replays = {}
     with screen.status("playing") as status:

@@ -42,8 +42,6 @@ from demand.dates import BLOCKS, PeriodName
 from demand.known_demand import KNOWN_DAYS
 from evaluation.business.service_levels import ServiceRecord
 from evaluation.replay import Replay, mean_cost, replay
-from training.learners.load import load_agent
-from training.trainer import train
 
 FOLDS: dict[PeriodName, tuple[int, int]] = {"day": (28, 91), "week": (6, 13), "month": (4, 6)}
 """Shortest and longest period that chooses, by what the file's periods are."""
@@ -383,6 +381,9 @@ class _Rules:
 
 
 def _agent(run: RunConfig, folder: Path) -> tuple[Policy, Replay]:
+    from training.learners.load import load_agent  # here: both load torch
+    from training.trainer import train
+
     train(run, folder, quiet=True)
     policy = load_agent(folder, BEST)[1]
     step = run.settings.observation.step

@@ -47,3 +47,9 @@ def test_help_and_a_misspelt_option_import_nothing_slow(script):
 def test_the_help_names_every_scenario():
     printed = " ".join(run("evaluate", "--help")[1].split())
     assert ", ".join(SCENARIOS) in printed
+
+
+def test_rules_are_compared_and_recommended_without_torch():
+    rooms = "commands.evaluate, commands.recommendation.recommend, commands.recommendation.report"
+    code = f"import sys, {rooms}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT).returncode == 0
