@@ -1,10 +1,13 @@
 """The commands as a user types them."""
 
 import datetime as dt
+import io
 import json
 import re
 import signal
+import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ import evaluate
 import train
 import tune
 from agents import checkpoints, run_files
+from common import console
 from tests.commands.test_resume_command import start
 from training.trainer import Trained
 
@@ -24,12 +28,17 @@ TRAIN = ("--algo", "ppo", "--timesteps", 1600, "--quiet", *QUICK)
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run trained by the script, in a folder of its own."""
+    """A run trained by the command, in a folder of its own."""
     folder = tmp_path_factory.mktemp("work")
-    words = (ROOT / "train.py", "--algo", "dqn", "--timesteps", 2000, *QUICK)
-    process = start(*words, cwd=folder)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
+    words = ("train.py", "--algo", "dqn", "--timesteps", "2000", *QUICK)
+    printed, said = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(said):
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", list(words))
+        with pytest.raises(SystemExit) as leaving:
+            console.run(train.main)
+    out, err = printed.getvalue(), said.getvalue()
+    assert leaving.value.code == 0, err
     assert "reward of 5 episodes" in out  # what it is worth follows training unasked
     assert "optimum (solved)" in out
     (run,) = (folder / "runs").iterdir()
