@@ -175,7 +175,7 @@ def test_every_route_has_a_role_test(served):
         ({"items": [{"store": "north", "on_hand": 1, "due": [1, 1, 1]}]}, "arrive in 1 to 2 days"),
         ({"items": [{"store": "north", "on_hand": 1, "shelf": 1}]}, "items.0.shelf: extra inputs"),
         ({"date": "0001-01-01", "items": [{"on_hand": 1}]}, "date: must be a date from 1900"),
-        ("nothing", "the request: input should be"),
+        ("nothing", "the body must be an object in JSON"),
     ],
 )
 def test_a_state_that_cannot_be_used_is_one_line(served, body, message):
