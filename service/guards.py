@@ -78,7 +78,8 @@ def guard(
 ) -> Guarded:
     """Return what is proposed: the policy's orders, or the rule's where something speaks against.
 
-    Where not even the rule's keeps the limits of an order, nothing is ordered, and it is said.
+    Where not even the rule's keeps the limits of an order, or of the day, nothing is ordered, and
+    it is said.
 
     Parameters
     ----------
@@ -99,8 +100,9 @@ def guard(
     age, period = periods_old(decider, advice.morning.day, today), decider.known.table.period
     if age > guards.max_age:
         for_all.append(f"the state is {age} {period}s old, {guards.max_age} are allowed")
-    if guards.max_day_value is not None:
-        for_all += _day_value(advice.asked, price, guards.max_day_value)
+    if guards.max_day_value is not None and price is None:
+        for_all.append("the state has no prices to hold against the limit of the day's value")
+    for_all += _day_value(advice.asked, price, guards.max_day_value)
     quantities, sources, held_back, limited = [], [], [], []
     by_rule = advice.by_rule.tolist()
     every = zip(advice.asked.tolist(), decider.doubts(advice, guards.limits), strict=True)
@@ -115,6 +117,10 @@ def guard(
         sources.append("rule" if doubts else "policy")
         held_back.append("; ".join(doubts))
         limited.append(len(own) > len(decider.faults))
+    if over := _day_value(np.array(quantities), price, guards.max_day_value):
+        quantities, sources = [0.0] * len(quantities), ["rule"] * len(quantities)
+        too = f"{over[0]}, with the rule's in place of those held back: nothing is ordered"
+        held_back = [f"{why}; {too}" if why else too for why in held_back]
     return Guarded(quantities, sources, held_back, limited)
 
 
@@ -123,10 +129,11 @@ def periods_old(decider: Decider, morning: dt.date, today: dt.date) -> int:
     return decider.known.table.periods.passed(morning, today)
 
 
-def _day_value(asked: Any, price: Any, most: float) -> list[str]:
-    if price is None:
-        return ["the state has no prices to hold against the limit of the day's value"]
-    value = float((asked * price).sum())
+def _day_value(quantities: Any, price: Any, most: float | None) -> list[str]:
+    """Return by how much orders are worth more than those of a day may be, if they are."""
+    if price is None or most is None:
+        return []
+    value = float((quantities * price).sum())
     return [f"the day's orders are worth {value:,.0f}, at most {most:,.0f}"] if value > most else []
 
 

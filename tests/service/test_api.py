@@ -315,6 +315,8 @@ def test_guards_let_the_rule_order_in_place_of_the_policy(runs):
         item["price"] = 2.5
     rich = guarded(runs, max_multiple=1e9, max_day_value=-1.0, body=priced)
     assert "the day's orders are worth" in rich["north"]["held_back"]
+    assert [row["quantity"] for row in rich.values()] == [0.0, 0.0]
+    assert rich["north"]["held_back"].endswith("held back: nothing is ordered")
     assert "no prices" in guarded(runs, max_day_value=1.0)["north"]["held_back"]
 
 
