@@ -37,7 +37,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 )
 @click.option("--max-order", type=Limit(), help="Most units of an order.")
 @click.option("--max-value", type=Limit(), help="Most money of an order.")
-@click.option("--max-day-value", type=Limit(), help="Most money of a day's orders.")
+@click.option("--max-day-value", type=Limit(), help="Most money of a state's orders together.")
 @click.option(
     "--max-multiple",
     type=Limit(),
