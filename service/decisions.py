@@ -143,7 +143,7 @@ class Decisions:
         computed = compute(champion, inputs, request)
         shadow = None if candidate is None else _shadow(candidate, inputs, request)
         decision = {
-            **{"id": secrets.token_hex(16), "time": now(), "user": user, "policy": CHAMPION},
+            **{"id": secrets.token_hex(16), "user": user, "policy": CHAMPION},
             **{"run": str(champion.folder), "manifest": champion.manifest},
             **{"date": computed.rows[0]["date"], "input_hash": input_hash, "request": text},
             **{"answer": computed.answer, "answer_hash": audit_log.digest(computed.answer)},
@@ -159,6 +159,7 @@ class Decisions:
                     _keep(connection, user, key, content_hash, last.id)
                 return Answer(last.response, repeated=True)
             self._policies.check_champion(connection, champion)
+            decision["time"] = now(None if last is None else last.time)
             response = self._write(connection, user, decision, computed, shadow)
             if key is not None:
                 _keep(connection, user, key, content_hash, decision["id"])
@@ -388,6 +389,7 @@ def _keep(connection: Connection, user: str, key: str, content_hash: str, decisi
 
 
 def _last_of_day(connection: Connection, date: dt.date) -> Any:
-    query = sql.select(DECISIONS.c.id, DECISIONS.c.input_hash, DECISIONS.c.response)
+    names = (DECISIONS.c.id, DECISIONS.c.time, DECISIONS.c.input_hash, DECISIONS.c.response)
+    query = sql.select(*names)
     own = (DECISIONS.c.policy == CHAMPION, DECISIONS.c.date == date)
     return connection.execute(query.where(*own).order_by(DECISIONS.c.time.desc()).limit(1)).first()

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,12 @@ PRIVATE = 0o600
 """Mode of a new file of SQLite: others on the machine read no orders."""
 
 
-def now() -> str:
-    """Return the present time in UTC, as the tables keep it."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+def now(after: str | None = None) -> str:
+    """Return the present time in UTC, as the tables keep it, or the first one after another."""
+    time = datetime.now(UTC)
+    if after is not None:  # the clock may have been set back since
+        time = max(time, datetime.fromisoformat(after) + timedelta(microseconds=1))
+    return time.isoformat(timespec="microseconds")
 
 
 _CANONICAL = json.JSONEncoder(

@@ -278,6 +278,25 @@ def test_a_decision_is_made_anew_to_the_same_bytes(fresh):
         made.decisions.replay("0" * 32)
 
 
+def test_the_last_decision_of_a_day_is_the_one_written_last_whatever_the_clock_says(
+    fresh, monkeypatch
+):
+    class SetBack(dt.datetime):
+        @classmethod
+        def now(cls, zone):
+            return cls(2021, 1, 1, tzinfo=zone)
+
+    planner = fresh[1]["planner"]
+    first = planner.decide(state(3)).json()
+    monkeypatch.setattr("service.store.database.datetime", SetBack)
+    planner.decide(state(9))
+    again = planner.decide(state(3))
+    assert again.headers["idempotency-replayed"] == "false"
+    ours, book = again.json()["orders"][1], planner.get("/v1/orders").json()["orders"]
+    assert (ours["on_hand"], ours["version"]) == (3, first["orders"][1]["version"] + 2)
+    assert ours["quantity"] in [order["quantity"] for order in book]
+
+
 def guarded(runs, today=TODAY, body=None, **guards):
     """Return the orders of a state under guards, by store."""
     run = load(str(runs / "first"), "newsvendor_weekday")
