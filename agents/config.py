@@ -12,7 +12,7 @@ import yaml
 
 from agents.algorithms import ALGORITHMS
 from agents.hyperparameters import BY_LEAD_TIME, DCL, Hyperparameters, discount_of
-from agents.settings import RunSettings, TeamSettings, take_section
+from agents.settings import RunSettings, TeamSettings, take_section, unknown_setting
 from baselines.service_level import with_service_costs
 from common.errors import FrozenModel, InputError, choose, nearest, short, validated
 from common.files import read_bytes
@@ -341,8 +341,7 @@ def assign(tree: dict[str, Any], assignment: str, problem: Problem, algo: str) -
     if path[0] not in {*RunSettings.model_fields, *shorter}:
         home = next((name for name, fields in shorter.items() if path[0] in fields), None)
         if home is None:
-            known = [*RunSettings.model_fields, *(f for fields in shorter.values() for f in fields)]
-            raise InputError(f"unknown key {short(key)}{nearest(path[0], known)}")
+            raise unknown_setting(key, path[0], problem.name, algo)
         path.insert(0, home)
     if path[0] in {"problem", "algo", "recipe"}:
         raise InputError(f"--set {key}: use --{path[0]}")

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import AfterValidator, Field, model_validator
 
-from common.errors import FrozenModel, InputError, short
+from agents.algorithms import ALGORITHMS
+from common.errors import FrozenModel, InputError, fields_at, nearest, short
 
 MAX_EPISODES = 1_000_000
 MAX_SEEDS = 10_000
@@ -208,3 +209,31 @@ def take_section(tree: dict[str, Any], name: str, fields: Iterable[str]) -> dict
     if astray:
         raise InputError(f"unknown key {short(astray[0])}; it belongs under {name}")
     return dict(section)
+
+
+def unknown_setting(key: str, name: str, problem: str, algo: str) -> InputError:
+    """Return what to say of a `key` whose first `name` no setting of the run has.
+
+    It says where a setting of this name is: deeper, in another problem or another algorithm. Only
+    where there is none the name is taken for a misspelt one.
+    """
+    from envs.problems import PROBLEMS  # here: --help answers at once
+
+    models = (RunSettings, PROBLEMS[problem].parameters, ALGORITHMS[algo].settings)
+    deeper = dict.fromkeys(
+        f"{field}{'[0]' if get_origin(info.annotation) is tuple else ''}.{name}"
+        for model in models
+        for field, info in model.model_fields.items()
+        if key in fields_at(model, (field,))
+    )
+    problems = [p.name for p in PROBLEMS.values() if name in p.parameters.model_fields]
+    algos = [own for own, a in ALGORITHMS.items() if name in a.settings.model_fields]
+    if deeper:
+        hint = f"; did you mean {' or '.join(deeper)}?"
+    elif problems:
+        hint = f"; it belongs to --problem {', '.join(problems)}"
+    elif algos:
+        hint = f"; it belongs to --algo {', '.join(algos)}"
+    else:
+        hint = nearest(name, {field for model in models for field in model.model_fields})
+    return InputError(f"unknown key {short(key)}{hint}")

@@ -123,7 +123,7 @@ def _describe(model: type[BaseModel], error: ValidationError, where: str) -> str
     others = len({tuple(_named(problem["loc"])) for problem in problems}) - 1
     more = f" (and {others} more)" if others else ""
     if first["type"] == "extra_forbidden":
-        known, key = _fields_at(model, first["loc"][:-1]), str(first["loc"][-1])
+        known, key = fields_at(model, first["loc"][:-1]), str(first["loc"][-1])
         within = ([where] if where else []) + _named(first["loc"][:-1])
         hint = nearest(key, known) if known else ""
         return f"unknown key {short('.'.join([*within, key]))}{hint}{more}"
@@ -162,7 +162,7 @@ def _named(path: tuple[int | str, ...]) -> list[str]:
     ]
 
 
-def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+def fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """Return the field names of the nested model at `path`, or none if it is not a model."""
     current: Any = model
     for part in path:
