@@ -249,6 +249,8 @@ def play_against_baselines(
         )
     comparison = _with_exact_costs(run, contenders, comparison)
     notes = (*comparison.notes, *reorder_note(contenders, run.parameters))
+    if getattr(run.parameters, "scenario", "normal") != "normal":
+        notes += (f"Scenario {run.parameters.scenario}, {run.parameters.horizon:,} days.",)
     if stochastic and policies:
         only_best = ALGORITHMS[s.algo].off_policy  # of which SB3 takes the best in silence
         notes += (NOTHING_SAMPLED.format(s.algo) if only_best else SAMPLED,)

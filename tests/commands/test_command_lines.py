@@ -130,7 +130,9 @@ def test_a_scenario_brings_the_days_that_it_needs(run_command):
     for given, days in [((), 90), (("--set", "horizon=40"), 90), (("--set", "horizon=95"), 95)]:
         done = run_command(evaluate.main, "--scenario", "spike", *given, *options)
         assert done.status == 0, done.stderr
-        assert json.loads(done.stdout)["policies"]["newsvendor"]["length"] == days
+        result = json.loads(done.stdout)
+        assert result["policies"]["newsvendor"]["length"] == days
+        assert f"Scenario spike, {days} days." in result["notes"]
 
 
 @pytest.mark.parametrize("tier", ["warehouse", "supplier", "all"])
