@@ -49,7 +49,7 @@ def select_rules(run: RunConfig, names: tuple[str, ...]) -> dict[str, TunedRule]
     Raises
     ------
     InputError
-        If a name is unknown.
+        If a name is unknown, or that of a rule with nothing to tune.
     """
     known = baselines_of(run.settings.problem, run.parameters, run.measure)
     rules = {name: one for name, one in known.items() if isinstance(one, TunedRule)}
@@ -59,7 +59,9 @@ def select_rules(run: RunConfig, names: tuple[str, ...]) -> dict[str, TunedRule]
     }
     wanted: set[str] = set()
     for name in names:
-        full = name if name in {*rules, *groups} else f"tuned_{name}"
+        full = f"tuned_{name}" if f"tuned_{name}" in rules else name
+        if full in known and full not in rules:
+            raise InputError(f"--baseline {name}: has no parameters to tune; leave it out")
         wanted.update(groups.get(full) or [choose("baseline", full, [*rules, *groups])])
     return {name: one for name, one in rules.items() if name in wanted}
 

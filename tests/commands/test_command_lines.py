@@ -337,6 +337,11 @@ ONE_LINE = [
     ((train, "--set", "net_arch=[true]"), "net_arch = [True]: must not be true or"),
     ((train, "--set", "seed=no"), "seed = 'no': input should be a valid integer"),
     ((train, "--set", "timesteps=1:30:00"), "timesteps = '1:30:00': input should be"),
+    (
+        (tune, "--baseline", "randm"),
+        "unknown baseline 'randm'; allowed: all, free, tuned_base_stock",
+    ),
+    ((tune, "--baseline", "buy_buy_convert"), "buy_buy_convert: has no parameters to tune"),
     ((tune, "--baseline", ""), "--baseline: is empty; name rules, all or free"),
     ((evaluate, "--csv", "."), "--csv .: is a folder; name a file"),
     ((evaluate, "--csv", ""), "--csv: is empty; name a file"),
