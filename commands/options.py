@@ -97,8 +97,9 @@ MOST = Decimal(10) ** 18
 _OTHER_NAMES = {"eval_freq": "evaluation.every", "eval_episodes": "evaluation.episodes"} | {
     "lr": "learning_rate",
     "discount": "gamma",
+    **{name: name for name in ("horizon", "max_steps", "scenario")},  # read without the problems
 }
-"""What others call a setting."""
+"""What others call a setting, and the parameters that are taken for options most often."""
 
 
 class SettingsCommand(PluginCommand):

@@ -328,6 +328,7 @@ ONE_LINE = [
     ((train, "--algo", "PPO"), "unknown algorithm 'PPO'; did you mean 'ppo'?"),
     ((train, "--eval-freq", "9"), "--eval-freq; say --set evaluation.every=VALUE"),
     ((train, "--learning-rate", "1"), "--learning-rate; say --set learning_rate=VALUE"),
+    ((train, "--stores", "3", "--scenario", "scarce"), "--scenario; say --set scenario=VALUE"),
     ((train, "--timesteps", "1.5"), "--timesteps '1.5': must be a whole number"),
     ((train, "--n-envs", "nan"), "--n-envs 'nan': must be a whole number"),
     ((train, "--config", ""), "--config: is empty; name a file"),
