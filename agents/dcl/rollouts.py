@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agents.dcl.halving import Halving, Race
 from agents.dcl.labels import Labels, cautious, joined
-from baselines.multi_agent import TeamPolicy
+from baselines.multi_agent import TeamPolicy, columns_of
 from baselines.policy import Policy
 from common.errors import InputError
 from common.shards import Report
@@ -64,9 +64,11 @@ class RowPolicy:
 
     def actions(self, batch: Batch) -> Whole:
         """Return one action per row."""
-        del batch
-        chosen, _ = self._playing.predict(None)
-        return np.asarray(chosen, np.int64).reshape(-1)
+        chosen = np.asarray(self._playing.predict(None)[0], np.int64)
+        if isinstance(batch, ControlledAgents) and chosen.size > batch.num_worlds:  # of all stores
+            columns = columns_of(batch.player, batch.chain.num_stores)
+            chosen = chosen.reshape(batch.chain.num_worlds, -1)[:, columns]
+        return chosen.reshape(-1)
 
 
 class NetworkPolicy:

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 
 from agents.dcl.halving import Halving
-from agents.dcl.rollouts import BatchLabeller, Search
+from agents.dcl.rollouts import BatchLabeller, RowPolicy, Search
 from baselines.rules.cash import BuyBuyConvert
+from baselines.rules.reference import reference_team
 from common.errors import InputError, validated
 from envs.cash.batch import CashBatch
 from envs.cash.kernels import CASH
 from envs.cash.parameters import CashParameters
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
+from wrappers.single_agent import ControlledAgents
 
 
 def labeller(batch, paths, keep, moved=0.0):
@@ -46,3 +48,20 @@ def test_a_row_of_several_decisions_cannot_be_labelled():
     batch = SupplyChainBatch(SupplyChainParameters(), 2)
     with pytest.raises(InputError, match="takes several at once; use --policy shared"):
         labeller(batch, (2,), (2,))
+
+
+def test_a_rule_of_all_stores_decides_for_the_one_that_learns():
+    chain = SupplyChainBatch(SupplyChainParameters(horizon=9), 5, rng=np.random.default_rng(0))
+    batch = ControlledAgents(chain, "store_2", reference_team())
+    batch.reset()
+    everyone = reference_team()
+    everyone.bind(chain)
+    decider = RowPolicy(reference_team())
+    decider.bind(batch)
+    taken = []
+    for _ in range(9):
+        actions = decider.actions(batch)
+        np.testing.assert_array_equal(actions, everyone.predict(None)[0][:, 1])
+        taken.append(actions)
+        batch.step(actions)
+    assert len(np.unique(taken)) > 1
