@@ -88,7 +88,7 @@ def main(
     limits = {name: value for name, value in more.items() if name.startswith("max_")}
 
     def start(opening: Any) -> None:
-        serve, base = tools(database)
+        serve, base = tools(database, make=checkpoint is not None)
         serve.start(
             *(opening, base, checkpoint),
             host=host,

@@ -109,6 +109,20 @@ class Policies:
         self._loaded: dict[Slot, LoadedRun] = {}
         self._changing = threading.Lock()
 
+    def champion_of(self, checkpoint: str | None) -> str:
+        """Return the run to begin with: `checkpoint`, else the last champion.
+
+        Raises
+        ------
+        InputError
+            If there is neither.
+        """
+        with self._base.reading() as connection:
+            champion = checkpoint or _newest(connection, CHAMPION)
+        if not champion:
+            raise InputError("no policy was named yet; say --checkpoint RUN")
+        return champion
+
     def start(self, checkpoint: str | None) -> None:
         """Load what the names point to; `checkpoint` becomes the champion where it is not.
 
@@ -119,10 +133,7 @@ class Policies:
         """
         with self._base.reading() as connection:
             kept = {slot: _newest(connection, slot) for slot in (CHAMPION, CANDIDATE)}
-        champion = checkpoint or kept[CHAMPION]
-        if not champion:
-            raise InputError("no policy was named yet; say --checkpoint RUN")
-        run = load(champion, self._baseline)
+        run = load(self.champion_of(checkpoint), self._baseline)
         if str(run.folder) != kept[CHAMPION]:
             self._point("serve.py", CHAMPION, run, "champion")
             if kept[CHAMPION]:

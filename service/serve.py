@@ -44,9 +44,10 @@ def start(
         If there is no such inbox, or the policy cannot be loaded.
     """
     policies = Policies(base, baseline)
+    policies.champion_of(checkpoint)  # before a token is made, which is shown once
     service = Service(base, policies, guards, hosts=_hosts(host, names))
-    first_token(service.access)
     watched = None if inbox is None else Inbox(inbox, service.decisions)
+    first_token(service.access)
     log_as_json()
     opening.whole = create_app(service)
     policies.start(checkpoint)

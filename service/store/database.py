@@ -64,7 +64,10 @@ class Database:
     def __init__(self, address: str, *, make: bool = True) -> None:
         self.url, self.name = _location(address)
         if not make:
-            check_there(self.url)
+            try:
+                check_there(self.url)
+            except InputError as error:
+                raise InputError(f"{error}; serve.py --checkpoint RUN makes it") from None
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._writer = threading.Lock()
         if self.is_sqlite and make:

@@ -14,7 +14,11 @@ import pytest
 pytest.importorskip("uvicorn", reason="the service is an extra: pip install -e '.[serve]'")
 
 from common.errors import InputError
-from service.opening import listen
+from service.access import Access
+from service.guards import Guards
+from service.opening import Opening, listen
+from service.serve import start
+from service.store.database import Database
 from tests.soak.kill_service import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +93,17 @@ def test_a_start_that_fails_ends_the_service(tmp_path):
     assert done.returncode == 2
     assert "error: --checkpoint nowhere: no such file or folder" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_no_token_is_made_where_nothing_can_be_served(tmp_path, capsys):
+    base = Database(str(tmp_path / "s.db"))
+    where = {"host": "127.0.0.1", "port": 1, "guards": Guards()}
+    with pytest.raises(InputError, match="no policy was named yet; say --checkpoint RUN"):
+        start(Opening(), base, None, **where)
+    with pytest.raises(InputError, match="nowhere"):
+        start(Opening(), base, "run", **where, inbox=tmp_path / "nowhere")
+    assert Access(base).is_empty()
+    assert "token" not in capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_is_one_line():

@@ -217,7 +217,8 @@ def test_what_looks_at_a_database_makes_none(run_command, tmp_path, asked):
     there, missing = tmp_path / "other.db", tmp_path / "service.db"
     there.touch()
     asked = [str(one).format(tmp_path) for one in asked]
-    for path, line in ((missing, "no such file"), (there, "holds no tables of the service")):
+    no_file = "service.db': no such file; serve.py --checkpoint RUN makes it"
+    for path, line in ((missing, no_file), (there, "holds no tables of the service")):
         done = run_command(serve.main, "--database", path, *asked)
         assert (done.status, done.stdout) == (2, "")
         assert line in done.stderr
