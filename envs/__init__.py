@@ -1,6 +1,6 @@
-"""Environments: the Gymnasium and PettingZoo faces of the simulators.
+"""Environments: the Gymnasium and PettingZoo interfaces of the simulators.
 
-Importing this package registers those of Gymnasium, and loads each when it is asked for.
+Importing this package registers the Gymnasium environments; each is loaded on first use.
 """
 
 import importlib
@@ -22,7 +22,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load an environment when it is first asked for."""
+    """Load an environment on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,7 +1,7 @@
-"""What every simulator offers: a batch of independent worlds, driven by traces.
+"""The interface of every simulator: a batch of independent worlds, driven by traces.
 
-The VecEnv, the Gymnasium faces, the roll-outs of evaluation and the tuning of baselines know a
-problem through this protocol alone, so a new problem brings its physics and nothing else.
+The VecEnv, the Gymnasium environments, the roll-outs of evaluation and the tuning of baselines know
+a problem through this protocol alone, so a new problem brings its physics and nothing else.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from common.errors import InputError
 
 Trace = dict[str, NDArray[Any]]
-"""All randomness of a batch of episodes, drawn before them; first axis = world."""
+"""All randomness of a batch of episodes, drawn before they begin; first axis = world."""
 
 
 NOT_MEMORYLESS = (
@@ -30,7 +30,7 @@ LAW_UNKNOWN = (
 def random_actions(batch: "Batch", rng: np.random.Generator) -> NDArray[np.int64]:
     """Return uniformly random actions for every world, in the shape that `Batch.step` takes.
 
-    Invalid ones are among them, unless the batch is `only_valid`.
+    They include invalid actions, unless the batch is `only_valid`.
     """
     counts = batch.num_actions
     if batch.only_valid:
@@ -45,12 +45,12 @@ def random_actions(batch: "Batch", rng: np.random.Generator) -> NDArray[np.int64
 
 
 def whole_actions(actions: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Return actions as compiled steps take them.
+    """Return actions as the int64 array that compiled steps take.
 
     Raises
     ------
     InputError
-        If they are no whole numbers, or not of this shape.
+        If they are not whole numbers, or not of this shape.
     """
     given = np.asarray(actions)
     if given.shape != shape:
@@ -61,7 +61,7 @@ def whole_actions(actions: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
 
 
 class Outcome(NamedTuple):
-    """What one step of the batch gave, one entry per world."""
+    """The result of one step of the batch, one entry per world."""
 
     reward: NDArray[np.float64]
     terminated: NDArray[np.bool_]
@@ -69,18 +69,20 @@ class Outcome(NamedTuple):
 
 
 class Futures(NamedTuple):
-    """Randomness drawn anew for copies of worlds, from the moment of the copy on.
+    """Fresh randomness for copies of worlds, from the moment of the copy on.
 
     Attributes
     ----------
     rng : numpy.random.Generator
-        Where it is drawn from.
+        Generator that it is drawn from.
     of : ndarray
-        The number of each copy's future, from 0, shape (copies,): copies of the same number meet
-        the same demand, so that their outcomes differ by their actions alone.
+        The number of each copy's future, from 0, shape (copies,): copies with the same number meet
+        the same demand (common random numbers), so that their outcomes differ by their actions
+        alone.
     paths : int
-        Futures that belong together, numbers 0 to paths - 1 and so on: where a problem can, it
-        spreads them evenly over its laws, so that few of them tell more than as many random ones.
+        Size of a group of futures: numbers 0 to ``paths - 1`` are the first group, and so on. Where
+        a problem can, it spreads each group evenly over its laws, so that a few futures tell more
+        than as many independent ones.
     """
 
     rng: np.random.Generator
@@ -94,7 +96,7 @@ class Futures(NamedTuple):
 
 
 class Fork(NamedTuple):
-    """Copies of worlds: their batch, and the row of it that each copy of a row is, (copies,)."""
+    """Copies of worlds: their batch, and each copy's row in it, shape (copies,)."""
 
     batch: "Batch"
     rows: NDArray[np.intp]
@@ -104,7 +106,7 @@ class Batch(Protocol):
     """A batch of worlds of one problem.
 
     A world that has ended keeps its last state until `restart` gives it a new episode; stepping it
-    before that is an error of the caller.
+    before that is the caller's error.
     """
 
     num_worlds: int
@@ -121,19 +123,19 @@ class Batch(Protocol):
 
     @property
     def memoryless(self) -> bool:
-        """Whether what is still to come does not depend on what was, so that it can be redrawn."""
+        """Whether the future does not depend on the past, so that it can be redrawn."""
 
     @property
     def only_valid(self) -> bool:
-        """Whether random play keeps to valid actions, as worlds may not bear others."""
+        """Whether random play keeps to valid actions, since invalid ones may break a world."""
 
     @property
     def num_actions(self) -> int | tuple[int, ...]:
-        """Actions to choose from; a tuple where a world takes several decisions at once."""
+        """Number of actions; a tuple of numbers where a world takes several decisions at once."""
 
     @property
     def observation_low(self) -> float:
-        """What no entry of an observation falls below."""
+        """Lower bound of every entry of an observation."""
 
     def reset(self, trace: Mapping[str, Any] | None = None) -> None:
         """Start a new episode in every world, on `trace` (first axis = world) or a drawn one."""
@@ -163,17 +165,17 @@ class Batch(Protocol):
         """Return everything that the future depends on, as arrays and plain values."""
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Put back what `get_state` returned."""
+        """Restore what `get_state` returned."""
 
     def fork(self, worlds: NDArray[np.intp], futures: "Futures | None" = None) -> "Fork":
-        """Return copies of worlds, which go on by themselves.
+        """Return copies of worlds, which go on independently of the originals.
 
         Parameters
         ----------
         worlds : ndarray
-            Index of the world (the row) of each copy, shape (copies,); repeats are welcome.
+            Index of the world (the row) of each copy, shape (copies,); repeats are allowed.
         futures : Futures, optional
-            What the copies meet; without it, what the worlds themselves are going to meet.
+            Randomness that the copies meet; by default, what the worlds themselves will meet.
 
         Raises
         ------

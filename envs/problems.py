@@ -1,4 +1,4 @@
-"""The problems by name: what the rooms above ask of each."""
+"""The problems by name, and what the packages above need to know of each."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,16 +28,16 @@ from envs.supply_chain.sites import SCENARIOS
 
 @dataclass(frozen=True)
 class FileOption:
-    """An option of the command line that names a file of days to play.
+    """A command-line option that names a file of days to play.
 
     Attributes
     ----------
     name : str
         As in ``--name FILE``.
     recipe : str
-        The recipe that it chooses.
+        The recipe that it selects.
     defaults : mapping
-        What it sets in ``parameters.demand_data``; ``augment`` among it if days can be made anew.
+        What it sets in ``parameters.demand_data``, including ``augment`` if days can be resampled.
     """
 
     name: str
@@ -71,37 +71,38 @@ class Problem:
     name : str
         As in ``--problem``.
     parameters : type
-        Its validated parameters, with `law_is_known`, `max_steps` and ``check_stage(other)``.
+        Class of its validated parameters, with `law_is_known`, `max_steps` and
+        ``check_stage(other)``.
     make_batch : callable
         ``make_batch(parameters, num_worlds, rng=, split=, observe_step=, expected_reward=)``.
     draw : callable
-        ``draw(parameters, split, rng, episodes)``, a trace of so many episodes.
+        ``draw(parameters, split, rng, episodes)``, a trace of that many episodes.
     observation_scale : tuple of float
-        Divisors of the fixed normalisation, for the observation without the step; none where
-        observations are of moderate size as they are.
+        Divisors of the fixed normalisation, for the observation without the step; empty where
+        observations are of moderate size already.
     covariates : callable
         ``covariates(parameters, trace)``, functions of the trace with a mean of exactly zero,
         shape (episodes, columns), for control variates.
     covariate_names : tuple of str
-        What the columns are, in their order.
+        What the columns mean, in order.
     totals : mapping
-        Of a problem with several tiers of agents: by tier, and for ``all``, the name of the
-        episode's total that it makes large. Empty where one agent decides.
+        For a problem with several tiers of agents: by tier, and for ``all``, the name of the
+        episode total that it maximises. Empty where one agent decides.
     scenarios : tuple of str
-        What ``parameters.in_scenario`` takes.
+        Names that ``parameters.in_scenario`` takes.
     options : tuple of str
-        Options of the command line that have a meaning for this problem alone.
+        Command-line options that apply to this problem alone.
     file_option : FileOption or None
-        The one that names a file of days.
+        The option that names a file of days, if there is one.
     recipes : str
-        Which file in ``configs/`` holds its recipes, if not the one of its name.
+        Which file in ``configs/`` holds its recipes, if not the one named after the problem.
     text : callable
-        ``text(batch, world)``, what ``--render`` prints of the last step of a world.
+        ``text(batch, world)``, what ``--render`` prints about the last step of a world.
     reports : callable
-        ``reports(batch)``, what the last step came to, by agent and name, each of shape
+        ``reports(batch)``, the figures of the last step, by agent and name, each of shape
         (worlds,).
     shared_bytes : callable
-        ``shared_bytes(parameters, expected_reward)``, by what for, the bytes that a batch needs
+        ``shared_bytes(parameters, expected_reward)``, the bytes by purpose that a batch needs
         besides the state of its worlds.
     """
 
@@ -135,9 +136,9 @@ class Problem:
 def _draw_cash(
     parameters: CashParameters, split: Split, rng: np.random.Generator, episodes: int
 ) -> Trace:
-    """Draw episodes; of an evaluation on days with prices play every window where these are fewer.
+    """Draw episodes; evaluation on days with prices plays each window once if these are fewer.
 
-    Where prices are drawn, more episodes than windows know more: they average over prices.
+    Where prices are drawn, more episodes than windows tell more: they average over prices.
     """
     law, steps = parameters.demand_law(split), parameters.max_steps
     whole = None
@@ -149,7 +150,7 @@ def _draw_cash(
 def _draw_supply_chain(
     parameters: SupplyChainParameters, split: Split, rng: np.random.Generator, episodes: int
 ) -> Trace:
-    """Draw episodes; of an evaluation on a file play every window once where these are fewer."""
+    """Draw episodes; evaluation on a file plays each window once if these are fewer."""
     few = supply_chain_trace.count_windows(parameters, split) <= episodes
     every = split == "evaluation" and few
     whole = supply_chain_trace.every_window(parameters, rng, split) if every else None
@@ -201,7 +202,7 @@ def known_problem(name: str) -> str:
     Raises
     ------
     InputError
-        If it is not. The code of another's environment is run only where its user names it.
+        If it is not. A third-party environment's code runs only if the user names it.
     """
     if (":" in name or name in registry) and name not in PROBLEMS:
         raise InputError(

@@ -45,7 +45,7 @@ class CashBatch:
     num_worlds : int
         Number of worlds.
     rng : numpy.random.Generator, optional
-        Where traces are drawn from; by default the stream of `split` of seed 0.
+        Generator of traces; by default the stream of `split` of seed 0.
     split : {"training", "validation", "tuning", "evaluation"}
         Which days of a demand file may be drawn.
     observe_step : bool
@@ -243,7 +243,7 @@ class CashBatch:
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Load what `get_state` returned; a ValueError if it does not fit."""
+        """Restore what `get_state` returned; a ValueError if it does not fit."""
         rows, trace, constants = state["worlds"], state["trace"], state["constants"]
         steps = trace["demand"].shape[-1] - 1
         rooms = {name: (self.num_worlds, steps + (name == "demand")) for name in trace}

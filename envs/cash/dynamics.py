@@ -41,8 +41,8 @@ def act(
     """Event 1 of a step, the action: return raw, product, cash and whether it was invalid.
 
     An action buys `buy` units and makes `make` (at most one of them positive; none to wait). One
-    that cash or raw stock does not cover changes nothing. The factor stands in place of a branch,
-    which an exploring agent would have the processor guess wrong half of the time.
+    that cash or raw stock does not cover changes nothing. The factor replaces a branch that the
+    processor would mispredict half of the time while an agent explores.
     """
     cost, needed = buy * raw_price, make * raw_per_product
     invalid = cash < cost or raw < needed

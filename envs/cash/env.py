@@ -87,7 +87,7 @@ class CashInventoryEnv(gymnasium.Env[Observation, np.int64]):
 
     * ``render_mode``: ``"ansi"`` (a string), ``"human"`` (printed after every step) or
       ``"rgb_array"`` (a picture of the episode so far, which `gymnasium.wrappers.RecordVideo`
-      makes into a film).
+      turns into a video).
     * ``observe_step``: append the share of the episode that has passed to the observation.
     * ``split``: with ``demand_data``, which days are drawn (``"training"`` by default).
 
@@ -161,7 +161,7 @@ class CashInventoryEnv(gymnasium.Env[Observation, np.int64]):
         return masks
 
     def _show(self) -> None:
-        """Print the step, or take note of it for a picture, as the mode asks."""
+        """Print the step or record it for a picture, depending on the mode."""
         if self.render_mode == "human":
             self.render()
         elif self.render_mode == "rgb_array":

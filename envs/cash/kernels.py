@@ -1,4 +1,4 @@
-"""How a batch of worlds lies in memory, and the compiled loops that move it."""
+"""The memory layout of a batch of worlds, and the compiled loops that move it."""
 
 from typing import Any, NamedTuple
 
@@ -13,8 +13,8 @@ OBSERVATION_NAMES = ("raw", "product", "raw_price", "product_price", "demand", "
 _TOTALS = ("return", "units_sold", "unmet_demand", "demand_total", "invalid_actions")
 _LAST_STEP = ("sold", "revenue", "holding_cost", "invalid")
 ROWS = (*OBSERVATION_NAMES, "before_sale", *_TOTALS, "step", "max_steps", *_LAST_STEP)
-"""The state, the sums over the episode so far, the steps done and to do, and of the last step the
-units sold, the revenue, the holding cost and whether the action was invalid (0 or 1)."""
+"""The state, the sums over the episode so far, the steps done and to do, and the last step's units
+sold, revenue, holding cost and whether its action was invalid (0 or 1)."""
 
 RAW, PRODUCT, RAW_PRICE, PRODUCT_PRICE, DEMAND, CASH, BEFORE_SALE = range(7)
 RETURN, UNITS_SOLD, UNMET_DEMAND, DEMAND_TOTAL, INVALID_ACTIONS = range(7, 12)
@@ -225,7 +225,7 @@ def _penalty(c: _Constants, cash: float) -> float:
 
 @compiled
 def _expect(c: _Constants, rows: Floats, spent: Floats, made: Floats, reward: Floats) -> None:
-    """Put the law of demand in place of the demand that came, right after `_trade`."""
+    """Replace rewards by their expectation over the law of demand, right after `_trade`."""
     demand = expected_sales(np.inf, c.demand_mean, c.demand_std)
     for i in range(reward.size):
         product, price = rows[BEFORE_SALE, i], rows[PRODUCT_PRICE, i]

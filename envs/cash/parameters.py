@@ -47,7 +47,7 @@ class CashParameters(FrozenModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, values: Any) -> Any:
-        """Put in the defaults that depend on the prices of a file."""
+        """Fill in the defaults that depend on the prices of a file."""
         given = values.get("demand_data") if isinstance(values, Mapping) else None
         if not isinstance(given, DemandFile):
             if not isinstance(given, Mapping) or given.get("raw_price") is None:
@@ -75,7 +75,7 @@ class CashParameters(FrozenModel):
         return record
 
     def check_stage(self, stage: "CashParameters") -> None:
-        """Make sure that worlds of these parameters can go on with those of `stage`.
+        """Check that worlds with these parameters can go on with those of `stage`.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Days of a file for the cash problem: the demand of one store, and prices where it has them."""
+"""Days of a file for the cash problem: demand of one store, and prices if the file has them."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ class DemandFile(DemandSource):
 
     Episodes are windows of consecutive days. Training draws its windows before `validation`,
     the best model is selected between `validation` and `split`, and evaluation sees the days
-    from `split` on; no day is in two periods. Where the file has prices too, in columns
-    `raw_price` and `product_price`, they are those of the same days.
+    from `split` on; no day is in two periods. If the file has prices too, in the columns
+    `raw_price` and `product_price`, each day comes with its own.
     """
 
     column: str = Field(description="the store: a column of a wide file")
@@ -47,11 +47,11 @@ class DemandFile(DemandSource):
 
     @property
     def columns_are(self) -> str:
-        """What a column of the file is about."""
+        """What messages call a column of the file."""
         return "column"
 
     def reading(self) -> DemandSource:
-        """Return how the file is to be read: the columns that are wanted."""
+        """Return the source restricted to the columns that are needed."""
         columns = tuple(x for x in (self.column, self.raw_price, self.product_price) if x)
         wide = {"layout": "wide"} if self.has_prices else {}  # a price may be called "product"
         return self.model_copy(update={"stores": columns, **wide})
@@ -68,7 +68,7 @@ class HistoricalDemand:
     demand : ndarray
         Shape (days,) [units/day].
     prices : ndarray or None
-        Of a raw unit and of a product, shape (days, 2) [money/unit].
+        Prices of a raw unit and of a product, shape (days, 2) [money/unit].
     """
 
     first_day: dt.date
@@ -100,7 +100,7 @@ class HistoricalDemand:
         return self._trace(np.arange(len(self.windows(steps + 1))), steps)
 
     def _trace(self, starts: NDArray[np.int64], steps: int) -> Trace:
-        """Return windows; a step knows the day before's demand and the prices at which it sells."""
+        """Return windows; a step observes the last day's demand and the prices that it sells at."""
         if self.prices is None:
             raise ValueError("the file has no prices")
         today = starts[:, None] + np.arange(1, steps + 1)
@@ -164,7 +164,7 @@ def _prices(table: DemandTable) -> Floats:
 
 
 def market_defaults(source: DemandFile, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what suits a market whose prices come from a file, by its training days; else nothing.
+    """Return defaults for prices from a file, set by its training days; nothing for other sources.
 
     Lots for half a day's, a day's and two days' mean demand, cash for ten days of raw material,
     episodes of four weeks, and profit in money.
@@ -174,7 +174,7 @@ def market_defaults(source: DemandFile, given: Mapping[str, Any]) -> dict[str, A
         return {}
     per_product = given.get("raw_per_product", 2)
     if not isinstance(per_product, int) or not 1 <= per_product <= 1000:
-        return {}  # refused in a moment
+        return {}  # validation refuses it in a moment
     mean = float(history.demand.mean())
     lot = max(1, round(float(f"{mean / 2:.1g}")))
     makes = [lot, 2 * lot, 4 * lot]

@@ -9,7 +9,7 @@ _SHOWN = ("raw", "product", "raw_price", "product_price", "demand", "sold", "cas
 _SIZE = 8.0, 6.0
 _DPI = 80
 _MARGINS = {"left": 0.09, "right": 0.98, "top": 0.89, "bottom": 0.07, "hspace": 0.4}
-"""Fixed, so that the panels of a film stand still; and a layout of its own doubles the time."""
+"""Fixed, so that panels do not move during a video; computing a layout would double the time."""
 
 
 def cash_text(world: Any) -> str:
@@ -44,19 +44,19 @@ class CashHistory:
         self._columns: dict[str, list[float]] = {name: [] for name in _SHOWN}
 
     def record(self, world: Any) -> None:
-        """Take note of a world as it is now, an entry of `envs.cash.kernels.STATE`."""
+        """Record the present state of a world, an entry of `envs.cash.kernels.STATE`."""
         for name in _SHOWN:
             value = world["before_sale"] - world["product"] if name == "sold" else world[name]
             self._columns[name].append(float(value))
         self._return = float(world["return"])
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """Return what was noted under a name, shape (steps + 1,)."""
+        """Return what was recorded under a name, shape (steps + 1,)."""
         return np.array(self._columns[name])
 
     @property
     def headline(self) -> str:
-        """Where the episode stands."""
+        """Title of the picture: step, return so far and cash."""
         steps = len(self._columns["cash"]) - 1
         if steps < 0:
             return "No episode has begun: call reset"

@@ -21,14 +21,14 @@ COVARIATES = (
     "start price of the product",
     "changes of the product price",
 )
-"""What the columns of `trace_covariates` are."""
+"""What the columns of `trace_covariates` mean."""
 
 MAX_STEPS_HELD = 100_000_000
-"""Steps whose randomness may be held at once, 24 bytes each."""
+"""Most steps whose randomness may be held in memory at once, 24 bytes each."""
 
 
 def check_room(episodes: int, steps: int) -> None:
-    """Refuse more randomness than may be held at once.
+    """Refuse more randomness than may be held in memory at once.
 
     Raises
     ------
@@ -54,16 +54,16 @@ def draw_trace(
     Parameters
     ----------
     parameters : CashParameters
-        Of the episodes.
+        Parameters of the episodes.
     law : DemandLaw
-        Where demand comes from.
+        What demand is drawn from.
     rng : numpy.random.Generator
-        Where the randomness comes from.
+        Generator of the randomness.
     episodes : int
         Number of episodes.
     room : dict, optional
         Arrays in Fortran order, with at least T steps, to draw demand and price changes into:
-        fresh memory costs more than the numbers that fill it.
+        allocating memory takes longer than drawing the numbers.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def check_trace(trace: Mapping[str, Any], steps: int) -> Trace:
 def trace_covariates(parameters: CashParameters, trace: Trace) -> NDArray[np.float64]:
     """Return functions of the trace whose mean is known to be zero, as control variates.
 
-    They are, each less its mean: the total demand, and for raw material and product the start
+    They are, each minus its mean: the total demand, and for raw material and product the start
     price and the sum of the price's changes, weighted by the steps that each still affects.
 
     Returns

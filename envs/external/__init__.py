@@ -1,1 +1,1 @@
-"""Environments of other people, under the same run folder, evaluation and report."""
+"""Third-party environments, with the same run folders, evaluation and reports."""

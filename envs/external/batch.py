@@ -1,8 +1,8 @@
-"""Worlds of anybody's Gymnasium environment, stepped one by one.
+"""Worlds of any Gymnasium environment, stepped one by one.
 
 An episode's trace is the seed that its environment is reset with: policies that are compared play
-the same seeds, and the state of a world is its seed and the actions since, so that it can be put
-back by playing them again. Both need an environment that draws from its own generator alone.
+the same seeds, and the state of a world is its seed and the actions since, so that it is restored
+by replaying them. Both require an environment that draws only from its own generator.
 """
 
 import copy
@@ -29,21 +29,21 @@ class ExternalParameters(FrozenModel):
     law_is_known: bool = False
 
     def check_stage(self, stage: "ExternalParameters") -> None:
-        """Refuse nothing: a batch looks at the spaces of a stage's environment itself."""
+        """Accept every stage: the batch itself compares the spaces of a stage's environment."""
 
     def keywords(self) -> dict[str, Any]:
-        """Return what the constructor is called with."""
+        """Return the keyword arguments of the constructor."""
         own = self.model_dump(exclude={"law_is_known"})
         return {name: value for name, value in own.items() if name in self.constructor_keywords()}
 
     @classmethod
     def constructor_keywords(cls) -> frozenset[str]:
-        """Return the fields that the constructor takes."""
+        """Return the names of the fields that the constructor takes."""
         return frozenset(cls.model_fields) - {"law_is_known", "max_steps"}
 
 
 def draw_seeds(parameters: Any, split: Split, rng: np.random.Generator, episodes: int) -> Trace:
-    """Return the seeds of so many episodes, whatever they are for."""
+    """Return the seeds of that many episodes, drawn alike for every split."""
     del parameters, split
     return {"seed": rng.integers(0, MOST_SEED, episodes)}
 
@@ -56,22 +56,22 @@ class ExternalBatch:
     make : callable
         Makes an environment from the parameters.
     parameters : ExternalParameters
-        Of the present episodes; `max_steps` ends those that the environment does not end.
+        Those of the present episodes; `max_steps` ends episodes that the environment does not end.
     num_worlds : int
-        How many environments.
+        Number of environments.
     rng : numpy.random.Generator, optional
-        Where seeds are drawn from.
+        Generator of seeds.
     split : str
-        Its stream is opened where there is no `rng`.
+        The split whose stream of seed 0 is used without `rng`.
     observe_step : bool
         Append the share of `max_steps` that has passed.
     expected_reward : bool
-        Must be false: nobody knows the law of another's environment.
+        Must be false: the law of a third-party environment is unknown.
 
     Raises
     ------
     InputError
-        If its spaces are none that agents here can learn in.
+        If agents here cannot learn in its spaces.
     """
 
     observation_low, expected_reward, memoryless = -np.inf, False, False
@@ -141,7 +141,7 @@ class ExternalBatch:
         self._rows[world] = row
 
     def change_parameters(self, parameters: Any) -> None:
-        """Use other parameters as soon as all worlds start together."""
+        """Use other parameters from the next time on that all worlds start together."""
         self._next = parameters
 
     def _use_next_parameters(self) -> None:
@@ -160,7 +160,7 @@ class ExternalBatch:
         Raises
         ------
         ValueError
-            If a world's time is over.
+            If a world's episode is over.
         """
         if (self._steps >= self.parameters.max_steps).any():
             raise ValueError("a world has ended: restart it first")
@@ -188,7 +188,7 @@ class ExternalBatch:
         return np.column_stack([self._rows, passed]).astype(np.float32)
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Return which actions are valid: all, where the environments do not say it."""
+        """Return which actions are valid: all of them where the environments do not say."""
         counts = self.num_actions
         width = counts if isinstance(counts, int) else sum(counts)
         own = [getattr(env.unwrapped, "action_masks", None) for env in self.envs]
@@ -197,7 +197,7 @@ class ExternalBatch:
         return np.stack([np.asarray(masks(), np.bool_) for masks in own if masks is not None])
 
     def masked_by(self, env: Environment) -> "ExternalBatch":
-        """Return a batch of one world with the action masks of `env`, which others step.
+        """Return a batch of one world with the action masks of `env`, which the caller steps.
 
         Raises
         ------
@@ -233,7 +233,7 @@ class ExternalBatch:
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Play the actions again that `get_state` returned; a ValueError if they do not fit."""
+        """Replay the actions that `get_state` returned; a ValueError if they do not fit."""
         self._next = state["parameters"]
         self._use_next_parameters()
         seeds, steps, actions = (state[name] for name in ("seeds", "steps", "actions"))
@@ -254,12 +254,12 @@ class ExternalBatch:
         self.rng.bit_generator.state = state["rng"]
 
     def fork(self, worlds: NDArray[np.intp], futures: Futures | None = None) -> Fork:
-        """Return copies of worlds, which have played the same actions.
+        """Return copies of worlds, made by replaying their actions.
 
         Raises
         ------
         InputError
-            If futures are to be drawn, which another's environment does not offer.
+            If futures are to be drawn, which a third-party environment does not support.
         """
         if futures is not None:
             raise InputError(NOT_MEMORYLESS)
@@ -277,7 +277,7 @@ class ExternalBatch:
 
 
 def _parts(returned: Any, method: str, count: int) -> Any:
-    """Return what an environment's method returned, if it is of as many parts as Gymnasium's."""
+    """Return what an environment's method returned, if it has as many parts as in Gymnasium."""
     if not isinstance(returned, tuple) or len(returned) != count:
         found = f"{len(returned)} parts" if isinstance(returned, tuple) else type(returned).__name__
         names = ("observation, info", "observation, reward, terminated, truncated, info")[count > 2]

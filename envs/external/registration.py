@@ -1,4 +1,4 @@
-"""Make anybody's Gymnasium environment a problem like those of this project."""
+"""Make any Gymnasium environment a problem like those of this project."""
 
 import inspect
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from envs.external.batch import Environment, ExternalBatch, ExternalParameters, 
 from envs.problems import PROBLEMS, Problem
 
 DEFAULT_STEPS = 1000
-"""Length of an episode where neither the environment nor its registration says one."""
+"""Length of an episode where neither the environment nor its registration states one."""
 
 _PLAIN = bool, int, float, str
 
@@ -57,7 +57,7 @@ def register_environment(name: str) -> Problem:
 
 
 def _find(name: str) -> tuple[Callable[..., Any], Callable[..., Any], dict[str, Any], int]:
-    """Return what makes the environment, whose signature counts, keywords, and its length."""
+    """Return its factory, the callable whose signature counts, fixed keywords and its length."""
     module, colon, member = name.rpartition(":")
     found = getattr(import_module("--env", module), member, None) if colon else None
     if isinstance(found, type) and issubclass(found, gymnasium.Env):
@@ -81,7 +81,7 @@ def _find(name: str) -> tuple[Callable[..., Any], Callable[..., Any], dict[str, 
 def _parameters(
     name: str, signature: Callable[..., Any], defaults: dict[str, Any], steps: int
 ) -> type[ExternalParameters]:
-    """Return the keywords of a constructor as validated parameters."""
+    """Return a class of validated parameters made of the keywords of a constructor."""
     fields: dict[str, Any] = {}
     for own in inspect.signature(signature).parameters.values():
         default = defaults.get(own.name, own.default)
@@ -103,5 +103,5 @@ def _parameters(
 def _make(name: str, build: Callable[..., Any], parameters: ExternalParameters) -> Environment:
     env = build(**parameters.keywords())
     if not isinstance(env, gymnasium.Env):
-        raise InputError(f"--env {name}: makes a {type(env).__name__}, no gymnasium.Env")
+        raise InputError(f"--env {name}: makes a {type(env).__name__}, not a gymnasium.Env")
     return env
