@@ -66,10 +66,10 @@ LANE = np.dtype(
 )
 """Constants of a lane, that is of a SKU: worlds of several SKUs may share a batch.
 
-A SKU has one for all of its stores, or one for each (`store_constants`).
+A SKU has one record for all of its stores, or one for each (`store_constants`).
 
-Bit k of `review_days` is set if stores order on weekday k; `limited` says whether what is asked for
-may differ from what is ordered at all (`envs.supply_chain.order_limits`). `shelf_life` is 0 for
+Bit k of `review_days` is set if stores order on weekday k; `limited` says whether the quantity
+ordered may differ from the one asked for (`envs.supply_chain.order_limits`). `shelf_life` is 0 for
 goods that do not perish.
 """
 
@@ -98,10 +98,10 @@ SITE = np.dtype(
 )
 """A store: its state, its last day, and sums over the episode without its warm-up.
 
-`left` is what was on hand after the day's demand and waste, `on_hand` includes the morning's
-receipts. `owed` are units that customers wait for, where unmet demand is backlogged; they are
-served before the day's demand, so that `on_hand` - `owed` is the inventory level, and `sales` are
-what was left for the demand of the day. `wasted` units expired this evening.
+`left` is the stock after the day's demand and waste, `on_hand` includes the morning's receipts.
+`owed` are backorders, where unmet demand is backlogged; they are served before the day's demand, so
+that `on_hand` - `owed` is the inventory level, and `sales` are what was left for the demand of the
+day. `wasted` units expired this evening.
 """
 
 HUB = np.dtype(
@@ -120,7 +120,7 @@ HUB = np.dtype(
 
 @compiled
 def _take_in(c: Any, s: Any, ages: Floats | None, arriving: float) -> None:
-    """Put what arrives, fresh, into a store's stock."""
+    """Add what arrives, fresh, to a store's stock."""
     s.on_hand += arriving
     if ages is not None and c.shelf_life > 0:
         ages[c.shelf_life - 1] += arriving
@@ -303,10 +303,10 @@ def step_world(
         The stores' stock by age, shape (N, slots) (`envs.supply_chain.events`), None where
         nothing perishes.
     pipelines, inbound : ndarray
-        What is under way to the stores, shape (N, slots), and to the warehouse, shape (slots,);
+        Units in transit to the stores, shape (N, slots), and to the warehouse, shape (slots,);
         slot 0 arrives next.
     window : ndarray
-        Demand of the last days, shape (N, forecast_window), in no order.
+        Demand of the last days, shape (N, forecast_window), in no particular order.
     store_grid, warehouse_grid : ndarray
         Quantities that the actions stand for.
     demand, works : ndarray, bool

@@ -1,9 +1,9 @@
 """The events of a day of the supply chain, as equations of one agent or one store.
 
-`envs.supply_chain.dynamics` applies them to the state of a world. The stock of goods that perish
-lies in slots by the days that it still keeps: slot k holds the units that can be sold on k + 1 more
-days, today included, so that slot 0 is the oldest and is lost this evening unless it is sold today.
-With a shelf life of m days what arrives lies in slot m - 1.
+`envs.supply_chain.dynamics` applies them to the state of a world. Perishable stock lies in slots by
+remaining shelf life: slot k holds the units that can be sold on k + 1 more days, today included, so
+that slot 0 is the oldest and expires this evening unless it is sold today. With a shelf life of m
+days, arriving units enter slot m - 1.
 """
 
 from typing import Any, Literal
@@ -69,8 +69,8 @@ def forecast(window: Floats, observed: int, default: float, default_std: float) 
 def row_of(ages: Floats | None, row: int) -> Any:
     """Return a row of stock by age, None if there is none.
 
-    Where nothing perishes the law of motion is compiled with None, so that all that is said of ages
-    falls away, and with it the time it takes.
+    Where nothing perishes the law of motion is compiled with None, so that all code about ages, and
+    the time it takes, drops out.
     """
     if ages is None:
         return None
@@ -79,16 +79,16 @@ def row_of(ages: Floats | None, row: int) -> Any:
 
 @compiled
 def issue(ages: Floats, units: float, lifo: bool) -> float:
-    """Take up to `units` out of the slots, oldest first or newest first; return what is short.
+    """Issue up to `units` from the slots, oldest first or newest first; return the shortfall.
 
     Parameters
     ----------
     ages : ndarray
         Stock by age, shape (slots,), oldest first [units]; changed in place.
     units : float
-        What is asked for [units].
+        Quantity asked for [units].
     lifo : bool
-        Whether the newest units go first, as where customers choose for themselves.
+        Whether the newest units go first, as where customers pick for themselves.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def issue(ages: Floats, units: float, lifo: bool) -> float:
 
 @compiled
 def expire(ages: Floats) -> float:
-    """Return what is left of the oldest units, which is wasted, and let the others age by a day.
+    """Return the units left in the oldest slot, which are wasted, and age the others by a day.
 
     Examples
     --------
@@ -151,16 +151,16 @@ def waste_ahead(
 ) -> float:
     """Return the waste of the next `days` days if each has a demand of exactly `demand` [units].
 
-    Orders that are under way arrive, and no others.
+    Outstanding orders arrive, and no new ones are placed.
 
     Parameters
     ----------
     ages, pipeline : ndarray
         Stock by age and what arrives on the mornings to come, next one first [units].
     demand : float
-        Of each day, such as its mean [units/day].
+        Demand of each day, such as its mean [units/day].
     shelf_life, days : int
-        Days that a unit keeps, and days to look ahead.
+        Shelf life of a unit, and days to look ahead.
     lifo : bool
         As for `issue`.
 
@@ -187,11 +187,11 @@ def expected_waste(
     gaps: NDArray[np.int64],
     demand: Floats,
 ) -> Floats:
-    """Return what every store is expected to waste before an order of today can be sold.
+    """Return every store's expected waste before an order of today can be sold.
 
     With lead time L and r days to the next day of review these are the L + r - 1 days that begin
-    today: what expires then is in the inventory position, but serves no demand of the days that
-    the order is for.
+    today: what expires then is part of the inventory position, but serves no demand on the days
+    that the order is to cover.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def expected_waste(
 
 
 def shelf_entries(ages: Floats, waste: Floats, mean: Floats) -> Floats:
-    """Return what stores see of their stock's age, over their own mean demand.
+    """Return stock by age as stores observe it, divided by their own mean demand.
 
     Parameters
     ----------
@@ -243,9 +243,9 @@ def shelf_entries(ages: Floats, waste: Floats, mean: Floats) -> Floats:
 
 @compiled
 def evenly_aged(lanes: Any, lane_of: NDArray[np.int64], on_hand: Floats, slots: int) -> Floats:
-    """Return stock by age where nobody knows it: as much of every age.
+    """Return stock of unknown age, spread evenly over all ages.
 
-    A whole number of units is spread in whole units, the odd ones to the freshest.
+    A whole number of units is spread in whole units, the remainder going to the freshest.
 
     Parameters
     ----------

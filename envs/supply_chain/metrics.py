@@ -1,4 +1,4 @@
-"""What a day and an episode of the supply chain came to, per world and per tier."""
+"""Reports of a day and totals of an episode of the supply chain, per world and per tier."""
 
 from typing import Any, Final, Literal
 
@@ -15,7 +15,7 @@ from envs.supply_chain.reward import (
 
 Floats = NDArray[np.float64]
 MOST_NAMED = 10
-"""Stores that have a total of their own."""
+"""Most stores that have totals of their own."""
 
 
 def day_reports(
@@ -103,7 +103,7 @@ def world_totals(sites: Any, hubs: Any, days: int) -> dict[str, Floats]:
     -------
     dict
         ``units_sold`` and ``unmet_demand`` are sums over all stores, costs are means per store;
-        demand that waits counts as unmet on its day, and is not sold again when it is served;
+        backlogged demand counts as unmet on its day, and not as sold when it is served later;
         ``system_return`` is the sum of the returns of all agents.
     """
     sold, asked = sites["total_sales"].sum(axis=1), sites["total_demand"].sum(axis=1)
@@ -124,7 +124,7 @@ def world_totals(sites: Any, hubs: Any, days: int) -> dict[str, Floats]:
 
 
 def extra_totals(sites: Any, lanes: Any, days: int) -> dict[str, Floats]:
-    """Return totals that only some parameters have, each of shape (worlds,).
+    """Return totals that exist under some parameters only, each of shape (worlds,).
 
     Parameters
     ----------
@@ -139,10 +139,9 @@ def extra_totals(sites: Any, lanes: Any, days: int) -> dict[str, Floats]:
         ``cost_per_day``, the money spent, mean per store and day, where that is the objective, and
         its parts ``holding_cost_per_day``, ``stockout_cost_per_day`` and, where they are known,
         ``ordering_cost_per_day`` and ``waste_cost_per_day``;
-        ``ordering_cost``, what all orders cost, mean per store, where they cost anything;
+        ``ordering_cost``, the cost of all orders, mean per store, where they cost anything;
         ``units_wasted``, of all stores, and ``waste_cost``, mean per store, where goods perish;
-        ``owed``, units that wait in the evening, mean per store and day, where demand is
-        backlogged.
+        ``owed``, backorders in the evening, mean per store and day, where demand is backlogged.
     """
     totals: dict[str, Floats] = {}
     per_order = bool((lanes["fixed_cost"] + lanes["unit_cost"] > 0.0).any())
@@ -174,7 +173,7 @@ def tier_metrics(sites: Any, hubs: Any, days: int, *, perishable: bool = False) 
     """Return means over agents and worlds by ``tier/name``, for a training log.
 
     The bullwhip ratio is the variance of a tier's orders over that of the demand that it serves,
-    both over the days of an episode (Lee, Padmanabhan and Whang 1997). Of goods that perish, units
+    both over the days of an episode (Lee, Padmanabhan and Whang 1997). For perishable goods, units
     wasted and their cost are reported too.
     """
     waste = ("wasted", "waste_cost") if perishable else ()
@@ -227,11 +226,11 @@ TOTALS: Final[dict[Tier | Literal["all"], str]] = {
     "supplier": "supplier_return",
     "all": "system_return",
 }
-"""By tier, or for all agents together; names as in `envs.supply_chain.metrics`."""
+"""The total to maximise, by tier or for all agents; named as in `envs.supply_chain.metrics`."""
 
 
 def tier_of_total(total: str) -> Tier | None:
-    """Return the tier that `total` is about, None where it is about all.
+    """Return the tier that `total` belongs to, None if it is about all of them.
 
     Examples
     --------

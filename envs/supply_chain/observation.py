@@ -16,7 +16,7 @@ from envs.supply_chain.order_limits import store_positions
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 MAX_SHORTAGE = 10.0
-"""What is missing is shown as at most so many of the units of an order, either way."""
+"""Bound of a shortfall shown in shares of an order's unit, either way."""
 
 FORECAST_ENTRIES = (
     "forecast until the next order arrives",
@@ -25,7 +25,7 @@ FORECAST_ENTRIES = (
     "forecast less inventory position",
     "the same in shares of an order's unit",
 )
-"""Amounts are over the store's own level; an order's unit is the mean of the last days."""
+"""Amounts are divided by the store's level; an order's unit is the mean of the last days."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ForecastEntries:
     smoothing : Smoothing
         The forecast.
     lead_time : int
-        The stores' (L).
+        Lead time of the stores (L) [days].
     """
 
     smoothing: Smoothing
@@ -51,7 +51,7 @@ class ForecastEntries:
         Parameters
         ----------
         past, day
-            What is known of the demand, and the day of the episode.
+            The demand known so far, and the day of the episode.
         sku, gap : ndarray
             Each world's SKU, and its days to the next day of review, shape (worlds,).
         sites, pipelines : ndarray
@@ -75,9 +75,9 @@ ITEM_ENTRIES = (
     "economic order quantity",
     "waste cost over waste and stockout cost",
 )
-"""Amounts are over the store's own level."""
+"""Amounts are divided by the store's level."""
 MOST_DAYS = 100.0
-"""Days of demand that an order is shown as, at most."""
+"""Bound of an order as shown, in days of demand."""
 LEAST_COST = 1e-6
 
 
@@ -94,7 +94,7 @@ class ItemEntries:
     order_over_holding : ndarray
         Cost of an order over holding cost, shape (SKUs, N) [units].
     waste : ndarray
-        ``w / (w + p)`` of what a unit that is wasted and one that is missing cost, shape (SKUs, N).
+        ``w / (w + p)`` of waste and stockout cost, shape (SKUs, N).
     """
 
     fractile: Floats
@@ -142,18 +142,18 @@ class ObservationLayout:
     full : bool
         Whether the full observation is shown, not the compact one.
     store_slots, warehouse_slots : int
-        Mornings to come that the full one shows one by one.
+        Coming mornings whose arrivals the full observation shows one by one.
     past : bool
         Whether stores see the demand of a file (`demand.history`) and a forecast of it
         (`envs.supply_chain.observation`).
     items : bool
-        Whether stores see what an items file says of them.
+        Whether stores see the values that an items file gives them.
     longest_gap : int
-        Most days from one day of review to the next; if it is not 1, stores see in the full
-        observation whether they may order today, and when the next time.
+        Most days from one day of review to the next; if it is not 1, the full observation shows
+        stores whether they may order today, and when they may order next.
     shelf_life : int
-        Most days that a unit keeps; if it is not 0, stores see in the full observation their stock
-        by age, oldest first, and what they are expected to waste before an order is of use.
+        Longest shelf life [days]; if it is not 0, the full observation shows stores their stock by
+        age, oldest first, and their expected waste before an order of today is of use.
     time : bool
         Whether the share of the episode that has passed is appended for every agent.
     """
@@ -199,9 +199,9 @@ class ObservationLayout:
 
     @property
     def ahead(self) -> int:
-        """Coming days whose demand in earlier weeks is shown: those that an order is for.
+        """Coming days whose demand in earlier weeks is shown: those that an order is to cover.
 
-        A day more, and no further than a week where only the days of review ask for it.
+        One day more than that, and at most a week if only the days of review reach further.
         """
         usual = self.store_slots + 2
         return usual if self.longest_gap == 1 else max(usual, min(usual + self.longest_gap - 1, 7))
@@ -224,16 +224,16 @@ class ObservationLayout:
     def complete(
         self, rows: NDArray[np.float32], added: Sequence[NDArray[Any]], share: float
     ) -> None:
-        """Write into rows what `envs.supply_chain.observation_kernels` does not.
+        """Write the entries into rows that `envs.supply_chain.observation_kernels` does not.
 
         Parameters
         ----------
         rows : ndarray
-            As `room` gives them.
+            As returned by `room`.
         added : sequence of ndarray
-            What stores see besides, in the order of `added`, shape (entries, worlds, N) each.
+            The stores' further entries, in the order of `added`, shape (entries, worlds, N) each.
         share : float
-            Of the episode that has passed.
+            Share of the episode that has passed.
         """
         tiers = self.by_tier(rows)
         at = len(self.plain["store"])
@@ -247,7 +247,7 @@ class ObservationLayout:
     def by_tier(self, observation: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Return each tier's part of rows, shapes (worlds, N, size) and twice (worlds, size).
 
-        They are views: what is written into them is written into the rows.
+        They are views: writing into them changes the rows.
         """
         sizes = [len(self.names[tier]) for tier in TIERS]
         stores = observation[:, : self.num_stores * sizes[0]]

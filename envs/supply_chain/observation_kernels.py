@@ -34,15 +34,15 @@ COMPACT = {
 """Entries of the compact observation by tier (the warehouse's first three also over N/3)."""
 
 MOST_COVER = 100.0
-"""Days of demand that the warehouse's stock is shown as, at most (one that is never short)."""
+"""Bound of the warehouse's stock as shown, in days of demand (for one that is never short)."""
 
 
 def full_names(store_slots: int, warehouse_slots: int) -> dict[str, tuple[str, ...]]:
     """Return the entries of the full observation by tier.
 
-    Amounts are over the agent's own mean demand (of all stores for the warehouse and the supplier),
-    that is in days of demand. Slots are the mornings to come; the last of the warehouse's holds all
-    that arrives later too.
+    Amounts are divided by the agent's own mean demand (of all stores for the warehouse and the
+    supplier), that is in days of demand. Slots are the mornings to come; the warehouse's last slot
+    also holds all that arrives later.
     """
     return {
         "store": (
@@ -183,7 +183,7 @@ def observe_batch(
     Parameters
     ----------
     full : bool
-        Which of the two observations.
+        Whether to write the full observation, not the compact one.
     lanes, lane_of
         As in `envs.supply_chain.dynamics.step_batch`.
     state : tuple
@@ -196,7 +196,7 @@ def observe_batch(
         Mornings to come that stores and the warehouse see one by one.
     rows : tuple of ndarray
         What stores, warehouses and suppliers see, shape (worlds, N, entries), (worlds, entries)
-        twice, of zeros. What does not stand in `COMPACT` or `full_names` is left alone.
+        twice, of zeros. Entries that are not in `COMPACT` or `full_names` are left alone.
     """
     sites, hubs, pipelines, inbound = state
     stores, warehouses, suppliers = rows

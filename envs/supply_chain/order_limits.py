@@ -1,4 +1,4 @@
-"""What becomes of the order that a store asks for: the days, packs, minimum and room it must fit.
+"""Limits on what a store orders: days of review, packs, a minimum, and room on the shelf.
 
 Part of the one law of motion (`envs.supply_chain.dynamics`).
 """
@@ -16,20 +16,20 @@ Floats = NDArray[np.float64]
 
 @compiled
 def store_constants(lane: Any, i: int) -> Any:
-    """Return the record of store i out of those of a SKU, which are one, or one per store."""
+    """Return the record of store i among those of a SKU: a common one, or one per store."""
     return lane[min(i, lane.size - 1)]
 
 
 @compiled
 def inventory_position(s: Any, pipeline: Floats) -> float:
-    """Return on hand less what customers wait for, plus what is under way and owed to the store.
+    """Return the inventory position: on hand minus backorders, plus in transit and owed to it.
 
     Parameters
     ----------
     s : record
         An `envs.supply_chain.dynamics.SITE`.
     pipeline : ndarray
-        What is under way to it [units].
+        Units in transit to it [units].
     """
     under_way = 0.0
     for k in range(pipeline.size):
@@ -57,7 +57,7 @@ def store_positions(sites: Any, pipelines: Floats) -> Floats:
 
 @compiled
 def days_to_review(c: Any, weekday: int) -> int:
-    """Return how many days after a weekday the next day of review is."""
+    """Return the number of days from a weekday to the next day of review."""
     gap = 1
     while not (c.review_days >> (weekday + gap) % 7) & 1:
         gap += 1
@@ -66,16 +66,16 @@ def days_to_review(c: Any, weekday: int) -> int:
 
 @compiled
 def asked_for(c: Any, choice: float, forecast: float) -> float:
-    """Return the units that a choice asks for: units, or so many times the forecast of a day."""
+    """Return the units that a choice asks for: its units, or its multiple of a day's forecast."""
     return choice * (1.0 if c.orders_in_units else forecast)
 
 
 @compiled
 def nearest_order(c: Any, asked: float) -> float:
-    """Return the quantity nearest to what is asked of those the supply accepts, ties to the larger.
+    """Return the acceptable quantity nearest to the one asked for, ties to the larger.
 
-    These are nothing, and from the minimum on all multiples of a pack (all quantities without one).
-    So less than half of the least order is none, and more than that is the least order.
+    Acceptable are 0, and from the minimum on all multiples of a pack (all quantities without one).
+    So less than half of the least order becomes 0, and more than half at least the least order.
     """
     unit, least = c.order_multiple, c.least_order
     order = unit * np.floor(asked / unit + 0.5) if unit > 0.0 else asked
@@ -86,11 +86,11 @@ def nearest_order(c: Any, asked: float) -> float:
 
 @compiled
 def order_placed(c: Any, asked: float, s: Any, pipeline: Floats, weekday: int) -> float:
-    """Return what a store with limits orders that asks for `asked` units.
+    """Return the order of a store with limits that asks for `asked` units.
 
-    Nothing on a day without review. On others it is the `nearest_order`, or the largest quantity
-    accepted that leaves its inventory position within the capacity of its shelf. Multiples of a
-    day's forecast are of all days until the next review.
+    It is 0 on a day without review. On other days it is the `nearest_order`, or the largest
+    acceptable quantity that leaves the inventory position within the capacity of the shelf.
+    Multiples of a day's forecast apply to each day until the next review.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def order_placed(c: Any, asked: float, s: Any, pipeline: Floats, weekday: int) -
     asked : float
         As `asked_for`, at least 0 [units].
     pipeline : ndarray
-        What is under way to the store [units].
+        Units in transit to the store [units].
     weekday : int
         Monday 0.
     """
@@ -149,7 +149,7 @@ def orders_on_offer(
 
 
 def review_gaps(review_days: tuple[int, ...]) -> tuple[int, ...]:
-    """Return by weekday how many days later the next day of review is.
+    """Return the number of days from each weekday to the next day of review.
 
     >>> review_gaps((0, 3))  # Monday and Thursday
     (3, 2, 1, 4, 3, 2, 1)

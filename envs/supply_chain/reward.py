@@ -1,9 +1,9 @@
 """Reconciliation: what a day was worth to a store, to the warehouse and to the supplier.
 
 After demand every agent gets a report of what happened to it, and a reward that weighs the service
-level against holding cost and stockouts. Every term of it stands here: weights and costs, the fixed
-cost of an order, days of warm-up, the expectation over the law of demand, and what training divides
-by. Compiled functions work on one agent; `w` is a record with the fields that they read.
+level against holding cost and stockouts. Every term is defined here: weights and costs, the fixed
+cost of an order, days of warm-up, the expectation over the law of demand, and the divisor used in
+training. Compiled functions work on one agent; `w` is a record with the fields that they read.
 """
 
 from typing import Annotated, Any
@@ -86,7 +86,7 @@ SUPPLIER_REPORT = ("fulfillment_rate", "delay_penalty")
 
 @compiled
 def service_level(sales: float, demand: float) -> float:
-    """Return sales / demand, 1 if there was no demand, 0 if older demand waits (sales below 0)."""
+    """Return sales / demand, 1 if there was no demand, 0 if backorders remain (sales below 0)."""
     return max(sales, 0.0) / demand if demand > 0.0 else 1.0
 
 
@@ -99,7 +99,7 @@ def store_terms(w: Any, on_hand: float, short: float) -> tuple[float, float, flo
     w : record
         Costs: ``holding_cost``, ``stockout_cost``, ``excess_threshold``.
     on_hand, short : float
-        Units left after demand, and of it unmet or still owed [units].
+        Units left after demand, and units of demand lost or still owed [units].
     """
     excess = max(0.0, on_hand - w.excess_threshold)
     return w.holding_cost * on_hand, w.stockout_cost * short, excess
@@ -118,7 +118,7 @@ def store_terms_of(lanes: Any, on_hand: Floats, short: Floats) -> tuple[Floats, 
 
 @compiled
 def store_reward(w: Any, on_hand: float, sales: float, demand: float) -> float:
-    """Return a store's reward of a day, but for the fixed cost of its order.
+    """Return a store's reward of a day, without the costs of its order and of waste.
 
     Parameters
     ----------
@@ -142,19 +142,19 @@ def store_reward(w: Any, on_hand: float, sales: float, demand: float) -> float:
 
 @compiled
 def ordering_cost(c: Any, order: float) -> float:
-    """Return what an order costs [money]; it is part of the reward where that is money."""
+    """Return the cost of an order [money]; it is part of the reward where rewards are money."""
     return float((c.fixed_cost if order > 0.0 else 0.0) + c.unit_cost * order)
 
 
 @compiled
 def is_counted(day: int, warmup_days: int) -> bool:
-    """Whether a day is past the warm-up, on whose days nothing is earned."""
+    """Whether a day is past the warm-up, on whose days rewards are 0."""
     return day >= warmup_days
 
 
 @compiled
 def waste_charge(w: Any, wasted: float) -> float:
-    """Return what units that expired this evening take from a store's reward.
+    """Return how much a store's reward loses to units that expired this evening.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def expected_store_reward(
     c : record
         `STORE_WEIGHTS` or more.
     on_hand : float
-        Units before demand; less what is owed.
+        Units before demand, minus backorders.
     aging : tuple of float or None
         Units before demand that expire this evening, and that do not; None where nothing perishes.
     points : ndarray
@@ -246,14 +246,14 @@ def cost_weights(holding_cost: float, stockout_cost: float) -> NDArray[np.void]:
 
 
 def scale_by_level(rewards: Floats, level: Floats) -> None:
-    """Turn stores' rewards into days of their demand, so that all sizes weigh the same in training.
+    """Express stores' rewards in days of demand, so that all sizes weigh the same in training.
 
-    Where units of different SKUs cost differently, `level` is times what a unit costs.
+    Where the costs of SKUs differ, `level` includes the relative cost of a unit.
 
     Parameters
     ----------
     rewards : ndarray
-        Of stores, warehouse and supplier, shape (worlds, N + 2); changed in place.
+        Rewards of stores, warehouse and supplier, shape (worlds, N + 2); changed in place.
     level : ndarray
         The stores' usual demand, shape (worlds, N) [units/day].
     """
