@@ -36,7 +36,7 @@ class SupplyChainBatch:
     """A batch of worlds of the supply chain (implements `envs.batch.Batch`).
 
     An action of a world is one number per agent: stores, warehouse, supplier. Worlds share a
-    calendar, since the only end is that of the horizon: they start and end together.
+    calendar: episodes end at the horizon alone, so that all start and end together.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ class SupplyChainBatch:
     num_worlds : int
         Number of worlds.
     rng : numpy.random.Generator, optional
-        Where traces are drawn from; by default the stream of `split` of seed 0.
+        Generator of traces; by default the stream of `split` of seed 0.
     split : {"training", "validation", "tuning", "evaluation"}
-        Which stream that is.
+        Split whose stream that is.
     observe_step : bool
         Append the share of the episode that has passed to the observation of every agent.
     expected_reward : bool
@@ -61,12 +61,12 @@ class SupplyChainBatch:
     ages : ndarray
         The stores' stock by age, shape (num_worlds, N, longest shelf life), oldest first.
     pipelines, inbound : ndarray
-        What is under way to the stores, shape (num_worlds, N, slots), and to the warehouse, shape
+        Units in transit to the stores, shape (num_worlds, N, slots), and to the warehouse, shape
         (num_worlds, slots); slot 0 arrives next morning.
     day : int
         Days that have passed.
     rewards : ndarray
-        Of the last day, shape (num_worlds, N + 2).
+        Rewards of the last day, shape (num_worlds, N + 2).
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class SupplyChainBatch:
         return self._of.view.names
 
     def _take_parameters(self) -> None:
-        """Let the parameters that were given last hold from now on."""
+        """Adopt the parameters that were given last."""
         self.parameters = p = self._next
         self._of = constants_of(p, expected_reward=self.expected_reward, time=self.observe_step)
 
@@ -168,7 +168,7 @@ class SupplyChainBatch:
     def _forecast(self, past: KnownDemand) -> None:
         """Let stores forecast from the last days, those before the episode included.
 
-        A forecast is at least a tenth of the store's own level: what is ordered is a multiple.
+        A forecast is at least a tenth of the store's own level: orders are multiples of it.
         """
         mean, std = past.recent(self.day, min(self.parameters.forecast_window, KNOWN_DAYS))
         self.sites["forecast"] = np.maximum(mean, 0.1 * past.level)
@@ -182,7 +182,7 @@ class SupplyChainBatch:
         Raises
         ------
         ValueError
-            If an action is out of range, one is missing, or the horizon is over.
+            If an action is out of range or missing, or the horizon is over.
         """
         if self.day >= self.parameters.horizon:
             raise ValueError(f"the horizon of {self.day} days is over: reset")
@@ -235,7 +235,7 @@ class SupplyChainBatch:
     def order_units(self, quantities: Floats) -> None:
         """Let the stores order these quantities on the day to come, whatever their actions say.
 
-        Shape (num_worlds, N) [units], below 0 as 0; a ValueError if they are not finite.
+        Shape (num_worlds, N) [units]; negative ones count as 0. A ValueError if any is not finite.
         """
         if quantities.shape != self.sites.shape or not np.isfinite(quantities).all():
             raise ValueError(f"quantities must be finite, of shape {self.sites.shape}")
@@ -279,7 +279,7 @@ class SupplyChainBatch:
         return self._of.view.by_tier(observation)
 
     def _offered(self) -> tuple[Constants, Whole]:
-        """Return what actions stand for today, and which of its lanes a world has."""
+        """Return the constants with today's meaning of the actions, and each world's lane."""
         if self._ordered is None:
             return self._of, self.lane_of
         self._own = self._own or self._of.per_world(self.lane_of)
@@ -314,9 +314,9 @@ class SupplyChainBatch:
         self.ages: Floats = evenly_aged(self._of.lanes, self.lane_of, on_hand, slots)
 
     def expected_waste(self) -> Floats:
-        """Return what expires before an order of today is of use, (num_worlds, N) [units].
+        """Return the units that expire before an order of today is of use, (num_worlds, N).
 
-        If every day has the mean demand, or that of a file the forecast one.
+        Every day is taken to have the mean demand, or the forecast one if demand comes from a file.
         """
         mean = self.sites["forecast"] if self.past else self._of.mean[self.lane_of]
         where = (self.lane_of, self.ages, self.pipelines, self.review_gap())
@@ -327,7 +327,7 @@ class SupplyChainBatch:
         return np.asarray(self._of.warehouse_grid[self.lane_of])
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Return that every action of every agent is valid, shape (num_worlds, sum of actions)."""
+        """Return True for every action of every agent, shape (num_worlds, sum of actions)."""
         return np.ones((self.num_worlds, sum(self.num_actions)), np.bool_)
 
     def reports(self) -> dict[str, dict[str, NDArray[Any]]]:
@@ -350,7 +350,7 @@ class SupplyChainBatch:
         return {**plain, "rng": self.rng.bit_generator.state, **arrays}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Put back what `get_state` returned; a ValueError if it does not fit the parameters."""
+        """Restore what `get_state` returned; a ValueError if it does not fit the parameters."""
         self._next = state["parameters"]
         self._take_parameters()
         self._begin(empty_trace(self.parameters, self.num_worlds))
@@ -370,7 +370,7 @@ class SupplyChainBatch:
 
     @property
     def memoryless(self) -> bool:
-        """Whether demand comes from a law: none of a file, unless its days are resampled."""
+        """Whether demand comes from a law: a file gives one only if its days are resampled."""
         return self.parameters.demand_data is None or self.parameters.is_resampled(self.split)
 
     def fork(self, worlds: NDArray[np.intp], futures: Futures | None = None) -> Fork:
@@ -392,7 +392,7 @@ class SupplyChainBatch:
 
 
 _BY_DAY = ("_demand", "_works", "_known")
-"""What has the day as its first axis, worlds being the second."""
+"""Arrays whose first axis is the day and whose second is the world."""
 _STATE = (
     *("sites", "hubs", "ages", "pipelines", "inbound", "rewards", "lane_of", "_window", "_start"),
     *_BY_DAY,

@@ -1,4 +1,4 @@
-"""What the batch of the supply chain reads of its parameters, as arrays over the SKUs."""
+"""The supply chain's parameters as its batch reads them: arrays over the SKUs."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,36 +20,36 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Constants:
-    """Parameters taken up for the episodes to come.
+    """Parameters of the episodes to come, as arrays.
 
     Attributes
     ----------
     lanes : ndarray
         Records `envs.supply_chain.dynamics.LANE`, shape (K, 1), or (K, N) where stores differ.
     store_grid, warehouse_grid : ndarray
-        What the actions stand for, shape (K, actions).
+        Quantities that the actions stand for, shape (K, actions).
     capacity, warehouse_on_hand : ndarray
-        Of the warehouse, shape (K,) [units].
+        Capacity and initial stock of the warehouse, shape (K,) [units].
     mean, initial : ndarray
-        Mean demand and first stock of the stores, shape (K, N) [units/day], [units].
+        Mean demand and initial stock of the stores, shape (K, N) [units/day], [units].
     review_gaps : ndarray
-        By weekday the days to the next day of review, shape (K, 7).
+        Days from each weekday to the next day of review, shape (K, 7).
     season : ndarray
         Sine and cosine of every day, shape (K, T + 1, 2).
     points, chances : ndarray
-        The law of every day's demand, shape (K, T, N, J); J is 0 where nobody asks, and where
-        demand is of a file (`StoreHistory.law`).
+        The law of every day's demand, shape (K, T, N, J); J is 0 where it is not needed, and where
+        demand comes from a file (`StoreHistory.law`).
     slots : tuple of int
         Slots of the pipelines to a store and to the warehouse.
     view : ObservationLayout
         What agents see.
     forecast : ForecastEntries or None
-        How stores forecast the demand of a file, where they see that.
+        How stores forecast the demand of a file, if they observe a forecast.
     items : ItemEntries or None
-        What they see of an items file.
+        What stores observe of an items file.
     cost_scale : ndarray or None
-        What a unit held and one lost cost together, over the mean of all, where they differ: what
-        rewards of training are divided by, shape (K, N).
+        Holding plus stockout cost of a unit, over their mean over all SKUs and stores, with an
+        items file: a divisor of rewards in training, shape (K, N).
     """
 
     lanes: NDArray[np.void]
@@ -71,20 +71,20 @@ class Constants:
 
     @property
     def days_ahead(self) -> int:
-        """Days after an episode in which goods ordered on its last day are sold, at most."""
+        """Most days after an episode on which goods ordered on its last day are sold."""
         return self.view.store_slots + max(self.view.longest_gap, self.view.shelf_life)
 
     def reward_unit(self, level: Floats, lane_of: NDArray[np.int64]) -> Floats:
-        """Return what rewards of training are divided by, shape (worlds, N).
+        """Return the divisor of rewards in training, shape (worlds, N).
 
-        A store's usual demand, `level`, times what its units cost beside those of the others.
+        A store's usual demand, `level`, times the relative cost of its units (`cost_scale`).
         """
         return level if self.cost_scale is None else level * self.cost_scale[lane_of]
 
     def per_world(self, lane_of: NDArray[np.int64]) -> "Constants":
         """Return constants of the same law with a lane per world, for orders in units.
 
-        What store i's i-th action orders is then put in the place of `store_grid`.
+        The quantity that store i's action i orders then takes the place of `store_grid`.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ def lane_constants(p: SupplyChainParameters) -> NDArray[np.void]:
     With an items file stores have records of their own, shape (SKUs, N).
     """
     records = np.zeros(len(p.sku), LANE)
-    made: dict[tuple[int, ...], NDArray[np.void]] = {}  # products share what is said of all
+    made: dict[tuple[int, ...], NDArray[np.void]] = {}  # products share what all have in common
     for k, lane in enumerate(p.lanes()):
         of = id(lane.store), id(lane.warehouse), id(lane.supplier)
         if of not in made:
@@ -148,7 +148,7 @@ def lane_constants(p: SupplyChainParameters) -> NDArray[np.void]:
 
 
 def _lane_record(p: SupplyChainParameters, lane: Lane) -> NDArray[np.void]:
-    """Return the record of an SKU, but for the deviation of its own demand."""
+    """Return the record of an SKU, without the standard deviation of its own demand."""
     record = np.zeros((), LANE)
     for tier in ("store", "warehouse", "supplier"):
         for name, weight in getattr(p.weights, tier).model_dump().items():
@@ -179,7 +179,7 @@ def _lane_record(p: SupplyChainParameters, lane: Lane) -> NDArray[np.void]:
 
 
 def _of_items(p: SupplyChainParameters, records: NDArray[np.void]) -> NDArray[np.void]:
-    """Return a record for every SKU and store, with what the items file says of it."""
+    """Return a record for every SKU and store, with the values that the items file gives it."""
     every = np.repeat(records[:, None], p.num_stores, axis=1)
     for name, values in p.item_values.items():
         if name in (LANE.names or ()):
@@ -189,7 +189,7 @@ def _of_items(p: SupplyChainParameters, records: NDArray[np.void]) -> NDArray[np
 
 
 def shared_bytes(p: SupplyChainParameters, expected_reward: bool) -> dict[str, float]:
-    """Return the bytes of what all worlds share and of preparing it, by what for."""
+    """Return the bytes, by purpose, of what all worlds share and of preparing it."""
     if p.history is not None:
         needed = RESAMPLING_ARRAYS * float(p.history.training.nbytes)
         return {"training days taken apart (the demand file)": needed}

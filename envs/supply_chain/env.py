@@ -1,4 +1,4 @@
-"""The PettingZoo face of the supply chain: stores, a warehouse and a supplier."""
+"""The PettingZoo environment of the supply chain: stores, a warehouse and a supplier."""
 
 import difflib
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ Ends = dict[str, bool]
 
 
 def _trace_option(options: Mapping[str, Any] | None) -> Any:
-    """Return the trace; refuse its misspellings, pass over what is meant for others."""
+    """Return the trace; refuse its misspellings, ignore options meant for others."""
     for name in options or {}:
         if name != "trace" and difflib.get_close_matches(name, ["trace"]):
             choose("reset option", name, ["trace"])
@@ -31,10 +31,10 @@ def _trace_option(options: Mapping[str, Any] | None) -> Any:
 
 
 class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[misc]  # untyped base
-    """A supplier serves a warehouse, which serves N stores; every one of them is an agent.
+    """A supplier serves a warehouse, which serves N stores; each of them is an agent.
 
     ## Description
-    Customers come to the stores; what a store cannot sell at once is lost, or they wait for it
+    Customers come to the stores; demand that a store cannot meet at once is lost, or backlogged
     (``store={"unmet_demand": "backlog"}``). Stores order from the warehouse, the warehouse from the
     supplier, and goods take days to arrive. Each SKU is a world of its own with its own parameters;
     several SKUs run side by side.
@@ -78,12 +78,12 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
     | supplier  | 5     | order on its desk, free share of its capacity, lead time/10,         |
     |           |       | warehouse on-hand, inbound                                           |
 
-    Where customers wait, what they wait for is taken off on-hand, here and in the compact
+    Where demand is backlogged, backorders are subtracted from on-hand, here and in the compact
     observation, and observations have no lower bound.
 
-    Where goods perish a store's full observation ends with its stock by the days that it keeps,
-    oldest first, and what it is expected to waste before an order of today is of use, if every day
-    has the mean demand; both in days of demand.
+    Where goods perish, a store's full observation ends with its stock by remaining shelf life,
+    oldest first, and its expected waste before an order of today is of use, if every day has the
+    mean demand; both in days of demand.
 
     With ``observe_step=True`` every agent sees the share of the episode that has passed, last.
 
@@ -95,8 +95,8 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
     2. Stores order. Each claims its order and what the warehouse owes it; if the stock does not
        cover all claims, all are cut by the same fraction and the rest stays owed.
     3. The warehouse orders from the supplier.
-    4. Demand is met from stock on hand, the rest is lost; or those who waited are served first,
-       and the rest waits.
+    4. Demand is met from stock on hand and the rest is lost; or, with a backlog, those who wait
+       are served first and the rest joins them.
        Goods with a ``shelf_life`` are sold oldest first (``issuing="fifo"``) or newest first
        (``"lifo"``); what is left of those in their last day is wasted, and no longer held.
     5. Every agent gets its reconciliation report and its reward.
@@ -111,17 +111,17 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
     * supplier: 2 fulfillment rate - 1 if it delayed the order
 
     ``weights`` changes these numbers. ``objective="cost"``: minus the money spent on holding stock
-    and on lost sales (or, every day, on units that customers wait for), on ``waste_cost``
-    for each unit wasted, ``fixed_cost`` for each order of a store, and ``unit_cost`` for each unit
-    of it. On the first ``warmup_days`` days rewards are 0. ``infos[agent]`` is the
-    report of the day that the reward is made of (`envs.supply_chain.reward`); after a reset, empty.
+    and on lost sales (or, every day, on backorders), on ``waste_cost`` for each unit wasted,
+    ``fixed_cost`` for each order of a store, and ``unit_cost`` for each unit of it. On the first
+    ``warmup_days`` days rewards are 0. ``infos[agent]`` is the day's report, from which the reward
+    is computed (`envs.supply_chain.reward`); it is empty after a reset.
 
     ## Starting State
-    ``initial_on_hand`` at every store, of all ages alike where it perishes, and at the warehouse,
-    nothing under way, the forecast at the
-    mean demand. ``reset(options={"trace": trace})`` replays given randomness: a mapping with
-    ``demand`` of shape (T, N) and ``supplier_ok`` of shape (T,), booleans. With several SKUs both
-    have a leading axis, one entry per SKU.
+    ``initial_on_hand`` at every store, spread evenly over all ages where it perishes, and at the
+    warehouse, nothing in transit, the forecast at the mean demand.
+    ``reset(options={"trace": trace})`` replays given randomness: a mapping with ``demand`` of shape
+    (T, N) and ``supplier_ok`` of shape (T,), booleans. With several SKUs both have a leading axis,
+    one entry per SKU.
 
     ## Episode End
     Never terminated; truncated for all agents together after ``horizon`` days.
@@ -139,7 +139,7 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
       days so far).
     * ``observe_step``: append the share of the episode that has passed to all observations.
     * ``split``: with ``demand_data``, which days are drawn, ``"training"`` by default: on these
-      stores' rewards are divided by their usual demand, times what a unit costs beside others.
+      days a store's rewards are divided by its usual demand, times the relative cost of its units.
 
     ## Version History
     * v0: first version.
@@ -187,11 +187,11 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
         self._history = History(self.batch)
 
     def observation_space(self, agent: str) -> Any:
-        """Return what an agent's observations are in, the same object at every call."""
+        """Return the space of an agent's observations, the same object at every call."""
         return self.observation_spaces[choose("agent", agent, self.possible_agents)]
 
     def action_space(self, agent: str) -> Any:
-        """Return what an agent's actions are in, the same object at every call."""
+        """Return the space of an agent's actions, the same object at every call."""
         return self.action_spaces[choose("agent", agent, self.possible_agents)]
 
     def reset(
@@ -199,7 +199,7 @@ class SupplyChainEnv(ParallelEnv[str, Observation, np.int64]):  # type: ignore[m
     ) -> tuple[dict[str, Observation], Infos]:
         """Start an episode; ``options={"trace": ...}`` gives its randomness.
 
-        Other options are passed over, as PettingZoo's tests ask for.
+        Other options are ignored, as PettingZoo's tests require.
 
         Raises
         ------

@@ -52,10 +52,10 @@ class SupplyChainParameters(FrozenModel):
     three default stores. `sku` is one product or a list of products.
 
     With `demand_data`, demand comes from a file: its stores and SKUs are those of the problem, each
-    with the mean of its training days for scale. By default the warehouse is never short then (the
-    file does not mention one), stores begin with `StoreDemand.initial_days` of their demand, the
-    days until the first orders arrive are not counted (`warmup_days`), and stock beyond 10 days of
-    the mean demand is excess.
+    with the mean of its training days as scale. By default the warehouse is then never short (the
+    file does not mention one), stores begin with `StoreDemand.initial_days` days of their demand,
+    the days until the first orders arrive are not counted (`warmup_days`), and stock beyond 10 days
+    of the mean demand is excess.
     """
 
     model_config = ConfigDict(ser_json_inf_nan="constants")
@@ -77,7 +77,7 @@ class SupplyChainParameters(FrozenModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, values: Any) -> Any:
-        """Put in the defaults that depend on the number of stores and on the scenario."""
+        """Fill in the defaults that depend on the number of stores and on the scenario."""
         if not isinstance(values, Mapping):
             return values
         filled = dict(values)
@@ -186,7 +186,7 @@ class SupplyChainParameters(FrozenModel):
         if self.demand_data is None:
             values.pop("demand_data", None)
         elif "sku" in values:
-            tiers = ("store", "warehouse", "supplier")  # of which defaults may be left out
+            tiers = ("store", "warehouse", "supplier")  # their defaults may be left out
             own = {name: part for name, part in values["sku"][0].items() if name in tiers}
             values["sku"] = [own]
             items = self.history.items if self.history is not None else None
@@ -223,7 +223,7 @@ class SupplyChainParameters(FrozenModel):
         return range(starts.start, starts.stop + self.horizon - 1)
 
     def initial_on_hand(self) -> NDArray[np.float64]:
-        """Return the stores' stock in the first morning, shape (lanes, N) [units]."""
+        """Return the stores' stock on the first morning, shape (lanes, N) [units]."""
         given = np.array([site.initial_on_hand for site in self.stores])
         if self.history is None:
             factor = SCENARIOS[self.scenario].initial_factor
@@ -233,7 +233,7 @@ class SupplyChainParameters(FrozenModel):
         return share
 
     def warehouse_on_hand(self) -> NDArray[np.float64]:
-        """Return the warehouse's stock in the first morning, shape (lanes,) [units]."""
+        """Return the warehouse's stock on the first morning, shape (lanes,) [units]."""
         given = np.array([lane.warehouse.initial_on_hand for lane in self.lanes()])
         return given * SCENARIOS[self.scenario].initial_factor
 
@@ -270,19 +270,19 @@ class SupplyChainParameters(FrozenModel):
 
     @property
     def backlog(self) -> bool:
-        """Whether customers of any SKU wait for what is not there."""
+        """Whether unmet demand for any SKU is backlogged."""
         return any(lane.store.unmet_demand == "backlog" for lane in self.lanes())
 
     @property
     def limited(self) -> bool:
-        """Whether stores of any SKU may not order what they ask for."""
+        """Whether orders of any SKU may differ from the quantity asked for."""
         own = self.item_values
         by_item = own and ((own["least_order"] > 0) | np.isfinite(own["shelf_capacity"])).any()
         return bool(by_item) or any(lane.store.limited for lane in self.lanes())
 
     @property
     def longest_shelf_life(self) -> int:
-        """Most days that a unit keeps, 0 if nothing perishes."""
+        """The longest shelf life of all SKUs [days], 0 if nothing perishes."""
         return max(lane.store.shelf_life or 0 for lane in self.lanes())
 
     @property
@@ -297,9 +297,9 @@ class SupplyChainParameters(FrozenModel):
 
     @cached_property
     def item_values(self) -> dict[str, NDArray[np.float64]]:
-        """What an items file changes of the stores' parameters, by name, shape (SKUs, N) each.
+        """The stores' parameters that an items file changes, by name, shape (SKUs, N) each.
 
-        Nothing without such a file (see `envs.supply_chain.from_file.items`).
+        Empty without such a file (see `envs.supply_chain.from_file.items`).
         """
         source, history = self.demand_data, self.history
         if source is None or history is None or history.items is None:
@@ -309,11 +309,11 @@ class SupplyChainParameters(FrozenModel):
 
     @property
     def pays_per_order(self) -> bool:
-        """Whether orders cost something whatever their size, and costs are what counts."""
+        """Whether orders have a fixed cost and the objective is cost."""
         return self.objective == "cost" and bool(self.of_stores("fixed_cost").any())
 
     def of_stores(self, name: str) -> NDArray[np.float64]:
-        """Return a number of the stores' parameters, shape (SKUs, N), or (SKUs, 1) if alike."""
+        """Return one of the stores' numeric parameters, shape (SKUs, N), or (SKUs, 1) if alike."""
         own = self.item_values.get(name)
         if own is not None:
             return own
@@ -335,9 +335,9 @@ class SupplyChainParameters(FrozenModel):
     def order_limits(
         self, sku: NDArray[np.intp], store: NDArray[np.intp]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return pack (0 if there is none), least order and shelf capacity of places [units].
+        """Return pack (0 if there is none), least order and shelf capacity of each place [units].
 
-        `sku` and `store` say which, shape (rows,), as do the three that are returned.
+        `sku` and `store` are the places' indices, shape (rows,), as are the three arrays returned.
         """
         names = ("order_multiple", "least_order", "shelf_capacity")
         if self.item_values:
@@ -352,13 +352,13 @@ class SupplyChainParameters(FrozenModel):
         return multiple, least, capacity
 
     def in_scenario(self, scenario: str) -> "SupplyChainParameters":
-        """Return these parameters in a scenario, and as long as it needs."""
+        """Return these parameters in a scenario, with the horizon that it needs."""
         needed = next(s.horizon or 0 for name, s in SCENARIOS.items() if name == scenario)
         changed = {"scenario": scenario, "horizon": max(self.horizon, needed)}
         return validated(type(self), {**self.model_dump(), **changed})
 
     def check_stage(self, stage: "SupplyChainParameters") -> None:
-        """Make sure that worlds of these parameters can go on with those of `stage`.
+        """Check that worlds with these parameters can go on with those of `stage`.
 
         Raises
         ------

@@ -11,9 +11,9 @@ from envs.supply_chain.batch import SupplyChainBatch
 Values = NDArray[np.float64]
 
 MOST_ROWS = 50
-"""Stores that a table lists one by one."""
+"""Most stores that a table lists one by one."""
 MOST_LINES = 6
-"""Lines in one panel of a picture; where there are more, their quantiles are drawn."""
+"""Most lines in one panel of a picture; if there are more, their quantiles are drawn."""
 _WIDTH = 11
 _COLUMNS = ("on hand", "pipeline", "backorders", "order", "demand", "sales", "lost", "reward")
 
@@ -21,7 +21,7 @@ _COLUMNS = ("on hand", "pipeline", "backorders", "order", "demand", "sales", "lo
 def chain_text(batch: SupplyChainBatch, world: int | None = None) -> str:
     """Return a table of the last day: a line per store, the warehouse and the supplier.
 
-    Stock on hand, what is under way and what the warehouse owes are those of this morning; the
+    Stock on hand, units in transit and units that the warehouse owes are those of this morning; the
     other columns are about the day before.
 
     Parameters
@@ -29,7 +29,7 @@ def chain_text(batch: SupplyChainBatch, world: int | None = None) -> str:
     batch : SupplyChainBatch
         One world per SKU, where `world` is not given.
     world : int, optional
-        The only one that is shown.
+        The only one to show.
     """
     worlds = range(batch.num_worlds) if world is None else [world]
     tables = [_table(batch, shown) for shown in worlds]
@@ -89,7 +89,7 @@ class History:
         self.record(batch)
 
     def record(self, batch: SupplyChainBatch) -> None:
-        """Take note of this morning and of the day before."""
+        """Record this morning and the day before."""
         sites, hubs = batch.sites, batch.hubs
         pipeline, lost = batch.pipelines.sum(axis=2), sites["demand"] - sites["sales"]
         self._stores.append(np.stack([part.ravel() for part in (sites["on_hand"], pipeline, lost)]))
@@ -109,14 +109,14 @@ _GRID = {
     **{"width_ratios": (3, 2), "height_ratios": (1, 1, 1, 0.22)},
     **{"left": 0.06, "right": 0.98, "top": 0.9, "bottom": 0.03, "hspace": 0.42, "wspace": 0.16},
 }
-"""Fixed, so that the panels of a film stand still; and a layout of its own doubles the time."""
+"""Fixed, so that panels do not move during a video; computing a layout would double the time."""
 
 
 def chain_picture(history: History) -> NDArray[np.uint8]:
     """Return a picture of the episode so far, shape (640, 1000, 3).
 
-    Stores are on the left, the warehouse is on the right. Up to six stores have a line each; of
-    more, the median and the quantiles are shown, and lost sales as a sum.
+    Stores are on the left, the warehouse is on the right. Up to six stores have a line each; for
+    more, the median and the quantiles are shown, and the sum of lost sales.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # here: only pictures need it
     from matplotlib.figure import Figure
@@ -185,7 +185,7 @@ def _draw_lines(axes: Any, title: str, values: Values, labels: list[str]) -> Non
 
 
 def _draw_stack(axes: Any, title: str, values: Values) -> None:
-    """Draw amounts per day, shape (days + 1, parts), upon each other."""
+    """Draw amounts per day, shape (days + 1, parts), stacked."""
     axes.set_title(title, fontsize=9, loc="left")
     tops = np.cumsum(values, axis=1)
     for k in range(values.shape[1]):

@@ -35,17 +35,17 @@ class Scenario:
     Attributes
     ----------
     horizon : int or None
-        Days of an episode that it needs; the default where none is given.
+        Episode length that it needs [days], the default of the horizon.
     spike_days, spike_factor : range, float
         Days on which demand is multiplied.
     seasonality_amplitude : float or None
-        In place of the SKU's own.
+        Replaces the SKU's own.
     extra_lead_time : int
         Days added to the supplier's lead time.
     std_factor : float
         Multiplies the demand's standard deviation.
     initial_factor : float
-        Multiplies the stock of stores and warehouse in the first morning.
+        Multiplies the stock of stores and warehouse on the first morning.
     """
 
     horizon: int | None = None
@@ -57,7 +57,7 @@ class Scenario:
     initial_factor: float = 1.0
 
     def demand_factor(self, days: int) -> NDArray[np.float64]:
-        """Return what demand of each day is multiplied with, shape (days,)."""
+        """Return the factor that multiplies each day's demand, shape (days,)."""
         factor = np.ones(days)
         factor[[day for day in self.spike_days if day < days]] = self.spike_factor
         return factor
@@ -69,7 +69,7 @@ SCENARIOS: dict[ScenarioName, Scenario] = {
     "strong_seasonality": Scenario(seasonality_amplitude=0.5),
     "supplier_delay": Scenario(extra_lead_time=7),
     "high_variability": Scenario(std_factor=2.0),
-    # the warehouse runs short in the first week, and its orders decide over all others
+    # the warehouse runs short in the first week, and its orders determine all that follows
     "scarce": Scenario(horizon=90, initial_factor=0.2),
 }
 
@@ -85,9 +85,9 @@ DEFAULT_OFFSETS = (-1.2, -0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9, 1.2)
 class StoreSite(FrozenModel):
     """What differs between stores.
 
-    `demand_multiplier` is the size of its demand, `initial_on_hand` its stock in the first morning
+    `demand_multiplier` scales a store's demand, `initial_on_hand` is its stock on the first morning
     [units]. `reorder_point` and `order_up_to_level` [units] are those of its reference rule, for
-    every SKU; None takes what `StoreParameters` says.
+    every SKU; None takes the value of `StoreParameters`.
     """
 
     demand_multiplier: Annotated[float, Field(ge=0, le=1e6)] = 1.0
@@ -101,31 +101,31 @@ class StoreSite(FrozenModel):
 
 
 class StoreParameters(FrozenModel):
-    """What all stores share; costs in money per unit (and day), `fixed_cost` per order.
+    """Parameters that all stores share; costs are per unit (and day), `fixed_cost` is per order.
 
-    `unit_cost` is paid for each unit ordered; what `fixed_cost` counts for, it counts for.
+    `unit_cost` is paid for each unit ordered, and counts wherever `fixed_cost` counts.
 
-    Goods with a `shelf_life` can be sold on so many days, that of their arrival included; what is
-    left of them then is wasted, at `waste_cost` a unit (what it cost, less salvage), and no longer
-    held. Demand takes the oldest units first (`issuing` ``fifo``), or the newest (``lifo``). The
-    stock of the first morning is of all ages alike (`envs.supply_chain.events.evenly_aged`).
+    Goods with a `shelf_life` can be sold on that many days, the day of their arrival included; what
+    is left then is wasted, at `waste_cost` per unit (unit cost less salvage), and no longer held.
+    Demand takes the oldest units first (`issuing` ``fifo``), or the newest (``lifo``). Stock on the
+    first morning is spread evenly over all ages (`envs.supply_chain.events.evenly_aged`).
 
-    Unmet demand is lost, or waits (``backlog``): then `stockout_cost` is paid for every unit on
-    every day that it waits. `fixed_cost` counts where the objective is cost, and is reported in any
-    case.
+    Unmet demand is lost, or backlogged (``backlog``): then `stockout_cost` is paid for every
+    backlogged unit on every day. `fixed_cost` counts where the objective is cost, and is reported
+    in any case.
 
     Orders are placed on `review_days` only, in multiples of `order_multiple` [units], of at least
-    `minimum_order` [units] (rounded up to a multiple), and within the `shelf_capacity` [units] of
-    the inventory position. What is asked for becomes the nearest quantity that fits, ties to the
-    larger (`envs.supply_chain.order_limits`). Weekdays are ``mon`` to ``sun`` or 0 to 6, those of
-    the date on demand of a file; episodes of other demand begin on a Monday. `order_multiples` are
-    of the forecast demand until the next day of review.
+    `minimum_order` [units] (rounded up to a multiple), and only as far as the inventory position
+    stays within `shelf_capacity` [units]. The quantity asked for becomes the nearest one that fits,
+    ties to the larger (`envs.supply_chain.order_limits`). Weekdays are ``mon`` to ``sun`` or 0 to
+    6; those of a demand file follow its dates, and other episodes begin on a Monday.
+    `order_multiples` multiply the forecast demand until the next day of review.
 
-    An `action` of an agent that learns is a quantity of the grid (``quantity``), or one of
-    `offsets` [days of recent demand] to the order-up-to level of a rule, met by the nearest
-    quantity (``offset``): 0 is the rule itself. The rule is chosen when training begins
-    (`agents.settings.OffsetSettings`) and demand must come from a file. What an environment takes,
-    and what rules choose from, are quantities in any case.
+    An `action` of a learning agent is a quantity of the grid (``quantity``), or one of `offsets`
+    [days of recent demand] to the order-up-to level of a rule, reached by the nearest quantity
+    (``offset``): 0 is the rule itself. The rule is chosen when training begins
+    (`agents.settings.OffsetSettings`) and demand must come from a file. Environments take, and
+    rules choose among, quantities in any case.
     """
 
     model_config = ConfigDict(ser_json_inf_nan="constants")
@@ -191,12 +191,12 @@ class StoreParameters(FrozenModel):
 
     @property
     def num_choices(self) -> int:
-        """How many actions an agent that learns has."""
+        """Number of actions of a learning agent."""
         return len(self.offsets if self.action == "offset" else self.grid)
 
     @property
     def grid(self) -> tuple[float, ...]:
-        """What the actions order: units, or multiples of the forecast."""
+        """The quantities that the actions order: units, or multiples of the forecast."""
         return self.order_units or self.order_multiples or DEFAULT_MULTIPLES
 
     @property
@@ -206,11 +206,11 @@ class StoreParameters(FrozenModel):
 
     @property
     def review_gaps(self) -> tuple[int, ...]:
-        """By weekday, how many days later the next day of review is."""
+        """Days from each weekday to the next day of review."""
         return _gaps_of(self.review_days)
 
     def check_quantities(self) -> None:
-        """Refuse offsets to a rule, which an environment without a run does not have.
+        """Refuse offsets to a rule, since only a training run has that rule.
 
         Raises
         ------
@@ -219,25 +219,25 @@ class StoreParameters(FrozenModel):
         """
         if self.action != "quantity":
             raise InputError(
-                "store.action = offset: is to a rule that a run keeps, for training (train.py); an "
-                "environment takes quantities, so leave it out"
+                "store.action = offset: offsets are to a rule that a training run keeps "
+                "(train.py); an environment takes quantities, so leave it out"
             )
 
     @property
     def limited(self) -> bool:
-        """Whether what is ordered may differ from what is asked for."""
+        """Whether the quantity ordered may differ from the one asked for."""
         every_day = self.review_days == WEEKDAYS
         return not every_day or self.least_order > 0 or math.isfinite(self.shelf_capacity)
 
 
 @lru_cache(maxsize=128)
 def _gaps_of(days: tuple[str, ...]) -> tuple[int, ...]:
-    """Return the days to the next review by weekday; thousands of products ask for the same."""
+    """Return the days to the next review by weekday, cached as thousands of products share them."""
     return review_gaps(tuple(WEEKDAYS.index(day) for day in days))
 
 
 def least_order(pack: Any, minimum: Any) -> Any:
-    """Return the least positive quantities: multiples of a pack, 0 without, of at least a minimum.
+    """Return the least orders: multiples of a pack (0 without one) of at least a minimum.
 
     >>> least_order(np.array([0.0, 6.0, 6.0]), np.array([5.0, 0.0, 7.0])).tolist()
     [5.0, 6.0, 12.0]
@@ -260,7 +260,7 @@ def _weekday(day: Any) -> str:
 class WarehouseParameters(FrozenModel):
     """The warehouse. An infinite `initial_on_hand` makes it a warehouse that is never short."""
 
-    model_config = ConfigDict(ser_json_inf_nan="constants")  # or infinity is written as nothing
+    model_config = ConfigDict(ser_json_inf_nan="constants")  # else infinity is written as null
 
     initial_on_hand: Annotated[float, Field(ge=0, allow_inf_nan=True)] = 5000.0
     capacity: Annotated[float, Field(gt=0, le=1e9)] = 5000.0
@@ -279,7 +279,7 @@ class SupplierParameters(FrozenModel):
 
 
 class SkuParameters(FrozenModel):
-    """A product. `store`, `warehouse` and `supplier` hold what differs for it from the others."""
+    """A product. `store`, `warehouse` and `supplier` hold what differs from other products."""
 
     base_demand: Amount = 50.0
     demand_std: Amount = 10.0
@@ -293,7 +293,7 @@ class SkuParameters(FrozenModel):
     @model_validator(mode="before")
     @classmethod
     def _deviation_of_poisson(cls, given: Any) -> Any:
-        """Give Poisson demand the root of its mean for its deviation, unless one is said."""
+        """Give Poisson demand the square root of its mean as deviation, unless one is given."""
         if not isinstance(given, Mapping) or given.get("demand_model") != "poisson":
             return given
         mean = given.get("base_demand", cls.model_fields["base_demand"].default)
@@ -305,7 +305,7 @@ class SkuParameters(FrozenModel):
 
 
 class Lane(FrozenModel):
-    """The parameters of one SKU at every site; a world of a batch moves one lane (`lane_of`)."""
+    """The parameters of one SKU at every site; a world of a batch plays one lane (`lane_of`)."""
 
     sku: SkuParameters
     store: StoreParameters
@@ -314,7 +314,7 @@ class Lane(FrozenModel):
 
 
 HORIZON = 30
-"""Days of an episode, where nothing else is said."""
+"""Default length of an episode [days]."""
 
 
 def is_list(value: Any) -> bool:
@@ -328,7 +328,7 @@ def check_scenario(name: ScenarioName, horizon: int, skus: Sequence[SkuParameter
     Raises
     ------
     ValueError
-        If its days lie beyond the horizon, or there is no deviation for it to widen.
+        If its days lie beyond the horizon, or demand has no deviation for it to widen.
     """
     own = SCENARIOS[name]
     if own.spike_days and own.spike_days.start >= horizon:

@@ -1,4 +1,4 @@
-"""Traces of the supply chain: all randomness of a batch of episodes, and what is known before."""
+"""Traces of the supply chain: all randomness of a batch of episodes, and the demand before them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,18 +16,18 @@ from envs.supply_chain.parameters import SupplyChainParameters
 
 Floats = NDArray[np.float64]
 MAX_VALUES_HELD = 200_000_000
-"""Numbers of traces that may be held at once, 8 bytes each."""
+"""Most numbers of traces that may be held in memory at once, 8 bytes each."""
 
 SPREAD_DAYS = 8
 """Days whose demand is spread evenly over its law in roll-outs; later ones are drawn at random."""
 MAX_DIMENSIONS = 21_201
-"""Of a net, days times stores."""
+"""Most dimensions (days times stores) of a Sobol net."""
 LEAST_SHARE = 1e-9
 """Share of the law below its least point, and above its largest one."""
 
 
 def check_room(episodes: int, p: SupplyChainParameters) -> None:
-    """Refuse more randomness than may be held at once.
+    """Refuse more randomness than may be held in memory at once.
 
     Raises
     ------
@@ -49,7 +49,8 @@ def draw_trace(
 ) -> Trace:
     """Draw the randomness of `episodes` episodes; episode e is about SKU ``e % number of SKUs``.
 
-    Demand of a file is that of the period of `split`, and its SKUs are drawn, each as often.
+    Demand from a file is that of the period of `split`; its SKUs come in random order, each
+    equally often.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def draw_trace(
 
 
 def empty_trace(parameters: SupplyChainParameters, episodes: int) -> Trace:
-    """Return a trace without demand; of a file too, where what was known before is the mean."""
+    """Return a trace without demand; with a file, the demand known before is its mean."""
     p = parameters
     return {
         "demand": np.zeros((episodes, p.horizon, p.num_stores)),
@@ -100,7 +101,7 @@ def draw_futures(
     split: Split,
     day: int,
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Draw what copies of worlds are going to meet; nobody reads the days that have passed.
+    """Draw what copies of worlds are going to meet; days that have passed are never read.
 
     Days of a file are drawn anew where `split` resamples them.
 
@@ -109,13 +110,13 @@ def draw_futures(
     p : SupplyChainParameters
         Their parameters.
     futures : Futures
-        Which of them meet the same.
+        Which of them meet the same future.
     sku, start : ndarray
-        Each copy's SKU and, of a file, the ordinal of its first day, shape (copies,).
+        Each copy's SKU and, with a file, the ordinal of its first day, shape (copies,).
     split : str
-        What its episodes are for.
+        Split of the episodes.
     day : int
-        The first of the days that are to come.
+        The first day of the future.
 
     Returns
     -------
@@ -126,7 +127,7 @@ def draw_futures(
     Raises
     ------
     InputError
-        If demand is of a file whose days are played as they were.
+        If demand comes from a file whose days are played as they were.
     """
     if p.demand_data is not None and not p.is_resampled(split):
         raise InputError(NOT_MEMORYLESS)
@@ -144,19 +145,19 @@ def draw_futures(
 def _spread(p: SupplyChainParameters, futures: Futures, demand: Floats, day: int) -> None:
     """Spread the next days' normal demand evenly over its law, in place.
 
-    The paths that belong together are a net (Sobol), shifted at random for each group of them. What
-    a stockout costs is rare and dear: of 48 random paths most groups hold none, or too many.
+    The paths of a group are a Sobol net with a random shift of its own. Stockouts are rare and
+    expensive: most groups of 48 random paths hold none of them, or too many.
 
     Parameters
     ----------
     p : SupplyChainParameters
-        Of the copies.
+        Parameters of the copies.
     futures : Futures
-        Which paths belong together.
+        Which paths form a group.
     demand : ndarray
-        Drawn at random, shape (episodes, T, N) [units/day].
+        Random demand, shape (episodes, T, N) [units/day].
     day : int
-        The first of the days that are to come.
+        The first day of the future.
 
     References
     ----------
@@ -191,7 +192,7 @@ def _days_anew(
     sku: NDArray[np.int64],
     start: NDArray[np.int64],
 ) -> Trace:
-    """Return an episode of resampled days for every future, which is of one day and SKU."""
+    """Return an episode of resampled days for every future, all of one start day and SKU."""
     _, first = np.unique(futures.of, return_index=True)
     if (start != start[first][futures.of]).any() or (sku != sku[first][futures.of]).any():
         raise ValueError("copies that meet the same days must be of the same day and SKU")
@@ -211,8 +212,8 @@ def _of_history(
     days: Floats,
     start: NDArray[np.int64],
 ) -> Trace:
-    """Return the trace of episodes of a file's days, the suppliers' luck drawn."""
-    reliable = p.sku[0].supplier.get("reliability", p.supplier.reliability)  # of all the same
+    """Return the trace of episodes of a file's days, with drawn failures of the supplier."""
+    reliable = p.sku[0].supplier.get("reliability", p.supplier.reliability)  # the same for all
     return {
         "demand": days[:, KNOWN_DAYS:],
         "supplier_ok": rng.random((len(days), p.horizon)) < reliable,
@@ -227,7 +228,7 @@ def every_window(
 ) -> Trace | None:
     """Return an episode of every SKU on every start day of `split`, None without a file.
 
-    The trace is that of `draw_trace`; what it costs to play tells `count_windows`.
+    The trace is like that of `draw_trace`; `count_windows` returns its number of episodes.
     """
     p = parameters
     if p.history is None:
@@ -242,16 +243,16 @@ def every_window(
 def whole_period(
     parameters: SupplyChainParameters, rng: np.random.Generator, split: Split, before: int
 ) -> Trace:
-    """Return one episode of every SKU: all days of `split`, and so many days before it.
+    """Return one episode of every SKU: all days of `split`, and some days before it.
 
     Parameters
     ----------
     parameters : SupplyChainParameters
-        With demand of a file; the horizon is that of all these days.
+        Parameters with demand from a file; the horizon spans all these days.
     rng : numpy.random.Generator
-        Draws the suppliers' luck.
+        Generator of the supplier's failures.
     split, before : str, int
-        The period, and days that are played before it.
+        The period, and the number of days that are played before it.
     """
     p = parameters
     if p.history is None:

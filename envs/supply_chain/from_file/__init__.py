@@ -1,1 +1,1 @@
-"""What files of demand and of items make of the parameters of the supply chain."""
+"""Parameters of the supply chain that come from files of demand and of items."""

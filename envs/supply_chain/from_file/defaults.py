@@ -1,4 +1,4 @@
-"""What a demand file says of the supply chain, and defaults that suit it."""
+"""Parameters of the supply chain that a demand file determines, and defaults that suit it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,12 +14,12 @@ from envs.supply_chain.sites import HORIZON, SkuParameters, StoreParameters, is_
 
 
 def with_file(values: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters with what a demand file says, and defaults that suit it.
+    """Return parameters with those that a demand file determines, and defaults that suit it.
 
     Raises
     ------
     ValueError
-        If something is given that the file says.
+        If a parameter is given that the file determines.
     """
     given = values["demand_data"]
     if not isinstance(given, StoreDemand | Mapping):
@@ -79,7 +79,7 @@ def with_file(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_reviews(values: Mapping[str, Any], period: str) -> None:
-    """Refuse weekdays of review where periods are no days."""
+    """Refuse weekdays of review where periods are not days."""
     store = values.get("store", {})
     given = store.get("review_days") if isinstance(store, Mapping) else None
     if period != "day" and given is not None and len(given) < len(WEEKDAYS):
@@ -90,7 +90,7 @@ def _check_reviews(values: Mapping[str, Any], period: str) -> None:
 
 
 def _with_lead_time(values: dict[str, Any], items: Items | None) -> dict[str, Any]:
-    """Return parameters with the lead time that the items file names, if it does.
+    """Return parameters with the lead time of the items file, if it has one.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def _with_lead_time(values: dict[str, Any], items: Items | None) -> dict[str, An
 
 
 def _with_shelf_lives(own: dict[str, Any], items: Items | None, skus: int) -> list[dict[str, Any]]:
-    """Return what the entry for all SKUs says of each, with the shelf lives of the items file."""
+    """Return the entry for all SKUs once for each, with the shelf lives of the items file."""
     lives = [None] * skus if items is None else shelf_lives(items)
     return [
         own if life is None else {**own, "store": {**own.get("store", {}), "shelf_life": life}}
@@ -118,7 +118,7 @@ def _with_shelf_lives(own: dict[str, Any], items: Items | None, skus: int) -> li
 
 
 def _start_up_days(values: Mapping[str, Any]) -> int:
-    """Return the days until an order of the first day of review has arrived, at most."""
+    """Return the most days until an order of the first day of review has arrived."""
     own = values.get("sku", {})
     own = own[0] if is_list(own) and own else own
     own = own.get("store", {}) if isinstance(own, Mapping) else getattr(own, "store", {})

@@ -1,4 +1,4 @@
-"""What an items file makes of the stores' parameters, SKU by SKU and store by store."""
+"""Parameters of the stores that come from an items file, SKU by SKU and store by store."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 def item_parameters(
     stores: Sequence[StoreParameters], items: Items, service_costs: tuple[float, ...] | None
 ) -> dict[str, Floats]:
-    """Return what an items file makes of the stores' parameters, by name, shape (SKUs, N) each.
+    """Return the stores' parameters that an items file sets, by name, shape (SKUs, N) each.
 
     `order_multiple` is 0 where any quantity may be ordered; ``least_order`` is as
     `StoreParameters.least_order`.
@@ -23,17 +23,17 @@ def item_parameters(
     Parameters
     ----------
     stores : sequence of StoreParameters
-        Those that hold where the file says nothing, one per SKU.
+        Parameters that hold where the file says nothing, one per SKU.
     items : Items
-        The file. What is wasted costs its unit cost less salvage, where goods perish.
+        The file. Where goods perish, a wasted unit costs its unit cost less salvage.
     service_costs : tuple of float, optional
         Stockout costs that reach the fill rates asked for, as in `StoreDemand`.
 
     Raises
     ------
     InputError
-        One line with the row: the least order is larger than the shelf, or the price is to be the
-        cost of customers who wait.
+        One line with the row: the least order exceeds the shelf capacity, or the stockout cost
+        would have to come from the price although unmet demand is backlogged.
     """
     lost = items.lost_sale()
     if service_costs is not None:
@@ -41,7 +41,7 @@ def item_parameters(
         if len(service_costs) != asked.sum():
             raise InputError(
                 f"service_costs: {len(service_costs)} numbers, and {items.name} asks for "
-                f"{asked.sum()} service levels; leave them out, and they are found anew"
+                f"{asked.sum()} service levels; leave them out to have them computed anew"
             )
         lost[asked] = service_costs
     waste = items.given("unit_cost") - np.nan_to_num(items.given("salvage"))
@@ -76,13 +76,13 @@ def shelf_lives(items: Items) -> list[int | None]:
     Raises
     ------
     InputError
-        One line with the row: it is another one at another store.
+        One line with the row: the product's shelf life differs between stores.
     """
     lives = np.nan_to_num(items.given("shelf_life")).astype(np.int64)
     for sku, store in np.argwhere(lives != lives[:, :1])[:1].tolist():
         here, there = (str(lives[sku, k] or "none") for k in (store, 0))
         raise InputError(
             f"{items.where(sku, store)}: shelf_life = {here}, and {there} at another store: a "
-            "product keeps as long in all stores; give it in a row about the product"
+            "product has one shelf life in all stores; give it in a row about the product"
         )
     return [life or None for life in lives[:, 0].tolist()]
