@@ -57,12 +57,14 @@ def select_rules(run: RunConfig, names: tuple[str, ...]) -> dict[str, TunedRule]
         "all": [name for name, one in rules.items() if not one.kind.any_quantity],
         "free": [name for name, one in rules.items() if one.kind.any_quantity],
     }
+    short = {name.removeprefix("tuned_"): name for name in rules}
     wanted: set[str] = set()
     for name in names:
-        full = f"tuned_{name}" if f"tuned_{name}" in rules else name
-        if full in known and full not in rules:
+        if name in known and name not in rules and name not in short:
             raise InputError(f"--baseline {name}: has no parameters to tune; leave it out")
-        wanted.update(groups.get(full) or [choose("baseline", full, [*rules, *groups])])
+        if name not in rules and name not in groups:
+            choose("baseline", name, [*short, *groups])
+        wanted.update(groups.get(name) or [short.get(name, name)])
     return {name: one for name, one in rules.items() if name in wanted}
 
 

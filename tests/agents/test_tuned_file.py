@@ -249,7 +249,7 @@ def test_tune_prints_a_table(run_command):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--baseline", "cycles"), "did you mean 'tuned_cycle'"),
+        (("--baseline", "cycles"), "did you mean 'cycle'?"),
         (("--checkpoint", "nowhere"), "no such file"),
         (("--checkpoint", "nowhere", "--problem", "cash"), "leave the other options out"),
         (("newsvendor",), "after --textbook"),

@@ -340,7 +340,7 @@ ONE_LINE = [
     ((train, "--set", "timesteps=1:30:00"), "timesteps = '1:30:00': input should be"),
     (
         (tune, "--baseline", "randm"),
-        "unknown baseline 'randm'; allowed: all, free, tuned_base_stock",
+        "unknown baseline 'randm'; allowed: all, base_stock, cycle, free",
     ),
     ((tune, "--baseline", "buy_buy_convert"), "buy_buy_convert: has no parameters to tune"),
     ((tune, "--baseline", ""), "--baseline: is empty; name rules, all or free"),

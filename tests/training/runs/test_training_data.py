@@ -10,7 +10,7 @@ import evaluate
 from agents import run_files, run_folder
 from agents.config import from_dict, parse_mapping, resolve
 from common.errors import InputError
-from training import policy
+from training import observation_range
 from training.resume import resume
 from training.trainer import train
 
@@ -65,7 +65,7 @@ def test_the_range_of_observations_is_kept_and_not_played_again(run, run_command
     kept = json.loads((run / run_files.RANGES).read_text())
     assert all(low <= high for low, high in zip(kept["low"], kept["high"], strict=True))
     with monkeypatch.context() as patch:
-        patch.setattr(policy, "_played", lambda *_: pytest.fail("played again"))
+        patch.setattr(observation_range, "_played", lambda *_: pytest.fail("played again"))
         assert next(commands(run, run_command)).status == 0
     run_files.remove(run / run_files.RANGES)  # training was killed before it came to this
     assert next(commands(run, run_command)).status == 0
