@@ -18,17 +18,17 @@ Role = Literal["agent", "rule", "tuned_rule", "optimum", "random", "past_orders"
 
 @dataclass(frozen=True)
 class PolicyKind:
-    """What a policy is, whatever it is called.
+    """The kind of a policy, whatever its name.
 
     Attributes
     ----------
     role : str
-        An agent that learned, a rule with fixed or with tuned parameters, the optimal policy,
-        random play, or the orders that were really placed.
+        A trained agent, a rule with fixed or with tuned parameters, the optimal policy, random
+        play, or the orders actually placed in the past.
     any_quantity : bool
         Whether its stores order any quantity, on offer or not.
     package : str
-        The package that it needs besides, an extra of the project.
+        The optional package that it needs, empty if none.
     """
 
     role: Role
@@ -37,12 +37,12 @@ class PolicyKind:
 
     @property
     def is_installed(self) -> bool:
-        """Whether what it needs is there."""
+        """Whether the package that it needs is installed."""
         return not self.package or importlib.util.find_spec(self.package) is not None
 
     @property
     def is_rival(self) -> bool:
-        """Whether it is a rule that could be followed in place of an agent."""
+        """Whether it is a rule that could be followed instead of an agent."""
         return self.role in ("rule", "tuned_rule") and not self.any_quantity
 
 
@@ -57,10 +57,10 @@ class Policy(Protocol):
     """Anything that chooses actions for a batch of worlds: an agent, a rule, the optimum."""
 
     def bind(self, batch: Batch) -> None:
-        """Act on this batch from now on; called before each roll-out, forgets the former one.
+        """Act on this batch from now on; called before each roll-out, it forgets the last one.
 
-        A policy that plays others binds copies of them: `copy.copy(policy)` may then be bound to a
-        batch of its own, also by another thread.
+        A policy that contains others binds copies of them: `copy.copy(policy)` may then be bound to
+        a batch of its own, also by another thread.
         """
 
     def predict(
@@ -103,7 +103,7 @@ class RandomPolicy(Rule):
     Parameters
     ----------
     seed : int, SeedSequence or Generator
-        Seed of the actions, which are the same again after each `bind`; or where to draw them.
+        Seed of the actions, which are the same again after each `bind`; or their generator.
     """
 
     def __init__(self, seed: int | np.random.SeedSequence | np.random.Generator = 0) -> None:
@@ -124,12 +124,12 @@ class RandomPolicy(Rule):
 
 
 def is_blind(policy: Policy) -> bool:
-    """Whether a policy does without observations, so that nobody need make them."""
+    """Whether a policy does without observations, so that they need not be computed."""
     return bool(getattr(policy, "blind", False))
 
 
 def of_chunk(policy: Policy, chunk: int) -> Policy:
-    """Return a policy for one chunk of episodes: one that draws its actions draws others there."""
+    """Return a policy for one chunk of episodes; random actions differ between chunks."""
     make = getattr(policy, "of_chunk", None)
     return policy if make is None else make(chunk)
 

@@ -1,1 +1,1 @@
-"""What stands between a simulator and an algorithm."""
+"""Wrappers between a simulator and an algorithm."""

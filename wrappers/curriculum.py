@@ -29,7 +29,7 @@ class CurriculumCallback(BaseCallback):
     stages : sequence of Stage
         In order of their start, the first from 0.
     unit : {"episodes", "steps"}
-        What starts are counted in, over all worlds together.
+        Unit in which starts are counted, over all worlds together.
     """
 
     def __init__(self, stages: list[Stage], unit: Literal["episodes", "steps"]) -> None:

@@ -1,8 +1,8 @@
-"""Gymnasium wrappers that do what the recipes do, for whoever trains with plain SB3.
+"""Gymnasium wrappers that do what the recipes do, for training with plain SB3.
 
-`train.py` wraps whole batches (`wrappers.normalize`); these wrap one environment, of this project
-or of anybody. Each records its arguments, so that ``gymnasium.make(env.spec)`` makes a wrapped
-environment anew, as Gymnasium's own checker does.
+`train.py` wraps whole batches (`wrappers.normalize`); these wrap a single environment, of this
+project or any other. Each records its arguments, so that ``gymnasium.make(env.spec)`` makes a
+wrapped environment anew, as Gymnasium's own checker does.
 """
 
 from typing import Any
@@ -33,13 +33,13 @@ class ScaleObservation(
 ):
     """Divide observations by a fixed scale, as ``observation.normalize=fixed`` does.
 
-    Unlike `gymnasium.wrappers.NormalizeObservation` it keeps no running statistics: what a model
-    has learned on needs nothing beside the model.
+    Unlike `gymnasium.wrappers.NormalizeObservation` it keeps no running statistics, so that no
+    file of statistics has to be kept with a model.
 
     Parameters
     ----------
     env : gymnasium.Env
-        Its observations are vectors.
+        Environment whose observations are vectors.
     scale : array_like, optional
         Positive divisors, shape (observation size,); by default those of the cash problem.
         An entry for the share of the episode that has passed may be left out.
@@ -82,9 +82,9 @@ class ScaleReward(TransformReward[Any, Any]):
     env : gymnasium.Env
         The environment to wrap.
     shift : float
-        Added first; minus the mean reward of random play is a good one.
+        Added first; minus the mean reward of random play is a good choice.
     scale : float
-        A factor; one over the deviation of a step's reward is a good one.
+        Factor; one over the standard deviation of a step's reward is a good choice.
     """
 
     def __init__(self, env: Environment, shift: float = 0.0, scale: float = 1.0) -> None:
@@ -97,14 +97,14 @@ class StepNumber(
 ):
     """Append the share of the episode that has passed to the observation.
 
-    With it the end of the time is part of what the agent sees (Pardo et al. 2018, Time Limits in
-    Reinforcement Learning), so that it can stop buying before it. It is what
-    ``observe_step=True`` gives in this project's own environments.
+    The agent then sees how much time is left (Pardo et al. 2018, Time Limits in Reinforcement
+    Learning), so that it can stop buying before the end. ``observe_step=True`` does the same in
+    this project's own environments.
 
     Parameters
     ----------
     env : gymnasium.Env
-        Its observations are vectors.
+        Environment whose observations are vectors.
     max_steps : int, optional
         Length of an episode; by default that of the environment's parameters, or of its
         registration with Gymnasium.
@@ -112,7 +112,7 @@ class StepNumber(
     Raises
     ------
     InputError
-        If nobody says how long an episode is.
+        If the length of an episode is not known.
     """
 
     def __init__(self, env: Environment, max_steps: int | None = None) -> None:
@@ -123,7 +123,7 @@ class StepNumber(
         registered = env.spec.max_episode_steps if env.spec is not None else None
         found = max_steps or getattr(parameters, "max_steps", None) or registered
         if not found or found < 1:
-            raise InputError("StepNumber: say max_steps, the number of steps of an episode")
+            raise InputError("StepNumber: give max_steps, the number of steps of an episode")
         self.max_steps, self._step = int(found), 0
         self.observation_space = spaces.Box(
             np.append(space.low, np.float32(0.0)),

@@ -31,23 +31,23 @@ def make_vec_env(
     problem : str
         ``"cash"``, ``"stores"`` or another name in `envs.problems.PROBLEMS`.
     num_worlds : int
-        How many worlds; where stores share a policy, each store of each world is an environment
+        Number of worlds; where stores share a policy, each store of each world is an environment
         of its own to SB3.
     learn : str, optional
-        In the supply chain who learns: ``"store"`` (all of them, the default), ``"store_1"`` ...,
-        ``"warehouse"`` or ``"supplier"``. The reference rules play all others.
+        In the supply chain, the agents that learn: ``"store"`` (all stores, the default),
+        ``"store_1"`` ..., ``"warehouse"`` or ``"supplier"``. All others follow the reference rules.
     layout : {"shared", "joint", "flat"}
         How stores become rows (`wrappers.single_agent`).
     split : str
-        Random stream that seeds open: ``"training"``, ``"validation"`` or ``"evaluation"``.
+        Split whose random stream seeds open: ``"training"``, ``"validation"`` or ``"evaluation"``.
     observe_step : bool
-        Append the share of the episode that has passed to the observation; its end is no time
-        limit to the learner then.
+        Append the share of the episode that has passed to the observation; the learner then does
+        not treat its end as a time limit.
     expected_reward : bool
-        Give rewards that are expected over the day's demand, which have far less noise. For
-        training only.
+        Return rewards expected over the day's demand, which are far less noisy. For training
+        only.
     **parameters
-        Those of the problem, such as ``max_steps=100`` or ``stores=3, observation="full"``.
+        Parameters of the problem, such as ``max_steps=100`` or ``stores=3, observation="full"``.
 
     Raises
     ------

@@ -41,7 +41,7 @@ class FixedNormalization(VecEnvWrapper):
         return observation / self.scale
 
     def reset(self) -> NDArray[np.float32]:
-        """Start anew and return scaled observations."""
+        """Reset the environment and return scaled observations."""
         observation = self.venv.reset()
         assert isinstance(observation, np.ndarray)  # noqa: S101  (narrows SB3's union)
         return self.normalize_obs(observation)
@@ -58,7 +58,7 @@ class FixedNormalization(VecEnvWrapper):
 class FixedRewardScale(VecEnvWrapper):
     """Shift and scale rewards: the learner sees ``(reward + shift) * scale``.
 
-    Episode totals stay in the problem's own money.
+    Episode totals stay in the problem's own units of money.
     """
 
     def __init__(self, venv: VecEnv, shift: float, scale: float) -> None:
@@ -66,7 +66,7 @@ class FixedRewardScale(VecEnvWrapper):
         self.shift, self.scale = shift, scale
 
     def reset(self) -> Any:
-        """Start anew."""
+        """Reset the environment."""
         return self.venv.reset()
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -102,13 +102,13 @@ def running_statistics(env: VecEnv) -> dict[str, NDArray[np.float64]]:
 
 
 MAX_MOMENT = 1e30
-"""Beyond this, means, variances and counts cannot be of anything that float32 holds."""
+"""Larger means, variances or counts cannot come from float32 values."""
 
 
 def load_running_statistics(
     env: VecEnv, arrays: Mapping[str, NDArray[Any]], name: str, *, frozen: bool = True
 ) -> None:
-    """Load what `running_statistics` returned into `env`, and freeze it if asked to.
+    """Load what `running_statistics` returned into `env`, and freeze it if asked.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def load_running_statistics(
 
 
 def _check(arrays: Mapping[str, Any], shape: tuple[int, ...], name: str) -> None:
-    """Make sure that a mean, variance and count can be those of `shape`."""
+    """Refuse means, variances and counts that cannot belong to observations of `shape`."""
     for part, values in arrays.items():
         if values is None:
             raise InputError(f"{name}: holds no {part} of running statistics; train again")
@@ -146,7 +146,7 @@ def _check(arrays: Mapping[str, Any], shape: tuple[int, ...], name: str) -> None
 
 
 def moments_of(layer: VecNormalize) -> dict[str, Any]:
-    """Return the running moments of a `VecNormalize`, by what they are of."""
+    """Return the running moments of a `VecNormalize` by name: reward, and observation if any."""
     moments: dict[str, Any] = {"reward": layer.ret_rms}
     if layer.norm_obs:
         moments["observation"] = layer.obs_rms

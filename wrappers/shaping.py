@@ -1,4 +1,4 @@
-"""Reward shaping by a rule of the stores: advice on orders, given with the rewards of training."""
+"""Reward shaping by a rule of the stores: advice on orders, added to the rewards of training."""
 
 from typing import Any
 
@@ -15,24 +15,24 @@ from wrappers.vec_env import batch_of
 
 
 class RuleShaping(VecEnvWrapper):
-    """Add ``F_t = P_t - P_(t-1) / gamma`` to rewards, the potential P being advice by a rule.
+    """Add ``F_t = P_t - P_(t-1) / gamma`` to rewards, the potential P being a rule's advice.
 
-    ``P_t = -k |q_t - q'_t|``, with q_t what a store orders and q'_t what the rule would order in
-    its place, limits of orders included; at the start of an episode ``P_(t-1)`` is 0. Discounted,
-    all of it adds up to the last potential alone, so that advice is taken back a step later
-    (look-back advice): it says at once which orders the rule finds wrong, and nothing about what is
-    best in the end. Evaluation never sees it.
+    ``P_t = -k |q_t - q'_t|``, with q_t the order of a store and q'_t the order of the rule in its
+    place, limits of orders included; at the start of an episode ``P_(t-1)`` is 0. The discounted
+    terms add up to the last potential alone, so that advice is taken back a step later (look-back
+    advice): it says at once which orders the rule disagrees with, and nothing about what is best in
+    the end. Evaluation never sees it.
 
     Parameters
     ----------
     venv : VecEnv
-        Around a `wrappers.vec_env.BatchVecEnv` whose rows are stores.
+        Wraps a `wrappers.vec_env.BatchVecEnv` whose rows are stores.
     rule : StoreRule
         The rule; a copy of it is bound.
     weight : float
         k [money/unit].
     gamma : float
-        What money of the next step is worth to the learner, above 0.
+        Discount factor of the learner, above 0.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class RuleShaping(VecEnvWrapper):
     Raises
     ------
     InputError
-        If rows are no stores that choose quantities.
+        If rows are not stores that choose quantities.
 
     References
     ----------
@@ -68,12 +68,12 @@ class RuleShaping(VecEnvWrapper):
         self._advice = self.potential
 
     def reset(self) -> Any:
-        """Start anew."""
+        """Reset the environment and the potentials."""
         self.potential = np.zeros(self.num_envs)
         return self.venv.reset()
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Look at the orders that the actions stand for before the worlds move."""
+        """Compare the orders that the actions stand for with the rule's, before the worlds move."""
         chain = self._batch.chain
         if self._bound is not chain.parameters:  # a stage of the curriculum has others
             self._rule.bind(chain)
@@ -95,6 +95,6 @@ class RuleShaping(VecEnvWrapper):
 
 
 def _units(orders: NDArray[np.float64], actions: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-    """Return what actions, shape (worlds, stores), order, of `orders` by action."""
+    """Return the entries of `orders`, by action, that actions of shape (worlds, stores) choose."""
     found: NDArray[np.float64] = np.take_along_axis(orders, actions[..., None], axis=2)[..., 0]
     return found

@@ -1,11 +1,11 @@
 """Agents of the supply chain as a flat batch for one learner, while a team plays all others.
 
-SB3 knows rows with one observation and one action. Three layouts make rows of agents:
+SB3 works on rows of one observation and one action each. Three layouts make rows of agents:
 
 * ``"shared"``: every agent of every world is a row, so one policy serves them all;
 * ``"joint"``: every world is a row, observations side by side, one action per agent;
-* ``"flat"``: as joint, with the combinations of actions numbered from 0, for algorithms that know
-  a single discrete action only.
+* ``"flat"``: as joint, with the combinations of actions numbered from 0, for algorithms that
+  support a single discrete action only.
 """
 
 import copy
@@ -38,14 +38,14 @@ class ControlledAgents:
         ``"store"`` for all stores, ``"store_1"`` ... for a single one, ``"warehouse"`` or
         ``"supplier"``.
     others : TeamPolicy
-        Plays all agents that are not controlled; its actions for those that are get replaced.
+        Plays all agents that are not controlled; its actions for the controlled ones are replaced.
     layout : {"shared", "joint", "flat"}
         How agents become rows.
     offsets : OffsetOrders, optional
-        Makes the stores' actions of what the learner chooses, offsets to the level of a rule;
-        without it these are the actions themselves.
+        Turns the learner's choices, offsets to the level of a rule, into the stores' actions;
+        without it the choices are the actions.
     system : bool
-        Whether every row is paid what all agents of its world are together, not its own.
+        Whether every row gets the sum of the rewards of all agents of its world, not its own.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class ControlledAgents:
 
     @property
     def rng(self) -> np.random.Generator:
-        """Where traces are drawn from."""
+        """Generator of traces."""
         return self.chain.rng
 
     @rng.setter
@@ -120,7 +120,7 @@ class ControlledAgents:
 
     @property
     def observation_low(self) -> float:
-        """What no entry of an observation falls below."""
+        """Lower bound of every entry of an observation."""
         return self.chain.observation_low
 
     def reset(self, trace: Mapping[str, Any] | None = None) -> None:
@@ -163,7 +163,7 @@ class ControlledAgents:
         return Outcome(own, np.zeros(self.num_worlds, np.bool_), truncated)
 
     def _of_rows(self, returns: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what rows are paid, shape (num_worlds,), of what agents are, (worlds, agents)."""
+        """Return the rows' rewards, shape (num_worlds,), from the agents', (worlds, agents)."""
         if self.system:
             return np.repeat(returns.sum(axis=1), self.rows_per_world)
         own: NDArray[np.float64] = returns[:, self._columns]
@@ -187,7 +187,7 @@ class ControlledAgents:
         return self._rows().copy()
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Return that every action is valid, shape (num_worlds, number of actions)."""
+        """Return True for every action, shape (num_worlds, number of actions)."""
         counts = self.num_actions
         width = counts if isinstance(counts, int) else sum(counts)
         return np.ones((self.num_worlds, width), np.bool_)
@@ -200,11 +200,11 @@ class ControlledAgents:
         return {"return": own, "length": np.full(self.num_worlds, float(c.day))}
 
     def get_state(self) -> dict[str, Any]:
-        """Return everything that the future depends on but the team's policies."""
+        """Return everything that the future depends on, except the team's policies."""
         return {"chain": self.chain.get_state(), "memory": self._memory, "start": self._start}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Put back what `get_state` returned."""
+        """Restore what `get_state` returned."""
         self.chain.set_state(state["chain"])
         self.others.bind(self.chain)
         self.offsets = self.offsets.bound(self.chain) if self.offsets is not None else None
@@ -247,12 +247,12 @@ def _checked_memory(memory: Any) -> Any:
 
 
 class FlatJointPolicy:
-    """A policy that chooses numbered combinations of actions, as one that chooses actions.
+    """Present a policy that chooses numbered combinations of actions as one of actions.
 
     Parameters
     ----------
     policy : Policy
-        Returns numbers from 0, shape (num_worlds,).
+        Policy that returns numbers from 0, shape (num_worlds,).
     counts : tuple of int
         Number of actions of every agent.
     """

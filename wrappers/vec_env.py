@@ -25,11 +25,11 @@ class BatchVecEnv(VecEnv):
     batch : Batch
         The worlds. Worlds that end start anew in the same step.
     split : {"training", "validation", "tuning", "evaluation"}
-        Which random stream `seed` opens.
+        Split whose random stream `seed` opens.
     bootstrap_time_limit : bool
         Whether the end of an episode's time is reported as a time limit
-        (``infos[i]["TimeLimit.truncated"]``), from which learners bootstrap. An agent that
-        observes the step meets the end as a part of its problem, and wants False (Pardo et al.
+        (``infos[i]["TimeLimit.truncated"]``), from which learners bootstrap. For an agent that
+        observes the step the end is part of the problem, and this should be False (Pardo et al.
         2018, Time Limits in Reinforcement Learning).
 
     Attributes
@@ -37,7 +37,7 @@ class BatchVecEnv(VecEnv):
     finished : dict of ndarray
         Totals of the episodes that ended in the last step, by name, each of shape (ended,).
     before_restart : callable, optional
-        Called with how many worlds have ended, before they start anew.
+        Called with the number of worlds that have ended, before they start anew.
 
     Notes
     -----
@@ -150,7 +150,7 @@ class BatchVecEnv(VecEnv):
         return [rows[i] for i in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: Any, indices: VecEnvIndices = None) -> list[bool]:
-        """Return whether SB3 may take the worlds for wrapped: in a Monitor, and nothing else."""
+        """Return whether SB3 may regard the worlds as wrapped: by a Monitor, and nothing else."""
         # `infos[i]["episode"]` is what SB3 wants a Monitor for
         return [wrapper_class is Monitor] * len(list(self._get_indices(indices)))
 
