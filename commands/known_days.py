@@ -1,20 +1,24 @@
 """What is known of the days around a morning: those that orders are for, and those before it."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commands.stock_state import Places
-from common.errors import InputError, and_more
+from commands.stock_state import Places, StockState
+from common.errors import InputError, and_more, choose
 from demand.calendar import weekday_of
+from demand.dates import Periods
+from demand.forecasts.smoothing import LEAST_EFFECT
 from demand.history import StoreHistory
 from demand.known_ahead.calendars import check_flags, read_calendar
 from demand.known_ahead.covariates import Covariates
 from demand.known_demand import KNOWN_DAYS, WEEK, WEEKS, KnownDemand, source_days
 from demand.quality.censored import with_estimates
+from demand.quality.silence import no_longer_sold
 from demand.reader import read_demand
 from demand.sheet import Sheet
 from demand.table import DemandTable
@@ -104,6 +108,110 @@ def silent_stores(known: StoreHistory, table: DemandTable, day: dt.date, stores:
         f"{table.name} has no sale on {day - dt.timedelta(1)} at {named}, but "
         "on all four such weekdays before: rows that are missing are taken for 0; add them"
     )
+
+
+def recent_days(
+    now: StockState,
+    known: StoreHistory,
+    later: DemandTable | None,
+    date: dt.date | None,
+    today: dt.date,
+) -> tuple[Floats, dt.date, str]:
+    """Return the demand known, shape (rows, `KNOWN_DAYS`), the day decided on, and a note."""
+    if now.recent is not None and later is None:
+        return now.recent, date or now.day or _written_today(now, known.table.periods, today), ""
+    table, note = known.table if later is None else later, ""
+    day = date or table.date(table.days)
+    if date is None and (
+        now.day not in (None, day) or (now.written is not None and now.written < table.last_day)
+    ):
+        until = "" if now.day is None or now.day < day else "the demand until then (--history), "
+        raise InputError(
+            f"the state is of {now.day or now.written}, and {table.name} has demand up to "
+            f"{table.last_day}; give {until}the state of the morning after, or say --date"
+        )
+    end = table.periods.number(day)
+    if not KNOWN_DAYS <= end <= table.days:
+        raise InputError(
+            f"{table.name}: {KNOWN_DAYS} {table.period}s before {day} are needed, and it has "
+            f"{table.first_day} to {table.last_day}; give recent demand, d1 to d7, in the "
+            "state (or --history)"
+        )
+    last = table.demand[end - KNOWN_DAYS : end]
+    skus, stores = now.places.T
+    at_stores = _columns(f"store in {table.name}", stores, known.table.stores, table.stores)
+    at_skus = _columns(f"SKU in {table.name}", skus, known.table.skus, table.skus)
+    if date is None and now.day is None and now.written is not None and now.written > day:
+        note = f"the state has no date: taken for that of {day}, after the last in {table.name}"
+    return np.ascontiguousarray(last[:, at_skus, at_stores].T), day, note
+
+
+def _written_today(now: StockState, periods: Periods, today: dt.date) -> dt.date:
+    """Return today, of which a state without a date must be: `d1` is the demand just before."""
+    written = now.written
+    if written is not None and periods.number(written) < periods.number(today):
+        raise InputError(
+            f"the state is of {written}, when its file was written, and today is {today}; give "
+            "the state of this morning, or say --date, the morning that it is of"
+        )
+    return today
+
+
+def _columns(
+    name: str, rows: NDArray[np.intp], ours: Sequence[str], theirs: Sequence[str]
+) -> NDArray[np.intp]:
+    """Return where a demand file has what each row is about, by its place among our names."""
+    places = {word: place for place, word in enumerate(theirs)}
+    at = np.array([places.get(word, -1) for word in ours], np.intp)[rows]
+    for row in np.flatnonzero(at < 0)[:1].tolist():
+        choose(name, ours[rows[row]], theirs)
+    return at
+
+
+def last_sales(
+    known: StoreHistory,
+    now: StockState,
+    day: dt.date,
+    quiet: NDArray[np.bool_],
+    given: int,
+    later: DemandTable | None,
+    ahead: Covariates | None,
+) -> dict[int, dt.date]:
+    """Return the last sale of each row that sells no more, as far as can be told.
+
+    Nothing is said of what was never sold, or was closed as had been known ahead.
+
+    Parameters
+    ----------
+    known, now, day : StoreHistory, StockState, date
+        The run's demand, the state, and its morning.
+    quiet, given : ndarray, int
+        Which rows had no demand in so many days before, shape (rows,).
+    later, ahead
+        As of `known_days`, and what it returns.
+    """
+    rows, periods = np.flatnonzero(quiet), known.table.periods
+    sku, store = now.places[rows].T
+    end = periods.number(day) - given
+    silent, last, sought = np.full(rows.size, given), np.zeros_like(sku), np.ones(rows.size, bool)
+    for table in filter(None, (later, known.table)):
+        first = periods.number(table.first_day)
+        at = _indices(known.table.skus, table.skus)[sku], _indices(known.table.stores, table.stores)
+        sold = table.demand[: max(0, end - first), at[0], at[1][store]] > 0
+        latest = np.where(sold, np.arange(len(sold))[:, None], -1).max(axis=0, initial=-1)
+        silent += np.where(sought, len(sold) - 1 - latest, 0)
+        last = np.where(sought, first + latest, last)
+        sought &= ~sold.any(axis=0)
+        end = min(end, first)
+    before = known.table.demand[: max(0, periods.number(day)), sku, store]
+    gone = no_longer_sold(silent, before, known.selling[sku, store], WEEKS * periods.cycle)
+    gone &= ~sought
+    if gone.any() and ahead is not None and known.levels is not None:
+        start = dt.date.fromordinal(periods.ordinal(day) - KNOWN_DAYS)
+        effects = known.levels.multipliers(ahead.since(start))[:KNOWN_DAYS, sku, store]
+        gone &= effects.mean(axis=0) >= LEAST_EFFECT
+    found = zip(rows[gone].tolist(), last[gone].tolist(), strict=True)
+    return {row: periods.date(number) for row, number in found}
 
 
 def known_days(

@@ -1,8 +1,8 @@
 """The morning that is decided on: what is known, and worlds that hold the present state."""
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,22 +19,22 @@ from baselines.stock_projection import (
 from commands.known_days import (
     history_of,
     known_days,
+    last_sales,
     look_ahead,
     read_later,
+    recent_days,
     silent_stores,
     until_morning,
 )
 from commands.stock_state import Places, StockState
 from common.console import screen
-from common.errors import InputError, choose, short
+from common.errors import short
 from demand.dates import Periods
 from demand.forecasts.smoothing import Smoothing, undiscounted
-from demand.history import StoreHistory
 from demand.known_ahead.covariates import Covariates
 from demand.known_demand import KNOWN_DAYS, KnownDemand
 from demand.likely_demand import level_of
 from demand.sheet import Sheet
-from demand.table import DemandTable
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
 
@@ -63,6 +63,8 @@ class Today:
         What is known of the coming days, where that counts, and of those of `recent`.
     given : int
         Days of `recent` that are known: the last week stands for those before.
+    last_sales : mapping
+        The last sale of each row that sells no more, as far as can be told.
     """
 
     now: StockState
@@ -72,6 +74,7 @@ class Today:
     ages: Floats | None
     known_ahead: Covariates | None
     given: int = KNOWN_DAYS
+    last_sales: Mapping[int, dt.date] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -102,7 +105,7 @@ class Today:
             end = date or now.day
             table, filled = until_morning(later or known.table, end, known.source.fill)
             later = table if filled else later
-        recent, day, note = _recent(now, known, later, date, today or dt.date.today())
+        recent, day, note = recent_days(now, known, later, date, today or dt.date.today())
         given = now.given if later is None and now.recent is not None else KNOWN_DAYS
         due = now.due(day, parameters.lanes()[0].store.lead_time, known.table.periods)
         ahead = known_days(parameters, day, given, later, calendar)
@@ -113,7 +116,9 @@ class Today:
             notes.append(silent_stores(known, later or known.table, day, stores))
         for note in filter(None, notes):
             screen.print(note, soft_wrap=True)
-        return cls(now, day, recent, due, ages, ahead, given)
+        quiet = np.logical_not(recent[:, KNOWN_DAYS - given :].any(axis=1))
+        last = last_sales(known, now, day, quiet, given, later, ahead)
+        return cls(now, day, recent, due, ages, ahead, given, last)
 
     def part(self, rows: NDArray[np.intp]) -> "Today":
         """Return what is known of some of the rows."""
@@ -123,6 +128,11 @@ class Today:
             recent=self.recent[rows],
             due=self.due[rows],
             ages=None if self.ages is None else self.ages[rows],
+            last_sales={
+                place: self.last_sales[row]
+                for place, row in enumerate(rows.tolist())
+                if row in self.last_sales
+            },
         )
 
 
@@ -283,64 +293,6 @@ def _past(batch: SupplyChainBatch) -> KnownDemand:
     if batch.past is None:
         raise TypeError("a batch without demand of a file")
     return batch.past
-
-
-def _recent(
-    now: StockState,
-    known: StoreHistory,
-    later: DemandTable | None,
-    date: dt.date | None,
-    today: dt.date,
-) -> tuple[Floats, dt.date, str]:
-    """Return the demand known, shape (rows, `KNOWN_DAYS`), the day decided on, and a note."""
-    if now.recent is not None and later is None:
-        return now.recent, date or now.day or _written_today(now, known.table.periods, today), ""
-    table, note = known.table if later is None else later, ""
-    day = date or table.date(table.days)
-    if date is None and (
-        now.day not in (None, day) or (now.written is not None and now.written < table.last_day)
-    ):
-        until = "" if now.day is None or now.day < day else "the demand until then (--history), "
-        raise InputError(
-            f"the state is of {now.day or now.written}, and {table.name} has demand up to "
-            f"{table.last_day}; give {until}the state of the morning after, or say --date"
-        )
-    end = table.periods.number(day)
-    if not KNOWN_DAYS <= end <= table.days:
-        raise InputError(
-            f"{table.name}: {KNOWN_DAYS} {table.period}s before {day} are needed, and it has "
-            f"{table.first_day} to {table.last_day}; give recent demand, d1 to d7, in the "
-            "state (or --history)"
-        )
-    last = table.demand[end - KNOWN_DAYS : end]
-    skus, stores = now.places.T
-    at_stores = _columns(f"store in {table.name}", stores, known.table.stores, table.stores)
-    at_skus = _columns(f"SKU in {table.name}", skus, known.table.skus, table.skus)
-    if date is None and now.day is None and now.written is not None and now.written > day:
-        note = f"the state has no date: taken for that of {day}, after the last in {table.name}"
-    return np.ascontiguousarray(last[:, at_skus, at_stores].T), day, note
-
-
-def _written_today(now: StockState, periods: Periods, today: dt.date) -> dt.date:
-    """Return today, of which a state without a date must be: `d1` is the demand just before."""
-    written = now.written
-    if written is not None and periods.number(written) < periods.number(today):
-        raise InputError(
-            f"the state is of {written}, when its file was written, and today is {today}; give "
-            "the state of this morning, or say --date, the morning that it is of"
-        )
-    return today
-
-
-def _columns(
-    name: str, rows: NDArray[np.intp], ours: Sequence[str], theirs: Sequence[str]
-) -> NDArray[np.intp]:
-    """Return where a demand file has what each row is about, by its place among our names."""
-    places = {word: place for place, word in enumerate(theirs)}
-    at = np.array([places.get(word, -1) for word in ours], np.intp)[rows]
-    for row in np.flatnonzero(at < 0)[:1].tolist():
-        choose(name, ours[rows[row]], theirs)
-    return at
 
 
 def _fill(batch: SupplyChainBatch, skus: NDArray[np.intp], today: Today, places: Places) -> None:

@@ -1,7 +1,8 @@
 """What speaks against an order: limits of the user, demand like none before, states never seen."""
 
+import datetime as dt
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -46,6 +47,7 @@ class OrderLimits:
         price: Floats | None,
         demand: Floats,
         most: Floats,
+        last_sales: Mapping[int, dt.date],
         period: str = "day",
     ) -> list[list[str]]:
         """Return what speaks against each order; every array has shape (rows,).
@@ -61,6 +63,8 @@ class OrderLimits:
             The most in a day of those just before.
         most : ndarray
             The most in a day of training [units].
+        last_sales : mapping
+            By row the last one of what sells no more.
         period : str
             What they are called: day, week or month.
 
@@ -94,6 +98,13 @@ class OrderLimits:
             demand > MOST_DEMAND * most,
             lambda k: (
                 f"a demand of {demand[k]:,.0f} a {period}, {most[k]:,.0f} at most in training"
+            ),
+        )
+        gone = np.isin(np.arange(len(orders)), list(last_sales))
+        note(
+            gone & (orders > 0.0),
+            lambda k: (
+                f"sold nothing since {last_sales[k]}, longer than ever before: closed or delisted?"
             ),
         )
         return found

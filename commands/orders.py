@@ -149,6 +149,7 @@ class Decider:
             price=now.price,
             demand=recent.max(axis=1),
             most=self._most_demand[tuple(now.places.T)],
+            last_sales=advice.morning.today.last_sales,
             period=self.known.table.period,
         )
         return [self.faults + faults for faults in own]

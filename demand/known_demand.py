@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from common.compiled import compiled
 from common.errors import InputError
+from demand.quality.silence import SURELY_CLOSED, chance_of_silence
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -20,8 +21,8 @@ WEEK = 7
 WEEKS = 4
 """Weeks that the mean of a weekday looks back."""
 
-LEAST_CLOSED, SURELY_CLOSED = 7, 0.0005
-"""So many periods in a row without demand, and so improbable, were none in which a store sold."""
+LEAST_CLOSED = 7
+"""So many periods in a row without demand at least, if improbable, a store was closed."""
 
 NEW_DAYS = 60
 """A series whose first sale is fewer training days ago is new, and taken to be like the others."""
@@ -50,10 +51,8 @@ def open_days_before(demand: Floats, row: int, selling: Floats) -> Whole:
     """Return how many of the last days a series has been open since it began, or opened again.
 
     It was closed up to the last run of at least `LEAST_CLOSED` days without demand, with demand
-    after it, that is improbable given the days after it and earlier ones: where of these s days z
-    were without demand, the probability of a run of r days is ``prod_(j<r) (z + 1 + j) / (s + 2 +
-    j)`` (Laplace's rule of succession, day by day). Without the earlier ones, two sales of a slow
-    mover in a row would be taken for an opening.
+    after it, that is improbable given the days after it and earlier ones (`chance_of_silence`).
+    Without the earlier ones, two sales of a slow mover in a row would be taken for an opening.
 
     Parameters
     ----------
@@ -79,11 +78,8 @@ def open_days_before(demand: Floats, row: int, selling: Floats) -> Whole:
                 since = k - run
                 if run >= LEAST_CLOSED and since > 0:
                     without, sold = selling[w, i]
-                    nothing, every = zeros + 1.0 + without, since + 2.0 + without + sold
-                    chance = 1.0
-                    for j in range(run):
-                        chance *= (nothing + j) / (every + j)
-                    if chance < SURELY_CLOSED:
+                    days = since + without + sold
+                    if chance_of_silence(run, zeros + without, days) < SURELY_CLOSED:
                         opened[w, i] = since
                         break
                 zeros, run = zeros + run, 0

@@ -79,7 +79,7 @@ def guard(
     """Return what is proposed: the policy's orders, or the rule's where something speaks against.
 
     Where not even the rule's keeps the limits of an order, or of the day, nothing is ordered, and
-    it is said.
+    it is said; nor is what sells no more.
 
     Parameters
     ----------
@@ -109,6 +109,8 @@ def guard(
     for row, (asked, own) in enumerate(every):
         doubts = for_all + own
         quantity = by_rule[row] if doubts else asked
+        if row in advice.morning.today.last_sales:
+            quantity = 0.0
         if doubts and (why := _over(quantity, row, advice, guards)):
             quantity = 0.0
             own.append(why)
