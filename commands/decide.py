@@ -25,6 +25,7 @@ from commands.judging.checkpoints import (
     short_of_its_rule,
     training_failure,
 )
+from commands.known_days import left_out
 from commands.order_checks import OrderLimits
 from commands.orders import Decider
 from commands.stock_state import read_state
@@ -100,6 +101,8 @@ def decide(
     else:
         now = read_state(state, decider.known, None if sheet is None else sheet.result())
     today = decider.today(now, history=history, calendar=calendar, date=date)
+    if note := left_out(decider.known, now, today.day):
+        screen.print(note, soft_wrap=True)
     return decider.orders(today, limits or OrderLimits(), workers)
 
 

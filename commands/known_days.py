@@ -26,7 +26,7 @@ from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
 
 Floats = NDArray[np.float64]
-MOST_NAMED = 3
+MOST_NAMED, MOST_AT_ONCE = 3, 10_000
 
 
 def history_of(p: SupplyChainParameters) -> StoreHistory:
@@ -212,6 +212,33 @@ def last_sales(
         gone &= effects.mean(axis=0) >= LEAST_EFFECT
     found = zip(rows[gone].tolist(), last[gone].tolist(), strict=True)
     return {row: periods.date(number) for row, number in found}
+
+
+def left_out(known: StoreHistory, now: StockState, day: dt.date) -> str:
+    """Return a note on what sells and has no row in the state, so that none is ordered.
+
+    Parameters
+    ----------
+    known, now, day
+        As of `last_sales`.
+    """
+    table = known.table
+    absent: NDArray[np.bool_] = np.asarray(table.demand.any(axis=0))
+    absent[tuple(now.places.T)] = False
+    quiet = np.argwhere(absent & ~table.demand[-KNOWN_DAYS:].any(axis=0))
+    for places in np.array_split(quiet, 1 + len(quiet) // MOST_AT_ONCE):
+        rows = StockState(places, np.zeros(len(places)), ())
+        gone = last_sales(known, rows, day, np.ones(len(places), np.bool_), 0, None, None)
+        absent[tuple(places[list(gone)].T)] = False
+    sku, store = np.nonzero(absent.T)[::-1]
+    if not sku.size:
+        return ""
+    pairs = zip(store[:MOST_NAMED], sku[:MOST_NAMED], strict=True)
+    named = ", ".join(f"{table.stores[at]} {table.skus[of]}" for at, of in pairs)
+    return (
+        f"no row in the state, so no order: {named}{and_more(sku.size - MOST_NAMED)}; add rows, "
+        "with on_hand 0 where there is no stock"
+    )
 
 
 def known_days(

@@ -115,3 +115,19 @@ def test_no_order_of_what_sells_no_more_leaves_unseen(run_command, run, state):
     assert proposed["gone"] == (0.0, "rule", reason, True)
     assert proposed["steady"][0] > 0
     assert not any(held for name, (_, _, held, _) in proposed.items() if name != "gone")
+
+
+def test_what_sells_and_has_no_row_in_the_state_is_named(run_command, run, state):
+    path = state()
+    asked = ("--checkpoint", run[0], "--state", path, "--date", END, "--allow")
+    assert "no row" not in run_command(decide.main, *asked).stderr
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, rows[0]]))
+    line = "no row in the state, so no order: slow all, season all, paused all; add rows,"
+    done = run_command(decide.main, *asked)  # not what is gone, nor what was never sold
+    assert (done.status, done.stderr.count(line), done.stdout.count("\n")) == (0, 1, 2)
+    path.write_text("\n".join([header, rows[GONE]]))
+    assert (
+        "steady all, slow all, season all and 1 more; add"
+        in run_command(decide.main, *asked).stderr
+    )
