@@ -33,6 +33,7 @@ from common.console import collector_paused, screen
 from common.errors import InputError, choose
 from common.shards import HERE, Workers
 from demand.sheet import read_sheet
+from demand.table import DemandTable
 from evaluation.estimators import estimator_for
 from training.observation_range import observation_range
 
@@ -96,11 +97,13 @@ def decide(
         with collector_paused():
             loaded = _load(checkpoint)
         decider = _decider(*loaded, baseline)
+    later: Path | DemandTable | None = history
     if isinstance(state, Database):
-        now = state.read_state(decider.known, date, demand=history is None)
+        now, last = state.read_state(decider.known, date, demand=history is None)
+        later = history or last
     else:
         now = read_state(state, decider.known, None if sheet is None else sheet.result())
-    today = decider.today(now, history=history, calendar=calendar, date=date)
+    today = decider.today(now, history=later, calendar=calendar, date=date)
     if note := left_out(decider.known, now, today.day):
         screen.print(note, soft_wrap=True)
     return decider.orders(today, limits or OrderLimits(), workers)

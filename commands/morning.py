@@ -35,6 +35,7 @@ from demand.known_ahead.covariates import Covariates
 from demand.known_demand import KNOWN_DAYS, KnownDemand
 from demand.likely_demand import level_of
 from demand.sheet import Sheet
+from demand.table import DemandTable
 from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
 
@@ -82,13 +83,14 @@ class Today:
         parameters: SupplyChainParameters,
         now: StockState,
         *,
-        history: Path | None = None,
+        history: Path | DemandTable | None = None,
         calendar: Path | Sheet | None = None,
         date: dt.date | None = None,
         today: dt.date | None = None,
     ) -> "Today":
         """Return what is known besides a state; `history` to `date` as `commands.decide` has them.
 
+        `history` may also be the demand itself, of the same periods.
         `today` is the present day, of which a state without a date is; by default the clock's.
 
         Raises
@@ -99,7 +101,7 @@ class Today:
             known of the coming days, or of the recent ones.
         """
         known = history_of(parameters)
-        later = None if history is None else read_later(known, history)
+        later = read_later(known, history) if isinstance(history, Path) else history
         filled = ""
         if later is not None or now.recent is None:
             end = date or now.day

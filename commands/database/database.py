@@ -13,6 +13,7 @@ from commands.database.stock_tables import Reader, check_columns
 from commands.stock_state import EXPIRES, StockState
 from common.errors import InputError
 from demand.history import StoreHistory
+from demand.table import DemandTable
 
 ORDERS = "orders"
 KEY = ("date", "store", "sku")
@@ -89,43 +90,41 @@ class Database:
 
     def read_state(
         self, history: StoreHistory, date: dt.date | None = None, *, demand: bool = True
-    ) -> StockState:
-        """Return the state in the tables, as of one moment.
+    ) -> tuple[StockState, DemandTable | None]:
+        """Return the state in the tables, and the demand of the last days, as of one moment.
 
         Parameters
         ----------
         history : StoreHistory
             The stores and SKUs known.
         date : date, optional
-            The day that is decided on; by default that after the last one in ``demand``.
+            The day that is decided on.
         demand : bool
-            Whether to read ``demand`` of the days before it.
+            Whether to read ``demand`` of the days before it, by default of its last.
 
         Raises
         ------
         InputError
             One line with table and place: missing, unknown, duplicate, no quantity, or stock of
-            another morning than `date`.
+            several mornings.
         """
         with self._transaction("BEGIN") as connection:
             read = Reader(self.name, self._sql, connection, history)
             places, stock, days = read.stock()
             outstanding = tuple(read.outstanding(places))
-            day = date if date or not demand else read.next_day()
             if days and date is None:
-                read.check_days(places, days, day)
-                day = max(days)
-            recent = read.recent(places, day) if demand and day else None
+                read.check_days(places, days)
             ages = {name: EXPIRES.fullmatch(name) for name in stock}
-            return StockState(
+            state = StockState(
                 np.array(places, np.intp),
                 stock["on_hand"],
                 outstanding,
-                recent,
-                day,
+                day=date or max(days, default=None),
+                written=dt.date.today(),
                 price=stock.get("price"),
                 expires={int(k[1]): stock[name] for name, k in ages.items() if k},
             )
+            return state, read.demand(date, history.source.fill) if demand else None
 
     @contextmanager
     def orders_replaced(self, rows: Sequence[Mapping[str, Any]], run: str) -> Iterator[str]:

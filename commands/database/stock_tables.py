@@ -3,7 +3,7 @@
 import datetime as dt
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -14,8 +14,9 @@ from commands.stock_state import EXPIRES, Outstanding
 from common.errors import InputError, choose, short
 from demand.dates import Periods, parse_day
 from demand.history import StoreHistory
-from demand.known_demand import KNOWN_DAYS
+from demand.known_demand import KNOWN_DAYS, WEEK
 from demand.sheet import MAX_DEMAND
+from demand.table import DemandTable, Fill
 
 Floats = NDArray[np.float64]
 STOCK, OUTSTANDING, DEMAND = "stock", "outstanding", "demand"
@@ -54,6 +55,8 @@ class Reader:
     def __init__(self, name: str, sql: Any, connection: Any, history: StoreHistory) -> None:
         self._name, self._sql, self._connection = name, sql, connection
         self._known = history.table
+        names = {"store": self._known.stores, "sku": self._known.skus}
+        self._places = {key: {name: k for k, name in enumerate(own)} for key, own in names.items()}
 
     def stock(self) -> tuple[list[tuple[int, int]], dict[str, Floats], list[dt.date]]:
         """Return SKU and store of every row, its numbers by column, and its day if there is one.
@@ -78,23 +81,19 @@ class Reader:
         columns = np.array(list(places.values())).T
         return list(places), dict(zip(names, columns, strict=True)), days
 
-    def check_days(
-        self, places: list[tuple[int, int]], days: list[dt.date], day: dt.date | None
-    ) -> None:
-        """Make sure that all stock is of the morning after the last demand, or of one morning.
+    def check_days(self, places: list[tuple[int, int]], days: list[dt.date]) -> None:
+        """Make sure that all stock is of one morning.
 
         Raises
         ------
         InputError
             Naming the first row of another day.
         """
-        until = "" if day is None else f", and table {DEMAND} ends on {self._after(day, -1)}"
-        morning = max(days) if day is None else day
-        for place, own in zip(places, days, strict=True):
-            if own != morning:
+        for place, day in zip(places, days, strict=True):
+            if day != (morning := max(days)):
                 raise InputError(
-                    f"{self._name}: table {STOCK}, {self._label(place)} is of {own}{until}; put in "
-                    f"what is on hand in the morning of {morning}, or say --date"
+                    f"{self._name}: table {STOCK}, {self._label(place)} is of {day}; put in what "
+                    f"is on hand in the morning of {morning}, or say --date"
                 )
 
     def outstanding(self, places: list[tuple[int, int]]) -> Iterator[Outstanding]:
@@ -115,52 +114,80 @@ class Reader:
         """Return the first day of the period so many after that of a day."""
         return self._periods.date(self._periods.number(day) + periods)
 
-    def next_day(self) -> dt.date:
+    def demand(self, until: dt.date | None, fill: Fill) -> DemandTable:
+        """Return the demand of the last periods before `until`, by default of the last there are.
+
+        As of a file, names that the run does not know are left out, and where `fill` is ``"zero"``
+        what is missing or no quantity is 0.
+
+        Raises
+        ------
+        InputError
+            If there is none, a period is missing or doubled, or there is no quantity.
+        """
+        until = until or self._next_day()
+        first = self._after(until, -(KNOWN_DAYS + WEEK if fill == "zero" else KNOWN_DAYS))
+        days = self._periods.number(until) - self._periods.number(first)
+        found = np.full((days, len(self._known.skus), len(self._known.stores)), np.nan)
+        there = np.zeros(found.shape, np.bool_)
+        date = self._sql.column("date", self._sql.Date)
+        within = (date >= first, date < until)
+        for where, place, (on, demand) in self._rows(DEMAND, ["date", "demand"], None, within):
+            day = f"{where} on {on}"
+            cell = (self._begun(day, on) - self._periods.number(first), *place)
+            if there[cell]:
+                raise InputError(f"{day}: duplicate; remove one")
+            there[cell] = True
+            with suppress(InputError) if fill == "zero" else nullcontext():
+                found[cell] = _quantity(day, "demand", demand)
+        if not there.any():
+            raise self._empty(f" before {until}")
+        begun = np.flatnonzero(there.any(axis=(1, 2)))
+        begin, end = int(begun[0]), int(begun[-1]) + 1
+        found = np.nan_to_num(found[begin:end]) if fill == "zero" else found[begin:end]
+        for at, *place in np.argwhere(np.isnan(found))[:1].tolist():
+            raise InputError(
+                f"{self._name}: table {DEMAND}: {self._after(first, begin + at)} of "
+                f"{self._label(place)} is missing; the {KNOWN_DAYS} {self._periods.name}s before "
+                f"{until} are needed: put them in, or name a file with --history"
+            )
+        return DemandTable(
+            name=f"table {DEMAND} of {self._name}",
+            kind="database",
+            first_day=self._after(first, begin),
+            period=self._periods.name,
+            stores=self._known.stores,
+            skus=self._known.skus,
+            demand=found,
+            columns="",
+        )
+
+    def _next_day(self) -> dt.date:
         """Return the first day of the period after the last one with demand."""
-        check_columns(self._name, self._sql, self._connection, DEMAND, ["date", "demand"])
+        self._columns(DEMAND, ["date", "demand"])
         sql = self._sql
         last = sql.select(sql.func.max(sql.column("date"))).select_from(sql.table(DEMAND))
-        value = self._connection.execute(last).scalar()
-        if value is None:
-            raise InputError(
-                f"{self._name}: table {DEMAND} is empty; put in the last {KNOWN_DAYS} "
-                f"{self._periods.name}s"
-            )
+        if (value := self._connection.execute(last).scalar()) is None:
+            raise self._empty()
         return self._after(_date(f"{self._name}: table {DEMAND}", "date", value), 1)
 
-    def recent(self, places: list[tuple[int, int]], day: dt.date) -> Floats:
-        """Return the demand of the periods before `day`, shape (rows, `KNOWN_DAYS`)."""
-        first = self._after(day, -KNOWN_DAYS)
-        found = np.full((len(places), KNOWN_DAYS), np.nan)
-        rows = {place: row for row, place in enumerate(places)}
-        date = self._sql.column("date", self._sql.Date)
-        most = len(self._known.stores) * len(self._known.skus) * KNOWN_DAYS + 1
-        within = (date >= first, date < day)
-        for where, place, (on, demand) in self._rows(DEMAND, ["date", "demand"], most, within):
-            morning = _date(where, "date", on)
-            at = self._periods.number(morning) - self._periods.number(first)
-            if place not in rows or not 0 <= at < KNOWN_DAYS:
-                continue
-            if self._after(first, at) != morning:
-                raise InputError(
-                    f"{where} on {on}: no {self._periods.name} of {self._known.name} begins "
-                    f"then, but on {self._after(first, at)}; sum demand up by {self._periods.name}"
-                )
-            if not math.isnan(found[rows[place], at]):
-                raise InputError(f"{where} on {on}: duplicate; remove one")
-            found[rows[place], at] = _quantity(f"{where} on {on}", "demand", demand)
-        missing = np.argwhere(np.isnan(found))
-        if missing.size:
-            row, at = (int(i) for i in missing[0])
+    def _empty(self, before: str = "") -> InputError:
+        """Return what to say where there is no demand."""
+        days = f"{KNOWN_DAYS} {self._periods.name}s"
+        return InputError(f"{self._name}: table {DEMAND} is empty{before}; put in the last {days}")
+
+    def _begun(self, where: str, value: object) -> int:
+        """Return the number of the period that begins on the date of a row."""
+        day = _date(where, "date", value)
+        if (begin := self._after(day, 0)) != day:
             raise InputError(
-                f"{self._name}: table {DEMAND}: {self._after(first, at)} of "
-                f"{self._label(places[row])} is missing; the {KNOWN_DAYS} {self._periods.name}s "
-                f"before {day} are needed: put them in, or name a file with --history"
+                f"{where}: no {self._periods.name} of {self._known.name} begins then, but on "
+                f"{begin}; sum demand up by {self._periods.name}"
             )
-        return found
+        return self._periods.number(day)
 
     def _rows(
-        self, table: str, wanted: list[str], most: int, within: Sequence[Any] = ()
+        self, table: str, wanted: list[str], most: int | None, within: Sequence[Any] = ()
     ) -> Iterator[tuple[str, tuple[int, int], list[Any]]]:
         """Return every row's name in messages, its place, and the columns wanted."""
         sql, there = self._sql, self._columns(table, wanted)
@@ -169,8 +196,9 @@ class Reader:
         query = sql.select(*columns).select_from(sql.table(table)).where(*within).limit(most)
         for row in self._connection.execute(query):
             named = dict(zip(keys, row, strict=False))
-            at = [self._index(table, key, named) for key in ("sku", "store")]
-            place = at[0], at[1]
+            place = self._index(table, "sku", named), self._index(table, "store", named)
+            if -1 in place:
+                continue
             yield (
                 f"{self._name}: table {table}, {self._label(place)}",
                 place,
@@ -179,20 +207,22 @@ class Reader:
 
     def _columns(self, table: str, wanted: list[str]) -> set[str]:
         """Return the columns of a table, which must have those wanted, and store and sku if any."""
-        known = {"store": self._known.stores, "sku": self._known.skus}
-        keys = [key for key, names in known.items() if len(names) > 1]
+        keys = [key for key, places in self._places.items() if len(places) > 1]
         return check_columns(self._name, self._sql, self._connection, table, [*keys, *wanted])
 
     def _index(self, table: str, key: str, named: Mapping[str, Any]) -> int:
-        """Return the place of a store or SKU; it may be left out where there is one only."""
-        known = self._known.stores if key == "store" else self._known.skus
-        if key not in named or (named[key] is None and len(known) == 1):
-            return 0
-        return known.index(
-            choose(f"{key} in table {table} of {self._name},", str(named[key]), known)
-        )
+        """Return the place of a store or SKU; it may be left out where there is one only.
 
-    def _label(self, place: tuple[int, int]) -> str:
+        That of one unknown is -1 in the table of demand, and refused elsewhere.
+        """
+        places = self._places[key]
+        if key not in named or (named[key] is None and len(places) == 1):
+            return 0
+        if (name := str(named[key])) not in places and table != DEMAND:
+            choose(f"{key} in table {table} of {self._name},", name, places)
+        return places.get(name, -1)
+
+    def _label(self, place: Sequence[int]) -> str:
         sku, store = place
         known = self._known
         skus = f", sku {short(known.skus[sku])}" if len(known.skus) > 1 else ""

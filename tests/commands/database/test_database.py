@@ -1,3 +1,4 @@
+import datetime as dt
 import json
 import sqlite3
 from contextlib import closing
@@ -10,8 +11,10 @@ from agents import run_folder
 from commands import order_output
 from commands.database import database
 from commands.database.database import Database
+from commands.morning import Today
 from common.errors import InputError
 from demand.history import StoreDemand, store_history
+from envs.supply_chain.parameters import SupplyChainParameters
 from tests import postgres
 from tests.soak import kill_orders
 
@@ -79,14 +82,14 @@ def written(path):
 
 @pytest.mark.parametrize("prefix", ["", "sqlite:///"])
 def test_the_state_is_that_of_the_tables(file, known, prefix):
-    state = Database(f"{prefix}{file}").read_state(known)
+    state, table = Database(f"{prefix}{file}").read_state(known)
     assert state.places.tolist() == [[0, 1], [0, 0]]
     assert state.on_hand.tolist() == [150, 30]
-    assert str(state.day) == "2020-04-01"
-    assert state.due(state.day, 2, known.table.periods).tolist() == [[25, 0], [0, 0]]
-    assert state.recent.tolist() == [[2] * 28, [1] * 28]
-    earlier = Database(str(file)).read_state(known, DAYS[40].astype(object))
-    assert (str(earlier.day), earlier.recent.shape) == ("2020-02-10", (2, 28))
+    due = state.due(dt.date(2020, 4, 1), 2, known.table.periods)
+    assert due.tolist() == [[25, 0], [0, 0]]
+    assert (str(table.last_day), table.demand.tolist()) == ("2020-03-31", [[[1, 2]]] * 28)
+    earlier, table = Database(str(file)).read_state(known, DAYS[40].astype(object))
+    assert (str(earlier.day), str(table.last_day), table.days) == ("2020-02-10", "2020-02-09", 28)
 
 
 def test_demand_of_a_weekly_file_is_by_week(tmp_path, file):
@@ -105,9 +108,9 @@ def test_demand_of_a_weekly_file_is_by_week(tmp_path, file):
         f"insert into demand values {demand}",  # noqa: S608
         "delete from outstanding",
     )
-    state = Database(str(file)).read_state(known)
-    assert str(state.day) == "2020-04-06"
-    assert state.recent.tolist() == [list(range(27, -1, -1))] * 2
+    _, table = Database(str(file)).read_state(known)
+    assert (str(table.date(table.days)), table.period) == ("2020-04-06", "week")
+    assert table.demand[:, 0].tolist() == [[k, k] for k in range(27, -1, -1)]
     changed(file, "update demand set date = '2020-03-25' where date = '2020-03-23'")
     with pytest.raises(InputError, match=r"no week of weekly.csv begins then, but on 2020-03-30"):
         Database(str(file)).read_state(known)
@@ -188,17 +191,19 @@ def test_tables_that_cannot_be_used_are_told_in_one_line(file, known, command, m
 def test_stock_of_another_morning_is_refused(file, known):
     changed(file, "alter table stock add column date", "update stock set date='2020-04-01'")
     base = Database(str(file))
-    assert str(base.read_state(known).day) == "2020-04-01"
-    assert str(base.read_state(known, demand=False).day) == "2020-04-01"
+    assert str(base.read_state(known)[0].day) == "2020-04-01"
+    assert str(base.read_state(known, demand=False)[0].day) == "2020-04-01"
     changed(file, "update stock set date='2020-03-30' where store='north'")
     with pytest.raises(
         InputError, match=r"store 'north' is of 2020-03-30; .* morning of 2020-04-01"
     ):
         base.read_state(known, demand=False)
     changed(file, "update stock set date='2020-03-30'")
-    with pytest.raises(InputError, match="is of 2020-03-30, and table demand ends on 2020-03-31"):
-        base.read_state(known)
-    assert str(base.read_state(known, DAYS[-1].astype(object)).day) == "2020-03-31"
+    now, table = base.read_state(known)
+    parameters = SupplyChainParameters(demand_data=known.source)
+    with pytest.raises(InputError, match=r"is of 2020-03-30, and table demand of stock\.db has"):
+        Today.of(parameters, now, history=table)
+    assert str(base.read_state(known, DAYS[-1].astype(object))[0].day) == "2020-03-31"
 
 
 def test_bases_that_cannot_be_used_are_told_in_one_line(file, known, tmp_path, monkeypatch):
@@ -229,7 +234,7 @@ def test_bases_that_cannot_be_used_are_told_in_one_line(file, known, tmp_path, m
 
 def test_the_command_reads_decides_and_writes(run_command, file, known, monkeypatch):
     def decided(checkpoint, state, **options):
-        now = state.read_state(known)
+        now, _ = state.read_state(known)
         return [{**row, "quantity": now.on_hand[0]} for row in ORDERS]
 
     monkeypatch.setattr("commands.decide.decide", decided)
@@ -386,5 +391,5 @@ def test_postgresql_needs_a_key_and_sees_what_was_written(server, known):
     run_in(server, TABLES.replace("real", "numeric"))
     rows = [f"('{day}', '{s}', {n})" for day in DAYS for n, s in enumerate(("north", "south"), 1)]
     run_in(server, f"insert into demand values {', '.join(rows)}")  # noqa: S608
-    state = Database(server).read_state(known)
-    assert (state.on_hand.tolist(), state.recent.tolist()) == ([150, 30], [[2] * 28, [1] * 28])
+    state, table = Database(server).read_state(known)
+    assert (state.on_hand.tolist(), table.demand.tolist()) == ([150, 30], [[[1, 2]]] * 28)
