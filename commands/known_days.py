@@ -17,6 +17,7 @@ from demand.history import StoreHistory
 from demand.known_ahead.calendars import check_flags, read_calendar
 from demand.known_ahead.covariates import Covariates
 from demand.known_demand import KNOWN_DAYS, WEEK, WEEKS, KnownDemand, source_days
+from demand.quality.beginnings import check_begun
 from demand.quality.censored import with_estimates
 from demand.quality.silence import no_longer_sold
 from demand.reader import read_demand
@@ -42,7 +43,8 @@ def read_later(known: StoreHistory, file: Path) -> DemandTable:
     Raises
     ------
     InputError
-        If it is by other periods, or its periods begin on other days.
+        If it is by other periods, its periods begin on other days, or the first days of a store or
+        SKU are missing that the run's file has.
     """
     table = read_demand(known.source.model_copy(update={"file": file}), settable=False)
     own = known.table.periods
@@ -58,6 +60,8 @@ def read_later(known: StoreHistory, file: Path) -> DemandTable:
                 f"--history {table.name}: has a {own.name} that begins on {day:%A}, {day}, and "
                 f"those of the run's {known.table.name} begin on {begin}; sum demand up so"
             )
+    if known.source.fill != "zero":
+        check_begun(table, known.table, table.first_day, f"--history {table.name}")
     return with_estimates(table, table.days)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from common.errors import InputError, choose
 from demand.calendar import period_days
 from demand.history import StoreHistory
+from demand.quality.beginnings import check_begun
 from demand.reader import DEMAND_NAMES, read_demand
 from demand.table import DemandTable
 
@@ -71,6 +72,8 @@ def read_past_orders(file: Path, history: StoreHistory) -> PastOrders:
             f"{table.name}: orders of {first} to {last} are needed, the evaluation period, and it "
             f"has {table.first_day} to {table.last_day}"
         )
+    if source.fill != "zero":
+        check_begun(table, known, first, table.name)
     skus = [table.skus.index(name) for name in known.skus]
     stores = [table.stores.index(name) for name in known.stores]
     return PastOrders(table, table.demand[:, skus][:, :, stores])

@@ -68,8 +68,6 @@ def _date(value: object) -> object:
 
 
 Date = Annotated[dt.date | None, BeforeValidator(_date)]
-
-
 DataFile = Annotated[Path, AfterValidator(_file)]
 
 
@@ -223,6 +221,7 @@ def _parsed(
         if roles
         else _wide(sheet, (periods, days), date, reasons, source)
     )
+    series = series.since_begun() if source.columns_are == "store" else series
     first = periods.of_ordinal(int(series.days.min()))
     shifted = series.days - series.days.min() + first.toordinal()
     used = (date, *roles.values()) if roles else (date, *series.columns)
@@ -230,7 +229,6 @@ def _parsed(
     rest = tuple(c for c in sheet.columns if c not in {*used, *ahead})
     series = replace(series, days=shifted, periods=Periods(periods.name, first), left_out=rest)
     demand, filled = series.daily(source.fill)
-    demand.flags.writeable = False
     cut_off = series.flags(ran_out(series.sheet, roles)) if roles else None
     return DemandTable(
         name=sheet.name,
@@ -243,6 +241,7 @@ def _parsed(
         demand=demand,
         columns=_columns_note(sheet, used, ahead, reasons),
         filled=filled,
+        begins=series.begins,
         covariates=_known_ahead(series, ahead, source) if ahead else None,
     )
 

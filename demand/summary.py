@@ -11,6 +11,7 @@ from common.random_streams import Split
 from demand.calendar import period_days
 from demand.economics.items import Items
 from demand.quality.anomalies import describe_anomalies, describe_new
+from demand.quality.beginnings import describe_begins
 from demand.reader import DemandSource
 from demand.table import DemandTable
 
@@ -40,6 +41,7 @@ def describe_demand(table: DemandTable, source: DemandSource, what: str = "store
         f"{table.days:,} {table.period}s from {table.first_day} to {table.last_day} ({table.kind})"
     ]
     lines += [table.columns, table.filled or "no gaps, nothing filled in"]
+    lines += describe_begins(table)
     lines += describe_anomalies(table)
     if what == "store":
         lines += describe_new(table, len(period_days(table, source, "training")))

@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +23,7 @@ MAX_CELLS = 100_000_000
 """Days times stores times SKUs, 8 bytes each and twice for a while."""
 
 _FILL = "fill", "let --fill zero or --fill interpolate fill it"
+_FILL_REST = "fill", "let --fill zero take what is missing as 0"
 _NEGATIVE = re.compile(r"[-\u2212(][\d.,' ]*\d[\d.,' ]*\)?|[\d.,' ]*\d[\d.,' ]*-")
 
 
@@ -48,6 +49,9 @@ class DemandTable:
         What a row is about.
     cut_off : ndarray or None
         Where goods ran out, so that demand was no less than what was sold, as `demand`.
+    begins : ndarray or None
+        The row with which each series begins, 0 before that, shape (SKUs, stores); None if all
+        begin with the first.
     """
 
     name: str
@@ -61,6 +65,7 @@ class DemandTable:
     covariates: Covariates | None = None
     period: PeriodName = "day"
     cut_off: NDArray[np.bool_] | None = None
+    begins: Whole | None = None
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return all that the table holds, as arrays of numbers."""
@@ -70,8 +75,8 @@ class DemandTable:
         arrays: dict[str, NDArray[np.generic]] = {
             "demand": small if (small == self.demand).all() else self.demand
         }
-        if self.cut_off is not None:
-            arrays["cut_off"] = self.cut_off
+        masks = {"cut_off": self.cut_off, "begins": self.begins}
+        arrays |= {name: mask for name, mask in masks.items() if mask is not None}
         if self.covariates is not None:
             columns = self.covariates.columns
             nothing = [None if np.isnan(one.nothing) else one.nothing for one in columns]
@@ -110,6 +115,7 @@ class DemandTable:
             demand=demand,
             covariates=covariates,
             cut_off=arrays.get("cut_off"),
+            begins=arrays.get("begins"),
         )
 
     @property
@@ -130,6 +136,13 @@ class DemandTable:
     def last_day(self) -> dt.date:
         """The last day, or the first of the last period."""
         return self.date(self.days - 1)
+
+    def series(self, place: int) -> str:
+        """Return of which store and SKU a series is, nothing if there is one only."""
+        sku, store = divmod(place, len(self.stores))
+        names = [self.stores[store]] if len(self.stores) > 1 else []
+        names += [self.skus[sku]] if len(self.skus) > 1 else []
+        return " ".join(name[:20] for name in names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +165,9 @@ class DemandSeries:
         Names.
     left_out : tuple of str
         Columns of which nothing is used.
+    begins : ndarray or None
+        With which period each series begins, counted from the first, shape (SKUs, stores); None if
+        all begin with the first.
     """
 
     sheet: Sheet
@@ -163,6 +179,37 @@ class DemandSeries:
     skus: tuple[str, ...]
     periods: Periods
     left_out: tuple[str, ...] = ()
+    begins: Whole | None = None
+
+    def since_begun(self) -> "DemandSeries":
+        """Return these from the first period with an entry on, and with which each series begins.
+
+        A series without any entry has to begin with the first.
+        """
+        found = self._entered(np.minimum, np.iinfo(np.intp).max)
+        first = int(found.min())
+        kept = self.days >= first
+        if not kept.any():
+            return self
+        begins = np.where(found > self.days.max(), 0, found - first)
+        begins = begins.reshape(len(self.skus), len(self.stores))
+        sheet = self.sheet if kept.all() else replace(self.sheet, cells=self.sheet.cells[kept])
+        rows = {name: getattr(self, name)[kept] for name in ("days", "units", "places")}
+        return replace(self, sheet=sheet, begins=begins if begins.any() else None, **rows)
+
+    def _entered(self, extreme: np.ufunc, otherwise: int) -> Whole:
+        """Return the first or last period of each series with an entry that is not empty."""
+        found = np.full(len(self.stores) * len(self.skus), otherwise, np.intp)
+        for k, column in enumerate(self.columns):
+            entered = (self.sheet.cells[column] != "").to_numpy()
+            extreme.at(found, self.places[entered, k], self.days[entered])
+        return found
+
+    def _begun(self) -> NDArray[np.bool_]:
+        """Return in which periods a series has begun, shape (days, SKUs, stores)."""
+        days = np.arange(int(self.days.max()) - int(self.days.min()) + 1)[:, None, None]
+        begins = np.zeros((len(self.skus), len(self.stores)), np.intp)
+        return np.asarray(days >= (begins if self.begins is None else self.begins))
 
     def name(self, place: int) -> str:
         """Return of which store and SKU a series is, nothing if there is one only."""
@@ -173,6 +220,8 @@ class DemandSeries:
 
     def daily(self, fill: Fill) -> tuple[Floats, str]:
         """Return demand of shape (days, SKUs, stores), and a note of what `fill` put in.
+
+        The demand is not to be written to.
 
         Raises
         ------
@@ -192,16 +241,19 @@ class DemandSeries:
         self._check_days(fill)
         if fill is None:
             self._check_quantities()
-        demand, known = np.full(days * series, np.nan), np.zeros(days * series, np.bool_)
+        before = ~self._begun().reshape(-1)
+        demand, known = np.full(days * series, np.nan), before.copy()
         demand[cells], known[cells] = self.units.reshape(-1), True
         if fill is None and not known.all():
             day, place = divmod(int(known.argmin()), series)
             raise self._missing(first + day, place)
-        table, missing = demand.reshape(days, series), np.isnan(demand)
+        table, missing = demand.reshape(days, series), np.isnan(demand) & ~before
         if missing.any():
             table = np.nan_to_num(table) if fill == "zero" else self._interpolated(table)
+        table[before.reshape(table.shape)] = 0.0
         absent, unusable = int((~known).sum()), int((missing & known).sum())
         filled = _filled(absent, unusable, fill, self.periods.name)
+        table.flags.writeable = False
         return table.reshape(days, len(self.skus), len(self.stores)), filled
 
     def _date(self, ordinal: int) -> dt.date:
@@ -213,7 +265,7 @@ class DemandSeries:
         shape = last - first + 1, len(self.skus), len(self.stores)
         found = np.zeros(shape, np.bool_)
         found.reshape(shape[0], -1)[self.days - first, self.places[:, 0]] = wrong
-        return found
+        return np.asarray(found & self._begun())
 
     def _check_duplicates(self, cells: Whole) -> None:
         there = np.zeros(int(cells.max()) + 1, np.bool_)
@@ -252,6 +304,8 @@ class DemandSeries:
 
     def _check_quantities(self) -> None:
         wrong = np.isnan(self.units)
+        if self.begins is not None:
+            wrong &= (self.days - self.days.min())[:, None] >= self.begins.reshape(-1)[self.places]
         if not wrong.any():
             return
         row, column = divmod(int(wrong.argmax()), len(self.columns))
@@ -259,6 +313,10 @@ class DemandSeries:
         where = f"{self.sheet.row(row)}{self.name(int(self.places[row, column]))}"
         one = len(self.columns) == 1  # else the place says which column it is
         what = f"{self.columns[column]} = {short(text)}" if one else short(text)
+        place = int(self.places[row, column])
+        if not text and self._entered(np.maximum, -1)[place] < self.days[row]:
+            named = self.columns[column] if one else "the demand"
+            raise InputError(f"{where}: {named} is empty up to the end{self._ended()}")
         if not text:
             named = self.columns[column] if one else "the demand"
             raise InputError(f"{where}: {named} is empty; {self.sheet.remedy('add it', *_FILL)}")
@@ -277,12 +335,21 @@ class DemandSeries:
             row = later[self.days[later].argmin()]
             add = self.sheet.remedy("add it", *_FILL)
             return InputError(f"{self.sheet.row(row)}: {missing} before this row; {add}")
-        end = f"it has no {self.periods.name} at all"
         if rows.size:
-            last = rows[self.days[rows].argmax()]
-            end = f"row {self.sheet.cells.index[last]} is its last one"
-        together = self.sheet.remedy("let all stores and SKUs end together", *_FILL)
-        return InputError(f"{self.sheet.name}: {missing}, {end}; {together}")
+            row = rows[self.days[rows].argmax()]
+            last = f"row {self.sheet.cells.index[row]} is its last one{self._ended()}"
+            return InputError(f"{self.sheet.name}: {missing}, {last}")
+        never = self.sheet.remedy("add rows of 0 if it is never sold there", *_FILL_REST)
+        none = f"it has no {self.periods.name} at all"
+        return InputError(f"{self.sheet.name}: {missing}, {none}; {never}")
+
+    def _ended(self) -> str:
+        """Return how many series end before the file does, where several do, and what to do."""
+        last = self._entered(np.maximum, -1)
+        others = int(((last >= 0) & (last < self.days.max())).sum()) - 1
+        also = f", and {others:,} more end early" if others > 0 else ""
+        leave_out = "leave out what is no longer sold, and add the rest of what is"
+        return f"{also}; {self.sheet.remedy(leave_out, *_FILL_REST)}"
 
     def _interpolated(self, table: Floats) -> Floats:
         """Return the table with the line between neighbours where there is no demand."""
@@ -290,7 +357,7 @@ class DemandSeries:
         if empty.any():
             name = self.name(int(empty.argmax()))
             raise InputError(f"{self.sheet.name}: no demand{name} to interpolate; leave it out")
-        return pd.DataFrame(table).interpolate(limit_direction="both").to_numpy(np.float64)
+        return pd.DataFrame(table).interpolate(limit_direction="both").to_numpy(np.float64, True)
 
 
 def _filled(absent: int, unusable: int, fill: Fill, period: str) -> str:

@@ -28,9 +28,9 @@ def describe_anomalies(table: DemandTable) -> Iterator[str]:
         if not found:
             continue
         named = "; ".join(
-            f"{table.date(row)}{_place(table, place)} ({was:,.0f}, {usual:,.0f} {beside})"
+            f"{f'{table.date(row)} {table.series(place)}'.strip()} "
+            f"({was:,.0f}, {usual:,.0f} {'usual' if what == 'outliers' else 'before'})"
             for row, place, was, usual in found[:MOST_NAMED]
-            for beside in (("usual" if what == "outliers" else "before"),)
         )
         more = and_more(len(found) - MOST_NAMED)
         yield f"{what}, left as they are: {named}{more}"
@@ -49,16 +49,9 @@ def describe_new(table: DemandTable, training_days: int) -> Iterator[str]:
         else f"no sales on training {table.period}s"
         for k in places[:MOST_NAMED]
     }
-    named = "; ".join(f"{_place(table, k).strip()} ({when})" for k, when in since.items())
+    named = "; ".join(f"{table.series(k)} ({when})" for k, when in since.items())
     more = and_more(len(places) - MOST_NAMED)
     yield f"new, and taken to be like the others until their own sales tell: {named}{more}"
-
-
-def _place(table: DemandTable, place: int) -> str:
-    sku, store = divmod(place, len(table.stores))
-    names = [table.stores[store]] if len(table.stores) > 1 else []
-    names += [table.skus[sku]] if len(table.skus) > 1 else []
-    return f" {' '.join(name[:20] for name in names)}" if names else ""
 
 
 def outliers(demand: Floats) -> list[tuple[int, int, float, float]]:
@@ -86,7 +79,10 @@ def outliers(demand: Floats) -> list[tuple[int, int, float, float]]:
 
 
 def level_shifts(table: DemandTable) -> list[tuple[int, int, float, float]]:
-    """Return row, series, mean after and mean before of the largest shift of a series each."""
+    """Return row, series, mean after and mean before of the largest shift of a series each.
+
+    That a series begins is none.
+    """
     demand = table.demand.reshape(table.days, -1)
     width = SHIFT_PERIODS[table.period]
     if table.days < 2 * width:
@@ -102,6 +98,8 @@ def level_shifts(table: DemandTable) -> list[tuple[int, int, float, float]]:
     apart = np.abs(after - before) / np.sqrt(2 * within / width)
     ratio = np.maximum(before, after) / np.maximum(np.minimum(before, after), 1e-9)
     score = np.where((ratio >= SHIFT_FACTOR) & (apart >= SHIFT), apart, 0.0)
+    if table.begins is not None:
+        score[at[:, None] - width < table.begins.reshape(-1)] = 0.0
     best = score.argmax(axis=0)
     order = np.argsort(-score.max(axis=0), kind="stable")
     return [
