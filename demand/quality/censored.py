@@ -2,7 +2,8 @@
 
 Where goods ran out demand was at least what was sold. It is estimated by its mean given that,
 under the law of sales over what is usual (the level of the periods before, times the weekday), in
-which periods that were cut off count as at least what they show.
+which periods that were cut off count as at least what they show. Periods before the first sale of
+a series count for nothing.
 
 References
 ----------
@@ -64,18 +65,20 @@ def estimated_demand(sales: Floats, cut_off: Flags, training_days: int, cycle: i
     cycle : int
         Periods of the short season.
     """
-    usual = _usual(sales, cut_off, training_days, cycle)
+    begun = np.maximum.accumulate(sales > 0, axis=0)
+    usual = _usual(sales, begun & ~cut_off, training_days, cycle)
     whole = bool((sales % 1 == 0).all())
     least = sales - 0.5 if whole else sales  # as the same units are not the same share every day
     shares = np.where(cut_off, least, sales) / usual
     shape = (len(sales), -1)
     flat, cut = shares.reshape(shape), cut_off.reshape(shape)
+    there = begun.reshape(shape)[:training_days]
     seen = flat[:training_days], cut[:training_days]
-    enough = (~seen[1]).sum(axis=0) >= LEAST_SEEN
-    common = _law(seen[0].reshape(-1), seen[1].reshape(-1))
+    enough = (there & ~seen[1]).sum(axis=0) >= LEAST_SEEN
+    common = _law(seen[0][there], seen[1][there])
     found = flat.copy()
     for series in np.flatnonzero(cut.any(axis=0)):
-        own = seen[0][:, series], seen[1][:, series]
+        own = (values[there[:, series], series] for values in seen)
         law = _law(*own) if enough[series] else common
         rows = np.flatnonzero(cut[:, series])
         found[rows, series] = [_mean_from(law, share) for share in flat[rows, series]]
@@ -86,9 +89,8 @@ def estimated_demand(sales: Floats, cut_off: Flags, training_days: int, cycle: i
     return demand
 
 
-def _usual(sales: Floats, cut_off: Flags, training_days: int, cycle: int) -> Floats:
-    """Return level times season of every period, from those before it and from training."""
-    seen = ~cut_off
+def _usual(sales: Floats, seen: Flags, training_days: int, cycle: int) -> Floats:
+    """Return level times season of every period, from those seen before it and from training."""
     total, count = (
         np.concatenate([np.zeros((1, *sales.shape[1:])), np.cumsum(x, axis=0)])
         for x in (np.where(seen, sales, 0.0), seen)

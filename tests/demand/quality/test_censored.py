@@ -59,6 +59,17 @@ def test_few_units_a_day_are_estimated_at_no_more_than_they_are(mean, shelves, m
     assert (found % 1 == 0).all()
 
 
+def test_periods_before_the_first_sale_tell_nothing_of_demand():
+    demand, sales, cut = cut_sales()
+    launched, flags = sales.copy(), cut.copy()
+    launched[:300, 0], flags[:300, 0] = 0.0, False
+    alone = estimated_demand(sales[300:, :1], cut[300:, :1], DAYS - 300, 7)
+    found = estimated_demand(launched, flags, DAYS, 7)
+    np.testing.assert_array_equal(found[300:, :1], alone)
+    np.testing.assert_array_equal(found[:, 1:], estimated_demand(sales, cut, DAYS, 7)[:, 1:])
+    assert found[300:, 0].mean() < 1.2 * demand[300:, 0].mean()
+
+
 def test_later_periods_have_no_influence_on_training_days():
     demand, sales, cut = cut_sales()
     other, without = sales.copy(), cut.copy()
