@@ -3,7 +3,6 @@
 import datetime as dt
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -18,8 +17,8 @@ from common.compiled import SOURCES
 from common.errors import FrozenModel, InputError, and_more, choose, short
 from common.files import read_bytes
 from demand.dates import Periods, date_column, named_column, periods_of, row_days
+from demand.known_ahead.column_names import KNOWN_AHEAD, words_of
 from demand.known_ahead.covariates import (
-    KNOWN_AHEAD,
     SKU_NAMES,
     STORE_NAMES,
     Covariates,
@@ -38,7 +37,7 @@ DEMAND_NAMES = (
     *("quantite", "ventes", "cantidad", "unidades", "ventas", "quantita", "vendite", "aantal"),
 )
 NO_DEMAND = KNOWN_AHEAD - {"open", "feature", "deal"} | {
-    *("cost", "flag", "weekday", "dow", "month", "year", "temperature"),
+    *("cost", "flag", "weekday", "dow", "month", "year", "temperature", "is"),
 }
 """Words in the name of a column that holds no demand."""
 
@@ -328,8 +327,7 @@ def _no_demand(sheet: Sheet, date: str) -> dict[str, str]:
     reasons: dict[str, str] = {}
     flags: dict[str, str] = {}
     for column in (c for c in sheet.columns if c != date):
-        words = re.split(r"[^a-z]+", column.lower())
-        if NO_DEMAND & set(words) or words[0] == "is":
+        if words_of(column) & NO_DEMAND:
             reasons[column] = "by its name"
         elif _is_text(sheet, column):
             example = next(text for text in sheet.texts(column) if text)

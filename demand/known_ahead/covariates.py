@@ -1,12 +1,11 @@
 """What is known of days before they come: flags, prices and events, from a file and a calendar.
 
-A column of a demand file is taken for one by its name (`KNOWN_AHEAD`), or because it is named: a
-price is set and a holiday is fixed beforehand, but how many customers came is not, and a forecast
-that sees it knows what nobody can. All columns of a calendar are known ahead.
+A column of a demand file is taken for one by its name (`known_ahead.column_names`), or because it
+is named: a price is set and a holiday is fixed beforehand, but how many customers came is not,
+and a forecast that sees it knows what nobody can. All columns of a calendar are known ahead.
 """
 
 import datetime as dt
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,18 +14,11 @@ from numpy.typing import NDArray
 
 from common.errors import InputError, choose
 from demand.dates import Periods
+from demand.known_ahead.column_names import says_known_ahead
 from demand.sheet import Mark, Sheet, numbers
 
 Singles = NDArray[np.float32]
 Whole = NDArray[np.intp]
-
-KNOWN_AHEAD = {
-    *("price", "prices", "preis", "preise", "discount", "rabatt", "deal", "feature"),
-    *("promo", "promotion", "promotions", "onpromotion", "aktion", "campaign", "event", "events"),
-    *("holiday", "holidays", "schoolholiday", "feiertag", "ferien", "schulferien"),
-    *("closed", "geschlossen", "open", "stateholiday"),
-}
-"""Words in the name of a column that says what is known ahead."""
 
 STORE_NAMES = (
     *("store", "shop", "location", "site", "branch", "store_id", "filiale", "unique_id"),
@@ -63,11 +55,6 @@ class Covariate:
     values: Singles
     labels: tuple[str, ...] = ()
     nothing: float = np.nan
-
-    @property
-    def words(self) -> set[str]:
-        """Words of its name, in small letters."""
-        return _words(self.name)
 
     def completed(self) -> "Covariate":
         """Return the column with what it means where nothing is said."""
@@ -251,15 +238,6 @@ def check_column(sheet: Sheet, name: str, among: Sequence[str], option: str) -> 
     """Make sure that a column that an option of reading names is among those of a file."""
     named = f" (--set demand_data.{option})" if option in sheet.settable else ""
     choose(f"column in {sheet.name}{named}", name, among)
-
-
-def says_known_ahead(name: str) -> bool:
-    """Return whether a column's name says that it is known ahead."""
-    return bool(KNOWN_AHEAD & _words(name))
-
-
-def _words(name: str) -> set[str]:
-    return set(re.split(r"[^a-z]+", name.lower()))
 
 
 def read_covariates(

@@ -30,6 +30,7 @@ from common.errors import InputError
 from demand.bootstrap import usual_days, usual_sale
 from demand.dates import Periods
 from demand.known_ahead.calendars import falls_on, holiday_names
+from demand.known_ahead.column_names import says_holiday, says_price
 from demand.known_ahead.covariates import Covariate, Covariates
 from demand.known_demand import WEEK
 
@@ -41,7 +42,6 @@ MOST_VALUES = 30
 
 FLAG_VALUES = 8
 """Numbers of at most so many values are flags, but for prices: another one may come."""
-PRICES = {"price", "prices", "preis", "preise"}
 
 PRIOR_DEVIATION = 0.5
 """Of a common level from none, and at most of a series' from the common one (logarithms)."""
@@ -234,7 +234,7 @@ def _terms(column: Covariate, seen: Covariates) -> Iterator[Term]:
     if values.size < 2:
         return
     positive = bool((values > 0).all())
-    is_price = positive and bool(column.words & PRICES)
+    is_price = positive and says_price(column.name)
     if not column.labels and (is_price or values.size > FLAG_VALUES):
         whole = np.isnan(column.values).all(axis=0)  # of these nobody knows what is usual
         x = np.where(whole, np.median(known), column.values.astype(np.float64))
@@ -270,8 +270,7 @@ def _counts_days(column: Covariate, values: Singles, periods: Periods) -> bool:
 
 def _is_holiday(column: Covariate) -> bool:
     """Return whether a column is a flag of public holidays."""
-    named = column.words & {"holiday", "holidays", "feiertag", "feiertage", "stateholiday"}
-    return not column.labels and bool(named) and "school" not in column.words
+    return not column.labels and says_holiday(column.name)
 
 
 def _design(covariates: Covariates, terms: tuple[Term, ...]) -> Iterator[Floats]:

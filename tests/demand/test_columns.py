@@ -88,6 +88,23 @@ def test_demand_of_a_long_file_has_many_names(read, name):
     assert table.columns == f"columns: date, store, sku, {name}; known ahead: price"
 
 
+@pytest.mark.parametrize(
+    "name", ["Verkaufspreis", "Aktionspreis", "prix_vente", "Precio", "Schulferien", "IsHoliday"]
+)
+def test_what_is_known_ahead_is_known_by_other_names_too(read, name):
+    values = [f"{2 + i % 2}" for i in range(DAYS)]
+    assert read({name: values, **UNITS}).stores == ("north", "south")
+    twice = {name: [value for value in values for _ in "ab"]}
+    found = read({**long("Absatz"), **twice}, repeat=2)
+    assert found.columns == f"columns: date, store, sku, Absatz; known ahead: price, {name}"
+
+
+@pytest.mark.parametrize("name", ["Umsatz", "customers", "Kunden", "Gesamtpreis", "total_price"])
+def test_what_depends_on_sales_is_not_known_ahead(read, name):
+    table = read(long("Absatz", **{name: ["3"] * (2 * DAYS)}), repeat=2)
+    assert table.columns.endswith(f"known ahead: price; left out: {name}")
+
+
 @pytest.mark.parametrize("name", ["part", "Part No.", "Art.-Nr.", "EAN"])
 def test_products_of_a_long_file_have_many_names(read, name):
     table = read({name: ["1", "2"] * DAYS, "demand": range(2 * DAYS)}, repeat=2)

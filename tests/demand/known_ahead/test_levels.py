@@ -48,10 +48,11 @@ def test_the_level_of_a_flag_is_learned():
     assert (effects[~promotion & ~event] == 1).all()
 
 
-def test_a_price_is_high_or_low_for_the_series_alone():
+@pytest.mark.parametrize("name", ["price", "Verkaufspreis", "prix_vente"])
+def test_a_price_is_high_or_low_for_the_series_alone(name):
     cut = np.random.default_rng(1).choice([0.9, 0.8, 0.7, *9 * [1.0]], (DAYS, 1, 3))
     demand, price = series(cut**-2.0), np.float32(cut * [1.0, 6.0, 40.0])
-    columns = (Covariate("price", price),)
+    columns = (Covariate(name, price),)
     price[:, :, 2][DAYS // 2 :] = np.nan
     levels = learn_levels(demand[: DAYS // 2], Covariates(FIRST, columns))
     np.testing.assert_allclose(levels.levels, -2.0, atol=0.1)
