@@ -1,12 +1,12 @@
-r"""Stock rules for demand of a file, whose law nobody knows: they forecast from the days before.
+r"""Stock rules for demand from a file, whose law is unknown: they forecast from the days before.
 
 All act on the inventory position IP. On the morning of day t, with the store's lead time L and r
-days to the next day of review (1 where the store may order on every day), an order decides what
-the store has for the L + r days t .. t + r + L - 1, and F_t is the forecast of their demand (see
+days to the next day of review (1 where the store may order on every day), an order determines the
+stock available for the L + r days t .. t + r + L - 1, and F_t is the forecast of their demand (see
 `demand.forecasts.forecast`).
 
-``mu_t`` is the mean of the last 28 days [units/day], ``sigma_t`` their deviation. Levels that are
-tuned, and errors of forecasts, come from training days.
+``mu_t`` is the mean of the last 28 days [units/day], ``sigma_t`` their standard deviation. Levels
+are tuned, and forecast errors measured, on training days.
 """
 
 from functools import cache, partial
@@ -28,7 +28,7 @@ from envs.supply_chain.parameters import SupplyChainParameters
 
 
 class HistoryRule(StoreRule):
-    """What rules have in common that forecast from the days before."""
+    """Common part of rules that forecast from the days before."""
 
     def __init__(self, forecast: ForecastName, **values: ArrayLike) -> None:
         super().__init__(**values)
@@ -51,7 +51,7 @@ class HistoryRule(StoreRule):
         return self._lead_time + chain.review_gap()
 
     def _coming(self, chain: SupplyChainBatch, days: NDArray[np.int64] | None = None) -> Values:
-        """Return the forecast of the days that come, copies of the same days being asked once."""
+        """Return the forecast of the coming days, computed once for copies of the same days."""
         assert chain.past is not None  # noqa: S101  (see _prepare)
         days = self._days(chain) if days is None else days
         if (few := chain.past.distinct) is None:
@@ -70,7 +70,7 @@ class RollingBaseStock(HistoryRule):
     Parameters
     ----------
     forecast : {"average", "weekday", "smoothing"}
-        How F_t is made.
+        Method of the forecast F_t.
     cover, safety_factor : array_like
         k [forecasts] and z [standard deviations].
 

@@ -1,13 +1,11 @@
-r"""The demand that an order is for, by the law of demand: its mean, its spread, its quantiles.
+r"""The demand that an order is to cover, by the law of demand: mean, spread and quantiles.
 
-With a store's lead time L, what it orders on day t arrives on the morning of day t + L, and the
-order of the next day of review, r days later, on the morning of day t + r + L. So an order decides
-what the store has for the days t .. t + r + L - 1, which are t .. t + L where it may order on every
-day. Of the demand of those days
+With a store's lead time L, an order of day t arrives on the morning of day t + L, and the order of
+the next day of review, r days later, on the morning of day t + r + L. So an order determines the
+stock available for the days t .. t + r + L - 1 (the protection interval), which are t .. t + L
+where the store may order on every day. The demand of those days has mean and standard deviation
 
-``m_t = E[D_t + ... + D_(t+r+L-1)]``, ``s_t = sqrt(Var[D_t] + ... + Var[D_(t+r+L-1)])`` [units]
-
-are mean and standard deviation.
+``m_t = E[D_t + ... + D_(t+r+L-1)]``, ``s_t = sqrt(Var[D_t] + ... + Var[D_(t+r+L-1)])`` [units].
 """
 
 from typing import Any
@@ -27,7 +25,7 @@ ALMOST_SURE = 1.0 - 1e-9
 
 
 def lead_time_demand(parameters: SupplyChainParameters) -> tuple[Values, Values]:
-    """Return mean m_t and standard deviation s_t of the demand that an order of day t is for.
+    """Return mean m_t and standard deviation s_t of the demand that an order of day t covers.
 
     Returns
     -------
@@ -82,13 +80,13 @@ def _window_sums(daily: Values, days: Days) -> Values:
 
 
 def stock_to_build(parameters: SupplyChainParameters) -> Values:
-    """Return what a store needs beyond m_t because its later orders have a limit, b_t [units].
+    """Return b_t, the stock beyond m_t that a store needs as its later orders are limited [units].
 
     With c_t the largest order that a store is expected to be able to place on day t (the largest
-    multiple of its forecast, or the largest quantity), peaks that later orders cannot meet have
-    to be built up before: ``b_t = max over a >= 0 of sum_(j=1..a) (E[D_(t+L+j)] - c_(t+j))``,
-    computed as ``b_t = max(0, E[D_(t+L+1)] - c_(t+1) + b_(t+1))``. With days of review these are
-    what is counted: in place of t + 1 stands the next one, with the demand until the one after it.
+    multiple of its forecast, or the largest quantity), stock for peaks that later orders cannot
+    meet must be built up before: ``b_t = max over a >= 0 of sum_(j=1..a) (E[D_(t+L+j)] -
+    c_(t+j))``, computed as ``b_t = max(0, E[D_(t+L+1)] - c_(t+1) + b_(t+1))``. With days of review,
+    the next of these replaces t + 1, with the demand until the one after it.
 
     Returns
     -------
@@ -131,8 +129,8 @@ def _largest_orders(lane: Lane, mean: Values, base: Values, window: int) -> Valu
 def critical_fractile(parameters: SupplyChainParameters, lane: Lane, daily: Values) -> Values:
     """Return the critical fractile of the day on which today's order arrives, shape (T, N).
 
-    What is too much is held until the next order may take it into account; goods that keep a day
-    are wasted.
+    Excess stock is held until the next order can take it into account; goods with a shelf life of
+    one day are wasted.
     """
     short, held, expired = costs_by_day(parameters, lane, daily)
     over = expired if lane.store.shelf_life == 1 else held
@@ -143,10 +141,10 @@ def critical_fractile(parameters: SupplyChainParameters, lane: Lane, daily: Valu
 def costs_by_day(
     parameters: SupplyChainParameters, lane: Lane, daily: Values
 ) -> tuple[Values, Values, Values]:
-    """Return what a unit too few, held, and expired costs (`newsvendor_costs`), shape (T, N) each.
+    """Return the costs of a unit short, held and expired (`newsvendor_costs`), shape (T, N) each.
 
-    Where stores are rewarded for their service level, a unit too few costs its share of the demand
-    of the day of arrival too.
+    Where stores are rewarded for their service level, a unit short also costs its share of the
+    demand of the day of arrival.
     """
     gaps, weights = review_gaps(lane, len(daily)), parameters.weights.store
     costs = {gap: newsvendor_costs(parameters, lane.store, gap) for gap in set(gaps.tolist())}
@@ -164,9 +162,9 @@ def costs_by_day(
 
 
 def perishable_levels(parameters: SupplyChainParameters, sku: int) -> Values:
-    """Return the levels that balance a unit's costs (`newsvendor_costs`) by law, shape (T, N).
+    """Return the order-up-to levels of perishable goods by the law, shape (T, N) [units].
 
-    Of goods that perish [units].
+    They balance the costs of a unit (`newsvendor_costs`).
     """
     lane, daily = parameters.lanes()[sku], parameters.demand_moments()[0][sku]
     mean, variance = (x[sku] for x in _daily_moments(parameters))

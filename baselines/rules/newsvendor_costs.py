@@ -1,23 +1,24 @@
-"""What a unit too few and a unit too many cost a store, and the order-up-to level that balances it.
+"""Underage and overage costs of a store, and the order-up-to level that balances them.
 
-With a store's lead time L and r days to the next day of review, the last unit that an order adds is
-of use if the demand of the L + r days from today on reaches it; if not, it is held, and the next
-order is one less. Goods of m days are wasted, if sold oldest first, where the demand of L + m days
-does not reach it either. So the level S at which one unit more gains what it costs is
+With a store's lead time L and r days to the next day of review, the last unit of an order is of use
+if the demand of the L + r days from today on reaches it; if not, it is held, and the next order is
+one unit less. With a shelf life of m days, and sold oldest first, it is wasted if the demand of
+L + m days does not reach it either. So the level S at which one more unit gains what it costs is
+given by
 
 ``u (1 - F(S)) = h F(S) + o G(S)``,
 
-F and G being the laws of the demand of L + min(r, m) and of L + m days. Levels are of the inventory
-position less the waste to expect, for what expires before serves nobody. Sold newest first, more is
-wasted than this says.
+F and G being the distribution functions of the demand of L + min(r, m) and of L + m days. Levels
+apply to the inventory position less the expected waste, as units that expire before serve nobody.
+If goods are sold newest first, more is wasted than this says.
 
 References
 ----------
 Nahmias (1976), Myopic approximations for the perishable inventory problem, Management Science 22(9)
-(an order is charged with the waste it will come to); Chiu (1995), An approximation to the
-continuous review inventory model with perishable items and lead times, European Journal of
-Operational Research 87(1) (which is by the demand of L + m days); Broekmeulen and van Donselaar
-(2009), Computers & Operations Research 36(11) (the inventory position less the waste to expect).
+(an order is charged with its eventual waste); Chiu (1995), An approximation to the continuous
+review inventory model with perishable items and lead times, European Journal of Operational
+Research 87(1) (the demand of L + m days); Broekmeulen and van Donselaar (2009), Computers &
+Operations Research 36(11) (the inventory position less the expected waste).
 """
 
 from dataclasses import dataclass
@@ -40,11 +41,11 @@ class NewsvendorCosts:
     Attributes
     ----------
     underage : float
-        u, of a unit too few.
+        u, of a unit short.
     holding : float
-        h, of one that is there until the next order can count on it.
+        h, of a unit held until the next order can count on it.
     outdating : float
-        o, of one that is wasted.
+        o, of a unit wasted.
     """
 
     underage: float
@@ -57,9 +58,10 @@ def newsvendor_costs(
 ) -> NewsvendorCosts:
     """Return the costs of a unit where the next day of review is `gap` days later.
 
-    By cost u is the stockout cost, less the unit cost where unmet demand is lost, for a lost unit
-    need not be bought; o is the waste cost and the unit cost, and h counts the evenings before a
-    unit expires. By the reward of reconciliation weights count, and what units cost does not.
+    If the objective is cost, u is the stockout cost, less the unit cost where unmet demand is lost,
+    as a lost unit need not be bought; o is the waste cost plus the unit cost, and h counts the
+    evenings before a unit expires. If it is reconciliation, costs are weighted and the unit cost
+    does not count.
     """
     bought = store.unit_cost if parameters.objective == "cost" else 0.0
     lost = store.unmet_demand == "lost"
@@ -77,21 +79,21 @@ def newsvendor_costs(
 
 
 def days_of_use(store: StoreParameters, gap: int) -> tuple[int, int]:
-    """Return how many days' demand says whether a unit ordered today is of use, and is wasted.
+    """Return the numbers of days whose demand decides if a unit ordered today is used, or wasted.
 
-    Waste is looked for in four weeks after its arrival at most.
+    Waste is considered for at most four weeks after its arrival.
     """
     life = store.shelf_life or KNOWN_DAYS
     return store.lead_time + min(gap, life), store.lead_time + min(life, KNOWN_DAYS)
 
 
 SHARES = np.linspace(0.0, 1.0, 201)
-"""Shares of the errors for which `balanced_levels` wants their quantiles."""
+"""Probabilities at which `balanced_levels` takes the quantiles of errors."""
 
 
 @compiled
 def _share_below(quantiles: Values, error: float) -> float:
-    """Return the share of errors below `error`, in straight lines between quantiles."""
+    """Return the share of errors below `error`, interpolated linearly between quantiles."""
     last = quantiles.size - 1
     k = np.searchsorted(quantiles, error, side="right")
     if k == 0:
@@ -110,18 +112,18 @@ def balanced_levels(
     costs: Values,
     row_of: NDArray[np.int64],
 ) -> Values:
-    """Return the levels at which a unit more gains what it costs, shape (worlds, N) [units].
+    """Return the levels at which one more unit gains what it costs, shape (worlds, N) [units].
 
     Parameters
     ----------
     expected : ndarray
-        Forecasts of the days that say whether a unit is of use and whether it is wasted, shape
+        Forecasts of the days that decide whether a unit is used and whether it is wasted, shape
         (2, worlds, N) [units].
     scale : ndarray
-        What their errors multiply by, shape (2, worlds, N).
+        Factors of their errors, shape (2, worlds, N).
     quantiles, later_quantiles : ndarray
-        Of the errors of both, at `SHARES`, shape (rows, N, shares): a row is about an SKU and the
-        days to the next review.
+        Quantiles of the errors of both, at `SHARES`, shape (rows, N, shares): a row is about an SKU
+        and the days to the next review.
     costs : ndarray
         u, h and o, shape (rows, 1 or N, 3).
     row_of : ndarray

@@ -1,4 +1,4 @@
-"""The newsvendor on demand of a file, whose law nobody knows: by quantiles of forecast errors."""
+"""The newsvendor on demand from a file, whose law is unknown: by quantiles of forecast errors."""
 
 import copy
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.sites import Lane
 
 GAPS = WEEK + 1
-"""Days to the next day of review are at most a week, so that tables have so many rows."""
+"""Rows of tables: days to the next day of review, at most a week."""
 
 MOST_PREPARED = 3
 """Problems whose errors a rule remembers: the one that it is tuned for, and its held-out days."""
@@ -38,16 +38,16 @@ MOST_PREPARED = 3
 
 @dataclass(frozen=True)
 class _Window:
-    """Days whose demand says what an order is worth.
+    """Days whose demand decides what an order is worth.
 
     Attributes
     ----------
     days : int
-        How many, from the day of the order on.
+        Number of days, from the day of the order on.
     gap : int
         Days to the next day of review.
     last_alone : bool
-        Whether the last of them alone counts.
+        Whether only the last of them counts.
     """
 
     days: int
@@ -56,29 +56,29 @@ class _Window:
 
     @property
     def overlap(self) -> int:
-        """How many windows that begin on days in a row share a day."""
+        """Number of windows beginning on consecutive days that share a day."""
         return 1 if self.last_alone else self.days
 
 
 @dataclass(frozen=True, eq=False)
 class _ErrorTables:
-    """What errors of training days say.
+    """What follows from the forecast errors of training days.
 
     Attributes
     ----------
     safety : ndarray
-        Their quantiles at the critical fractile, by days to the next day of review, shape
+        Quantiles of errors at the critical fractile, by days to the next day of review, shape
         (`GAPS`, SKUs, N); 0 where levels balance waste.
     lots : ndarray
         Periods that lots last for, where there are any, of the same shape.
     balances : ndarray
-        Where levels balance waste, all their quantiles: of the days that say whether a
-        unit is of use, and of those that say whether it is wasted. Shape (2, rows, N, shares), with
-        the rows that `row` names.
+        Where levels balance waste, all quantiles of errors: over the days that decide whether a
+        unit is used, and over those that decide whether it is wasted. Shape (2, rows, N, shares),
+        with the rows that `row` names.
     costs, days : ndarray
-        Of a unit, shape (rows, 1 or N, 3), and how many days these are, shape (2, rows).
+        Costs of a unit, shape (rows, 1 or N, 3), and the numbers of these days, shape (2, rows).
     row : ndarray
-        By days to the next day of review and SKU, shape (`GAPS`, SKUs).
+        Row by days to the next day of review and SKU, shape (`GAPS`, SKUs).
     """
 
     safety: Values
@@ -92,28 +92,29 @@ class _ErrorTables:
 class RollingNewsvendor(HistoryRule):
     """Newsvendor on a rolling forecast: order ``F_t + m c_t q - IP``.
 
-    q is the quantile of the errors of F in the training period, over c_t, drawn towards those of
-    all series (`demand.forecasts.errors`), at the critical fractile ``u / (u + h)`` of what a unit
-    too few and a unit held cost (`baselines.rules.newsvendor_costs`). c_t makes it follow the
-    store's size and the days to come (`demand.forecasts.forecast.BoundedForecast.scale`).
+    q is the quantile of the errors of F in the training period, divided by c_t and shrunk towards
+    those of all series (`demand.forecasts.errors`), at the critical fractile ``u / (u + h)`` of
+    underage and holding cost (`baselines.rules.newsvendor_costs`). c_t scales it to the store's
+    size and the days to come (`demand.forecasts.forecast.BoundedForecast.scale`).
 
-    With m = 1 there is nothing to tune. But the fractile is for demand that waits where stock is
-    short. Where it is lost, the stock that is left is more, the more so the longer the lead time,
-    and an m below 1 costs less (Huh et al.). An m above 1 makes up for errors of days that the
-    forecast has learned from, which are too small; those of trees are of days that it has not.
+    With m = 1 there is nothing to tune. But the fractile assumes that unmet demand is backlogged.
+    Where it is lost, more stock is left over, the more so the longer the lead time, and an m below
+    1 costs less (Huh et al.). An m above 1 makes up for in-sample errors, which are too small;
+    errors of trees are out of sample.
 
-    Of goods that keep a day nothing is left for the day on which an order arrives but that order,
-    and nothing of it for the days after. F and the errors are then those of that day alone, what is
-    on hand or under way does not count, and the fractile is ``u / (u + o)``, with o what a unit
-    wasted costs. Goods that keep longer are ordered up to the level that balances the chances of a
-    unit to be of use, held and wasted, from the inventory position less the waste to expect.
+    With a shelf life of one day, the stock of the day on which an order arrives is that order
+    alone, and nothing of it is left for the days after. F and the errors are then those of that day
+    alone, stock on hand or in transit does not count, and the fractile is ``u / (u + o)``, with o
+    the cost of a wasted unit. Goods that keep longer are ordered up to the level that balances the
+    chances of a unit to be used, held and wasted, from the inventory position less the expected
+    waste.
 
     Parameters
     ----------
     forecast : {"average", "weekday", "smoothing", "tsb", "boosting"}
-        How F_t is made.
+        Method of the forecast F_t.
     safety_multiplier : array_like, optional
-        m, of what is ordered up to beyond F_t; 1 where it is not tuned.
+        m, the factor of the safety stock beyond F_t; 1 where it is not tuned.
 
     References
     ----------
@@ -125,7 +126,7 @@ class RollingNewsvendor(HistoryRule):
 
     is_base_stock = True
     balances_waste = True
-    """Whether levels of goods that keep two days or more are by the costs of waste."""
+    """Whether levels of goods that keep two days or more balance the costs of waste."""
 
     def __init__(
         self, forecast: ForecastName, safety_multiplier: ArrayLike | None = None, **more: ArrayLike
@@ -138,19 +139,19 @@ class RollingNewsvendor(HistoryRule):
         self._prepared: list[tuple[SupplyChainParameters, _ErrorTables]] = []
 
     def with_values(self, **values: ArrayLike) -> Self:
-        """Return the same rule with other parameters, which does not work out errors anew."""
+        """Return the same rule with other parameters, without computing errors anew."""
         other = copy.copy(self)
         StoreRule.__init__(other, **values)
         return other
 
     def with_stockout_cost(self, stockout_cost: Values) -> Self:
-        """Return the same rule with other costs, which does not work out errors anew.
+        """Return the same rule with other costs, without computing errors anew.
 
         Parameters
         ----------
         stockout_cost : ndarray
-            In place of the problem's own, shape (SKUs, N), or (SKUs, 1) if all stores are alike
-            [money per unit]; SKUs with NaN are not ordered.
+            Stockout costs in place of the problem's own, shape (SKUs, N), or (SKUs, 1) if all
+            stores are alike [money per unit]; SKUs with NaN are not ordered.
         """
         other = copy.copy(self)
         if self._stockout_cost is None:  # from here on all copies are of one problem
@@ -176,11 +177,11 @@ class RollingNewsvendor(HistoryRule):
         self._prepared[:] = [*self._prepared[1 - MOST_PREPARED :], (parameters, self._tables)]
 
     def _key(self, parameters: SupplyChainParameters, history: StoreHistory) -> str | None:
-        """Return under what the tables are kept, None where they are made in a moment."""
+        """Return the key that the tables are cached under, None where they take a moment."""
         if self._stockout_cost is not None or history.key_of() is None:
             return None
         items = {name: values.tobytes() for name, values in parameters.item_values.items()}
-        lives = [lane.store.shelf_life for lane in parameters.lanes()]  # which a file may say
+        lives = [lane.store.shelf_life for lane in parameters.lanes()]  # a file may set them
         costs = parameters.model_dump_json(exclude={"demand_data"})
         about = type(self).__name__, self.forecast, self._lead_time
         return history.key_of(*about, costs, items, lives)
@@ -224,7 +225,7 @@ class RollingNewsvendor(HistoryRule):
     def _windows(
         self, lane: Lane, sku: int
     ) -> Iterator[tuple[NDArray[np.int64], tuple["_Window", ...]]]:
-        """Yield weekdays of review, and the days whose demand says how much to order on them."""
+        """Yield weekdays of review, and the days whose demand decides how much to order then."""
         for gap, weekdays in _reviews(lane):
             if self._keeps[sku]:
                 yield weekdays, tuple(_Window(n, gap) for n in days_of_use(lane.store, gap))
@@ -234,14 +235,14 @@ class RollingNewsvendor(HistoryRule):
                 yield weekdays, (_Window(self._lead_time + gap, gap),)
 
     def _shares(self, sku: int, cost: Values) -> Values:
-        """Return the shares whose quantiles are wanted: critical fractiles of all stores or each.
+        """Return the probabilities whose quantiles are needed.
 
-        Of goods that keep two days or more, all of them.
+        These are critical fractiles, common or per store; with two days or more to keep, `SHARES`.
         """
         return SHARES if self._keeps[sku] else self._fractiles(sku, cost)
 
     def _fractiles(self, sku: int, cost: Values) -> Values:
-        """Return critical fractiles, of what a unit too few and one left over cost."""
+        """Return critical fractiles, from the costs of a unit short and of one left over."""
         short, over = cost[:, 0], cost[:, 2 if self._one_day[sku] else 1]
         return np.asarray(short / np.maximum(short + over, 1e-300))
 
@@ -253,17 +254,17 @@ class RollingNewsvendor(HistoryRule):
         Parameters
         ----------
         sku, gap : int
-            Which, and the days to the next day of review.
+            The SKU, and the days to the next day of review.
         cost : ndarray
             As `_costs` returns it.
         quantiles : list of ndarray
-            Of the errors of its windows, at `_shares`.
+            Quantiles of the errors of its windows, at `_shares`.
         """
         del sku, gap, cost
         return quantiles[0], np.zeros(len(quantiles[0]))
 
     def _costs(self, parameters: SupplyChainParameters, sku: int, gap: int) -> Values:
-        """Return what a unit too few, held and wasted costs, of all stores or each, (1 or N, 3)."""
+        """Return costs of a unit short, held and wasted, common or per store, shape (1 or N, 3)."""
         stores = [parameters.lanes()[sku].store]
         if parameters.item_values:
             stores = [parameters.store_at(sku, n) for n in range(parameters.num_stores)]
@@ -324,7 +325,7 @@ class RollingNewsvendor(HistoryRule):
         return self._coming(chain, ahead + 1) - self._coming(chain, ahead)
 
     def _balanced(self, chain: SupplyChainBatch) -> Values:
-        """Return the levels of goods that keep two days or more; of others they mean nothing."""
+        """Return the levels of goods that keep two days or more; for others they are undefined."""
         tables = self._tables
         row = tables.row[chain.review_gap(), chain.lane_of]
         own, later = tables.balances
@@ -340,7 +341,7 @@ class RollingNewsvendor(HistoryRule):
 def newsvendor_family(forecast: ForecastName) -> Family:
     """Return the newsvendor on a rolling forecast with more or less of its safety stock.
 
-    On trees there is no more of it, for their errors are of days that they were not fitted to.
+    With trees there is never more of it, as their errors are out of sample.
     """
     most = 1.0 if is_cross_fitted(forecast) else 1.5
     multipliers = np.round(np.arange(0.4, most + 0.01, 0.05), 2)
@@ -356,7 +357,7 @@ def _quantiles(errors: Values, shares: Values) -> Values:
     errors : ndarray
         Shape (windows, N), NaN on days before a series had begun.
     shares : ndarray
-        `SHARES`, or one for all stores or each its own, shape (1,) or (N,).
+        `SHARES`, or one share for all stores, shape (1,), or one for each, shape (N,).
 
     Returns
     -------
@@ -381,7 +382,7 @@ def _of_begun(errors: Values) -> Values:
 
 
 def _reviews(lane: Lane) -> list[tuple[int, NDArray[np.int64]]]:
-    """Return the days from a day of review to the next one, and the weekdays of which it is so."""
+    """Return each gap between days of review [days], with the weekdays that it follows."""
     gaps = np.array(lane.store.review_gaps)
     reviews = np.isin(WEEKDAYS, lane.store.review_days)
     return [

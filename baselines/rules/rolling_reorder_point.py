@@ -1,34 +1,33 @@
-r"""(s, S) policies on demand of a file, for stores that order in lots.
+r"""(s, S) policies on demand from a file, for stores that order in lots.
 
-They do where an order costs something whatever its size, and where the least that may be ordered, a
-pack or a minimum, lasts for days. Both policies act on the inventory position IP: once it is below
-s they order up to S. In the one, s and S are days of recent demand. In the other they move with a
-forecast. With
+They do so where an order has a fixed cost, and where the least order, a pack or a minimum, lasts
+for days. Both policies act on the inventory position IP: once it is below s they order up to S. In
+the first, s and S are days of recent demand. In the second they follow a forecast. With
 
 ``EOQ_t = sqrt(2 K mu_t / h)`` [units],
 
 the economic order quantity, K being the cost of an order, h that of a unit held for a day, and mu_t
 the mean demand of the last 28 days, ``Q_t = S_t - s_t = max(l EOQ_t - r mu_t / 2, 0)``, l being a
-lot multiplier: a position is below s by about half the demand of a review period of r days. Of
-packs of P units it orders the least number that lifts the position above s, so that Q_t is P if
-that is more; and no less than the minimum.
+lot multiplier: when an order is placed, the position is below s by about half the demand of a
+review period of r days (the undershoot). In packs of P units it orders the least number of packs
+that lifts the position above s, so that Q_t is at least P, and no less than the minimum.
 
-From one order to the next the positions are about uniform between s and S. So s is the level of
-which those from s to S are on average enough as often as the newsvendor's level is, as often as the
-critical fractile says (`baselines.rules.rolling_newsvendor`):
+From one order to the next the positions are about uniform between s and S. So s is such that levels
+from s to S suffice, on average, as often as the newsvendor's level does, that is with the
+probability of the critical fractile (`baselines.rules.rolling_newsvendor`):
 
 ``s_t = F_t + c_t (m (q + Q / 2) - Q / 2)``,
 ``1/Q (integral from q to q + Q of P(e > x) dx) = h r / (u + h r)``,
 
-with e the errors of F in the training period over c_t, and Q the usual lot over the usual c_t. m
-multiplies by how much the positions are beyond the forecast on average, 1 where it is not tuned.
-With a lot of nothing, that is the newsvendor.
+with e the errors of F in the training period divided by c_t, and Q the usual lot divided by the
+usual c_t. m multiplies the mean distance of positions above the forecast, 1 where it is not tuned.
+With lots of size 0 this is the newsvendor.
 
-An order of goods that keep m days lasts for m days at most, and the position is less the waste to
-expect. What is there after an order, S, is sold in the L + m days from then on, or wasted. So Q is
-the one of several, up to the economic order quantity, with which orders, stock, lost sales and
-waste cost least (`best_cycle`), and a lot multiplier is of that. Goods of one day have no lots:
-nothing of an order is there when the next one arrives.
+With a shelf life of m days an order lasts for at most m days, and the expected waste is subtracted
+from the position. The stock after an order, S, is sold within the next L + m days, or wasted. So Q
+is that of several candidates, up to the economic order quantity, for which orders, stock, lost
+sales and waste cost least (`best_cycle`), and the lot multiplier applies to it. With a shelf life
+of one day there are no lots: nothing of an order is left when the next one arrives.
 
 References
 ----------
@@ -59,32 +58,31 @@ from envs.supply_chain.batch import SupplyChainBatch
 from envs.supply_chain.parameters import SupplyChainParameters
 
 LEAST_LOT = 0.5
-"""Periods: where all lots are shorter, stores order in nearly every one."""
+"""Shortest lot [periods]: where all are shorter, stores order in nearly every period."""
 
 LONGEST_CYCLE = 365.0
-"""Periods that a lot lasts for at most, where it costs next to nothing to hold."""
+"""Longest time that a lot lasts for [periods], reached where holding costs next to nothing."""
 
 CYCLES = 9
-"""Lots of goods that perish are chosen among so many."""
+"""Number of candidates for the lots of perishable goods."""
 
 LEAST_SPREAD = 0.1
-"""The deviation of a period's demand is at least this share of its mean, where errors are over it.
-"""
+"""Least deviation of a period's demand, as a share of its mean, where errors are divided by it."""
 
 WEIGHTS = np.full(SHARES.size, 1.0 / (SHARES.size - 1))
-"""With which the quantiles at `SHARES` have the mean of what they are of."""
+"""Weights with which quantiles at `SHARES` average to the mean."""
 WEIGHTS[[0, -1]] /= 2.0
 
 
 def orders_in_lots(parameters: SupplyChainParameters) -> bool:
-    """Return whether any store orders for days ahead: orders cost something or must be large."""
+    """Return whether any store orders for days ahead: orders have a cost or must be large."""
     return bool((lot_days(parameters, 1) > LEAST_LOT).any())
 
 
 def lot_days(parameters: SupplyChainParameters, gap: ArrayLike) -> Values:
     """Return Q over a day's demand where the next day of review is `gap` days later, (SKUs, N).
 
-    With several of them, shape (gaps, 1, 1), for each, shape (gaps, SKUs, N).
+    For several gaps, of shape (gaps, 1, 1), the result has shape (gaps, SKUs, N).
     """
     mean = _usual_demand(parameters)
     pack, least = _least_orders(parameters)
@@ -94,7 +92,7 @@ def lot_days(parameters: SupplyChainParameters, gap: ArrayLike) -> Values:
 
 
 def lots_to_try(parameters: SupplyChainParameters) -> list[float]:
-    """Return days of demand to order at once about `lot_days`, none where an order a day will do.
+    """Return lots to try around `lot_days` [days of demand], none where daily orders will do.
 
     The best lots are near the economic order quantity (Zheng 1992).
     """
@@ -105,16 +103,16 @@ def lots_to_try(parameters: SupplyChainParameters) -> list[float]:
 
 
 def _longest_cycles(parameters: SupplyChainParameters) -> Values:
-    """Return for how many periods an order lasts at most: as long as goods keep, (SKUs, 1)."""
+    """Return the most periods that an order lasts for: as long as goods keep, shape (SKUs, 1)."""
     lives = [lane.store.shelf_life for lane in parameters.lanes()]
     longest = [LONGEST_CYCLE if life is None else float(life) for life in lives]
     return np.minimum(longest, LONGEST_CYCLE)[:, None]
 
 
 def _usual_demand(parameters: SupplyChainParameters) -> Values:
-    """Return the demand of a day of training, of new series and those without any that of others.
+    """Return the mean demand of a training day, shape (SKUs, N) [units].
 
-    Shape (SKUs, N) [units].
+    New series, and those without demand, get the mean of the others.
     """
     mean, history = parameters.mean_demand(), parameters.history
     known = mean > 0.0
@@ -132,7 +130,7 @@ def _least_orders(parameters: SupplyChainParameters) -> tuple[Values, Values]:
 
 
 def _lot_factors(parameters: SupplyChainParameters) -> Values:
-    """Return ``sqrt(2 K / h)``, which times the root of demand is the EOQ, shape (SKUs, N)."""
+    """Return ``sqrt(2 K / h)``, the EOQ over the square root of demand, shape (SKUs, N)."""
     shape = len(parameters.sku), parameters.num_stores
     if not parameters.pays_per_order:
         return np.zeros(shape)
@@ -143,7 +141,7 @@ def _lot_factors(parameters: SupplyChainParameters) -> Values:
 class RollingReorderPoint(HistoryRule):
     """(s, S) policy on the inventory position, in days of mu_t, the mean of the last 28 days.
 
-    It orders no less than the least order, though S may be less than half of one above IP.
+    It orders no less than the least order, even where S is less than half of one above IP.
 
     Parameters
     ----------
@@ -177,12 +175,12 @@ class ForecastReorderPoint(RollingNewsvendor):
     Parameters
     ----------
     forecast : {"average", "weekday", "smoothing", "tsb", "boosting"}
-        How F_t is made. Its errors are over about the demand of a day, those of ``"tsb"`` over the
-        deviation of it; with that, lots are by the forecast of a day.
+        Method of the forecast F_t. Errors are divided by about the demand of a day, those of
+        ``"tsb"`` by its deviation; with ``"tsb"``, lots are based on the forecast of a day.
     safety_multiplier : array_like, optional
         m; 1 where it is not tuned.
     lot_multiplier : array_like, optional
-        l, of the economic order quantity, or of what goods that perish are ordered in; 1 where it
+        l, the factor of the economic order quantity, or of the lots of perishable goods; 1 where it
         is not tuned.
     """
 
@@ -241,7 +239,7 @@ class ForecastReorderPoint(RollingNewsvendor):
             position = position - chain.expected_waste()
         wanted = super()._wanted(chain, position)
         gap, recent = chain.review_gap()[:, None], self._recent(chain)[0]
-        if self.forecast == "tsb":  # as four weeks may have no demand
+        if self.forecast == "tsb":  # four weeks may have no demand
             recent = self._coming(chain, np.ones(chain.num_worlds, np.int64))
         many = self._columns.get("lot_multiplier", 1.0)
         lasting = self._tables.lots[chain.review_gap(), chain.lane_of]
@@ -263,25 +261,25 @@ def best_cycle(
     order_cost: Values,
     gap: int,
 ) -> tuple[Values, Values]:
-    """Return s and Q of goods that perish with which all costs together are least.
+    """Return the s and Q of perishable goods that minimise all costs together.
 
-    What is there after an order, s + Q, is sold by the time that it expires, or wasted. So with n
-    the periods from one order to the next, F the share of times that levels are enough, and G that
-    of times in which demand until then does not reach s + Q, a unit more at s is worth
+    The stock after an order, s + Q, is sold by the time that it expires, or wasted. So with n the
+    periods from one order to the next, F the share of times that levels suffice, and G the share of
+    times that demand until then does not reach s + Q, one more unit at s is worth
 
     ``u - (u + h r) F - o G r / n``.
 
     Parameters
     ----------
     quantiles, later : ndarray
-        Of what levels have to last for, and of the demand until what is ordered expires, both
+        Quantiles of the demand that levels have to cover, and of that until an order expires, both
         beyond the forecast of the first, at `SHARES`, shape (N, shares) [periods of demand].
     limits : tuple of ndarray
         The least and the largest Q, shape (N,) each [periods of demand].
     cost : ndarray
         u, h r and o of a unit, shape (1 or N, 3) [money].
     order_cost : ndarray
-        Of an order over the demand of a period, shape (N,) [money per unit].
+        Cost of an order over the demand of a period, shape (N,) [money per unit].
     gap : int
         r, the periods to the next review.
 
@@ -312,14 +310,14 @@ def best_cycle(
 
 
 def cycle_levels(quantiles: Values, lots: Values, fractile: Values) -> Values:
-    """Return the s of which levels from s to s + Q are enough as often as a fractile says.
+    """Return the s for which levels from s to s + Q suffice as often as the fractile says.
 
     Parameters
     ----------
     quantiles : ndarray
-        Of what levels have to last for, at `SHARES`, shape (N, shares).
+        Quantiles of the demand that levels have to cover, at `SHARES`, shape (N, shares).
     lots, fractile : ndarray
-        Q, and the share of times that they should be enough, on average over these levels; shape
+        Q, and the share of times that they should suffice, on average over these levels; shape
         (N,) or (1,) each.
 
     Returns
@@ -357,7 +355,7 @@ def _cycle_levels(quantiles: Values, lots: Values, fractile: Values) -> Values:
 def rolling_reorder_family(parameters: SupplyChainParameters) -> Family:
     """Return the (s, S) policies in days of recent demand, by S and the distance S - s.
 
-    Where stores order in lots, S - s is up to twice what these last for.
+    Where stores order in lots, S - s goes up to twice the days that these last for.
     """
 
     def make(order_up_to_days: Values, gap_days: Values) -> TeamPolicy:
@@ -382,7 +380,7 @@ def _rounded(values: Iterable[float]) -> tuple[float, ...]:
 def reorder_point_family(forecast: ForecastName, *, lots: bool) -> Family:
     """Return the (s, S) policies on a rolling forecast, by their safety stock.
 
-    With `lots` by these too, as is of use where orders cost something.
+    With `lots` by the size of lots too, which helps where orders have a cost.
     """
     multipliers = np.round(np.arange(0.6, 1.21, 0.05), 2)
     grid: dict[str, tuple[float, ...]] = {"safety_multiplier": tuple(multipliers.tolist())}
