@@ -1,1 +1,1 @@
-"""Rules: policies that choose without learning, and what tuning may vary in them."""
+"""Rules: policies that choose without learning, and the parameters that tuning may vary."""

@@ -19,7 +19,7 @@ State = Mapping[str, Values]
 
 
 class CashRule(Rule):
-    """What all rules share: binding, and no purchase in the last steps.
+    """Common part of all rules: binding, and no purchase in the last steps.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class BaseStock(CashRule):
     stop_before_end : array_like
         Number m of last steps without a purchase [steps].
     run_out_rate : array_like
-        Sales to expect of each step that is left [products/step]; infinite for none.
+        Expected sales in each remaining step [products/step]; infinite for no run-out.
 
     References
     ----------
@@ -202,7 +202,7 @@ def cycle_family(parameters: CashParameters) -> Family:
 
 
 def base_stock_family(parameters: CashParameters) -> Family:
-    """Return the base-stock rules with levels from a part of a step's demand to no limit."""
+    """Return the base-stock rules with levels from a fraction of a step's demand to no limit."""
     p = parameters
     law = p.demand_law("tuning")
     demand = float(law.draw(np.random.default_rng(0), 100, p.max_steps + 1).mean())

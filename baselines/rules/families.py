@@ -25,11 +25,11 @@ from baselines.tuning import FINALISTS, Family, Search
 from envs.supply_chain.parameters import SupplyChainParameters
 
 WORK = 1_000_000
-"""Store-days that one round of tuning may simulate; the scoring of the finalists three times so."""
+"""Most store-days that a round of tuning simulates; scoring the finalists may take three times."""
 EPISODES = 20, 500
 """Fewest and most episodes that the finalists are scored on."""
 NEWSVENDOR_EPISODES = 200
-"""Of newsvendors, whose forecasts take long: held-out periods of at most so many SKUs."""
+"""Most held-out periods, one per SKU, that newsvendors are scored on, whose forecasts take long."""
 ROUNDS = 3
 
 SAFETY_FACTORS = (-3.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
@@ -52,7 +52,7 @@ def with_store_rule(team: Policy, change: Callable[[StoreRule], StoreRule]) -> T
     """Return a team of rules with the stores' own changed."""
     store = team.players["store"] if isinstance(team, TeamPolicy) else team
     if not isinstance(team, TeamPolicy) or not isinstance(store, StoreRule):
-        raise TypeError(f"{type(store).__name__} is no rule of the stores")
+        raise TypeError(f"{type(store).__name__} is not a rule of the stores")
     return TeamPolicy({**team.players, "store": change(store)}, team.joint)
 
 
@@ -81,7 +81,7 @@ def _lots(parameters: SupplyChainParameters) -> tuple[float, ...]:
 
 
 def _covers_of_lots(parameters: SupplyChainParameters) -> tuple[float, ...]:
-    """Return `_covers`, and the most that a position comes to where lots are ordered [days]."""
+    """Return `_covers`, and the highest positions reached where orders come in lots [days]."""
     covers = _covers(parameters)
     days = float(parameters.longest_lead_time + parameters.longest_review_gap)
     return _distinct(*covers, *(float(f"{days + lot:.3g}") for lot in _lots(parameters)))

@@ -1,14 +1,14 @@
 """Offsets to the order-up-to level of a rule, as the actions of stores that learn.
 
-An offset a moves the level S_t of a rule by so many days of recent demand: the store wants
+An offset of a days of recent demand moves the level S_t of a rule: the store wants
 
 ``S_t + a mu_t - IP`` [units],
 
-or, of an (s, S) policy, as much once IP is below ``s_t + a mu_t``, with mu_t the mean of the last
-28 days and IP the inventory position. What it wants is met by the nearest quantity on offer, as of
-every rule, after all limits that orders must fit; of a rule that orders in any quantity, or in
-whole units, it is met by those. At ``a = 0`` it is the rule itself, so that a policy that has
-learned nothing is as good as the rule.
+or, with an (s, S) policy, the same once IP is below ``s_t + a mu_t``, with mu_t the mean of the
+last 28 days and IP the inventory position. As with every rule, it orders the nearest quantity on
+offer, all limits of orders applied; with a rule that orders any quantity, or whole units, it orders
+those. At ``a = 0`` it is the rule itself, so that a policy that has learned nothing is as good as
+the rule.
 """
 
 import copy
@@ -29,14 +29,14 @@ Whole = NDArray[np.int64]
 
 
 class OffsetOrders:
-    """Makes actions of a batch of offsets.
+    """Turns offsets into actions of a batch.
 
     Parameters
     ----------
     rule : StoreRule
-        Whose level is moved; copies of it are bound.
+        Rule whose level is moved; copies of it are bound.
     offsets : tuple of float
-        What each choice moves it by [days of recent demand], 0 among them.
+        Offset of each choice [days of recent demand], 0 among them.
     """
 
     def __init__(self, rule: StoreRule, offsets: tuple[float, ...]) -> None:
@@ -49,12 +49,12 @@ class OffsetOrders:
         return self.offsets.index(0.0)
 
     def bound(self, chain: SupplyChainBatch) -> "OffsetOrders":
-        """Return the same for the worlds of a batch.
+        """Return a copy bound to the worlds of a batch.
 
         Raises
         ------
         InputError
-            If its demand comes from no file.
+            If its demand does not come from a file.
         """
         if chain.past is None:
             raise InputError("store.action = offset: needs demand of a file; set demand_data")
@@ -71,7 +71,7 @@ class OffsetOrders:
         Parameters
         ----------
         chosen : ndarray
-            Numbers of offsets, shape (worlds, N).
+            Indices of offsets, shape (worlds, N).
         """
         chain = self._chain
         assert chain.past is not None  # noqa: S101  (see bound)
@@ -80,14 +80,14 @@ class OffsetOrders:
         return np.asarray(self.rule.order(chain, wanted), np.int64)
 
     def actions_of(self, columns: NDArray[np.intp], chosen: NDArray[np.integer[Any]]) -> Whole:
-        """Return the actions of some stores, shape (worlds, stores), the others left out.
+        """Return the actions of some stores only, shape (worlds, stores).
 
         Parameters
         ----------
         columns : ndarray
-            Which stores.
+            Indices of the stores.
         chosen : ndarray
-            Their offsets' numbers, shape (worlds, stores).
+            Indices of their offsets, shape (worlds, stores).
         """
         moved = np.full((self._chain.num_worlds, self._chain.num_stores), self.unmoved)
         moved[:, columns] = chosen
@@ -95,14 +95,14 @@ class OffsetOrders:
 
 
 class OffsetPolicy:
-    """A policy that chooses offsets, as one that chooses quantities.
+    """Present a policy that chooses offsets as one that chooses quantities.
 
     Parameters
     ----------
     policy : Policy
-        Returns numbers of offsets, one per row of its player.
+        Policy that returns indices of offsets, one per row of its player.
     orders : OffsetOrders
-        What they are offsets to.
+        Turns the offsets into actions.
     player : str
         ``"store"``, or ``"store_1"`` ... for a single one.
 
@@ -119,7 +119,7 @@ class OffsetPolicy:
 
     @property
     def rule(self) -> StoreRule:
-        """What the offsets are to."""
+        """The rule whose level the offsets move."""
         return self._orders.rule
 
     def bind(self, batch: Batch) -> None:
@@ -144,16 +144,16 @@ class OffsetPolicy:
 
 
 class ShiftedOrders:
-    """Any policy, whose stores add to every order so many days of recent demand.
+    """Any policy, with some days of recent demand added to every order of its stores.
 
-    For a base stock that is a level higher by as much; what limits allow holds as ever.
+    For a base-stock policy that raises the level by as much; limits of orders apply as usual.
 
     Parameters
     ----------
     policy : Policy
-        Whose orders are moved.
+        Policy whose orders are moved.
     days : float
-        By how much, negative to order less.
+        Days of recent demand to add, negative to order less.
     whole : bool
         Whether the orders stay whole units.
     """
@@ -191,7 +191,7 @@ class ShiftedOrders:
 
 
 def followed_rule(policy: Policy) -> StoreRule | None:
-    """Return the rule that stores follow exactly, who could choose offsets to it; else None."""
+    """Return the rule that stores follow exactly although they choose offsets to it; else None."""
     for player in policy.players.values() if isinstance(policy, TeamPolicy) else ():
         if isinstance(player, OffsetPolicy) and player.is_rule:
             return player.rule

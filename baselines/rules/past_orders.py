@@ -1,4 +1,4 @@
-"""The orders that were really placed, as a policy."""
+"""The orders actually placed in the past, as a policy."""
 
 from baselines.rules.stock_rule import StoreRule, Values
 from common.errors import InputError
@@ -13,7 +13,7 @@ class ActualOrders(StoreRule):
     Parameters
     ----------
     past : PastOrders
-        The orders, of every day that is played.
+        The orders of every day played.
     """
 
     free = True

@@ -1,8 +1,8 @@
-r"""Rules for stores whose goods perish: they count on what will be wasted.
+r"""Rules for perishable goods, which take the expected waste into account.
 
 Units that expire before an order of today can be sold are in the inventory position IP, but serve
-none of the demand that the order is for. With EW their number if every day has its mean demand
-(`SupplyChainBatch.expected_waste`), a rule that acts on ``IP - EW`` makes up for them in time.
+none of the demand that the order is to cover. With EW their number if every day has its mean demand
+(`SupplyChainBatch.expected_waste`), a rule that acts on ``IP - EW`` replaces them in time.
 
 References
 ----------
@@ -38,7 +38,7 @@ from envs.supply_chain.parameters import SupplyChainParameters
 class CountingWaste(StoreRule):
     """Another rule of the stores, given ``IP - EW`` as the inventory position.
 
-    Of a base-stock policy this makes the policy BSP-EW: order ``S - IP + EW``.
+    Applied to a base-stock policy this is the policy BSP-EW: order ``S - IP + EW``.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class LowStockLevels(StoreRule):
     level : array_like
         S2, the base-stock level [units].
     lowered : array_like
-        S2 - S1: by how much less than that is ordered without any stock [units].
+        S2 - S1, by how much the order is reduced when there is no stock at all [units].
     threshold : array_like
         b [units]; with 0 the rule is BSP-EW.
 
@@ -100,13 +100,14 @@ class LowStockLevels(StoreRule):
 
 
 class OneDayNewsvendor(StoreRule):
-    """Newsvendor of goods that keep a day: order ``F^-1(u / (u + o))``, F of the day of arrival.
+    """Newsvendor for a shelf life of one day: order ``F^-1(u / (u + o))``, F of the day of arrival.
 
-    Nothing of what is there or under way is left for that day, so that every day is a newsvendor's
-    of its own: with supply without limit and lost sales no policy is better. By cost ``u = p - c``
-    and ``o = w + c``, with stockout, unit and waste cost; by the reward of reconciliation these
-    are weighted, and c does not count (`baselines.rules.lead_time_demand.critical_fractile`). What
-    the warehouse owes the store is taken off.
+    Nothing on hand or in transit is left for that day, so that every day is a newsvendor problem of
+    its own: with unlimited supply and lost sales no policy is better. If the objective is cost,
+    ``u = p - c`` and ``o = w + c``, with stockout, unit and waste cost; if it is reconciliation,
+    these are weighted, and c does not count
+    (`baselines.rules.lead_time_demand.critical_fractile`). What the warehouse owes the store is
+    subtracted.
 
     References
     ----------
@@ -133,12 +134,12 @@ class OneDayNewsvendor(StoreRule):
 
 
 class SolvedPerishable(StoreRule):
-    """Order as the exact solution of a store whose goods perish says.
+    """Order by the exact solution of a store with perishable goods.
 
     Parameters
     ----------
     solved : PerishableOrders
-        Of the batch's one store.
+        Solution for the batch's only store.
     """
 
     def __init__(self, solved: PerishableOrders) -> None:
@@ -156,11 +157,11 @@ COUNTED = (
     *("tuned_reorder_point", "tuned_base_stock", "tuned_seasonal", "tuned_capped", "tuned_level"),
     *("tuned_weekday", "tuned_smoothing"),
 )
-"""Baselines that there are a second time where goods perish, counting on expected waste."""
+"""Baselines that, where goods perish, have a variant counting on expected waste."""
 
 
 def counting_waste(team: Policy) -> TeamPolicy:
-    """Return a team of rules whose stores count on what will be wasted."""
+    """Return a team of rules whose stores count on expected waste."""
     return with_store_rule(team, CountingWaste)
 
 
@@ -186,12 +187,12 @@ def low_level_family(parameters: SupplyChainParameters) -> Family:
 def perishable_baselines(
     parameters: SupplyChainParameters, own: Mapping[str, object]
 ) -> dict[str, TunedRule]:
-    """Return the tuned rules that there are besides where goods perish.
+    """Return the additional tuned rules for perishable goods.
 
     Parameters
     ----------
     parameters : SupplyChainParameters
-        Of goods that perish.
+        Parameters with perishable goods.
     own : mapping
         All other baselines.
     """
@@ -207,12 +208,12 @@ def perishable_baselines(
 
 
 def keeps_a_day(parameters: SupplyChainParameters) -> bool:
-    """Whether all goods keep a day only, and the law of their demand is known."""
+    """Whether all goods have a shelf life of one day, and the law of their demand is known."""
     lanes = parameters.lanes()
     return parameters.demand_data is None and all(lane.store.shelf_life == 1 for lane in lanes)
 
 
 def one_day_newsvendor(parameters: SupplyChainParameters, seed: int) -> TeamPolicy:
-    """Return stores that order as the newsvendor of goods that keep a day."""
+    """Return stores that order as the newsvendor for a shelf life of one day."""
     del parameters, seed
     return reference_team(store=OneDayNewsvendor())

@@ -61,11 +61,11 @@ def nearest_order(orders: Values, wanted: Values) -> NDArray[np.intp]:
 
 
 class WarehouseReorder(Rule):
-    """The reference warehouse: shortage below s on hand decides among the quantities on offer.
+    """The reference warehouse: how far on-hand is below s decides among the quantities on offer.
 
-    The largest quantity if the shortage is over it, another one if the shortage is over 80 % of
-    it, else the smallest; without a shortage the smallest while the stores' mean service level is
-    below 0.95. It too looks at the stock on hand alone.
+    It orders the largest quantity if the shortage is over it, another one if the shortage is over
+    80 % of it, else the smallest; without a shortage it orders the smallest while the stores' mean
+    service level is below 0.95. It too looks at the stock on hand alone.
     """
 
     def bind(self, batch: Batch) -> None:
@@ -102,7 +102,7 @@ class RandomTier(Rule):
     Parameters
     ----------
     tier : {"store", "warehouse", "supplier"}
-        Whose actions.
+        Tier whose actions are drawn.
     seed : int or SeedSequence
         Seed of the actions; the same actions again after each `bind`.
     """
@@ -134,23 +134,23 @@ def reference_rules() -> dict[str, Any]:
 
 
 def teams_by(rule: Callable[..., Rule], tier: Tier = "store") -> Callable[..., TeamPolicy]:
-    """Return what makes the team in which a tier follows a rule, from the rule's parameters."""
+    """Return a factory of teams in which a tier follows a rule, given the rule's parameters."""
     return lambda **values: reference_team(**{tier: rule(**values)})
 
 
 MOST_NAMED = 5
-"""Stores with levels of their own that a note names."""
+"""Most stores whose own levels a note lists."""
 
 
 def reorder_note(policies: Mapping[str, Policy], parameters: Any) -> tuple[str, ...]:
-    """Return s and S of the stores in a line, where a policy has stores on the reference rule.
+    """Return a line with the stores' s and S, if stores of a policy follow the reference rule.
 
     Parameters
     ----------
     policies : mapping
         Policies by name.
     parameters : FrozenModel
-        Of the problem.
+        Parameters of the problem.
     """
     teams = (policy for policy in policies.values() if isinstance(policy, TeamPolicy))
     if not any(isinstance(team.players.get("store"), StoreReorder) for team in teams):
@@ -164,5 +164,5 @@ def reorder_note(policies: Mapping[str, Policy], parameters: Any) -> tuple[str, 
 
 
 def reference_team(**players: Any) -> TeamPolicy:
-    """Return the reference rules of all tiers, with `players` in their places."""
+    """Return the reference rules of all tiers, except those replaced by `players`."""
     return TeamPolicy({**reference_rules(), **players})

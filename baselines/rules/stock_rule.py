@@ -1,4 +1,4 @@
-"""What the stock rules of the supply chain share, and rules in units, as textbooks have them."""
+"""The common part of the supply chain's stock rules, and textbook rules in units."""
 
 import copy
 from abc import abstractmethod
@@ -30,12 +30,12 @@ def nearest_action(orders: Floats, wanted: Floats) -> NDArray[np.int64]:
     orders : ndarray
         Quantity of each action, shape (rows, N, actions) [units].
     wanted : ndarray
-        Shape (rows, N) [units]; below 0 as 0.
+        Shape (rows, N) [units]; negative quantities count as 0.
 
     Returns
     -------
     ndarray
-        Shape (rows, N); of actions with equal quantities the first.
+        Shape (rows, N); the first of actions with equal quantities.
     """
     chosen = np.zeros(wanted.shape, np.int64)
     for w in range(wanted.shape[0]):
@@ -54,7 +54,7 @@ Values = NDArray[np.float64]
 
 
 class StockRule(Rule):
-    """What all rules share: parameters by name, checked, and binding.
+    """Common part of all rules: parameters by name, checked, and binding.
 
     Parameters
     ----------
@@ -111,9 +111,9 @@ class StoreRule(StockRule):
     free : bool
         Whether it orders any quantity, on offer or not.
     whole : bool
-        Whether these are whole units.
+        Whether any quantity means any whole number of units.
     is_base_stock : bool
-        Whether it orders up to one level on all days, whatever its forecast makes of it.
+        Whether it orders up to one level on every day, wherever its forecast puts that level.
     """
 
     free = False
@@ -121,9 +121,9 @@ class StoreRule(StockRule):
     is_base_stock = False
 
     def in_any_quantity(self, *, whole: bool = False) -> Self:
-        """Return the same rule, ordering exactly what it wants in place of the nearest on offer.
+        """Return the same rule, ordering exactly what it wants, not the nearest quantity on offer.
 
-        With `whole` it is the nearest number of whole units.
+        With `whole` it orders the nearest whole number of units.
         """
         rule = copy.copy(self)
         rule.free, rule.whole = True, whole
@@ -136,15 +136,15 @@ class StoreRule(StockRule):
     def wanted(self, chain: SupplyChainBatch, more: Values | float = 0.0) -> Values:
         """Return the quantity that the rule wants now, on offer or not, shape (worlds, N) [units].
 
-        Of a base stock it is the order-up-to level less the inventory position, also where that is
-        below 0.
+        For a base-stock policy it is the order-up-to level less the inventory position, even where
+        that is negative.
 
         Parameters
         ----------
         chain : SupplyChainBatch
             The worlds.
         more : ndarray or float
-            By how much all levels of the rule are higher [units].
+            Amount added to all levels of the rule [units].
         """
         position = store_positions(chain.sites, chain.pipelines)
         if self.is_base_stock:
@@ -169,13 +169,13 @@ class StoreRule(StockRule):
 class StockLevels(StoreRule):
     """Order ``min(S - IP, r)`` where the inventory position IP is at or below s.
 
-    Base-stock policy with s and r without end, capped base-stock policy with r, (s, S) policy with
-    s.
+    By default s and r are infinite, which is a base-stock policy; with a finite r it is a capped
+    base-stock policy, with a finite s an (s, S) policy.
 
     Parameters
     ----------
     level : array_like
-        S, of every day of the episode [units].
+        S, on every day of the episode [units].
     reorder_point, cap : array_like
         s and r [units].
 
@@ -199,12 +199,12 @@ class StockLevels(StoreRule):
 
 
 class SolvedOrders(StoreRule):
-    """Order as the exact solution of a store with lost sales says.
+    """Order by the exact solution of a store with lost sales.
 
     Parameters
     ----------
     solved : LostSalesOptimum
-        Of the batch's one store.
+        Solution for the batch's only store.
     """
 
     def __init__(self, solved: LostSalesOptimum) -> None:
@@ -219,7 +219,7 @@ class SolvedOrders(StoreRule):
 
 
 class ProgrammedOrders(StoreRule):
-    """Order as the dynamic programme of each store says, which knows the law of demand.
+    """Order by the dynamic programme of each store, which knows the law of demand.
 
     See `baselines.solvers.chain.store_programme`.
     """

@@ -2,18 +2,18 @@ r"""Rules of stock control for the supply chain's stores.
 
 All of them act on the inventory position, which for a store is
 
-``IP = on hand + under way + backorders of the store at the warehouse`` [units].
+``IP = on hand + in transit + backorders of the store at the warehouse`` [units].
 
-With the store's lead time L, what it orders on day t arrives on the morning of day t + L, so an
-order decides what the store has for the days t .. t + L. Of the demand of those days
+With the store's lead time L, an order of day t arrives on the morning of day t + L, so that it
+determines the stock available for the days t .. t + L. The demand of those days has mean and
+standard deviation
 
 ``m_t = E[D_t + ... + D_(t+L)]``, ``s_t = sqrt(Var[D_t] + ... + Var[D_(t+L)])`` [units]
 
-are mean and standard deviation (`baselines.rules.lead_time_demand`), ``mu`` is the store's mean
-demand without season [units/day] and ``sigma`` the standard deviation of the demand of L + 1
-average days.
-With days of review these windows reach to the day before the next order can arrive. The quantity
-that a rule wants is met by the nearest one on offer, after all limits that orders must fit.
+(`baselines.rules.lead_time_demand`); ``mu`` is the store's mean demand without season [units/day]
+and ``sigma`` the standard deviation of the demand of L + 1 average days. With days of review these
+windows reach to the day before the next order can arrive. A rule orders the quantity on offer that
+is nearest to the one it wants, all limits of orders applied.
 
 References
 ----------
@@ -66,10 +66,9 @@ class ReorderPoint(StoreRule):
 
 
 class ReorderQuantity(StoreRule):
-    """(r, Q) policy: if ``IP <= r mu``, order ``n Q mu``, n the least whole number that passes it.
+    """(r, Q) policy: if ``IP <= r mu``, order ``n Q mu``, with the least n that lifts IP above it.
 
-    After the order ``r mu < IP <= (r + Q) mu``. Where demand comes unit by unit and stock is
-    reviewed all the time, n is 1.
+    After the order ``r mu < IP <= (r + Q) mu``. With unit demand and continuous review, n is 1.
 
     Parameters
     ----------
@@ -132,7 +131,7 @@ class PeriodicReview(StoreRule):
 class ConstantOrder(StoreRule):
     """Order the same every day, ``q mu``, whatever the stock.
 
-    What the nearest quantity on offer adds or leaves out is carried over to the next day.
+    The difference to the nearest quantity on offer is carried over to the next day.
 
     Parameters
     ----------
@@ -244,15 +243,15 @@ class SeasonalBaseStock(StoreRule):
 class CappedBaseStock(SeasonalBaseStock):
     """Capped base-stock policy: order ``min(S_t - IP, r mu)``, S_t as in `SeasonalBaseStock`.
 
-    Between a base-stock policy (no cap) and a constant order (a level without end); where sales
-    are lost and lead times are long, both are far from optimal, and this is near.
+    Between a base-stock policy (no cap) and a constant order (an infinite level); where sales are
+    lost and lead times are long, both are far from optimal, and this is near.
 
     Parameters
     ----------
     safety_factor, safety_days : array_like
         z and d of S_t.
     cap_days : array_like
-        r, the most to order in a day [days of mean demand mu], infinite for no cap.
+        r, the largest order of a day [days of mean demand mu], infinite for no cap.
 
     References
     ----------
@@ -277,19 +276,20 @@ class CappedBaseStock(SeasonalBaseStock):
 
 
 class Newsvendor(StoreRule):
-    """Base-stock policy on the critical fractile of the law: order ``F_t^-1(a) + b_t - IP``.
+    """Base-stock policy at the critical fractile of the law: order ``F_t^-1(a) + b_t - IP``.
 
-    F_t is the law of ``D_t + ... + D_(t+L)`` and ``a = u / (u + o)``, with u what a unit too few
-    costs on day t + L and o what a unit too many costs a day; no parameter to tune. But for b_t,
-    which is that of `SeasonalBaseStock`, it looks at one day alone (myopic); it takes unmet demand
-    for backlogged. By the reward of reconciliation ``u = w_p p + w_s / E[D_(t+L)]`` and
-    ``o = w_h h``, with the weights of stockout penalty, service level and holding cost; by cost
-    ``u = p`` (``p - c`` where sales are lost) and ``o = h``. Of goods that perish it balances a
-    unit's chances to be of use and to be wasted (`baselines.rules.newsvendor_costs`), and acts on
-    the inventory position less the waste to expect.
+    F_t is the law of ``D_t + ... + D_(t+L)`` and ``a = u / (u + o)``, with u the cost of a unit
+    short on day t + L and o that of a unit too many per day; there is no parameter to tune. Apart
+    from b_t, which is that of `SeasonalBaseStock`, it looks at one day alone (myopic), and it
+    treats unmet demand as backlogged. If the objective is reconciliation,
+    ``u = w_p p + w_s / E[D_(t+L)]`` and ``o = w_h h``, with the weights of stockout penalty,
+    service level and holding cost; if it is cost, ``u = p`` (``p - c`` where sales are lost) and
+    ``o = h``. For perishable goods it balances a unit's chances of being used and of being wasted
+    (`baselines.rules.newsvendor_costs`), and acts on the inventory position less the expected
+    waste.
 
     The law of the sum is exact for normal (before the floor at 0) and Poisson demand; sums of
-    negative binomial and gamma demand are taken as of that law with the same two moments.
+    negative binomial and gamma demand are approximated by that law with the same two moments.
 
     References
     ----------

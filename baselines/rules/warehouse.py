@@ -58,7 +58,7 @@ class EchelonBaseStock(WarehouseRule):
     """Base-stock policy of the warehouse on its echelon stock.
 
     The echelon inventory position is what the warehouse has on hand, on the supplier's desk and
-    inbound, plus all that the stores have on hand and under way to them.
+    inbound, plus all units on hand at the stores and in transit to them.
 
     References
     ----------
