@@ -30,12 +30,12 @@ LEARNS = {1: "store", 2: "warehouse", 3: "supplier", 4: "all"}
 
 
 def parse_phases(text: str) -> tuple[int, ...]:
-    """Return the phases that a text such as ``1-4``, ``2`` or ``2-3`` names.
+    """Return the phases named by a text such as ``1-4``, ``2`` or ``2-3``.
 
     Raises
     ------
     InputError
-        If it names none, or others than 1 to 4.
+        If it names no phase, or one outside 1 to 4.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def resolve_phases(
     config: Path | None = None,
     assignments: tuple[str, ...] = (),
 ) -> list[RunConfig]:
-    """Return the configuration of every phase; flags and ``--set`` hold for all of them.
+    """Return the configuration of every phase; flags and ``--set`` apply to all of them.
 
     Raises
     ------
@@ -78,22 +78,22 @@ def resolve_phases(
 def check_tuned_together(
     config: RunConfig, assignments: tuple[str, ...], file: Path | None = None
 ) -> str:
-    """Refuse settings that models which go on learning together have from their own runs.
+    """Refuse settings that models keep from their own runs when they go on learning together.
 
     Parameters
     ----------
     config : RunConfig
         The run.
     assignments : tuple of str
-        Of ``--set``.
+        Assignments of ``--set``.
     file : Path, optional
         A file of settings, which may have made those models too.
 
     Returns
     -------
     str
-        A note on such settings of the file, which change nothing; may be empty. None are those of
-        a run's own configuration, which has all settings.
+        A note on such settings of the file, which change nothing; may be empty. It passes over
+        those of a run's own configuration, which has all settings.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def check_tuned_together(
 
 
 def _kept(config: RunConfig, keys: list[str]) -> list[str]:
-    """Return the keys of settings that models which go on learning have of their own."""
+    """Return the keys of settings that models keep when they go on learning."""
     own = {*type(config.hyperparameters).model_fields, "reward", "observation", "offset"}
     own -= {"learning_rate", "learning_rate_final"}
     names = {key: key.removeprefix("hyperparameters.") for key in keys}
@@ -141,16 +141,16 @@ def train_phases(
     quiet: bool = True,
     report: ShareReport | None = None,
 ) -> tuple[Path, list[Trained]]:
-    """Train phase after phase, each from the models of the former.
+    """Train phase after phase, each from the models of the one before.
 
     Parameters
     ----------
     phases, configs : tuple of int, list of RunConfig
-        As `resolve_phases` gives them.
+        As returned by `resolve_phases`.
     folder : Path, optional
         An empty or new folder; the phases lie in it as ``phase_1`` and so on.
     start : Path, optional
-        A run whose models the first phase begins with.
+        A run whose models the first phase starts from.
     quiet : bool
         Show no progress.
     report : callable, optional
@@ -159,12 +159,12 @@ def train_phases(
     Returns
     -------
     Path, list of Trained
-        The folder, and what every phase that was begun left behind.
+        The folder, and the result of every phase that was begun.
 
     Raises
     ------
     InputError
-        If a phase cannot begin; the phases before it are complete then.
+        If a phase cannot begin; the phases before it are then complete.
     """
     if phases[0] == 4 and start is None:
         raise InputError("--phases 4: fine-tunes models; name a run that has them with --from")
@@ -182,7 +182,7 @@ def train_phases(
 def go_through(
     root: Path, *, quiet: bool = True, report: ShareReport | None = None
 ) -> list[Trained]:
-    """Train the phases of a run that are not finished, each from the models of the former.
+    """Train the phases of a run that are not finished, each from the models of the one before.
 
     The caller holds the folder's lock.
 
@@ -196,7 +196,7 @@ def go_through(
     Returns
     -------
     list of Trained
-        What every phase left behind that was not finished.
+        The result of every phase that was not finished.
     """
     start = run_folder.start_of(root)
     done: list[Trained] = []

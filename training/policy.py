@@ -1,4 +1,4 @@
-"""The policy of a run for whoever steps the environment: raw observations in, actions out."""
+"""The policy of a run for code that steps the environment: raw observations in, actions out."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,14 +37,14 @@ def load(run: str | Path = run_folder.NEWEST) -> "LoadedPolicy":
     Parameters
     ----------
     run : str or Path
-        A run folder, which means its best model, of every player and of the last phase, or the rule
-        that `recommend.py` chose; or a ``model.zip`` or ``best_model.zip`` in one. By default the
-        newest run under ``runs/``.
+        A run folder, which stands for the best model of every player in its last phase, or for the
+        rule that `recommend.py` chose; or a ``model.zip`` or ``best_model.zip`` in one. By default
+        the newest run under ``runs/``.
 
     Raises
     ------
     InputError
-        If it is no run, or a file of it is missing or damaged.
+        If it is not a run, or one of its files is missing or damaged.
 
     Examples
     --------
@@ -74,11 +74,11 @@ class LoadedPolicy:
     Parameters
     ----------
     config : RunConfig
-        Of the run.
+        Configuration of the run.
     policy : Policy
-        As `training.learners.load.load_agent` gives it, or a rule.
+        As returned by `training.learners.load.load_agent`, or a rule.
     models : mapping
-        The models' files, by player, none of a rule; the only player of a problem with one agent
+        The models' files, by player; empty for a rule. The only player of a problem with one agent
         is ``""``.
     """
 
@@ -98,9 +98,9 @@ class LoadedPolicy:
 
     @property
     def env_kwargs(self) -> dict[str, Any]:
-        """Keywords of the run's environment: its parameters, and that it shows the step if it does.
+        """Keywords of the run's environment: its parameters, and `observe_step` if the run has it.
 
-        An environment takes quantities, also where stores choose offsets to a rule.
+        The environment takes quantities, even if the run's stores choose offsets to a rule.
         """
         parameters = self.config.parameters
         if isinstance(self._batch, ExternalBatch):
@@ -114,15 +114,15 @@ class LoadedPolicy:
     def bind(self, env: Any) -> None:
         """Let the run's rules play the agents without a model, by the state of `env`.
 
-        A rule that orders in units places its orders in `env` itself, whose next step takes them in
-        place of the stores' actions. Of an environment of your own that has `action_masks()`, these
-        say what is valid.
+        A rule that orders in units places its orders in `env` itself, whose next step takes them
+        instead of the stores' actions. If an environment of your own has `action_masks()`, its
+        masks say which actions are valid.
 
         Raises
         ------
         InputError
-            If it is of another problem, or its observations, or the actions of an environment of
-            your own, are not the run's.
+            If it belongs to another problem, or its observations, or the actions of an environment
+            of your own, differ from the run's.
         """
         if isinstance(self._batch, ExternalBatch):
             self._batch = self._batch.masked_by(env)
@@ -158,11 +158,11 @@ class LoadedPolicy:
         Parameters
         ----------
         observation : ndarray or mapping
-            Of the environment, shape (size,), or (episodes, size) of several at once; in the
-            supply chain a mapping of agents to such arrays.
+            The environment's observation, shape (size,), or (episodes, size) for several at once;
+            in the supply chain a mapping of agents to such arrays.
         state : Memory, optional
-            What the last call returned. Without it the policy goes on from its last call, or
-            begins after `reset`.
+            The state that the last call returned. Without it the policy goes on from its last call,
+            or begins after `reset`.
         episode_start : array_like of bool, optional
             Which episodes have just begun, shape (episodes,).
         deterministic : bool
@@ -176,8 +176,8 @@ class LoadedPolicy:
         Raises
         ------
         InputError
-            If the observations are not of the run's problem, an agent has no model, or the
-            episode should have ended.
+            If the observations do not fit the run's problem, an agent has no model, or the episode
+            should have ended.
         """
         agents = observation if isinstance(observation, Mapping) else {"": observation}
         seen = {agent: np.asarray(rows, np.float32) for agent, rows in agents.items()}
@@ -200,7 +200,7 @@ class LoadedPolicy:
         return c.problem.make_batch(c.parameters, worlds, observe_step=step)
 
     def _places(self, seen: Mapping[str, Rows]) -> dict[str, Any]:
-        """Return where each agent's action stands: its worlds, and in a team its column."""
+        """Return the position of each agent's action: its worlds, and in a team its column."""
         team = self._policy if isinstance(self._policy, TeamPolicy) else None
         if (team is None) != ("" in seen):
             wanted = "an array" if team is None else "a mapping of agents to arrays"
@@ -242,7 +242,7 @@ class LoadedPolicy:
         return columns
 
     def _worlds(self, episodes: int) -> Batch:
-        """Return the worlds that are observed, or as many that hold what the policy asks them."""
+        """Return the observed worlds, or as many worlds to hold the state that the policy reads."""
         team = isinstance(self._policy, TeamPolicy)
         worlds = episodes * (len(self.config.parameters.sku) if team else 1)
         if worlds != self._batch.num_worlds:
@@ -280,7 +280,7 @@ class LoadedPolicy:
         places: Mapping[str, Any],
         steps: NDArray[np.int64],
     ) -> Rows:
-        """Return the rows of a batch with what is seen, the step included where the run's has it.
+        """Return the observations as rows of a batch, with the step where the run observes it.
 
         Agents that are left out see zeros.
         """
@@ -305,7 +305,7 @@ class LoadedPolicy:
 
 
 def _refuse_unseen_masks(batch: Batch) -> None:
-    """Refuse masks that only the environment which is stepped can give."""
+    """Refuse to act without masks that only the stepped environment can give."""
     if isinstance(batch, ExternalBatch) and batch.only_valid:
         raise InputError(
             "the environment itself says which actions are valid: call bind(env) of the policy "
@@ -314,12 +314,12 @@ def _refuse_unseen_masks(batch: Batch) -> None:
 
 
 def _fill(room: Rows, agent: str, seen: Rows, passed: NDArray[np.float64]) -> None:
-    """Write into `room` what an agent sees, and what has passed of the episode where it lacks.
+    """Write an agent's observation into `room`, adding the share of the episode where it lacks.
 
     Raises
     ------
     InputError
-        If what it sees is of another size, or not finite.
+        If the observation has another size, or is not finite.
     """
     count, size = room.shape
     rows = seen.reshape(-1, seen.shape[-1]) if seen.ndim else seen.reshape(1, 1)

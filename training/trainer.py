@@ -31,20 +31,20 @@ from training.session import TrainingSession
 
 @dataclass(frozen=True)
 class Trained:
-    """What training left behind.
+    """The result of training.
 
     Attributes
     ----------
     folder : Path
         The run's folder.
     best : Score or None
-        The best model's, on validation traces.
+        Score of the best model on validation traces.
     steps, seconds : int, float
         Environment steps, and the time they took without interruptions.
     status : int
         Exit status of the signal that ended it, 0 without one.
     verdict : str
-        How it compares with the rule that it began with, if it began with one.
+        Comparison with the rule that it began with, if it began with one.
     """
 
     folder: Path
@@ -79,19 +79,19 @@ def train(
         An empty or new folder; by default one under ``runs/``, named by problem, algorithm, seed
         and time.
     start : Path, optional
-        A run folder whose models are begun with, or play those who do not learn.
+        A run folder whose models training starts from, or which play the agents that do not learn.
     quiet : bool
         Show no progress.
     report : callable, optional
         Called with the share of the steps that is done, if nothing is shown.
     scored : callable, optional
-        Told of every evaluation, by step and score; training stops where it returns True.
+        Called with step and score of every evaluation; training stops where it returns True.
 
     Raises
     ------
     InputError
-        If the configuration does not fit together or the folder cannot be used; nothing has been
-        written then. Also if the folder cannot be written under way.
+        If the configuration is inconsistent or the folder cannot be used; nothing has been written
+        then. Also if writing to the folder fails during training.
     NumericalError
         If a number is not finite.
     """
@@ -112,14 +112,14 @@ def train(
 def go_on(
     config: RunConfig, folder: Path, *, quiet: bool = True, report: ShareReport | None = None
 ) -> Trained:
-    """Train a run of a folder on, from its last good checkpoint, or anew if it has none.
+    """Continue the run in a folder, from its last good checkpoint, or anew if it has none.
 
     The caller holds the folder's lock.
 
     Parameters
     ----------
     config : RunConfig
-        The folder's own, possibly with more steps.
+        The folder's own configuration, possibly with more steps.
     folder : Path
         A folder that `train` has begun.
     quiet, report
@@ -155,10 +155,10 @@ def _prepare(config: RunConfig, start: Path | None, *, quiet: bool) -> tuple[Eva
 
 
 def check_steps(configs: Sequence[RunConfig]) -> None:
-    """Refuse a run, or the phases of one, any of which would end before it learns.
+    """Refuse a run that would end before it learns, or one with such a phase.
 
-    Models that are tuned together have hyperparameters of their own: where no phase before makes
-    them, `train` looks at these.
+    Models that are tuned together have hyperparameters of their own: where no earlier phase makes
+    them, `train` checks these.
     """
     for config in configs:
         if config.settings.team.learn != "all" or len(configs) > 1:
@@ -171,7 +171,7 @@ def check_learning_starts(config: RunConfig, own: Hyperparameters) -> None:
     Raises
     ------
     InputError
-        If collecting with random actions takes all the steps that each of them has.
+        If random exploration at the start takes all the steps that each of them has.
     """
     players = len(learning_players(config))
     steps = config.settings.timesteps // players
@@ -185,12 +185,12 @@ def check_learning_starts(config: RunConfig, own: Hyperparameters) -> None:
 
 
 def evaluator_of(config: RunConfig) -> Evaluator:
-    """Return what scores a run's policies.
+    """Return the evaluator that scores a run's policies.
 
     Raises
     ------
     InputError
-        If it is to stop at a gap, and none is known.
+        If training is to stop at a gap, and no gap can be known.
     """
     evaluator, gap = Evaluator(config), config.settings.stop.gap
     if gap is not None and not evaluator.knows_gaps:
@@ -203,7 +203,7 @@ def evaluator_of(config: RunConfig) -> Evaluator:
 
 
 def _run(session: TrainingSession, folder: Path, config: RunConfig) -> Trained:
-    """Learn to the end, and write what came of it."""
+    """Learn to the end, and write the results."""
     saved, wrong = checkpoints.newest(folder, type(config.parameters))
     for line in wrong:
         onward = "starting anew" if saved is None else f"going on from {saved.steps}"
@@ -228,7 +228,7 @@ def _run(session: TrainingSession, folder: Path, config: RunConfig) -> Trained:
 
 
 def describe(folder: Path, config: RunConfig) -> None:
-    """Write what a finished run holds besides its models, the card last."""
+    """Write the further files of a finished run, the card last."""
     if getattr(config.parameters, "history", None) is not None:
         write_observation_range(folder, *load_agent(folder, BEST))
     write_card(folder)
@@ -237,14 +237,14 @@ def describe(folder: Path, config: RunConfig) -> None:
 def write_card(
     folder: Path, evaluation: Mapping[str, Any] | None = None, *, hub: bool = False
 ) -> None:
-    """Write the card of a run, ``README.md``: what it is, what it reaches, how to load it.
+    """Write the card of a run, ``README.md``: its contents, its results, and how to load it.
 
     Parameters
     ----------
     folder : Path
         The run's folder.
     evaluation : mapping, optional
-        What ``evaluation.json`` says.
+        Content of ``evaluation.json``.
     hub : bool
         Begin with the metadata of the Hugging Face Hub.
     """
