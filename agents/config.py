@@ -23,12 +23,12 @@ from envs.problems import PROBLEMS, Problem, known_problem
 
 
 def nested_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the flags that were given, each where it belongs in the tree of a configuration.
+    """Return the flags that were given, each in its place in the tree of a configuration.
 
     Raises
     ------
     InputError
-        If some have no meaning together.
+        If some of them make no sense together.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     if "checkpoint_every" in given:
@@ -50,7 +50,7 @@ def nested_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _file_options(given: dict[str, Any]) -> None:
-    """Put the options about a file of days where they belong, and choose the recipe for one."""
+    """Move the options about a file of days to their places, and select the recipe for one."""
     known = {one.file_option.name: one.file_option for one in PROBLEMS.values() if one.file_option}
     about_days = (
         "split",
@@ -93,12 +93,12 @@ MAX_FILE_BYTES = 1_000_000
 
 class _Recipes(FrozenModel):
     recipes: dict[str, dict[str, dict[str, Any]]]
-    """By name of the recipe, then by algorithm, what they set."""
+    """Settings by name of the recipe, then by algorithm."""
 
 
 class _Tiers(FrozenModel):
     tiers: dict[str, dict[str, Any]]
-    """By which tier learns, what a recipe of the supply chain sets besides."""
+    """Additional settings of a supply chain recipe, by the tier that learns."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +111,12 @@ class RunConfig:
 
     @property
     def problem(self) -> Problem:
-        """The problem that is learned."""
+        """The problem to learn."""
         return PROBLEMS[self.settings.problem]
 
     @property
     def measure(self) -> str:
-        """Name of the episode's total that the run makes large."""
+        """Name of the episode total that the run maximises."""
         team = self.settings.team
         return self.problem.totals.get("all" if team.goal == "system" else team.learn, "return")
 
@@ -129,7 +129,7 @@ class RunConfig:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, as they stand in ``config.yaml``."""
+        """Return plain values, as written to ``config.yaml``."""
         return {
             **self.settings.model_dump(mode="json"),
             "parameters": self.parameters.model_dump(mode="json"),
@@ -157,13 +157,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse_mapping(content: bytes) -> dict[str, Any]:
-    """Return the mapping that YAML holds; nothing at all is an empty one."""
+    """Return the mapping that YAML holds; an empty document is an empty mapping."""
     return deepcopy(_parse_mapping(content))
 
 
 @lru_cache(maxsize=8)
 def _parse_mapping(content: bytes) -> dict[str, Any]:
-    """Parse YAML once, as a command reads a run's configuration for each of its players."""
+    """Parse YAML once, since a command reads a run's configuration for each of its players."""
     try:
         tree = parse_yaml(content.decode("utf-8"))
     except UnicodeError:
@@ -202,8 +202,8 @@ def resolve(
     """
     given = nested_flags(flags)
     own = read_yaml(config) if config else {}
-    own.pop("asked", None)  # a run's configuration is taken as it stands
-    own.pop("textbook", None)  # what a textbook says of the instance: see commands.textbook
+    own.pop("asked", None)  # a run's configuration holds resolved values
+    own.pop("textbook", None)  # the textbook's own figures: see commands.textbook
     _relative_to(own, config)
     problem = known_problem(str(given.get("problem", own.get("problem", "cash"))))
     if "problem" in given and own.get("problem", problem) != problem:
@@ -221,10 +221,10 @@ def resolve(
         tiers = validated(_Tiers, {"tiers": own_recipe.pop("tiers", {})}, "recipes").tiers
         _merge(tree, own_recipe)
         _merge(tree, tiers.get(_learns(given, own, assignments), {}))
-    _merge(tree, own)  # what the file says outright wins over its recipes
+    _merge(tree, own)  # explicit values of the file win over its recipes
     _merge(tree, given)
     tree.update(problem=problem, algo=algo, recipe=recipe)
-    for assignment in sorted(assignments, key=_is_entry):  # entries of what the others say
+    for assignment in sorted(assignments, key=_is_entry):  # list entries last, after their lists
         assign(tree, assignment, PROBLEMS[problem], algo)
     run = from_dict(tree)
     return replace(run, parameters=with_service_costs(run.problem, run.parameters))
@@ -275,7 +275,7 @@ def from_dict(tree: Mapping[str, Any]) -> RunConfig:
 
 
 def _check_shaping(settings: RunSettings, problem: Problem, own: Hyperparameters) -> None:
-    """Make sure that a rule can advise whoever learns."""
+    """Check that a rule can advise the agents that learn."""
     team = settings.team
     if not problem.totals or team.learn != "store" or team.policy == "joint":
         raise InputError("reward.shaping: is for stores that learn, each a row; set rule=none")
@@ -286,7 +286,7 @@ def _check_shaping(settings: RunSettings, problem: Problem, own: Hyperparameters
 
 
 def _discount(problem: Problem, parameters: Any) -> float:
-    """Return what ``gamma = by_lead_time`` comes to."""
+    """Return the discount factor that ``gamma = by_lead_time`` stands for."""
     if not problem.totals:
         raise InputError(f"gamma = {BY_LEAD_TIME}: is for the stores; give a number up to 1")
     return discount_of(parameters.longest_lead_time)
@@ -305,7 +305,7 @@ def _take_recipes(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_recipe(files: list[dict[str, Any]], recipe: str, algo: str) -> None:
-    """Make sure that one of the files has the recipe for the algorithm."""
+    """Check that one of the files has the recipe for the algorithm."""
     names = [name for recipes in files for name in recipes]
     if recipe not in names:
         raise InputError(f"unknown recipe {recipe!r}{nearest(recipe, names)}")
@@ -324,11 +324,11 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
 
 
 _TEXT_SIGNS = (",", "%", "@", "`", "|", "\t")
-"""Signs with which no value in YAML begins: a decimal mark, a format of dates, a separator."""
+"""Characters that no YAML value begins with: a decimal mark, a format of dates, a separator."""
 
 
 def assign(tree: dict[str, Any], assignment: str, problem: Problem, algo: str) -> None:
-    """Carry out one ``key=value``."""
+    """Apply one ``key=value`` to the tree."""
     key, equals, text = assignment.partition("=")
     if not equals or not key:
         raise InputError(f"--set {short(assignment)}: must be key=value, such as holding_cost=0.2")
@@ -374,7 +374,7 @@ def _is_entry(assignment: str) -> bool:
 
 
 def _entries(node: Mapping[str, Any], path: list[str], problem: Problem) -> list[dict[str, Any]]:
-    """Return a list of the problem's parameters in full, as they are so far."""
+    """Return a list among the problem's parameters in full, with all assignments so far."""
     entries: Any = None
     if path[:1] == ["parameters"] and len(path) == 2:
         entries = validated(problem.parameters, node, "parameters").model_dump().get(path[1])
@@ -384,7 +384,7 @@ def _entries(node: Mapping[str, Any], path: list[str], problem: Problem) -> list
 
 
 def _relative_to(tree: dict[str, Any], config: Path | None) -> None:
-    """Let a data file named in a configuration be found beside it, wherever one stands."""
+    """Make paths of data files named in a configuration relative to that configuration."""
     source = tree.get("parameters")
     source = source.get("demand_data") if isinstance(source, dict) else None
     if config is None or not isinstance(source, dict):

@@ -1,12 +1,12 @@
 """The models that learn: SB3's classes as they are run here, built from a configuration.
 
-SB3 begins with all actions about equally likely. Where these are quantities far above the mean
-demand, such a policy floods the stock, and learns first of all, and for long, that anything less is
-better. With the head's biases at the logarithm of a normal law around the mean demand m,
+SB3 begins with all actions about equally likely. Where these include quantities far above the mean
+demand, such a policy overstocks, and takes long to learn that smaller orders are better. With the
+head's biases at the logarithm of a normal density around the mean demand m,
 
 ``b(q) = -((q - m) / m)^2 / (2 * 0.4^2)``,
 
-orders begin near what is sold (`initialize_orders`): for a mean of 5, ``b(q) = -(q - 5)^2 / 8``.
+orders begin near the mean demand (`initialize_orders`): for a mean of 5, ``b(q) = -(q - 5)^2 / 8``.
 """
 
 import time
@@ -31,13 +31,13 @@ from wrappers.single_agent import ControlledAgents
 
 LOG_SECONDS = 30.0
 SPREAD = 0.4
-"""Deviation of the first orders [mean demand]."""
+"""Standard deviation of the first orders [mean demand]."""
 LEAST = -30.0
-"""Biases end here: an order may be as good as impossible, not beyond all numbers."""
+"""Least bias: an order may be practically impossible, but its bias stays finite."""
 
 
 class TimedLogs:
-    """Know when a row of the log is late, whatever its interval in episodes or rollouts."""
+    """Tell when a row of the log is late, whatever its interval in episodes or rollouts."""
 
     _logged_at: float | None = None
 
@@ -54,9 +54,9 @@ class TimedLogs:
 
 
 class PerWorldExploration(TimedLogs):
-    """Let every world flip its own coin for exploration.
+    """Let every world draw for itself whether to explore.
 
-    SB3 flips one for the whole batch, so with many worlds either all explore or none does.
+    SB3 draws once for the whole batch, so with many worlds either all explore or none does.
     """
 
     exploration_rate: float
@@ -141,7 +141,7 @@ _ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
 
 
 class NoOptimizer:
-    """In place of an optimiser where nothing is learned: torch's own takes seconds to import."""
+    """Replaces the optimiser where nothing is learned: torch's own takes seconds to import."""
 
     def __init__(self, parameters: Any, **options: Any) -> None:
         pass
@@ -164,22 +164,22 @@ def build_model(
     name : str
         A key of `ALGORITHMS`.
     settings : Hyperparameters
-        Of the type that the algorithm names.
+        Hyperparameters of the algorithm's type.
     env : VecEnv
-        What it learns from.
+        Environment that it learns from.
     seed : int
         Seed of the weights, the exploration and the environment.
     device : str
-        As torch names it.
+        Device by torch's name.
     standardize_rewards : bool
         Standardise rewards within each minibatch (off-policy only).
     learns : bool
-        Whether it is to learn, so that it needs an optimiser.
+        Whether it is to learn, and so needs an optimiser.
 
     Raises
     ------
     InputError
-        If it is to learn from a single state, whose advantage would be normalised.
+        If it would have to normalise the advantage of a single state.
     """
     algorithm = ALGORITHMS[name]
     if learns:
@@ -233,7 +233,7 @@ def build_model(
 def _check_minibatches(name: str, settings: hp.Hyperparameters, worlds: int) -> None:
     """Refuse to normalise the advantage of one state: it has no deviation, and weights become NaN.
 
-    SB3's own PPO passes over a last minibatch of one state; those of sb3_contrib do not.
+    SB3's own PPO skips a last minibatch of one state; those of sb3_contrib do not.
     """
     if not isinstance(settings, hp.OnPolicy) or not getattr(settings, "normalize_advantage", False):
         return
@@ -282,14 +282,14 @@ def initialize_orders(model: BaseAlgorithm, batch: Batch) -> None:
     Parameters
     ----------
     model : BaseAlgorithm
-        On-policy, with discrete actions.
+        On-policy model with discrete actions.
     batch : Batch
-        What it learns in.
+        Worlds that it learns in.
 
     Raises
     ------
     InputError
-        If the actions are no quantities: in the cash problem, and of the supplier.
+        If the actions are not quantities: in the cash problem, and for the supplier.
     """
     if not isinstance(batch, ControlledAgents) or batch.player == "supplier":
         raise InputError("initial_order = mean: only stores and the warehouse order quantities")
@@ -307,9 +307,10 @@ def order_biases(orders: NDArray[np.float64], *, joint: bool = False) -> NDArray
     Parameters
     ----------
     orders : ndarray
-        What each action of each agent orders, shape (agents, actions) [mean demand].
+        Order of each action of each agent, shape (agents, actions) [mean demand].
     joint : bool
-        One head for each agent, side by side; else one for all, with the mean of their biases.
+        Whether there is one head per agent, side by side; else one serves all, with the mean of
+        their biases.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Whom the models of a run play, and the worlds that each learns in."""
+"""The players of a run's models, and the worlds that each learns in."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -21,7 +21,7 @@ from wrappers.single_agent import ControlledAgents, Layout
 
 
 def learning_players(config: RunConfig) -> list[str]:
-    """Return whom the run's models play."""
+    """Return the players of the run's models."""
     if not config.problem.totals:
         return [""]
     team = config.settings.team
@@ -33,7 +33,7 @@ def learning_players(config: RunConfig) -> list[str]:
 
 
 def team_rules(config: RunConfig) -> dict[str, Policy]:
-    """Return by tier what all agents do who have no model."""
+    """Return the rules, by tier, that agents without a model follow."""
     if config.settings.team.goal == "own":
         return reference_rules()
     return dict(_best_for_all(config.settings.problem, config.parameters).players)
@@ -72,12 +72,12 @@ def learning_batch(
 
 
 def offsets_of(config: RunConfig, player: str) -> OffsetOrders | None:
-    """Return what makes orders of the offsets that a player chooses, None if it chooses none.
+    """Return the converter of a player's offsets to orders, None if it does not choose offsets.
 
     Raises
     ------
     InputError
-        If the run's rule is unknown, or its parameters are none that tuning comes to.
+        If the run's rule is unknown, or its parameters are not ones that tuning can yield.
     """
     store = config.parameters.lanes()[0].store if config.problem.totals else None
     if store is None or store.action != "offset" or not player.startswith("store"):
@@ -92,7 +92,7 @@ def offsets_of(config: RunConfig, player: str) -> OffsetOrders | None:
 
 
 def with_offset_rule(config: RunConfig, player: str) -> RunConfig:
-    """Return a run with the rule that its offsets are to in full, as it goes into its folder."""
+    """Return a run with the rule of its offsets in full, as written to its folder."""
     store = config.parameters.lanes()[0].store if config.problem.totals else None
     if store is None or store.action != "offset" or not player.startswith("store"):
         return config
@@ -111,12 +111,12 @@ SHAPING = "reward.shaping"
 
 
 def shaping_rule(config: RunConfig) -> StoreRule | None:
-    """Return the rule whose advice the rewards of training hold, None if there is none.
+    """Return the rule whose advice shapes the rewards of training, None if there is none.
 
     Raises
     ------
     InputError
-        If the rule is unknown, or its parameters are none that tuning comes to.
+        If the rule is unknown, or its parameters are not ones that tuning can yield.
     """
     asked = config.settings.reward.shaping
     if asked.rule == "none":

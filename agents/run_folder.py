@@ -1,4 +1,4 @@
-"""Runs: finding one and its models, beginning one, and what is known of it."""
+"""Runs: finding one and its models, beginning one, and reading its state."""
 
 import importlib.metadata
 import json
@@ -31,13 +31,13 @@ _last_read: dict[bytes, tuple[RunConfig, list[object]]] = {}
 
 
 def versions(**more: Any) -> dict[str, Any]:
-    """Return what the result depends on besides the configuration."""
+    """Return the versions that the result depends on besides the configuration."""
     packages = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": platform.python_version(), "machine": platform.machine(), **packages, **more}
 
 
 def players(folder: Path) -> dict[str, Path]:
-    """Return the folders of all models of a run, by whom they play.
+    """Return the folders of all models of a run, by player.
 
     The run's own model, if it has a single one, lies in the folder itself, all others under
     ``players/<name>/``; each of these is laid out as a run of its own. For a run of phases they
@@ -83,7 +83,7 @@ def best_of(folder: Path) -> ModelFile:
 
 
 def model_of(folder: Path, name: ModelFile) -> ModelFile:
-    """Return a player's file that is meant by `name`: its best model where it has no such file."""
+    """Return the player's file that `name` refers to: its best model if it has no such file."""
     return name if run_files.exists(folder / name) else best_of(folder)
 
 
@@ -97,8 +97,8 @@ def copy_player(source: Path, target: Path) -> None:
 def find(checkpoint: str) -> tuple[Path, ModelFile]:
     """Return the run folder and the model file that ``--checkpoint`` names.
 
-    A folder means its best model, and that of every player in it; a ``.zip`` in a run folder means
-    that model; ``newest`` means the newest folder under ``runs/``.
+    A folder stands for its best model, and that of every player in it; a ``.zip`` in a run folder
+    stands for that model, and ``newest`` for the newest folder under ``runs/``.
 
     Raises
     ------
@@ -130,14 +130,14 @@ def find(checkpoint: str) -> tuple[Path, ModelFile]:
 
 
 def runs_of(checkpoint: str) -> tuple[Path | None, tuple[str, ...]]:
-    """Return the folder that holds runs of several seeds, and them; or None, and what was named."""
+    """Return the folder of runs of several seeds, and the runs; or None, and the run named."""
     path = _newest() if checkpoint == NEWEST else Path(checkpoint)
     runs = run_files.seed_folders(path) if path.is_dir() else []
     return (path, tuple(map(str, runs))) if runs else (None, (checkpoint,))
 
 
 def holds_seeds(folder: Path) -> bool:
-    """Return whether a folder is that of several seeds, each with a run of its own."""
+    """Return whether a folder holds several seeds, each with a run of its own."""
     return (folder / CONFIG).is_file() and bool(read_config(folder).settings.seeds)
 
 
@@ -164,7 +164,7 @@ def read_config(folder: Path) -> RunConfig:
         if config is None or made_from != _made_from(config):
             config = from_dict(parse_mapping(content))
             check_memory(config)
-            _last_read.clear()  # one is read again and again, with thousands of products perhaps
+            _last_read.clear()  # one is read again and again, perhaps with thousands of products
             _last_read[content] = config, _made_from(config)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
@@ -172,7 +172,7 @@ def read_config(folder: Path) -> RunConfig:
 
 
 def _made_from(config: RunConfig) -> list[object]:
-    """Return what parameters are made from besides: their problem, and versions of files."""
+    """Return what else parameters are made from: their problem, and versions of files."""
     parts = [value for _, value in config.parameters if isinstance(value, BaseModel)]
     files = [file_version(file) for one in parts for _, file in one if isinstance(file, Path)]
     return [PROBLEMS.get(config.settings.problem), *files]
@@ -180,7 +180,7 @@ def _made_from(config: RunConfig) -> list[object]:
 
 @contextmanager
 def report_write_errors(folder: Path) -> Iterator[None]:
-    """Turn what the disk raises while a run is written into one line.
+    """Turn errors of the disk while a run is written into one line.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def report_write_errors(folder: Path) -> Iterator[None]:
 
 
 def _remedy(folder: Path, run: Path) -> str:
-    """Return what is left of a run, and what to do."""
+    """Return a message that says what is left of a run, and what to do."""
     if not run.is_dir():
         return "the folder is gone, so train anew"
     if not (run / CONFIG).is_file():
@@ -232,8 +232,8 @@ def claim(config: RunConfig, folder: Path | None) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If `folder` exists and is not empty, cannot be made, or another process trains in it. What
-        a run left that was stopped before it was complete counts for nothing.
+        If `folder` exists and is not empty, cannot be made, or another process trains in it. The
+        remains of a run that was stopped before its folder was complete do not count.
     """
     s = config.settings
     if folder is None:
@@ -265,7 +265,7 @@ def _check_empty(folder: Path) -> None:
 
 
 def has_remains(folder: Path) -> bool:
-    """Return whether all that a folder holds is of a run that was stopped before it was complete.
+    """Return whether a folder holds only a run that was stopped before it was complete.
 
     Such a run has locked the folder, and it has no configuration yet.
     """
@@ -284,18 +284,18 @@ def _names(folder: Path) -> set[str]:
 
 
 def write_start(config: RunConfig, folder: Path, copies: Mapping[str, Path]) -> None:
-    """Write what a run begins with: the players it copies, then its configuration.
+    """Write the first files of a run: the players it copies, then its configuration.
 
-    A folder that has a configuration is complete.
+    A folder is complete once it has a configuration.
 
     Parameters
     ----------
     config : RunConfig
         The run.
     folder : Path
-        As `claim` gives it.
+        As returned by `claim`.
     copies : mapping
-        Folders of players to copy, by where they go.
+        Folders of players to copy, by their destination.
 
     Raises
     ------
@@ -310,24 +310,24 @@ def write_start(config: RunConfig, folder: Path, copies: Mapping[str, Path]) -> 
 
 
 def start_models(start: Path | None) -> dict[str, Path]:
-    """Return where the models go that a run begins with, so that it needs no other folder."""
+    """Return the models that a run starts from, by the place that it copies them to."""
     sources = players(start) if start is not None else {}
     return {f"{START}/{PLAYERS}/{name}" if name else START: path for name, path in sources.items()}
 
 
 def start_of(folder: Path) -> Path | None:
-    """Return the models that a run began with, if it did not begin with fresh ones alone."""
+    """Return the folder of the models that a run started from, None if all were fresh."""
     return folder / START if (folder / START).is_dir() else None
 
 
 def write_versions(folder: Path, **facts: Any) -> None:
-    """Write what the result depends on besides the configuration, and what came of it."""
+    """Write the versions that the result depends on, and facts about the run."""
     text = json.dumps(versions(**facts), indent=2)
     run_files.write(folder / VERSIONS, text.encode())
 
 
 def read_versions(folder: Path) -> dict[str, Any]:
-    """Return what `write_versions` wrote; nothing before it did.
+    """Return what `write_versions` wrote; empty before that.
 
     Raises
     ------
@@ -358,7 +358,7 @@ def is_begun(folder: Path) -> bool:
 
 
 def refuse_links(folder: Path) -> None:
-    """Make sure that nothing in a run's folder leads out of it, before anything is written there.
+    """Refuse links that lead out of a run's folder, before anything is written there.
 
     Raises
     ------
@@ -375,7 +375,7 @@ def refuse_links(folder: Path) -> None:
 
 
 def other_versions(folder: Path) -> list[str]:
-    """Return what a run was begun with that is another version now."""
+    """Return the versions that have changed since a run was begun."""
     now, then = versions(), read_versions(folder)
     return [f"{k} {then[k]}, now {v}" for k, v in now.items() if k in then and then[k] != v]
 
@@ -388,9 +388,9 @@ def data_digest(config: RunConfig) -> str | None:
 
 
 def changed_data(folder: Path, config: RunConfig) -> str | None:
-    """Return what to say where the days that a run was trained on have changed since.
+    """Return a message if the days that a run was trained on have changed since, else None.
 
-    Days that were appended are none of them, unless the file has no split of its own.
+    Appended days do not count, unless the file has no split of its own.
     """
     known = run_files.read_manifest(run_files.run_of(folder)).data
     if known is None or known == data_digest(config):

@@ -21,10 +21,10 @@ def _known_device(name: str) -> str:
 
 
 class ObservationSettings(FrozenModel):
-    """What the agent sees; `step` adds the time passed.
+    """What the agent sees; `step` adds the share of the episode that has passed.
 
-    `scale` divides entries where `normalize` is ``fixed``; None means the problem's own, without
-    which nothing is divided.
+    `scale` divides entries where `normalize` is ``fixed``; None means the problem's own scale, and
+    a problem without one leaves them undivided.
     """
 
     normalize: Literal["none", "fixed", "running"] = "fixed"
@@ -44,9 +44,9 @@ class ObservationSettings(FrozenModel):
 class ShapingSettings(FrozenModel):
     """Advice of a rule within the rewards of training (`wrappers.shaping`): none by default.
 
-    `rule` is one of the stores' baselines, `values` the parameters of a tuned one, found by tuning
-    where none are given; both stand in the run's configuration in full once training has begun.
-    `weight` is money per unit that an order is away from the rule's.
+    `rule` is one of the stores' baselines, `values` are the parameters of a tuned one, found by
+    tuning if not given; both are written in full to the run's configuration when training begins.
+    `weight` is money per unit of difference between an order and the rule's.
     """
 
     rule: Annotated[str, Field(max_length=100)] = "none"
@@ -55,13 +55,13 @@ class ShapingSettings(FrozenModel):
 
 
 class RewardSettings(FrozenModel):
-    """What the agent is rewarded with, in training only: ``(reward + shift) * scale``.
+    """The reward that the agent gets, in training only: ``(reward + shift) * scale``.
 
-    ``auto`` takes shift and scale from play on training traces, once, before training; by
-    `calibration` it is random play, or stores that follow the newsvendor rule. `expected` trains on
-    the reward's expectation over the law of demand (``auto``: where training has one),
+    ``auto`` takes shift and scale from play on training traces, once, before training;
+    `calibration` selects random play, or stores that follow the newsvendor rule. `expected` trains
+    on the reward's expectation over the law of demand (``auto``: where training has such a law),
     `standardize` standardises within each minibatch (off-policy), `normalize` divides by a running
-    deviation, `shaping` adds a rule's advice.
+    standard deviation, `shaping` adds a rule's advice.
     """
 
     shift: float | Literal["auto"] = 0.0
@@ -95,11 +95,11 @@ class CurriculumSettings(FrozenModel):
 
 
 class EvaluationSettings(FrozenModel):
-    """How the best model is selected: every so many steps, on so many validation traces.
+    """How the best model is selected: every `every` steps, on `episodes` validation traces.
 
-    Where several learners take turns, it is after each turn of all of them.
+    Where several learners take turns, it is selected after each round of turns.
 
-    `pictures` is how many times in training one episode of the supply chain is drawn for
+    `pictures` is the number of times in training that an episode of the supply chain is drawn for
     TensorBoard.
     """
 
@@ -109,9 +109,10 @@ class EvaluationSettings(FrozenModel):
 
 
 class StopSettings(FrozenModel):
-    """When to stop early, schedules unchanged: at this gap on validation traces, at this step.
+    """When to stop early, schedules unchanged: at a gap on validation traces, or at a step.
 
-    Where several learners take turns, it is after a turn, and steps are those of all together.
+    Where several learners take turns, training stops after a turn, and steps count for all
+    learners together.
     """
 
     gap: float | None = None
@@ -119,23 +120,23 @@ class StopSettings(FrozenModel):
 
 
 class CheckpointSettings(FrozenModel):
-    """How often training is saved so that it can go on: every so many steps, over all worlds.
+    """How often training is saved to be resumed: every `every` steps, counted over all worlds.
 
-    ``auto`` saves at most once in a second, later once in a minute, and seldom enough to take no
-    more than a fiftieth of the time. Saving changes nothing about what is learned.
+    ``auto`` saves at most once a second, later once a minute, and seldom enough to take no more
+    than a fiftieth of the time. Saving does not change what is learned.
     """
 
     every: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
 
 
 class OffsetSettings(FrozenModel):
-    """The rule that offsets are to (``parameters.store.action = offset``).
+    """The rule whose level offsets move (``parameters.store.action = offset``).
 
     `rule` is one of a file's baselines, ``auto`` the best of them on the days before the split
     (`baselines.rule_choice.best_rule`); `values` are the parameters of a tuned one, found by tuning
-    where none are given. Both stand in the run's configuration in full once training has begun.
-    With `in_units` what an offset makes of the level is ordered in whole units where demand comes
-    in those, and in any quantity else, in place of the nearest quantity on offer.
+    if not given. Both are written in full to the run's configuration when training begins. With
+    `in_units` orders up to the moved level are in whole units where demand comes in whole units,
+    and otherwise in any quantity, instead of the nearest quantity on offer.
     """
 
     rule: Annotated[str, Field(max_length=100)] = "auto"
@@ -144,13 +145,14 @@ class OffsetSettings(FrozenModel):
 
 
 class TeamSettings(FrozenModel):
-    """Who learns in the supply chain, and with how many models.
+    """Which agents of the supply chain learn, and with how many models.
 
-    `learn` is a tier, or ``all``. ``shared``: one model for every store; ``joint``: one model that
-    decides for all stores at once; ``independent``: one model per store. Where several models
-    learn, they take turns, `turns` each, while the others stand still. `goal` is the learner's own
-    return, or that of all agents together: then whoever does not learn follows the rules that are
-    tuned for all (`tuned_system` or `tuned_system_echelon`), not the reference rules.
+    `learn` is a tier, or ``all``. `policy` is ``shared``: one model that serves every store;
+    ``joint``: one model that decides for all stores at once; or ``independent``: one model per
+    store. Where several models learn, they take turns, `turns` each, while the others are frozen.
+    `goal` is the learner's own return, or that of all agents together: then agents that do not
+    learn follow the rules tuned for all (`tuned_system` or `tuned_system_echelon`), not the
+    reference rules.
     """
 
     learn: Literal["store", "warehouse", "supplier", "all"] = "store"
@@ -163,7 +165,7 @@ AutomaticSetting = Literal["reward.shift", "reward.scale", "reward.expected"]
 
 
 class RunSettings(FrozenModel):
-    """Everything about a run but the problem's parameters and the hyperparameters."""
+    """All settings of a run except the problem's parameters and the hyperparameters."""
 
     problem: str = "cash"
     algo: str = "dqn"
@@ -182,12 +184,12 @@ class RunSettings(FrozenModel):
     offset: OffsetSettings = OffsetSettings()
     phases: tuple[Annotated[int, Field(ge=1, le=4)], ...] = ()
     seeds: Annotated[tuple[Seed, ...], Field(max_length=MAX_SEEDS)] = ()
-    """Of a folder that holds a run for each of them."""
+    """Seeds of a folder that holds a run for each of them."""
     asked: dict[AutomaticSetting, Literal["auto"]] = Field(default_factory=dict)
-    """Where ``auto`` was asked for; the settings hold what it came to."""
+    """Settings that were given as ``auto``; they hold the resolved values."""
 
     def with_numbers(self, numbers: Mapping[str, Any]) -> "RunSettings":
-        """Return settings with numbers in the place of ``auto`` in the reward's, and note which."""
+        """Return settings with numbers in place of the reward's ``auto``, and note which."""
         asked = {f"reward.{n}": "auto" for n in numbers if getattr(self.reward, n) == "auto"}
         reward = self.reward.model_copy(update=dict(numbers))
         return self.model_copy(update={"reward": reward, "asked": {**self.asked, **asked}})
@@ -199,7 +201,7 @@ def take_section(tree: dict[str, Any], name: str, fields: Iterable[str]) -> dict
     Raises
     ------
     InputError
-        If it is no mapping, or one of its `fields` stands outside of it.
+        If it is not a mapping, or one of its `fields` stands outside of it.
     """
     section = tree.pop(name, None)
     section = {} if section is None else section
@@ -212,10 +214,10 @@ def take_section(tree: dict[str, Any], name: str, fields: Iterable[str]) -> dict
 
 
 def unknown_setting(key: str, name: str, problem: str, algo: str) -> InputError:
-    """Return what to say of a `key` whose first `name` no setting of the run has.
+    """Return the error for a `key` whose first `name` is not a setting of the run.
 
-    It says where a setting of this name is: deeper, in another problem or another algorithm. Only
-    where there is none the name is taken for a misspelt one.
+    It says where a setting of this name exists: deeper, in another problem or another algorithm.
+    Only if there is none is the name treated as misspelt.
     """
     from envs.problems import PROBLEMS  # here: --help answers at once
 
