@@ -1,4 +1,4 @@
-"""Stock from another system, approved orders into it: ``python connect.py --system erpnext``."""
+"""Read stock from an ERP, write approved orders to it: ``python connect.py --system erpnext``."""
 
 from pathlib import Path
 
@@ -14,20 +14,21 @@ from common.errors import InputError
     "--system",
     type=click.Choice(["erpnext", "frepple", "odoo"]),
     required=True,
-    help="Its address and credentials are in the environment; a missing one is named.",
+    help="The ERP; its address and credentials come from the environment, and a missing one is "
+    "named.",
 )
-@click.option("--pull", type=OutputFile(), help="Write what is on hand as a state file.")
-@click.option("--push", is_flag=True, help="Say which approved orders would be made there.")
-@click.option("--apply", is_flag=True, help="With --push: make them, and place them here.")
+@click.option("--pull", type=OutputFile(), help="Write the stock on hand as a state file.")
+@click.option("--push", is_flag=True, help="Show which approved orders would be created there.")
+@click.option("--apply", is_flag=True, help="With --push: create them, and record them as placed.")
 @click.option(
     "--database",
     default="service.db",
     show_default=True,
     metavar="URL",
-    help="The service's, whose approved orders are pushed.",
+    help="The service's database, whose approved orders are pushed.",
 )
 def main(system: str, pull: Path | None, push: bool, apply: bool, database: str) -> None:
-    """Speak with an ERP: nothing is written there without --apply."""
+    """Exchange stock and orders with an ERP: nothing is written there without --apply."""
     if push == (pull is not None):
         raise click.UsageError("say --pull FILE or --push")
     try:

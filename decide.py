@@ -23,47 +23,47 @@ from common import console
     "--state",
     type=InputFile(),
     help="CSV with store, [sku], on_hand, due_1 (arrives tomorrow), due_2 ... or due_2024-01-31 "
-    "..., d1 (yesterday's demand) ... d7; of goods that perish expires_1 (this evening), "
+    "..., d1 (yesterday's demand) ... d7; for perishable goods expires_1 (this evening), "
     "expires_2 ...",
 )
 @click.option(
     "--database",
     metavar="URL",
-    help="In place of --state: a file of SQLite, or postgresql://user@host/name, with tables stock "
+    help="Instead of --state: an SQLite file, or postgresql://user@host/name, with tables stock "
     "(store, sku, on_hand), outstanding (store, sku, due_date, quantity) and demand (date, store, "
     "sku, demand). The day's rows in its table orders are replaced.",
 )
 @click.option(
     "--server",
     metavar="URL",
-    help="Let a service decide (serve.py), with the token in SERVICE_TOKEN; its orders are "
-    "proposed there.",
+    help="Let a service (serve.py) at this address decide, with the token in SERVICE_TOKEN; the "
+    "orders are proposed there.",
 )
 @click.option(
     "--history",
     type=InputFile(),
-    help="A demand file with the last 28 days, in place of d1 ... or the table demand [the run's "
-    "own].",
+    help="A demand file with the last 28 days, instead of d1 ... or the table demand [the run's "
+    "own file].",
 )
 @click.option(
     "--calendar",
     type=InputFile(),
-    help="What is known of the coming days (holiday, promotion, price ...), and of those since the "
-    "run's last, where the run knows such things.",
+    help="A file of what is known of the coming days (holiday, promotion, price ...), and of those "
+    "since the end of the run's file, if the run uses such columns.",
 )
-@click.option("--date", metavar="DATE", help="The day that is decided on [after the last known].")
-@click.option("--baseline", help="The rule to name besides [the best before the split].")
+@click.option("--date", metavar="DATE", help="The day to decide on [the one after the last known].")
+@click.option("--baseline", help="The rule beside the policy [the best before the split].")
 @plugin_option
-@click.option("--json", "as_json", is_flag=True, help="Write JSON in place of CSV.")
-@click.option("--output", type=OutputFile(), help="A file [standard output].")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON instead of CSV.")
+@click.option("--output", type=OutputFile(), help="File to write [standard output].")
 @click.option("--max-order", type=Limit(), help="Hold back orders of more units.")
-@click.option("--max-value", type=Limit(), help="Hold back orders worth more, by column price.")
+@click.option("--max-value", type=Limit(), help="Hold back orders worth more (column price).")
 @click.option(
     "--max-multiple",
     type=Limit(),
     default=5.0,
     show_default=True,
-    help="Hold back orders of more than so many times what the rule orders.",
+    help="Hold back orders of more than this many times the rule's order.",
 )
 @click.option(
     "--allow",
@@ -86,9 +86,9 @@ def main(
     cluster: str | None,
     **limits: Any,
 ) -> int:
-    """Write what to order this morning, a row per store.
+    """Write what to order this morning, a row per store and product.
 
-    Exit status 4 where orders were held back.
+    Exit status 4 if orders were held back.
     """
     if (state is None) == (database is None):
         raise click.UsageError("the present state is needed: --state FILE or --database URL")
@@ -131,7 +131,7 @@ def _decide_remotely(
     *,
     as_json: bool,
 ) -> int:
-    """Write what a service proposes; its own limits hold orders back."""
+    """Write the orders that a service proposes; its own limits hold orders back."""
     if state is None:
         raise click.UsageError("--server needs --state FILE")
     from commands.order_output import write_orders

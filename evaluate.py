@@ -1,4 +1,4 @@
-"""Hold an agent against the optimum and tuned baselines: ``python evaluate.py --checkpoint``."""
+"""Compare an agent with the optimum and tuned baselines: ``python evaluate.py --checkpoint``."""
 
 import json
 import sys
@@ -23,9 +23,9 @@ from common.errors import InputError
 
 SCENARIOS = "normal, spike, strong_seasonality, supplier_delay, high_variability, scarce"
 MOST_TEXTBOOK_EPISODES = 1_000_000
-"""Of an instance, which are held at once."""
+"""Most episodes of an instance, which are held in memory at once."""
 SWEPT = ("checkpoints", "assignments", "env", "plugins")
-"""Options that go with --sweep: whose policy it is, what else is changed, and users' own code."""
+"""Options that go with --sweep: whose policy it is, further changes, and users' own code."""
 
 
 @click.command(cls=SettingsCommand, context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,71 +36,71 @@ SWEPT = ("checkpoints", "assignments", "env", "plugins")
     is_flag=False,
     flag_value=NEWEST,
     metavar="[RUN]",
-    help="A run folder, or the .zip of a model in one; alone: the newest run under runs/. "
-    "Repeated: the seeds of one recipe.",
+    help="A run folder, or the .zip of a model in one; without a value: the newest run under "
+    "runs/. Repeated: the seeds of one recipe.",
 )
-@click.option("--problem", help="With no checkpoint: baselines only, on this problem [cash].")
-@click.option("--config", type=InputFile(), help="With no checkpoint: a YAML file.")
+@click.option("--problem", help="Without --checkpoint: baselines only, on this problem [cash].")
+@click.option("--config", type=InputFile(), help="Without --checkpoint: a YAML file.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
 @click.option(
     "--sweep",
     metavar="KEY=V1,V2,...",
-    help="With --checkpoint: the run's policy, untrained, with several values of a parameter; "
-    "with --replay too.",
+    help="With --checkpoint: play the run's policy, without further training, with several values "
+    "of a parameter; also with --replay.",
 )
 @click.option(
     "--replay",
     is_flag=True,
-    help="With demand of a file: play the evaluation period once, one day after the other, with "
-    "stock carried over, and count money by the year.",
+    help="With demand from a file: play the evaluation period once, day after day, with stock "
+    "carried over, and report money per year.",
 )
 @click.option(
     "--state",
     type=InputFile(),
     metavar="FILE",
-    help="With --replay: the stock of its first morning, as for decide.py [each policy's own].",
+    help="With --replay: stock on its first morning, as for decide.py [each policy's own].",
 )
-@click.option("--stores", type=int, metavar="N", help="The supply chain with so many stores.")
+@click.option("--stores", type=int, metavar="N", help="The supply chain, with this many stores.")
 @plugin_options
 @file_options
-@click.option("--scenario", metavar="NAME", help=f"Of the supply chain: {SCENARIOS}.")
+@click.option("--scenario", metavar="NAME", help=f"In the supply chain: {SCENARIOS}.")
 @click.option("--episodes", type=EpisodeCount(), default=2000, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
 @click.option(
     "--baselines",
-    help="Names, separated by commas, or default, tuned, all, none [default; tuned ones too with "
-    "--report].",
+    help="Names, separated by commas, or default, tuned, all or none [default; with --report also "
+    "tuned ones].",
 )
 @click.option(
     "--actual-orders",
     type=InputFile(),
     metavar="FILE",
-    help="With demand of a file: your own orders of these days, in a file of the same shape, or "
-    "the long demand file itself with a column orders; played as one more policy. With --replay "
-    "it needs --state.",
+    help="With demand from a file: your own past orders of these days, in a file of the same "
+    "shape, or the long demand file itself with a column orders; played as one more policy. With "
+    "--replay it needs --state.",
 )
-@click.option("--stochastic", is_flag=True, help="Sample the agent's actions.")
+@click.option("--stochastic", is_flag=True, help="Sample the agent's actions, not its best.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-@click.option("--csv", "csv_file", type=OutputFile(), help="Write the table here too.")
-@click.option("--latex", type=OutputFile(), help="Write the table here as LaTeX (booktabs).")
+@click.option("--csv", "csv_file", type=OutputFile(), help="Also write the table to this file.")
+@click.option("--latex", type=OutputFile(), help="Also write the table as LaTeX (booktabs).")
 @click.option(
     "--render",
     type=click.IntRange(0, 1000),
     default=0,
     metavar="N",
-    help="Print the first N episodes step by step: the agent's, or without one the first rule's.",
+    help="Print the first N episodes step by step: the agent's, or the first rule's without one.",
 )
 @click.option(
     "--reports",
     type=OutputFile(),
     metavar="FILE",
-    help="Write its report of every step, agent and episode here, as CSV.",
+    help="Write that policy's reports of every step, agent and episode to this file, as CSV.",
 )
 @click.option(
     "--episodes-file",
     type=OutputFile(),
     metavar="FILE",
-    help="Write the totals of every episode of every policy here, as CSV.",
+    help="Write the totals of every episode of every policy to this file, as CSV.",
 )
 @worker_options
 @click.option("--report", is_flag=True, help="Write report.html, pictures and CSV into the run.")
@@ -135,9 +135,9 @@ def main(
     names: tuple[str, ...],
     **given: Any,
 ) -> None:
-    """Play all policies on the same fresh traces and print what each earns, with its interval.
+    """Play all policies on the same fresh traces and print the return of each, with its interval.
 
-    With --textbook: exit status 1 where a solver or the simulator disagrees with what is published.
+    With --textbook: exit status 1 if a solver or the simulator disagrees with published figures.
     """
     files = {"reports": reports, "episodes": episodes_file, "table": csv_file}
     files["latex"] = latex
@@ -238,14 +238,14 @@ def _check_alone(option: str, others: dict[str, Any]) -> None:
 
 
 def _is_all(loaded: Any, replay: Callable[[], None] | None, *, report: bool) -> bool:
-    """Do what is asked besides a comparison of episodes; return whether that is all."""
+    """Do what was asked besides a comparison of episodes; return whether that was all."""
     if replay is not None:
         replay()
     return (report and _report_recommendation(loaded)) or (replay is not None and not report)
 
 
 def _replay(loaded: Any, baselines: str | None, *, as_json: bool, **start: Path | None) -> None:
-    """Play the evaluation period once, and print what it came to."""
+    """Play the evaluation period once, and print the results."""
     from commands.judging.replayed import replay_loaded  # here: --help answers at once
 
     played = replay_loaded(loaded, baselines=baselines or "default", **start)
@@ -259,7 +259,7 @@ def _replay(loaded: Any, baselines: str | None, *, as_json: bool, **start: Path 
 
 
 def _report_recommendation(loaded: Any) -> bool:
-    """Write the report of what a run recommends; return whether it recommends a rule."""
+    """Write the report of a run's recommendation; return whether it recommends a rule."""
     from agents.tuned_file import read_recommendation
     from commands.recommendation.report import write_report_again
 
@@ -273,7 +273,7 @@ def _report_recommendation(loaded: Any) -> bool:
 
 
 def _baselines(asked: str | None, *, report: bool) -> str:
-    """Return the baselines to play: tuned ones too where a report shows them."""
+    """Return the baselines to play, including tuned ones where a report shows them."""
     usual = "default,tuned" if report else "default"
     return usual if asked is None else asked
 

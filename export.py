@@ -23,16 +23,16 @@ from common.errors import InputError
     "folder",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="A folder for a graph per network: raw observations in, actions and quantities out; of a "
-    "run on demand of a file, and of a recommended rule, serve.py takes it as --checkpoint, "
-    "without torch.",
+    help="A folder for one graph per network: raw observations in, actions and quantities out. For "
+    "a run on demand from a file, and for a recommended rule, serve.py takes the folder as "
+    "--checkpoint, without torch.",
 )
 @click.option(
     "--states",
     type=click.IntRange(1),
     default=100_000,
     show_default=True,
-    help="Random states on which every action must be torch's.",
+    help="Number of random states on which every action must equal torch's.",
 )
 @click.option("--baseline", help="The rule beside the policy [the best before the split].")
 def main(checkpoint: str, folder: Path, states: int, baseline: str | None) -> None:

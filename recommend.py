@@ -1,4 +1,4 @@
-"""What to order by, and what it saves: ``python recommend.py --demand sales.csv``."""
+"""Which policy to order by, and what it saves: ``python recommend.py --demand sales.csv``."""
 
 from pathlib import Path
 from typing import Any
@@ -15,21 +15,22 @@ from common import console
     type=InputFile(),
     required=True,
     metavar="FILE",
-    help="Daily demand of stores: CSV or Parquet, a column per store, or long.",
+    help="Daily demand of stores: CSV or Parquet, a column per store, or long (a row per date, "
+    "store and product).",
 )
 @click.option(
     "--calendar",
     type=InputFile(),
     metavar="FILE",
-    help="What is known of days ahead, coming ones too: date, [store], [sku], and columns such as "
-    "holiday, promotion, price, event, closed.",
+    help="A file of what is known ahead of past and coming days: date, [store], [sku], and columns "
+    "such as holiday, promotion, price, event, closed.",
 )
 @click.option("--columns", metavar="WHAT=NAME,...", help=COLUMNS_HELP)
 @click.option("--items", type=InputFile(), metavar="FILE", help=ITEMS_HELP)
-@click.option("--holidays", metavar="REGION", help="Public holidays: DE, DE-BY, US-CA ...")
-@click.option("--split", metavar="DATE", help="First day of the evaluation [the last quarter].")
-@click.option("--until", metavar="DATE", help="First day after it [the end of the file].")
-@click.option("--fill", help="Put in missing days and values: zero or interpolate [refuse them].")
+@click.option("--holidays", metavar="REGION", help="Public holidays of a region: DE, DE-BY ...")
+@click.option("--split", metavar="DATE", help="First day of evaluation [that of the last quarter].")
+@click.option("--until", metavar="DATE", help="First day after evaluation [the end of the file].")
+@click.option("--fill", help="Fill in missing days and values: zero or interpolate [refuse them].")
 @click.option(
     "--algo",
     default="none",
@@ -41,11 +42,11 @@ from common import console
     type=click.IntRange(1, 12),
     default=3,
     show_default=True,
-    help="Periods before the split that choose among rules and agent.",
+    help="Number of periods before the split that choose among rules and agent.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of the agent [0].")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the agent [0].")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
-@click.option("--run-dir", type=click.Path(path_type=Path), help="An empty or new folder.")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run, empty or new.")
 def main(
     algo: str,
     origins: int,
@@ -55,8 +56,8 @@ def main(
 ) -> None:
     """Choose among rules and agents on days before the split, and play the choice after it.
 
-    The first line says whom to order by, what it costs a year and what it saves. decide.py orders
-    by it.
+    The first line names the policy to order by, what it costs per year and what it saves.
+    decide.py writes its daily orders.
     """
     from agents import run_files  # here: --help and a misspelt option answer at once
     from commands.recommendation.recommend import recommend

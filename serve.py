@@ -21,11 +21,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     default="service.db",
     show_default=True,
     metavar="URL",
-    help="A file of SQLite, made by a start or --token where there is none, or "
-    "postgresql://user@host/name.",
+    help="An SQLite file, made at the first start or by --token, or postgresql://user@host/name.",
 )
 @click.option("--baseline", help="The rule beside the policy [the best before the split].")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Port."
 )
@@ -33,40 +32,41 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     "--open-to-network", is_flag=True, help="Allow a --host that other machines can reach."
 )
 @click.option(
-    "--host-name", multiple=True, help="A name under which it is reached, besides --host."
+    "--host-name", multiple=True, help="A further name that clients reach it by, besides --host."
 )
-@click.option("--max-order", type=Limit(), help="Most units of an order.")
-@click.option("--max-value", type=Limit(), help="Most money of an order.")
-@click.option("--max-day-value", type=Limit(), help="Most money of a state's orders together.")
+@click.option("--max-order", type=Limit(), help="Largest order [units].")
+@click.option("--max-value", type=Limit(), help="Largest value of an order [money].")
+@click.option("--max-day-value", type=Limit(), help="Largest value of all orders of a state.")
 @click.option(
     "--max-multiple",
     type=Limit(),
     default=5.0,
     show_default=True,
-    help="The rule orders in place of more than so many times its own order.",
+    help="The rule's order replaces orders of more than this many times its size.",
 )
 @click.option(
     "--max-age",
     type=click.IntRange(0),
     default=2,
     show_default=True,
-    help="Days (weeks, months of such a file) by which a state may be old; the rule orders beyond.",
+    help="Largest age of a state in days (in weeks or months if the demand file is in these); "
+    "beyond it the rule orders.",
 )
 @click.option(
     "--inbox",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Decide every state file (CSV) that is put there.",
+    help="Decide on every state file (CSV) put in this folder.",
 )
-@click.option("--token", metavar="NAME:ROLE", help="Print a new token, and end.")
-@click.option("--verify", is_flag=True, help="Check the log, and end.")
-@click.option("--replay", metavar="ID", help="Make a decision anew, to the same bytes, and end.")
-@click.option("--backup", type=OutputFile(), help="Write a copy of the database, and end.")
+@click.option("--token", metavar="NAME:ROLE", help="Print a new token, and exit.")
+@click.option("--verify", is_flag=True, help="Check the log, and exit.")
+@click.option("--replay", metavar="ID", help="Reproduce a decision byte by byte, and exit.")
+@click.option("--backup", type=OutputFile(), help="Write a copy of the database, and exit.")
 @click.option(
     "--retain",
     type=click.IntRange(1, 100_000),  # more are before the first day of dates
     metavar="DAYS",
-    help="Remove ended orders and their decisions that are older, and end.",
+    help="Remove closed orders and their decisions that are older than this, and exit.",
 )
 def main(
     checkpoint: str | None,
@@ -79,11 +79,11 @@ def main(
     inbox: Path | None,
     **more: Any,
 ) -> None:
-    """Propose orders, let them be approved and placed, and keep a log that proves it."""
+    """Propose orders, have them approved and placed, and keep a log that proves it."""
     if host not in LOOPBACK and not open_to_network:
         raise InputError(
             f"--host {host}: other machines could reach it, unencrypted; put a proxy with TLS "
-            "before it and say --open-to-network"
+            "before it and add --open-to-network"
         )
     limits = {name: value for name, value in more.items() if name.startswith("max_")}
 
@@ -109,7 +109,7 @@ def main(
 
 @contextmanager
 def extras_named() -> Iterator[None]:
-    """Say what to install where something is missing."""
+    """Say what to install if a package is missing."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -117,7 +117,7 @@ def extras_named() -> Iterator[None]:
 
 
 def tools(database: str, *, make: bool = True) -> tuple[Any, Any]:
-    """Return what the service does, and where it keeps things; `make` is as of `Database`."""
+    """Return the service's functions and its database; `make` is as for `Database`."""
     with extras_named():
         from service import serve  # here: these take seconds
         from service.store.database import Database
@@ -125,7 +125,7 @@ def tools(database: str, *, make: bool = True) -> tuple[Any, Any]:
 
 
 def once(serve: Any, base: Any, asked: dict[str, Any]) -> None:
-    """Do what needs no server."""
+    """Do the tasks that need no server."""
     backup: Path | None = asked["backup"]
     if asked["token"] is not None:
         print(serve.add_token(base, asked["token"]))

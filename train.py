@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class TrainCommand(SettingsCommand):
-    """The command, within a run of Weights & Biases if it is asked for one."""
+    """The command, within a run of Weights & Biases if asked for."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -40,7 +40,7 @@ class TrainCommand(SettingsCommand):
 @click.command(cls=TrainCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--algo", help="dqn, qrdqn, ppo, a2c, trpo, maskable_ppo, recurrent_ppo, dcl [dqn]")
 @click.option("--problem", help="The problem to learn [cash].")
-@click.option("--stores", type=WholeNumber(), help="The supply chain, with so many stores.")
+@click.option("--stores", type=WholeNumber(), help="The supply chain, with this many stores.")
 @plugin_options
 @file_options
 @click.option("--learn", help="In the supply chain: store, warehouse, supplier or all [store].")
@@ -50,16 +50,14 @@ class TrainCommand(SettingsCommand):
     "--from",
     "start",
     type=click.Path(path_type=Path),
-    help="A run whose models go on learning, or play whoever does not learn.",
+    help="A run whose models go on learning, or play the agents that do not learn.",
 )
 @click.option("--recipe", help="Named settings in configs/<problem>.yaml [default].")
 @click.option("--seed", type=WholeNumber(), help="Seed of everything random [0].")
-@click.option("--seeds", metavar="0-9", help="A run for each of these seeds, and their comparison.")
+@click.option("--seeds", metavar="0-9", help="A run for each of these seeds, and a comparison.")
 @worker_options
-@click.option(
-    "--timesteps", type=WholeNumber(), help="Environment steps, over all worlds together."
-)
-@click.option("--n-envs", type=WholeNumber(), help="Worlds that are stepped at once.")
+@click.option("--timesteps", type=WholeNumber(), help="Environment steps, summed over all worlds.")
+@click.option("--n-envs", type=WholeNumber(), help="Number of worlds stepped at once.")
 @click.option(
     "--config",
     type=InputFile(),
@@ -77,18 +75,18 @@ class TrainCommand(SettingsCommand):
     "resumed",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="A run that was stopped or killed: go on from its last checkpoint.",
+    help="Continue a run that was stopped or killed, from its last checkpoint.",
 )
 @click.option(
     "--checkpoint-every",
     type=WholeNumber(),
     metavar="STEPS",
-    help="Steps from one checkpoint to the next [as often as costs at most 2% of the time].",
+    help="Steps between checkpoints [as few as take at most 2% of the time].",
 )
-@click.option("--run-dir", type=click.Path(path_type=Path), help="An empty or new folder.")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run, empty or new.")
 @click.option("--device", help="cpu, cuda, mps or auto [cpu].")
 @click.option(
-    "--wandb", metavar="PROJECT", help="Send TensorBoard's values to Weights & Biases too."
+    "--wandb", metavar="PROJECT", help="Also send TensorBoard's values to Weights & Biases."
 )
 @click.option("--quiet", is_flag=True, help="Show no progress, and no evaluation when done.")
 def main(
@@ -156,7 +154,7 @@ def main(
 
 
 def _check_shared_out(config: "RunConfig", workers: "Workers") -> None:
-    """Refuse workers for a single run whose algorithm has nothing to share out."""
+    """Refuse workers for a single run whose algorithm has no work to share out."""
     if workers.here or "workers" in type(config.hyperparameters).model_fields:
         return
     option = "--cluster" if workers.cluster else "--workers"
@@ -212,7 +210,7 @@ def _finish(folder: Path, done: list["Trained"], *, quiet: bool) -> int:
 
 
 def _finish_seeds(folder: Path, done: list["TrainedSeed"], status: int) -> int:
-    """Print what became of each seed, then hold them against the rules."""
+    """Print the result of each seed, then compare them with the rules."""
     from commands.seeds import compare_seeds, seed_table
 
     say = console.screen.print
@@ -227,7 +225,7 @@ def _finish_seeds(folder: Path, done: list["TrainedSeed"], status: int) -> int:
 
 
 def _own_code() -> str:
-    """Return the options that name users' code, which the next command must name again."""
+    """Return the options that name users' code, which the next command needs again."""
     context = click.get_current_context(silent=True)
     own = context.meta.get("own_code", ()) if context else ()
     return "".join(f" {option}" for option in own)
@@ -246,7 +244,7 @@ def _tell(trained: "Trained") -> None:
 
 
 def gap_in_words(gap: float | None) -> str:
-    """Return how far off the reference a model is, if it is better than random play."""
+    """Return a model's distance to the reference, if it is better than random play."""
     if gap is None:
         return ""
     return f", {gap:.2%} short of the reference" if gap < 1.0 else ", no better than random play"

@@ -34,12 +34,12 @@ SEARCH = ("trials", "timesteps", "space", "sampler", "pruner", "storage", "confi
     is_flag=False,
     flag_value=NEWEST,
     metavar="[RUN]",
-    help="A run folder, for its problem; what is found is kept there, for evaluate.py too.",
+    help="A run folder, whose problem is used; the results are kept there, for evaluate.py too.",
 )
-@click.option("--problem", help="With no checkpoint: cash or stores [cash].")
-@click.option("--config", type=InputFile(), help="With no checkpoint: a YAML file.")
+@click.option("--problem", help="Without --checkpoint: cash or stores [cash].")
+@click.option("--config", type=InputFile(), help="Without --checkpoint: a YAML file.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
-@click.option("--stores", type=int, metavar="N", help="The supply chain with so many stores.")
+@click.option("--stores", type=int, metavar="N", help="The supply chain, with this many stores.")
 @plugin_options
 @file_options
 @click.option(
@@ -47,15 +47,16 @@ SEARCH = ("trials", "timesteps", "space", "sampler", "pruner", "storage", "confi
     "baselines",
     multiple=True,
     metavar="NAME",
-    help="With or without tuned_; several, or with commas; all, free (any quantity) [all].",
+    help="Rule to tune, with or without tuned_; repeatable, or separated by commas; all, or free "
+    "(rules that order any quantity) [all].",
 )
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
-    help="Of the tuning traces [that of evaluate.py].",
+    help="Seed of the tuning traces [that of evaluate.py].",
 )
 @click.option("--algo", metavar="NAME", help="Search this algorithm's hyperparameters instead.")
-@click.option("--trials", type=WholeNumber(), metavar="N", help="With --algo: trials, in all [50].")
+@click.option("--trials", type=WholeNumber(), metavar="N", help="With --algo: trials in all [50].")
 @click.option(
     "--timesteps", type=WholeNumber(), help="With --algo: steps of a trial [the recipe's]."
 )
@@ -71,7 +72,7 @@ SEARCH = ("trials", "timesteps", "space", "sampler", "pruner", "storage", "confi
     "--confirm",
     type=WholeNumber(),
     metavar="SEEDS",
-    help="With --algo: fresh seeds for the recipe that is found and the default one [5]; 0: none.",
+    help="With --algo: fresh seeds to compare the recipe found with the default one [5]; 0: none.",
 )
 @click.option(
     "--run-dir", type=click.Path(path_type=Path), help="With --algo: a new folder, or a study's."
@@ -98,12 +99,12 @@ def main(
     quiet: bool,
     **options: Any,
 ) -> int:
-    """Search each rule's parameters on traces of their own, the same for all candidates.
+    """Search each rule's parameters on separate traces, the same for all candidates.
 
-    With --algo: an algorithm's hyperparameters, by Optuna; the best are written as a recipe that
-    --config takes, and held against the default ones. The same command goes on with a study.
+    With --algo: an algorithm's hyperparameters, by Optuna; the best are written as a recipe for
+    --config, and compared with the default ones. The same command continues a study.
 
-    With --textbook: exit status 1 where a tuned rule costs more than the best of its kind.
+    With --textbook: exit status 1 if a tuned rule costs more than the best of its kind.
     """
     own = {name: options.pop(name) for name in SEARCH}
     about = {"problem": problem, "stores": stores, **options}
@@ -182,7 +183,7 @@ def _search(
     confirm: int | None,
     run_dir: Path | None,
 ) -> int:
-    """Search hyperparameters and print the recipe that was found."""
+    """Search hyperparameters and print the recipe found."""
     import time
 
     from agents.settings import MAX_SEEDS

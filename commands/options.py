@@ -20,7 +20,7 @@ NEWEST = "newest"
 
 
 class InputFile(click.ParamType[Path]):
-    """A file that is read."""
+    """An input file."""
 
     name = "file"
 
@@ -37,12 +37,12 @@ class InputFile(click.ParamType[Path]):
 
 
 class OutputFile(click.ParamType[Path]):
-    """A file that is written, known to be possible before any work is done."""
+    """An output file, checked to be writable before any work is done."""
 
     name = "file"
 
     def convert(self, value: Any, param: Any, _: Any) -> Path:
-        """Return the path, at which there must be nothing, or a regular file."""
+        """Return the path, which must be a regular file or not exist."""
         path, option = Path(value), param.opts[0]
         if not str(value).strip():
             raise InputError(f"{option}: is empty; name a file")
@@ -75,7 +75,7 @@ class WholeNumber(click.ParamType[int]):
 
 
 class Limit(click.ParamType[float]):
-    """A limit, from 0 on: what is no number, or infinite, would limit nothing."""
+    """A limit, at least 0: NaN or infinity would limit nothing."""
 
     name = "number"
 
@@ -99,7 +99,7 @@ _OTHER_NAMES = {"eval_freq": "evaluation.every", "eval_episodes": "evaluation.ep
     "discount": "gamma",
     **{name: name for name in ("horizon", "max_steps", "scenario")},  # read without the problems
 }
-"""What others call a setting, and the parameters that are taken for options most often."""
+"""Other libraries' names of settings, and parameters that are most often mistaken for options."""
 
 
 class SettingsCommand(PluginCommand):
@@ -119,7 +119,7 @@ class SettingsCommand(PluginCommand):
 
 
 def _setting(name: str) -> str | None:
-    from agents import hyperparameters  # here: only who misspells an option waits for it
+    from agents import hyperparameters  # here: only a misspelt option has to wait for it
     from agents.settings import RunSettings
 
     models = [m for m in vars(hyperparameters).values() if hasattr(m, "model_fields")]
@@ -179,27 +179,28 @@ def worker_options(command: Command) -> Command:
         type=WorkerCount(),
         default=1,
         show_default=True,
-        help="Of this machine that share the work; auto: one per core. They change "
-        "nothing about the result.",
+        help="Processes of this machine that share the work; auto: one per core. The "
+        "result does not depend on them.",
     )
     cluster = click.option(
         "--cluster",
         type=ClusterAddress(),
         metavar="ADDRESS",
-        help="A Ray cluster in their place: auto, or its address (docs/scale.md).",
+        help="A Ray cluster instead of --workers: auto, or its address (docs/scale.md).",
     )
     return workers(cluster(command))
 
 
 ITEMS_HELP = (
-    "What products cost and take: [store], [sku], and any of unit_cost, price, salvage, "
+    "A file of costs and order limits of products: [store], [sku], and any of unit_cost, price, "
+    "salvage, "
     "holding_cost, fixed_cost, stockout_cost, service_level, lead_time, order_multiple, "
     "minimum_order, shelf_capacity, shelf_life, supplier."
 )
 
 
 COLUMNS_HELP = (
-    "Names of columns that are not understood: demand=qty_sold,store=shop,... for date, store, "
+    "Names of columns that are not recognised: demand=qty_sold,store=shop,... for date, store, "
     "sku, demand, in_stock, closing_stock."
 )
 
@@ -212,8 +213,8 @@ def file_options(command: Command) -> Command:
                 "--demand",
                 type=InputFile(),
                 metavar="FILE",
-                help="The stores of a file of daily demand: CSV or Parquet, a column per store, or "
-                "long.",
+                help="The supply chain on a file of the stores' daily demand: CSV or Parquet, a "
+                "column per store, or long (a row per date, store and product).",
             ),
             click.option(
                 "--prices",
@@ -225,30 +226,32 @@ def file_options(command: Command) -> Command:
             click.option(
                 "--split",
                 metavar="DATE",
-                help="First day of the file that evaluation alone sees.",
+                help="First day of the evaluation period of the file.",
             ),
             click.option(
-                "--validation", metavar="DATE", help="First day that selects the best model."
+                "--validation",
+                metavar="DATE",
+                help="First day of the period that selects the best model.",
             ),
             click.option(
                 "--fill",
-                help="Put in missing days and values: zero or interpolate [refuse them].",
+                help="Fill in missing days and values: zero or interpolate [refuse them].",
             ),
             click.option(
                 "--augment",
-                help="Training days made anew: none, bootstrap, parametric [bootstrap].",
+                help="Resample training days: none, bootstrap or parametric [bootstrap].",
             ),
             click.option(
                 "--calendar",
                 type=InputFile(),
                 metavar="FILE",
-                help="What is known of days ahead, coming ones too: date, [store], [sku], and "
-                "columns such as holiday, promotion, price, event, closed.",
+                help="A file of what is known ahead of past and coming days: date, [store], [sku], "
+                "and columns such as holiday, promotion, price, event, closed.",
             ),
             click.option(
                 "--holidays",
                 metavar="REGION",
-                help="Public holidays are known ahead: DE, DE-BY, US-CA ...",
+                help="Use the public holidays of a region: DE, DE-BY, US-CA ...",
             ),
             click.option("--columns", metavar="WHAT=NAME,...", help=COLUMNS_HELP),
             click.option("--items", type=InputFile(), metavar="FILE", help=ITEMS_HELP),
