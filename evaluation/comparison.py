@@ -1,4 +1,4 @@
-"""Policies compared on the same traces, against a reference that no policy passes."""
+"""Policies compared on the same traces, against a reference that no policy exceeds."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -26,20 +26,20 @@ from evaluation.statistics import Estimate, plain_mean
 Values = NDArray[np.float64]
 
 AGENT_NAME, RECOMMENDED = "agent", "recommended"
-"""What a single agent is called, and a recommended rule."""
+"""Names of a single agent, and of a recommended rule."""
 SAMPLED = "The agent's actions are sampled (--stochastic), not its best ones."
-"""A note on whoever plays so: it earns another return than the agent that runs are judged by."""
+"""A note on agents that sample: their return differs from the one that runs are judged by."""
 NOTHING_SAMPLED = "--stochastic changes nothing: {} has no chances of actions, only a best."
 
 
 @dataclass(frozen=True)
 class PolicyResult:
-    """What one policy earned.
+    """The result of one policy.
 
     Attributes
     ----------
     kind : PolicyKind
-        What it is.
+        Kind of the policy.
     estimate : Estimate
         Expected return of an episode, with control variates where there are any.
     plain : Estimate
@@ -47,21 +47,22 @@ class PolicyResult:
     std : float
         Standard deviation of one episode's return.
     metrics : dict
-        Means of the episodes' totals; ``fill_rate`` is summed first, units sold / units asked.
-        Where the return is another total, the usual one is ``store_return``.
+        Means of the episodes' totals; ``fill_rate`` is a ratio of sums, units sold / units asked.
+        If the return is another tier's total, ``store_return`` is the usual one.
     gap : float or None
         ``(reference - return) / (reference - return of random)``.
     gap_ci95 : tuple of float, or None
-        Its 95% interval, paired with random play, and in hindsight with the reference too.
+        Its 95% interval, paired with random play, and with the reference if that is in hindsight.
     worst : float
         Mean return of the worst twentieth of the episodes (conditional value at risk).
     paired : dict
-        By the other policy's name, the mean difference of the returns, this one's less its.
+        By the other policy's name, the mean difference of the returns, this policy's minus its.
     better : dict
-        By the other policy's name, the share of episodes that this one earns more in, ties half.
+        By the other policy's name, the share of episodes in which this one earns more; ties count
+        half.
     totals : dict
-        The totals of every episode, each of shape (episodes,); ``return`` among them. Empty where
-        there are so many that chunks of them were merged.
+        The totals of every episode, each of shape (episodes,), including ``return``. Empty if there
+        are so many episodes that chunks of them were merged.
     """
 
     kind: PolicyKind
@@ -82,7 +83,7 @@ class PolicyResult:
         return self.totals["return"]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `Comparison.to_json` says of a policy."""
+        """Return the policy's part of `Comparison.to_json`."""
         return {
             "kind": self.kind.role,
             "any_quantity": self.kind.any_quantity,
@@ -110,9 +111,9 @@ class Comparison:
     Attributes
     ----------
     problem, episodes, seed : str, int, int
-        What was played, how often, and on which traces.
+        Name of the problem, number of episodes, and seed of the traces.
     measure : str
-        The total of an episode that the return stands for.
+        The total of an episode that counts as its return.
     reference : Reference or None
         The optimum or an upper bound.
     policies : dict
@@ -120,11 +121,11 @@ class Comparison:
     control_variates : tuple of str
         The control variates that the means use; empty for plain means.
     notes : tuple of str
-        What a reader of the intervals must know besides.
+        Further notes that a reader of the intervals must know.
     business : Business or None
-        How large the business is, where returns are its costs.
+        Size of the business, where returns are its costs.
     savings : Savings or None
-        What agents save against rules, where returns are money and demand is that of a file.
+        What agents save against rules, where returns are money and demand comes from a file.
     """
 
     problem: str
@@ -145,20 +146,20 @@ class Comparison:
 
     @cached_property
     def rival(self) -> str | None:
-        """The rule that earns most, tuned or not, of those that order what is on offer."""
+        """The rule that earns most, tuned or not, among those that order quantities on offer."""
         rules = [name for name, result in self.policies.items() if result.kind.is_rival]
         return self._best(rules) if rules else None
 
     @property
     def first(self) -> str:
-        """The policy that others are set against: the agent, or else the best."""
+        """The policy that others are compared with: the agent, or else the best."""
         return next(iter(self.agents), None) or self._best(self.policies)
 
     def _best(self, names: Iterable[str]) -> str:
         return max(names, key=lambda name: self.policies[name].estimate.mean)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the comparison as strictly valid JSON values: no NaN, no infinity, but null."""
+        """Return the comparison as strictly valid JSON values: null in place of NaN or infinity."""
         reference = self.reference
         values = {
             "problem": self.problem,
@@ -195,17 +196,17 @@ def compare(
 ) -> Comparison:
     """Play every policy on the same traces of the stream ``"evaluation"``.
 
-    More than `baselines.rollout.CHUNK` episodes are played in chunks, each of which has a stream
-    of its own, so that memory stays as it is; the first is what its episodes alone would be.
+    More than `baselines.rollout.CHUNK` episodes are played in chunks, each with a stream of its
+    own, so that memory does not grow; the first chunk is the same as if it were played alone.
 
     Parameters
     ----------
     problem, parameters : Problem, FrozenModel
         The problem to play.
     policies : mapping
-        Policies by name. The random policy is added where it is missing: the gap needs it.
+        Policies by name. The random policy is added if missing, as the gap needs it.
     reference : Reference, callable or None
-        What to measure against, or a function of the traces that gives it.
+        The reference of the gap, or a function of the traces that returns it.
     episodes, seed : int
         Number and seed of the traces.
     deterministic, observe_step : bool
@@ -214,21 +215,21 @@ def compare(
         Which total of an episode is its return: ``"return"``, or that of another tier of the
         supply chain, ``"warehouse_return"``, ``"supplier_return"`` or ``"system_return"``.
     kinds : mapping, optional
-        What the policies are, by name; rules where it is not said.
+        Kinds of the policies, by name; rules where not given.
     observers : mapping, optional
-        What watches each policy, by its name; a default dictionary makes them. Of chunks it is the
-        first one that they see.
+        Observers of the policies, by name; a default dictionary makes them. They see the first
+        chunk only.
     progress : callable, optional
         Called with the share that is done.
     workers : Workers
-        Who plays the chunks; nothing depends on it.
+        The processes that play the chunks; results do not depend on them.
     hold : bool
-        Hold every episode's totals of chunks too.
+        Keep every episode's totals even when played in chunks.
 
     Raises
     ------
     InputError
-        If there are fewer than 2 episodes, or more than may be held.
+        If there are fewer than 2 episodes, or more than may be held in memory.
     """
     if episodes < 2:
         raise InputError(f"episodes = {episodes}: must be at least 2, to tell how far off they are")
@@ -341,7 +342,7 @@ def gap_interval(sample: Sample, name: str, share: float | None) -> tuple[float,
 
 
 def mean_metrics(means: Mapping[str, float]) -> dict[str, float]:
-    """Return the means of all totals but the return; the fill rate is summed first."""
+    """Return the means of all totals but the return; the fill rate is a ratio of sums."""
     metrics = {name: value for name, value in means.items() if name != "return"}
     if {"fill_rate", "units_sold", "unmet_demand"} <= set(metrics):
         asked = metrics["units_sold"] + metrics["unmet_demand"]
@@ -350,7 +351,7 @@ def mean_metrics(means: Mapping[str, float]) -> dict[str, float]:
 
 
 def _finite(value: Any) -> Any:
-    """Return JSON values with None for what JSON has no number for."""
+    """Return JSON values with None for NaN and infinities."""
     if isinstance(value, dict):
         return {name: _finite(part) for name, part in value.items()}
     if isinstance(value, list):

@@ -1,9 +1,9 @@
 """A period of a demand file played once, day after day, with stock carried over.
 
-That is what happens in a shop: one past, not windows of it. A policy begins with what it would hold
-and have under way itself, having played some days before the period that are not counted, or with
-what a shop really had. Costs of days near each other hang together, so intervals are drawn from
-blocks of days, the same for all policies that are compared.
+That is what happens in a shop: one history, not windows of it. A policy begins with the stock and
+open orders that it would have itself, having played some uncounted days before the period, or with
+those that a shop really had. Costs of neighbouring days are correlated, so intervals come from
+resampling blocks of days, the same for all policies that are compared.
 
 References
 ----------
@@ -43,24 +43,24 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Replay:
-    """What a policy did in a period; every array has shape (days, SKUs, stores).
+    """The record of a policy in a period; every array has shape (days, SKUs, stores).
 
     Attributes
     ----------
     first_day : date
         The first day that counts.
     cost : ndarray
-        Of every day [money].
+        Cost of every day [money].
     demand, sales : ndarray
-        [units].
+        Demand and units sold [units].
     on_hand : ndarray
-        In the evening [units].
+        Stock in the evening [units].
     orders : ndarray
-        That were placed [units].
+        Orders placed [units].
     period : {"day", "week", "month"}
-        What is called a day here.
+        The period that is called a day here.
     parts : dict
-        What the cost is made of, by name out of `PARTS`: totals of the days, shape (SKUs, stores)
+        Parts of the cost by their name in `PARTS`: totals over the days, shape (SKUs, stores)
         [money].
     """
 
@@ -75,7 +75,7 @@ class Replay:
 
     @property
     def a_year(self) -> float:
-        """Periods of a year."""
+        """Number of periods in a year."""
         return PERIODS_A_YEAR[self.period]
 
     @property
@@ -85,33 +85,33 @@ class Replay:
 
     @property
     def cost_per_year(self) -> float:
-        """Of the whole business [money]."""
+        """Cost of the whole business per year [money]."""
         return self.a_year * float(self.cost.sum()) / self.days
 
     @property
     def fill_rate(self) -> float:
-        """Units sold over units asked for."""
+        """Units sold over units demanded."""
         asked = float(self.demand.sum())
         return float(self.sales.sum()) / asked if asked > 0 else 1.0
 
     @property
     def mean_on_hand(self) -> float:
-        """Units in the evening, all stores and SKUs together."""
+        """Mean stock in the evening, all stores and SKUs together [units]."""
         return float(self.on_hand.sum()) / self.days
 
     @property
     def orders_per_year(self) -> float:
-        """Orders of all stores and SKUs together."""
+        """Number of orders per year, all stores and SKUs together."""
         return self.a_year * float((self.orders > 0).sum()) / self.days
 
     @property
     def mean_order(self) -> float:
-        """Units of an order, 0 without any."""
+        """Mean units of an order, 0 if there were none."""
         placed = int((self.orders > 0).sum())
         return float(self.orders.sum()) / placed if placed else 0.0
 
     def part_per_year(self, name: str) -> float:
-        """Return a part of the cost of the whole business, by its name out of `PARTS` [money]."""
+        """Return a part of the business's cost per year, by its name in `PARTS` [money]."""
         return self.a_year * float(self.parts[name].sum()) / self.days
 
     def by_store(self) -> Floats:
@@ -125,7 +125,7 @@ class Replay:
         return total
 
     def together(self) -> "Replay":
-        """Return the sums over all SKUs and stores, which take little room."""
+        """Return the sums over all SKUs and stores, which take little memory."""
 
         def summed(values: Floats) -> Floats:
             total: Floats = values.sum(axis=(-2, -1), keepdims=True)
@@ -156,19 +156,19 @@ PARTS = {
     "ordering": "total_ordering_cost",
     "waste": "total_waste_cost",
 }
-"""What costs are made of, and where a batch adds it up."""
+"""Parts of the cost, and the fields in which a batch adds them up."""
 
 
 @dataclass(frozen=True)
 class Opening:
-    """What a shop had in the first morning of a replay, before it ordered.
+    """A shop's stock and open orders on the first morning of a replay, before it ordered.
 
     Attributes
     ----------
     on_hand : ndarray
-        That morning's receipts included, shape (SKUs, stores) [units].
+        Stock, that morning's receipts included, shape (SKUs, stores) [units].
     due : ndarray
-        What arrives in 1, 2 ... mornings, shape (SKUs, stores, mornings) [units].
+        Units that arrive in 1, 2 ... mornings, shape (SKUs, stores, mornings) [units].
     """
 
     on_hand: Floats
@@ -176,12 +176,12 @@ class Opening:
 
 
 class _Diary(Observer):
-    """Writes down every day of a batch of the supply chain.
+    """Records every day of a batch of the supply chain.
 
     Parameters
     ----------
     opening : Opening, optional
-        What to begin with, of the worlds' SKUs.
+        Stock and open orders to begin with, for the worlds' SKUs.
     """
 
     def __init__(self, opening: Opening | None) -> None:
@@ -195,7 +195,7 @@ class _Diary(Observer):
             _begin_with(self._opening, self._chain)
 
     def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
-        """Write down the day."""
+        """Record the day."""
         del running
         sites = self._chain.sites
         day = {name: sites[name].copy() for name in ("sales", "left", "order")}
@@ -203,16 +203,16 @@ class _Diary(Observer):
         self.days.append({**day, "cost": -stores.astype(np.float64)})
 
     def finish(self) -> None:
-        """Take note of what costs are made of."""
+        """Record the parts of the costs."""
         self.parts = {name: self._chain.sites[total].copy() for name, total in PARTS.items()}
 
     def columns(self, name: str) -> Floats:
-        """Return what was written down, shape (days, worlds, stores)."""
+        """Return what was recorded under a name, shape (days, worlds, stores)."""
         return np.stack([day[name] for day in self.days])
 
 
 def _begin_with(opening: Opening, chain: SupplyChainBatch) -> None:
-    """Put stock and orders under way into a batch before its first day; of no known age."""
+    """Put stock, of unknown age, and open orders into a batch before its first day."""
     on_hand, due = (values[chain.lane_of] for values in (opening.on_hand, opening.due))
     chain.sites["on_hand"] = on_hand
     chain.age_evenly()
@@ -233,19 +233,19 @@ def replay(
     Parameters
     ----------
     problem, parameters : Problem, FrozenModel
-        Stores on demand of a file.
+        Stores with demand from a file.
     policy : Policy
-        What orders.
+        The policy that orders.
     observe_step : bool
         As in `baselines.rollout.rollout`.
     opening : Opening, optional
-        What the stores have in the first morning of the period. By default the policy plays some
-        days before it, which are not counted (`days_before`), and begins with what it has then.
+        Stock and open orders on the first morning of the period. By default the policy plays some
+        uncounted days before it (`days_before`), and begins with what it has then.
 
     Raises
     ------
     InputError
-        If demand is of no file, or returns are no costs.
+        If demand does not come from a file, or returns are not costs.
     """
     check_replayed(parameters)
     before = days_before(parameters) if opening is None else 0
@@ -280,12 +280,12 @@ def replay(
 
 
 def check_replayed(parameters: Any) -> None:
-    """Refuse what has no period of a file, or no costs, to play.
+    """Refuse parameters without a period of a file, or without costs, to play.
 
     Raises
     ------
     InputError
-        If demand is of no file, or returns are no costs.
+        If demand does not come from a file, or returns are not costs.
     """
     if getattr(parameters, "demand_data", None) is None or parameters.history is None:
         raise InputError("--replay: plays the days of a demand file; name one with --demand")
@@ -296,7 +296,7 @@ def check_replayed(parameters: Any) -> None:
 def days_before(parameters: Any) -> int:
     """Return how many days before the period a policy plays to begin with a stock of its own.
 
-    What it began with is sold and an order has arrived by then; fewer where the file has fewer.
+    By then its first stock is sold and an order has arrived; fewer days if the file has fewer.
     """
     start: int = parameters.history.starts("evaluation", 1).start
     lead_time = parameters.longest_lead_time
@@ -305,9 +305,9 @@ def days_before(parameters: Any) -> int:
 
 
 def played_parameters(parameters: Any, before: int, *, start_up: bool = True) -> Any:
-    """Return parameters with an episode that is the evaluation period and so many days before.
+    """Return parameters whose episode is the evaluation period and `before` days before it.
 
-    Days before it are not counted; nor, with `start_up`, the file's days of warm-up where they are
+    Days before it are not counted; nor, with `start_up`, are the file's warm-up days if these are
     more.
     """
     days = len(parameters.history.starts("evaluation", 1))
@@ -330,21 +330,21 @@ class Interval:
 
 
 def saved_per_year(own: Sequence[Replay], others: Sequence[Replay]) -> Interval:
-    """Return what a policy costs less per year than another on the same days.
+    """Return how much less a policy costs per year than another on the same days.
 
     Parameters
     ----------
     own, others : sequence of Replay
-        Of both, in the same periods, one or several; blocks of days never reach over an end.
+        Replays of both in the same one or several periods; blocks of days never cross their ends.
 
     Returns
     -------
     Interval
         Quantiles of circular block resamples of the days, all stores and SKUs together. A replay
-        that is shorter than four blocks has blocks of a quarter of it. Resamples of a few blocks
-        vary too little: about the mean of their own replay, and as if it were known by how much. So
-        they are spread by ``1 / sqrt(1 - b / n)``, with blocks of b of n days, and by Student's t
-        over the normal quantile.
+        shorter than four blocks is resampled in quarters. Resamples of a few blocks vary too
+        little: they vary about their own replay's mean, and ignore that the variance is estimated.
+        So they are spread by ``1 / sqrt(1 - b / n)``, with blocks of b of n days, and by Student's
+        t over the normal quantile.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What agents cost beside rules, where returns are money and demand is that of a file."""
+"""What agents cost compared with rules, where returns are money and demand is from a file."""
 
 import math
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ PERIODS_A_YEAR: dict[PeriodName, float] = {"day": 365, "week": 365 / 7, "month":
 
 @dataclass(frozen=True)
 class Business:
-    """How many stores and SKUs there are: an episode is about one SKU, its return a store's mean.
+    """The size of a business: an episode is about one SKU, and its return is a mean over stores.
 
     Attributes
     ----------
     stores, skus : int
-        Their numbers.
+        Numbers of stores and SKUs.
     period : {"day", "week", "month"}
-        What is called a day in the names of costs.
+        The period that is called a day in the names of costs.
     """
 
     stores: int
@@ -30,7 +30,7 @@ class Business:
     period: PeriodName = "day"
 
     def costs(self, cost: float) -> dict[str, float]:
-        """Return a cost per store, SKU and day [money] as that of others, by name."""
+        """Return a cost per store, SKU and day [money] in other units, by name."""
         a_day = cost * self.stores * self.skus
         return {
             "business_per_day": a_day,
@@ -47,15 +47,15 @@ class Saving:
     Attributes
     ----------
     cost : float
-        Of the rule, per store, SKU and day [money].
+        Cost of the rule per store, SKU and day [money].
     saved : float
         Share of it by which the agents cost less, negative where they cost more.
     ci95 : tuple of float
         The 95% interval of the money saved, paired on the same episodes, as a share of the rule's
-        mean cost there: over windows of days and, where there are several, over seeds. That the
-        rule would cost something else on other days is not in it.
+        mean cost there: over windows of days and, where there are several, over seeds. It ignores
+        that the rule's own cost would differ on other days.
     fill_rate : float
-        Of the rule.
+        Fill rate of the rule.
     """
 
     cost: float
@@ -75,11 +75,11 @@ class Savings:
     cost, fill_rate : float
         Means over them; the cost is per store, SKU and day [money].
     savings : dict
-        By rule.
+        Savings by rule.
     past_orders : str or None
-        The name of the orders that were really placed, where they were played.
+        The name of the orders actually placed in the past, if they were played.
     business : Business
-        How large it is.
+        Size of the business.
     """
 
     agents: tuple[str, ...]
@@ -90,7 +90,7 @@ class Savings:
     business: Business
 
     def sentence(self, rule: str, who: str) -> str:
-        """Return a sentence on the agents, called `who`, beside a rule."""
+        """Return a sentence that compares the agents, called `who`, with a rule."""
         one = self.savings[rule]
         low, high = (100 * bound for bound in one.ci95)
         what = "the stores' own past orders" if rule == self.past_orders else "the best rule"
@@ -128,7 +128,7 @@ class Savings:
 
 
 def business_of(parameters: Any) -> Business | None:
-    """Return how large a business is, None where returns are not its costs."""
+    """Return the size of a business, None where returns are not its costs."""
     if getattr(parameters, "objective", "") != "cost":
         return None
     history = getattr(parameters, "history", None)
@@ -137,16 +137,18 @@ def business_of(parameters: Any) -> Business | None:
 
 
 def savings_of(parameters: Any, results: Mapping[str, Any], estimator: Estimator) -> Savings | None:
-    """Return what the agents save; None without agents, or where returns are not money of a file.
+    """Return what the agents save, or None.
+
+    None without agents, or unless returns are money and demand comes from a file.
 
     Parameters
     ----------
     parameters : FrozenModel
-        Of the episodes.
+        Parameters of the episodes.
     results : mapping
         Results by policy, as in `evaluation.comparison.Comparison`.
     estimator : callable
-        From one value per episode to its mean.
+        Estimates the mean from one value per episode.
     """
     business, roles = business_of(parameters), {n: r.kind.role for n, r in results.items()}
     agents = tuple(name for name, role in roles.items() if role == "agent")
