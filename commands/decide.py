@@ -1,4 +1,4 @@
-"""What ``decide.py`` does: a run that decides, the rule beside it, and the orders of a morning."""
+"""The work of ``decide.py``: a run that decides, the rule beside it, and a morning's orders."""
 
 import datetime as dt
 import hashlib
@@ -40,7 +40,7 @@ from training.observation_range import observation_range
 Floats = NDArray[np.float64]
 SELECTION_EPISODES = 200
 MARGIN = 0.05
-"""Share of the range seen in training by which a state may lie outside of it."""
+"""How far a state may lie outside the range seen in training, as a share of that range."""
 
 
 def decide(
@@ -59,38 +59,38 @@ def decide(
     Parameters
     ----------
     checkpoint : str
-        A run folder, trained on demand of a file.
+        A run folder, trained on demand from a file.
     state : Path or Database
-        Stock, orders under way and possibly recent demand: see `commands.stock_state` and
+        Stock, outstanding orders and possibly recent demand: see `commands.stock_state` and
         `commands.database.database`.
     history : Path, optional
         A demand file of the same stores and SKUs, by the same periods, with the days before `date`;
-        by default that of the run, where the state has no recent demand.
+        by default that of the run, if the state has no recent demand.
     calendar : Path, optional
-        What is known of the coming days, and of past ones since the run's file ended, where the
-        run's rules and agents know such things.
+        A file of what is known of the coming days, and of past ones since the run's file ended, if
+        the run's rules and agents use such columns.
     date : date, optional
-        The day that is decided on; by default that of the state, else the one after the last with
-        known demand, or today.
+        The day to decide on; by default that of the state, else the one after the last with known
+        demand, or today.
     baseline : str, optional
-        The rule to name besides; by default the best on the run's selection period.
+        The rule beside the policy; by default the best on the run's selection period.
     limits : OrderLimits, optional
-        Which orders are held back; by default the usual ones.
+        Limits beyond which orders are held back; by default the usual ones.
     workers : Workers
-        Who decides; the orders do not depend on it.
+        The processes that decide; the orders do not depend on them.
 
     Returns
     -------
     list of dict
         ``date``, ``store``, ``sku``, ``quantity`` [units, whole where the run's demand is; None
-        where it is held back], ``days_of_cover`` (stock, orders under way and this one, less what
+        where it is held back], ``days_of_cover`` (stock, outstanding orders and this one, less what
         expires first, over the mean demand of the coming week, None if that is 0),
-        ``stockout_before`` and
-        ``stockout_after`` (chances before today's order can arrive, and from then until that of the
-        next day of review can: from the errors that forecasts had on training days, on this state),
-        ``baseline`` and ``baseline_quantity``, ``unusual``: what an agent never saw the like of
-        in training, or stock far beyond use where a rule decides, and ``held_back``: why an order
-        is; empty if nothing; ``supplier``, where the items file of the run names them.
+        ``stockout_before`` and ``stockout_after`` (the chances of a stockout before today's order
+        can arrive, and from then until the order of the next day of review can, by the errors of
+        forecasts on training days, in this state), ``baseline`` and ``baseline_quantity``,
+        ``unusual``: in what the state is unlike all that the agent saw in training, or stock far
+        beyond use where a rule decides, and ``held_back``: why an order is held back; both are
+        empty if there is nothing to say; ``supplier``, if the run's items file names suppliers.
     """
     with screen.status("loading the policy, tuning rules"), ThreadPoolExecutor(1) as meanwhile:
         sheet = None if isinstance(state, Database) else meanwhile.submit(read_sheet, state)
@@ -115,31 +115,31 @@ def folder_of(checkpoint: str) -> Path:
     Raises
     ------
     InputError
-        If it names no run.
+        If it does not name a run.
     """
     return run_folder.root_of(run_folder.find(checkpoint)[0], checkpoint)
 
 
 def load_decider(checkpoint: str, baseline: str | None = None) -> Decider:
-    """Return what decides by a run.
+    """Return the decider of a run.
 
     Parameters
     ----------
     checkpoint : str
-        A run folder, trained on demand of a file.
+        A run folder, trained on demand from a file.
     baseline : str, optional
-        The rule to name besides; by default the best on the run's selection period.
+        The rule beside the policy; by default the best on the run's selection period.
 
     Raises
     ------
     InputError
-        If it is no such run, or the rule is unknown.
+        If it is not such a run, or the rule is unknown.
     """
     return _decider(*_load(checkpoint), baseline)
 
 
 def _decider(folder: Path, run: RunConfig, policy: Policy, baseline: str | None) -> Decider:
-    """Return what decides by a policy, the rule beside it, and what is usual."""
+    """Return the decider of a policy, with the rule beside it and the usual range of states."""
     usual_range = _usual_range(folder, run, policy)
     faults = training_failure(folder), short_of_its_rule(folder)
     name, rule, worse = _rule_beside(folder, run, policy, baseline)  # last, as it writes a file
@@ -162,7 +162,7 @@ def _load(checkpoint: str) -> tuple[Path, RunConfig, Policy]:
         run = run_folder.read_config(folder)
         print_changed_data(folder, run)
         return folder, run, advice.rule(run.parameters)
-    with ThreadPoolExecutor(1) as meanwhile:  # if it fails, whoever needs it says so
+    with ThreadPoolExecutor(1) as meanwhile:  # if it fails, the code that needs it says so
         meanwhile.submit(importlib.import_module, "torch")
         run_folder.read_config(folder)
     from training.learners.load import load_agent  # here: it loads torch
@@ -182,13 +182,13 @@ def _rule_beside(
 ) -> tuple[str, Policy, str]:
     """Return the rule asked for, or the one that does best on the selection period.
 
-    The comparison is kept beside the run, for the next time that the same is asked for.
+    The comparison is kept beside the run, for the next time that the same one is needed.
 
     Returns
     -------
     name, rule, worse : str, Policy, str
-        The last says by how much the policy does worse than the rule there, if it does by more
-        than chance.
+        The last says by how much the policy does worse than the rule there, if the difference is
+        significant.
     """
     advice = recommended_rule(folder)
     if advice is not None and baseline in (None, advice.name):
@@ -198,10 +198,10 @@ def _rule_beside(
     known = {name: kind for name, kind in kinds if kind.is_rival}
     if baseline is not None:
         names = [choose("baseline", baseline, known)]
-        if advice is not None:  # no agent, which might do worse
+        if advice is not None:  # a rule decides, not an agent that might do worse
             made = make_baselines("stores", run.parameters, names, tuner=tuner)
             return names[0], made[names[0]], ""
-    else:  # the same wherever the run is used, whatever is installed there
+    else:  # the same on every machine, whatever is installed there
         names = [name for name, kind in known.items() if not kind.package]
     mark = _fingerprint(folder, run, names)
     found = tuner.recall_beside(mark)
@@ -218,14 +218,14 @@ def _rule_beside(
 
 
 def _fingerprint(folder: Path, run: RunConfig, names: list[str]) -> str:
-    """Return a digest of all that a comparison with rules depends on."""
+    """Return a digest of everything that a comparison with rules depends on."""
     files, data = manifest_digest(folder), run_folder.data_digest(run)
     identity = files, data, names, SELECTION_EPISODES, code_digest().hex()
     return hashlib.sha256(repr(identity).encode()).hexdigest()
 
 
 def _compare(run: RunConfig, policy: Policy, rules: dict[str, Policy], mark: str) -> RuleBeside:
-    """Return how the best of several rules does beside a policy on the selection period."""
+    """Return how the best of several rules compares with a policy on the selection period."""
     trace = run.problem.traces(run.parameters, "validation", 0, SELECTION_EPISODES)
 
     def returns(player: Policy) -> Floats:
@@ -248,7 +248,7 @@ def _compare(run: RunConfig, policy: Policy, rules: dict[str, Policy], mark: str
 
 
 def _usual_range(home: Path, run: RunConfig, policy: Policy) -> tuple[Floats, Floats] | None:
-    """Return the least and the most of each entry that is nothing unusual, None of a rule."""
+    """Return the least and the largest usual value of each entry, None for a rule."""
     if recommended_rule(home) is not None:
         return None
     low, high = observation_range(run_folder.last_phase(home), run, policy)

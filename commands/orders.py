@@ -1,4 +1,4 @@
-"""Today's orders: what a trained policy does in the present state, and how sure it may be."""
+"""Today's orders: what a trained policy does in the present state, and reasons for doubt."""
 
 import copy
 import itertools
@@ -24,12 +24,12 @@ from envs.supply_chain.parameters import SupplyChainParameters
 
 Floats = NDArray[np.float64]
 SHARD_STORES = 10_000
-"""Stores of all SKUs of a shard, at most, unless one SKU has more."""
+"""Most rows (stores of all SKUs) of a shard, unless a single SKU has more."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What is ordered in a morning, before anything is held back; every array has shape (rows,).
+    """The orders of a morning, before anything is held back; every array has shape (rows,).
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Advice:
     gaps : ndarray
         Days to the next day of review.
     unusual : list of str
-        In which respects each state is unlike those in training.
+        Respects in which each state is unlike those in training.
     """
 
     morning: Morning
@@ -54,25 +54,25 @@ class Advice:
 
 
 class Decider:
-    """What decides: a policy, the rule beside it, and what the policy is worth.
+    """A policy that decides, the rule beside it, and the limits of trust in the policy.
 
     Parameters
     ----------
     folder : Path
-        Where the policy is kept.
+        Folder that the policy is kept in.
     parameters : SupplyChainParameters
-        Of stores on demand of a file.
+        Parameters of stores with demand from a file.
     policy : Policy
-        Whose orders count.
+        Policy whose orders count.
     rule : tuple of str and Policy
-        The rule to name besides.
+        The rule beside it, and its name.
     observe_step : bool
         Whether the policy sees the step of the episode.
     faults : sequence of str
-        Why the policy's orders are held back, all of them.
+        Reasons to hold back all of the policy's orders.
     usual_range : tuple of ndarray, optional
-        The least and the most of each entry of a store's observation that is nothing unusual; none
-        for a policy that looks at no observation, of which `unusual_stock` says what is.
+        The least and the largest usual value of each entry of a store's observation; none for a
+        policy without observations, for which `unusual_stock` says what is unusual.
 
     Attributes
     ----------
@@ -103,15 +103,15 @@ class Decider:
         self._lots = lot_days(parameters, 1) if lots else np.zeros(self._most_demand.shape)
 
     def today(self, now: StockState, **more: Any) -> Today:
-        """Return what is known besides a state; `more` is as `Today.of` has it."""
+        """Return a state with what else is known today; `more` is as in `Today.of`."""
         return Today.of(self.parameters, now, **more)
 
     def morning(self, today: Today) -> Morning:
-        """Return the morning of what is known."""
+        """Return the morning that follows from what is known."""
         return Morning.of(self.parameters, today, observe_step=self.observe_step)
 
     def warm_up(self) -> None:
-        """Decide a day of the past, so that compiled code is there before anybody asks."""
+        """Decide a past day, so that code is compiled before the first request."""
         table = self.known.table
         if (number := table.days - 1 - 2 * KNOWN_DAYS) < KNOWN_DAYS:
             return
@@ -122,7 +122,7 @@ class Decider:
         morning.projected_stock(0, 0.0, 1)
 
     def advise(self, morning: Morning, *, rule_alone: bool = False) -> Advice:
-        """Return what the policy and the rule order in the morning, or the rule in place of both.
+        """Return the orders of the policy and of the rule, or the rule's in place of both.
 
         Raises
         ------
@@ -159,13 +159,13 @@ class Decider:
     ) -> list[dict[str, Any]]:
         """Return the orders of a morning, a row per store and SKU of the state.
 
-        SKUs are decided in shards of the same size, whoever does them, so that nothing about the
-        orders depends on `workers`.
+        SKUs are decided in shards of the same size by any number of workers, so that the orders do
+        not depend on `workers`.
 
         Returns
         -------
         list of dict
-            As `commands.decide.decide` says.
+            As returned by `commands.decide.decide`.
         """
         shards = self._shards(today)
         if len(shards) == 1:
@@ -187,7 +187,7 @@ class Decider:
         return np.split(rows, ends)
 
     def rows_of(self, morning: Morning, limits: OrderLimits) -> list[dict[str, Any]]:
-        """Return the orders of a morning that is decided in one piece, as `orders` does."""
+        """Return the orders of a morning decided in one piece, in the form of `orders`."""
         advice = self.advise(morning)
         now, name, table = morning.now, self.rule[0], self.known.table
         chances = morning.stockout_chances(advice.asked, advice.gaps).round(3).tolist()
@@ -216,12 +216,12 @@ class Decider:
         return out
 
     def _supplier(self, sku: int, store: int) -> dict[str, str]:
-        """Return whom an order goes to, where the items file has a column of suppliers."""
+        """Return the supplier of an order, if the items file has a column of suppliers."""
         items = self.known.items
         return {"supplier": items.suppliers[sku][store]} if items and items.suppliers else {}
 
     def _unusual(self, morning: Morning) -> list[str]:
-        """Return in which respects each row's state is unlike those in training."""
+        """Return the respects in which each row's state is unlike those in training."""
         batch, now = morning.batch, morning.now
         if self.usual_range is None:
             place = tuple(now.places.T)
@@ -240,7 +240,7 @@ def daily_demand(morning: Morning) -> Floats:
 
 
 def days_to_review(morning: Morning) -> NDArray[np.int64]:
-    """Return how many days the next day of review is away, shape (rows,)."""
+    """Return the number of days to the next day of review, shape (rows,)."""
     gaps: NDArray[np.int64] = morning.batch.review_gap()[morning.places[:, 0]]
     return gaps
 

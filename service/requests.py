@@ -1,4 +1,4 @@
-"""What callers send: the state of stores in JSON, and changes of orders."""
+"""Bodies of requests: the state of stores in JSON, and changes of orders."""
 
 import datetime as dt
 import re
@@ -20,11 +20,11 @@ from demand.sheet import MAX_DEMAND, Sheet, sheet_of
 MOST_ITEMS = 20_000
 MOST_DAYS = 100
 MOST_DAYS_AHEAD = 3660
-"""What is known is kept for every day up to the last: without a limit a date could fill memory."""
+"""Known days are held for every date up to the last: without a limit a date could fill memory."""
 
 
 def _iso_date(value: Any) -> Any:
-    """Refuse what pydantic would take for seconds since 1970."""
+    """Refuse what pydantic would read as seconds since 1970."""
     if isinstance(value, str) and not ISO_DATE.fullmatch(value):
         raise ValueError("must be a date, YYYY-MM-DD")
     if isinstance(value, int | float):
@@ -35,7 +35,7 @@ def _iso_date(value: Any) -> Any:
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 IsoDate = Annotated[dt.date, BeforeValidator(_iso_date)]
 _NOT_IN_NAMES = r"\x00-\x1f\[-^`{-\xa0\u2000-\u206f\ufeff"
-r"""What no name may have; ``\w`` would be ASCII to some readers of the document, not to others."""
+r"""Characters not allowed in names; some readers of the document take ``\w`` as ASCII only."""
 Units = Annotated[float, Field(ge=0, le=MAX_DEMAND)]
 Dated = Annotated[dict[IsoDate, Units], Field(max_length=MOST_DAYS)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -52,22 +52,22 @@ Reason = Annotated[
 
 
 class Item(FrozenModel):
-    """What a store holds of a product this morning, before it orders.
+    """A store's stock of a product this morning, before it orders.
 
     Attributes
     ----------
     store, sku : str
-        May be left out where there is one only.
+        Names; may be left out if there is only one.
     on_hand : float
-        This morning's receipts included [units].
+        Stock, this morning's receipts included [units].
     due : list or mapping
-        What arrives tomorrow, the day after ..., or by date [units].
+        Units that arrive tomorrow, the day after ..., or by date [units].
     recent : list
         Yesterday's demand, that of the day before ..., 7 to 28 days [units/day].
     expires : list
-        Of `on_hand`, what is lost this evening unless sold, tomorrow evening ... [units].
+        Units of `on_hand` that expire this evening unless sold, tomorrow evening ... [units].
     price : float, optional
-        Of a unit.
+        Price of a unit.
     """
 
     store: Name | None = None
@@ -80,16 +80,16 @@ class Item(FrozenModel):
 
 
 class KnownDay(FrozenModel):
-    """What is known ahead of a day, for everybody or for a store or product alone.
+    """What is known ahead of a day, for all or for a single store or product.
 
     Attributes
     ----------
     date : date
         The day.
     store, sku : str, optional
-        By default all.
+        The store or product; by default all.
     values : dict
-        By column of the demand file or calendar: a flag, a price, the name of an event.
+        Values by column of the demand file or calendar: a flag, a price, the name of an event.
     """
 
     date: IsoDate
@@ -104,15 +104,15 @@ class DecisionRequest(FrozenModel):
     Attributes
     ----------
     date : date, optional
-        The day that is decided on; by default the one after the last with known demand.
+        The day to decide on; by default the one after the last with known demand.
     written : date, optional
-        After which a state without a date cannot be known: an older one is refused.
+        Day on which the state was written; without `date`, an outdated one is refused.
     items : list of Item
-        In any order, each store and product once.
+        Stock by store and product, in any order, each once.
     calendar : list of KnownDay
-        Of the coming days, and of those since the last that the policy was made with, where it
-        counts on what is known ahead; a day between the first and the last that is left out has no
-        event and no flag.
+        What is known of the coming days, and of those since the last that the policy was made with,
+        if the policy uses it; days left out between the first and the last have no event and no
+        flag.
     """
 
     date: IsoDate | None = None
@@ -164,7 +164,7 @@ class DecisionRequest(FrozenModel):
         Raises
         ------
         InputError
-            One line: the policy knows no such column, or the days are too far from those it knows.
+            One line: the policy has no such column, or the days are too far from those it knows.
         """
         if not self.calendar:
             return None
@@ -197,14 +197,14 @@ class DecisionRequest(FrozenModel):
 
 
 def _text(value: bool | float | str | None) -> str:
-    """Return a value as a file of texts has it."""
+    """Return a value as text, as in a file."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)
 
 
 def _indices(kind: str, names: list[str | None], known: tuple[str, ...]) -> NDArray[np.intp]:
-    """Return the places of names; they may be left out where there is one only."""
+    """Return the indices of names; they may be left out if there is only one."""
     at: dict[str | None, int] = {name: place for place, name in enumerate(known)}
     if len(known) == 1:
         at[None] = 0
@@ -233,7 +233,7 @@ def _columns(lists: list[tuple[float, ...]], name: str, *, equal: bool) -> dict[
 
 
 class Seen(FrozenModel):
-    """The version of an order that was looked at, where no other must be changed."""
+    """The version of an order that the caller saw, if no other version may be changed."""
 
     version: Annotated[int, Field(ge=1)] | None = None
 
@@ -252,19 +252,19 @@ class Because(Seen):
 
 
 class TokenName(FrozenModel):
-    """Whose token."""
+    """The name that a token belongs to."""
 
     name: Annotated[str, StringConstraints(pattern=rf"^[^{_NOT_IN_NAMES}!-,/:-?]{{1,64}}$")]
 
 
 class NewToken(TokenName):
-    """Who gets a token, to do what."""
+    """The name and role of a new token."""
 
     role: Literal["planner", "approver", "admin"]
 
 
 class Candidate(FrozenModel):
-    """A run folder, by its name in the folder that the service was given runs in."""
+    """A run folder, by its name in the service's folder of runs."""
 
     run: Annotated[
         str,
@@ -278,11 +278,11 @@ ALLOWED = {
     "reason": "must hold no NUL character",
     "Idempotency-Key": "must be up to 200 visible characters of ASCII",
 }
-"""What a text may be, by its field, where a pattern would have to be read."""
+"""Messages for fields of text whose pattern would be hard to read."""
 
 
 def one_line(errors: Any) -> str:
-    """Return what pydantic found wrong first, in one line."""
+    """Return pydantic's first error in one line."""
     first = errors[0]
     where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
@@ -290,7 +290,7 @@ def one_line(errors: Any) -> str:
     if first["type"] == "json_invalid":
         why = first.get("ctx", {}).get("error", "")
         return f"the body is not JSON, from character {where} on: {why}"
-    if first["type"] == "model_attributes_type" and not where:  # curl -d says that it is a form
+    if first["type"] == "model_attributes_type" and not where:  # curl -d sends it as a form
         return "the body must be an object in JSON, with the header Content-Type: application/json"
     if first["type"] == "string_pattern_mismatch":
         message = ALLOWED.get(where.rpartition(".")[2], message)
