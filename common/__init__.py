@@ -1,7 +1,7 @@
 """The ground floor: errors, files, the console, compiled functions, random streams.
 
-Networks of these sizes are fastest on one thread, and numpy reads its number when it is loaded,
-so the limit is set here: every room imports this one first.
+Networks of these sizes are fastest on one thread, and numpy reads the thread count when it is
+loaded, so the limit is set here: every package of the project imports this one first.
 """
 
 import os

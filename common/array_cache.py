@@ -1,6 +1,6 @@
-"""Arrays kept between runs in the user's cache folder, so that they need not be made anew.
+"""Arrays kept between runs in the user's cache folder, so that they need not be recomputed.
 
-What is kept is found by a digest of all that it was made of, and can be removed at any time.
+An entry's key is a digest of all inputs that it was computed from; it can be removed at any time.
 """
 
 import io
@@ -18,19 +18,19 @@ from common.errors import InputError
 from common.files import read_arrays, write_whole
 
 MOST_BYTES = 2 << 30
-"""Of all that is kept; what was not asked for longest goes first."""
+"""Limit on the whole cache; the least recently used entries are removed first."""
 
 
 _LOCKS: dict[str, threading.Lock] = {}
-"""Of the keys that were asked for."""
+"""Locks of the keys that were asked for."""
 
 
 def made_once(
     key: str | None, make: Callable[[], dict[str, NDArray[Any]]]
 ) -> dict[str, NDArray[Any]]:
-    """Return what is kept under a key, else make and keep it; without a key, make it.
+    """Return the arrays kept under a key, else make and keep them; without a key, only make them.
 
-    Of threads that ask for the same at once one makes it, and the others wait.
+    If several threads ask for the same key at once, one makes the arrays and the others wait.
     """
     if key is None:
         return make()
@@ -43,7 +43,7 @@ def made_once(
 
 
 def find_arrays(key: str) -> dict[str, NDArray[Any]] | None:
-    """Return what is kept under a key, None if nothing is, or it is damaged."""
+    """Return the arrays kept under a key, None if there are none or the file is damaged."""
     path = _folder() / f"{key}.npz"
     try:
         found = read_arrays(path, path.name, MOST_BYTES)
@@ -54,7 +54,7 @@ def find_arrays(key: str) -> dict[str, NDArray[Any]] | None:
 
 
 def keep_arrays(key: str, arrays: dict[str, NDArray[Any]]) -> None:
-    """Keep arrays of numbers under a key; where the folder cannot be written, nothing happens."""
+    """Keep arrays of numbers under a key; do nothing if the folder cannot be written."""
     folder, content = _folder(), io.BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type]
     with suppress(OSError, InputError):

@@ -1,4 +1,4 @@
-"""The decorator of every compiled function, and where what it compiles is kept.
+"""The decorator of every compiled function, and the location of its compilation cache.
 
 Numba notices a change in the file of a cached function but not in the files it calls, so the cache
 lies in a folder named by a digest of every source that may hold compiled code: edit the law of
@@ -17,7 +17,7 @@ import numba
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 COMPILED_ROOMS = "common", "demand", "envs", "baselines", "agents/dcl"
-"""Rooms with compiled functions; no other may hold one."""
+"""Packages with compiled functions; no other may hold one."""
 
 
 def source_digest(checkout: Path = CHECKOUT) -> str:
@@ -30,13 +30,13 @@ def source_digest(checkout: Path = CHECKOUT) -> str:
 
 
 def user_cache() -> Path:
-    """Return the folder in which a user's programs keep what they can make anew."""
+    """Return the user's cache folder, for files that programs can recreate."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
     return Path(home) / "inventory-rl"
 
 
 def _cache_homes() -> list[Path]:
-    """Return where the cache may lie: where the user says, else the checkout, else at home."""
+    """Return candidate cache folders: the user's choice, else the checkout, else under home."""
     if "NUMBA_CACHE_DIR" in os.environ:
         return [Path(os.environ["NUMBA_CACHE_DIR"])]
     return [CHECKOUT / "common" / "__pycache__", user_cache()]
@@ -56,7 +56,7 @@ def _make_cache(homes: list[Path]) -> Path | None:
 
 
 SOURCES = source_digest()
-"""Of the sources that this process runs."""
+"""Digest of the sources that this process runs."""
 
 _homes = _cache_homes()
 _cache = _make_cache(_homes)
@@ -81,6 +81,6 @@ def compiled(**options: Any) -> Callable[[Function], Function]: ...
 def compiled(function: Any = None, **options: Any) -> Any:
     """Compile a function to machine code at its first call; `options` are those of `numba.njit`.
 
-    Other threads run meanwhile, as with numpy's own functions.
+    It releases the GIL, so that other threads run meanwhile, as with numpy's own functions.
     """
     return numba.njit(function, cache=_cache is not None, nogil=True, **options)

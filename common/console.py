@@ -1,4 +1,4 @@
-"""The command lines' common border: one line for every bad input, exit status 2, no traceback."""
+"""Input and output common to all commands: one line per bad input, exit status 2, no traceback."""
 
 import contextlib
 import gc
@@ -17,19 +17,19 @@ from rich.segment import Segment
 from common.errors import InputError, NumericalError
 
 LINE_SECONDS = 10.0
-"""From one line of progress to the next where there is no terminal."""
+"""Time between two lines of progress where there is no terminal [s]."""
 NOT_FINITE, HELD_BACK, INTERRUPTED = 3, 4, 130
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Signs by which a spreadsheet takes a cell for a formula."""
+"""Leading characters that make a spreadsheet read a cell as a formula."""
 
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
-"""What a terminal may obey, and what changes how the text beside it is read."""
+"""Control characters that a terminal may obey, or that change how the text beside them reads."""
 
 
 def plain(text: str) -> str:
-    r"""Return a text with its control characters written out, line feeds and tabs excepted.
+    r"""Return a text with its control characters escaped, except line feeds and tabs.
 
     >>> print(plain("red \x1b[31m"))
     red \x1b[31m
@@ -38,7 +38,7 @@ def plain(text: str) -> str:
 
 
 def spreadsheet_cell(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula: behind a ``'`` where one would.
+    """Return a text that no spreadsheet reads as a formula: prefixed with ``'`` where one would.
 
     >>> spreadsheet_cell("=1+1"), spreadsheet_cell("north")
     ("'=1+1", 'north')
@@ -47,7 +47,7 @@ def spreadsheet_cell(text: str) -> str:
 
 
 def spreadsheet_file(table: str) -> bytes:
-    """Return CSV as UTF-8 with its mark, without which Excel garbles names."""
+    """Return CSV as UTF-8 with a byte order mark, without which Excel garbles names."""
     return table.encode("utf-8-sig")
 
 
@@ -70,7 +70,7 @@ _threads_left = threading.Event()
 
 
 class _ClosedOutput(io.TextIOBase):
-    """Standard output where there is none: what is written does not get lost unnoticed."""
+    """Stand-in for a closed standard output: a write fails rather than being silently lost."""
 
     def write(self, _: str, /) -> int:
         raise InputError("standard output is closed; give the command one, or name a file")
@@ -106,24 +106,24 @@ def run(command: click.Command) -> NoReturn:
 
 @contextlib.contextmanager
 def collector_paused() -> Iterator[None]:
-    """Keep the garbage collector from what is loaded, now and later: it lives as long as we do.
+    """Exclude what is loaded from garbage collection for good: it lives as long as the process.
 
-    So a command is not slowed down by collections while it loads, after that, and as it ends.
+    A command is thus not slowed down by collections while it loads, later on, or as it ends.
     """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()  # else the first collection after this goes through all of it
+        gc.freeze()  # else the next collection traverses all of it
         if enabled:
             gc.enable()
 
 
 def leave_threads_behind() -> None:
-    """Have the process end after Ctrl-C without threads that are still at work.
+    """Have the process end after Ctrl-C without waiting for threads that are still at work.
 
-    Python would wait for them, for minutes perhaps, though nobody takes their results.
+    Python would wait for them, perhaps for minutes, though nobody uses their results.
     """
     _threads_left.set()
 
@@ -135,7 +135,7 @@ def _leave_at_once(status: int) -> NoReturn:
 
 
 def _prepare_streams() -> None:
-    """Let every text be written whatever the locale, and nothing into a closed output."""
+    """Allow any text to be written in any locale, and nothing to a closed output."""
     if sys.stdout is None:
         sys.stdout = _ClosedOutput()
     for stream in (sys.stdout, sys.stderr):

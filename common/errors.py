@@ -17,11 +17,11 @@ class InputError(ValueError):
 
 
 class UnreadableError(InputError):
-    """A file that the system does not let us read, which says nothing of what is in it."""
+    """A file that the system does not let us read, which says nothing about its content."""
 
 
 class NumericalError(ArithmeticError):
-    """Training met a number that is not finite.
+    """A number that is not finite, met in training.
 
     The message is one line: where, and which parameters are suspicious. Command lines print it and
     exit with status 3.
@@ -36,7 +36,7 @@ class FrozenModel(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse ``true`` and ``false`` for a number; pydantic takes them for 1 and 0."""
+        """Refuse ``true`` and ``false`` as numbers; pydantic would read them as 1 and 0."""
         items = value if isinstance(value, list | tuple) else [value]
         if any(isinstance(item, bool) for item in items):
             field = cls.model_fields[info.field_name or ""]
@@ -46,7 +46,7 @@ class FrozenModel(BaseModel):
 
 
 def _takes_truth(annotation: Any) -> bool:
-    """Return whether a value of this type may be true or false, or hold such values."""
+    """Return whether a value of this type may be a bool, or hold bools."""
     return annotation in (bool, Any) or any(map(_takes_truth, get_args(annotation)))
 
 
@@ -57,7 +57,7 @@ MOST_NAMED = 100
 
 
 def and_more(left: int) -> str:
-    """Return what ends a list of names that leaves out so many."""
+    """Return the ending of a list of names that leaves out `left` of them."""
     return f" and {left:,} more" if left > 0 else ""
 
 
@@ -84,7 +84,7 @@ def short(value: object, limit: int = 60) -> str:
     """Show a value on one line, cut to `limit` characters."""
     try:
         text = " ".join((str if isinstance(value, date) else repr)(value).split())
-    except (RecursionError, ValueError):  # too deep, or a number of too many digits
+    except (RecursionError, ValueError):  # too deep, or a number with too many digits
         text = f"a {type(value).__name__} that is too large to show"
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
@@ -104,7 +104,7 @@ def validated(model: type[Model], values: Mapping[str, Any], where: str = "") ->
     Raises
     ------
     InputError
-        One line for the first value that is wrong, and the number of others.
+        One line about the first wrong value, and how many others there are.
     """
     try:
         return model.model_validate(dict(values))
@@ -116,7 +116,7 @@ def _describe(model: type[BaseModel], error: ValidationError, where: str) -> str
     problems = error.errors(include_url=False)
     first = problems[0]
     cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, InputError):  # says which file or name it is about
+    if isinstance(cause, InputError):  # names its own file or value
         return str(cause)
     path = _named(first["loc"])
     name = ".".join(([where] if where else []) + path)
@@ -152,7 +152,7 @@ _PLAINER = {
 
 
 def _named(path: tuple[int | str, ...]) -> list[str]:
-    """Return the names and indices of a path without pydantic's tags of alternatives."""
+    """Return the names and indices of a path without pydantic's union tags."""
     tags = {"float", "int", "str", "bool"}
     return [
         str(part)

@@ -20,7 +20,7 @@ from common.errors import InputError, UnreadableError, short
 
 GIB = 1 << 30
 MAX_ARCHIVE_BYTES = GIB
-"""Of all members of an archive together."""
+"""Limit on all members of an archive together."""
 
 MAX_MEMBERS = 10_000
 _DAMAGED = (
@@ -36,12 +36,12 @@ _DAMAGED = (
 
 
 def read_bytes(path: Path, limit: int, *, links: bool = False) -> bytes:
-    """Read a regular file of at most `limit` bytes, or what a link leads to if `links` may.
+    """Read a regular file of at most `limit` bytes, following a symbolic link only if `links`.
 
     Raises
     ------
     InputError
-        One line: missing, a link, not a regular file, too large, or unreadable.
+        If it is missing, a link, not a regular file, too large, or unreadable.
     """
     check_regular(path, links=links)
     try:
@@ -75,18 +75,18 @@ def open_archive(
     Parameters
     ----------
     source : Path or bytes
-        The archive, or where it lies.
+        The archive's content or path.
     name : str
-        What to call it in messages.
+        Its name in messages.
     limit : int
-        Of the members together [bytes]. They must be stored, not compressed, so that nothing
-        grows when it is read; no member gives more than it claims.
+        Largest total size of the members [bytes]. They must be stored uncompressed, so that
+        nothing grows when it is read; no member yields more than its header claims.
 
     Raises
     ------
     InputError
-        If it is damaged or too large, compresses, names a member twice or by no plain name; also
-        where reading a member within the context fails.
+        If it is damaged, too large or compressed, or a member's name is a duplicate or not plain;
+        also if reading a member within the context fails.
     """
     if isinstance(source, Path):
         check_regular(source)
@@ -141,7 +141,7 @@ def read_arrays(
     Raises
     ------
     InputError
-        If it is damaged or too large, or holds objects, or arrays of other sizes than they claim.
+        If it is damaged or too large, or holds objects, or arrays whose size is not as claimed.
     """
     with open_archive(source, name, limit=limit) as archive:
         return {
@@ -185,15 +185,15 @@ def parse_array(content: bytes, name: str) -> NDArray[np.generic]:
 def write_whole(path: Path, content: bytes, mode: int | None = None) -> None:
     """Write a regular file: under a random name, flushed, then renamed to `path`.
 
-    A file that is replaced keeps its mode, a new one gets `mode`, or what is usual.
-    Everything that is written goes through here.
+    A file that is replaced keeps its mode; a new one gets `mode`, or the usual default.
+    Every file that the project writes goes through here.
 
     Raises
     ------
     InputError
-        If there is anything but a regular file.
+        If `path` exists and is not a regular file.
     OSError
-        If the disk refuses; what was there before stays.
+        If writing fails; the previous content stays.
     """
     kept = _replaceable_mode(path)
     mode = mode if kept is None else kept
@@ -201,7 +201,7 @@ def write_whole(path: Path, content: bytes, mode: int | None = None) -> None:
     try:
         with temporary.open("xb") as file:
             if mode is not None:
-                os.fchmod(file.fileno(), mode)  # before there is anything to read
+                os.fchmod(file.fileno(), mode)  # before there is any content to read
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

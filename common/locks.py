@@ -1,4 +1,4 @@
-"""Locks of folders: they go with the process that holds them, however it ends."""
+"""Locks on folders, released when the process that holds them ends, however it ends."""
 
 import os
 import sys
@@ -11,12 +11,12 @@ if sys.platform != "win32":
     import fcntl
 
 PATIENCE = 0.1
-"""So long a lock is tried for, as whoever looks at it is there for a moment [s]."""
+"""How long to try for a lock, as a process that checks it holds it for a moment [s]."""
 
 
 @contextmanager
 def folder_locked(folder: Path) -> Iterator[None]:
-    """Lock a folder itself, as a file in it can be removed; Windows lets nobody do that.
+    """Lock the folder itself, as a lock file in it could be removed; does nothing on Windows.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def folder_locked(folder: Path) -> Iterator[None]:
 
 
 def is_folder_locked(folder: Path) -> bool:
-    """Return whether a process holds a folder; False where nobody can tell."""
+    """Return whether a process holds a folder; False if that cannot be determined."""
     if sys.platform == "win32":
         return False
     try:
@@ -57,11 +57,11 @@ def is_folder_locked(folder: Path) -> bool:
 if sys.platform != "win32":
 
     def _locks(number: int, kind: int) -> bool:
-        """Return whether nobody else holds an open folder; it is locked then, if it can be."""
+        """Return whether nobody else holds an open folder; if so, lock it where possible."""
         try:
             fcntl.flock(number, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError:
-            return True  # a file system that locks no folders
+            return True  # a file system that cannot lock folders
         return True

@@ -1,6 +1,6 @@
-"""Code of users: modules that are named on the command line, or registered by a package.
+"""Users' own code: modules named on the command line, or registered by a package.
 
-Only what a user names, or has installed, is imported: no file that is read can name code to run.
+Only what a user names, or has installed, is imported: no input file can name code to run.
 """
 
 import importlib
@@ -12,27 +12,27 @@ from types import ModuleType
 from common.errors import InputError
 
 GROUP = "inventory_rl.plugins"
-"""The group of entry points whose modules are imported when a command begins."""
+"""The group of entry points whose modules are imported when a command starts."""
 
 
 def import_module(option: str, name: str) -> ModuleType:
-    """Return a module that a user has named, found where Python looks or in the present folder.
+    """Return a module that a user has named, found on Python's path or in the current folder.
 
     Parameters
     ----------
     option : str
-        Who named it, for messages.
+        The option that names it, for messages.
     name : str
         Its dotted name.
 
     Raises
     ------
     InputError
-        If there is none, or it cannot be imported.
+        If there is no such module, or it cannot be imported.
     """
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.append(here)  # last: a file beside the data must not take a package's place
+        sys.path.append(here)  # last: a file beside the data must not shadow a package
     try:
         return importlib.import_module(name)
     except Exception as error:  # a user's module may raise anything

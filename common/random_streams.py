@@ -39,7 +39,7 @@ _RATIOS = _EDGES[1:] / _EDGES[:-1]
 _REST = np.uint64(53 - 7)
 _REST_MASK = np.uint64(2**46 - 1)
 _REST_UNIT = 2.0**-45
-"""Of 53 random bits 7 choose the layer; the rest, in this unit, are a uniform from 0 to 2."""
+"""Of 53 random bits, 7 choose the layer; the rest, in this unit, are uniform from 0 to 2."""
 
 
 def _draw(rng: Any, words: Any) -> Any:
@@ -49,10 +49,10 @@ def _draw(rng: Any, words: Any) -> Any:
 
 @overload(_draw, strict=False)
 def _compile_draw(rng: Any, words: Any) -> Any:  # noqa: ARG001
-    """Compile `_draw` for a generator, or for the four words that are the state of an SFC64.
+    """Compile `_draw` for a generator, or for the four state words of an SFC64.
 
-    A generator is asked by a call for every number. The words stay in registers, which makes it
-    almost twice as fast, and the numbers are the same.
+    A generator costs a call for every number. The words stay in registers, which is almost twice
+    as fast and gives the same numbers.
     """
     if isinstance(rng, types.NumPyRandomGeneratorType):
         return lambda rng, words: (np.uint64(rng.random() * 2.0**53), words)
@@ -72,7 +72,7 @@ def _compile_draw(rng: Any, words: Any) -> Any:  # noqa: ARG001
 def _fill(
     rng: Any, words: Any, out: NDArray[np.float64], mean: float, std: float, low: float
 ) -> Any:
-    """Fill `out` with ``max(low, N(mean, std))``; return the words as they are then.
+    """Fill `out` with ``max(low, N(mean, std))``; return the words' new values.
 
     References
     ----------
@@ -82,7 +82,7 @@ def _fill(
     n = 0
     while n < out.size:
         bits, words = _draw(rng, words)
-        i = bits >> _REST  # the layer; the rest of the bits are independent of it
+        i = bits >> _REST  # the layer; the remaining bits are independent of it
         u = np.int64(bits & _REST_MASK) * _REST_UNIT - 1.0
         x, accepted = u * _EDGES[i], abs(u) < _RATIOS[i]
         if not accepted:  # once in 36 times
@@ -95,7 +95,7 @@ def _fill(
 
 @compiled
 def _beyond(rng: Any, words: Any, i: Any, u: float) -> tuple[float, bool, Any]:
-    """Settle what does not surely lie below the curve: return x, whether to take it, the words."""
+    """Settle a point not surely below the curve: return x, whether it is accepted, the words."""
     if i > 0:
         x = u * _EDGES[i]
         below = math.exp(-0.5 * (_EDGES[i] ** 2 - x * x))
@@ -124,9 +124,9 @@ def normal(
     Parameters
     ----------
     rng : numpy.random.Generator
-        Where the randomness comes from.
+        Source of randomness.
     mean, std : float
-        Of the normal law before the floor.
+        Mean and standard deviation of the normal law before the floor.
     shape : tuple of int
         Shape of the result, filled in C order.
     low : float
@@ -149,15 +149,15 @@ def normal(
 
 
 Split = Literal["training", "validation", "tuning", "evaluation"]
-"""What episodes are for. Each use has a random stream of its own, so none ever sees another's."""
+"""Purposes of episodes. Each has its own random stream, so none ever sees another's episodes."""
 
 SPLITS: tuple[Split, ...] = ("training", "validation", "tuning", "evaluation")
 
 
 def random_stream(seed: int, split: Split, chunk: int = 0) -> np.random.Generator:
-    """Return the generator of one use of one seed; streams of different uses never overlap.
+    """Return the generator of a seed for one purpose; streams of different purposes never overlap.
 
-    Neither do those of different chunks of a use. An InputError if there is no such use.
+    Neither do those of different chunks of a purpose. Raises InputError for an unknown `split`.
 
     Examples
     --------

@@ -17,26 +17,26 @@ from common.shards import ATTEMPTS, Outcome, ShardError, Work, describe, is_fina
 Result = TypeVar("Result")
 ROOT = Path(__file__).resolve().parent.parent
 AHEAD = 2
-"""Shards per core that are handed out, so that results of a million do not fill the store."""
+"""Shards per core handed out at a time, lest the results of a million fill the object store."""
 
 
 def iterate_on_cluster(
     work: Work[Result], shared: Any, shards: Sequence[Any], address: str
 ) -> Generator[Outcome[Result], None, None]:
-    """Yield what comes of every shard on a cluster, as each ends.
+    """Yield the outcome of every shard on a cluster, as each ends.
 
     Parameters
     ----------
     work, shared, shards
-        As `common.shards.map_shards` has them; `shared` goes into the object store once.
+        As in `common.shards.map_shards`; `shared` goes into the object store once.
     address : str
         ``auto``, or the address of the cluster's head.
 
     Raises
     ------
     InputError
-        If Ray is not installed, there is no such cluster, or it has another version of Ray or of
-        Python.
+        If Ray is not installed, there is no such cluster, or it runs a different version of Ray
+        or Python.
     """
     pending: dict[Any, int] = {}
     with connected(address) as ray:
@@ -68,12 +68,12 @@ _connections: list[Any] = []
 
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
-    """Give the library, connected to a cluster; within, further connections are the same one.
+    """Give the Ray library, connected to a cluster; nested calls share the connection.
 
     Raises
     ------
     InputError
-        As `iterate_on_cluster`.
+        As for `iterate_on_cluster`.
     """
     if _connections:
         yield _connections[0]
@@ -82,11 +82,11 @@ def connected(address: str) -> Iterator[Any]:
     try:
         yield _connections[0]
     finally:
-        _connections.pop().shutdown()  # cancels what is not done
+        _connections.pop().shutdown()  # cancels unfinished work
 
 
 _kept: dict[str, Any] = {}
-"""In a worker: what the shards of the present call share, by its place in the object store."""
+"""In a worker: the shared object of the present call, by its reference in the object store."""
 
 
 def _attempt(work: Work[Any], shared: list[Any], shard: Any) -> Outcome[Any]:
@@ -96,7 +96,7 @@ def _attempt(work: Work[Any], shared: list[Any], shard: Any) -> Outcome[Any]:
     try:
         if key not in _kept:
             _kept.clear()
-            _kept[key] = copy.deepcopy(ray.get(shared[0]))  # what the store holds is read-only
+            _kept[key] = copy.deepcopy(ray.get(shared[0]))  # objects in the store are read-only
         return Outcome(-1, work(_kept[key], shard, lambda _share: None))
     except (InputError, NumericalError) as error:
         return Outcome(-1, None, error)
@@ -113,8 +113,8 @@ def _outcome(ray: Any, reference: Any) -> Outcome[Any]:
 
 
 def _connect(address: str) -> Any:
-    """Return the library, connected to a cluster whose workers find this checkout."""
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of a change
+    """Return the Ray library, connected to a cluster whose workers can import this checkout."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns
     try:
         import ray
     except ImportError:
@@ -138,7 +138,7 @@ def _connect(address: str) -> Any:
 
 
 def _version_line(ray: Any, message: str) -> str:
-    """Return both versions in one line, where they are what is wrong."""
+    """Return both versions in one line if a mismatch is the error."""
     found = re.findall(r"(Ray|Python): *(\d+(?:\.\d+)+)", message)
     if "ersion mismatch" not in message or len(found) < 2:
         return " ".join(message.split())[:200]

@@ -1,4 +1,4 @@
-"""YAML from outside: plain values alone, of a bounded size, and no key twice."""
+"""YAML from outside: only plain values, of bounded size, without duplicate keys."""
 
 import re
 from typing import Any, NoReturn
@@ -9,7 +9,7 @@ from common.errors import InputError, short
 
 MAX_DEPTH = 32
 MAX_VALUES = 100_000
-"""Values in one text, those behind an alias counted each time they are used; about two seconds."""
+"""Most values in one text, aliased ones counted at each use; these take about two seconds."""
 
 MAX_DIGITS = 300
 _SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
@@ -23,7 +23,7 @@ _RESOLVED = {
     ),
     _PLAIN + "bool": re.compile(r"true|True|TRUE|false|False|FALSE"),
 }
-"""Numbers and truth as YAML 1.2 writes them, and ``_`` between digits."""
+"""Numbers and booleans as YAML 1.2 writes them, and ``_`` between digits."""
 
 _STRING, _MERGE = _PLAIN + "str", _PLAIN + "merge"
 _TAGS = {*_NUMBERS, _STRING, *(_PLAIN + n for n in ("map", "seq", "bool", "null", "timestamp"))}
@@ -36,16 +36,17 @@ _BROKEN = (
     ValueError,
     yaml.YAMLError,
 )
-"""What PyYAML raises besides its own errors, for example of ``!!int ''``."""
+"""What PyYAML raises besides its own errors, for example on ``!!int ''``."""
 
 
 def parse_yaml(text: str) -> Any:
-    """Return the value of a YAML text; ``1e6`` is the number it is.
+    """Return the value of a YAML text; ``1e6`` is read as a number.
 
     Raises
     ------
     InputError
-        One line: not YAML, a tag, a key twice or that is no name, too deep or too large.
+        If it is not YAML, has a tag, a duplicate key or a key that is no name, or is too deep or
+        too large.
 
     Examples
     --------
@@ -66,7 +67,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def _error_text(error: Exception) -> str:
-    """Return what a parser found and where, on one line."""
+    """Return a parser's complaint and its position, on one line."""
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     mark = getattr(error, "problem_mark", None)
     line = f", line {mark.line + 1}" if mark is not None else ""
@@ -74,9 +75,9 @@ def _error_text(error: Exception) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Stops where a text gets too long or too deep, however much is left of it.
+    """A loader that stops where a text gets too long or too deep, however much is left of it.
 
-    It is PyYAML's own in Python: the one in C ends the process with a deep text.
+    It is PyYAML's pure Python one: the C loader crashes the process on a deeply nested text.
     """
 
     def __init__(self, text: str) -> None:
@@ -100,7 +101,7 @@ class _Loader(yaml.SafeLoader):
         raise InputError(f"line {line}: {message}")
 
 
-# YAML 1.1 takes 1:30:00 for 5400, 017 for 15 and no for false; 1.2 does not
+# YAML 1.1 reads 1:30:00 as 5400, 017 as 15 and no as false; 1.2 does not
 _Loader.yaml_implicit_resolvers = {
     sign: [(tag, form) for tag, form in forms if tag not in _RESOLVED]
     for sign, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -111,13 +112,13 @@ for _tag, _form in _RESOLVED.items():
 
 
 class _Check:
-    """Walks the nodes of a text before any value is made of them."""
+    """A walk over the nodes of a text before any value is constructed."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[int, int]] = {}
 
     def size(self, node: yaml.Node, depth: int) -> tuple[int, int]:
-        """Return how many values a node stands for, aliases followed, and in how many levels."""
+        """Return the number of values under a node, aliases followed, and their depth."""
         _check_tag(node)
         size, levels = self._known.get(id(node), (0, 0))
         if depth + levels > MAX_DEPTH:
@@ -167,7 +168,7 @@ def _line(node: yaml.Node) -> int:
 
 
 def _numbers(value: Any) -> Any:
-    """Read ``1e6`` as the number it is; YAML 1.1 takes it for a string."""
+    """Read ``1e6`` as a number; YAML 1.1 reads it as a string."""
     if isinstance(value, dict):
         return {key: _numbers(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,7 +1,7 @@
 """Work in shards: in this process, over processes of this machine, or over a Ray cluster.
 
-A shard is an argument, best an index and a seed; what all of them need goes to each worker once.
-Nothing that a shard returns depends on how many workers there are or who they are.
+A shard is an argument, ideally an index and a seed; data shared by all shards goes to each worker
+once. Results do not depend on the number of workers or on which worker runs a shard.
 """
 
 import multiprocessing
@@ -21,15 +21,15 @@ from common.errors import InputError, NumericalError, short
 
 Result = TypeVar("Result")
 Report = Callable[[float], None]
-"""Called within a shard with the share of it that is done, up to 1."""
+"""Callback within a shard, with the share of it that is done, up to 1."""
 
 Work = Callable[[Any, Any, Report], Result]
-"""A function of a module: ``work(shared, shard, report)``."""
+"""A module-level function: ``work(shared, shard, report)``."""
 
 ATTEMPTS = 2
-"""So often a shard is tried that broke, or whose worker died."""
+"""How often a shard is tried that failed, or whose worker died."""
 GRACE = 1.5
-"""Seconds that workers have to save and to end after an interruption."""
+"""Seconds that workers have to save and exit after an interruption."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Workers:
     Attributes
     ----------
     count : int
-        Processes of this machine; 1 is this process itself.
+        Number of processes of this machine; 1 is this process itself.
     cluster : str or None
         ``auto``, or the address of a Ray cluster; then `count` has no meaning.
     """
@@ -49,7 +49,7 @@ class Workers:
 
     @property
     def here(self) -> bool:
-        """Whether this process does all shards."""
+        """Whether this process runs all shards."""
         return self.count == 1 and self.cluster is None
 
 
@@ -59,14 +59,14 @@ HERE = Workers()
 
 @dataclass(frozen=True)
 class Outcome(Generic[Result]):
-    """What came of a shard.
+    """The outcome of a shard.
 
     Attributes
     ----------
     index : int
-        Which one.
+        Index of the shard.
     value : object
-        What it returned; None if it failed.
+        Its return value; None if it failed.
     error : Exception or None
         Why it failed.
     """
@@ -77,7 +77,7 @@ class Outcome(Generic[Result]):
 
 
 class ShardError(RuntimeError):
-    """How a shard broke in another process, or that the process is gone."""
+    """The failure of a shard in another process, or the death of that process."""
 
 
 def ordered_shards(
@@ -88,27 +88,27 @@ def ordered_shards(
     *,
     progress: Callable[[float], None] | None = None,
 ) -> Generator[Result, None, None]:
-    """Yield what every shard returns, in the order of the shards.
+    """Yield the result of every shard, in the order of the shards.
 
-    Few of the results are held at once, as shards are begun in this order too.
+    Few results are held at once, as shards are started in this order too.
 
     Parameters
     ----------
     work : callable
-        ``work(shared, shard, report)``, a function of a module.
+        ``work(shared, shard, report)``, a module-level function.
     shared : object
-        What all shards need; it reaches every worker once.
+        Data that all shards need; it is sent to every worker once.
     shards : sequence
         The arguments.
     workers : Workers
         Where they run.
     progress : callable, optional
-        Called with the share of all that is done.
+        Called with the share of all work that is done.
 
     Raises
     ------
     InputError
-        If a shard has bad input, or fails otherwise `ATTEMPTS` times.
+        If a shard has bad input, or fails for another reason `ATTEMPTS` times.
     """
     values: dict[int, Any] = {}
     shares = dict.fromkeys(range(len(shards)), 0.0)
@@ -138,7 +138,7 @@ def ordered_shards(
 def map_shards(
     work: Work[Result], shared: Any, shards: Sequence[Any], workers: Workers = HERE, **options: Any
 ) -> list[Result]:
-    """Return what every shard returns, in their order; see `ordered_shards`."""
+    """Return the results of all shards, in their order; see `ordered_shards`."""
     return list(ordered_shards(work, shared, shards, workers, **options))
 
 
@@ -151,20 +151,20 @@ def shard_progress(
     more: Callable[[], str] = str,
     count: bool = True,
 ) -> Iterator[Callable[[int, float], None]]:
-    """Show how many of the shards are done, and give what is called with one's index and share.
+    """Show how many shards are done; give a callback that takes a shard's index and share.
 
-    Where there is no terminal, it is one line every `LINE_SECONDS`.
+    Where there is no terminal, it prints one line every `LINE_SECONDS`.
 
     Parameters
     ----------
     of, noun : int, str
-        How many there are, and what they are called.
+        Number of shards, and what they are called.
     shown : bool
         Whether to show anything.
     more : callable
-        Says what stands behind the count.
+        Returns the text that follows the count.
     count : bool
-        Whether to say how many have ended.
+        Whether to show how many have ended.
     """
     from rich import progress  # here: workers show nothing
 
@@ -194,7 +194,7 @@ def shard_progress(
 
 @contextmanager
 def share_progress(what: str) -> Iterator[Callable[[float], None]]:
-    """Show the share of some work that is done, and give what is called with it."""
+    """Show the share of some work that is done; give the callback that takes it."""
     with shard_progress(1, what, count=False) as report:
         yield lambda share: report(0, share)
 
@@ -216,16 +216,16 @@ def iterate_shards(
     *,
     report: Callable[[int, float], None] = lambda _index, _share: None,
 ) -> Generator[Outcome[Result], None, None]:
-    """Yield what comes of every shard, as each ends.
+    """Yield the outcome of every shard, as each ends.
 
-    A shard that breaks is tried again, also where its worker died. Bad input and numbers that are
-    not finite break again, so they are not. Closing the iterator, as an interruption does, stops
+    A shard that fails, or whose worker dies, is tried again, except after bad input or numbers that
+    are not finite, where it would fail again. Closing the iterator, as an interruption does, stops
     all workers within two seconds and leaves none running.
 
     Parameters
     ----------
     work, shared, shards, workers
-        As `map_shards` has them.
+        As in `map_shards`.
     report : callable
         Called with a shard's index and the share of it that is done.
     """
@@ -259,7 +259,7 @@ def _here(
 
 
 def is_final(error: Exception) -> bool:
-    """Return whether a shard that failed so would fail again."""
+    """Return whether a shard that failed with this error would fail again."""
     return isinstance(error, InputError | NumericalError)
 
 
@@ -274,7 +274,7 @@ class _Worker:
 
 @dataclass
 class _Pool:
-    """Processes that are started as shards need them and replaced when they die."""
+    """Processes that are started on demand and replaced when they die."""
 
     work: Work[Any]
     shared: Any
@@ -283,15 +283,15 @@ class _Pool:
     busy: list[_Worker] = field(default_factory=list)
 
     def give(self, index: int, shard: Any) -> None:
-        """Let a process that is free, or a new one, do a shard."""
+        """Hand a shard to an idle process, or to a new one."""
         worker = self.idle.pop() if self.idle else self._start()
         worker.shard = index
         self.busy.append(worker)
-        with suppress(OSError):  # it died: seen when it is waited for
+        with suppress(OSError):  # it died: noticed when it is waited for
             worker.pipe.send(shard)
 
     def _start(self) -> _Worker:
-        context = multiprocessing.get_context("spawn")  # a fork would copy locks of threads
+        context = multiprocessing.get_context("spawn")  # a fork would copy locks held by threads
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self.work, self.shared), daemon=True)
         process.start()
@@ -299,7 +299,7 @@ class _Pool:
         return _Worker(process, ours)
 
     def messages(self) -> Iterator[tuple[_Worker, Any]]:
-        """Wait, and yield what the processes say; None from one that died."""
+        """Wait, and yield the processes' messages; None from one that died."""
         pipes = {worker.pipe: worker for worker in self.busy}
         for pipe in wait(list(pipes)):
             worker = pipes[pipe]  # type: ignore[index]
@@ -312,7 +312,7 @@ class _Pool:
     def stop(self) -> None:
         """End every process: those at work may save first, within `GRACE` seconds."""
         for worker in self.idle:
-            worker.pipe.close()  # it ends by itself
+            worker.pipe.close()  # it then exits by itself
         for worker in self.busy:
             with suppress(OSError, ValueError):
                 os.kill(worker.process.pid, signal.SIGINT)
@@ -352,7 +352,7 @@ def _over_processes(
                     pool.idle.append(worker)
                 error = message.error
                 if error is not None and not is_final(error) and attempts[index] < ATTEMPTS:
-                    waiting.appendleft(index)  # so that results come about in their order
+                    waiting.appendleft(index)  # so that results still come in order
                 else:
                     yield Outcome(index, message.value, error)
     finally:
@@ -366,7 +366,7 @@ def _death(worker: _Worker) -> ShardError:
 
 
 def _serve(pipe: Connection, work: Work[Any], shared: Any) -> None:
-    """Do shards for the process that began this one, until it closes the pipe."""
+    """Run shards for the process that started this one, until it closes the pipe."""
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # Ctrl-C reaches the first process alone, which passes it on
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -386,7 +386,7 @@ def _attempt(pipe: Connection, work: Work[Any], shared: Any, shard: Any) -> Outc
 
 
 def _end_with_parent() -> None:
-    """Leave no process behind when the first one is killed."""
+    """End this process when its parent is killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

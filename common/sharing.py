@@ -1,4 +1,4 @@
-"""Where one run shares out what it computes: threads of this process, or a Ray cluster."""
+"""Distribution of one run's computations: over threads of this process, or a Ray cluster."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ def share_out(workers: Workers) -> Iterator[None]:
     Parameters
     ----------
     workers : Workers
-        So many threads of this process, or a cluster.
+        Its `count` is a number of threads of this process; or a cluster.
 
     Raises
     ------
@@ -48,24 +48,24 @@ def map_threads(
     *,
     progress: Report | None = None,
 ) -> list[Result]:
-    """Return what every shard returns, in their order, for work that is mostly compiled.
+    """Return the results of all shards, in their order, for work that is mostly compiled code.
 
-    Such work lets other threads run meanwhile, so that processes, which take seconds to begin,
-    need not be started for each of many short pieces of it.
+    Compiled code releases the GIL, so that no processes, which take seconds to start, are needed
+    for each of many short pieces of work.
 
     Parameters
     ----------
     work, shared, shards
-        As `common.shards.map_shards` has them.
+        As in `common.shards.map_shards`.
     threads : int
-        At least so many, where `share_out` says no more.
+        Number of threads, unless `share_out` asks for more.
     progress : callable, optional
-        Called with the share of all that is done.
+        Called with the share of all work that is done.
 
     Raises
     ------
     KeyboardInterrupt
-        At once after Ctrl-C, while threads still do what they have begun.
+        At once after Ctrl-C, while threads still finish what they have started.
     """
     place = _place.get()
     if place.cluster is not None:
@@ -86,4 +86,4 @@ def map_threads(
 
 
 def _unheard(share: float) -> None:
-    """Take a report that nobody waits for: the run shows its own progress."""
+    """Ignore a report: the run shows its own progress."""
