@@ -1,4 +1,4 @@
-"""More experience than history holds: training days resampled in blocks of days."""
+"""More training episodes than history holds: training days resampled in blocks of days."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +11,7 @@ from demand.known_demand import WEEK
 Floats = NDArray[np.float64]
 MOST_DAYS = 28
 INSIGNIFICANT = 5
-"""So many lags in a row that are no more than chance end the memory of a series."""
+"""So many insignificant autocorrelations in a row end the memory of a series."""
 
 
 def block_length(series: Floats) -> int:
@@ -20,7 +20,7 @@ def block_length(series: Floats) -> int:
     Parameters
     ----------
     series : ndarray
-        Shape (days, series), stationary; series are taken to have the same memory.
+        Shape (days, series), stationary; all series are assumed to have the same memory.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def block_length(series: Floats) -> int:
 
 
 def autocorrelations(series: Floats, lags: int) -> Floats:
-    """Return the autocorrelation at lags 0 to `lags`, the mean over series that vary at all."""
+    """Return the autocorrelation at lags 0 to `lags`, averaged over series that vary at all."""
     centred = series - series.mean(axis=0)
     variance = (centred**2).sum(axis=0)
     varies = variance > 0
@@ -60,16 +60,16 @@ def autocorrelations(series: Floats, lags: int) -> Floats:
 Days = NDArray[np.integer]
 
 LEVEL_DAYS = 57
-"""Days whose mean is the level of the middle one."""
+"""Length of the centred moving average that is the level of a day [days]."""
 
 LEAST_USUAL = 1 / 3
-"""Days with less than this share of what is usual on their weekday say nothing about remainders."""
+"""Days whose usual demand is below this share of their weekday's mean give no remainders."""
 
 RESAMPLING_ARRAYS = 8
-"""Arrays of the size of all training days that taking them apart needs at once, at most."""
+"""Most arrays of the size of all training days that the decomposition holds at once."""
 
 MOST_POINTS = 128
-"""Remainders that represent the law of a weekday, at most."""
+"""Most remainders that represent the law of a weekday."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +81,10 @@ class TrainingDays:
     demand : ndarray
         Shape (days, SKUs, stores) [units/day].
     effects : ndarray or None
-        What is known of each day ahead, which stays with it, multiplies demand by, as `demand`.
+        Factor on each day's demand of what is known of it ahead, which is not resampled; shape of
+        `demand`.
     cycle : int
-        Days of a season, the 7 weekdays; 1 where the periods are no days.
+        Length of the short season, the 7 weekdays; 1 where the periods are not days.
     """
 
     demand: Floats
@@ -91,19 +92,19 @@ class TrainingDays:
     cycle: int = WEEK
 
     def bootstrap(self, rng: np.random.Generator, days: Days, sku: Days) -> Floats:
-        """Return the days with remainders of other days of the period.
+        """Return the days with remainders resampled from other days of the period.
 
-        Remainders are drawn in blocks of `block` days from all weeks, each for the weekday that it
-        is from, and stores keep those that they had on the same day.
+        Remainders are drawn in blocks of `block` days from all weeks, each onto its own weekday,
+        and all stores get the remainders of the same day.
 
         Parameters
         ----------
         rng : numpy.random.Generator
-            Where the randomness comes from.
+            Source of randomness.
         days : ndarray
             Days of the period, from 0, shape (episodes, days).
         sku : ndarray
-            Of each episode, shape (episodes,).
+            SKU of each episode, shape (episodes,).
 
         Returns
         -------
@@ -121,9 +122,9 @@ class TrainingDays:
         return made
 
     def parametric(self, rng: np.random.Generator, days: Days, sku: Days) -> Floats:
-        """Return independent days with a fitted law of the remainders, as `bootstrap`.
+        """Return independent days with a fitted law of the remainders; arguments as `bootstrap`.
 
-        Negative binomial where demand comes in whole units, and gamma otherwise.
+        The law is negative binomial where demand comes in whole units, and gamma otherwise.
         """
         m = self.usual[days, sku[:, None]]
         some = np.maximum(m, 1e-9)
@@ -134,9 +135,9 @@ class TrainingDays:
         return np.where(m > 0, drawn, 0.0)
 
     def law(self, days: Days, sku: Days) -> Floats:
-        """Return equally likely values that stand for a day's demand under `bootstrap`.
+        """Return equally likely values that represent a day's demand under `bootstrap`.
 
-        Where blocks are longer than a day, it is the law of a day whose past is not known.
+        Where blocks are longer than a day, this is the law of a day given nothing of its past.
 
         Parameters
         ----------
@@ -158,19 +159,19 @@ class TrainingDays:
 
     @cached_property
     def usual(self) -> Floats:
-        """What is usual on each day, as `demand`; 0 before the first and after the last sale."""
+        """Usual demand of each day, as `demand`; 0 before the first and after the last sale."""
         return usual_days(self.demand, self.effects, self.cycle)
 
     @cached_property
     def _sold(self) -> NDArray[np.bool_]:
-        """Whether a day lies between the first and the last sale of its series, as `demand`."""
+        """Whether a day lies between the series' first and last sale, shape of `demand`."""
         return _sold_days(self.demand)
 
     @cached_property
     def spread(self) -> Floats:
         """Squared variation of each series around `usual`, shape (SKUs, stores).
 
-        ``E[(D - m)^2 - m] / E[m^2]`` for whole units, without ``- m`` else.
+        ``E[(D - m)^2 - m] / E[m^2]`` for whole units; otherwise without ``- m``.
         """
         demand, mean = self.demand, self.usual
         beyond = ((demand - mean) ** 2 - (mean if self.whole_units else 0.0)).mean(axis=0)
@@ -179,10 +180,10 @@ class TrainingDays:
 
     @cached_property
     def remainders(self) -> Floats:
-        """Remainders of all days, as `demand`.
+        """Remainders of all days, shape of `demand`.
 
-        Days that say nothing (`LEAST_USUAL`) have those of other days of the same weekday, in
-        turns, and 1 where there are none.
+        Uninformative days (`LEAST_USUAL`) take those of other days of the same weekday in turn,
+        and 1 where there are none.
         """
         usual, sold = self.usual, self._sold
         remainders: Floats = np.where(usual > 0, self.demand / np.maximum(usual, 1e-12), 1.0)
@@ -201,13 +202,13 @@ class TrainingDays:
 
     @cached_property
     def block(self) -> int:
-        """Days whose remainders are drawn together, as far as these hang together."""
+        """Block length of the resampling, as long as remainders are autocorrelated [days]."""
         found = block_length(self.remainders.reshape(len(self.demand), -1))
         return max(1, min(found, len(self.demand) // self.cycle))
 
     @cached_property
     def _points(self) -> Floats:
-        """Remainders in rising order by weekday, shape (7 or 1, SKUs, stores, J)."""
+        """Remainders in ascending order by weekday, shape (7 or 1, SKUs, stores, J)."""
         weeks = len(self.remainders) // self.cycle
         whole = self.remainders[: self.cycle * weeks]
         whole = whole.reshape(weeks, self.cycle, *self.demand.shape[1:])
@@ -218,28 +219,28 @@ class TrainingDays:
 
 
 def usual_days(demand: Floats, effects: Floats | None = None, cycle: int = WEEK) -> Floats:
-    """Return what is usual on each day: its level, weekday and what is known of it ahead.
+    """Return the usual demand of each day: its level, weekday and what is known of it ahead.
 
     Parameters
     ----------
     demand : ndarray
         Shape (days, SKUs, stores) [units/day].
     effects : ndarray, optional
-        What each day's demand is multiplied by, as `demand`.
+        Factor on each day's demand, shape of `demand`.
     cycle : int
         As in `TrainingDays`.
 
     Returns
     -------
     ndarray
-        As `demand`; 0 before the first and after the last sale of a series.
+        Shape of `demand`; 0 before the first and after the last sale of a series.
     """
     sold, before = _sold_days(demand), np.zeros((1, *demand.shape[1:]))
     counted = sold if effects is None else sold * effects
     total, days = (np.concatenate([before, np.cumsum(x, axis=0)]) for x in (demand, counted))
     at, half = np.arange(len(demand)), LEVEL_DAYS // 2
     low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, len(demand))
-    least = 1 if effects is None else 1.0 / WEEK  # days that are all closed have no level
+    least = 1 if effects is None else 1.0 / WEEK  # a window of closed days has no level
     level = sold * (total[high] - total[low]) / np.maximum(days[high] - days[low], least)
     usual: Floats = level.copy() if effects is None else level * effects
     for weekday in range(min(cycle, len(demand))):
@@ -250,14 +251,14 @@ def usual_days(demand: Floats, effects: Floats | None = None, cycle: int = WEEK)
 
 
 def mean_sale(demand: Floats) -> Floats:
-    """Return the mean of a series' days with demand, 0 without any, shape (SKUs, stores)."""
+    """Return the mean demand of a series' days with demand, 0 if none, shape (SKUs, stores)."""
     return np.asarray(demand.sum(axis=0) / np.maximum((demand > 0).sum(axis=0), 1))
 
 
 def usual_sale(demand: Floats) -> Floats:
-    """Return `mean_sale`, 1 where that is more or there is none, shape (SKUs, stores).
+    """Return `mean_sale`, but at most 1, and 1 where there is none, shape (SKUs, stores).
 
-    What is little demand and what is not goes by it, where tonnes are counted and not pieces.
+    It is the yardstick of small demand where quantities are tonnes rather than pieces.
     """
     sales = mean_sale(demand)
     return np.where(sales > 0, np.minimum(sales, 1.0), 1.0)

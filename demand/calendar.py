@@ -1,4 +1,4 @@
-"""What the days of a file are for: training, selection of the best model, evaluation."""
+"""The periods of a file: training, selection of the best model, evaluation."""
 
 import datetime as dt
 from typing import Any
@@ -10,10 +10,10 @@ from demand.reader import DemandSource
 from demand.table import DemandTable
 
 EVALUATION_SHARE = 0.25
-"""Share of the days that evaluation takes, where no split is given."""
+"""Share of the days used for evaluation, if no split is given."""
 
 VALIDATION_SHARE = 0.15
-"""Share of the days before the split that select the best model, where no date is given."""
+"""Share of the days before the split used to select the best model, if no date is given."""
 
 
 def period_days(table: DemandTable, source: DemandSource, split: Split) -> range:

@@ -1,4 +1,4 @@
-"""Dates in files: which column holds them, in which format, every row's day, and periods."""
+"""Dates in files: their column, their format, every row's day, and the file's periods."""
 
 import datetime as dt
 import re
@@ -21,22 +21,22 @@ PeriodName = Literal["day", "week", "month"]
 PERIODS: tuple[PeriodName, ...] = ("day", "week", "month")
 YEAR = 365.25
 BLOCKS: dict[PeriodName, int] = {"day": 28, "week": 4, "month": 3}
-"""Days, weeks or months of a block of the calendar, within which costs hang together."""
+"""Length of a calendar block of days, weeks or months, within which costs are correlated."""
 
 
 @dataclass(frozen=True)
 class Periods:
     """The periods of a file, which are the steps of the problem: days, weeks or months.
 
-    Code that counts days counts periods. An ordinal is that of the first period's date plus the
-    number of the period, and so the day's own where periods are days.
+    Code that counts days counts periods. A period's ordinal is that of the first period's date plus
+    the number of the period; where periods are days it is the day's own ordinal.
 
     Attributes
     ----------
     name : {"day", "week", "month"}
-        What a period is.
+        Kind of period.
     first : date
-        On which the first one begins.
+        Date on which the first one begins.
     """
 
     name: PeriodName
@@ -44,12 +44,12 @@ class Periods:
 
     @property
     def cycle(self) -> int:
-        """How many periods a short season has: the 7 weekdays; 1, and so none, beyond days."""
+        """Periods in the short season: the 7 weekdays; 1, so none, for weeks and months."""
         return 7 if self.name == "day" else 1
 
     @property
     def a_year(self) -> float:
-        """Periods of a year."""
+        """Periods in a year."""
         return {"day": YEAR, "week": YEAR / 7, "month": 12.0}[self.name]
 
     def date(self, number: int) -> dt.date:
@@ -62,7 +62,7 @@ class Periods:
         return dt.date(year, month + 1, day)
 
     def number(self, day: dt.date) -> int:
-        """Return the number of the first period that begins on a day or after it."""
+        """Return the number of the first period that begins on or after a day."""
         if self.name == "month":
             months = (day.year - self.first.year) * 12 + day.month - self.first.month
             return months if self.date(months) >= day else months + 1
@@ -87,7 +87,7 @@ class Periods:
         return self.date(ordinal - self.first.toordinal())
 
     def containing(self, ordinals: Whole) -> Whole:
-        """Return the ordinals of the periods that days are in, from the ordinals of the days."""
+        """Return the ordinals of the periods that contain the days with these ordinals."""
         first = self.first.toordinal()
         if self.name == "week":
             return np.asarray(first + (ordinals - first) // 7, np.intp)
@@ -116,7 +116,7 @@ def periods_of(sheet: Sheet, days: Whole, asked: str) -> Periods:
     Raises
     ------
     InputError
-        If they are weeks or months and a date does not fit.
+        If the periods are weeks or months and a date does not fit them.
     """
     every = np.unique(days)
     first = dt.date.fromordinal(int(every[0]))
@@ -151,16 +151,16 @@ def _is_last_of_month(day: dt.date) -> bool:
 
 
 FIRST_YEAR, LAST_YEAR = 1900, 2199
-"""Between which somebody plans."""
+"""Years within which dates are accepted."""
 
 
 def parse_day(text: str, name: str) -> dt.date:
-    """Return the date in a text, possibly with a time; `name` is what to call it in a message.
+    """Return the date in a text, possibly with a time; `name` is its name in messages.
 
     Raises
     ------
     InputError
-        If it is none, or of a year that nobody plans for.
+        If it is not a date, or its year is not plausible.
     """
     try:
         day = dt.datetime.fromisoformat(text).date()
@@ -179,7 +179,7 @@ FORMATS = (
     *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%d-%b-%y"),
 )
 MONTH_FORMATS = "%Y-%m", "%Y/%m", "%m.%Y", "%m/%Y", "%b %Y", "%B %Y"
-"""Of months, looked for in columns that are called a date or a month alone."""
+"""Formats of months, looked for only in columns named as a date or a month."""
 
 _MONTHS = {
     "Jan": "january januar jan janvier janv enero ene gennaio gen januari",
@@ -200,12 +200,12 @@ _MONTH_OF = {
     for short_name, names in _MONTHS.items()
     for name in (short_name.lower(), *names.split())
 }
-"""Names of months in other languages, without accents, and the English one that is read."""
+"""Month names in other languages, without accents, and the English abbreviation they become."""
 
 _WORD = re.compile(r"[^\W\d_]+\.?")
 _DAY_POINT = re.compile(r"^(\d{1,2})\.(?= )")
 _OF_DAY = re.compile(r"^[^\W\d_]{2,10}\.?,? +(?=\d)")
-"""A weekday before a date, of whatever language."""
+"""A weekday before a date, in any language."""
 
 _ISO_WEEK = re.compile(r"(\d{4})[- ]?[WK](\d{1,2})", re.IGNORECASE)
 _WEEK_OF_YEAR = re.compile(
@@ -221,19 +221,19 @@ DATE_NAMES = (
 
 
 def named_column(sheet: Sheet, names: Iterable[str]) -> str | None:
-    """Return the column with the first of the names, whatever its capitals."""
+    """Return the column with the first of the names, ignoring case."""
     by_name = {_plain(c): c for c in reversed(sheet.columns)}
     return next((by_name[name] for name in names if name in by_name), None)
 
 
 def _plain(name: str) -> str:
-    """Return a name in small letters without accents, words joined by ``_``."""
+    """Return a name in lower case without accents, words joined by ``_``."""
     bare = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode() or name
     return re.sub(r"[ .-]+", "_", bare.lower()).strip("_")
 
 
 def date_column(sheet: Sheet) -> str:
-    """Return the column of dates: by its name, or the first that holds some.
+    """Return the column of dates: by its name, or the first that holds dates.
 
     Raises
     ------
@@ -242,7 +242,7 @@ def date_column(sheet: Sheet) -> str:
     """
     dated = (c for c in sheet.columns if _date_formats(sheet, c))
     named = [column for name in DATE_NAMES if (column := named_column(sheet, [name])) is not None]
-    some = (c for c in named if _date_formats(sheet, c))  # a column "month" may number them
+    some = (c for c in named if _date_formats(sheet, c))  # a column "month" may hold numbers
     column = next(some, None) or next(dated, None) or next(iter(named), None)
     if column is None:
         remedy = sheet.remedy("add one, called date", "date", "say --set demand_data.date=")
@@ -260,14 +260,14 @@ def row_days(sheet: Sheet, name: str, form: str | None, today: dt.date | None) -
     sheet, name : Sheet, str
         The file, and its column of dates.
     form : str, optional
-        The format, as of strptime; by default that by which most of them are dates.
+        The format, as for strptime; by default the one that parses most of them.
     today : date, optional
-        Days after it are refused.
+        Later days are refused.
 
     Raises
     ------
     InputError
-        One line with the row: no date, one that may be either of two, one in the future.
+        One line with the row: not a date, an ambiguous date, or a date in the future.
     """
     texts = sheet.texts(name)
     forms = (form,) if form else _date_formats(sheet, name)
@@ -310,12 +310,12 @@ _GERMAN = "%d.%m.%Y"
 
 
 def _rewritten(sheet: Sheet, otherwise: str, form: str = f"{_GERMAN}, or whatever it is") -> str:
-    """Return what to do about dates that are read by another format than theirs."""
+    """Return the advice on dates that were read in the wrong format."""
     return sheet.remedy(otherwise, "date_format", f"say --set demand_data.date_format={form}")
 
 
 def _remedy(sheet: Sheet, text: str, otherwise: str, chosen: str = "") -> str:
-    """Return what to do about a text that is no date, by the format chosen for its column."""
+    """Return the advice on a text that is not a date in the format chosen for its column."""
     if _SERIAL.fullmatch(text):
         return "; a spreadsheet counts days so; format the column as a date and save it again"
     if _SECONDS.fullmatch(text):
@@ -325,7 +325,7 @@ def _remedy(sheet: Sheet, text: str, otherwise: str, chosen: str = "") -> str:
 
 
 def _date_formats(sheet: Sheet, column: str) -> tuple[str, ...]:
-    """Return the formats of the first dates in a column, none if they are no dates."""
+    """Return the formats that fit the first texts in a column, none if they are not dates."""
     return _formats_of(tuple(sheet.texts(column)[:20]), _plain(column) in DATE_NAMES)
 
 
@@ -338,7 +338,7 @@ def _formats_of(texts: tuple[str, ...], months: bool) -> tuple[str, ...]:
 
 
 def _ordinals(texts: Sequence[str], form: str) -> Whole:
-    """Return the days that texts are, whatever their time of day; below 1 where they are none."""
+    """Return the ordinals of texts' days, ignoring the time of day; below 1 if not a date."""
     dates = [text if any(map(str.isdigit, text)) else "" for text in texts]  # pandas knows "now"
     days = _parse(dates, form)
     for otherwise in (_without_time, _in_english):

@@ -1,1 +1,1 @@
-"""What a unit of every product costs, earns and takes, from a file."""
+"""Costs, prices and supply terms of every product, from an items file."""

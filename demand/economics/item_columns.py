@@ -1,20 +1,20 @@
-"""The columns of an items file: names that they go by, and what their cells may hold."""
+"""The columns of an items file: their accepted names, and the range of their values."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of an items file: names that it goes by, and what is allowed."""
+    """A column of an items file: its accepted names, and the range of its values."""
 
     names: tuple[str, ...]
     least: float
     most: float
     allowed: str
     above: bool = False
-    """Whether `least` itself is too little."""
+    """Whether `least` itself is excluded."""
     percent: bool = False
-    """Whether a number may be given in percent."""
+    """Whether a number may be given as a percentage."""
 
     def holds(self, value: float) -> bool:
         """Whether a cell may hold the number."""
@@ -76,4 +76,4 @@ COLUMNS = {
         above=True,
     ),
 }
-"""The columns of numbers by what the project calls them."""
+"""The numeric columns, by the project's names for them."""

@@ -1,8 +1,8 @@
-"""An items file: what every product costs, earns and takes, per store where stores differ.
+"""An items file: costs, prices and supply terms of every product, per store where stores differ.
 
-A row is about a store and an SKU, about an SKU at all stores, about all of a store, or about
-everything; of several rows that say something the most special one holds, an SKU's before a
-store's. Cells that are empty take the problem's own parameters.
+A row is about a store and an SKU, an SKU at all stores, all SKUs of a store, or everything; if
+several rows give a value, the most specific one counts, an SKU's before a store's. For empty cells
+the problem's own parameters apply.
 """
 
 import math
@@ -32,23 +32,23 @@ _PERCENT = re.compile(r"\s*%$")
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """What an items file says of the SKUs and stores of a demand file.
+    """The values of an items file for the SKUs and stores of a demand file.
 
     Attributes
     ----------
     name : str
         Name of the file.
     values : dict
-        By name out of `COLUMNS`, of those that the file has: shape (SKUs, stores), NaN where it
-        says nothing.
+        Arrays of the columns that the file has, by name as in `COLUMNS`: shape (SKUs, stores), NaN
+        where it gives no value.
     suppliers : tuple of tuple of str
-        By SKU and store, ``""`` where it names none; empty without such a column.
+        Supplier of each SKU and store, ``""`` if none is named; empty without such a column.
     rows : ndarray
-        Number of the row that is most special about each SKU and store, 0 for none, (SKUs, stores).
+        Number of the most specific row for each SKU and store, 0 for none, (SKUs, stores).
     note : str
-        What the file was understood to be.
+        How the file was understood.
     lead_time : int or None
-        The one lead time of all that it names one of [periods].
+        The single lead time of all rows that give one [periods].
     """
 
     name: str
@@ -64,48 +64,48 @@ class Items:
 
     @property
     def targets(self) -> Floats:
-        """The fill rates that are asked for, NaN where none is, shape (SKUs, stores)."""
+        """Target fill rates, NaN where there is none, shape (SKUs, stores)."""
         return self.given("service_level")
 
     def lost_sale(self) -> Floats:
-        """Return what a lost sale costs, where the file says so, shape (SKUs, stores).
+        """Return the cost of a lost sale, NaN where the file has none, shape (SKUs, stores).
 
-        The stockout cost, or else what a sale earns: price less unit cost [money per unit].
+        It is the stockout cost, or else the margin: price less unit cost [money per unit].
         """
         margin = self.given("price") - self.given("unit_cost")
         cost = np.where(np.isnan(self.given("stockout_cost")), margin, self.given("stockout_cost"))
         return np.where(np.isnan(self.targets), cost, np.nan)
 
     def to_bytes(self) -> bytes:
-        """Return all numbers of the file, in an order of their own."""
+        """Return all numbers of the file as bytes, columns sorted by name."""
         columns = sorted(self.values.items())
         return b"".join(name.encode() + own.astype("<f8").tobytes() for name, own in columns)
 
     def where(self, sku: int, store: int) -> str:
-        """Return the row that is most special about an SKU at a store, for messages."""
+        """Return the name of the most specific row for an SKU at a store, for messages."""
         return f"{self.name} row {self.rows[sku, store]}"
 
 
 def read_items(
     path: Path, version: tuple[int, int], stores: tuple[str, ...], skus: tuple[str, ...]
 ) -> Items:
-    """Read an items file, once as long as it does not change.
+    """Read an items file; it is read only once as long as it does not change.
 
     Parameters
     ----------
     path : Path
-        CSV or Parquet: columns of the store, the SKU, or both, and any of `COLUMNS`, each by any
-        of its names; others are left out.
+        CSV or Parquet: columns of the store, the SKU, or both, and any of `COLUMNS`, each under any
+        of its names; other columns are ignored.
     version : tuple of int
-        `demand.reader.file_version` of it.
+        Its `demand.reader.file_version`.
     stores, skus : tuple of str
-        Those of the demand file.
+        Names in the demand file.
 
     Raises
     ------
     InputError
-        One line with row, column, value and what to do: no number, out of range, a duplicate, both
-        a service level and a stockout cost, a sale or waste that earns money, two lead times.
+        One line with row, column, value and advice: not a number, out of range, a duplicate, both
+        a service level and a stockout cost, a lost sale or waste that earns money, two lead times.
     """
     return _read(path, version, stores, skus)
 
@@ -114,7 +114,7 @@ def read_items(
 def _read(
     path: Path, version: tuple[int, int], stores: tuple[str, ...], skus: tuple[str, ...]
 ) -> Items:
-    del version  # a changed file is another one
+    del version  # part of the cache's key: a changed file is read anew
     sheet = read_sheet(path)
     if sheet.cells.empty:
         raise InputError(f"{sheet.name}: holds a header and no items; put in a row for each")
@@ -174,7 +174,7 @@ def _cells(sheet: Sheet, column: str, meaning: Column) -> Floats:
 
 
 def _check_rows(sheet: Sheet, cells: dict[str, Floats], columns: dict[str, str]) -> None:
-    """Refuse what does not go together in a row."""
+    """Refuse values that contradict each other within a row."""
 
     def of(name: str) -> Floats:
         return cells.get(name, np.full(len(sheet.cells), np.nan))
@@ -196,7 +196,7 @@ def _check_rows(sheet: Sheet, cells: dict[str, Floats], columns: dict[str, str])
 
 
 def _check_prices(items: Items) -> None:
-    """Refuse prices by which a lost sale or waste would earn money, whatever rows they are from."""
+    """Refuse prices at which a lost sale or waste would earn money, from whichever rows."""
     price, salvage, cost = (items.given(name) for name in ("price", "salvage", "unit_cost"))
     told = ~np.isnan(items.given("stockout_cost")) | ~np.isnan(items.targets)
     free = "so that a lost sale would cost nothing; correct it, or give a stockout_cost"
@@ -209,7 +209,7 @@ def _check_prices(items: Items) -> None:
 
 
 def _lead_time(sheet: Sheet, cells: dict[str, Floats], columns: dict[str, str]) -> int | None:
-    """Return the one lead time that is given, None without any."""
+    """Return the single lead time that is given, None if there is none."""
     days = cells.get("lead_time")
     if days is None or np.isnan(days).all():
         return None
@@ -228,9 +228,9 @@ def _lead_time(sheet: Sheet, cells: dict[str, Floats], columns: dict[str, str]) 
 def _keys(
     sheet: Sheet, columns: tuple[str | None, str | None], known: tuple[tuple[str, ...], ...]
 ) -> tuple[Whole, dict[int, str]]:
-    """Return SKU and store of every row, -1 for all and -2 for one that is not known.
+    """Return SKU and store of every row, -1 for all and -2 for an unknown one.
 
-    Also the names that are not known, by the position of the first row with each.
+    Also return the unknown names, by the position of the first row with each.
     """
     which = np.full((len(sheet.cells), 2), -1, np.intp)
     strangers: dict[int, str] = {}
@@ -264,7 +264,7 @@ def _check_duplicates(sheet: Sheet, which: Whole) -> None:
 
 
 def _most_special_last(which: Whole) -> Iterator[tuple[int, tuple[slice | int, slice | int]]]:
-    """Yield every row that is about something, with the place that it is about."""
+    """Yield every row with known names and the SKUs and stores it covers, most specific last."""
     rank = (which[:, 0] >= 0) * 2 + (which[:, 1] >= 0)
     for row in np.argsort(rank, kind="stable"):
         sku, store = which[row].tolist()
@@ -281,7 +281,7 @@ def _most_special_last(which: Whole) -> Iterator[tuple[int, tuple[slice | int, s
 def _spread(
     cells: dict[str, Floats], which: Whole, shape: tuple[int, int], numbered: Whole
 ) -> tuple[dict[str, Floats], Whole]:
-    """Return the columns by SKU and store, and which row is most special about each."""
+    """Return the columns by SKU and store, and the most specific row for each."""
     values = {name: np.full(shape, np.nan) for name in cells}
     rows = np.zeros(shape, np.intp)
     rivals = {"service_level": "stockout_cost", "stockout_cost": "service_level"}
@@ -292,7 +292,7 @@ def _spread(
                 continue
             values[name][at] = own[row]
             if (rival := rivals.get(name)) in values:
-                values[rival][at] = np.nan  # the more special row decides between the two
+                values[rival][at] = np.nan  # the more specific row decides between the two
     return values, rows
 
 
@@ -316,7 +316,7 @@ def _note(
     strangers: dict[int, str],
     rows: Whole,
 ) -> str:
-    """Return lines on what the file was understood to be."""
+    """Return lines on how the file was understood."""
     kept = [*used, *([supplier] if supplier is not None and supplier not in used else [])]
     rest = [column for column in sheet.columns if column not in kept]
     left_out = f"; left out: {', '.join(rest)}" if rest else ""
