@@ -1,7 +1,7 @@
 """What a demand file is understood to be, in words and a small table."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -75,13 +75,18 @@ def describe_items(items: Items | None, source: Any) -> str:
         lines.append(f"{items.name}: lead time {items.lead_time}, of all items")
     costs, asked = source.service_costs, ~np.isnan(items.targets)
     if costs:
-        target = items.targets[asked]
+        levels = ends(items.targets[asked], ".1%")
         lines.append(
-            f"service levels of {_count(len(costs), 'item')}, {target.min():.1%} to "
-            f"{target.max():.1%}, are those of stockout costs {min(costs):,.4g} to "
-            f"{max(costs):,.4g} in the training period"
+            f"service levels of {_count(len(costs), 'item')}, {levels}, are those of stockout "
+            f"costs {ends(costs, ',.4g')} in the training period"
         )
     return "\n".join(lines)
+
+
+def ends(values: Iterable[float], form: str) -> str:
+    """Return the least and the largest of some values, or the one that both are."""
+    every = list(values)
+    return " to ".join(dict.fromkeys(f"{value:{form}}" for value in (min(every), max(every))))
 
 
 def _count(number: int, what: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from demand.summary import ends
 from evaluation.replay import PARTS, Replay
 
 FACTORS = (0.5, 1.0, 2.0)
@@ -37,9 +38,7 @@ def costs_in_words(parameters: Any) -> str:
 
 def _range(parameters: Any, name: str) -> str:
     """Return a cost, or the least and the most where products or stores differ."""
-    values = parameters.of_stores(name)
-    ends = dict.fromkeys(f"{value:,.6g}" for value in (values.min(), values.max()))
-    return " to ".join(ends)
+    return ends(parameters.of_stores(name).ravel(), ",.6g")
 
 
 @dataclass(frozen=True)

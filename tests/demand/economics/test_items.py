@@ -116,6 +116,9 @@ def test_the_description_tells_lead_time_and_what_service_levels_come_to(read):
         "service levels of 3 items, 90.0% to 98.5%, are those of stockout costs 1.25 to 1,500 in "
         "the training period"
     )
+    alike = read("sku,service_level\nbread,0.9\ncake,90%\n")
+    one = describe_items(alike, SimpleNamespace(service_costs=(2.0, 2.0)))
+    assert one.endswith("2 items, 90.0%, are those of stockout costs 2 in the training period")
     plain = read("sku,price,cost\nbread,2,1\n")
     nothing = SimpleNamespace(service_costs=None)
     assert describe_items(plain, nothing) == f"\n{plain.note}"
