@@ -138,7 +138,7 @@ def recent_days(
     if not KNOWN_DAYS <= end <= table.days:
         raise InputError(
             f"{table.name}: {KNOWN_DAYS} {table.period}s before {day} are needed, and it has "
-            f"{table.first_day} to {table.last_day}; give them (--history), or in a file of "
+            f"{table.span()}; give them (--history), or in a file of "
             "the state recent demand, d1 to d7"
         )
     last = table.demand[end - KNOWN_DAYS : end]

@@ -68,6 +68,18 @@ class Periods:
             return months if self.date(months) >= day else months + 1
         return -((self.first - day).days // (7 if self.name == "week" else 1))
 
+    def span(self, first: dt.date, last: dt.date) -> str:
+        """Return what to call the time from one period to another, by the days they begin on.
+
+        >>> Periods("week", dt.date(2024, 1, 1)).span(dt.date(2024, 1, 1), dt.date(2024, 3, 4))
+        'the week of 2024-01-01 to that of 2024-03-04'
+        """
+        return (
+            f"{first} to {last}"
+            if self.name == "day"
+            else (f"the {self.name} of {first} to that of {last}")
+        )
+
     def passed(self, since: dt.date, until: dt.date) -> int:
         """Return how many whole periods lie between two days.
 

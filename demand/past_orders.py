@@ -69,8 +69,8 @@ def read_past_orders(file: Path, history: StoreHistory) -> PastOrders:
         )
     if table.first_day > first or table.last_day < last:
         raise InputError(
-            f"{table.name}: orders of {first} to {last} are needed, the evaluation period, and it "
-            f"has {table.first_day} to {table.last_day}"
+            f"{table.name}: orders of {known.span(days)} are needed, the evaluation period, and it "
+            f"has {table.span()}"
         )
     if source.fill != "zero":
         check_begun(table, known, first, table.name)

@@ -38,7 +38,7 @@ def describe_demand(table: DemandTable, source: DemandSource, what: str = "store
     skus = f", {_count(len(table.skus), 'SKU')}" if what == "store" else ""
     lines = [
         f"{table.name}: {_count(len(table.stores), what)}{skus}, "
-        f"{table.days:,} {table.period}s from {table.first_day} to {table.last_day} ({table.kind})"
+        f"{table.days:,} {table.period}s from {table.span()} ({table.kind})"
     ]
     lines += [table.columns, table.filled or "no gaps, nothing filled in"]
     lines += describe_begins(table)
@@ -48,8 +48,7 @@ def describe_demand(table: DemandTable, source: DemandSource, what: str = "store
     lines += _stores(table)
     for name, split in PERIODS:
         days = period_days(table, source, split)
-        first, last = table.date(days.start), table.date(days.stop - 1)
-        lines.append(f"{name:<10} {first} to {last}, {_count(len(days), table.period)}")
+        lines.append(f"{name:<10} {table.span(days)}, {_count(len(days), table.period)}")
     if table.period != "day":
         lines.append(
             f"a step is a {table.period}: lead times, costs of holding and forecasts are by "

@@ -137,6 +137,11 @@ class DemandTable:
         """The last day, or the first of the last period."""
         return self.date(self.days - 1)
 
+    def span(self, rows: range | None = None) -> str:
+        """Return what to call the time of rows, by default of all."""
+        first, last = (0, -1) if rows is None else (rows[0], rows[-1])
+        return self.periods.span(self.date(first), self.date(last % self.days))
+
     def series(self, place: int) -> str:
         """Return of which store and SKU a series is, nothing if there is one only."""
         sku, store = divmod(place, len(self.stores))

@@ -49,7 +49,7 @@ class ServiceCurve(BaseModel):
     Attributes
     ----------
     first_day, last_day : date
-        Between which both were played.
+        Between which both were played; the first days of weeks or months, where a run is by these.
     """
 
     run: str

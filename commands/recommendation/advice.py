@@ -130,8 +130,8 @@ def _lines(
 ) -> Iterator[str]:
     saved, costs, choice = savings(found), found.costs(), found.choice
     last = table.date(table.periods.number(periods.until) - 1)
-    first = found.evaluation[choice].first_day
-    yield f"## From {first} to {last}, one {table.period} after the other"
+    span = table.periods.span(found.evaluation[choice].first_day, last)
+    yield f"## From {span}, one {table.period} after the other"
     yield ""
     yield (
         f"{table.period.capitalize()}s that nothing was chosen, tuned or trained on. Savings are "

@@ -145,7 +145,8 @@ def test_months_are_periods_whatever_their_length(tmp_path, end):
     assert table.periods.number(dt.date(2021, 1, 20)) == (12 if end else 13)
     assert [table.periods.number(day) for day in days] == list(range(len(days)))
     words = describe_demand(table, DemandSource(file=path))
-    assert f"{table.days} months from {days[0]} to {days[-1]}" in words
+    assert f"{table.days} months from the month of {days[0]} to that of {days[-1]}" in words
+    assert f"training   the month of {days[0]} to that of " in words
     assert "a step is a month: lead times" in words
 
 

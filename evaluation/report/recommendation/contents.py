@@ -85,10 +85,10 @@ class RecommendationContents:
         return self.replays[self.usual]
 
     @property
-    def last_day(self) -> dt.date:
-        """The last day, or the first of the last period, of the evaluation."""
+    def span(self) -> str:
+        """What to call the time of the evaluation."""
         periods, first = self.table.periods, self.own.first_day
-        return periods.date(periods.number(first) + self.own.days - 1)
+        return periods.span(first, periods.date(periods.number(first) + self.own.days - 1))
 
     @cached_property
     def saved(self) -> dict[str, Interval]:

@@ -30,8 +30,8 @@ class RecommendationText:
         table = c.table
         return (
             f"{table.name}: {_count(len(table.stores), 'store')}, "
-            f"{_count(len(table.skus), 'product')}. All figures are of {c.own.first_day} to "
-            f"{c.last_day}, {c.own.days:,} {self._day}s that nothing was chosen, tuned or trained "
+            f"{_count(len(table.skus), 'product')}. All figures are of {c.span}, "
+            f"{c.own.days:,} {self._day}s that nothing was chosen, tuned or trained "
             "on, played one after the other with stock carried over; money is by the year."
         )
 
@@ -316,9 +316,9 @@ class RecommendationText:
 
     def _origins(self) -> ReportTable:
         c = self._c
-        ends = [*c.origins[1:], c.split]
+        ends, periods = [*c.origins[1:], c.split], c.table.periods
         columns = [
-            f"{first} to {c.table.periods.date(c.table.periods.number(end) - 1)}"
+            periods.span(first, periods.date(periods.number(end) - 1))
             for first, end in zip(c.origins, ends, strict=True)
         ]
         names = sorted(c.folds, key=lambda name: sum(c.folds[name]))
@@ -335,7 +335,7 @@ class RecommendationText:
             "simplest, by the number of tuned parameters (what multiplies a safety stock does not "
             "count), of those that are not dearer than the "
             "cheapest by more than chance. The last column is the evaluation, which chose nothing.",
-            ["ordered by", *columns, f"{c.own.first_day} to {c.last_day}"],
+            ["ordered by", *columns, c.span],
             rows,
             formats=("", *([",.0f"] * (len(columns) + 1))),
             own=next((k for k, row in enumerate(rows) if row[0] == spoken(c.choice)), None),
