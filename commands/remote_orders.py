@@ -13,7 +13,7 @@ import numpy as np
 from commands.stock_state import state_columns, written_on
 from common.errors import InputError, short
 from demand.dates import date_column, named_column, parse_day, row_days
-from demand.known_ahead.covariates import SKU_NAMES, STORE_NAMES
+from demand.known_ahead.column_names import SKU_NAMES, STORE_NAMES
 from demand.sheet import Mark, Sheet, read_sheet
 
 TOKEN = "SERVICE_TOKEN"  # noqa: S105

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from common.errors import InputError, choose, short
 from demand.dates import Periods, parse_day, row_days
 from demand.history import StoreHistory
-from demand.known_ahead.covariates import SKU_NAMES, STORE_NAMES
+from demand.known_ahead.column_names import SKU_NAMES, STORE_NAMES
 from demand.known_demand import KNOWN_DAYS, check_recent, recent_demand
 from demand.sheet import Mark, Sheet, decimal_mark, numbers, read_quantities, read_sheet
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from common.errors import InputError, choose
 from demand.calendar import period_days
 from demand.history import StoreHistory
+from demand.known_ahead.column_names import DEMAND_NAMES
 from demand.quality.beginnings import check_begun
-from demand.reader import DEMAND_NAMES, read_demand
+from demand.reader import read_demand
 from demand.table import DemandTable
 
 Floats = NDArray[np.float64]

@@ -17,10 +17,14 @@ from common.compiled import SOURCES
 from common.errors import FrozenModel, InputError, and_more, choose, short
 from common.files import read_bytes
 from demand.dates import Periods, date_column, named_column, periods_of, row_days
-from demand.known_ahead.column_names import KNOWN_AHEAD, words_of
-from demand.known_ahead.covariates import (
+from demand.known_ahead.column_names import (
+    DEMAND_NAMES,
+    KNOWN_AHEAD,
     SKU_NAMES,
     STORE_NAMES,
+    words_of,
+)
+from demand.known_ahead.covariates import (
     Covariates,
     check_column,
     covariate_names,
@@ -30,12 +34,6 @@ from demand.quality.stock_columns import STOCK_NAMES, ran_out
 from demand.sheet import MAX_FILE_BYTES, Mark, Sheet, numbers, read_quantities, read_sheet
 from demand.table import DemandSeries, DemandTable, Whole
 
-DEMAND_NAMES = (
-    *("demand", "units", "quantity", "qty", "sales", "y", "sold", "units_sold", "qty_sold"),
-    *("quantity_sold", "sold_units", "sold_qty", "unit_sales", "sales_units", "sales_qty"),
-    *("num_sold", "value", "menge", "absatz", "verkaufte_menge", "absatzmenge", "stueck"),
-    *("quantite", "ventes", "cantidad", "unidades", "ventas", "quantita", "vendite", "aantal"),
-)
 NO_DEMAND = KNOWN_AHEAD - {"open", "feature", "deal"} | {
     *("cost", "flag", "weekday", "dow", "month", "year", "temperature", "is"),
 }

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from common.errors import InputError, short
 from demand.dates import named_column
 from demand.economics.item_columns import COLUMNS, Column
-from demand.known_ahead.covariates import SKU_NAMES, STORE_NAMES
+from demand.known_ahead.column_names import SKU_NAMES, STORE_NAMES
 from demand.sheet import Mark, Sheet, numbers, read_sheet
 
 Floats = NDArray[np.float64]

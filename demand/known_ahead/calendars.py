@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from common.errors import InputError, choose
 from demand.dates import date_column, named_column, row_days
+from demand.known_ahead.column_names import SKU_NAMES, STORE_NAMES
 from demand.known_ahead.covariates import (
     MOST_COLUMNS,
-    SKU_NAMES,
-    STORE_NAMES,
     Covariate,
     Covariates,
     read_covariates,

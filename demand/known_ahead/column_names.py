@@ -1,7 +1,31 @@
-"""Which columns are known ahead, are prices or flag public holidays, by their names."""
+"""What columns are called: those of stores, SKUs and demand, and of what is known ahead."""
 
 import re
 import unicodedata
+
+STORE_NAMES = (
+    *("store", "shop", "location", "site", "branch", "store_id", "filiale", "unique_id"),
+    *("store_nbr", "store_name", "shop_id", "outlet", "markt", "laden", "magasin", "tienda"),
+    *("negozio", "winkel", "standort", "store_number", "store_code", "shop_name", "location_name"),
+    *("pos_location_name", "outlet_name", "plant", "werk", "sucursal"),
+)
+SKU_NAMES = (
+    *("sku", "item", "product", "article", "sku_id", "item_id", "product_id", "artikel"),
+    *("item_nbr", "product_name", "item_name", "article_id", "family", "artikelnummer", "produkt"),
+    *("produit", "producto", "articulo", "prodotto", "material"),
+    *("part", "part_id", "part_no", "part_number", "art_nr", "ean", "gtin", "variant_sku"),
+    *("product_variant_sku", "lineitem_sku", "product_sku", "item_sku", "stockcode", "stock_code"),
+    *("item_code", "product_code", "article_code", "article_number", "materialnummer", "dept"),
+    *("product_title", "lineitem_name"),
+)
+DEMAND_NAMES = (
+    *("demand", "units", "quantity", "qty", "sales", "y", "sold", "units_sold", "qty_sold"),
+    *("quantity_sold", "sold_units", "sold_qty", "unit_sales", "sales_units", "sales_qty"),
+    *("num_sold", "value", "menge", "absatz", "verkaufte_menge", "absatzmenge", "stueck"),
+    *("quantite", "ventes", "cantidad", "unidades", "ventas", "quantita", "vendite", "aantal"),
+    *("net_quantity", "lineitem_quantity", "items_sold", "net_items_sold", "units_ordered"),
+    *("quantity_ordered", "verkaufsmenge", "abverkauf", "quantidade", "vendas"),
+)
 
 PRICES = {
     *("price", "prices", "unitprice", "sellprice", "saleprice", "listprice", "preis", "preise"),

@@ -20,17 +20,6 @@ from demand.sheet import Mark, Sheet, numbers
 Singles = NDArray[np.float32]
 Whole = NDArray[np.intp]
 
-STORE_NAMES = (
-    *("store", "shop", "location", "site", "branch", "store_id", "filiale", "unique_id"),
-    *("store_nbr", "store_name", "shop_id", "outlet", "markt", "laden", "magasin", "tienda"),
-    *("negozio", "winkel", "standort"),
-)
-SKU_NAMES = (
-    *("sku", "item", "product", "article", "sku_id", "item_id", "product_id", "artikel"),
-    *("item_nbr", "product_name", "item_name", "article_id", "family", "artikelnummer", "produkt"),
-    *("produit", "producto", "articulo", "prodotto", "material"),
-    *("part", "part_id", "part_no", "part_number", "art_nr", "ean", "gtin"),
-)
 MOST_COLUMNS = 20
 _TRUE, _FALSE = {"1", "true", "yes", "ja", "y"}, {"0", "false", "no", "nein", "n"}
 

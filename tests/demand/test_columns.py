@@ -79,7 +79,8 @@ def long(quantity, **more):
 
 @pytest.mark.parametrize(
     "name",
-    ["qty_sold", "Qty", "units sold", "Unit-Sales", "quantity", "sales_qty", "demand", "num_sold"],
+    ["qty_sold", "Qty", "units sold", "Unit-Sales", "quantity", "sales_qty", "demand", "num_sold"]
+    + ["Net items sold", "Lineitem quantity", "Items sold", "Verkaufsmenge"],
 )
 def test_demand_of_a_long_file_has_many_names(read, name):
     table = read(long(name), repeat=2)
@@ -105,7 +106,9 @@ def test_what_depends_on_sales_is_not_known_ahead(read, name):
     assert table.columns.endswith(f"known ahead: price; left out: {name}")
 
 
-@pytest.mark.parametrize("name", ["part", "Part No.", "Art.-Nr.", "EAN"])
+@pytest.mark.parametrize(
+    "name", ["part", "Part No.", "Art.-Nr.", "EAN", "Lineitem sku", "Product title", "StockCode"]
+)
 def test_products_of_a_long_file_have_many_names(read, name):
     table = read({name: ["1", "2"] * DAYS, "demand": range(2 * DAYS)}, repeat=2)
     assert table.skus == ("1", "2")
