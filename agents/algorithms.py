@@ -17,10 +17,10 @@ class Algorithm:
     Attributes
     ----------
     model : str or type
-        Ours, of SB3's class, built afresh and then loaded; as ``module:Class`` it is imported
-        when it is needed, so that whoever only reads a configuration waits for no torch.
+        This project's subclass of SB3's class, built afresh and then loaded; as ``module:Class``
+        it is imported when needed, so that reading a configuration does not wait for torch.
     settings : type
-        Its hyperparameters.
+        Class of its hyperparameters.
     policy : str
         SB3's name of the policy class.
     off_policy, masks, recurrent : bool

@@ -28,10 +28,10 @@ from common.errors import InputError, UnreadableError, short
 from common.files import read_arrays, read_bytes
 
 KEPT = 2
-"""So many are kept: the newest, and the one before in case the newest gets damaged."""
+"""Number of checkpoints kept: the newest, and the one before in case the newest gets damaged."""
 
 MAX_BYTES = 4 << 30
-"""Of one file; the largest is the replay buffer's."""
+"""Most bytes of a file; the replay buffer's is the largest."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def write(run: Path, steps: int, state: Mapping[str, Any], files: Mapping[str, b
     Raises
     ------
     OSError
-        If it cannot be written; nothing of it is left then, and those before stay as they were.
+        If it cannot be written; then nothing of it is left, and earlier ones are unchanged.
     """
     home = run / CHECKPOINTS
     if home.is_symlink():
@@ -87,7 +87,7 @@ def write(run: Path, steps: int, state: Mapping[str, Any], files: Mapping[str, b
 
 
 def _signed(run: Path, steps: int, sums: Mapping[str, str]) -> dict[str, Any]:
-    """Return what is signed: the run too, so that no other's checkpoint passes for one of it."""
+    """Return what is signed, including the run, so that another run's checkpoint is refused."""
     return {"run": place_of(run), "steps": steps, "files": sums}
 
 
@@ -115,7 +115,7 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have a file or a folder on the disk, whatever happens to the machine."""
+    """Flush a file or a folder to the disk, so that it survives a crash of the machine."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -131,12 +131,12 @@ def newest(run: Path, parameters: type[BaseModel]) -> tuple[Checkpoint | None, l
     run : Path
         The run's folder.
     parameters : type
-        That of the problem's parameters.
+        Type of the problem's parameters.
 
     Raises
     ------
     UnreadableError
-        If the system does not let one be read: it may be whole, so nothing goes on without it.
+        If the system does not let one be read: it may be whole, so it is not skipped.
     """
     wrong: list[str] = []
     for steps in reversed(found(run)):
@@ -150,7 +150,7 @@ def newest(run: Path, parameters: type[BaseModel]) -> tuple[Checkpoint | None, l
 
 
 def _read(run: Path, steps: int, parameters: type[BaseModel]) -> Checkpoint:
-    """Read a checkpoint and hold every file against its checksum."""
+    """Read a checkpoint and check every file against its checksum."""
     folder = run / CHECKPOINTS / str(steps)
     try:
         listed = json.loads(read_bytes(folder / SUMS, MAX_BYTES))
@@ -179,7 +179,7 @@ def _content(folder: Path, name: str) -> bytes:
 
 
 def forget_after(run: Path, steps: int) -> None:
-    """Drop the checkpoints after a number of steps, which are damaged or of no use."""
+    """Drop the checkpoints after a number of steps, as they are damaged or of no use."""
     for later in found(run):
         if later > steps:
             shutil.rmtree(run / CHECKPOINTS / str(later), ignore_errors=True)

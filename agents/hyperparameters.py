@@ -21,9 +21,9 @@ BY_LEAD_TIME = "by_lead_time"
 def discount_of(lead_time: int) -> float:
     """Return the gamma that ``by_lead_time`` stands for.
 
-    What an order does is seen from its arrival on, after the lead time L: of rewards that far ahead
-    0.8 leaves half at 2 days and a fifth at 7. It is ``1 - 1.8 / (L + 1)^2`` from L = 2 on, at
-    most 0.99.
+    The effect of an order is seen from its arrival on, after the lead time L: a gamma of 0.8 leaves
+    two thirds of rewards 2 days ahead and a fifth of those 7 days ahead. Gamma is
+    ``1 - 1.8 / (L + 1)^2`` from L = 2 on, at most 0.99.
 
     >>> [discount_of(days) for days in (0, 2, 4, 7, 30)]
     [0.8, 0.8, 0.93, 0.97, 0.99]
@@ -32,7 +32,7 @@ def discount_of(lead_time: int) -> float:
 
 
 class Hyperparameters(FrozenModel):
-    """What all algorithms share.
+    """Hyperparameters that all algorithms share.
 
     `gamma` may be ``by_lead_time`` in a recipe of the stores (`discount_of`).
     """
@@ -52,8 +52,8 @@ class Hyperparameters(FrozenModel):
 class OnPolicy(Hyperparameters):
     """Shared by the on-policy algorithms; `n_steps` counts steps of each world per rollout.
 
-    `initial_order` is where the orders of an untrained policy of the supply chain lie: all equally
-    likely, or near the mean demand (`agents.models`).
+    `initial_order` says what an untrained policy of the supply chain orders: all quantities with
+    equal chance, or quantities near the mean demand (`agents.models`).
     """
 
     n_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 50
@@ -129,10 +129,10 @@ class QRDQN(DQN):
 
 
 class DCL(Hyperparameters):
-    """Deep controlled learning (Temizoz et al. 2025), as `agents.dcl.algorithm.DCL` says.
+    """Deep controlled learning (Temizoz et al. 2025); see `agents.dcl.algorithm.DCL`.
 
-    A step of `timesteps` is a labelled state: ``timesteps / n_states`` generations, the first of
-    which imitates the rule that learning begins with.
+    A step of `timesteps` is a labelled state, so there are ``timesteps / n_states`` generations,
+    the first of which imitates the rule that learning begins with.
     """
 
     learning_rate: Positive = 3e-3

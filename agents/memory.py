@@ -26,7 +26,7 @@ def check_memory(config: RunConfig) -> None:
     Raises
     ------
     InputError
-        Naming what takes most, and what to make smaller.
+        Naming what takes most memory, and what to make smaller.
     """
     for parameters in (config.parameters, *(stage for _, stage in config.stages())):
         needs = needed_bytes(config, parameters)
@@ -39,7 +39,7 @@ def check_memory(config: RunConfig) -> None:
 
 
 def needed_bytes(config: RunConfig, parameters: Any) -> dict[str, float]:
-    """Return how many bytes a run takes, by what for and which settings it depends on."""
+    """Return the bytes that a run takes, by purpose and the settings that it depends on."""
     s, h = config.settings, config.hyperparameters
     shown = {"observe_step": s.observation.step}
     batch: Any = learning_batch(config, learning_players(config)[0], None, 1, parameters, **shown)
@@ -71,7 +71,7 @@ def array_bytes(values: Any) -> int:
 
 
 def _buffer(h: hp.Hyperparameters, n_envs: int, observation: int, actions: int) -> dict[str, float]:
-    """Return the bytes of what is learned from: the replay buffer, or a rollout and its copy."""
+    """Return the bytes of the data to learn from: the replay buffer, or a rollout and its copy."""
     if isinstance(h, hp.DQN):
         row = 2 * _FLOAT * observation + 4 * np.dtype(np.float64).itemsize
         return {"the replay buffer (buffer_size)": float(h.buffer_size * row)}

@@ -28,7 +28,7 @@ def observe(config: RunConfig, env: VecEnv) -> VecEnv:
 
 
 def reward_and_running(config: RunConfig, env: VecEnv) -> VecEnv:
-    """Add running normalisation where the run asks for it; outermost, as its statistics travel."""
+    """Add running normalisation if the run asks for it; outermost, as its statistics are saved."""
     observation = config.settings.observation.normalize == "running"
     reward = config.settings.reward.normalize == "running"
     if not (observation or reward):
@@ -38,7 +38,7 @@ def reward_and_running(config: RunConfig, env: VecEnv) -> VecEnv:
 
 
 def refuse_non_finite(model: BaseAlgorithm) -> None:
-    """Let a model that is acted upon raise a NumericalError where its outputs are not finite.
+    """Make a model raise a NumericalError where its outputs are not finite.
 
     An argmax over NaN is an action like any other.
     """
@@ -55,9 +55,9 @@ def _check_finite(module: torch.nn.Module, inputs: Any, output: torch.Tensor) ->
 
 
 def apart(model: BaseAlgorithm) -> BaseAlgorithm:
-    """Return a model of the same weights that can be asked while other threads ask the first.
+    """Return a model of the same weights that another thread can use at the same time.
 
-    SB3's actors keep the chances of the last observations in themselves until they have chosen.
+    SB3's actors store the distribution of the last observations until they have chosen.
     """
     model = copy.copy(model)
     model.policy = copy.copy(model.policy)
@@ -67,9 +67,9 @@ def apart(model: BaseAlgorithm) -> BaseAlgorithm:
 
 
 class AgentPolicy:
-    """A model under the contract of every policy, fed with raw observations of a batch.
+    """A model as a `Policy`, fed with raw observations of a batch.
 
-    Copies that are bound can decide in several threads at once.
+    Bound copies can decide in several threads at once.
 
     Parameters
     ----------

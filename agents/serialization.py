@@ -14,7 +14,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def serialize(value: Any, arrays: Arrays) -> Any:
-    """Return `value` as JSON takes it; arrays in it go to `arrays`, by a number.
+    """Return `value` as JSON values; its arrays are moved to `arrays`, by number.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def serialize(value: Any, arrays: Arrays) -> Any:
 def deserialize(
     packed: Any, arrays: Mapping[str, NDArray[Any]], parameters: type[BaseModel]
 ) -> Any:
-    """Return what `pack` was given; `parameters` is the type of validated parameters in it."""
+    """Return what `serialize` was given; `parameters` is the type of its validated parameters."""
     if isinstance(packed, list):
         return [deserialize(item, arrays, parameters) for item in packed]
     if not isinstance(packed, dict):
@@ -94,7 +94,7 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _tensor(array: NDArray[Any]) -> Any:
-    import torch  # here: whoever looks for a checkpoint waits for none
+    import torch  # here: looking for a checkpoint does not wait for it
 
     return torch.from_numpy(array)
 

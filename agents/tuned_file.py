@@ -21,13 +21,13 @@ from envs.problems import Problem
 
 MAX_BYTES = 1_000_000
 MOST_KEPT = 100
-"""Rules in a file; the oldest go."""
+"""Most rules in a file; the oldest are dropped."""
 
 Count = Annotated[int, Field(ge=1)]
 
 
 class _Kept(FrozenModel):
-    """A tuned rule as it is written."""
+    """A tuned rule as written to the file."""
 
     model_config = ConfigDict(strict=True)
 
@@ -42,7 +42,7 @@ class _Kept(FrozenModel):
     seed: Annotated[int, Field(ge=0)]
 
     def tuned(self, family: Family) -> Tuned | None:
-        """Return the rule, or None if no search of the family comes to these values."""
+        """Return the rule, or None if no search of the family can yield these values."""
         values = {name: float(value) for name, value in self.values.items()}
         if not family.admits(values):
             return None
@@ -58,12 +58,12 @@ class _Kept(FrozenModel):
 
 
 class RuleBeside(FrozenModel):
-    """How the policy of a run did on its selection period beside a rule.
+    """How the policy of a run compared with a rule on its selection period.
 
     Attributes
     ----------
     fingerprint : str
-        Digest of all that this depends on.
+        Digest of everything that this depends on.
     rule : str
         The rule's name.
     earned, rule_earned : float
@@ -83,7 +83,7 @@ class RuleBeside(FrozenModel):
 
 
 class _File(FrozenModel):
-    """What a file holds, the newest first."""
+    """The content of a file, the newest first."""
 
     model_config = ConfigDict(strict=True)
 
@@ -94,9 +94,9 @@ class _File(FrozenModel):
 class TunedFile:
     """Tunes rules, and remembers them in a file.
 
-    A rule is taken from the file only if nothing changed that tuning depends on (see
-    `baselines.tuned_rules.fingerprint`), and is the same then, bit for bit, as one tuned afresh. A
-    file that cannot be read or holds what no search gives is written anew.
+    A rule is taken from the file only if nothing has changed that tuning depends on (see
+    `baselines.tuned_rules.fingerprint`); it is then the same, bit for bit, as one tuned afresh. A
+    file that cannot be read, or holds values that no search can yield, is written anew.
 
     Parameters
     ----------
@@ -146,11 +146,11 @@ class TunedFile:
             self._keep("rules", _kept(mark, name, tuned, self.seed))
 
     def recall_beside(self, mark: str) -> RuleBeside | None:
-        """Return how a rule did beside the run's policy, if it is in the file."""
+        """Return how a rule compared with the run's policy, if it is in the file."""
         return next((one for one in self._read().beside if one.fingerprint == mark), None)
 
     def record_beside(self, new: RuleBeside) -> None:
-        """Write how a rule did beside the run's policy."""
+        """Write how a rule compared with the run's policy."""
         if self._path is not None:
             self._keep("beside", new)
 
@@ -194,25 +194,25 @@ def _kept(mark: str, name: str, tuned: Tuned, seed: int) -> _Kept:
 
 
 def json_values(values: Mapping[str, float]) -> dict[str, float | Literal["inf"]]:
-    """Return a rule's parameters as JSON has them, which knows no infinity."""
+    """Return a rule's parameters for JSON, which has no infinity."""
     return {name: "inf" if math.isinf(value) else value for name, value in values.items()}
 
 
 class Recommendation(FrozenModel):
-    """Whom a run orders by.
+    """The policy that a run orders by.
 
     Attributes
     ----------
     kind : {"rule", "agent"}
-        A rule, in whole units where demand comes in those, or the run's own agent.
+        A rule, in whole units if demand comes in whole units, or the run's own agent.
     name : str
-        Of the rule, or the agent's algorithm.
+        Name of the rule, or of the agent's algorithm.
     values : dict
         The rule's tuned parameters.
     sentence : str
         The recommendation in plain words.
     figures : dict
-        What it rests on, for programs to read.
+        The figures that it rests on, for programs to read.
     """
 
     model_config = ConfigDict(strict=True)
@@ -234,12 +234,12 @@ class Recommendation(FrozenModel):
         Raises
         ------
         InputError
-            If there is no such rule, or no search of it comes to these values.
+            If there is no such rule, or no search of it can yield these values.
         """
         return _rule(rules_in_units(parameters), parameters, self.name, self.values)
 
     def rules(self, parameters: Any) -> dict[str, Policy]:
-        """Return all rules that were tried, with what was tuned; none of an earlier version.
+        """Return all rules that were tried, with tuned parameters; none for an earlier version.
 
         Raises
         ------
@@ -263,7 +263,7 @@ def _rule(
 
 
 def read_recommendation(folder: Path) -> Recommendation | None:
-    """Return whom a run orders by, None where it holds an agent alone.
+    """Return the policy that a run orders by, None if it holds only an agent.
 
     Raises
     ------
@@ -280,7 +280,7 @@ def read_recommendation(folder: Path) -> Recommendation | None:
 
 
 def recommended_rule(folder: Path) -> Recommendation | None:
-    """Return the recommendation of a run that orders by a rule, None where it has an agent do it.
+    """Return the recommendation of a run that orders by a rule, None if it orders by an agent.
 
     Raises
     ------

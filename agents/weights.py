@@ -25,7 +25,7 @@ SLACK = 1 << 20
 MAX_PROGRAM_BYTES = 4 << 20
 MAX_STATISTICS_BYTES = 64 << 20
 MAX_DEPTH = 50
-"""So deep containers are nested at most; SB3's files need less than half of it."""
+"""Deepest nesting of containers; SB3's files need less than half of it."""
 
 _STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
 _ALLOWED = {
@@ -46,11 +46,11 @@ def read_tensors(
     source : bytes
         The content of a file such as ``model.zip``, of which no other member is touched.
     name : str
-        What to call it in messages.
+        Name of the file in messages.
     limit : int
         Bytes that the tensors may take: those of the model that they are for.
     device : torch.device or str
-        Where to put them.
+        Device to put them on.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def _check_program(program: bytes, name: str) -> None:
 
 
 def _carry_out(opcode: pickletools.OpcodeInfo, depths: list[int | None]) -> int:
-    """Do to the stack of depths what an opcode does to that of values; return the new depth."""
+    """Apply an opcode to the stack of depths as to that of values; return the new depth."""
     before, taken = list(opcode.stack_before), [0]
     if pickletools.markobject in before:
         while (depth := depths.pop()) is not None:
@@ -176,11 +176,11 @@ def load_model(model: BaseAlgorithm, env: VecEnv, path: Path, *, frozen: bool = 
     Parameters
     ----------
     model, env : BaseAlgorithm, VecEnv
-        As the run's configuration says.
+        Built from the run's configuration.
     path : Path
         The file, which must be as the run wrote it.
     frozen : bool
-        Statistics change no more.
+        Whether the statistics stay as they are from now on.
 
     Raises
     ------
@@ -205,12 +205,12 @@ def load_model(model: BaseAlgorithm, env: VecEnv, path: Path, *, frozen: bool = 
 
 
 def check_tensors(own: Mapping[str, torch.Tensor], others: Mapping[str, torch.Tensor]) -> None:
-    """Make sure that tensors are those of a model: torch would convert what is of another kind.
+    """Check that tensors fit a model: torch would convert tensors of another type.
 
     Raises
     ------
     ValueError
-        Naming the first that is not.
+        Naming the first that does not fit.
     """
     if own.keys() != others.keys():
         raise ValueError("it has other tensors")
