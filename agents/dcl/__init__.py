@@ -1,7 +1,8 @@
 """Deep controlled learning: a policy learns, from roll-outs, which action is best.
 
-From states that the present policy visits, every action is tried on common demand, the present
-policy deciding ever after; a network learns to name the best one, and is the next present policy.
+From states that the current policy visits, every action is tried under common random numbers, the
+current policy deciding from then on; a network learns to name the best one, and is the next
+policy.
 
 References
 ----------

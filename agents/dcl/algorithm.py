@@ -42,13 +42,13 @@ RuleMaker = Callable[[], Policy | None]
 _OF_LEARNING = ("_labeller", "_known", "_known_of_rule", "evidence")
 ONE_LAYER = "offsets are learned by one hidden layer of ReLUs; set net_arch=[16] activation=relu"
 COMPILED_LAYERS = 2
-"""Hidden layers of a network that the compiled roll-outs know."""
+"""Number of hidden layers of a network that the compiled roll-outs support."""
 
 
 class DCL(BaseAlgorithm):
     """Deep controlled learning: approximate policy iteration with roll-outs and a classifier.
 
-    A step, as `num_timesteps` counts, is a state, so a generation takes `n_states` of them.
+    A step of `num_timesteps` is a labelled state, so a generation takes `n_states` of them.
     Generation 0 imitates the rule that learning begins with; the roll-outs of generation 1 follow
     that rule itself, those of each later one the network of the generation before.
     The policy is SB3's `ActorCriticPolicy`, so that ``PPO.load`` opens what `save` writes.
@@ -60,37 +60,38 @@ class DCL(BaseAlgorithm):
     env : VecEnv
         A `wrappers.vec_env.BatchVecEnv`, wrapped or not: its batch can be copied.
     learning_rate : float
-        The first one of each fit, which falls to 0 linearly.
+        Initial learning rate of each fit, falling to 0 linearly.
     n_states : int
         States of a generation.
     paths, keep : tuple of int
         Paths per action in each round of sequential halving, and most actions that stay after it.
     standard_errors : float
-        Actions that are so many standard errors worse than the best are dropped.
+        Actions worse than the best by more than this many standard errors are dropped.
     rollout_horizon : int
-        Longest path once an action takes effect, as an order does when it arrives [steps]; compiled
-        roll-outs take it as the longest path at all.
+        Longest path after an action takes effect, as an order does when it arrives [steps];
+        compiled roll-outs take it as the longest path in all.
     temperature : float
-        Labels are ``softmax(-loss / T)``, T being so many times the median distance of the second
-        best action from the best one.
+        Labels are ``softmax(-loss / T)``, T being this factor times the median distance of the
+        second best action from the best one.
     least_gain : float, optional
-        A label differs from the policy's own action only where another is surely better, and by
-        more than this share of what is at stake. None takes labels as roll-outs give them: where
-        gains are many and small, none of them is sure, and the network finds their mean.
+        A label differs from the policy's own action only where another is significantly better, and
+        by more than this share of what is at stake. None takes labels as roll-outs give them: where
+        gains are many and small, none of them is significant, and the network finds their mean.
     moved_share, moved_by : float, int
-        Share of actions on the way to states that are moved, and by how many at most.
+        Share of actions that are moved on the way to states, for exploration, and by how many at
+        most.
     fit_steps, batch_size : int
         Minibatches of a fit, and states in each.
     gamma : float
-        What a step later counts in roll-outs; 1 is their plain sum.
+        Discount factor of roll-outs; 1 gives their plain sum.
     least_evidence : float
-        Of stores that choose offsets to a rule: the t-statistic, over blocks of the calendar that
-        were held out, of what offsets save on days as they were; with less the policy stays
-        exactly the rule.
+        For stores that choose offsets to a rule: the least t-statistic, over held-out blocks of the
+        calendar, of what offsets save on days as they were; with less the policy stays exactly the
+        rule.
     workers : int
         Threads that label; the result does not depend on it.
     rule : callable, optional
-        Returns the policy to begin with; without one it is the network as it is.
+        Returns the policy to begin with; by default it is the network as it is.
     policy_kwargs, tensorboard_log, verbose, seed, device
         As for all algorithms of SB3.
 
@@ -176,7 +177,7 @@ class DCL(BaseAlgorithm):
 
     @property
     def generation(self) -> int:
-        """The generation that is learned next."""
+        """The generation to learn next."""
         return self.num_timesteps // self.n_states
 
     def learn(
@@ -188,7 +189,7 @@ class DCL(BaseAlgorithm):
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> Self:
-        """Learn generation by generation until so many states are labelled.
+        """Learn generation by generation until `total_timesteps` states are labelled.
 
         Parameters
         ----------
@@ -248,7 +249,7 @@ class DCL(BaseAlgorithm):
         return FitSettings(self.fit_steps, self.batch_size, rate, self.temperature)
 
     def _next_offsets(self, labeller: OffsetLabeller) -> OffsetLabels:
-        """Learn offsets from what they cost beside the rule, and beside the present network.
+        """Learn offsets from their costs relative to the rule, and to the present network.
 
         Generation 0 is the rule itself. The network of generation 1 is fitted to roll-outs of the
         rule, that of each later one to these and to roll-outs of the network before it.
@@ -293,7 +294,7 @@ class DCL(BaseAlgorithm):
         return self._known_of_rule
 
     def _wanted(self, labels: Labels) -> Labels:
-        """Return what a network learns of roll-outs, held where it is where none speaks."""
+        """Return the labels for a network, which keeps its own action where no roll-out speaks."""
         return replace(labels, familiar=None) if self.least_gain is None else anchored(labels)
 
     def _record(self, labels: Labels, seconds: float, fitted: Fitted) -> None:
@@ -307,7 +308,7 @@ class DCL(BaseAlgorithm):
         self.logger.record("train/accuracy", fitted.accuracy)
 
     def _label(self, rule: Policy | None, seed: int) -> tuple[Labels, NDArray[np.int64], float]:
-        """Return labels, what is done in their states, and seconds; those of a rule once only.
+        """Return labels, the policy's actions in their states, and seconds; for a rule only once.
 
         Generations 0 and 1 learn from the same states: from what the rule does in them, and from
         what would have been better.
@@ -320,7 +321,7 @@ class DCL(BaseAlgorithm):
         return self._known[seed]
 
     def starting_rule(self) -> Policy | None:
-        """Return the policy to begin with, made when it is asked for first."""
+        """Return the policy to begin with, made on first use."""
         if callable(self.rule):
             self._starting_rule, self.rule = self.rule(), None
         return self._starting_rule
@@ -330,7 +331,7 @@ class DCL(BaseAlgorithm):
         return int(sequence.generate_state(1, np.uint32)[0]) + 1
 
     def _make_labeller(self) -> BatchLabeller | StoreLabeller | OffsetLabeller:
-        """Return what labels states: compiled where the batch is a store that is known so."""
+        """Return the labeller of states, compiled if it supports the batch's store."""
         env = self.env
         assert isinstance(env, VecEnv)  # noqa: S101  (narrows SB3's union)
         batch = batch_of(env)

@@ -13,10 +13,10 @@ from torch import nn
 from agents.dcl.labels import Labels
 
 STEPS_APART = 2.0
-"""So many steps move the time as far as other columns usually move: what is best may change from
-one step to the next, at the end of an episode above all."""
+"""Number of steps that change the time as much as other columns usually change: what is best may
+differ from one step to the next, above all at the end of an episode."""
 CRITIC_SHARE = 4
-"""The value head takes a so-manieth of the steps of the actor."""
+"""The steps of the actor are this many times those of the value head."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class FitSettings:
     steps, batch_size : int
         Minibatches, and states in each.
     learning_rate : float
-        The first one.
+        The initial learning rate.
     temperature : float
         As in `Labels.temperature`.
     """
@@ -41,23 +41,23 @@ class FitSettings:
 
 @dataclass(frozen=True)
 class Fitted:
-    """How well the actor fits its labels: cross entropy, and share of states it decides as best."""
+    """How well the actor fits its labels: cross entropy, and share of states decided as best."""
 
     loss: float
     accuracy: float
 
 
 class InputMap:
-    """The linear map from observations to what the fitted layers see, ``T x + c``.
+    """The linear map from observations to the inputs of the fitted layers, ``T x + c``.
 
-    Every column is centred and scaled by the labelled states; running sums of some are added, for
-    what matters of a pipeline is what has arrived by each morning. A network fitted behind it is
-    the network of the observation itself once its first layer has taken up the map.
+    Every column is centred and scaled by the labelled states; running sums of some are added, as
+    what matters about a pipeline is how much has arrived by each morning. A network fitted behind
+    it becomes a network of the observation itself once its first layer has absorbed the map.
 
     Parameters
     ----------
     labels : Labels
-        States whose observations it is for.
+        Labelled states whose observations it maps.
     """
 
     def __init__(self, labels: Labels) -> None:
@@ -113,13 +113,13 @@ def fit_actor(
     Parameters
     ----------
     policy : ActorCriticPolicy
-        With an MLP for the actor.
+        Policy with an MLP as actor.
     labels : Labels
         The states and the best actions.
     settings : FitSettings
-        How.
+        Settings of the fit.
     seed : int
-        Of first weights and minibatches.
+        Seed of initial weights and minibatches.
     fresh : bool
         Whether to start from random weights.
     """

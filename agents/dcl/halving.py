@@ -9,12 +9,12 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 LEAST_LOSS = 1e-3
-"""An action that is out is at least so much worse than the best [reward]."""
+"""Least distance from the best of an action that is out [reward]."""
 
 
 @dataclass(frozen=True)
 class Halving:
-    """How many paths each round has, and who stays after it.
+    """The number of paths of each round, and the actions that stay after it.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Halving:
     keep : tuple of int
         Most actions that stay after each round.
     errors : float
-        Actions that are more standard errors than these worse than the best are dropped.
+        Actions worse than the best by more than this many standard errors are dropped.
     """
 
     paths: tuple[int, ...]
@@ -46,10 +46,10 @@ class Race:
     alive : ndarray
         Which actions may still be the best, shape (n, actions).
     certain : ndarray
-        In which states all others are more than those standard errors worse, shape (n,); a single
-        path has none, and is sure of nothing.
+        States in which all others are worse by more than those standard errors, shape (n,); with a
+        single path there is no standard error, and nothing is certain.
     worse : ndarray
-        Which actions are surely worse than the best, shape (n, actions).
+        Actions that are certainly worse than the best, shape (n, actions).
     """
 
     def __init__(self, candidates: Flags, errors: float) -> None:
@@ -67,8 +67,8 @@ class Race:
         rows : ndarray
             The states, shape (m,).
         outcomes : ndarray
-            What each path of each action earned, shape (m, actions, paths), path j of all actions
-            of a state on the same future; of actions that are not alive it is not looked at.
+            Return of each path of each action, shape (m, actions, paths), path j of all actions of
+            a state on the same future; entries of actions that are not alive are ignored.
         keep : int
             Most actions that stay.
         """
@@ -87,14 +87,14 @@ class Race:
         self.alive[rows] = near & (rank < keep)
 
     def means(self) -> Floats:
-        """Return mean outcomes, shape (n, actions); minus infinity of actions that are out."""
+        """Return mean outcomes, shape (n, actions); minus infinity for actions that are out."""
         mean = self._sum / np.maximum(self._count, 1.0)
         return np.where(self.alive, mean, -np.inf)
 
     def losses(self) -> Floats:
         """Return how much worse each action is than the best of those alive, shape (n, actions).
 
-        Of actions that are out it is what the rounds they took part in say.
+        For actions that are out it comes from the rounds that they took part in.
         """
         mean = self._sum / np.maximum(self._count, 1.0)
         best = self.means().max(axis=1, keepdims=True)

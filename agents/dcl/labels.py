@@ -1,4 +1,4 @@
-"""What roll-outs say of states: which action is best, by how much, and how sure that is."""
+"""Results of roll-outs: which action is best in a state, by how much, and how certain that is."""
 
 from dataclasses import dataclass, replace
 
@@ -8,41 +8,41 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 LEAST_GAIN = 0.02
-"""Share of what is at stake that a change of mind must be worth."""
+"""Share of what is at stake that a change of action must be worth."""
 STAKES = 0.9
-"""At stake is this quantile of what the worst action of a state loses."""
+"""What is at stake is this quantile of the losses of each state's worst action."""
 FAMILIAR_SHARE = 0.25
-"""What states without roll-outs weigh together, as a share of what those with roll-outs do."""
+"""Total weight of states without roll-outs, as a share of that of states with roll-outs."""
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """States of one generation, and what roll-outs say of them.
+    """States of one generation, and the results of their roll-outs.
 
     Attributes
     ----------
     observations : ndarray
-        What an agent sees, not normalised, shape (n, size).
+        Observations, not normalised, shape (n, size).
     losses : ndarray
         How much worse each action is than the best [reward], shape (n, actions); infinite for one
         that was never a candidate.
     weights : ndarray
-        How much each state counts, shape (n,).
+        Weight of each state, shape (n,).
     values : ndarray
-        What is yet to be earned from each state by the policy that was rolled out, shape (n,).
+        Expected return from each state under the policy that was rolled out, shape (n,).
     certain : ndarray
         Whether no other action came within the standard errors of the best one, shape (n,).
     steps : int
-        Steps of worlds that were simulated.
+        Number of simulated steps of worlds.
     sums : tuple of int
-        Columns of `observations` whose running sums are telling too, as those of a pipeline are.
+        Columns of `observations` whose running sums are informative too, such as a pipeline's.
     unseen : tuple of int
-        Columns that the policy is not to look at.
+        Columns hidden from the policy.
     clock : tuple, optional
-        The column that tells the time, and by how much a step moves it.
+        The column of the time, and the amount by which a step changes it.
     familiar : tuple of ndarray, optional
-        Further states that were met but not rolled out: observations, shape (m, size), and what
-        the policy does in them, shape (m,).
+        Further states that were visited but not rolled out: observations, shape (m, size), and the
+        policy's actions in them, shape (m,).
     """
 
     observations: NDArray[np.float32]
@@ -92,8 +92,8 @@ def only(actions: NDArray[np.int64], count: int) -> Floats:
 def imitation(labels: Labels, actions: NDArray[np.int64]) -> Labels:
     """Return the same states with `actions`, shape (n,), as the only good ones.
 
-    States that were met but not rolled out count as much as the others: the policy's own action is
-    as certain there.
+    States that were visited but not rolled out count as much as the others: the policy's own action
+    is as certain there.
     """
     losses = only(actions, labels.losses.shape[1])
     same = replace(labels, losses=losses, certain=np.ones(len(losses), np.bool_))
@@ -101,7 +101,7 @@ def imitation(labels: Labels, actions: NDArray[np.int64]) -> Labels:
 
 
 def with_familiar(labels: Labels, weight: float) -> Labels:
-    """Return labels with the states that were met but not rolled out, each of this weight."""
+    """Return labels with the states that were visited but not rolled out, each of this weight."""
     if labels.familiar is None:
         return labels
     seen, actions = labels.familiar
@@ -118,9 +118,9 @@ def with_familiar(labels: Labels, weight: float) -> Labels:
 
 
 def anchored(labels: Labels) -> Labels:
-    """Return labels with the further states, so that a network stays as it is where none speaks.
+    """Return labels with the further states, so that a network keeps its actions in these.
 
-    Together they weigh `FAMILIAR_SHARE` of the others: what is surely better wins.
+    Together they weigh `FAMILIAR_SHARE` of the others: an action that is certainly better wins.
     """
     if labels.familiar is None:
         return labels
@@ -136,9 +136,9 @@ def cautious(
 ) -> Labels:
     """Return the same labels with the policy's own action wherever little speaks against it.
 
-    That is where no other one is surely better, or better by less than a share of what is
-    at stake. Where an action comes to nearly the same now, as one step of rest among many
-    does, a policy that took it in every state would lose much.
+    That is where no other action is certainly better, or better by less than a share of what is at
+    stake. An action may make nearly no difference once, such as waiting a single step, although a
+    policy that took it in every state would lose much.
 
     Parameters
     ----------
@@ -147,9 +147,9 @@ def cautious(
     own : ndarray
         The policy's own actions, shape (n,).
     unsure : ndarray
-        Where none is surely better, shape (n,).
+        States in which no action is certainly better, shape (n,).
     least_gain : float
-        That share.
+        That share of what is at stake.
     """
     finite = np.where(np.isfinite(labels.losses), labels.losses, 0.0)
     gain = labels.losses[np.arange(len(own)), own]

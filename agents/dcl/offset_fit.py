@@ -1,10 +1,10 @@
-"""Fitting offsets to what they cost, and whether there is evidence that they are worth anything.
+"""Fitting offsets to their costs, and testing whether there is evidence that they save anything.
 
 The network has a single output v, which stands for the offset ``u = R tanh(v)``, R being the
-largest one; the offset that is taken is the one on offer that is nearest to u. As scores of an
-actor that takes its best action these are ``s_k v - c_k`` with rising s_k, so that the network is
-one of SB3's `MlpPolicy`. What is made small is the cost at u itself, between the costs of its two
-neighbours: labels of single states are mostly noise, and no state says what is best in it.
+largest one; the offset taken is the one on offer nearest to u. As scores of an actor that takes its
+best action these are ``s_k v - c_k`` with rising s_k, so that the network fits SB3's `MlpPolicy`.
+The fit minimises the cost at u itself, interpolated between its two neighbours: labels of single
+states are mostly noise, and no state tells by itself which offset is best in it.
 """
 
 import copy
@@ -20,18 +20,18 @@ from agents.dcl.offset_rollouts import BLOCK_DAYS, OffsetLabels, pooled
 
 Floats = NDArray[np.float64]
 FOLDS = 5
-"""Parts of the calendar's blocks, one of which is held out in turn."""
+"""Number of folds of the calendar's blocks, each held out in turn."""
 SHARPNESS = 4.0
 """How fast the scores of an actor fall beside its best offset, when it draws offsets."""
 CLIP = 3.0
 WEIGHT_DECAY = 1e-3
 EVALUATIONS = 20
-"""How many times in a fit the blocks held out are looked at; the best weights are kept."""
+"""Number of times in a fit that held-out blocks are scored; the best weights are kept."""
 
 
 @dataclass(frozen=True)
 class OffsetFitSettings:
-    """How: AdamW with a rate that falls to 0 linearly, so many minibatches of so many states."""
+    """Settings of AdamW: its rate, falling to 0 linearly, minibatches, and states in each."""
 
     steps: int
     batch_size: int
@@ -40,20 +40,20 @@ class OffsetFitSettings:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What offsets save on blocks of the calendar that their networks had not seen.
+    """What offsets save on blocks of the calendar that their networks have not seen.
 
-    The days are those of training as they were, while networks learn from resampled ones.
+    The days are training days as they were, while networks learn from resampled ones.
 
     Attributes
     ----------
     saved : float
-        Mean over blocks, per decision [money per unit of the store's own level].
+        Mean saving over blocks, per decision [money per unit of the store's own level].
     t : float
-        That over its standard error.
+        The saving over its standard error.
     blocks : int
-        How many blocks.
+        Number of blocks.
     least : float
-        The least t for offsets to be used.
+        The least t with which offsets are used.
     """
 
     saved: float
@@ -63,12 +63,12 @@ class Evidence:
 
     @property
     def used(self) -> bool:
-        """Whether it is enough for offsets to be used."""
+        """Whether the evidence is enough to use offsets."""
         return self.t >= self.least and self.saved > 0.0
 
     @property
     def sentence(self) -> str:
-        """What it says, in a line."""
+        """The evidence in a line of plain words."""
         found = f"t = {self.t:.1f} over {self.blocks} blocks of {BLOCK_DAYS} real days held out"
         if self.used:
             return f"offsets to the rule are used: they save on training days, {found}"
@@ -79,16 +79,16 @@ class Evidence:
 
 
 class OffsetNet:
-    """The network of offsets, as it is fitted.
+    """The network of offsets, in the form in which it is fitted.
 
     Parameters
     ----------
     offsets : tuple of float
-        Rising, 0 among them.
+        The offsets, rising, with 0 among them.
     layers : Sequential
-        From observations, centred and scaled, to v.
+        Layers from observations, centred and scaled, to v.
     centre, scale : ndarray
-        Of observations; a scale of 0 hides a column.
+        Centre and scale of observations; a scale of 0 hides a column.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class OffsetNet:
         self.reach = float(max(abs(offset) for offset in offsets))
 
     def inputs(self, observations: NDArray[np.float32]) -> torch.Tensor:
-        """Return what the layers are given."""
+        """Return the inputs of the layers."""
         seen = (observations.astype(np.float64) - self.centre) * self.scale
         return torch.as_tensor(seen, dtype=torch.float32)
 
@@ -114,7 +114,7 @@ class OffsetNet:
         return left_cost * (1.0 - share) + costs.gather(1, right[:, None])[:, 0] * share
 
     def chosen(self, observations: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return the number of each state's offset, shape (n,)."""
+        """Return the index of each state's offset, shape (n,)."""
         with torch.no_grad():
             v = self.layers(self.inputs(observations))[:, 0].numpy()
         return np.asarray(np.searchsorted(self.thresholds, v), np.int64)
@@ -152,7 +152,7 @@ def follow_rule(policy: Any, offsets: tuple[float, ...]) -> None:
 
 
 def follows_rule(policy: Any) -> bool:
-    """Return whether an actor does the same in every state, as `follow_rule` leaves it."""
+    """Return whether an actor does the same in every state, as after `follow_rule`."""
     head = getattr(policy, "action_net", None)
     return head is not None and not bool(head.weight.any())
 
@@ -170,13 +170,13 @@ def learn_offsets(
     Parameters
     ----------
     policy : ActorCriticPolicy
-        With one hidden layer of ReLUs for the actor.
+        Policy whose actor has one hidden layer of ReLUs.
     labels : list of OffsetLabels
-        Of the rule, and possibly of the network before.
+        Labels by roll-outs of the rule, and possibly of the previous network.
     offsets, settings, seed
         As for `fit_offsets`.
     found : Evidence
-        What speaks for offsets.
+        The evidence for offsets.
     """
     if not found.used:
         follow_rule(policy, offsets)
@@ -205,17 +205,17 @@ def fit_offsets(
     Parameters
     ----------
     labels : OffsetLabels
-        What offsets cost.
+        Costs of offsets.
     offsets : tuple of float
         The offsets.
     hidden : int
         Width of the hidden layer.
     settings : OffsetFitSettings
-        How.
+        Settings of the fit.
     seed : int
-        Of first weights and minibatches.
+        Seed of initial weights and minibatches.
     judged : ndarray
-        States by which the best weights of the way are found, and which are not fitted to, (n,).
+        States that select the best weights during the fit, and are not fitted to, shape (n,).
     """
     draw = torch.Generator().manual_seed(seed)
     seen = labels.observations.astype(np.float64)
@@ -263,7 +263,7 @@ def _restart(layers: nn.Sequential, draw: torch.Generator) -> None:
 
 
 def folds_of(blocks: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return the fold of each state, shape (n,): whole blocks of the calendar, dealt at random."""
+    """Return the fold of each state, shape (n,): whole calendar blocks, assigned at random."""
     known, at = np.unique(blocks, return_inverse=True)
     return (np.random.default_rng(seed).permutation(known.size) % FOLDS)[at]
 
@@ -277,14 +277,14 @@ def evidence(
     seed: int,
     least: float,
 ) -> Evidence:
-    """Return what offsets save on days as they were, of blocks that are held out, a fifth in turn.
+    """Return what offsets save on days as they were, holding out a fifth of the blocks in turn.
 
     Parameters
     ----------
     labels : OffsetLabels
-        What the networks are fitted to.
+        Labels that the networks are fitted to.
     real : OffsetLabels
-        What they are judged by.
+        Labels that they are judged by.
     offsets, hidden, settings, seed
         As for `fit_offsets`.
     least : float

@@ -1,9 +1,9 @@
 """Labels of stores that choose offsets to the level of a rule, by roll-outs on resampled days.
 
-From states of training episodes every offset is taken once and the present policy decides from then
+From states of training episodes every offset is taken once and the current policy decides from then
 on, for the days on which today's order can matter. All offsets of a state meet the same days, drawn
-anew for every state (`envs.supply_chain.trace.draw_futures`), so that none is good by the luck of
-the one future that a file holds.
+anew for every state (`envs.supply_chain.trace.draw_futures`), so that none is good merely by the
+luck of the one future in a file.
 """
 
 import copy
@@ -23,41 +23,41 @@ from wrappers.single_agent import ControlledAgents
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 COPIES = 8_192
-"""Copies of worlds that are moved at once."""
+"""Number of copies of worlds that are moved at once."""
 APART = 5
 """Days from one state of an episode to the next: all weekdays occur, as episodes begin on any."""
 MOMENTS = 5
-"""States of an episode that are rolled out."""
+"""Number of states of an episode that are rolled out."""
 DAYS_AFTER = 6
 """Days that are counted beyond those until the next order after today's arrives."""
 REAL_STATES = 2
-"""States on days as they were, as a multiple of those on resampled ones: each has one future."""
+"""States on days as they were, as a multiple of those on resampled days: each has one future."""
 BLOCK_DAYS = 42
-"""Days of a block of the calendar, by which labels are held out."""
+"""Days of a calendar block, the unit in which labels are held out."""
 PASSED_OVER = ("season", "warehouse", "last demand", "demand_std")
-"""Entries, by how their names begin, by which single weeks of a short history are learned by
-heart; the policy does not look at them."""
+"""Beginnings of the names of entries that let a network memorise single weeks of a short history;
+they are hidden from the policy."""
 
 
 @dataclass(frozen=True, eq=False)
 class OffsetLabels:
-    """States, and what every offset costs in them beside the rule.
+    """States, and the cost of every offset in them relative to the rule.
 
     Attributes
     ----------
     observations : ndarray
-        What the network is given, shape (n, size).
+        Inputs of the network, shape (n, size).
     costs : ndarray
-        What each offset costs more than the rule's own order, shape (n, offsets) [days of the
+        Cost of each offset minus that of the rule's own order, shape (n, offsets) [days of the
         store's own level times money].
     values : ndarray
-        What is earned from each state if it follows the rule once more, shape (n,).
+        Return from each state if it follows the rule once more, shape (n,).
     blocks : ndarray
-        Number of the block of `BLOCK_DAYS` days of the calendar that each is from, shape (n,).
+        Number of each state's block of `BLOCK_DAYS` days of the calendar, shape (n,).
     unseen : tuple of int
-        Columns that the policy is not to look at.
+        Columns hidden from the policy.
     steps : int
-        Steps of stores that were simulated.
+        Number of simulated steps of stores.
     """
 
     observations: NDArray[np.float32]
@@ -96,19 +96,19 @@ def pooled(parts: list[OffsetLabels]) -> OffsetLabels:
 
 @dataclass(frozen=True)
 class OffsetSearch:
-    """What is labelled.
+    """The extent of labelling.
 
     Attributes
     ----------
     states : int
-        About how many states.
+        Approximate number of states.
     paths : int
-        Futures of each.
+        Number of futures of each.
     moved_share : float
-        Share of the offsets that are drawn at random on the way, so that states are met around
-        those of the policy.
+        Share of offsets drawn at random on the way, so that states around those of the policy are
+        visited too.
     workers : int
-        Threads; the labels do not depend on them.
+        Number of threads; the labels do not depend on it.
     """
 
     states: int
@@ -123,11 +123,11 @@ class OffsetLabeller:
     Parameters
     ----------
     batch : ControlledAgents
-        Stores like those that are labelled; they themselves are not moved.
+        Stores like those to label; they themselves are not moved.
     search : OffsetSearch
-        How.
+        Extent of the labelling.
     encode : callable
-        From what the batch shows to what the network is given.
+        Maps observations of the batch to inputs of the network.
     """
 
     def __init__(self, batch: ControlledAgents, search: OffsetSearch, encode: Encode) -> None:
@@ -145,10 +145,10 @@ class OffsetLabeller:
         self._together = batch.rows_per_world if free else 1
 
     def on_real_days(self) -> "OffsetLabeller":
-        """Return what labels by training days as they were, one future each, not resampled.
+        """Return a labeller on training days as they were, not resampled: one future each.
 
-        What resampled days leave out, above all that levels move, makes them too easy, and offsets
-        learned on them too low; these tell, if under much noise.
+        Resampled days leave out, above all, that levels of demand shift; this makes them too easy,
+        and offsets learned on them too low. Days as they were show this, although with much noise.
         """
         batch: Any = self._batch.fork(np.zeros(1, np.intp)).batch
         batch.chain.split, batch.chain.expected_reward = "tuning", False
@@ -161,9 +161,9 @@ class OffsetLabeller:
         Parameters
         ----------
         policy : ActorCriticPolicy or None
-            The present network; None for the rule.
+            The current network; None for the rule.
         seed : int
-            Of everything random.
+            Seed of all randomness.
         """
         decider = None if policy is None else NetworkPolicy(policy, self._encode)
         rng = np.random.default_rng(seed)
@@ -172,7 +172,7 @@ class OffsetLabeller:
     def _walk(
         self, decider: NetworkPolicy | None, rng: np.random.Generator
     ) -> Iterator[OffsetLabels]:
-        """Let worlds live through an episode, and label their states every few days."""
+        """Play worlds through an episode, and label their states every few days."""
         worlds = max(1, round(self._search.states / MOMENTS / self._batch.rows_per_world))
         batch: Any = self._batch.fork(np.zeros(worlds, np.intp)).batch
         last = APART * (MOMENTS - 1)
@@ -232,7 +232,7 @@ class OffsetLabeller:
         groups: NDArray[np.intp],
         seed: int,
     ) -> Floats:
-        """Return what is earned, shape (groups, paths, offsets, rows of a group)."""
+        """Return the returns, shape (groups, paths, offsets, rows of a group)."""
         rng = np.random.default_rng(seed)
         future = np.repeat(np.arange(groups.size * paths), self._count)
         rows = np.repeat(groups * self._together, paths * self._count)

@@ -1,9 +1,9 @@
 """Labels of any batch, by roll-outs of copies of its worlds.
 
-A batch is all that is known of a problem: worlds are copied at a moment (`Batch.fork`), each
-candidate action is taken in a copy, and the present policy decides from then on, on the same future
-for all candidates. Where a future cannot be drawn anew, as on days of a file, copies meet the one
-of their world.
+Only the interface of a batch is used: worlds are copied at a moment (`Batch.fork`), each candidate
+action is taken in a copy, and the current policy decides from then on, on the same future for all
+candidates (common random numbers). Where a future cannot be drawn anew, as on days of a file,
+copies meet that of their world.
 """
 
 import copy
@@ -28,13 +28,13 @@ from wrappers.single_agent import ControlledAgents
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 COPIES = 16_384
-"""Copies of worlds that are moved at once."""
+"""Number of copies of worlds that are moved at once."""
 SEVERAL_DECISIONS = (
     "dcl tries every action of a row, and a row of --policy joint takes several at once; "
     "use --policy shared or independent"
 )
 FAMILIAR = 10
-"""Worlds that walk for one of whose states are rolled out: what a policy does costs next to
+"""Number of worlds played for each one whose states are rolled out: a policy's actions cost next to
 nothing, and a network that imitates it must have seen rare days too."""
 
 Found = tuple[Labels, Whole, NDArray[np.bool_]]
@@ -43,15 +43,15 @@ Encode = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class RowPolicy:
-    """A policy of a whole batch, as one that decides for the rows of the batch that learns.
+    """Present a policy of a whole batch as one that decides for the rows of the learning batch.
 
     In the supply chain a rule is bound to the chain and decides for its tier; any other policy is
-    taken as it is.
+    used as it is.
 
     Parameters
     ----------
     policy : Policy
-        Such as a tuned rule of the registry.
+        The policy, such as a tuned rule of the registry.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -79,14 +79,14 @@ class NetworkPolicy:
     policy : ActorCriticPolicy
         The network.
     encode : callable
-        From what a batch shows to what the network was given in training.
+        Maps observations of a batch to the network's inputs in training.
     """
 
     def __init__(self, policy: Any, encode: Encode) -> None:
         self._policy, self._encode = policy, encode
 
     def bind(self, batch: Batch) -> None:
-        """Do nothing: it knows its batch by what that shows."""
+        """Do nothing: it reads its batch's observations only."""
 
     def actions(self, batch: Batch) -> Whole:
         """Return one action per row."""
@@ -101,7 +101,7 @@ Decider = RowPolicy | NetworkPolicy
 
 
 def player_of(policy: Policy, batch: Batch) -> Policy:
-    """Return the policy that decides for the rows of a batch, out of a team if it is one."""
+    """Return the policy that decides for the rows of a batch, out of a team if it is a team."""
     if isinstance(policy, TeamPolicy) and isinstance(batch, ControlledAgents):
         tier = "store" if batch.player.startswith("store") else batch.player
         return policy.players.get(batch.player, policy.players[tier])
@@ -110,27 +110,27 @@ def player_of(policy: Policy, batch: Batch) -> Policy:
 
 @dataclass(frozen=True)
 class Search:
-    """What is labelled, and how.
+    """The extent of labelling, and its settings.
 
     Attributes
     ----------
     states : int
-        About how many states of each generation.
+        Approximate number of states of each generation.
     moved_share : float
-        Share of the actions that are moved on the way, so that states are met around those of the
-        policy.
+        Share of actions that are moved on the way, so that states around those of the policy are
+        visited too.
     moved_by : int
-        To actions up to so many numbers away.
+        Largest distance by which an action's number is moved.
     least_gain : float or None
         As in `agents.dcl.labels.cautious`; None takes labels as they are.
     halving : Halving
-        How actions are tried.
+        Rounds in which actions are tried.
     days : int
         Longest path [steps].
     gamma : float
-        What a step later counts.
+        Discount factor of a step.
     workers : int
-        Threads.
+        Number of threads.
     """
 
     states: int
@@ -144,14 +144,14 @@ class Search:
 
 
 class BatchLabeller:
-    """Labels states that worlds of a batch come to.
+    """Labels states that worlds of a batch reach.
 
     Parameters
     ----------
     batch : Batch
-        Worlds like those that are labelled; they themselves are not moved.
+        Worlds like those to label; they themselves are not moved.
     search : Search
-        How.
+        Settings of the labelling.
     encode : callable
         As for `NetworkPolicy`.
 
@@ -168,16 +168,16 @@ class BatchLabeller:
         self._actions = batch.num_actions
 
     def label(self, policy: Any, rule: Policy | None, seed: int) -> tuple[Labels, Whole]:
-        """Return the labels of a generation, and what its policy does in the same states.
+        """Return the labels of a generation, and its policy's actions in the same states.
 
         Parameters
         ----------
         policy : ActorCriticPolicy
-            The present network.
+            The current network.
         rule : Policy or None
-            Who decides in its place.
+            The rule that decides in its place, if any.
         seed : int
-            Of everything random.
+            Seed of all randomness.
         """
         decider = RowPolicy(rule) if rule is not None else NetworkPolicy(policy, self._encode)
         rng = np.random.default_rng(seed)
@@ -192,7 +192,7 @@ class BatchLabeller:
         return (labels if least is None else cautious(labels, own, unsure, least)), own
 
     def _walk(self, decider: Decider, rng: np.random.Generator) -> Iterator[tuple[Found, Met]]:
-        """Let worlds live through an episode; label some at every step, and look at the others."""
+        """Play worlds through an episode; label some at every step, and record the others."""
         steps = int(self._batch.parameters.max_steps)
         each = max(1, -(-self._search.states // steps))
         batch = self._batch.fork(np.zeros(FAMILIAR * each, np.intp)).batch
@@ -263,7 +263,7 @@ class BatchLabeller:
         decider: Decider,
         rng: np.random.Generator,
     ) -> Floats:
-        """Return what each path of each action that is alive earns, (rows, actions, paths)."""
+        """Return the return of each path of each action alive, shape (rows, actions, paths)."""
         most = max(1, COPIES // (self._actions * paths))
         parts = [slice(k, k + most) for k in range(0, rows.size, most)]
         seeds = rng.integers(0, 2**63, len(parts))
