@@ -1,8 +1,8 @@
-"""Stores whose least average cost is known exactly: what textbooks print, found in parameters.
+"""Stores whose least average cost is known exactly: textbook instances, recognised by parameters.
 
-One store with one SKU, supply without limit, demand of one law on every day, and a cost as the
-objective. Costs are long-run averages per day; of what an episode costs they say what
-`average_reference` says.
+One store with one SKU, unlimited supply, demand of the same law on every day, and cost as the
+objective. Costs are long-run averages per day; `average_reference` relates them to the cost of an
+episode.
 """
 
 import math
@@ -51,13 +51,13 @@ from envs.supply_chain.trace import empty_trace
 WARMUP_DAYS = 100
 """Days after which an episode has forgotten its start, if the first morning's stock is sold."""
 EXACT = 1e-5
-"""Bounds of the exact cost of any policy are at most so far apart [money/day]."""
+"""Largest distance between the bounds of the exact cost of any policy [money/day]."""
 EXACT_STATES = 1_000_000
-"""States of a store of which any policy's cost is worked out in seconds."""
+"""Most states of a store with which any policy's cost is computed in seconds."""
 PLAIN_LEAD_TIME = 4
 """Longest lead time at which plain base stock, which has the most states, is solved too [days]."""
 NEGLIGIBLE = 0.002
-"""Share of an episode's cost that a store may spare by knowing its last day."""
+"""Share of an episode's cost below which savings from knowing its last day are negligible."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ class Solved:
     Attributes
     ----------
     name : str
-        Such as ``"base-stock S=12"``.
+        Name, such as ``"base-stock S=12"``.
     rule : StoreRule
         The rule.
     cost : float
-        Exact, on average in the long run [money/day].
+        Exact long-run average cost [money/day].
     """
 
     name: str
@@ -99,7 +99,7 @@ class AverageOptimum:
 
 
 def lost_sales_store(parameters: SupplyChainParameters) -> LostSales | None:
-    """Return the store with lost sales that the parameters describe, if they describe one."""
+    """Return the store with lost sales that the parameters describe, None if they do not."""
     if not _one_free_store(parameters) or parameters.backlog:
         return None
     return _lost_sales(parameters)
@@ -128,7 +128,7 @@ def _lost_sales(parameters: SupplyChainParameters) -> LostSales | None:
 
 
 def _one_free_store(parameters: SupplyChainParameters) -> bool:
-    """Whether there is one store of one SKU with supply without limit, and money counts."""
+    """Whether there is one store of one SKU with unlimited supply, and the objective is cost."""
     one = parameters.num_stores == 1 and len(parameters.sku) == 1
     if not one or parameters.objective != "cost":
         return False
@@ -143,7 +143,7 @@ def _steady_mean(parameters: SupplyChainParameters) -> float | None:
 
 
 def average_optimum(parameters: SupplyChainParameters) -> AverageOptimum | None:
-    """Return the best policy of a store with lost sales, if it is one that can be solved.
+    """Return the best policy of a store with lost sales, None if it cannot be solved.
 
     Its order quantities must be whole numbers from 0 on, as far as the best policy goes.
     """
@@ -162,12 +162,12 @@ def average_optimum(parameters: SupplyChainParameters) -> AverageOptimum | None:
 
 
 def average_reference(parameters: SupplyChainParameters, optimum: AverageOptimum) -> Reference:
-    """Return what an episode is measured against: a long-run average, or a bound made of it.
+    """Return the reference of an episode: a long-run average, or a bound derived from it.
 
-    The average times the days that count is called the optimum of an episode only if that forgets
-    its start before they begin (`forgets_start`) and is so long that knowing its last day is worth
-    next to nothing (`NEGLIGIBLE`). Of all other episodes it is made an upper bound, and of a store
-    with limits to its orders too, which only take choices away.
+    The average times the days that count is called the optimum of an episode only if the episode
+    forgets its start before they begin (`forgets_start`) and is so long that knowing its last day
+    is worth next to nothing (`NEGLIGIBLE`). For all other episodes an upper bound is derived from
+    it, and so for a store with limits to its orders, which only take choices away.
     """
     days = parameters.horizon - parameters.warmup_days
     total = optimum.cost * days
@@ -207,8 +207,8 @@ def solved_rules(parameters: SupplyChainParameters) -> list[Solved]:
     Raises
     ------
     InputError
-        If it is none of: lost sales of Poisson or negative binomial demand; such demand that
-        waits, without lead time; the newsvendor's one day of normal demand.
+        If it is none of: lost sales of Poisson or negative binomial demand; such demand with a
+        backlog and no lead time; the newsvendor's one day of normal demand.
     """
     solvers: list[Callable[[SupplyChainParameters], list[Solved] | None]] = [
         _solved_perishable,
@@ -233,8 +233,8 @@ def average_cost(parameters: SupplyChainParameters, rule: StockLevels) -> float 
     Parameters
     ----------
     parameters : SupplyChainParameters
-        A store with Poisson or negative binomial demand that is lost, or that waits without lead
-        time.
+        A store with Poisson or negative binomial demand, with lost sales, or with a backlog and no
+        lead time.
     rule : StockLevels
         A base-stock policy, with a cap where sales are lost, or an (s, S) policy.
     """
@@ -260,22 +260,22 @@ def exact_cost(
 ) -> AverageCost | None:
     """Return the exact average cost of any policy of a store with lost sales, learned or not.
 
-    It must decide by the stock and the orders under way alone. Each state that it comes to is
-    shown to it twice, with unlike forecasts; one that decides otherwise then has no such cost.
+    It must decide by the stock and the outstanding orders alone. Each state that it reaches is
+    shown to it twice, with different forecasts; a policy whose orders then differ has no such cost.
 
     Parameters
     ----------
     parameters : SupplyChainParameters
         The problem.
     policy : Policy
-        Of all agents.
+        Policy of all agents.
     states : int
-        States that are looked at, at most.
+        Most states to look at.
 
     Returns
     -------
     AverageCost or None
-        None for any other problem or policy, and beyond so many states.
+        None for any other problem or policy, and if there are more states.
     """
     store = lost_sales_store(parameters)
     if store is None or store.lead_time < 1 or parameters.limited:
@@ -289,13 +289,13 @@ def exact_cost(
 
 
 class _OtherReasonsError(Exception):
-    """A policy decides by more than the stock and the orders under way."""
+    """A policy decides by more than the stock and the outstanding orders."""
 
 
 def _orders_of(
     parameters: SupplyChainParameters, policy: Policy, on_hand: Ints, pipelines: Ints
 ) -> Ints:
-    """Return what a policy orders in states, which must not depend on what else it sees."""
+    """Return a policy's orders in states, which must not depend on what else it observes."""
     batch = SupplyChainBatch(parameters, on_hand.size)
     first, *others = (_asked(batch, policy, on_hand, pipelines, noise) for noise in (0.0, 0.5))
     if any((first != other).any() for other in others):

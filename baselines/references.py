@@ -1,4 +1,4 @@
-"""What each problem's policies are measured against: the exact optimum, or a bound."""
+"""The reference that each problem's policies are measured against: the exact optimum or a bound."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,9 +35,9 @@ from envs.problems import PROBLEMS
 from envs.supply_chain.parameters import SupplyChainParameters
 
 FEW_EPISODES = 30
-"""Episodes in hindsight that are solved to find out whether that bound would be the lower one."""
+"""Number of episodes solved in hindsight to find out whether that bound would be the lower one."""
 STANDARD_ERRORS = 3.0
-"""By so many the bound of those few must be off to be passed over wrongly."""
+"""Standard errors by which the bound of those few must be off to be dropped wrongly."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ReferenceSource:
     Attributes
     ----------
     reference : callable or None
-        From the traces of a comparison to the reference; an exact optimum ignores them.
+        Maps the traces of a comparison to the reference; an exact optimum ignores them.
     policy : Policy or None
         The optimal policy.
     """
@@ -58,17 +58,17 @@ class ReferenceSource:
 
 @lru_cache(maxsize=8)
 def find_reference(problem: str, parameters: Any, measure: str = "return") -> ReferenceSource:
-    """Return what policies of a problem are measured against, by a total of the episode.
+    """Return the reference of a problem's policies, for a total of the episode.
 
-    For the cash problem this is the exact optimum. Where demand comes from a file, so that nobody
-    knows its law, and where the problem is too large to solve, it is the optimum in hindsight on
-    the very traces that are played, an upper bound. Of the supply chain no optimum is known but
-    the long-run average of a single store that loses sales, its supply without limit, or, of a lead
-    time that takes minutes to solve, that of a store whose orders arrive sooner. What the
-    stores earn has two upper bounds, and the lower one counts: that of single stores, who know the
-    law of demand, and that in hindsight, which knows the warehouse's shortages and needs no law.
-    What other tiers earn has none, but that all agents together have an optimum where the chain
-    is a serial system.
+    For the cash problem this is the exact optimum. Where demand comes from a file, so that its law
+    is unknown, and where the problem is too large to solve, it is the optimum in hindsight on the
+    very traces that are played, an upper bound. For the supply chain the only known optimum is the
+    long-run average of a single store with lost sales and unlimited supply; where its lead time
+    would take minutes to solve, the bound is that of a store whose orders arrive sooner. The
+    stores' return has two upper bounds, of which the lower one counts: that of single stores which
+    know the law of demand, and that in hindsight, which includes the warehouse's shortages and
+    needs no law. Returns of other tiers have no reference, except that of all agents together,
+    which has an optimum if the chain is a serial system.
     """
     known = REFERENCES.get(choose("problem", problem, PROBLEMS))
     return ReferenceSource(None, None) if known is None else known(parameters, measure)
@@ -89,7 +89,7 @@ def _cash_reference(parameters: CashParameters, measure: str) -> ReferenceSource
 
 
 def _supply_chain_reference(parameters: SupplyChainParameters, measure: str) -> ReferenceSource:
-    """Return the long-run optimum of a single store, or upper bounds on what the stores earn."""
+    """Return the long-run optimum of a single store, or upper bounds on the stores' return."""
     if measure == "system_return":
         return _of_serial_system(parameters)
     if measure != "return":
@@ -114,7 +114,7 @@ def _lower_bound(sooner: Reference, bound: ChainBound | None, trace: Trace) -> R
 
 
 def _of_sooner_orders(parameters: SupplyChainParameters) -> Reference | None:
-    """Return what a store with too many states earns at most, as if its orders arrived sooner."""
+    """Return a bound for a store with too many states: that of one whose orders arrive sooner."""
     store = lost_sales_store(parameters)
     if store is None or is_quick(store):
         return None
@@ -136,14 +136,14 @@ def _of_sooner_orders(parameters: SupplyChainParameters) -> Reference | None:
 
 @dataclass(frozen=True)
 class KnownCosts:
-    """What is known of a textbook instance.
+    """The known costs of a textbook instance.
 
     Attributes
     ----------
     least : float
-        The least average cost, or a lower bound of it [money/day].
+        The least average cost, or a lower bound on it [money/day].
     is_optimum : bool
-        Which of them it is.
+        Whether it is the least cost itself, not a bound.
     rules : list of Solved
         Policies and their exact costs, the best one first if it is known.
     """
@@ -154,10 +154,10 @@ class KnownCosts:
 
 
 def known_costs(parameters: SupplyChainParameters, *, quick: bool = False) -> KnownCosts:
-    """Return the least cost of an instance, or a bound of it, and rules with exact costs.
+    """Return the least cost of an instance, or a bound on it, and rules with exact costs.
 
-    Of a store with lost sales and so long a lead time that it is not solved in seconds, the one
-    simple rule is the capped base stock that tuning by simulation finds, as learning begins with.
+    For a store with lost sales whose lead time is too long to be solved in seconds, the only simple
+    rule is the capped base-stock policy that tuning by simulation finds; learning starts from it.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def known_costs(parameters: SupplyChainParameters, *, quick: bool = False) -> Kn
 
 
 def _tuned_capped(parameters: SupplyChainParameters) -> Solved:
-    """Return the capped base stock that tuning finds, and its exact cost."""
+    """Return the capped base-stock policy that tuning finds, and its exact cost."""
     (policy,) = make_baselines("stores", parameters, ["tuned_capped_level"]).values()
     rule = policy.players["store"] if isinstance(policy, TeamPolicy) else None
     assert isinstance(rule, StockLevels)  # noqa: S101  (that is what the family makes)
@@ -190,7 +190,7 @@ def _tuned_capped(parameters: SupplyChainParameters) -> Solved:
 
 
 def _of_serial_system(parameters: SupplyChainParameters) -> ReferenceSource:
-    """Return the optimum of all agents together, where the chain is a serial system."""
+    """Return the optimum of all agents together, if the chain is a serial system."""
     serial = None if parameters.demand_data is not None else serial_chain(parameters)
     if serial is None or (reference := serial.reference(parameters)) is None:
         return ReferenceSource(None, None)
@@ -200,7 +200,7 @@ def _of_serial_system(parameters: SupplyChainParameters) -> ReferenceSource:
 def _least_bound(p: SupplyChainParameters, bound: ChainBound | None, trace: Trace) -> Reference:
     """Return the bound of single stores, or that in hindsight if it is less or the only one.
 
-    Programmes of hindsight are solved only if a few of them promise less.
+    Programmes in hindsight are solved only if a few of them promise a lower bound.
     """
     if bound is None:
         return hindsight_reference(p, chain_hindsight(p, trace))
@@ -217,15 +217,15 @@ REFERENCES: dict[str, Callable[[Any, str], ReferenceSource]] = {
     "cash": _cash_reference,
     "stores": _supply_chain_reference,
 }
-"""By problem, from its parameters and a total of the episode; others have no reference."""
+"""References by problem, from its parameters and a total of the episode; others have none."""
 
 
 def find_exact_cost(problem: str, parameters: Any, policy: Policy) -> float | None:
-    """Return what a policy spends on a day on average in the long run, where that can be known."""
+    """Return a policy's long-run average cost per day, None where it cannot be known."""
     known = EXACT_COSTS.get(choose("problem", problem, PROBLEMS))
     found = None if known is None else known(parameters, policy)
     return None if found is None else found.value
 
 
 EXACT_COSTS = {"stores": exact_cost}
-"""By problem, from its parameters and a policy; of others none is known."""
+"""Exact costs by problem, from its parameters and a policy; for others none is known."""

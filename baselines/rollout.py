@@ -1,4 +1,4 @@
-"""Roll-outs of a policy: the only loop over steps, and what watches it."""
+"""Roll-outs of a policy: the only loop over steps, and observers of it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from envs.problems import Problem
 
 
 class Observer:
-    """Watches episodes step by step; what it does not need is left as it is here."""
+    """Watches episodes step by step; methods that an observer does not need do nothing."""
 
     @property
     def stops(self) -> bool:
@@ -24,13 +24,13 @@ class Observer:
         """Look at the worlds before the first step."""
 
     def before_step(self, observation: Any, actions: NDArray[Any]) -> None:
-        """Look at what the policy saw (None if it looks at nothing) and at what it does."""
+        """Look at the policy's observation (None if it needs none) and at its actions."""
 
     def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
         """Look at the worlds after the step; `running` were in their first episode."""
 
     def finish(self) -> None:
-        """Look at the worlds as they are in the end."""
+        """Look at the worlds after the last step."""
 
 
 def run_episodes(
@@ -46,13 +46,13 @@ def run_episodes(
     Parameters
     ----------
     batch, policy : Batch, Policy
-        Where to play, and who.
+        The worlds, and the policy that plays in them.
     trace : dict, optional
-        The episodes' randomness; drawn by the batch where there is none.
+        The episodes' randomness; by default the batch draws it.
     deterministic : bool
-        Passed to the policy: its best action in place of a drawn one.
+        Passed to the policy: its best action instead of a sampled one.
     observer : Observer, optional
-        What watches the steps, and may end them early.
+        Watches the steps, and may end them early.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def run_episodes(
     Notes
     -----
     A world that ends before the others starts anew on a drawn trace, as the contract of a batch
-    asks; nothing of what happens in it from then on is counted.
+    requires; nothing that happens in it from then on is counted.
     """
     batch.reset(trace)
     watch = observer or Observer()
@@ -123,15 +123,15 @@ def rollout(
     problem, parameters : Problem, FrozenModel
         The problem to play.
     policy : Policy
-        Bound once, to a batch that serves all chunks of the trace.
+        The policy, bound once, to a batch that serves all chunks of the trace.
     trace : dict
         The episodes' randomness; first axis = episode.
     deterministic : bool
-        Passed to the policy: its best action in place of a drawn one.
+        Passed to the policy: its best action instead of a sampled one.
     observe_step : bool
         Show the policy the share of the episode that has passed.
     observer : Observer, optional
-        What watches the episodes, of more than `CHUNK` the first ones.
+        Watches the episodes; of more than `CHUNK`, only the first ones.
     progress : callable, optional
         Called with the share that is done.
 

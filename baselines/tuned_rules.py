@@ -1,4 +1,4 @@
-"""A rule that is tuned before it plays: what is tuned, for what, and what the result depends on."""
+"""Rules that are tuned before they play: family, goal, and what the result depends on."""
 
 import hashlib
 from collections.abc import Callable
@@ -27,21 +27,21 @@ from envs.supply_chain.parameters import SupplyChainParameters
 
 @dataclass(frozen=True)
 class TunedRule:
-    """A family of rules, and which total of an episode to tune it for.
+    """A family of rules, and the total of an episode to tune it for.
 
     Attributes
     ----------
     family : callable
-        From the problem's parameters to the family.
+        Maps the problem's parameters to the family.
     measure : str
         Name of the total.
     kind : PolicyKind
-        What it is once it is tuned.
+        Kind of the rule once it is tuned.
     search_of : callable or None
-        From the problem's parameters to how much to search, where that is not `Search`'s default.
+        Maps the problem's parameters to the extent of the search, if not `Search`'s default.
     held_out : bool
-        Whether it is tuned on training days of which what it has learned knows nothing
-        (`held_out_days`), where demand comes from a file that is long enough.
+        Whether it is tuned on training days held out from its own forecasts (`held_out_days`), if
+        demand comes from a file that is long enough.
     """
 
     family: Callable[[Any], Family]
@@ -51,7 +51,7 @@ class TunedRule:
     held_out: bool = False
 
     def search(self, parameters: Any) -> Search:
-        """Return how much to search."""
+        """Return the extent of the search."""
         return Search() if self.search_of is None else self.search_of(parameters)
 
     def episodes(self, problem: Problem, parameters: Any, seed: int) -> list[Episodes]:
@@ -64,7 +64,7 @@ class TunedRule:
 
 
 class Tuner(Protocol):
-    """What tunes a rule, or knows its parameters from before."""
+    """Tunes a rule, or recalls its parameters."""
 
     def __call__(self, problem: Problem, parameters: Any, name: str, rule: TunedRule) -> Tuned:
         """Return the tuned rule that has this name among the baselines."""
@@ -79,7 +79,7 @@ def tune_rule(
     seed: int = TUNING_SEED,
     progress: Progress | None = None,
 ) -> Tuned:
-    """Tune a rule afresh; `name` is what it is called."""
+    """Tune a rule afresh; `name` is its name among the baselines."""
     del name
     return tune(
         problem,
@@ -94,14 +94,14 @@ def tune_rule(
 
 
 SHARES_BEFORE = (0.5, 0.75)
-"""Shares of the training days before each of the periods that are held out, one after the other."""
+"""Shares of the training days before each of the periods that are held out in turn."""
 
 
 def held_out_days(parameters: SupplyChainParameters) -> list[SupplyChainParameters]:
     """Return the same problem with some of its training days as those of evaluation.
 
-    What is learned knows the days before alone. A period is one episode; those before which too
-    little is known, or that are too short to be counted, are left out.
+    Rules learn from the days before them alone. A period is one episode; periods with too little
+    before them, or too short to be counted, are left out.
     """
     source, history = parameters.demand_data, parameters.history
     if source is None or history is None:
@@ -124,10 +124,10 @@ def held_out_days(parameters: SupplyChainParameters) -> list[SupplyChainParamete
 def fingerprint(
     problem: Problem, parameters: Any, name: str, rule: TunedRule, *, seed: int = TUNING_SEED
 ) -> str:
-    """Return a digest of all that tuning depends on, 64 hexadecimal digits.
+    """Return a digest of everything that tuning depends on, 64 hexadecimal digits.
 
-    These are the parameters of the problem, the family with its grid, the search, the very traces
-    (and so the seed), all that is learned of a file, and the code of the simulator and the rules.
+    This is the problem's parameters, the family with its grid, the search, the very traces (and so
+    the seed), all that is learned from a file, and the code of the simulator and the rules.
     """
     family, search = rule.family(parameters), rule.search(parameters)
     identity = {

@@ -1,12 +1,12 @@
-"""Tuning of a rule's parameters by simulation, on traces of their own, the same for all candidates.
+"""Tuning of a rule's parameters by simulation, on separate traces, the same for all candidates.
 
 The search is coarse to fine: a full grid, then half steps around the best, each round on the same
 traces (common random numbers). Candidates and traces are stacked as the worlds of one batch.
 
-On equal work, in nine problems of the supply chain, none of these found rules that earn more by
-over 0.15 % on fresh traces: scipy's differential evolution and its Nelder-Mead from the best of the
-grid, Optuna's TPE and its CMA-ES. All but Nelder-Mead missed some by 0.8 % to 2.5 %, and they take
-no values such as an infinite cap.
+With equal work, in nine problems of the supply chain, none of these found rules that earn over
+0.15 % more on fresh traces: scipy's differential evolution and its Nelder-Mead from the best of the
+grid, Optuna's TPE and its CMA-ES. All but Nelder-Mead fell short in some by 0.8 % to 2.5 %, and
+they cannot take values such as an infinite cap.
 """
 
 import itertools
@@ -29,11 +29,11 @@ from envs.supply_chain.batch import SupplyChainBatch
 Values = NDArray[np.float64]
 
 ELITES = 8
-"""Candidates around which a round searches."""
+"""Number of candidates around which a round searches."""
 FINALISTS = 16, 256
-"""Fewest and most candidates that are scored on all traces in the end."""
+"""Fewest and most candidates that are finally scored on all traces."""
 BATCH_VALUES = 3_000_000
-"""Numbers in the traces of one batch (memory: 8 bytes each, twice)."""
+"""Most numbers in the traces of one batch (memory: 8 bytes each, twice)."""
 TUNING_SEED = 0
 """Seed of the traces of tuning, whatever the seed of a comparison: rules are tuned once."""
 
@@ -48,7 +48,7 @@ class Family:
     Attributes
     ----------
     make : callable
-        ``make(**values)`` with one number, or one per world, for each name; gives the policy.
+        ``make(**values)`` with one number, or one per world, for each name; returns the policy.
     grid : mapping
         Coarse values by name. Of candidates that score the same, the first one wins.
     refined : tuple of str
@@ -63,7 +63,7 @@ class Family:
     integer: tuple[str, ...] = ()
 
     def admits(self, values: Mapping[str, float]) -> bool:
-        """Whether these are values that a search may come to."""
+        """Whether a search can yield these values."""
         return list(values) == list(self.grid) and all(
             self._admits(name, value) for name, value in values.items()
         )
@@ -79,7 +79,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Search:
-    """How much to search.
+    """The extent of a search.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Search:
     rounds : int
         Rounds of refinement; each halves the distance between the values.
     work : int
-        Steps that one round may simulate, of all agents together; it decides on how many of the
+        Most steps, of all agents together, that one round simulates; it decides how many of the
         traces candidates are scored on before they are finalists.
     """
 
@@ -104,9 +104,9 @@ class Episodes:
     Attributes
     ----------
     parameters : FrozenModel
-        Of the problem.
+        Parameters of the problem.
     split : Split
-        Which days of a file these are, where demand comes from one.
+        The split that their days belong to, if demand comes from a file.
     trace : dict
         Their randomness; first axis = episode.
     """
@@ -120,11 +120,11 @@ class Episodes:
 
     @property
     def steps(self) -> int:
-        """About how many steps an episode has, those of several agents counted each."""
+        """Approximate number of steps of an episode, counted for each of several agents."""
         return max(values.size // len(values) for values in self.trace.values())
 
     def first(self, count: int) -> "Episodes":
-        """Return so many of them."""
+        """Return the first `count` of them."""
         some = {name: values[:count] for name, values in self.trace.items()}
         return Episodes(self.parameters, self.split, some)
 
@@ -140,14 +140,14 @@ class Tuned:
     values : dict
         The tuned parameters by name.
     score, se : float
-        Mean return, or other total, on the tuning traces, and its standard error; as the largest
-        of many it is optimistic.
+        Mean return, or other total, on the tuning traces, and its standard error; being the largest
+        of many, it is optimistic.
     candidates : int
-        Number of candidates that were tried.
+        Number of candidates tried.
     played : int
-        Number of episodes that were played to score them.
+        Number of episodes played to score them.
     episodes : int
-        Number of the traces.
+        Number of traces.
     """
 
     policy: Policy
@@ -175,19 +175,19 @@ def tune(
     Parameters
     ----------
     problem, parameters : Problem, FrozenModel
-        What is to be controlled.
+        The problem to control.
     family : Family
-        The rule and where to look for its parameters.
+        The rule and the candidates of its parameters.
     search : Search
-        How much to search.
+        Extent of the search.
     seed : int
         Seed of the traces, from the stream ``"tuning"``.
     measure : str
-        Which total of an episode to make large.
+        The total of an episode to maximise.
     progress : callable, optional
         Called with the share that is done.
     played : sequence of Episodes, optional
-        What to score candidates on in place of traces drawn for tuning.
+        Episodes to score candidates on instead of traces drawn for tuning.
     """
     if not all(family.grid.values()):
         raise InputError("every parameter to tune needs at least one value")
@@ -275,7 +275,7 @@ def _returns(
 
 
 class _Copies(Observer):
-    """Has what is forecast found once for worlds with the same demand of a file."""
+    """Makes worlds with the same demand from a file share their forecasts."""
 
     def __init__(self, number: NDArray[np.intp]) -> None:
         self._number = number
@@ -289,7 +289,7 @@ class _Copies(Observer):
 def _best(tried: Mapping[tuple[float, ...], float], count: int, alike: int = 1) -> Values:
     """Return the best candidates, at most `alike` of those that score the same.
 
-    On the traces tried those act the same, all or nearly; more traces may tell them apart.
+    These act the same, or nearly so, on the traces tried; more traces may tell them apart.
     """
     by_score: dict[float, list[tuple[float, ...]]] = {}
     for candidate, score in tried.items():
