@@ -1,1 +1,1 @@
-"""Forecasts of demand of a file from the days before."""
+"""Forecasts of a file's demand from the days before."""

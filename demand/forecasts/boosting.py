@@ -1,14 +1,15 @@
-r"""Gradient boosting over all series together: what smoothing gets wrong, from training days.
+r"""Gradient boosting over all series together: corrections of smoothing, from training days.
 
 ``F_t = sum_j max(0, s_(t+j) + c_t g(x_(t+j)))`` with s the forecast of `demand.forecasts.smoothing`
 for a day, c_t the scale of errors and g an ensemble of trees (LightGBM, an extra) that is fitted to
-``(D_(t+j) - s_(t+j)) / c_t`` over the days, stores and SKUs of training. It sees how the last days
-and the same weekdays went, the weekday, the season, how many days ahead, the store's size, and what
-is known of the day ahead; everything in shares of c_t, so that small series learn from large ones.
+``(D_(t+j) - s_(t+j)) / c_t`` over the days, stores and SKUs of training. Its features are recent
+demand, demand on the same weekday, the weekday, the season, the number of days ahead, the store's
+size, and what is known of the day ahead; amounts are over c_t, so that small series learn from
+large ones.
 
-Errors of a forecast on days that it was fitted to are too small, and so would be the safety stock.
-So the training days are cut into `FOLDS` parts, and a day is forecast by trees that were fitted to
-the other parts (cross-fitting); days after training by trees fitted to all of them.
+In-sample forecast errors are too small, and so would be the safety stock. Therefore the training
+days are cut into `FOLDS` parts, and a day is forecast by trees fitted to the other parts
+(cross-fitting); days after training are forecast by trees fitted to all of them.
 
 References
 ----------
@@ -32,13 +33,13 @@ from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS, WEEK, WEEKS, KnownDemand, mean_of_open, weekday_means
 
 FOLDS = 4
-"""Parts of the training days; each is forecast by trees that were fitted to the others."""
+"""Parts of the training days; each is forecast by trees fitted to the others."""
 
 MOST_ROWS = 300_000
-"""Days of series that trees are fitted to; of more, every k-th day is taken."""
+"""Most series-days that trees are fitted to; if there are more, every k-th day is taken."""
 
 LEAST_ROWS = 1_000
-"""From fewer, nothing is learned."""
+"""With fewer, nothing is learned."""
 
 ROUNDS = 100
 TREES = {
@@ -59,15 +60,15 @@ TREES = {
 
 
 class Boosting:
-    """Smoothing, and trees that say what it gets wrong.
+    """Smoothing, and trees that correct its errors.
 
     Parameters
     ----------
     base : Smoothing
-        What is corrected.
+        The forecast that is corrected.
     trees : list of Booster or None
         One for each part of the training days, fitted to the others, and one fitted to all; None
-        where there was too little to fit them to.
+        where there was too little data to fit them.
     first : int
         Ordinal of the first training day.
     days : int
@@ -78,7 +79,7 @@ class Boosting:
         self.base, self._trees, self._first, self._days = base, trees, first, days
 
     def as_if_new(self) -> "Boosting":
-        """Return the same trees, which correct what smoothing forecasts of new series."""
+        """Return the same trees on top of smoothing that treats all series as new."""
         return Boosting(self.base.as_if_new(), self._trees, self._first, self._days)
 
     def __call__(self, past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
@@ -99,7 +100,7 @@ class Boosting:
 
 
 def part_of(number: Whole, days: int) -> Whole:
-    """Return which part of the training days each day is in, by its number; `FOLDS` if in none."""
+    """Return the part of the training days that each day number is in; `FOLDS` if in none."""
     part = number * FOLDS // max(days, 1)
     return np.where((number >= 0) & (number < days), part, FOLDS)
 
@@ -107,7 +108,7 @@ def part_of(number: Whole, days: int) -> Whole:
 def features(
     base: Smoothing, past: KnownDemand, day: int, ahead: int, sku: Whole
 ) -> tuple[Floats, NDArray[np.float32], Floats]:
-    """Return what smoothing forecasts, what trees see, and the scale of errors.
+    """Return the forecast of smoothing, the trees' features, and the scale of errors.
 
     Returns
     -------
@@ -138,14 +139,14 @@ def features(
 
 @lru_cache(maxsize=8)
 def boosting(history: StoreHistory, days: int, *, informed: bool = False) -> Boosting:
-    """Return smoothing with trees fitted to training days, found once.
+    """Return smoothing with trees fitted to training days, computed once.
 
-    `days` is how many days it is mostly for, `informed` whether it knows what is known ahead.
+    `days` is the usual number of days to forecast, `informed` whether it uses what is known ahead.
 
     Raises
     ------
     InputError
-        If LightGBM is not installed, or not what it needs.
+        If LightGBM, or a library that it needs, is not installed.
     """
     try:
         import lightgbm  # here: an extra
@@ -171,10 +172,10 @@ def boosting(history: StoreHistory, days: int, *, informed: bool = False) -> Boo
 
 
 def _fit(history: StoreHistory, base: Smoothing, days: int) -> list[str]:
-    """Return trees as LightGBM writes them, for each part and for all training days.
+    """Return trees in LightGBM's text format, for each part and for all training days.
 
-    Those of a part are fitted to no day whose forecast reaches into it, or begins in it. Days count
-    as much as their scale, for the spread of a small series is larger in proportion.
+    Those of a part are fitted to no day whose forecast begins in it or reaches into it. Days are
+    weighted by their scale, as a small series varies more in proportion.
     """
     import lightgbm  # here: an extra
 
@@ -196,7 +197,7 @@ def _fit(history: StoreHistory, base: Smoothing, days: int) -> list[str]:
     weights, today = np.concatenate(weight), np.concatenate(number)
     found = []
     for part in range(FOLDS + 1):
-        begin, end = part * count / FOLDS, (part + 1) * count / FOLDS  # the last one is after all
+        begin, end = part * count / FOLDS, (part + 1) * count / FOLDS  # the last one: after all
         fit = (today < begin - days) | (today >= end + days)
         if fit.sum() < LEAST_ROWS:
             found.append("")

@@ -1,15 +1,15 @@
-r"""Errors of forecasts on training days, and what they say of those to come.
+r"""Errors of forecasts on training days, and quantiles of errors to come.
 
-Windows of several days overlap, so that two years of weeks and a lead time of seven hold a dozen
-that share no day: far too few for a series' own quantile of 95 %. So each series' law of errors is
-drawn towards the one that all have in common: with n_i windows that share no day, v_i the mean
-square of the series' errors and v that of all series,
+Windows of several periods overlap: two years of weekly data with a lead time of seven weeks hold
+only a dozen disjoint ones, far too few for a series' own quantile of 95 %. So each series' law of
+errors is shrunk towards the common one: with n_i disjoint windows, v_i the mean square of the
+series' errors and v that of all series,
 
 ``s_i^2 = (n_i v_i + 10 v) / (n_i + 10)``, ``q_i(p) = (n_i Q_i(p) + 30 s_i Q(p)) / (n_i + 30)``
 
-with Q_i the quantiles of its own errors, and Q those of the errors of all series, each over the
-root of its v_i. Of a series that has just begun to sell n_i is 0, and in the place of v stands the
-mean of the others' v_i by their demand: small series vary more, and it is large ones that cost.
+with Q_i the quantiles of its own errors, and Q those of the errors of all series, each divided by
+the root of its v_i. For a series that has just begun to sell, n_i is 0 and v is replaced by the
+demand-weighted mean of the others' v_i: small series vary more, but large ones cause the cost.
 
 References
 ----------
@@ -33,30 +33,30 @@ from demand.known_demand import KNOWN_DAYS, WEEK, KnownDemand, mean_of_open
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 Forecast = Callable[[KnownDemand, int, Whole, Whole], Floats]
-"""From what is known, the day t, the number of days and the SKU of each world to F_t [units],
-shape (worlds, N)."""
+"""A function of what is known, the day t, and the number of days and SKU of each world; returns
+F_t [units], shape (worlds, N)."""
 
 LEAST_SCALE = 0.5
 """Errors are divided by the recent mean, but by no less than this share of the training mean, lest
-demand after quiet weeks counts for any multiple of it."""
+the scaled error after quiet weeks be arbitrarily large."""
 
 
 class ScaledForecast(Protocol):
-    """A forecast that says what its errors are in proportion to."""
+    """A forecast with a scale that its errors are proportional to."""
 
     def __call__(self, past: KnownDemand, day: int, days: Whole, sku: Whole) -> Floats:
-        """Return F_t, as `Forecast`."""
+        """Return F_t, as a `Forecast` does."""
 
     def scale(self, past: KnownDemand, day: int, sku: Whole, daily: Floats) -> Floats:
-        """Return c_t [units], shape (worlds, N); `daily` is the forecast of a day, as c_t."""
+        """Return c_t [units], shape (worlds, N); `daily` is the forecast of a day, same shape."""
 
 
 LEAST_OPEN = 14
-"""A series that has been open for fewer days is off by what an opening is off by; and of so many
-other days at least there must be errors, for these to be left out."""
+"""Errors of a series that has been open for fewer days are those of an opening; they are left out
+if there are errors of at least this many other days."""
 
 MOST_ERRORS = 1_000_000
-"""Days of series whose errors are found, at most; of more, every k-th day."""
+"""Most series-days whose errors are computed; if there are more, every k-th day is taken."""
 
 
 def error_scale(past: KnownDemand, day: int) -> Floats:
@@ -67,9 +67,9 @@ def error_scale(past: KnownDemand, day: int) -> Floats:
 
 
 def days_apart(history: StoreHistory) -> int:
-    """Return how many days lie between training days of an SKU whose errors are found."""
+    """Return the spacing of the training days of an SKU whose errors are computed."""
     apart = max(1, -(-history.training.size // MOST_ERRORS))
-    return apart + 1 if apart % WEEK == 0 else apart  # or it were always the same weekday
+    return apart + 1 if apart % WEEK == 0 else apart  # else it would always be the same weekday
 
 
 def forecast_errors(
@@ -82,15 +82,15 @@ def forecast_errors(
 ) -> tuple[Floats, Whole]:
     """Return ``(D_t + ... + D_(t+days-1) - F_t) / c_t`` for training days t with a past.
 
-    These are all, or of many series every few (`days_apart`). With `last_alone` demand and forecast
-    are those of the last of these days.
+    These are all such days or, if there are many series, every k-th (`days_apart`). With
+    `last_alone`, demand and forecast are those of the last day of the window alone.
 
     Returns
     -------
     errors, weekdays : ndarray
         Shape (training days, N), NaN on days before a series had begun (`TrainingWindows.begun`)
-        or just after it had, or had opened again, unless few others are left; and the days'
-        weekdays, Monday 0.
+        or just after it began or reopened, unless few others are left; and the days' weekdays,
+        Monday 0.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def scaled_errors(
     *,
     last_alone: bool = False,
 ) -> Floats:
-    """Return what `forecast_errors` does of windows of an SKU, days just after an opening too."""
+    """Return the errors of `forecast_errors` for an SKU, including days just after an opening."""
     known, count = windows.known, windows.start.size
     of_sku, before = np.full(count, sku), days - 1 if last_alone else 0
     expected = forecast(known, 0, np.full(count, days), of_sku)
@@ -124,20 +124,21 @@ def scaled_errors(
 
 
 OWN_SIZE, OWN_SHAPE = 10.0, 30.0
-"""Windows with which a series' errors count as much as those of all: for size and for shape."""
+"""Number of windows at which a series' own errors weigh as much as the pooled ones: for size and
+for shape."""
 
 
 class PooledErrors:
-    """Errors of series that are forecast for as many days, drawn towards those of all.
+    """Errors of series over windows of one length, shrunk towards those of all (partial pooling).
 
     Parameters
     ----------
     new : ndarray
-        Series whose errors say nothing, shape (SKUs, N); all count where all are so.
+        Series whose own errors are ignored, shape (SKUs, N); if all are new, all count.
     mean : ndarray
-        Demand of a training day, shape (SKUs, N) [units/day].
+        Mean demand of a training day, shape (SKUs, N) [units/day].
     apart : int
-        Days from one whose errors are found to the next (`days_apart`).
+        Spacing of the days whose errors are computed (`days_apart`).
     """
 
     def __init__(self, new: NDArray[np.bool_], mean: Floats, apart: int = 1) -> None:
@@ -146,16 +147,16 @@ class PooledErrors:
         self._parts: list[Floats] = []
 
     def add(self, sku: int, errors: Floats, overlap: float) -> None:
-        """Take the errors of an SKU; all are taken before `quantiles` is asked.
+        """Add the errors of an SKU; all SKUs must be added before `quantiles` is called.
 
         Parameters
         ----------
         sku : int
             Its number.
         errors : ndarray
-            As of `forecast_errors`, shape (windows, N).
+            As returned by `forecast_errors`, shape (windows, N).
         overlap : float
-            How many windows in a row share a day, if one begins on every day that is asked for.
+            Number of consecutive windows that share a day, if one begins on every day.
         """
         overlap = max(overlap / self._apart, 1.0)
         known = ~np.isnan(errors)
@@ -170,7 +171,7 @@ class PooledErrors:
 
     @cached_property
     def _ascending(self) -> Floats:
-        """Errors of all series over their own size."""
+        """Errors of all series, each divided by its series' own size, in ascending order."""
         return np.sort(np.concatenate([*self._parts, np.zeros(0)]))
 
     @cached_property
@@ -194,7 +195,8 @@ class PooledErrors:
         own : ndarray
             Q_i, shape (N,) or (N, shares).
         shares : ndarray
-            p: of own (N,) one for all stores or each its own, shape (1,) or (N,), else (shares,).
+            p: for `own` of shape (N,) one for all stores or one each, shape (1,) or (N,); else
+            shape (shares,).
         """
         weight = self._windows[sku] / (self._windows[sku] + OWN_SHAPE)
         common = self._sizes[sku]
@@ -217,15 +219,15 @@ def _quantiles(ascending: Floats, shares: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class TrainingWindows:
-    """Days of training around every day that has a past.
+    """Windows of training days around every day with a long enough past.
 
     Attributes
     ----------
     known : KnownDemand
-        The `KNOWN_DAYS` days before and the days from then on; every window is a world.
+        The `KNOWN_DAYS` days before and the days from that day on; every window is a world.
     begun : ndarray
-        Whether each series had sold anything before the window's day, shape (windows, N). Of one
-        that sells from the first four weeks on all windows count.
+        Whether each series had sold anything before the window's day, shape (windows, N). For one
+        that sells in the first four weeks, all windows count.
     """
 
     known: KnownDemand
@@ -233,22 +235,22 @@ class TrainingWindows:
 
     @property
     def start(self) -> Whole:
-        """Ordinal of the day between the two, shape (windows,)."""
+        """Ordinal of the first day after the known ones, shape (windows,)."""
         return np.asarray(self.known.start)
 
     def errors(self, expected: Floats, before: int = 0) -> Floats:
-        """Return what came less what was expected, NaN before a series had begun [units].
+        """Return demand less what was expected, NaN before a series had begun [units].
 
-        What came on the first `before` days is left out.
+        Demand of the first `before` days is left out.
         """
         errors: Floats = self.known.demand[KNOWN_DAYS + before :].sum(axis=0) - expected
         return np.where(self.begun, errors, np.nan)
 
 
 def training_windows(history: StoreHistory, sku: int, days: int, apart: int = 1) -> TrainingWindows:
-    """Return the windows of an SKU with `days` days from each one's day on.
+    """Return the windows of an SKU, of `days` days each.
 
-    Their days are `apart`, and of one SKU others than of the next.
+    They begin `apart` days apart, on different days for successive SKUs.
 
     Raises
     ------

@@ -1,24 +1,24 @@
-r"""Forecasts of demand of a file from the days before, for the L + r days that an order is for.
+r"""Forecasts of a file's demand from the days before, for the L + r days that an order must cover.
 
 * ``"average"``: L + r times the mean of the last 7 days;
-* ``"weekday"``: for each day the mean of the last four same weekdays (seasonal naive);
-* ``"smoothing"``: each weekday's factor c times a level that forgets, ``F_t = a_t sum_j c_(t+j)``
+* ``"weekday"``: for each day the mean of the last four same weekdays (a seasonal average);
+* ``"smoothing"``: each weekday's factor c times a discounted level, ``F_t = a_t sum_j c_(t+j)``
   with ``a_t = sum_k w^k D_(t-k) / sum_k w^k c_(t-k)`` over the last 28 days.
 
-* ``"tsb"``: L + r times how often there is demand times how much (`demand.forecasts.intermittent`).
+* ``"tsb"``: L + r times the probability of demand times its size (`demand.forecasts.intermittent`).
 
-Factors and the discount w come from training days. Of a series that has just begun to sell, or did
-so again after it was closed, only the days since then count (`demand.known_demand`), and no day is
-forecast at more than `MOST_TIMES` the largest demand that was seen.
+Factors and the discount w are learned from training days. For a series that has just begun to
+sell, or has reopened, only the days since then count (`demand.known_demand`), and no day's forecast
+exceeds `MOST_TIMES` the largest demand seen.
 
-Each has a form, ``"smoothing_covariates"`` and so on, that knows what is known ahead: days multiply
-by m_t (`demand.known_ahead.levels`), so that levels are means of demand over means of m, and every
-coming day's forecast is times its m; c m stands in the place of c.
+Each has a variant, ``"smoothing_covariates"`` and so on, that uses what is known ahead: it
+multiplies demand of day t by m_t (`demand.known_ahead.levels`), so that levels are means of demand
+over means of m, and every coming day's forecast is multiplied by its m; c m takes the place of c.
 
 References
 ----------
 Hyndman and Athanasopoulos (2021), Forecasting: Principles and Practice, 3rd ed., sections 5.2 and
-8.1; of the smoothing see `demand.forecasts.smoothing`.
+8.1; for the smoothing see `demand.forecasts.smoothing`.
 """
 
 from dataclasses import dataclass, replace
@@ -53,33 +53,33 @@ ForecastName = Literal[
 COVARIATES = "_covariates"
 
 MOST_TIMES = 3.0
-"""Days are forecast at no more than so many times the largest demand that was seen."""
+"""A day's forecast is at most this multiple of the largest demand seen."""
 
 
 def learns_of_training(name: ForecastName) -> bool:
-    """Whether a forecast has learned of training days what it would not know of others."""
+    """Whether a forecast has parameters learned from training days, which are in-sample for it."""
     return name.endswith(COVARIATES) or name not in ("average", "weekday")
 
 
 def is_cross_fitted(name: ForecastName) -> bool:
-    """Whether every training day is forecast by what was fitted to others."""
+    """Whether every training day is forecast by a model fitted to other days."""
     return name.removesuffix(COVARIATES) == "boosting"
 
 
 @dataclass(frozen=True, eq=False)
 class BoundedForecast:
-    """A forecast that stays within reason, whatever its levels and factors make of odd days.
+    """A forecast capped to plausible values, whatever its levels and factors give on odd days.
 
     Attributes
     ----------
     forecast : Forecast
-        What is bounded.
+        The forecast that is capped.
     largest : ndarray
         The largest demand of a training day, shape (SKUs, N) [units/day].
     new : ndarray
         Which series are new, shape (SKUs, N).
     growth : ndarray, optional
-        By what their scale of errors is multiplied, by the number of days since they opened, shape
+        Factor on new series' scale of errors, by the number of days since they opened, shape
         (`KNOWN_DAYS` + 1,) (`demand.forecasts.opening`).
     """
 
@@ -96,11 +96,11 @@ class BoundedForecast:
         return bounded
 
     def scale(self, past: KnownDemand, day: int, sku: Whole, daily: Floats) -> Floats:
-        """Return what errors are divided by, shape (worlds, N) [units].
+        """Return the divisor of errors, shape (worlds, N) [units].
 
-        Of smoothing and of trees the geometric mean of `error_scale` and of the forecast of a day,
+        For smoothing and trees it is the geometric mean of `error_scale` and the forecast of a day,
         `daily`: errors are larger before a holiday that sells more, but not in proportion. The
-        means of a few days are too uncertain for that.
+        forecasts by means of a few days are too uncertain for that.
         """
         if isinstance(self.forecast, Intermittent):
             return self.forecast.scale(past, day, sku)
@@ -112,7 +112,7 @@ class BoundedForecast:
         return scale
 
     def as_if_new(self) -> "BoundedForecast":
-        """Return what it were if all series were new, nothing being known of training days."""
+        """Return this forecast as if all series were new, without knowledge of training days."""
         if isinstance(self.forecast, Smoothing | Boosting):
             forecast: Forecast = self.forecast.as_if_new()
         else:
@@ -133,12 +133,12 @@ def largest_known(demand: Floats, row: int) -> Floats:
 
 
 def make_forecast(name: ForecastName, history: StoreHistory, days: int) -> BoundedForecast:
-    """Return a forecast; `days` is how many days it is mostly for.
+    """Return a forecast; `days` is the usual number of days to forecast.
 
     Raises
     ------
     InputError
-        If it needs what is known ahead, and nothing is.
+        If it uses what is known ahead, and nothing is known.
     """
     forecast = _bounded(name, history, days)
     return replace(forecast, growth=_growth(name, history, days))
@@ -168,9 +168,9 @@ def _bounded(name: ForecastName, history: StoreHistory, days: int) -> BoundedFor
 
 @lru_cache(maxsize=16)
 def _growth(name: ForecastName, history: StoreHistory, days: int) -> Floats | None:
-    """Return `opening_growth` of a forecast, found once."""
+    """Return `opening_growth` of a forecast, computed once."""
     if name == "tsb" or history.new.all() or not history.new.any():
-        return None  # TSB scales errors by what each series varies itself
+        return None  # TSB scales errors by each series' own variation
     usual = _bounded(name, history, days)
 
     def growth() -> dict[str, Floats]:
@@ -209,7 +209,7 @@ def _informed_weekday(past: KnownDemand, day: int, days: Whole, sku: Whole) -> F
 def _informed_weekdays(past: KnownDemand, day: int, ahead: int) -> Floats:
     """Return the mean of the last same weekdays for each of `ahead` days from `day`.
 
-    Past days count over what is known of them, and coming ones times it. Shape (ahead, worlds, N).
+    Past days are divided by their known effects, coming ones multiplied. Shape (ahead, worlds, N).
     """
     effects, opened, row = known_effects(past), past.open_days(day), KNOWN_DAYS + day
     usual = weekday_means(effects, opened, row, ahead, WEEKS, past.cycle)
@@ -220,13 +220,13 @@ def _informed_weekdays(past: KnownDemand, day: int, ahead: int) -> Floats:
 
 
 def _coming_days(effects: Floats, day: int, days: Whole) -> Floats:
-    """Return what the coming days multiply by, 0 from day `days` on, (ahead, worlds, N)."""
+    """Return the effects of the coming days, 0 from day `days` on, shape (ahead, worlds, N)."""
     row, ahead = KNOWN_DAYS + day, np.arange(days.max())[:, None] < days
     return effects[row : row + len(ahead)] * ahead[..., None]
 
 
 def _level(past: KnownDemand, effects: Floats, day: int, days: int) -> Floats:
-    """Return demand of the last `days` days over what they multiply by, or the usual mean."""
+    """Return demand of the last `days` days over their effects, or the usual mean."""
     opened, row = past.open_days(day), KNOWN_DAYS + day
     known, base = (mean_of_open(x, opened, row, days) for x in (past.demand, effects))
     level: Floats = known / np.maximum(base, LEAST_EFFECT)

@@ -1,15 +1,15 @@
-r"""Demand that comes seldom: how often and how much, each smoothed by itself (TSB).
+r"""Intermittent demand: its probability and its size, smoothed separately (TSB).
 
 ``F_t = (L + r) p_t z_t``, with p the share of days with demand and z the demand of such a day. A
 day's demand D moves p by ``g (1[D > 0] - p)``, with the gain g, and where D > 0 the variance v by
-``g ((D - z)^2 - v)`` and z by ``g (D - z)``. So p falls while nothing is sold, which it does not do
-in Croston's method. Errors are scaled by the deviation of a day's demand, ``sqrt(p v + p (1 - p)
-z^2)``, for the mean of four weeks is mostly chance where three of their days had demand. States
+``g ((D - z)^2 - v)`` and z by ``g (D - z)``. So p falls while nothing is sold, unlike in Croston's
+method. Errors are scaled by the standard deviation of a day's demand, ``sqrt(p v + p (1 - p)
+z^2)``, as the mean of four weeks is mostly chance if only three of their days had demand. States
 begin at the first sale, with gains of 1/n until these are down to g, and are carried through the
-training days, on which g has the least squared errors.
+training days; g minimises the squared errors on these.
 
-The library that has these methods (statsforecast) fits and forecasts whole series; here every
-morning of many worlds needs a state made of the days before it alone, so the recursion is written
+The library with these methods (statsforecast) fits and forecasts whole series; here every morning
+of many worlds needs a state computed from the days before it alone, so the recursion is written
 out.
 
 References
@@ -31,15 +31,15 @@ from demand.known_demand import KNOWN_DAYS, KnownDemand
 
 GAINS = (0.01, 0.02, 0.05, 0.1)
 FREQUENCY, SIZE, VARIANCE, DAYS, SALES = range(5)
-"""What a state holds: p, z, v, days since the first sale and days with demand among them."""
+"""Entries of a state: p, z, v, days since the first sale and days with demand among them."""
 
 LEAST_VARIATION = 0.1
-"""The deviation of a day's demand is at least this share of z."""
+"""The standard deviation of a day's demand is at least this share of z."""
 
 
 @compiled
 def advance(state: Floats, demand: float, gain: float) -> None:
-    """Take a day's demand into a state, shape (5,)."""
+    """Update a state, shape (5,), in place with a day's demand."""
     if demand > 0.0 and state[SALES] == 0.0:
         state[:] = 1.0, demand, 0.0, 1.0, 1.0
         return
@@ -60,7 +60,7 @@ def advance(state: Floats, demand: float, gain: float) -> None:
 
 @compiled
 def states_of(demand: Floats, gain: float) -> Floats:
-    """Return the state on every morning, shape (days + 1, SKUs, N, 5).
+    """Return the state of every morning, shape (days + 1, SKUs, N, 5).
 
     Parameters
     ----------
@@ -82,16 +82,16 @@ def states_of(demand: Floats, gain: float) -> Floats:
 
 @compiled
 def carried_on(states: Floats, demand: Floats, row: int, gain: float) -> Floats:
-    """Return states after the rows of demand before `row`, shape (worlds, N, 5).
+    """Return states updated with the rows of demand before `row`, shape (worlds, N, 5).
 
     Parameters
     ----------
     states : ndarray
-        Before the first row, as what is returned.
+        States before the first row, shape (worlds, N, 5).
     demand : ndarray
         Shape (days, worlds, N) [units/day].
     row : int
-        Today's.
+        Today's row.
     gain : float
         g.
     """
@@ -106,12 +106,12 @@ def carried_on(states: Floats, demand: Floats, row: int, gain: float) -> Floats:
 
 
 class Intermittent:
-    """TSB with the gain that suits the training days.
+    """TSB with a given gain.
 
     Parameters
     ----------
     history : StoreHistory
-        Whose training days are learned from.
+        History whose training days are learned from.
     gain : float
         g.
     """
@@ -128,7 +128,7 @@ class Intermittent:
         return forecast
 
     def scale(self, past: KnownDemand, day: int, sku: Whole) -> Floats:
-        """Return the deviation of a day's demand, shape (worlds, N) [units]."""
+        """Return the standard deviation of a day's demand, shape (worlds, N) [units]."""
         state = self._state(past, day, sku)
         often, much, variance = state[..., FREQUENCY], state[..., SIZE], state[..., VARIANCE]
         deviation = np.sqrt(often * variance + often * (1.0 - often) * much**2)
@@ -144,9 +144,9 @@ class Intermittent:
 
 @lru_cache(maxsize=2)
 def intermittent(history: StoreHistory, days: int) -> Intermittent:
-    """Return TSB with the gain of the least squared errors over training days, found once.
+    """Return TSB with the gain of the least squared errors over training days, computed once.
 
-    `days` is how many days it is mostly for.
+    `days` is the usual number of days to forecast.
     """
 
     def scores() -> dict[str, Floats]:
@@ -157,7 +157,7 @@ def intermittent(history: StoreHistory, days: int) -> Intermittent:
 
 
 def _squared_errors(history: StoreHistory, days: int, gain: float) -> float:
-    """Return the squares of errors over the training mean, summed over days and series."""
+    """Return the squares of errors, divided by the training mean, summed over days and series."""
     states, total = states_of(history.training, gain), 0.0
     for sku in range(len(history.mean)):
         windows = training_windows(history, sku, days)

@@ -1,13 +1,13 @@
-r"""How much more forecasts are off by of a series that has just opened.
+r"""How much larger forecast errors are for a series that has just opened.
 
-Levels of a few days, and weekdays that are mostly those of others, are less certain than what
-training days say of other series. So these are forecast as if each had opened n days ago: what came
-before is forgotten, and its weekdays are those of the rest. Where e is what that is off by, and e'
-what the forecast is off by that knows the series, each over its scale of errors,
+A level from a few days, and weekday factors mostly taken from other series, are less certain than
+those of an established series. So established series are forecast as if each had opened n days
+ago: earlier demand is forgotten, and its weekday factors are those of the others. With e the error
+of that forecast, and e' that of the forecast that knows the series, each over its scale of errors,
 
 ``g(n) = sqrt(sum e^2 / sum e'^2)``, at least 1 and never more than after fewer days,
 
-over the same days of training, is what the scale of a new series' errors is multiplied by.
+over the same training days, is the factor on the scale of a new series' errors.
 
 References
 ----------
@@ -29,13 +29,13 @@ from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS, WEEK, KnownDemand
 
 AFTER = (1, 2, 3, 4, 5, 6, 7, 10, 14, 21, 28)
-"""Days since the opening that are tried; those between are like the one before."""
+"""Days since the opening that are tried; those between take the value of the one before."""
 
 MOST_WINDOWS, MOST_SKUS = 150, 40
-"""Days of training of an SKU, and SKUs, that are tried at most, evenly spread."""
+"""Most training days of an SKU, and most SKUs, that are tried, evenly spread."""
 
 LEAST_ERRORS = 30
-"""From fewer nothing is learned."""
+"""With fewer, nothing is learned."""
 
 
 def opening_growth(
@@ -46,15 +46,15 @@ def opening_growth(
     Parameters
     ----------
     history : StoreHistory
-        Whose training days it is learned from, those of series that are not new.
+        History whose training days it is learned from, those of series that are not new.
     days : int
-        How many days are forecast.
+        Number of days to forecast.
     usual, as_new : ScaledForecast
-        As it knows the series, and as if they were new.
+        The forecast that knows the series, and the one that treats them as new.
     """
     off, usually_off, counts = np.zeros((3, KNOWN_DAYS + 1))
     apart = max(1, (len(history.training) - KNOWN_DAYS) // MOST_WINDOWS)
-    apart += apart % WEEK == 0  # or it were always the same weekday
+    apart += apart % WEEK == 0  # else it would always be the same weekday
     for sku in range(0, len(history.mean), -(-len(history.mean) // MOST_SKUS)):
         windows = training_windows(history, sku, days, apart)
         known, established = windows.known, windows.begun & ~history.new[sku]
@@ -63,7 +63,7 @@ def opening_growth(
             few = _forgotten(history, known, n, sku)
             errors = scaled_errors(replace(windows, known=few), sku, days, as_new)
             sold, seen = known.demand[KNOWN_DAYS - n] > 0, few.open_days(0)
-            counted = established & sold & (seen <= n)  # that of a slow mover may not be seen
+            counted = established & sold & (seen <= n)  # a slow mover's opening may go unseen
             at = seen[counted]
             off += np.bincount(at, np.square(errors[counted]), KNOWN_DAYS + 1)
             usually_off += np.bincount(at, np.square(ordinary[counted]), KNOWN_DAYS + 1)
@@ -78,7 +78,7 @@ def opening_growth(
 
 
 def _forgotten(history: StoreHistory, known: KnownDemand, days: int, sku: int) -> KnownDemand:
-    """Return what is known of series that opened so many days ago."""
+    """Return what would be known of series that opened `days` days ago."""
     demand = known.demand.copy()
     demand[: KNOWN_DAYS - days] = 0.0
     season, selling = history.season, history.selling_of_others[sku]

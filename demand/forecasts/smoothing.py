@@ -1,17 +1,17 @@
-"""Exponential smoothing of a level around weekdays, with a discount that training days choose.
+"""Exponential smoothing of a level with weekday factors; its discount is tuned on training days.
 
 ``F_t = a_t sum_j c_(t+j)`` with ``a_t = sum_k w^k D_(t-k) / sum_k w^k c_(t-k)`` over the last 28
-days; c are weekdays' factors, times what is known of the days ahead.
+days; c are weekday factors, times the effects of what is known of the days ahead.
 
 A new series has too few training days for factors of its own. It begins with those of the other
-series, f, and learns its own as its days come in: with a its level by f, S the demand on the n same
-weekdays that count among the last 28 days,
+series, f, and learns its own as its days come in: with a its level under f, and S the demand on the
+n same weekdays that count among the last 28 days,
 
 ``c = (k a f + S) / (a (k + n))``, ``k = OTHERS_WEEKS + OTHERS_UNITS u / a``,
 
-the mean of a gamma law after days whose demand is Poisson but for a share of their own: what others
-sell counts as a week of the series, and as more weeks where it sells little and a week says little;
-u is 1, or the mean of the days with demand where that is less, as where tonnes are counted.
+the mean of a gamma law after days with overdispersed Poisson demand: what others sell counts as a
+week of the series, and as more weeks where it sells little and a week is less informative; u is 1,
+or the mean of the days with demand if that is less, as where quantities are tonnes.
 
 References
 ----------
@@ -34,23 +34,23 @@ from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS, WEEK, KnownDemand
 
 MOST_AHEAD = 128
-"""Days after the last one that a forecast may be for."""
+"""Most days ahead that a forecast may be for."""
 
 DISCOUNTS = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.5)
 
 LEAST_EFFECT = 0.25
-"""Days that multiply by less than this on average say nothing of the level."""
+"""Days with a smaller mean effect than this say nothing about the level."""
 
 OTHERS_WEEKS, OTHERS_UNITS = 1.0, 5.0
-"""Chosen by leaving out one of eight bakery shops at a time, whole and thinned to 0.4 units a day,
+"""Chosen by leaving out one of eight bakery shops at a time, full and thinned to 0.4 units a day,
 on days before 2018: squared errors are the least, or within 2 % of it, at every size."""
 
 
 @lru_cache(maxsize=8)
 def smoothing(history: StoreHistory, days: int, *, informed: bool = False) -> "Smoothing":
-    """Return the smoothing with the least squared errors on training days, found once.
+    """Return the smoothing with the least squared errors on training days, computed once.
 
-    `days` is how many days it is mostly for, `informed` whether it knows what is known ahead.
+    `days` is the usual number of days to forecast, `informed` whether it uses what is known ahead.
     """
     factors, new = _weekday_factors(history, informed=informed)
 
@@ -89,30 +89,30 @@ def _squared_errors(
 
 @lru_cache(maxsize=8)
 def undiscounted(history: StoreHistory, *, informed: bool = False) -> "Smoothing":
-    """Return the smoothing whose level is the mean of `KNOWN_DAYS` days, which count alike."""
+    """Return the smoothing whose level is the unweighted mean of `KNOWN_DAYS` days."""
     return Smoothing(*_weekday_factors(history, informed=informed), 1.0, informed=informed)
 
 
 def known_effects(past: KnownDemand) -> Floats:
-    """Return what days multiply by, as they must be known (see `demand.forecasts.forecast`)."""
+    """Return the effects of days, which must be known (see `demand.forecasts.forecast`)."""
     if past.effects is None:
         raise TypeError("a batch without covariates")
     return past.effects
 
 
 class Smoothing:
-    """Weekday factors and a level that forgets.
+    """Weekday factors and a discounted level.
 
     Parameters
     ----------
     factors : ndarray
         Each weekday's demand over that of all days, shape (SKUs, 7, N), Monday first.
     new : ndarray
-        Series whose factors are those of others, and which learn their own, shape (SKUs, N).
+        Series that begin with the others' factors and learn their own, shape (SKUs, N).
     discount : float
-        w, what a day counts beside the one after it.
+        w, the weight of a day relative to the day after it.
     informed : bool
-        Whether it knows what is known ahead.
+        Whether it uses what is known ahead.
     """
 
     def __init__(
@@ -129,19 +129,19 @@ class Smoothing:
         return forecast
 
     def as_if_new(self) -> "Smoothing":
-        """Return the same as if all series were new, with the others' weekdays to begin with.
+        """Return the same as if all series were new, beginning with the others' weekday factors.
 
-        Of series that are new already these mean nothing.
+        For series that are already new the result is meaningless.
         """
         known, others = np.where(self.new[:, None], 0.0, self.factors), (~self.new).sum() - 1
         factors = np.ones_like(known)
         if others > 0:
             factors = (known.sum(axis=(0, 2))[:, None] - known) / others
-        new = np.full_like(self.new, self.new.any())  # none where there are no weekdays
+        new = np.full_like(self.new, self.new.any())  # none if there are no weekdays
         return Smoothing(factors, new, self.discount, informed=self.informed)
 
     def fit(self, past: KnownDemand, day: int, sku: Whole) -> "FittedLevel":
-        """Return a_t and what goes with it; `sku` is each world's, shape (worlds,)."""
+        """Return the fit with level a_t; `sku` is the SKU of each world, shape (worlds,)."""
         effects, opened, row = self._effects(past), past.open_days(day), KNOWN_DAYS + day
         today, factors, of_world = past.start + day, self.factors, sku
         if self.new.any():
@@ -170,16 +170,17 @@ class Smoothing:
 
 
 class FittedLevel(NamedTuple):
-    """The levels of a morning, and the weekdays around them.
+    """The levels of a morning, and the weekday factors that multiply them.
 
     Attributes
     ----------
     level, deviation : ndarray
-        a_t, and the deviation of the days it is from around it, shape (worlds, N) [units/day].
+        a_t, and the standard deviation around it of the days that it is computed from, shape
+        (worlds, N) [units/day].
     base : ndarray
-        The sum of what these days multiply by, shape (worlds, N).
+        The sum of these days' factors, shape (worlds, N).
     factors, of_world, effects, today : ndarray
-        As `coming_factors` takes them.
+        Arguments of `coming_factors`.
     """
 
     level: Floats
@@ -205,9 +206,9 @@ def coming_factors(
     Parameters
     ----------
     factors : ndarray
-        Of weekdays, shape (rows, 7, N), Monday first.
+        Weekday factors, shape (rows, 7, N), Monday first.
     effects : ndarray
-        What is known ahead multiplies by, from today on, shape (days, worlds, N).
+        Effects of what is known ahead, from today on, shape (days, worlds, N).
     today, days, of_world : ndarray
         Each world's day (an ordinal), number of days and row of `factors`, shape (worlds,).
     """
@@ -229,12 +230,12 @@ def learned_factors(
     today: Whole,
     sku: Whole,
 ) -> Floats:
-    """Return the weekday factors of each world, those of new series drawn to their own days.
+    """Return the weekday factors of each world, those of new series updated with their own days.
 
     Parameters
     ----------
     factors, new
-        As of `Smoothing`.
+        As in `Smoothing`.
     demand, effects, opened, row, today, sku
         As in `smoothed_level`.
 
@@ -280,25 +281,25 @@ def smoothed_level(
     today: Whole,
     of_world: Whole,
 ) -> tuple[Floats, Floats, Floats]:
-    """Return the level a_t, the deviation of the days it is from around it, and their base.
+    """Return the level a_t, the standard deviation of its days around it, and their base.
 
-    Where the days that weigh most were nearly all closed, so that their few units would stand for
-    many, all days weigh the same.
+    If the days of most weight were nearly all closed, so that their few units would count for many,
+    all days weigh the same.
 
     Parameters
     ----------
     factors, of_world
         As in `coming_factors`.
     weights : ndarray
-        What the days before count, the last one first.
+        Weights of the days before today, the last one first.
     demand, effects : ndarray
         Shape (days, worlds, N) [units/day]; `row` is today's, whose demand is not known.
     opened : ndarray
-        How many of the days before count, shape (worlds, N).
+        Number of the days before that count, shape (worlds, N).
     otherwise : ndarray
-        The level where all of them were closed, as `opened` [units/day].
+        The level if all of them were closed, shape (worlds, N) [units/day].
     today : ndarray
-        Its ordinal, shape (worlds,).
+        Ordinal of today, shape (worlds,).
 
     Returns
     -------
@@ -334,7 +335,7 @@ def smoothed_level(
 
 
 def _weekday_factors(history: StoreHistory, *, informed: bool) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return each series' factors, and which ones have those of others to begin with."""
+    """Return each series' factors, and which series begin with those of others."""
     factors, new = _own_weekday_factors(history, informed=informed), history.new
     if history.season[0] == 1 or not new.any():
         return factors, np.zeros_like(new)
