@@ -1,4 +1,4 @@
-"""Demand of a file as episodes: windows of consecutive days, and what is known before them."""
+"""A file's demand as episodes: windows of consecutive days, and what is known before them."""
 
 import datetime as dt
 import hashlib
@@ -28,10 +28,10 @@ from demand.table import DemandTable
 
 Floats = NDArray[np.float64]
 SELLING_DAYS = 20
-"""Days that training counts for when a series is suspected of having been closed."""
+"""Most days that training counts for in judging whether a series was closed."""
 
 OTHERS_DAYS = 7
-"""Days of the other series of its SKU that count when it is judged whether a new one was closed."""
+"""Most days that an SKU's other series count for in judging whether a new one was closed."""
 
 DAYS_AHEAD = 400
 """Days after the end of a file whose public holidays are known."""
@@ -40,15 +40,15 @@ DAYS_AHEAD = 400
 class StoreDemand(DemandSource):
     """Dated demand of stores, and SKUs, in a file.
 
-    `augment` lets training draw episodes that never were, made from training days alone
-    (`demand.bootstrap`). In the first morning stores hold `initial_days` of their mean demand; by
-    default enough until the first orders arrive, and a day more. What is known of days ahead is in
-    the file (`demand.known_ahead.covariates`), in `calendar`, a file of dates, also of coming ones,
-    and `holidays`, the public ones of a country or a part of it, such as ``DE-BY``.
+    `augment` lets training draw synthetic episodes, made from training days alone
+    (`demand.bootstrap`). On the first morning stores hold `initial_days` of their mean demand; by
+    default enough until the first orders arrive, and a day more. What is known ahead comes from the
+    file (`demand.known_ahead.covariates`), from `calendar`, a file of past and coming dates, and
+    from `holidays`, the public holidays of a country or a part of it, such as ``DE-BY``.
 
-    `items` is a file of what products cost, earn and take (`demand.economics.items`);
-    `service_costs` are the stockout costs that reach the fill rates that it asks for, found by
-    simulation (`baselines.service_level`), one per SKU and store that has one, in their order.
+    `items` is a file of products' costs, prices and supply terms (`demand.economics.items`);
+    `service_costs` are the stockout costs that reach its target fill rates, found by simulation
+    (`baselines.service_level`), one per SKU and store with a target, in their order.
     """
 
     augment: Literal["none", "bootstrap", "parametric"] = "none"
@@ -59,7 +59,7 @@ class StoreDemand(DemandSource):
     holidays: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,6})?$")] | None = None
 
     def reading(self) -> "StoreDemand":
-        """Return how the file is to be read, whatever is done with it then."""
+        """Return how the file is to be read, without how it is used."""
         others = set(StoreDemand.model_fields) - set(DemandSource.model_fields)
         return self.model_copy(
             update={name: StoreDemand.model_fields[name].default for name in others}
@@ -75,13 +75,13 @@ class StoreHistory:
     table : DemandTable
         All days.
     source : StoreDemand
-        What they are for.
+        The file and the use of its days.
     mean, std : ndarray
-        Of the training days, shape (SKUs, stores) [units/day].
+        Mean and standard deviation on training days, shape (SKUs, stores) [units/day].
     covariates : Covariates or None
         What is known of days ahead.
     items : Items or None
-        What products cost, earn and take.
+        Costs, prices and supply terms of products.
     """
 
     table: DemandTable
@@ -99,7 +99,7 @@ class StoreHistory:
 
     @property
     def season(self) -> tuple[int, float]:
-        """Periods of the short season and of a year."""
+        """Periods in the short season and in a year."""
         return self.table.periods.cycle, self.table.periods.a_year
 
     @cached_property
@@ -111,16 +111,16 @@ class StoreHistory:
     def selling(self) -> Floats:
         """Training days without demand, and with it, since a series began, shape (SKUs, stores, 2).
 
-        As if there were at most `SELLING_DAYS` of them together. To those of a new series
-        `selling_of_others` are added: a first sale after weeks without one is then an opening, but
-        of a slow mover's it is not.
+        They are scaled to a total of at most `SELLING_DAYS`. For a new series `selling_of_others`
+        is added: a first sale after weeks without one is then an opening, unless the SKU is a slow
+        mover.
         """
         own = self._own_selling
         return np.where(self.new[..., None], own + self.selling_of_others, own)
 
     @cached_property
     def selling_of_others(self) -> Floats:
-        """The same of each SKU's series that are not new, as `OTHERS_DAYS`, shape (SKUs, 1, 2)."""
+        """The same for each SKU's established series, as `OTHERS_DAYS` days, shape (SKUs, 1, 2)."""
         own = self._own_selling
         shares = own / np.maximum(own.sum(axis=-1, keepdims=True), 1)
         total = np.where(self.new[..., None], 0.0, shares).sum(axis=1, keepdims=True)
@@ -131,7 +131,7 @@ class StoreHistory:
     def sales(self) -> tuple[Floats, Floats]:
         """A usual sale [units], and the days from one to the next since a series began [days].
 
-        Shape (SKUs, stores) each; of what was never sold its mean, every day.
+        Shape (SKUs, stores) each; for a series that never sold, its mean, every day.
         """
         size, own = mean_sale(self.training), self._own_selling
         sold = size > 0
@@ -149,7 +149,7 @@ class StoreHistory:
 
     @cached_property
     def resampled(self) -> TrainingDays:
-        """The training days, taken apart to be put together anew."""
+        """The training days, decomposed for resampling."""
         training = self.training
         effects = None if self.effects is None else self.effects[: len(training)]
         return TrainingDays(training, effects, self.season[0])
@@ -161,7 +161,7 @@ class StoreHistory:
 
     @cached_property
     def _digest(self) -> str:
-        """Of all that can be learned of training days, and of the sources that learn it."""
+        """Digest of all data that can be learned from on training days, and of the code."""
         training = np.ascontiguousarray(self.training)
         about = [SOURCES, self.table.first_day.isoformat(), self.table.period, training.shape]
         digest = hashlib.sha256(json.dumps(about).encode())
@@ -172,17 +172,17 @@ class StoreHistory:
         return digest.hexdigest()
 
     def key_of(self, *of: object) -> str | None:
-        """Return under what to keep what is learned of training days (`common.array_cache`).
+        """Return the key under which results learned from training days are kept.
 
         Parameters
         ----------
         of : object
-            What else it depends on, as texts tell it apart.
+            What else the result depends on, distinguished by its text.
 
         Returns
         -------
         str or None
-            None where there are so few days that it is learned in a moment.
+            Key for `common.array_cache`; None if there are so few days that learning is quick.
         """
         if self.training.size < LEAST_KEPT:
             return None
@@ -190,12 +190,12 @@ class StoreHistory:
 
     @cached_property
     def levels(self) -> CovariateLevels | None:
-        """What is known ahead multiplies demand by, learned from training days."""
+        """Effects on demand of what is known ahead, learned from training days."""
         return None if self.covariates is None else learn_levels(self.training, self.covariates)
 
     @cached_property
     def effects(self) -> Floats | None:
-        """What each day's demand is multiplied by, shape (days, SKUs, stores), later days too."""
+        """Factors on each day's demand, later days included, shape (days, SKUs, stores)."""
         if self.levels is None or self.covariates is None:
             return None
         return self.levels.multipliers(self.covariates)
@@ -213,19 +213,19 @@ class StoreHistory:
         Parameters
         ----------
         demand, start : ndarray
-            As of `KnownDemand`.
+            As in `KnownDemand`.
         sku : ndarray
-            Of each world, shape (worlds,).
+            SKU of each world, shape (worlds,).
         ahead : int
-            So many days after the last one may be asked about.
+            Number of days after the last one whose effects may be asked for.
         covariates : Covariates, optional
-            What is known ahead, by default that of the file and its calendar.
+            What is known ahead; by default that of the file and its calendar.
         """
         usual, every_day = self.mean[sku], self.effects
         if every_day is None or self.levels is None:
             return KnownDemand(demand, start, usual, season=self.season, selling=self.selling[sku])
         first = self.table.first_day.toordinal()
-        if covariates is not None:  # of the days that are asked about alone
+        if covariates is not None:  # only of the days that are asked about
             first = max(first, int(start.min()) - KNOWN_DAYS)
             since = dt.date.fromordinal(first)
             every_day = self.levels.multipliers(covariates.since(since))
@@ -235,7 +235,7 @@ class StoreHistory:
             at = start[worlds] - first - KNOWN_DAYS + days
             known = (at >= 0) & (at < len(every_day))
             found: Floats = every_day[np.where(known, at, 0), sku[worlds]]
-            found[~known] = 1.0  # what nobody knows is as usual
+            found[~known] = 1.0  # unknown days are as usual
             return found
 
         return KnownDemand(demand, start, usual, effects, self.season, self.selling[sku])
@@ -282,7 +282,7 @@ class StoreHistory:
         sku: NDArray[np.intp],
         horizon: int,
     ) -> tuple[Floats, NDArray[np.int64]]:
-        """Return what `draw` does, of episodes that start on these days of the file."""
+        """Return what `draw` does, for episodes that start on these days of the file."""
         days = start[:, None] + np.arange(-KNOWN_DAYS, horizon)
         if split == "training" and self.source.augment == "bootstrap":
             demand = self.resampled.bootstrap(rng, days, sku)
@@ -298,7 +298,7 @@ class StoreHistory:
         Parameters
         ----------
         ordinals, sku : ndarray
-            A day and an SKU each, shape (worlds,).
+            Day and SKU of each world, shape (worlds,).
 
         Returns
         -------
@@ -308,7 +308,7 @@ class StoreHistory:
         Raises
         ------
         InputError
-            If a day is none of training.
+            If a day is not a training day.
         """
         days = ordinals - self.table.first_day.toordinal()
         if days.min() < 0 or days.max() >= len(self.resampled.demand):
@@ -320,23 +320,23 @@ class StoreHistory:
 
 
 def store_history(source: StoreDemand) -> StoreHistory:
-    """Return the demand of a file and its scales, computed once.
+    """Return the demand of a file with its mean and standard deviation, computed once.
 
     Raises
     ------
     InputError
-        As `read_demand`, and if there is no demand in the training period.
+        As for `read_demand`, and if there is no demand in the training period.
     """
     files = source.calendar, source.items
     versions = tuple(None if file is None else file_version(file) for file in files)
-    if source.service_costs is not None:  # days are the same, whatever a lost sale costs
+    if source.service_costs is not None:  # the days do not depend on what a lost sale costs
         source = source.model_copy(update={"service_costs": None})
     table = read_demand(source.reading())
     return _history(table, source, versions)
 
 
 def digest_of_days(source: DemandSource, history: StoreHistory | None) -> str:
-    """Return a digest of the days before evaluation, and of what is known of them besides."""
+    """Return a digest of the days before evaluation, and of what else is known of them."""
     table = read_demand(source.reading())
     return _digest_of(table, period_days(table, source, "validation").stop, history)
 
@@ -355,7 +355,7 @@ def _digest_of(table: DemandTable, days: int, history: StoreHistory | None) -> s
 
 
 def known_ahead(table: DemandTable, source: StoreDemand) -> Covariates | None:
-    """Return all that is known ahead, of the days of a file and of later ones."""
+    """Return all that is known ahead about the days of a file and later ones."""
     found = table.covariates
     if source.holidays is not None:
         last = table.last_day + dt.timedelta(days=DAYS_AHEAD)
@@ -380,7 +380,7 @@ def _history(
         last = table.date(days.stop - 1)
         raise InputError(f"{table.name}: no demand at all up to {last}, the last training day")
     mean, std = training.mean(axis=0), training.std(axis=0)
-    floor = 0.01 * mean[mean > 0].mean()  # for what was not sold before: a little
+    floor = 0.01 * mean[mean > 0].mean()  # a little for series without past sales
     items = None
     if source.items is not None and versions[1] is not None:
         items = read_items(source.items, versions[1], table.stores, table.skus)

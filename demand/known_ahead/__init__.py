@@ -1,1 +1,1 @@
-"""What is known of days before they come, and how much it multiplies demand by."""
+"""What is known of days before they come, and its effect on demand."""

@@ -1,4 +1,4 @@
-"""What is known of coming days from elsewhere: calendar files, public holidays and their names."""
+"""Other sources on coming days: calendar files, public holidays and their names."""
 
 import datetime as dt
 from functools import lru_cache
@@ -23,7 +23,7 @@ from demand.sheet import Sheet, read_sheet
 Whole = NDArray[np.intp]
 
 EASTER_DAYS = {-48, -47, -46, -3, -2, -1, 0, 1, 39, 49, 50, 60}
-"""Days that holidays lie from Easter Sunday."""
+"""Distance of holidays from Easter Sunday [days]."""
 
 
 def read_calendar(
@@ -36,12 +36,12 @@ def read_calendar(
 
     From its first to its last date it is complete: a day without a row has no event and no flag,
     unless the demand file says otherwise (see `Covariates.joined`). A row without a store, or
-    without an SKU, holds for all of them, unless a row that names one says otherwise.
+    without an SKU, applies to all of them, except those for which another row says otherwise.
 
     Raises
     ------
     InputError
-        One line with the row: no date, an unknown store or SKU, a duplicate.
+        One line with the row: not a date, an unknown store or SKU, or a duplicate.
     """
     sheet = source if isinstance(source, Sheet) else read_sheet(source)
     if sheet.cells.empty:
@@ -75,14 +75,14 @@ def read_calendar(
 
 
 def check_flags(calendar: Covariates, known: Covariates, name: str, file: str) -> None:
-    """Make sure that what was always 0 or 1 in `file` is nothing else in a calendar.
+    """Make sure that a column that is always 0 or 1 in `file` is so in a calendar too.
 
-    Another value has no level: it would be taken for what is usual, without a word.
+    Another value has no level: it would silently be treated as usual.
 
     Raises
     ------
     InputError
-        Naming column, value and date; `name` is what to call the calendar.
+        Naming column, value and date; `name` is the calendar's name in messages.
     """
     flags = {one.name for one in known.columns if not one.labels and not _no_flags(one).any()}
     for one in calendar.columns:
@@ -98,14 +98,14 @@ def check_flags(calendar: Covariates, known: Covariates, name: str, file: str) -
 
 
 def _no_flags(column: Covariate) -> NDArray[np.bool_]:
-    """Return which values of a column are neither 0 nor 1, where they are known."""
+    """Return which known values of a column are neither 0 nor 1."""
     x = column.values
     wrong: NDArray[np.bool_] = ~((x == 0) | (x == 1) | np.isnan(x))
     return wrong
 
 
 def _keys(sheet: Sheet, column: str | None, known: tuple[str, ...]) -> Whole:
-    """Return which store or SKU every row is about, -1 for all of them."""
+    """Return the index of every row's store or SKU, -1 for all of them."""
     if column is None:
         return np.full(len(sheet.cells), -1, np.intp)
     for text in sheet.texts(column):
@@ -115,7 +115,7 @@ def _keys(sheet: Sheet, column: str | None, known: tuple[str, ...]) -> Whole:
 
 
 def _entries(which: Whole, shape: tuple[int, int]) -> tuple[Whole, Whole]:
-    """Return row and place of all that rows are about, the most special rows last."""
+    """Return row and place of every store and SKU that rows cover, the most specific rows last."""
     rows, places = [], []
     grid = np.arange(shape[0] * shape[1]).reshape(shape)
     for row in np.argsort((which >= 0).sum(axis=1), kind="stable"):
@@ -136,14 +136,14 @@ def public_holidays(region: str, first: dt.date, last: dt.date) -> Covariates:
     Parameters
     ----------
     region : str
-        Such as ``"DE"`` or ``"DE-BY"`` (ISO 3166).
+        Code such as ``"DE"`` or ``"DE-BY"`` (ISO 3166).
     first, last : date
-        The days to know.
+        First and last day of the result.
 
     Raises
     ------
     InputError
-        If the package `holidays` is missing, or knows no such region.
+        If the package `holidays` is not installed, or does not know the region.
     """
     try:
         import holidays  # here: an extra that few need
@@ -165,7 +165,7 @@ def public_holidays(region: str, first: dt.date, last: dt.date) -> Covariates:
 
 @lru_cache(maxsize=8)
 def holiday_names(first_day: dt.date, days: int) -> NDArray[np.str_]:
-    """Return a name for every day: how far from Easter it is, or its day and month."""
+    """Return a name for every day: its distance from Easter, or its day and month."""
     names = []
     for k in range(days):
         day = first_day + dt.timedelta(days=k)
@@ -175,7 +175,7 @@ def holiday_names(first_day: dt.date, days: int) -> NDArray[np.str_]:
 
 
 def falls_on(covariates: Covariates, name: str) -> NDArray[np.bool_]:
-    """Return the days on which a holiday falls, or weeks or months in which, shape (days,)."""
+    """Return the days on which, or weeks or months in which, a holiday falls, shape (days,)."""
     first, days, periods = covariates.first_day, covariates.days, covariates.periods
     if periods is None:
         return np.asarray(holiday_names(first, days) == name)

@@ -1,8 +1,8 @@
 """What is known of days before they come: flags, prices and events, from a file and a calendar.
 
-A column of a demand file is taken for one by its name (`known_ahead.column_names`), or because it
-is named: a price is set and a holiday is fixed beforehand, but how many customers came is not,
-and a forecast that sees it knows what nobody can. All columns of a calendar are known ahead.
+A column of a demand file counts as one by its name (`known_ahead.column_names`), or because the
+user names it: prices and holidays are fixed beforehand, but the number of customers is not, and a
+forecast that uses it has information from the future. All columns of a calendar are known ahead.
 """
 
 import datetime as dt
@@ -26,18 +26,19 @@ _TRUE, _FALSE = {"1", "true", "yes", "ja", "y"}, {"0", "false", "no", "nein", "n
 
 @dataclass(frozen=True, eq=False)
 class Covariate:
-    """One thing that is known ahead.
+    """One variable that is known ahead.
 
     Attributes
     ----------
     name : str
-        Of its column.
+        Name of its column.
     values : ndarray
-        Shape (days, SKUs, stores), where 1 SKU or store stands for all; NaN where nothing is known.
+        Shape (days, SKUs, stores), where 1 SKU or store stands for all; NaN where unknown.
     labels : tuple of str
-        What the values stand for as numbers from 0, where they are texts; ``""`` is nothing.
+        For a column of texts, the text that each value (a number from 0) stands for; ``""`` is
+        none.
     nothing: float
-        What it means that nothing is said, NaN if it means nothing.
+        The value implied where none is given, NaN if none is implied.
     """
 
     name: str
@@ -46,14 +47,14 @@ class Covariate:
     nothing: float = np.nan
 
     def completed(self) -> "Covariate":
-        """Return the column with what it means where nothing is said."""
+        """Return the column with gaps filled by the value that they imply."""
         said = np.where(np.isnan(self.values), np.float32(self.nothing), self.values)
         return Covariate(self.name, said, self.labels)
 
 
 @dataclass(frozen=True, eq=False)
 class Covariates:
-    """All that is known ahead of the days of a file, and of later ones.
+    """All variables known ahead, for the days of a file and later ones.
 
     Attributes
     ----------
@@ -62,7 +63,7 @@ class Covariates:
     columns : tuple of Covariate
         All with the same days.
     periods : Periods or None
-        Weeks or months, which are counted like days; None where these are days.
+        Weeks or months, which are counted like days; None if the periods are days.
     """
 
     first_day: dt.date
@@ -80,10 +81,10 @@ class Covariates:
         return tuple(one.name for one in self.columns)
 
     def unknown(self, day: dt.date, count: int) -> dict[str, dt.date]:
-        """Return by name the first of `count` days from `day` on of which a column knows nothing.
+        """Return by column name the first of `count` days from `day` on that is unknown.
 
-        A price that is missing for some stores or SKUs is as usual; what has no value at all on a
-        day is not known.
+        A price that is missing for some stores or SKUs is as usual; only a column without any value
+        on a day is unknown.
         """
         found: dict[str, dt.date] = {}
         first = (day - self.first_day).days
@@ -95,7 +96,7 @@ class Covariates:
         return found
 
     def said(self, day: dt.date, sku: int, store: int) -> dict[str, str]:
-        """Return what columns say of a day, a SKU and a store, each as text; those that do."""
+        """Return the columns' known values for a day, an SKU and a store, each as text."""
         row, found = (day - self.first_day).days, {}
         for one in self.columns:
             if 0 <= row < len(one.values):
@@ -119,13 +120,14 @@ class Covariates:
         return replace(self, first_day=day, columns=tuple(columns))
 
     def completed(self) -> "Covariates":
-        """Return all columns with what it means where nothing is said."""
+        """Return all columns with gaps filled by the values that they imply."""
         return replace(self, columns=tuple(one.completed() for one in self.columns))
 
     def by_period(self, periods: Periods) -> "Covariates":
-        """Return what is known of days as what is known of the periods that they are in.
+        """Return what is known of days, aggregated over the periods that contain them.
 
-        A flag or event holds in a period on some day of which it does, a number is its mean.
+        A flag or event holds in a period if it does on any of its days; of a number the mean is
+        taken.
         """
         if periods.name == "day":
             return self
@@ -148,7 +150,7 @@ class Covariates:
         return Covariates(dt.date.fromordinal(first), tuple(columns), periods)
 
     def before(self, day: dt.date, names: Iterable[str]) -> "Covariates":
-        """Return these without what columns of these names say from a day on."""
+        """Return these without the values of columns of these names from a day on."""
         row, columns = max((day - self.first_day).days, 0), []
         for one in self.columns:
             values = one.values
@@ -159,7 +161,7 @@ class Covariates:
         return replace(self, columns=tuple(columns))
 
     def joined(self, later: "Covariates") -> "Covariates":
-        """Return these with what `later` says in its place, where it says anything, completed."""
+        """Return these, overridden by the values that `later` has, and completed."""
         first = min(self.first_day, later.first_day)
         last = max(c.first_day + dt.timedelta(days=c.days) for c in (self, later))
         days = (last - first).days
@@ -176,7 +178,7 @@ class Covariates:
 
 
 def _merged(name: str, parts: Sequence[tuple[Covariate, int]], days: int) -> Covariate:
-    """Return one column of several, each with the row at which it starts; the last one wins."""
+    """Return one column merged from several, each with its first row; the last one wins."""
     labels = tuple(dict.fromkeys(label for part, _ in parts for label in part.labels))
     if labels and not all(part.labels for part, _ in parts):
         raise InputError(
@@ -199,16 +201,16 @@ def _merged(name: str, parts: Sequence[tuple[Covariate, int]], days: int) -> Cov
 
 
 def covariate_names(sheet: Sheet, among: Iterable[str], asked: Sequence[str] | None) -> list[str]:
-    """Return the columns of a demand file that hold what is known ahead.
+    """Return the columns of a demand file that are known ahead.
 
     Parameters
     ----------
     sheet : Sheet
         The file.
     among : iterable of str
-        Its columns that hold nothing else.
+        Its columns without another role.
     asked : sequence of str, optional
-        The columns to take; by default those with a name that says so.
+        The columns to take; by default those whose name says that they are known ahead.
     """
     known = list(among)
     if asked is not None:
@@ -224,7 +226,7 @@ def covariate_names(sheet: Sheet, among: Iterable[str], asked: Sequence[str] | N
 
 
 def check_column(sheet: Sheet, name: str, among: Sequence[str], option: str) -> None:
-    """Make sure that a column that an option of reading names is among those of a file."""
+    """Make sure that a column named by a reading option is in the file."""
     named = f" (--set demand_data.{option})" if option in sheet.settable else ""
     choose(f"column in {sheet.name}{named}", name, among)
 
@@ -240,7 +242,7 @@ def read_covariates(
     complete: bool = False,
     decimal: Mark | None = None,
 ) -> Covariates:
-    """Return columns of a file as what is known of its days.
+    """Return columns of a file as covariates of its days.
 
     Parameters
     ----------
@@ -249,14 +251,14 @@ def read_covariates(
     days : ndarray
         Ordinal of each row's day, shape (rows,).
     rows, places : ndarray
-        Which row is about which place, SKU times number of stores plus store, or about all of them
-        (-1), shape (entries,); where several are about one place, the last one that says anything.
+        Pairs of a row and a place that it is about, SKU times number of stores plus store, or -1
+        for all of them, shape (entries,); of several for one place the last with a value counts.
     shape : tuple of int
         Numbers of SKUs and stores.
     complete : bool
-        Whether no event and no flag is meant where nothing is said (see `Covariate.nothing`).
+        Whether a gap means no event and no flag (see `Covariate.nothing`).
     decimal : {".", ","}, optional
-        The decimal mark; by default the one by which more are numbers.
+        The decimal mark; by default the one with which more texts are numbers.
     """
     first, series = int(days.min()), shape[0] * shape[1]
     count = int(days.max()) - first + 1
@@ -288,7 +290,7 @@ def _alike(values: Singles) -> bool:
 def _values(
     sheet: Sheet, name: str, decimal: Mark | None
 ) -> tuple[Singles, tuple[str, ...], float]:
-    """Return what each text of a column means, NaN if it is empty; labels; what nothing means."""
+    """Return the value of each text of a column, NaN if empty; labels; the value of a gap."""
     texts = sheet.texts(name)
     lower = [text.lower() for text in texts]
     if {text for text in lower if text} <= _TRUE | _FALSE:

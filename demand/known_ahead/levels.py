@@ -1,16 +1,16 @@
-r"""How much what is known ahead multiplies demand by: levels, learned from training days only.
+r"""Effects on demand of what is known ahead: levels, learned from training days only.
 
 Demand of a series on day t is ``D_t = b_t exp(z_t' beta)`` with ``b_t`` the level and weekday of
 `demand.bootstrap` and ``z_t`` what is known of the day: an indicator for every value of a flag or
 event but the commonest, the logarithm of a price over its median in the series. ``beta`` is the
 posterior mode of a quasi-Poisson model in two stages: levels common to all series, shrunk towards
-no effect, and each series' own, shrunk towards those as far as series differ beyond chance.
+no effect, and each series' own, shrunk towards those depending on how far series differ.
 
-A flag of public holidays also gives the days before and after them, and every single holiday has a
-level of its own (Christmas is not Whit Monday), by its date or its distance from Easter. What weeks
-and months say of how many of their days something held is a number, for two holidays are more than
-one; those with Christmas, New Year, Easter, Ascension or Whitsun have a level besides. Where a
-series sold nothing whenever a value held, though it should have, it is closed then.
+A flag of public holidays also gives terms for the days before and after them, and every single
+holiday has a level of its own (Christmas is not Whit Monday), by its date or its distance from
+Easter. For weeks and months the number of days on which something held is a number, as two holidays
+are more than one; those with Christmas, New Year, Easter, Ascension or Whitsun have an additional
+level. If a series sold nothing whenever a value held, though sales were due, it is closed then.
 
 References
 ----------
@@ -38,27 +38,28 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 MOST_VALUES = 30
-"""Values of a flag or event with a level of their own, the commonest ones."""
+"""Most values of a flag or event with a level of their own, the commonest ones."""
 
 FLAG_VALUES = 8
-"""Numbers of at most so many values are flags, but for prices: another one may come."""
+"""A number with at most so many values is a flag, except a price: a new price may come."""
 
 PRIOR_DEVIATION = 0.5
-"""Of a common level from none, and at most of a series' from the common one (logarithms)."""
+"""Prior deviation of a common level from no effect, and the largest of a series' level from the
+common one (logarithms)."""
 
 TOGETHER = 0.3
-"""How far series deviate together on a day, a correlation."""
+"""Correlation of the deviations of series on a day."""
 
 ROUNDS, STEPS = 3, 4
 MOST_EFFECT = 3.0
 MARGIN = 0.5
-"""How far the terms of a day may go together beyond those of training days (logarithms)."""
+"""How far the sum of a day's terms may go beyond those of training days (logarithms)."""
 SURELY_CLOSED = 10.0
-"""Units, or usual sales, that were due where nothing was sold, for a series to count as closed."""
+"""Units, or usual sales, due while nothing was sold, for a series to count as closed."""
 
 BATCH_VALUES = 4_000_000
 HOLIDAYS_OF_PERIODS = ("01.01.", "Easter+0", "Easter+39", "Easter+49", "25.12.")
-"""Holidays that weeks and months are told apart by."""
+"""Holidays whose weeks and months have a level of their own."""
 DAYS_OF_PERIODS = {"week": 7, "month": 31}
 
 
@@ -71,14 +72,14 @@ class Term:
     covariate : str
         The column of the file or calendar that it comes from.
     value : float or None
-        The value that it indicates; None for a number, and for all above 0 of a holiday.
+        The value that it indicates; None for a number, and for any value above 0 of a holiday.
     scale : tuple or None
-        Of a number: each series' median, shape (SKUs or 1, stores or 1), and 0 for ``log(x /
-        median)``, else the deviation from it that ``x - median`` is over.
+        For a number: each series' median, shape (SKUs or 1, stores or 1), and 0 for ``log(x /
+        median)``, else the deviation by which ``x - median`` is divided.
     shift : int
-        Of the days around a holiday: 1 is the day before it, -1 the day after.
+        For days around a holiday: 1 is the day before it, -1 the day after.
     holiday : str
-        Which holiday, nothing for all of them.
+        Name of the holiday, empty for all of them.
     """
 
     covariate: str
@@ -90,7 +91,7 @@ class Term:
     def of(self, column: Covariate, when: Callable[[str], NDArray[np.bool_]]) -> Floats:
         """Return the term on every day of the column, 0 where nothing is known.
 
-        `when` says on which days a holiday falls.
+        `when` returns the days on which a holiday falls.
         """
         x = column.values.astype(np.float64)
         if self.value is None and not self.holiday:
@@ -120,11 +121,11 @@ class CovariateLevels:
     Attributes
     ----------
     terms : tuple of Term
-        What has one.
+        The terms with a level.
     levels : ndarray
         Logarithms, shape (SKUs, stores, terms); minus infinity where the series is closed.
     reach : tuple of float
-        The least and the largest logarithm that a day's terms may come to together.
+        The least and the largest sum of a day's terms (logarithms).
     """
 
     terms: tuple[Term, ...]
@@ -139,14 +140,14 @@ class CovariateLevels:
         periods: Periods,
         before: Mapping[str, int] | None = None,
     ) -> None:
-        """Make sure that what has a level is known of `days` periods from that of `day` on.
+        """Make sure that columns with a level are known for `days` periods from that of `day` on.
 
-        And of so many periods before as `before` says by name.
+        `before` gives, by column name, how many earlier periods must be known too.
 
         Raises
         ------
         InputError
-            Naming what is not, and the days.
+            Naming the unknown column and the days.
         """
         missing: dict[str, int] = {}
         today, coming = periods.ordinal(day), False
@@ -167,14 +168,14 @@ class CovariateLevels:
             )
 
     def multipliers(self, covariates: Covariates) -> Floats:
-        """Return what each day's demand is multiplied by, shape (days, SKUs, stores)."""
+        """Return the factor on each day's demand, shape (days, SKUs, stores)."""
         total, closed = self._total(covariates)
         return np.where(closed, 0.0, np.exp(np.clip(total, *self.reach)))
 
     def within_reach(self, covariates: Covariates) -> "CovariateLevels":
-        """Return the same levels, which together say little more than they do on these days.
+        """Return the same levels, their sums limited to little more than on these days.
 
-        What was never seen together, or a price that never was, would multiply beyond all reason.
+        Unseen combinations, or unseen prices, could otherwise give implausible factors.
         """
         total, closed = self._total(covariates)
         sold = total[~closed]
@@ -197,14 +198,14 @@ class CovariateLevels:
 
 
 def learn_levels(demand: Floats, covariates: Covariates) -> CovariateLevels | None:
-    """Learn levels from training days; None if nothing that is known ever changes in them.
+    """Learn levels from training days; None if no covariate varies on them.
 
     Parameters
     ----------
     demand : ndarray
-        Of the training days, shape (days, SKUs, stores).
+        Demand of the training days, shape (days, SKUs, stores).
     covariates : Covariates
-        Of these days at least, the first one the same; later ones are not looked at.
+        Covariates of at least these days, with the same first day; later days are ignored.
     """
     seen = _first_days(covariates, len(demand))
     terms = tuple(term for column in seen.columns for term in _terms(column, seen))
@@ -223,7 +224,7 @@ def learn_levels(demand: Floats, covariates: Covariates) -> CovariateLevels | No
 
 
 def _first_days(covariates: Covariates, days: int) -> Covariates:
-    """Return the first days alone, so that nothing of later ones can have an influence."""
+    """Return only the first days, so that later ones can have no influence."""
     columns = [Covariate(c.name, c.values[:days], c.labels) for c in covariates.columns]
     return replace(covariates, columns=tuple(columns))
 
@@ -236,9 +237,9 @@ def _terms(column: Covariate, seen: Covariates) -> Iterator[Term]:
     positive = bool((values > 0).all())
     is_price = positive and says_price(column.name)
     if not column.labels and (is_price or values.size > FLAG_VALUES):
-        whole = np.isnan(column.values).all(axis=0)  # of these nobody knows what is usual
+        whole = np.isnan(column.values).all(axis=0)  # no usual value is known for these
         x = np.where(whole, np.median(known), column.values.astype(np.float64))
-        usual = np.nanmedian(x, axis=0)  # its own, for a price of 10 is a low one of some goods
+        usual = np.nanmedian(x, axis=0)  # per series: a price of 10 is low for some goods
         yield Term(column.name, scale=(usual, 0.0 if positive else float(np.nanstd(x - usual))))
         return
     if seen.periods is not None and _is_holiday(column):
@@ -262,7 +263,7 @@ def _terms(column: Covariate, seen: Covariates) -> Iterator[Term]:
 
 
 def _counts_days(column: Covariate, values: Singles, periods: Periods) -> bool:
-    """Return whether a column says on how many days of each week or month something held."""
+    """Return whether a column counts the days of each week or month on which something held."""
     whole = bool((values == np.round(values)).all())
     few = values[0] == 0 and 1 < values[-1] <= DAYS_OF_PERIODS[periods.name]
     return whole and bool(few) and not column.labels
@@ -294,7 +295,7 @@ def _closed(demand: Floats, base: Floats, z: list[Floats]) -> NDArray[np.bool_]:
 def _fit(
     demand: Floats, base: Floats, z: list[Floats], common: Floats, levels: Floats
 ) -> tuple[Floats, Floats]:
-    """Return common and own levels, from those of the round before."""
+    """Return common and own levels, from those of the previous iteration."""
     series, terms = demand[0].size, len(z)
     dispersion = _dispersion(demand, base, z, levels)
     for _ in range(STEPS):
@@ -328,7 +329,7 @@ def _fit(
 
 def _between(away: Floats, information: Floats, prior: Floats) -> Floats:
     """Return the variance between series beyond chance, from estimates shrunk with `prior`."""
-    kept = information * prior / (1.0 + information * prior)  # what shrinkage leaves of a deviation
+    kept = information * prior / (1.0 + information * prior)  # left by shrinkage
     some = information > 1e-9
     whole = np.where(some, away / np.maximum(kept, 1e-9), 0.0)
     chance = np.where(some, 1.0 / np.maximum(information, 1e-9), 0.0)
@@ -364,7 +365,7 @@ def _dispersion(demand: Floats, base: Floats, z: list[Floats], levels: Floats) -
 
 @dataclass(frozen=True)
 class _Batch:
-    """Some series: demand and base, shape (series, days), and z, shape (series, days, terms)."""
+    """A batch of series: demand and base, shape (series, days), z, shape (series, days, terms)."""
 
     demand: Floats
     base: Floats
@@ -372,7 +373,7 @@ class _Batch:
 
 
 def _batches(demand: Floats, base: Floats, z: list[Floats]) -> Iterator[tuple[slice, _Batch]]:
-    """Return the series in batches, so that memory stays bounded."""
+    """Yield the series in batches, so that memory stays bounded."""
     days, series = len(demand), demand[0].size
     room = max(1, BATCH_VALUES // (days * len(z)))
     for first in range(0, series, room):
@@ -385,7 +386,7 @@ def _batches(demand: Floats, base: Floats, z: list[Floats]) -> Iterator[tuple[sl
 
 
 def _of_series(z: Floats, shape: tuple[int, ...], part: slice) -> Floats:
-    """Return a term of some series, shape (series, days)."""
+    """Return a term of a batch of series, shape (series, days)."""
     if z[0].size == 1:
         return np.broadcast_to(z.reshape(1, -1), (part.stop - part.start, len(z)))
     whole: Floats = np.broadcast_to(z, shape).reshape(len(z), -1)[:, part].T
