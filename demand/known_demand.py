@@ -19,13 +19,13 @@ KNOWN_DAYS = 28
 
 WEEK = 7
 WEEKS = 4
-"""Weeks that the mean of a weekday looks back."""
+"""Number of past weeks in the mean of a weekday."""
 
 LEAST_CLOSED = 7
-"""So many periods in a row without demand at least, if improbable, a store was closed."""
+"""Fewest periods in a row without demand that, if improbable, count as a closure."""
 
 NEW_DAYS = 60
-"""A series whose first sale is fewer training days ago is new, and taken to be like the others."""
+"""A series whose first sale is fewer training days ago is new, and assumed to be like others."""
 
 YEAR = 365.25
 LEAST_LEVEL = 0.1
@@ -33,7 +33,7 @@ LEAST_LEVEL = 0.1
 
 
 def new_series(training: Floats) -> NDArray[np.bool_]:
-    """Return which series had hardly begun to sell on training days, or had not.
+    """Return which series had only just begun to sell by the end of training, or not yet.
 
     Parameters
     ----------
@@ -48,18 +48,19 @@ def new_series(training: Floats) -> NDArray[np.bool_]:
 
 @compiled
 def open_days_before(demand: Floats, row: int, selling: Floats) -> Whole:
-    """Return how many of the last days a series has been open since it began, or opened again.
+    """Return for how many of the last days a series has been open since it began or reopened.
 
-    It was closed up to the last run of at least `LEAST_CLOSED` days without demand, with demand
-    after it, that is improbable given the days after it and earlier ones (`chance_of_silence`).
-    Without the earlier ones, two sales of a slow mover in a row would be taken for an opening.
+    It was closed up to the end of the last run of at least `LEAST_CLOSED` days without demand, with
+    demand after it, that is improbable given the days after it and earlier ones
+    (`chance_of_silence`). Without the earlier ones, two sales of a slow mover in a row would look
+    like an opening.
 
     Parameters
     ----------
     demand : ndarray
         Shape (days, worlds, N) [units/day]; `row` is today's, whose demand is not known.
     selling : ndarray
-        How many earlier days without demand, and with it, count besides, shape (worlds, N, 2).
+        Numbers of earlier days without demand, and with it, that count too, shape (worlds, N, 2).
 
     Returns
     -------
@@ -88,14 +89,14 @@ def open_days_before(demand: Floats, row: int, selling: Floats) -> Whole:
 
 @compiled
 def moments_of_days(demand: Floats, opened: Whole, row: int, days: int) -> tuple[Floats, Floats]:
-    """Return mean and deviation of the last `days` days, shape (worlds, N) each.
+    """Return mean and standard deviation of the last `days` days, shape (worlds, N) each.
 
     Parameters
     ----------
     demand : ndarray
         Shape (days, worlds, N) [units/day]; `row` is today's.
     opened : ndarray
-        How many days count at most, shape (worlds, N).
+        Most days that count, shape (worlds, N).
     """
     shape = demand.shape[1:]
     mean, deviation = np.zeros(shape), np.zeros(shape)
@@ -133,9 +134,9 @@ def weekday_means(
 ) -> Floats:
     """Return for each of `ahead` days from `row` on the mean of the `weeks` same weekdays before.
 
-    Beyond a week these are the weekdays of the first one, so only rows before `row` are read. Where
-    periods are no days, `cycle` is 1 and they are the last `weeks` periods. Of `opened` days alone,
-    shape (worlds, N); where no same weekday is among these, it is their mean.
+    Beyond a week the first week is repeated, so only rows before `row` are read. Where periods are
+    not days, `cycle` is 1 and the mean is of the last `weeks` periods. Only the last `opened` days
+    count, shape (worlds, N); if none of them is the same weekday, it is their mean.
 
     Returns
     -------
@@ -169,7 +170,7 @@ def calendar_entries(
     day : int
         Day of the episode.
     cycle, year : int, float
-        Days of a season and of a year (`demand.dates.Periods`).
+        Periods in the short season and in a year (`demand.dates.Periods`).
     """
     entries = np.empty((4, start.size))
     for w in range(start.size):
@@ -191,19 +192,19 @@ class KnownDemand:
     usual : ndarray
         Mean demand of the training period, shape (worlds, N) [units/day].
     effects : ndarray or callable, optional
-        What is known ahead multiplies each day's demand by, as `demand` and a few days longer; or
-        what returns it for some of the worlds, called when it is first asked for.
+        Factors on each day's demand by what is known ahead, shaped like `demand` but a few days
+        longer; or a function that returns them for some of the worlds, called on first use.
     season : tuple
-        Periods of the short season and of a year, as in `demand.dates.Periods`.
+        Periods in the short season and in a year, as in `demand.dates.Periods`.
     selling : ndarray, optional
-        As in `open_days_before`, shape (worlds, N, 2) or (N, 2); nothing by default.
+        As in `open_days_before`, shape (worlds, N, 2) or (N, 2); zero by default.
 
     Attributes
     ----------
     level : ndarray
         A store's own level, the mean of the days known before the episode, shape (worlds, N)
-        [units/day]; what it sees is scaled by it, so that a policy carries over to other stores
-        and years.
+        [units/day]; its observations are scaled by it, so that a policy carries over to other
+        stores and years.
     """
 
     def __init__(
@@ -219,25 +220,25 @@ class KnownDemand:
         self.demand, self.start, self.usual, self._effects = demand, start, usual, effects
         counts = np.zeros(2) if selling is None else selling
         self.selling = np.ascontiguousarray(np.broadcast_to(counts, (*demand.shape[1:], 2)))
-        self._opened: tuple[int, Whole] | None = None  # of the day that was asked for last
+        self._opened: tuple[int, Whole] | None = None  # for the last day asked for
         self.level: Floats = np.maximum(demand[:KNOWN_DAYS].mean(axis=0), LEAST_LEVEL * usual)
         self._number: NDArray[np.integer[Any]] | None = None
 
     @property
     def effects(self) -> Floats | None:
-        """What is known ahead multiplies each day's demand by."""
+        """Factors on each day's demand by what is known ahead."""
         if callable(self._effects):
             self._effects = self._effects(slice(None))
         return self._effects
 
     def tell_apart(self, number: NDArray[np.integer[Any]]) -> None:
-        """Take note of which worlds have the same demand: those of the same number, (worlds,)."""
+        """Record which worlds have the same demand: those with the same number, (worlds,)."""
         self._number = number
         self.__dict__.pop("distinct", None)
 
     @cached_property
     def distinct(self) -> "Distinct | None":
-        """The demand of a few worlds that is that of all of them, where it is known."""
+        """The distinct demand paths among the worlds, if `tell_apart` has recorded them."""
         if self._number is None:
             return None
         _, first, of = np.unique(self._number, return_index=True, return_inverse=True)
@@ -255,8 +256,9 @@ class KnownDemand:
     def open_days(self, day: int) -> Whole:
         """Return how many of the `KNOWN_DAYS` days before count, shape (worlds, N).
 
-        All, except of a series that has just begun, or opened again (`open_days_before`). A week or
-        month in which it did so was seldom a whole one, and counts only while there is no other.
+        All count, except for a series that has just begun or reopened (`open_days_before`). The
+        week or month in which it did so is seldom complete, and counts only while it is the only
+        one.
         """
         if self._opened is None or self._opened[0] != day:
             opened = open_days_before(self.demand, KNOWN_DAYS + day, self.selling)
@@ -266,7 +268,7 @@ class KnownDemand:
         return self._opened[1]
 
     def recent(self, day: int, days: int) -> tuple[Floats, Floats]:
-        """Return mean and deviation of the last `days` days' demand, shape (worlds, N) each.
+        """Return mean and standard deviation of the last `days` days, shape (worlds, N) each.
 
         Days that do not count (`open_days`) are left out.
         """
@@ -285,14 +287,14 @@ class KnownDemand:
         Returns
         -------
         ndarray
-            Shape (ahead, worlds, N); only days before `day` are in it, and only those that count.
+            Shape (ahead, worlds, N); it uses only days before `day`, and only those that count.
         """
         where = self.open_days(day), KNOWN_DAYS + day
         means: Floats = weekday_means(self.demand, *where, ahead, WEEKS, self.cycle)
         return means
 
     def last_week(self, day: int, ahead: int) -> Floats:
-        """Return the demand of the last same weekday, as `same_weekday`."""
+        """Return the demand of the last same weekday, in the shape of `same_weekday`."""
         every = np.full(self.level.shape, KNOWN_DAYS)
         row = KNOWN_DAYS + day
         week: Floats = weekday_means(self.demand, every, row, ahead, 1, self.cycle)
@@ -304,7 +306,7 @@ class KnownDemand:
         return entries
 
     def entries(self, day: int, ahead: int) -> Floats:
-        """Return what a store sees besides: see `entry_names`; shape (entries, worlds, N)."""
+        """Return a store's further observations (`entry_names`), shape (entries, worlds, N)."""
         entries = np.empty((4 + 2 * ahead, *self.level.shape))
         entries[:2] = self.calendar(day)[:2, :, None]
         entries[2:4] = self.recent(day, 7)
@@ -315,16 +317,16 @@ class KnownDemand:
 
 
 class Distinct(NamedTuple):
-    """Demand of worlds that differ, out of many of which several have the same.
+    """The distinct demand paths of a batch in which several worlds share one.
 
     Attributes
     ----------
     known : KnownDemand
-        Of those that differ.
+        Known demand of the distinct paths.
     first : ndarray
-        One world of each, shape (different worlds,).
+        One world with each path, shape (paths,).
     of : ndarray
-        Which of them each world is like, shape (worlds,).
+        Index of each world's path, shape (worlds,).
     """
 
     known: KnownDemand
@@ -333,7 +335,7 @@ class Distinct(NamedTuple):
 
 
 def entry_names(ahead: int) -> tuple[str, ...]:
-    """Return the names of `KnownDemand.entries`; amounts are over the store's own level."""
+    """Return the names of `KnownDemand.entries`; amounts are divided by the store's own level."""
     days = range(ahead)
     return (
         *("weekday sine", "weekday cosine", "mean of 7 days", "deviation of 7 days"),
@@ -343,17 +345,17 @@ def entry_names(ahead: int) -> tuple[str, ...]:
 
 
 def recent_demand(name: str, days: Mapping[int, Floats], usual: Floats) -> Floats | None:
-    """Return the last `KNOWN_DAYS` days: those given, and the weeks before as the last one.
+    """Return the last `KNOWN_DAYS` days: those given, preceded by repeats of the latest week.
 
     Parameters
     ----------
     name : str
-        What to call the source in messages.
+        The source's name in messages.
     days : mapping
-        Demand by how many days ago it was, from 1 on, shape (rows,) each [units/day].
+        Demand by the number of days ago, from 1 on, shape (rows,) each [units/day].
     usual : ndarray
-        Where nothing was sold in all of the days given, the days before are like this, shape
-        (rows,) [units/day].
+        Demand of the days before, for rows without sales on all days given, shape (rows,)
+        [units/day].
 
     Raises
     ------
@@ -370,7 +372,7 @@ def recent_demand(name: str, days: Mapping[int, Floats], usual: Floats) -> Float
 
 
 def check_recent(name: str, days: Mapping[int, Floats]) -> int:
-    """Return the last of the days, as `recent_demand` has them; an InputError if one is missing."""
+    """Return the number of days given to `recent_demand`; InputError if one is missing."""
     last = max(days)
     missing = [f"d{day}" for day in range(1, max(last, WEEK) + 1) if day not in days]
     if missing or last > KNOWN_DAYS:
@@ -382,9 +384,9 @@ def check_recent(name: str, days: Mapping[int, Floats]) -> int:
 
 
 def source_days(given: int) -> NDArray[np.intp]:
-    """Return how many days ago the demand was that stands for each of the `KNOWN_DAYS` last days.
+    """Return for each of the `KNOWN_DAYS` last days how many days ago its demand is taken from.
 
-    Where fewer are given, the last week stands for those before. The latest day is the last.
+    If fewer are given, the latest week is repeated for those before. The latest day comes last.
     """
     back = np.arange(KNOWN_DAYS, 0, -1)
     return np.where(back <= given, back, (back - 1) % WEEK + 1)

@@ -1,6 +1,6 @@
-"""Laws of demand: what they draw, their quantiles, and expected sales.
+"""Laws of demand: sampling, quantiles, and expected sales.
 
-Those of the supply chain are given by the mean and the standard deviation of each day's demand, as
+Laws of the supply chain are given by the mean and the standard deviation of each day's demand, as
 arrays that broadcast against each other.
 """
 
@@ -89,7 +89,7 @@ Floats = NDArray[np.float64]
 POINTS = 40
 """Equally likely values that represent a law of demand in expected rewards."""
 STRATUM = 25
-"""Quantiles of which each of them is the mean."""
+"""Quantiles averaged for each of them."""
 MAX_VALUES = 64
 """A Poisson law with no more values than these represents itself in expected rewards."""
 _TAIL = 1e-13
@@ -132,13 +132,13 @@ def draw_demand(
     Parameters
     ----------
     rng : numpy.random.Generator
-        Where the randomness comes from.
+        Source of randomness.
     model : str
-        ``"normal"``: ``max(0, N(mean, std))``; ``"poisson"``: no `std`; ``"negative_binomial"``;
-        ``"gamma"``; ``"rounded_gamma"``: that to the nearest whole number, with moments that
-        differ a little from the given ones.
+        ``"normal"``: ``max(0, N(mean, std))``; ``"poisson"``: ignores `std`;
+        ``"negative_binomial"``; ``"gamma"``; ``"rounded_gamma"``: gamma rounded to the nearest
+        whole number, with moments that differ a little from the given ones.
     mean, std : ndarray
-        Of each day [units/day]; broadcast to `shape`.
+        Mean and standard deviation of each day [units/day]; broadcast to `shape`.
     shape : tuple of int
         Shape of the result.
     """
@@ -156,7 +156,7 @@ def draw_demand(
         drawn = np.where(std > 0, drawn, mean)
         drawn = np.rint(drawn) if model == "rounded_gamma" else drawn
     else:
-        some = mean > 0  # where there is no demand any law will do
+        some = mean > 0  # without demand the law is degenerate at 0
         size = np.where(some, mean**2 / np.where(some, variance - mean, 1.0), 1.0)
         chance = np.where(some, mean / variance, 1.0)
         drawn = rng.negative_binomial(size, chance, shape).astype(np.float64)
@@ -166,8 +166,8 @@ def draw_demand(
 def demand_points(model: DemandModel, mean: Floats, std: Floats) -> Floats:
     """Return `POINTS` equally likely values that represent the law, on a new last axis.
 
-    Each is the mean of the law within one of `POINTS` strata of equal probability, so that
-    expectations of what is linear between kinks are exact but for the strata of the kinks.
+    Each is the mean of the law within one of `POINTS` strata of equal probability, so that the
+    expectation of a piecewise linear function is exact except for the strata with its kinks.
     """
     from scipy import stats  # here: only training on expected rewards needs it
 
@@ -191,17 +191,17 @@ def demand_points(model: DemandModel, mean: Floats, std: Floats) -> Floats:
 
 
 def law_points(models: Sequence[DemandModel], means: Floats, stds: Floats) -> tuple[Floats, Floats]:
-    """Return values of demand and how likely they are, for expectations of what it is worth.
+    """Return values of demand and their probabilities, for expected rewards.
 
-    Poisson laws of at most `MAX_VALUES` values (but for a tail of probability 1e-13, which the
-    last one takes) are exact; all others have the equally likely values of `demand_points`.
+    Poisson laws of at most `MAX_VALUES` values are exact (but for a tail of probability 1e-13,
+    added to the last value); all others have the equally likely values of `demand_points`.
 
     Parameters
     ----------
     models : sequence of str
         The laws of the lanes.
     means, stds : ndarray
-        Of each day, shape (lanes, T, N) [units/day].
+        Mean and standard deviation of each day, shape (lanes, T, N) [units/day].
 
     Returns
     -------

@@ -1,16 +1,16 @@
-"""Demand of the coming days that forecast errors of training days make likely.
+"""Scenarios of the coming days' demand, from relative forecast errors of training days.
 
-A day is expected to have a level times what it multiplies that by: the factor of its weekday, and
-what is known of it ahead. The level is the demand of the 28 days before over the sum of what these
-multiply by, and one usual sale is added to the former, the days from one sale to the next to the
-latter: so 28 days without demand, where it comes seldom, are no reason to expect none. On every
-training day the days that came are divided by what was expected of them then; each such row of
-ratios, times what is expected now, is one equally likely future.
+A day's expected demand is a level times the factor of its weekday and of what is known of it ahead.
+The level is the demand of the 28 days before over the sum of their factors, with one usual sale
+added to the former and the days from one sale to the next to the latter: so 28 days without demand,
+where it is intermittent, do not make the level zero. For every training day the demand of the days
+that followed is divided by its expectation then; each such row of ratios, times the present
+expectation, is one equally likely future.
 
 References
 ----------
-Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.6: the level is the mean of a gamma
-law after days of Poisson demand, the law before them being worth one sale.
+Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.6: the level is the posterior mean
+under a gamma prior, worth one sale, after days of Poisson demand.
 """
 
 from typing import TypeVar
@@ -29,14 +29,14 @@ Number = TypeVar("Number", float, Floats)
 
 @compiled
 def level_of(sold: Number, base: Number, sale: Number, every: Number) -> Number:
-    """Return the level after days of which the demand, and what they multiply by, are known.
+    """Return the level after days whose demand and factors are known.
 
     Parameters
     ----------
     sold, base : ndarray or float
-        Sums over these days of demand [units] and of what they multiply by [days].
+        Sums over these days of demand [units] and of their factors [days].
     sale, every : ndarray or float
-        A usual sale [units], and how long it takes until the next [days].
+        A usual sale [units], and the usual time until the next [days].
     """
     return (sold + sale) / (base + every)
 
@@ -53,22 +53,21 @@ def likely_demand(
 ) -> Floats:
     """Return equally likely demand of the coming days.
 
-    A training day on which a store was closed, or nearly so, tells nothing about other days: the
-    next one that was not stands in its place. Days before a series began to sell tell nothing
-    either.
+    A training day on which a store was closed, or nearly so, is uninformative about other days: it
+    is replaced by the next informative day. Days before a series began to sell are left out.
 
     Parameters
     ----------
     expected : ndarray
-        Of today and the days after it, shape (days,) [units/day].
+        Expected demand of today and the days after it, shape (days,) [units/day].
     training : ndarray
         Demand of the training days, shape (T,) [units/day].
     effects : ndarray
-        What is known ahead multiplies their demand by, shape (T,).
+        Factors on their demand by what is known ahead, shape (T,).
     weekdays : ndarray
-        What weekdays multiply it by, Monday first, shape (7,).
+        Factors of the weekdays, Monday first, shape (7,).
     first : int
-        The ordinal of the first training day.
+        Ordinal of the first training day.
     sale, every : float
         As in `level_of`.
 
@@ -87,7 +86,7 @@ def likely_demand(
         begun += 1
     last = max(0, days - count + 1)
     start = begun + KNOWN_DAYS
-    if last - start < KNOWN_DAYS:  # a new series: what there is
+    if last - start < KNOWN_DAYS:  # a new series: use what there is
         start = begun if begun < last else max(0, last - KNOWN_DAYS)
     telling = _telling_days(effects, usual)
     demand = np.zeros((count, max(0, last - start)))
@@ -103,7 +102,7 @@ def likely_demand(
 
 @compiled
 def _telling_days(effects: Floats, usual: Floats) -> NDArray[np.int64]:
-    """Return for each day the next, or else the last, that tells of demand; -1 if none does."""
+    """Return for each day the next informative day, or else the last; -1 if there is none."""
     telling, near = np.full(effects.size, -1), -1
     tells = (effects >= LEAST_EFFECT) & (usual > 0.0)
     for t in range(effects.size):
