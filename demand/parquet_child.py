@@ -1,8 +1,8 @@
-"""A process of its own that unpacks a Parquet file: a forged one ends it, and nothing else.
+"""A separate process that unpacks a Parquet file: a malicious file can crash only this process.
 
 ``python -P demand/parquet_child.py MOST_ROWS MOST_BYTES < FILE`` writes a line of JSON, which
-tells what is wrong or names the columns with their distinct values, and then every column's rows
-as 32-bit indices of these values (-1: none). It imports nothing of the project.
+states the error or names the columns with their distinct values, and then every column's rows as
+32-bit indices of these values (-1: none). It imports nothing from the project.
 """
 
 import io
@@ -11,17 +11,17 @@ import sys
 from typing import Any
 
 ADDRESS_SPACE = 6 << 30
-"""Memory that this process may ask for [bytes]."""
+"""Memory limit of this process [bytes]."""
 
 SECONDS = 120
 WORDS = {"thrift_string_size_limit": 1 << 20, "thrift_container_size_limit": 1_000_000}
-"""What a file may say of itself: bytes of a word, entries of a list."""
+"""Limits on the file's metadata: bytes of a string, entries of a list."""
 
 BATCH_ROWS = 1 << 20
 
 
 class RefusedError(Exception):
-    """What is wrong with the file, in words."""
+    """The reason why the file is refused, in words."""
 
 
 def main(most_rows: int, most_bytes: int) -> None:
@@ -51,7 +51,7 @@ def _limit() -> None:
 
 
 def _unpack(content: bytes, most_rows: int, most_bytes: int) -> tuple[dict[str, Any], list[bytes]]:
-    import pyarrow.compute  # here, for it is no part of what the project needs
+    import pyarrow.compute  # here: an optional dependency
     from pyarrow import parquet
 
     about = parquet.ParquetFile(io.BytesIO(content), **WORDS).metadata
@@ -59,7 +59,7 @@ def _unpack(content: bytes, most_rows: int, most_bytes: int) -> tuple[dict[str, 
     _check_claims(about, most_rows, most_bytes)
     for field in schema:
         _check_kind(field, pyarrow)
-    # texts stay coded: one of them may be in every row
+    # texts stay dictionary-encoded: a long one may be in every row
     texts = [field.name for field in schema if _is_text(field.type, pyarrow)]
     file = parquet.ParquetFile(io.BytesIO(content), read_dictionary=texts, **WORDS)
     names = [field.name for field in schema if not _is_row_number(field, pyarrow)]
@@ -91,7 +91,7 @@ def _check_claims(about: Any, most_rows: int, most_bytes: int) -> None:
 
 
 def _check_kind(field: Any, arrow: Any) -> None:
-    """Refuse what is neither a date nor a number nor a text."""
+    """Refuse a column of neither dates nor numbers nor texts."""
     kind, types = _plain(field.type, arrow), arrow.types
     odd = (types.is_nested, types.is_fixed_size_binary, types.is_time, types.is_duration)
     if isinstance(kind, arrow.BaseExtensionType) or any(of(kind) for of in odd):

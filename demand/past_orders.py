@@ -1,4 +1,4 @@
-"""The orders that stores placed in the past, from a file of the same shape as that of demand."""
+"""The orders that stores placed in the past, from a file in the format of demand files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,12 @@ from demand.table import DemandTable
 
 Floats = NDArray[np.float64]
 ORDER_NAMES = ("orders", "order", "ordered", "order_quantity", "orders_placed", "bestellung")
-"""What the column of orders is called where demand stands beside it."""
+"""Names of the column of orders in a file that also has demand."""
 
 
 @dataclass(frozen=True, eq=False)
 class PastOrders:
-    """What stores ordered on every day of the evaluation period.
+    """The stores' orders on every day of the evaluation period.
 
     Attributes
     ----------
@@ -41,12 +41,12 @@ class PastOrders:
 
 
 def read_past_orders(file: Path, history: StoreHistory) -> PastOrders:
-    """Read a file of orders; that of demand itself serves if it has a column of orders too.
+    """Read a file of orders; it may be the demand file itself if that has a column of orders.
 
     Raises
     ------
     InputError
-        As `read_demand`, and if stores, SKUs or days of the evaluation period are missing.
+        As for `read_demand`, and if stores, SKUs or days of the evaluation period are missing.
     """
     known, source = history.table, history.source
     same = file.resolve() == source.file.resolve()

@@ -1,1 +1,1 @@
-"""What a file of sales does not say by itself: demand that was cut off, outliers, level shifts."""
+"""Data quality of a file of sales: censored demand, outliers, level shifts."""

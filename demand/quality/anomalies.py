@@ -1,9 +1,9 @@
-"""What stands out in a file, named for a person: outliers, level shifts, series that are new.
+"""Anomalies of a file, listed for the user: outliers, level shifts, series that are new.
 
-Nothing is changed: a promotion is no error. An outlier lies `OUTLIER` robust deviations above the
-median of the periods around it in which something was sold, so that an opening, or the size of what
-sells seldom, is none; a level shift is where the means of the `SHIFT_PERIODS` before and
-after differ by a factor of `SHIFT_FACTOR` and by `SHIFT` standard errors.
+The data are not changed: a promotion is not an error. An outlier lies `OUTLIER` robust deviations
+above the median of the surrounding periods with sales, so that neither an opening nor a usual sale
+of a slow mover is one; a level shift is where the means of the `SHIFT_PERIODS` before and after
+differ by a factor of `SHIFT_FACTOR` and by `SHIFT` standard errors.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def describe_anomalies(table: DemandTable) -> Iterator[str]:
 
 
 def describe_new(table: DemandTable, training_days: int) -> Iterator[str]:
-    """Yield a line on the series that are new after so many days, unless none or all are."""
+    """Yield a line on the series that are new after `training_days`, unless none or all are."""
     demand = table.demand[:training_days].reshape(training_days, -1)
     new = new_series(demand)
     if new.all() or not new.any():
@@ -55,7 +55,7 @@ def describe_new(table: DemandTable, training_days: int) -> Iterator[str]:
 
 
 def outliers(demand: Floats) -> list[tuple[int, int, float, float]]:
-    """Return row, series, value and median of what was sold around it, the largest first.
+    """Return row, series, value and median of the surrounding sales, the largest first.
 
     Parameters
     ----------
@@ -79,9 +79,9 @@ def outliers(demand: Floats) -> list[tuple[int, int, float, float]]:
 
 
 def level_shifts(table: DemandTable) -> list[tuple[int, int, float, float]]:
-    """Return row, series, mean after and mean before of the largest shift of a series each.
+    """Return row, series, mean after and mean before of each series' largest shift.
 
-    That a series begins is none.
+    The launch of a series does not count as one.
     """
     demand = table.demand.reshape(table.days, -1)
     width = SHIFT_PERIODS[table.period]

@@ -1,15 +1,15 @@
-"""Sales that were cut off by empty shelves: what the demand would have been.
+"""Sales censored by stockouts: estimates of the demand.
 
-Where goods ran out demand was at least what was sold. It is estimated by its mean given that,
-under the law of sales over what is usual (the level of the periods before, times the weekday), in
-which periods that were cut off count as at least what they show. Periods before the first sale of
-a series count for nothing.
+If goods ran out, demand was at least what was sold. It is estimated by its conditional mean given
+that, under the law of sales relative to usual sales (the level of the periods before, times the
+weekday factor), in which sales of censored periods count as right-censored observations. Periods
+before the first sale of a series are left out.
 
 References
 ----------
 Kaplan and Meier (1958), Nonparametric estimation from incomplete observations, Journal of the
 American Statistical Association 53(282); Efron (1967), The two sample problem with censored data
-(the largest value counts as seen).
+(the largest value counts as uncensored).
 """
 
 from dataclasses import replace
@@ -23,21 +23,21 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 LEVEL_PERIODS = 56
-"""Periods before one whose mean is its level."""
+"""Number of past periods whose mean is the level of a period."""
 
 LEAST_SEEN = 20
-"""Periods that a series must have been seen uncut for a law of its own."""
+"""Fewest uncensored periods of a series with a law of its own."""
 
 
 def with_estimates(table: DemandTable, training_days: int) -> DemandTable:
-    """Return a table whose sales that were cut off are replaced by estimates of demand.
+    """Return a table whose censored sales are replaced by estimates of demand.
 
     Parameters
     ----------
     table : DemandTable
-        As read.
+        The table as read.
     training_days : int
-        So many periods make the law; what follows has no influence on theirs.
+        Number of periods that the law is fitted to; later periods do not influence their estimates.
     """
     if table.cut_off is None or not table.cut_off.any():
         return table
@@ -54,7 +54,7 @@ def with_estimates(table: DemandTable, training_days: int) -> DemandTable:
 
 
 def estimated_demand(sales: Floats, cut_off: Flags, training_days: int, cycle: int) -> Floats:
-    """Return sales with the mean demand, given that it was no less, where they were cut off.
+    """Return sales, where censored replaced by mean demand given that it was at least as much.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ def estimated_demand(sales: Floats, cut_off: Flags, training_days: int, cycle: i
     training_days : int
         As for `with_estimates`.
     cycle : int
-        Periods of the short season.
+        Periods in the short season.
     """
     begun = np.maximum.accumulate(sales > 0, axis=0)
     usual = _usual(sales, begun & ~cut_off, training_days, cycle)
     whole = bool((sales % 1 == 0).all())
-    least = sales - 0.5 if whole else sales  # as the same units are not the same share every day
+    least = sales - 0.5 if whole else sales  # the same units are a different share every day
     shares = np.where(cut_off, least, sales) / usual
     shape = (len(sales), -1)
     flat, cut = shares.reshape(shape), cut_off.reshape(shape)
@@ -83,14 +83,14 @@ def estimated_demand(sales: Floats, cut_off: Flags, training_days: int, cycle: i
         rows = np.flatnonzero(cut[:, series])
         found[rows, series] = [_mean_from(law, share) for share in flat[rows, series]]
     more = np.where(cut_off, np.maximum(found.reshape(sales.shape) * usual - sales, 0.0), 0.0)
-    if whole:  # what rounding leaves out is made up for later, or 0.1 came to 0
+    if whole:  # rounding errors are carried over, else 0.1 would always become 0
         more = np.diff(np.rint(np.cumsum(more, axis=0)), axis=0, prepend=0.0)
     demand: Floats = sales + more
     return demand
 
 
 def _usual(sales: Floats, seen: Flags, training_days: int, cycle: int) -> Floats:
-    """Return level times season of every period, from those seen before it and from training."""
+    """Return level times weekday factor of every period, from earlier periods and training."""
     total, count = (
         np.concatenate([np.zeros((1, *sales.shape[1:])), np.cumsum(x, axis=0)])
         for x in (np.where(seen, sales, 0.0), seen)
@@ -112,9 +112,9 @@ def _usual(sales: Floats, seen: Flags, training_days: int, cycle: int) -> Floats
 
 
 def _law(values: Floats, cut_off: Flags) -> tuple[Floats, Floats]:
-    """Return rising values and their probabilities (product-limit estimator).
+    """Return ascending values and their probabilities (product-limit estimator).
 
-    Of equal ones those that were cut off come first: demand may have been just as much.
+    Among ties, censored values come first: demand may have been exactly as much.
     """
     order = np.lexsort((~cut_off, values))
     rising, cut = values[order], cut_off[order]
@@ -126,7 +126,7 @@ def _law(values: Floats, cut_off: Flags) -> tuple[Floats, Floats]:
 
 
 def _mean_from(law: tuple[Floats, Floats], least: float) -> float:
-    """Return the mean of what is `least` or above, itself where nothing is."""
+    """Return the conditional mean given at least `least`, or `least` if no value is."""
     values, chances = law
     above = np.searchsorted(values, least)
     chance = chances[above:].sum()

@@ -7,15 +7,15 @@ from common.compiled import compiled
 
 Floats = NDArray[np.float64]
 SURELY_CLOSED = 0.0005
-"""A run of periods without demand is taken for a closure if it is more improbable than this."""
+"""A run of periods without demand counts as a closure if it is less probable than this."""
 
 
 @compiled
 def chance_of_silence(run: int, without: float, days: float) -> float:
     """Return the probability of a run of periods without demand.
 
-    Where of the other s periods z were without, that of a run of r is ``prod_(j<r) (z + 1 + j) / (s
-    + 2 + j)`` (Laplace's rule of succession, period by period).
+    If z of the other s periods were without demand, the probability of a run of r is
+    ``prod_(j<r) (z + 1 + j) / (s + 2 + j)`` (Laplace's rule of succession, period by period).
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def chance_of_silence(run: int, without: float, days: float) -> float:
 
 @compiled
 def longest_silence(demand: Floats) -> int:
-    """Return the most periods in a row without demand between two with it; `demand` is (days,)."""
+    """Return the longest run of periods without demand between two with it; shape (days,)."""
     longest, last = 0, -1
     for t in range(demand.size):
         if demand[t] > 0.0:
@@ -44,21 +44,21 @@ def longest_silence(demand: Floats) -> int:
 def no_longer_sold(
     quiet: NDArray[np.int64], demand: Floats, selling: Floats, least: int
 ) -> NDArray[np.bool_]:
-    """Return which series have sold nothing for so long that they hardly still do.
+    """Return which series have sold nothing for so long that they are probably discontinued.
 
-    That is longer than ever between two sales, and improbable by what share of training days had
-    one, so that neither a slow mover nor a product of one season is among them.
+    That is longer than ever between two sales, and improbable given the share of training days with
+    a sale, so that neither slow movers nor seasonal products are among them.
 
     Parameters
     ----------
     quiet : ndarray
         Periods without demand up to now, shape (rows,).
     demand : ndarray
-        Of the days before, shape (days, rows) [units/day].
+        Demand of the days before, shape (days, rows) [units/day].
     selling : ndarray
-        How many training days without demand, and with it, count, shape (rows, 2).
+        Numbers of training days without demand, and with it, that count, shape (rows, 2).
     least : int
-        Fewer quiet periods say nothing.
+        Fewest quiet periods that are judged.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Columns of a long file that tell whether goods were there: in stock, or stock at the close."""
+"""Columns of a long file on the availability of goods: in stock, or stock at the close of day."""
 
 from collections.abc import Mapping
 
@@ -15,11 +15,11 @@ STOCK_NAMES = {
         "endbestand",
     ),
 }
-"""Columns of a long file that tell whether sales were cut off by empty shelves."""
+"""Columns of a long file that show whether sales were censored by a stockout."""
 
 
 def ran_out(sheet: Sheet, roles: Mapping[str, str]) -> NDArray[np.bool_]:
-    """Return the rows whose goods were not there all the time, or were gone at the close."""
+    """Return the rows whose goods were out of stock for some of the time, or at the close."""
     wrong = np.zeros(len(sheet.cells), np.bool_)
     for part in STOCK_NAMES:
         if part not in roles:
