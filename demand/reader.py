@@ -1,4 +1,4 @@
-"""Files of demand by day, week or month, wide or long: what columns hold, a row per period."""
+"""Files of demand by day, week or month, wide or long: roles of their columns, rows by period."""
 
 import datetime as dt
 import hashlib
@@ -37,14 +37,14 @@ from demand.table import DemandSeries, DemandTable, Whole
 NO_DEMAND = KNOWN_AHEAD - {"open", "feature", "deal"} | {
     *("cost", "flag", "weekday", "dow", "month", "year", "temperature", "is"),
 }
-"""Words in the name of a column that holds no demand."""
+"""Words in the names of columns that do not hold demand."""
 
 ONLY = "all"
-"""Name of the only store, and of the only SKU, of a file that names none."""
+"""Name of the only store, and of the only SKU, in a file that names none."""
 
 MOST_LISTED = 12
 LEAST_KEPT = 1_000_000
-"""A table of so many values is kept between runs (`common.array_cache`), as parsing takes long."""
+"""Tables of at least this many values are cached between runs, as parsing them is slow."""
 
 
 def _file(path: Path) -> Path:
@@ -69,10 +69,10 @@ DataFile = Annotated[Path, AfterValidator(_file)]
 
 
 class DemandSource(FrozenModel):
-    """A file of dated demand, how it is to be read, and what its days are for.
+    """A file of dated demand, how it is to be read, and how its days are split into periods.
 
-    Names, formats and encodings are detected where they are not given. `fill` gives 0, or the line
-    between the neighbours, to missing days and to values that are empty, negative or no numbers;
+    Names, formats and encodings are detected where they are not given. `fill` puts 0, or a linear
+    interpolation, in place of missing days and of values that are empty, negative or not numbers;
     the periods are those of `demand.calendar`.
     """
 
@@ -100,7 +100,7 @@ class DemandSource(FrozenModel):
 
     @property
     def columns_are(self) -> str:
-        """What a column of the file, or a name in it, is about."""
+        """The entity that a column of the file, or a name in it, stands for."""
         return "store"
 
     def reading(self) -> "DemandSource":
@@ -109,16 +109,16 @@ class DemandSource(FrozenModel):
 
 
 COLUMN_ROLES = "date", "store", "sku", "demand", "in_stock", "closing_stock"
-"""What ``--columns`` can name a column for."""
+"""Roles for which ``--columns`` can name a column."""
 
 
 def named_columns(text: str) -> dict[str, str]:
-    """Return the columns that ``--columns demand=qty_sold,store=shop`` names, by what they hold.
+    """Return the columns named in ``--columns demand=qty_sold,store=shop``, by role.
 
     Raises
     ------
     InputError
-        If it is no such list, or names a column for what no file has.
+        If it is not such a list, or has an unknown role.
     """
     found: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -139,23 +139,23 @@ def read_demand(
     *,
     settable: bool = True,
 ) -> DemandTable:
-    """Read a file of daily demand, once as long as it does not change.
+    """Read a file of demand; it is read only once as long as it does not change.
 
     Parameters
     ----------
     source : DemandSource
         The file.
     today : date, optional
-        Days after it are refused; by default the day it is.
+        Later days are refused; by default the current date.
     quantities : tuple of str
-        What the column of quantities may be called in a long file, where `source` does not say.
+        Possible names of the column of quantities in a long file, unless `source` names it.
     settable : bool
-        Whether who reads it can set the options of `source`, so that messages name them.
+        Whether the user can set the options of `source`, so that messages may name them.
 
     Raises
     ------
     InputError
-        One line with the row and what to do about it.
+        One line with the row and advice.
     """
     reading = source.model_copy(update=dict.fromkeys(("split", "validation", "until")))
     version = file_version(source.file)
@@ -163,7 +163,7 @@ def read_demand(
 
 
 def file_version(path: Path) -> tuple[int, int]:
-    """Return what changes with a file: when it was written, and its size."""
+    """Return a file's time of modification and size, which change with its content."""
     try:
         status = path.stat()
     except OSError as error:
@@ -179,7 +179,7 @@ def _read(
     quantities: tuple[str, ...],
     settable: bool,
 ) -> DemandTable:
-    del version  # a changed file is another one
+    del version  # part of the cache's key: a changed file is read anew
     key = _key(source, quantities)
     if (kept := find_arrays(key)) is not None:
         table = DemandTable.from_arrays(kept)
@@ -192,7 +192,7 @@ def _read(
 
 
 def _key(source: DemandSource, quantities: tuple[str, ...]) -> str:
-    """Return a digest of a file's name and content, and of how and by what it is read."""
+    """Return a digest of a file's name and content, the options of reading, and the code."""
     digest = hashlib.sha256(read_bytes(source.file, MAX_FILE_BYTES, links=True))
     how = source.model_dump(mode="json", exclude={"file"})
     digest.update(json.dumps([source.file.name, how, quantities, SOURCES]).encode())
@@ -244,7 +244,7 @@ def _parsed(
 
 
 def _known_ahead(series: DemandSeries, names: Sequence[str], source: DemandSource) -> Covariates:
-    """Return what columns of a file say of its days, in a wide one of all stores at once."""
+    """Return the columns of a file known ahead; in a wide file they apply to all stores."""
     rows = np.arange(len(series.days))
     wide = series.columns == series.stores and len(series.skus) == 1
     places = np.full(len(rows), -1) if wide else series.places[:, 0]
@@ -258,7 +258,7 @@ def _known_ahead(series: DemandSeries, names: Sequence[str], source: DemandSourc
 def _columns_note(
     sheet: Sheet, used: Sequence[str], ahead: Sequence[str], reasons: Mapping[str, str]
 ) -> str:
-    """Return a line on which columns are used, and which are left out and why."""
+    """Return a line on the columns used, and on those left out and why."""
     kept = {*used, *ahead}
     known = f"; known ahead: {_listed(ahead)}" if ahead else ""
     rest = [f"{c} ({reasons[c]})" if c in reasons else c for c in sheet.columns if c not in kept]
@@ -272,7 +272,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _check_column(sheet: Sheet, source: DemandSource, name: str, others: Sequence[str]) -> None:
-    """Make sure that a column that `source` names is there."""
+    """Make sure that a column that `source` names exists."""
     option = next((option for option, value in source if value == name), "stores")
     check_column(sheet, name, others, option)
 
@@ -280,7 +280,7 @@ def _check_column(sheet: Sheet, source: DemandSource, name: str, others: Sequenc
 def _long_columns(
     sheet: Sheet, source: DemandSource, date: str, quantities: Sequence[str]
 ) -> dict[str, str] | None:
-    """Return the columns of a long file by what they hold, None for a wide one."""
+    """Return the columns of a long file by role, None for a wide one."""
     known = {"store": STORE_NAMES, "sku": SKU_NAMES, "demand": quantities, **STOCK_NAMES}
     asked = {part: getattr(source, part) for part in known}
     for name in filter(None, asked.values()):
@@ -312,15 +312,15 @@ def _long_columns(
 
 
 def _is_text(sheet: Sheet, column: str) -> bool:
-    """Whether a column holds something, and no number at all."""
+    """Whether a column is not empty, and holds no number at all."""
     texts = [text for text in sheet.texts(column) if text]
     return bool(texts) and all(np.isnan(numbers(texts, mark)).all() for mark in (".", ","))
 
 
 def _no_demand(sheet: Sheet, date: str) -> dict[str, str]:
-    """Return the columns of a wide file that hold no demand, with the reason.
+    """Return the columns of a wide file that are not demand, with the reason.
 
-    Columns of 0 and 1 alone are flags beside columns of other numbers.
+    Columns of only 0 and 1 are flags if other columns hold other numbers.
     """
     reasons: dict[str, str] = {}
     flags: dict[str, str] = {}
@@ -385,7 +385,7 @@ def _long(
 
 
 def _keys(sheet: Sheet, column: str | None) -> tuple[tuple[str, ...], Whole]:
-    """Return the names in a column in the order of the file, and which of them every row has."""
+    """Return the names in a column in the order of the file, and the index of every row's name."""
     if column is None:
         return (ONLY,), np.zeros(len(sheet.cells), np.intp)
     names = sheet.texts(column)

@@ -1,4 +1,4 @@
-"""Files of columns, CSV or Parquet: every cell as text, every row with its number in the file."""
+"""Tabular files, CSV or Parquet: every cell as text, every row with its number in the file."""
 
 import importlib.util
 import io
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 Mark = Literal[".", ","]
 MAX_FILE_BYTES = 512 << 20
 MAX_UNPACKED_BYTES = 1 << 30
-"""Of all columns of a Parquet file together."""
+"""Limit on all columns of a Parquet file together."""
 
 MAX_COLUMNS = 10_000
 MAX_ROWS = 50_000_000
@@ -33,7 +33,7 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _SPREADSHEETS = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _DECLARED = re.compile(r"\s*\"?sep=(.)\"?\s*?(?:\r\n?|\n)", re.IGNORECASE)
-"""A first line in which spreadsheets name the separator."""
+"""A first line in which some spreadsheets declare the separator."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +45,12 @@ class Sheet:
     name, kind : str
         Name of the file, and how it was read, such as ``"comma, utf-8"``.
     cells : DataFrame
-        Categorical columns of texts, ``""`` where a cell is empty. The index is the number of the
-        row in the file; the header is row 1.
+        Categorical columns of texts, ``""`` for an empty cell. The index is the number of the row
+        in the file; the header is row 1.
     decimal : {".", ","} or None
-        The decimal mark, where the format fixes it.
+        The decimal mark, if the format fixes it.
     settable : collection of str
-        Options of `demand.reader.DemandSource` that who reads the file can set.
+        Options of `demand.reader.DemandSource` that the user can set.
     """
 
     name: str
@@ -70,33 +70,33 @@ class Sheet:
         return texts
 
     def codes(self, column: str) -> NDArray[np.intp]:
-        """Return for every row the place of its text in `texts`."""
+        """Return for every row the index of its text in `texts`."""
         codes: NDArray[np.intp] = np.asarray(self.cells[column].cat.codes, np.intp)
         return codes
 
     def row(self, position: int) -> str:
-        """Return what to call a row in messages."""
+        """Return the name of a row in messages."""
         return f"{self.name} row {self.cells.index[position]}"
 
     def remedy(self, otherwise: str, option: str, how: str) -> str:
-        """Return what to do, and `how` to set an option in its place where that can be set."""
+        """Return advice: `otherwise`, or `how` to set an option if the user can set it."""
         return f"{otherwise}, or {how}" if option in self.settable else otherwise
 
 
 def read_sheet(path: Path, separator: str | None = None, encoding: str | None = None) -> Sheet:
-    """Read a file of columns.
+    """Read a tabular file.
 
     Parameters
     ----------
     path : Path
         Parquet if it ends in ``.parquet`` or ``.pq``, else CSV with a header.
     separator, encoding : str, optional
-        Of a CSV file; by default they are detected.
+        Those of a CSV file; detected by default.
 
     Raises
     ------
     InputError
-        One line: unreadable, no header, two columns of one name, a row that is too long.
+        If it is unreadable, has no header, two columns of one name, or a row that is too long.
     """
     content = read_bytes(path, MAX_FILE_BYTES, links=True)
     if path.suffix.lower() in (".parquet", ".pq") or content.startswith(b"PAR1"):
@@ -107,18 +107,18 @@ def read_sheet(path: Path, separator: str | None = None, encoding: str | None = 
 
 
 def parse_csv(name: str, text: str) -> Sheet:
-    """Return what the text of a CSV file holds; `name` is what to call it in messages.
+    """Return the content of a CSV text; `name` is its name in messages.
 
     Raises
     ------
     InputError
-        As of `read_sheet`.
+        As for `read_sheet`.
     """
     return _read_csv(name, text.encode("utf-8", "replace"), None, "utf-8")
 
 
 def sheet_of(name: str, rows: Sequence[Mapping[str, str]]) -> Sheet:
-    """Return rows of texts as the content of a file; a text that a row lacks is ``""``.
+    """Return rows of texts as the content of a file; a missing text is ``""``.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def _read_csv(name: str, content: bytes, separator: str | None, encoding: str | 
             skip_blank_lines=False,  # so that rows keep their numbers
             low_memory=False,
         )
-    except (ValueError, OverflowError) as error:  # pandas' own errors are among them
+    except (ValueError, OverflowError) as error:  # includes pandas' own errors
         raise _not_csv(name, str(error), line - 1) from None
     header = [str(title) for title in frame.iloc[0]]
     columns = [_column(*pd.factorize(frame[column].to_numpy()[1:])) for column in frame]
@@ -160,7 +160,7 @@ def _read_csv(name: str, content: bytes, separator: str | None, encoding: str | 
 
 
 def _column(codes: NDArray[np.integer], texts: Iterable[Any]) -> pd.Categorical:
-    """Return a column of trimmed texts: `codes` says which of `texts` every row has."""
+    """Return a column of trimmed texts: `codes` are the rows' indices into `texts`."""
     again, trimmed = pd.factorize(np.array([str(text).strip() for text in texts], object))
     return pd.Categorical.from_codes(again[codes], pd.Index(trimmed, dtype=object))
 
@@ -180,14 +180,14 @@ def _decode(name: str, content: bytes, encoding: str | None) -> tuple[str, str]:
                 f"{name}: cannot be read as {coding}: {short(str(error))}; save it as UTF-8"
             ) from None
         coding = "cp1252"
-        text = content.decode(coding, errors="replace")  # five of its bytes mean nothing
+        text = content.decode(coding, errors="replace")  # five byte values are undefined in it
     if "\0" in text:
         raise InputError(f"{name}: holds bytes that are no text; save it as UTF-8")
     return text, coding.removesuffix("-sig")
 
 
 def _not_csv(name: str, error: str, skipped: int) -> InputError:
-    """Return what to say where pandas cannot parse a file."""
+    """Return the error for a file that pandas cannot parse."""
     long_row = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error)
     if long_row is None:
         return InputError(f"{name}: cannot be read as a CSV file: {short(error.strip(), 120)}")
@@ -219,7 +219,7 @@ def _tidy(
     Raises
     ------
     InputError
-        If two columns have one name, or one without a name holds more than the numbers of rows.
+        If two columns have one name, or a nameless one holds anything but row numbers.
     """
     rows = len(columns[0]) if columns else 0
     _check_size(name, rows, len(header))
@@ -240,7 +240,7 @@ def _tidy(
 
 
 def _rows_kept(column: pd.Categorical, kept: NDArray[np.bool_]) -> pd.Categorical:
-    """Return the rows of a column that are kept, and no texts that they do not have."""
+    """Return the rows of a column that are kept, without texts that only others have."""
     codes = np.asarray(column.codes, np.intp)
     codes = codes if kept.all() else codes[kept]
     used = np.bincount(codes, minlength=len(column.categories)) > 0
@@ -250,7 +250,7 @@ def _rows_kept(column: pd.Categorical, kept: NDArray[np.bool_]) -> pd.Categorica
 
 
 def _numbers_rows(column: pd.Categorical) -> bool:
-    """Whether a column holds rising numbers, as pandas writes them before the first column."""
+    """Whether a column holds ascending row numbers, as pandas writes before the first column."""
     numbers = pd.Series(pd.to_numeric(np.asarray(column, object), errors="coerce"))
     return bool(numbers.is_monotonic_increasing and numbers.is_unique)
 
@@ -265,7 +265,7 @@ def _read_parquet(name: str, content: bytes) -> Sheet:
     Raises
     ------
     InputError
-        One line: pyarrow is missing, the file is damaged or too large, or a column is nested.
+        If pyarrow is not installed, the file is damaged or too large, or a column is nested.
     """
     if importlib.util.find_spec("pyarrow") is None:
         raise InputError(
@@ -277,14 +277,14 @@ def _read_parquet(name: str, content: bytes) -> Sheet:
         raise InputError(f"{name}: {error}")
     codes = np.frombuffer(indices, np.int32).reshape(len(answer["names"]), answer["rows"])
     columns = [
-        _column(code, [*texts, ""])  # -1, the last one, is a null
+        _column(code, [*texts, ""])  # -1, the last text, is a null
         for texts, code in zip(answer["values"], codes, strict=True)
     ]
     return _tidy(name, "Parquet", answer["names"], columns, 2, decimal=".")
 
 
 def _unpack(name: str, content: bytes) -> tuple[dict[str, Any], bytes]:
-    """Return the first line of what `parquet_child` writes, and the bytes after it."""
+    """Return the first line of the output of `parquet_child`, and the bytes after it."""
     command = [sys.executable, "-P", str(CHILD), str(MAX_ROWS), str(MAX_UNPACKED_BYTES)]
     try:
         done = subprocess.run(  # noqa: S603  (our own program)
@@ -322,9 +322,9 @@ _SAY_MARK = "say --set demand_data.decimal=. or --set demand_data.decimal=,"
 
 
 def read_quantities(sheet: Sheet, columns: Sequence[str], decimal: Mark | None = None) -> Floats:
-    """Return the quantities in columns, NaN for what is no number from 0 to `MAX_DEMAND`.
+    """Return the quantities in columns, NaN for anything but a number from 0 to `MAX_DEMAND`.
 
-    The decimal mark is the one by which more of the texts are numbers.
+    The decimal mark is the one with which more of the texts are numbers.
 
     Returns
     -------
@@ -334,7 +334,7 @@ def read_quantities(sheet: Sheet, columns: Sequence[str], decimal: Mark | None =
     Raises
     ------
     InputError
-        If a mark may be that of decimals or of thousands, as in ``1,234``.
+        If a mark may be a decimal mark or a thousands separator, as in ``1,234``.
     """
     mark = decimal or decimal_mark(sheet, columns)
     values = [numbers(sheet.texts(name), mark)[sheet.codes(name)] for name in columns]
@@ -344,7 +344,7 @@ def read_quantities(sheet: Sheet, columns: Sequence[str], decimal: Mark | None =
 
 
 def numbers(texts: Sequence[str], mark: Mark) -> Floats:
-    """Return the numbers that texts are, NaN where they are none.
+    """Return texts as numbers, NaN where they are not numbers.
 
     Examples
     --------
@@ -356,7 +356,7 @@ def numbers(texts: Sequence[str], mark: Mark) -> Floats:
 
 
 def _plain(text: str, mark: Mark) -> str:
-    """Return a number with a decimal point and without marks of thousands."""
+    """Return a number with a decimal point and without thousands separators."""
     if _GROUPED[mark].fullmatch(text):
         text = text.translate(_THOUSANDS).replace(_OTHER[mark], "")
     if mark == ",":
@@ -365,19 +365,19 @@ def _plain(text: str, mark: Mark) -> str:
 
 
 def decimal_mark(sheet: Sheet, columns: Sequence[str], usual: Mark | None = None) -> Mark:
-    """Return the decimal mark of columns: the format's, or that by which more are numbers.
+    """Return the decimal mark of columns: the format's, or the one with which more are numbers.
 
     Parameters
     ----------
     sheet, columns : Sheet, sequence of str
         The file, and its columns of quantities.
     usual : {".", ","}, optional
-        That of files where the texts tell of none.
+        The mark to assume if the texts do not show one.
 
     Raises
     ------
     InputError
-        If it may be either, as in ``1,234``.
+        If it is ambiguous, as in ``1,234``.
     """
     if sheet.decimal is not None:
         return sheet.decimal

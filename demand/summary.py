@@ -1,4 +1,4 @@
-"""What a demand file is understood to be, in words and a small table."""
+"""How a demand file was understood, in words and a small table."""
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from demand.reader import DemandSource
 from demand.table import DemandTable
 
 MOST_STORES = 12
-"""So many stores get a line of their own."""
+"""Most stores with a line of their own."""
 
 PERIODS: tuple[tuple[str, Split], ...] = (
     ("training", "training"),
@@ -28,12 +28,12 @@ DAYS_A_YEAR = 365.25
 
 
 def describe_demand(table: DemandTable, source: DemandSource, what: str = "store") -> str:
-    """Return what a file was understood to be.
+    """Return a summary of how a file was understood.
 
-    Stores, SKUs, days, what was filled in, and for every store (its SKUs together) the share of
-    days without demand, mean and standard deviation [units/day], trend [percent of the mean per
-    year], and each weekday's mean over the mean of all days; then what the days are for. `what` is
-    what a column of `table` stands for.
+    It states stores, SKUs, days, what was filled in, and for every store (its SKUs together) the
+    share of days without demand, mean and standard deviation [units/day], trend [percent of the
+    mean per year], and each weekday's mean over the mean of all days; then the use of the days.
+    `what` is what a column of `table` stands for.
     """
     skus = f", {_count(len(table.skus), 'SKU')}" if what == "store" else ""
     lines = [
@@ -58,14 +58,14 @@ def describe_demand(table: DemandTable, source: DemandSource, what: str = "store
 
 
 def describe_items(items: Items | None, source: Any) -> str:
-    """Return lines to follow `describe_demand` on an items file, nothing without one.
+    """Return lines on an items file to follow `describe_demand`, empty without one.
 
     Parameters
     ----------
     items : Items or None
         The file.
     source : StoreDemand
-        The demand file, with the costs that reach the service levels asked for.
+        The demand file, with the costs that reach the target service levels.
     """
     if items is None:
         return ""

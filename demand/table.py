@@ -1,4 +1,4 @@
-"""Demand of a file by period, and how it comes from values with dates: duplicates, gaps."""
+"""Demand of a file by period, made from dated values: duplicates, gaps."""
 
 import datetime as dt
 import json
@@ -20,7 +20,7 @@ Whole = NDArray[np.intp]
 Fill = Literal["zero", "interpolate"] | None
 _TEXTS = "name", "kind", "stores", "skus", "columns", "filled", "period"
 MAX_CELLS = 100_000_000
-"""Days times stores times SKUs, 8 bytes each and twice for a while."""
+"""Limit on days times stores times SKUs, of 8 bytes each, held twice for a while."""
 
 _FILL = "fill", "let --fill zero or --fill interpolate fill it"
 _FILL_REST = "fill", "let --fill zero take what is missing as 0"
@@ -29,7 +29,7 @@ _NEGATIVE = re.compile(r"[-\u2212(][\d.,' ]*\d[\d.,' ]*\)?|[\d.,' ]*\d[\d.,' ]*-
 
 @dataclass(frozen=True, eq=False)
 class DemandTable:
-    """Demand by day, week or month without gaps; what is said of days is of these periods.
+    """Demand by day, week or month without gaps; "days" below are these periods.
 
     Attributes
     ----------
@@ -42,13 +42,13 @@ class DemandTable:
     demand : ndarray
         Shape (days, SKUs, stores) [units/day]; not to be written to.
     columns, filled : str
-        The columns used and left out, and what `DemandSource.fill` put in; "" if nothing.
+        Notes on the columns used and left out, and on what `DemandSource.fill` put in, or "".
     covariates : Covariates or None
-        What the file says of its days that is known ahead.
+        The columns of the file that are known ahead.
     period : {"day", "week", "month"}
-        What a row is about.
+        The period of a row.
     cut_off : ndarray or None
-        Where goods ran out, so that demand was no less than what was sold, as `demand`.
+        Where sales are censored: goods ran out, so that demand was at least sales; as `demand`.
     begins : ndarray or None
         The row with which each series begins, 0 before that, shape (SKUs, stores); None if all
         begin with the first.
@@ -68,7 +68,7 @@ class DemandTable:
     begins: Whole | None = None
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return all that the table holds, as arrays of numbers."""
+        """Return the whole table as arrays of numbers."""
         about = {name: getattr(self, name) for name in _TEXTS}
         about |= {"first_day": self.first_day.isoformat(), "known_ahead": None}
         small = self.demand.astype(np.float32)
@@ -93,7 +93,7 @@ class DemandTable:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "DemandTable":
-        """Return the table of which `to_arrays` made arrays."""
+        """Return the table from the arrays of `to_arrays`."""
         about = json.loads(arrays["about"].tobytes())
         known, covariates = about.pop("known_ahead"), None
         if known is not None:
@@ -152,7 +152,7 @@ class DemandTable:
 
 @dataclass(frozen=True, eq=False)
 class DemandSeries:
-    """Demand of every store and SKU as a file has it.
+    """Demand of every store and SKU as it is in a file.
 
     Attributes
     ----------
@@ -163,13 +163,13 @@ class DemandSeries:
     days : ndarray
         Ordinal of each row's period, shape (rows,); see `demand.dates.Periods`.
     units : ndarray
-        Shape (rows, columns), NaN for what is no quantity.
+        Shape (rows, columns), NaN for anything but a quantity.
     places : ndarray
-        SKU times number of stores plus store, as `units`.
+        SKU times number of stores plus store, shape of `units`.
     stores, skus : tuple of str
         Names.
     left_out : tuple of str
-        Columns of which nothing is used.
+        Columns that are not used.
     begins : ndarray or None
         With which period each series begins, counted from the first, shape (SKUs, stores); None if
         all begin with the first.
@@ -217,21 +217,21 @@ class DemandSeries:
         return np.asarray(days >= (begins if self.begins is None else self.begins))
 
     def name(self, place: int) -> str:
-        """Return of which store and SKU a series is, nothing if there is one only."""
+        """Return the store and SKU of a series for messages, empty if there is only one."""
         sku, store = divmod(place, len(self.stores))
         parts = [self.stores[store]] if len(self.stores) > 1 else []
         parts += [self.skus[sku]] if len(self.skus) > 1 else []
         return f" of {', '.join(short(part) for part in parts)}" if parts else ""
 
     def daily(self, fill: Fill) -> tuple[Floats, str]:
-        """Return demand of shape (days, SKUs, stores), and a note of what `fill` put in.
+        """Return demand of shape (days, SKUs, stores), and a note on what `fill` put in.
 
         The demand is not to be written to.
 
         Raises
         ------
         InputError
-            One line: too large, duplicates, or (unless filled) a missing period or quantity.
+            If it is too large, has duplicates, or (unless filled) lacks a period or quantity.
         """
         first, last = int(self.days.min()), int(self.days.max())
         days, series = last - first + 1, len(self.stores) * len(self.skus)
@@ -265,7 +265,7 @@ class DemandSeries:
         return self.periods.of_ordinal(int(ordinal))
 
     def flags(self, wrong: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return flags of a long file's rows by day, SKU and store, False where there is none."""
+        """Return flags of a long file's rows by day, SKU and store, False where no row is."""
         first, last = int(self.days.min()), int(self.days.max())
         shape = last - first + 1, len(self.skus), len(self.stores)
         found = np.zeros(shape, np.bool_)
@@ -287,7 +287,7 @@ class DemandSeries:
             )
 
     def _of_two(self, row: int, former: int) -> str:
-        """Return what to do about two rows, and the first unused column in which they differ."""
+        """Return advice on two rows for one place, naming the first unused column that differs."""
         role = "sku" if len(self.skus) == 1 else "store" if len(self.stores) == 1 else ""
         two = self.sheet.cells[list(self.left_out)].iloc[[former, row]]
         unlike = [column for column in self.left_out if two[column].nunique() > 1]
@@ -316,7 +316,7 @@ class DemandSeries:
         row, column = divmod(int(wrong.argmax()), len(self.columns))
         text = str(self.sheet.cells[self.columns[column]].iloc[row])
         where = f"{self.sheet.row(row)}{self.name(int(self.places[row, column]))}"
-        one = len(self.columns) == 1  # else the place says which column it is
+        one = len(self.columns) == 1  # else the place determines the column
         what = f"{self.columns[column]} = {short(text)}" if one else short(text)
         place = int(self.places[row, column])
         if not text and self._entered(np.maximum, -1)[place] < self.days[row]:
@@ -332,7 +332,7 @@ class DemandSeries:
         raise InputError(f"{where}: {what} is not a number from 0 to {MAX_DEMAND:g}; {correct}")
 
     def _missing(self, day: int, place: int) -> InputError:
-        """Return what to say of a missing day, and where it should be."""
+        """Return the error for a missing day, with the row before which it should be."""
         rows = np.flatnonzero((self.places == place).any(axis=1))
         missing = f"{self._date(day)}{self.name(place)} is missing"
         later = rows[self.days[rows] > day]
@@ -357,7 +357,7 @@ class DemandSeries:
         return f"{also}; {self.sheet.remedy(leave_out, *_FILL_REST)}"
 
     def _interpolated(self, table: Floats) -> Floats:
-        """Return the table with the line between neighbours where there is no demand."""
+        """Return the table with missing demand interpolated linearly."""
         empty = np.isnan(table).all(axis=0)
         if empty.any():
             name = self.name(int(empty.argmax()))
