@@ -1,1 +1,1 @@
-"""Policies that learn nothing, their tuning, and exact optima and bounds."""
+"""Policies without learning, their tuning, and exact optima and bounds."""

@@ -49,7 +49,7 @@ from envs.supply_chain.parameters import SupplyChainParameters
 from envs.supply_chain.trace import empty_trace
 
 WARMUP_DAYS = 100
-"""Days after which an episode has forgotten its start, if the first morning's stock is sold."""
+"""Days after which an episode has forgotten its start, once the first morning's stock is sold."""
 EXACT = 1e-5
 """Largest distance between the bounds of the exact cost of any policy [money/day]."""
 EXACT_STATES = 1_000_000
@@ -62,7 +62,7 @@ NEGLIGIBLE = 0.002
 
 @dataclass(frozen=True)
 class Solved:
-    """A rule and what it costs.
+    """A rule and its cost.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class AverageOptimum:
     Attributes
     ----------
     cost : float
-        Least average cost in the long run [money/day].
+        Least long-run average cost [money/day].
     spared : float
         No policy spends less than ``days * cost - spared`` in any number of days [money].
     rule : StoreRule
@@ -136,7 +136,7 @@ def _one_free_store(parameters: SupplyChainParameters) -> bool:
 
 
 def _steady_mean(parameters: SupplyChainParameters) -> float | None:
-    """Return the mean demand if every day has the same."""
+    """Return the mean demand if it is the same on every day."""
     means, stds = parameters.demand_moments()
     steady = np.ptp(means) == 0.0 and np.ptp(stds) == 0.0
     return float(means.flat[0]) if steady else None
@@ -145,7 +145,7 @@ def _steady_mean(parameters: SupplyChainParameters) -> float | None:
 def average_optimum(parameters: SupplyChainParameters) -> AverageOptimum | None:
     """Return the best policy of a store with lost sales, None if it cannot be solved.
 
-    Its order quantities must be whole numbers from 0 on, as far as the best policy goes.
+    All whole order quantities from 0 to the best policy's largest must be on offer.
     """
     if parameters.longest_shelf_life > 0:
         found = perishable_optimum(parameters)
@@ -191,7 +191,7 @@ def average_reference(parameters: SupplyChainParameters, optimum: AverageOptimum
 
 
 def forgets_start(parameters: SupplyChainParameters, first: float) -> bool:
-    """Whether the days that count come after `first` units are sold, in half of the warm-up."""
+    """Whether `first` units are sold within half of the warm-up, before the days that count."""
     gone = 0.5 * float(parameters.mean_demand()[0, 0]) * parameters.warmup_days
     return parameters.warmup_days >= WARMUP_DAYS and first <= gone
 
@@ -202,7 +202,7 @@ def _on_offer(parameters: SupplyChainParameters, largest: int) -> bool:
 
 
 def solved_rules(parameters: SupplyChainParameters) -> list[Solved]:
-    """Return the best policy of an instance, first, and the best of simpler ones if it is quick.
+    """Return the best policy of an instance, first, and the best simpler ones if that is quick.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def solved_rules(parameters: SupplyChainParameters) -> list[Solved]:
 
 
 def average_cost(parameters: SupplyChainParameters, rule: StockLevels) -> float | None:
-    """Return the exact average cost of a rule in whole units, None where it is not known.
+    """Return the exact average cost of a rule in whole units, None if it is not known.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def average_cost(parameters: SupplyChainParameters, rule: StockLevels) -> float 
         A store with Poisson or negative binomial demand, with lost sales, or with a backlog and no
         lead time.
     rule : StockLevels
-        A base-stock policy, with a cap where sales are lost, or an (s, S) policy.
+        A base-stock policy, possibly capped if sales are lost, or an (s, S) policy.
     """
     store = _lost_sales(parameters) if _one_free_store(parameters) else None
     level, point, cap = (float(rule.values[n]) for n in ("level", "reorder_point", "cap"))
@@ -306,7 +306,7 @@ def _orders_of(
 def _asked(
     batch: SupplyChainBatch, policy: Policy, on_hand: Ints, pipelines: Ints, noise: float
 ) -> Ints:
-    """Return the orders in states where forecasts are off by shares up to `noise`."""
+    """Return a policy's orders in states, with forecasts perturbed by shares up to `noise`."""
     rng = np.random.default_rng(0)
     batch.reset(empty_trace(batch.parameters, batch.num_worlds))
     for name in ("forecast", "forecast_std"):
@@ -363,7 +363,7 @@ def _solved_lost_sales(parameters: SupplyChainParameters) -> list[Solved] | None
 
 
 def _solved_backlog(parameters: SupplyChainParameters) -> list[Solved] | None:
-    store = _lost_sales(parameters)  # the same numbers; what is unmet waits
+    store = _lost_sales(parameters)  # the same numbers, but with backorders
     if store is None or not parameters.backlog or store.lead_time != 0:
         return None
     costs = _costs(store)

@@ -1,7 +1,7 @@
-"""Stores whose goods perish and whose least average cost is known: found in parameters.
+"""Stores of perishables whose least average cost is known: recognised in parameters.
 
-One store with one SKU that loses sales, supply without limit, integer demand of one law on every
-day, orders of 0, 1, ... units on offer, and a cost as the objective.
+One store with one SKU and lost sales, unlimited supply, stationary integer demand, orders of 0, 1,
+... units on offer, and a cost as the objective.
 """
 
 import math
@@ -24,10 +24,10 @@ from envs.supply_chain.events import Floats
 from envs.supply_chain.parameters import SupplyChainParameters
 
 QUICK = 200_000
-"""States that are solved in a few seconds: of simpler rules, and for a comparison."""
+"""Most states that are solved, which takes seconds: for simpler rules, and for a comparison."""
 
 NEAR = 0.003
-"""Distance of the bounds of the least average cost, where there are more states, as a share."""
+"""Relative distance of the bounds on the least average cost, if there are more states."""
 
 
 def perishable_store(parameters: SupplyChainParameters) -> PerishableStore | None:
@@ -61,7 +61,7 @@ def perishable_store(parameters: SupplyChainParameters) -> PerishableStore | Non
 
 
 def _steady_law(p: SupplyChainParameters) -> Floats | None:
-    """Return the chances of demand 0, 1, ... if every day has the same."""
+    """Return the probabilities of demand 0, 1, ... if the law is the same on every day."""
     means, stds = p.demand_moments()
     mean, std = float(means.flat[0]), float(stds.flat[0])
     if p.demand_data is not None or np.ptp(means) > 0.0 or np.ptp(stds) > 0.0 or mean <= 0.0:
@@ -74,18 +74,18 @@ def _steady_law(p: SupplyChainParameters) -> Floats | None:
 
 
 def _largest_order(p: SupplyChainParameters) -> int:
-    """Return Q if just 0, 1, ..., Q are on offer, 0 otherwise [units]."""
+    """Return Q if exactly 0, 1, ..., Q are on offer, 0 otherwise [units]."""
     units = p.lanes()[0].store.order_units or (0.0,)
     largest = int(max(units))
     return largest if sorted(units) == list(range(largest + 1)) else 0
 
 
 def perishable_optimum(parameters: SupplyChainParameters) -> tuple[PerishableOrders, float] | None:
-    """Return the best orders by average cost, and what a known last day spares, or None.
+    """Return the best orders by average cost, and the saving from knowing the last day, or None.
 
-    The second says that no policy spends less than days times the cost less it in any number of
-    days [money]. There is none where the first days that count begin with more units of an age than
-    can be ordered: no state has them.
+    With the second, ``spared``, no policy spends less than ``days * cost - spared`` in any number
+    of days [money]. The result is None if the first days that count begin with more units of an age
+    than can be ordered: no state has them.
     """
     store = perishable_store(parameters)
     if store is None or store.states > QUICK:
@@ -98,7 +98,7 @@ def perishable_optimum(parameters: SupplyChainParameters) -> tuple[PerishableOrd
 
 
 def bounded_optimum(parameters: SupplyChainParameters) -> PerishableOrders | None:
-    """Return orders whose cost is within a share `NEAR` of the least, or None of other parameters.
+    """Return orders whose cost is within a share `NEAR` of the least, None for other parameters.
 
     Value iteration bounds the least average cost from below and that of the orders of its last
     sweep from above (Odoni 1969), long before the two meet.
@@ -108,23 +108,23 @@ def bounded_optimum(parameters: SupplyChainParameters) -> PerishableOrders | Non
 
 
 def policy_orders(parameters: SupplyChainParameters, policy: Policy) -> Ints | None:
-    """Return what a policy orders in every state of a store that `perishable_store` knows.
+    """Return a policy's orders in every state of a store that `perishable_store` recognises.
 
-    With `baselines.solvers.perishable.value_iteration.orders_cost` this is its exact cost, however
-    it was found.
+    `baselines.solvers.perishable.value_iteration.orders_cost` turns them into the policy's exact
+    cost, however the policy was found.
 
     Parameters
     ----------
     parameters : SupplyChainParameters
-        Of such a store.
+        Parameters of such a store.
     policy : Policy
-        Plays all agents of the chain, and remembers nothing.
+        A policy of all agents of the chain, without memory.
 
     Returns
     -------
     ndarray or None
-        By state, shape (states,) [units]; None of a policy that looks at more than the state, at
-        the demand of the last day as many do.
+        Orders by state, shape (states,) [units]; None for a policy that uses more than the state,
+        as many use the demand of the last day.
     """
     store = perishable_store(parameters)
     if store is None:
@@ -146,16 +146,16 @@ def policy_orders(parameters: SupplyChainParameters, policy: Policy) -> Ints | N
 def two_day_orders(
     parameters: SupplyChainParameters, discount: float, rows: int
 ) -> tuple[tuple[int, ...], ...] | None:
-    """Return the best orders of goods that keep two days and arrive the next morning.
+    """Return the best orders of goods with a shelf life of two days that arrive the next morning.
 
     Parameters
     ----------
     parameters : SupplyChainParameters
-        Of such a store.
+        Parameters of such a store.
     discount : float
-        What money of tomorrow is worth today.
+        Discount factor of a day.
     rows : int
-        How many units of each age the table shows, 0 included.
+        Number of stock levels of each age in the table, 0 included.
 
     Returns
     -------

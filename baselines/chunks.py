@@ -1,7 +1,7 @@
 """Many episodes in chunks, each with a random stream of its own, so that any process can play it.
 
-What is made of a chunk depends on its number and the seed alone, and what is made of all of them
-on their order, never on who played them.
+The result of a chunk depends only on its number and the seed, and the result of all chunks on their
+order, never on which process played them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,16 +21,16 @@ from envs.problems import PROBLEMS, Problem
 Part = TypeVar("Part")
 Totals = dict[str, NDArray[np.float64]]
 MAX_HELD = 1_000_000
-"""Episodes whose totals, or whose days of a file, may be held at once."""
+"""Most episodes whose totals, or whose days of a file, may be held at once."""
 
 
 def check_episodes(parameters: FrozenModel, episodes: int, *, hold: bool) -> None:
-    """Refuse more episodes than may be held, where they have to be.
+    """Refuse more episodes than may be held, if all have to be held at once.
 
     Raises
     ------
     InputError
-        If days are of a file, or every episode is wanted.
+        If there are too many and days come from a file, or `hold` asks for every episode.
     """
     if episodes <= MAX_HELD:
         return
@@ -44,7 +44,7 @@ def check_episodes(parameters: FrozenModel, episodes: int, *, hold: bool) -> Non
 
 
 def in_one_chunk(parameters: FrozenModel) -> bool:
-    """Return whether days are of a file: intervals ask which episodes share some."""
+    """Return whether days come from a file: intervals need to know which episodes share days."""
     return getattr(parameters, "demand_data", None) is not None
 
 
@@ -55,7 +55,7 @@ class Play:
     Attributes
     ----------
     problem : Problem
-        What is played.
+        The problem that is played.
     parameters : FrozenModel
         Its parameters.
     policies : mapping
@@ -79,16 +79,16 @@ class Play:
         return {**vars(self), "problem": self.problem.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what `__getstate__` returned."""
+        """Restore what `__getstate__` returned."""
         vars(self).update(state, problem=PROBLEMS[state["problem"]])
 
     @property
     def chunks(self) -> int:
-        """How many chunks of up to `CHUNK` episodes there are; days of a file are in one."""
+        """Number of chunks of up to `CHUNK` episodes; 1 if days come from a file."""
         return 1 if in_one_chunk(self.parameters) else max(1, -(-self.episodes // CHUNK))
 
     def trace(self, chunk: int = 0) -> Trace:
-        """Return the randomness of a chunk; the first is what so many episodes alone would be."""
+        """Return the randomness of a chunk; the first does not depend on how many follow."""
         count = self.episodes
         if self.chunks > 1:
             count = min(CHUNK, self.episodes - chunk * CHUNK)
@@ -108,7 +108,7 @@ class Play:
         trace, chunk : dict, int
             The chunk and its randomness.
         observers : mapping, optional
-            What watches each policy, by its name.
+            Observer of each policy, by the policy's name.
         report : callable
             Called with the share that is done.
         """
@@ -130,15 +130,15 @@ class Play:
 
 
 def seed_sampling(seed: int, chunk: int) -> None:
-    """Let agents that sample their actions draw those of a chunk."""
-    import torch  # here: rules do without
+    """Seed the action sampling of agents for a chunk."""
+    import torch  # here: rules do not need it
 
     state = np.random.SeedSequence(seed, spawn_key=(chunk,)).generate_state(1, np.uint64)
     torch.manual_seed(int(state[0]))
 
 
 Summary = Callable[[Trace, dict[str, Totals]], Part]
-"""From the randomness of a chunk and its totals by policy to what is kept of it."""
+"""A function of a chunk's randomness and totals by policy; returns the summary to keep."""
 
 
 @dataclass(frozen=True)
@@ -160,11 +160,11 @@ def iterate_chunks(
     Parameters
     ----------
     play : Play
-        What is played.
+        The policies and their episodes.
     summary : callable
-        What is kept of a chunk; other processes must be able to have it.
+        Summary of a chunk; it must be picklable for other processes.
     workers : Workers
-        Who plays; nothing depends on it.
+        Where chunks are played; no result depends on it.
     first : int
         The first chunk to play.
     progress : callable, optional

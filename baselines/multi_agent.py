@@ -1,6 +1,6 @@
-"""A policy for every agent of the supply chain, made of one policy per tier.
+"""A policy for all agents of the supply chain, composed of one policy per tier.
 
-A tier's policy is bound to the whole batch and is given its own rows of the observation: those of
+A tier's policy is bound to the whole batch and receives its own rows of the observation: those of
 all stores of all worlds, or one per world for the warehouse and for the supplier.
 """
 
@@ -23,7 +23,7 @@ def chain_of(batch: Batch) -> SupplyChainBatch:
     Raises
     ------
     TypeError
-        If it is of another problem.
+        If it belongs to another problem.
     """
     if not isinstance(batch, SupplyChainBatch):
         raise TypeError(f"{type(batch).__name__} is not a supply chain")
@@ -56,14 +56,14 @@ class TeamPolicy:
         Policies by ``"store"`` (all stores), ``"store_1"`` ... (a single one, in place of the
         tier's), ``"warehouse"`` and ``"supplier"``.
     joint : set of str
-        Players whose model sees all stores of a world in one row and decides for all.
+        Players whose model observes all stores of a world in one row and decides for all.
     """
 
     def __init__(self, players: Mapping[str, Policy], joint: frozenset[str] = frozenset()) -> None:
         self.players, self.joint = dict(players), joint
 
     def __repr__(self) -> str:
-        """Show the players that say what they are, which the reference rules do not."""
+        """Show the players with a `repr` of their own, which the reference rules lack."""
         shown = [p for p in self.players.values() if type(p).__repr__ is not object.__repr__]
         return ", ".join(map(repr, shown)) or "TeamPolicy()"
 
@@ -73,14 +73,14 @@ class TeamPolicy:
         return all(map(is_blind, self.players.values()))
 
     def of_chunk(self, chunk: int) -> "TeamPolicy":
-        """Return the same team with players that draw their actions drawing others."""
+        """Return the same team, its stochastic players drawing the actions of this chunk."""
         players = {name: of_chunk(player, chunk) for name, player in self.players.items()}
         return TeamPolicy(players, self.joint)
 
     def bind(self, batch: Batch) -> None:
         """Act on `batch` from now on."""
         self._batch = chain_of(batch)
-        # bound are copies: a player may sit in several teams, each with a batch of its own
+        # copies are bound: a player may sit in several teams, each with a batch of its own
         self._playing = {name: copy.copy(player) for name, player in self.players.items()}
         for player in self._playing.values():
             player.bind(batch)
@@ -116,7 +116,7 @@ def rows_of(
     *,
     joint: bool,
 ) -> NDArray[np.float32]:
-    """Return what a player sees: one row per agent, or per world if it decides for all stores.
+    """Return a player's observation: one row per agent, or per world if it decides for all stores.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def rows_of(
     columns : ndarray
         Its columns of the actions.
     joint : bool
-        Whether it sees its agents of a world side by side in one row.
+        Whether it observes its agents of a world side by side in one row.
     """
     if not player.startswith("store"):
         return tiers[player]
