@@ -129,7 +129,9 @@ def recent_days(
     if date is None and (
         now.day not in (None, day) or (now.written is not None and now.written < table.last_day)
     ):
-        until = "" if now.day is None or now.day < day else "the demand until then (--history), "
+        ends_early = now.day is not None and now.day > day
+        zero = ", with a 0 on a day on which all were closed" if known.source.fill == "zero" else ""
+        until = f"the demand until then (--history{zero}), " if ends_early else ""
         raise InputError(
             f"the state is of {now.day or now.written}, and {table.name} has demand up to "
             f"{table.last_day}; give {until}the state of the morning after, or say --date"

@@ -104,7 +104,8 @@ class OrderLimits:
         note(
             gone & (orders > 0.0),
             lambda k: (
-                f"sold nothing since {last_sales[k]}, longer than ever before: closed or delisted?"
+                f"sold nothing since {last_sales[k]}, over twice as long as ever: closed, delisted "
+                "or out of stock?"
             ),
         )
         return found

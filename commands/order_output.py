@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from common.errors import and_more
 from common.files import write_whole
 
 Rows = Sequence[dict[str, Any]]
-MOST_NAMED = 3
+MOST_NAMED, MOST_REASONS = 3, 10
 
 
 def write_orders(
@@ -93,11 +94,15 @@ def _safe(column: list[Any]) -> list[Any]:
 def report_held_back(rows: Rows) -> int:
     """Say on standard error which orders are held back, and why; return how many."""
     held = [row for row in rows if row["held_back"]]
-    for reason in dict.fromkeys(row["held_back"] for row in held):
-        same = [row for row in held if row["held_back"] == reason]
-        names = ", ".join(f"{row['store']} {row['sku']}" for row in same[:MOST_NAMED])
-        more = and_more(len(same) - MOST_NAMED)
-        screen.print(f"held back: {names}{more}: {reason}", soft_wrap=True)
+    by_reason: dict[str, list[str]] = {}
+    for row in held:
+        by_reason.setdefault(row["held_back"], []).append(f"{row['store']} {row['sku']}")
+    for reason, names in itertools.islice(by_reason.items(), MOST_REASONS):
+        named = f"{', '.join(names[:MOST_NAMED])}{and_more(len(names) - MOST_NAMED)}"
+        screen.print(f"held back: {named}: {reason}", soft_wrap=True)
+    if len(by_reason) > MOST_REASONS:
+        left = sum(map(len, list(by_reason.values())[MOST_REASONS:]))
+        screen.print(f"held back: {left:,} more, whose reasons are in held_back", soft_wrap=True)
     if held:
         screen.print(
             f"{len(held)} of {len(rows)} orders held back; --allow writes them", soft_wrap=True

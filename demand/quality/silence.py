@@ -9,6 +9,9 @@ Floats = NDArray[np.float64]
 SURELY_CLOSED = 0.0005
 """A run of periods without demand counts as a closure if it is less probable than this."""
 
+LONGER = 2
+"""A series is discontinued only after over so many times its longest silence between two sales."""
+
 
 @compiled
 def chance_of_silence(run: int, without: float, days: float) -> float:
@@ -46,8 +49,9 @@ def no_longer_sold(
 ) -> NDArray[np.bool_]:
     """Return which series have sold nothing for so long that they are probably discontinued.
 
-    That is longer than ever between two sales, and improbable given the share of training days with
-    a sale, so that neither slow movers nor seasonal products are among them.
+    That is over `LONGER` times the longest silence between two sales so far, and improbable given
+    the share of training days with a sale, so that neither slow movers nor seasonal products are
+    among them.
 
     Parameters
     ----------
@@ -69,7 +73,7 @@ def no_longer_sold(
     found = np.zeros(len(quiet), np.bool_)
     for row in np.flatnonzero(quiet >= least).tolist():
         without, sold = selling[row].tolist()
-        if quiet[row] > longest_silence(np.ascontiguousarray(demand[:, row])):
+        if quiet[row] > LONGER * longest_silence(np.ascontiguousarray(demand[:, row])):
             chance = chance_of_silence(int(quiet[row]), without, without + sold)
             found[row] = chance < SURELY_CLOSED
     return found

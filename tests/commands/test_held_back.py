@@ -16,6 +16,7 @@ from baselines.rules.reference import reference_team
 from baselines.rules.rolling_reorder_point import RollingReorderPoint
 from commands import decide as todays_orders
 from commands.order_checks import OrderLimits
+from commands.order_output import report_held_back
 from commands.orders import Decider
 from commands.stock_state import Outstanding, StockState
 from tests.commands.test_decide import RULE, STATE, train_shop
@@ -242,3 +243,15 @@ def test_stock_far_beyond_use_is_unusual_where_a_rule_decides(demand_file):
     assert unusual(most, 0.0) == [""]
     assert unusual(most + 1, 0.0) == [f"stock on hand {over}"]
     assert unusual(0.0, most + 1) == [f"what is under way {over}"]
+
+
+def test_a_few_reasons_are_told_however_many_there_are(capsys):
+    rows = [{"store": f"s{k}", "sku": "all", "held_back": f"why {k // 2}"} for k in range(30)]
+    assert report_held_back([*rows, {**rows[0], "held_back": ""}]) == 30
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "held back: s0 all, s1 all: why 0"
+    assert told[-2:] == [
+        "held back: 10 more, whose reasons are in held_back",
+        "30 of 31 orders held back; --allow writes them",
+    ]
+    assert len(told) == 12

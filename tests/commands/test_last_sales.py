@@ -24,6 +24,7 @@ SERIES = {
     "gone": np.where(NUMBER < CLOSED, 5 + NUMBER % 3, 0),
     "slow": 2 * (NUMBER % 70 == 20),  # the last sale is 49 days ago
     "season": 6 * (NUMBER % 310 < 150),
+    "renovated": 5 * (NUMBER < CLOSED) * ((NUMBER < 200) | (NUMBER > 280)),
     "paused": 7 * (NUMBER < DAYS - 20),
     "never": 0 * NUMBER,
 }
@@ -96,7 +97,8 @@ def test_a_store_that_was_closed_as_known_ahead_may_open_again(tmp_path):
 def test_no_order_of_what_sells_no_more_leaves_unseen(run_command, run, state):
     asked = ("--checkpoint", run[0], "--state", state(), "--date", END)
     done = run_command(decide.main, *asked)
-    reason = f"sold nothing since {LAST_SALE}, longer than ever before: closed or delisted?"
+    why = "over twice as long as ever: closed, delisted or out of stock?"
+    reason = f"sold nothing since {LAST_SALE}, {why}"
     assert done.status == 4
     assert f"held back: gone all: {reason}\n" in done.stderr
     rows = {row["store"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
@@ -123,11 +125,11 @@ def test_what_sells_and_has_no_row_in_the_state_is_named(run_command, run, state
     assert "no row" not in run_command(decide.main, *asked).stderr
     header, *rows = path.read_text().splitlines()
     path.write_text("\n".join([header, rows[0]]))
-    line = "no row in the state, so no order: slow all, season all, paused all; add rows,"
+    line = "no row in the state, so no order: slow all, season all, renovated all and 1 more; add"
     done = run_command(decide.main, *asked)  # not what is gone, nor what was never sold
     assert (done.status, done.stderr.count(line), done.stdout.count("\n")) == (0, 1, 2)
     path.write_text("\n".join([header, rows[GONE]]))
     assert (
-        "steady all, slow all, season all and 1 more; add"
+        "steady all, slow all, season all and 2 more; add"
         in run_command(decide.main, *asked).stderr
     )
