@@ -30,6 +30,7 @@ from demand.known_ahead.covariates import (
     covariate_names,
     read_covariates,
 )
+from demand.quality.slips import column_of_totals
 from demand.quality.stock_columns import STOCK_NAMES, ran_out
 from demand.sheet import MAX_FILE_BYTES, Mark, Sheet, numbers, read_quantities, read_sheet
 from demand.table import DemandSeries, DemandTable, Whole
@@ -340,9 +341,10 @@ def _wide(
     sheet: Sheet,
     when: tuple[Periods, Whole],
     date: str,
-    reasons: Mapping[str, str],
+    reasons: dict[str, str],
     source: DemandSource,
 ) -> DemandSeries:
+    """Return the series of a wide file; `reasons` gains why a column of totals is left out."""
     columns = [column for column in sheet.columns if column != date]
     for name in source.stores or ():
         _check_column(sheet, source, name, columns)
@@ -352,6 +354,9 @@ def _wide(
         add = sheet.remedy("add one per store", "stores", "say --set demand_data.stores=")
         raise InputError(f"{sheet.name}: has dates and no column of demand{left_out}; {add}")
     units = read_quantities(sheet, stores, source.decimal)
+    if not source.stores and (totals := column_of_totals(units)) is not None:
+        reasons[stores[totals]] = "the sum of the others"
+        stores, units = (*stores[:totals], *stores[totals + 1 :]), np.delete(units, totals, 1)
     places = np.broadcast_to(np.arange(len(stores)), units.shape)
     periods, days = when
     return DemandSeries(sheet, stores, days, units, places, stores, (ONLY,), periods)
