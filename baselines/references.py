@@ -164,7 +164,7 @@ def known_costs(parameters: SupplyChainParameters, *, quick: bool = False) -> Kn
     parameters : SupplyChainParameters
         As for `baselines.average_cost.solved_rules`.
     quick : bool
-        Whether to solve nothing that takes minutes.
+        Whether to skip all that takes minutes to solve.
     """
     store = lost_sales_store(parameters)
     if store is None or is_quick(store):
@@ -198,7 +198,7 @@ def _of_serial_system(parameters: SupplyChainParameters) -> ReferenceSource:
 
 
 def _least_bound(p: SupplyChainParameters, bound: ChainBound | None, trace: Trace) -> Reference:
-    """Return the bound of single stores, or that in hindsight if it is less or the only one.
+    """Return the bound of single stores, or that in hindsight if it is lower or the only one.
 
     Programmes in hindsight are solved only if a few of them promise a lower bound.
     """

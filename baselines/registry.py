@@ -48,9 +48,9 @@ class FixedRule:
     Attributes
     ----------
     make : callable
-        From the problem's parameters and a seed to the policy.
+        A function from the problem's parameters and a seed to the policy.
     kind : PolicyKind
-        What it is.
+        Kind of the policy.
     """
 
     make: Callable[[Any, int], Policy]
@@ -120,12 +120,12 @@ BASELINES: dict[str, dict[str, Baseline]] = {
         "tuned_capped": _tuned(chain.capped_family),
     },
 }
-"""By problem and name; a problem that is left out has random play alone."""
+"""Baselines by problem and name; a problem that is left out has only random play."""
 
 SOLVED_BASELINES: dict[str, Baseline] = {
     "store_programme": FixedRule(lambda *_: reference_team(store=ProgrammedOrders())),
 }
-"""Baselines that there are besides where the law of demand is known and stores are simple."""
+"""Further baselines if the law of demand is known and stores are simple."""
 
 SOLVED = set(SOLVED_BASELINES)
 
@@ -134,7 +134,7 @@ LEVEL_BASELINES: dict[str, Baseline] = {
     "tuned_capped_level": _tuned(chain.capped_level_family),
     "tuned_reorder_level": _tuned(chain.reorder_level_family),
 }
-"""Baselines that there are besides where stores order whole units."""
+"""Further baselines if stores order whole units."""
 
 HISTORY_BASELINES: dict[str, Baseline] = {
     "random": _random("return"),
@@ -150,7 +150,7 @@ HISTORY_BASELINES: dict[str, Baseline] = {
     "tuned_newsvendor_smoothing": _tuned_newsvendor("smoothing"),
     "tuned_newsvendor_boosting": _tuned_newsvendor("boosting", BOOSTED_TUNED_RULE),
 }
-"""Baselines of the stores where demand comes from a file, so that nobody knows its law."""
+"""Baselines of the stores if demand comes from a file, so that its law is unknown."""
 
 INFORMED_BASELINES: dict[str, Baseline] = {
     "newsvendor_weekday_covariates": _rolling_newsvendor("weekday_covariates"),
@@ -164,7 +164,7 @@ INFORMED_BASELINES: dict[str, Baseline] = {
         "boosting_covariates", BOOSTED_TUNED_RULE
     ),
 }
-"""Those that there are besides where something is known of days ahead."""
+"""Further ones if covariates of coming days are known."""
 
 LOT_BASELINES: dict[str, Baseline] = {
     "reorder_point_smoothing": _reorder_point("smoothing"),
@@ -173,7 +173,7 @@ LOT_BASELINES: dict[str, Baseline] = {
     "tuned_reorder_point_smoothing": _tuned_reorder_point("smoothing"),
     "tuned_reorder_point_boosting": _tuned_reorder_point("boosting", BOOSTED_TUNED_RULE),
 }
-"""Those that there are besides where orders cost something whatever their size, or are large."""
+"""Further ones if orders have a fixed cost, or are large."""
 
 INFORMED_LOT_BASELINES: dict[str, Baseline] = {
     "reorder_point_smoothing_covariates": _reorder_point("smoothing_covariates"),
@@ -183,7 +183,7 @@ INFORMED_LOT_BASELINES: dict[str, Baseline] = {
         "boosting_covariates", BOOSTED_TUNED_RULE
     ),
 }
-"""And where something is known of days ahead too."""
+"""Further ones if, in addition, covariates of coming days are known."""
 
 OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
     "warehouse_return": {
@@ -204,17 +204,17 @@ OTHER_MEASURES: dict[str, dict[str, Baseline]] = {
         ),
     },
 }
-"""Baselines of the supply chain where another total counts than the return of the stores."""
+"""Baselines of the supply chain if the measure is not the return of the stores."""
 
 USUAL = {"random", "reference_rules", "newsvendor", "tuned_reorder_point", "tuned_seasonal"}
-"""The group ``default`` of the stores."""
+"""The stores' group ``default``."""
 
 USUAL_IF_KNOWN = {*SOLVED, "newsvendor_one_day", "tuned_seasonal_ew", "tuned_low_level_ew"}
-"""Of the group ``default`` too, where there are such rules: the latter of goods that perish."""
+"""Also in the group ``default``, if available: those with ``_ew`` are for perishables."""
 
 
 def make_random(problem_name: str, seed: int = 0, measure: str = "return") -> Policy:
-    """Return random play: in the supply chain that of the tier which `measure` is about."""
+    """Return random play; in the supply chain, of the tier that `measure` is about."""
     tier = tier_of_total(measure)
     if PROBLEMS[problem_name].totals and tier is not None:
         return reference_team(**{tier: RandomTier(tier, seed)})
@@ -239,16 +239,16 @@ def make_baselines(
     parameters : FrozenModel
         Its parameters.
     names : iterable of str
-        Names of baselines, or of groups: ``"default"`` (all that order what is on offer; of the
-        many of the supply chain `USUAL`), ``"tuned"``, ``"free"`` (stores whose rules may order any
-        quantity), ``"all"``, ``"none"``.
+        Names of baselines, or of groups: ``"default"`` (all that order what is on offer; for the
+        supply chain, with its many, `USUAL`), ``"tuned"``, ``"free"`` (rules of stores that may
+        order any quantity), ``"all"``, ``"none"``.
     seed : int
-        Seed of the random policy. Tuning has a fixed one of its own, so that every comparison
-        holds an agent against the same rules.
+        Seed of the random policy. Tuning has a fixed seed of its own, so that every comparison
+        measures an agent against the same rules.
     measure : str
         The total of an episode that counts.
     tuner : callable
-        What tunes the rules.
+        Function that tunes the rules.
 
     Raises
     ------
@@ -290,7 +290,7 @@ def baselines_of(
         own = {**HISTORY_BASELINES, **(INFORMED_BASELINES if informed else {})}
         if orders_in_lots(parameters):
             own = {**own, **LOT_BASELINES, **(INFORMED_LOT_BASELINES if informed else {})}
-        if parameters.history.table.period != "day":  # which have no weekdays
+        if parameters.history.table.period != "day":  # these have no weekdays
             own = {name: one for name, one in own.items() if "weekday" not in name}
     elif chain.in_units(parameters):
         own = {**own, **LEVEL_BASELINES}
@@ -307,15 +307,16 @@ def baselines_of(
 def baseline_kinds(
     problem_name: str, parameters: Any, measure: str = "return"
 ) -> dict[str, PolicyKind]:
-    """Return what each baseline of a problem is, by name."""
+    """Return the kind of each baseline of a problem, by name."""
     known = baselines_of(problem_name, parameters, measure)
     return {name: one.kind for name, one in known.items()}
 
 
 def rules_in_units(parameters: Any) -> dict[str, Baseline]:
-    """Return the rules of stores on demand of a file, ordering what they want.
+    """Return the rules of stores on demand of a file, free in their order quantities.
 
-    That is any quantity that packs and limits allow; whole units where demand comes in those.
+    They may order any quantity that packs and limits allow; whole units if demand is in whole
+    units.
     """
     whole = parameters.history.whole_units
     known = baselines_of("stores", parameters)
@@ -323,15 +324,15 @@ def rules_in_units(parameters: Any) -> dict[str, Baseline]:
 
 
 def count_tuned(values: Mapping[str, Any]) -> int:
-    """Return how many tuned parameters a rule counts for.
+    """Return the number of tuned parameters that a rule counts for.
 
-    What multiplies a safety stock that needs no tuning does not count.
+    A factor on a safety stock that needs no tuning does not count.
     """
     return len(values.keys() - {"safety_multiplier"})
 
 
 def installed(known: Mapping[str, Baseline]) -> dict[str, Baseline]:
-    """Return the baselines of which all is there that they need."""
+    """Return the baselines whose requirements are all installed."""
     return {name: one for name, one in known.items() if one.kind.is_installed}
 
 

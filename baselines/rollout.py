@@ -148,7 +148,7 @@ def rollout(
     policy.bind(batch)
     parts: list[dict[str, NDArray[np.float64]]] = []
     for chunk in range(chunks):
-        # the last chunk repeats its last episode until the batch is full; the copies are cut off
+        # the last chunk repeats its last episode until the batch is full; copies are dropped
         rows = np.minimum(np.arange(chunk * size, (chunk + 1) * size), episodes - 1)
         some = {name: values[rows] for name, values in trace.items()}
         watch = observer if chunk == 0 else None

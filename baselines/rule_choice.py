@@ -1,4 +1,4 @@
-"""The rule that offsets are to: the best of a file's rules, chosen before its evaluation days."""
+"""The rule that offsets are relative to: a file's best, chosen before its evaluation days."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from envs.problems import PROBLEMS, Problem
 
 CHOICE_EPISODES = 1000
 CHOICE_SEED = 5
-"""Of the episodes by which rules are chosen; tuning has others."""
+"""Seed of the episodes by which rules are chosen; tuning has others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Difference:
 
     @classmethod
     def of(cls, sums: NDArray[np.float64], days: NDArray[np.int64]) -> "Difference":
-        """Return that of sums over blocks of so many days or episodes, shape (blocks,) each."""
+        """Return it from blocks' sums and numbers of days or episodes, shape (blocks,) each."""
         mean, blocks = float(sums.sum() / days.sum()), sums.size
         if blocks < 2:
             return cls(mean, 0.0)
@@ -55,7 +55,7 @@ class Difference:
 
 
 def offset_rules(problem: Problem, parameters: Any) -> dict[str, Baseline]:
-    """Return the rules that offsets can be to: those that order what is on offer, tuned or not."""
+    """Return the rules that offsets can be relative to: those that order what is on offer."""
     known = baselines_of(problem.name, parameters)
     return {name: one for name, one in known.items() if one.kind.is_rival}
 
@@ -63,21 +63,21 @@ def offset_rules(problem: Problem, parameters: Any) -> dict[str, Baseline]:
 def best_rule(problem: Problem, parameters: Any, name: str | None = None) -> ChosenRule:
     """Return the rule to begin with, or the one named, tuned if it can be.
 
-    What counts are the days of training and of selection as they were. Rules that were tuned know
-    those of training, so of those that are not surely dearer than the cheapest, by one standard
-    error over blocks of the calendar, the one with the fewest tuned parameters is chosen.
+    Rules are compared on the actual days of training and of selection. Tuned rules have seen those
+    of training, so among the rules within one standard error of the cheapest, over blocks of the
+    calendar, the one with the fewest tuned parameters is chosen.
 
     Parameters
     ----------
     problem, parameters : Problem, SupplyChainParameters
-        What is to be controlled, with demand of a file.
+        The problem to control, with demand of a file.
     name : str, optional
-        The rule, if it has been chosen.
+        Name of the rule, if it has already been chosen.
 
     Raises
     ------
     InputError
-        If there is no rule of that name, or demand comes from no file.
+        If there is no rule of that name, or demand does not come from a file.
     """
     if parameters.demand_data is None:
         raise InputError(
@@ -129,17 +129,17 @@ def _best_rule(problem_name: str, parameters: Any) -> ChosenRule:
 
 
 def _sums(at: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sums of the values of each block; `at` says in which block each is."""
+    """Return the sums of the values of each block; `at` holds the block of each value."""
     return np.bincount(at, values).astype(np.float64)
 
 
 def tuned_values(problem: Problem, parameters: Any, name: str, setting: str) -> dict[str, float]:
-    """Return the parameters that tuning finds for a rule by name; none if it has none.
+    """Return the parameters that tuning finds for a rule by name; empty if it has none.
 
     Raises
     ------
     InputError
-        If there is no such rule; `setting` is what asks for it.
+        If there is no such rule; `setting` is the setting that names it, for the message.
     """
     known = offset_rules(problem, parameters)
     one = known[choose(f"{setting}.rule", name, known)]
@@ -158,16 +158,16 @@ def named_rule(
     Parameters
     ----------
     problem, parameters : Problem, SupplyChainParameters
-        What is to be controlled.
+        The problem to control.
     name, values : str, mapping
-        The rule.
+        The rule's name and parameters.
     setting : str
-        What asks for it.
+        The setting that names it, for messages.
 
     Raises
     ------
     InputError
-        If there is no such rule, or tuning cannot come to these parameters.
+        If there is no such rule, or tuning cannot yield these parameters.
     """
     known = offset_rules(problem, parameters)
     one = known[choose(f"{setting}.rule", name, known)]
