@@ -30,7 +30,7 @@ from demand.known_ahead.covariates import (
     covariate_names,
     read_covariates,
 )
-from demand.quality.slips import column_of_totals
+from demand.quality.slips import check_spelling, column_of_totals
 from demand.quality.stock_columns import STOCK_NAMES, ran_out
 from demand.sheet import MAX_FILE_BYTES, Mark, Sheet, numbers, read_quantities, read_sheet
 from demand.table import DemandSeries, DemandTable, Whole
@@ -323,8 +323,7 @@ def _no_demand(sheet: Sheet, date: str) -> dict[str, str]:
 
     Columns of only 0 and 1 are flags if other columns hold other numbers.
     """
-    reasons: dict[str, str] = {}
-    flags: dict[str, str] = {}
+    reasons, flags = dict[str, str](), dict[str, str]()
     for column in (c for c in sheet.columns if c != date):
         if words_of(column) & NO_DEMAND:
             reasons[column] = "by its name"
@@ -366,8 +365,8 @@ def _long(
     sheet: Sheet, when: tuple[Periods, Whole], roles: Mapping[str, str], source: DemandSource
 ) -> DemandSeries:
     units = read_quantities(sheet, [roles["demand"]], source.decimal)
-    stores, store = _keys(sheet, roles.get("store"))
-    skus, sku = _keys(sheet, roles.get("sku"))
+    stores, store = _keys(sheet, roles.get("store"), when[1])
+    skus, sku = _keys(sheet, roles.get("sku"), when[1])
     for name in source.stores or ():
         choose(f"store in {sheet.name}", name, stores)
     chosen = source.stores or stores
@@ -389,7 +388,7 @@ def _long(
     )
 
 
-def _keys(sheet: Sheet, column: str | None) -> tuple[tuple[str, ...], Whole]:
+def _keys(sheet: Sheet, column: str | None, days: Whole) -> tuple[tuple[str, ...], Whole]:
     """Return the names in a column in the order of the file, and the index of every row's name."""
     if column is None:
         return (ONLY,), np.zeros(len(sheet.cells), np.intp)
@@ -397,4 +396,5 @@ def _keys(sheet: Sheet, column: str | None) -> tuple[tuple[str, ...], Whole]:
     if "" in names:
         position = int((sheet.cells[column] == "").to_numpy().argmax())
         raise InputError(f"{sheet.row(position)}: no {column}; add it, or remove the row")
+    check_spelling(sheet, column, days)
     return tuple(names), sheet.codes(column)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from tests.demand.sales_files import wide
+from common.errors import InputError
+from tests.demand.sales_files import long, wide
 
 SALES = np.random.default_rng(0).poisson(20, (14, 3))
 
@@ -24,3 +25,13 @@ def test_a_column_of_totals_is_no_store(read, place):
 def test_stores_that_add_up_to_nothing_else_stay(read, rows):
     header = ",".join(["date", *"abcd"[: rows.shape[1]]])
     assert len(read(wide(rows, header=header)).stores) == rows.shape[1]
+
+
+@pytest.mark.parametrize("fill", [None, "zero"])
+def test_a_name_written_in_two_ways_is_no_second_store(read, fill):
+    """Else --fill zero made two stores of it, each without demand on the days of the other."""
+    text = long(SALES.reshape(14, 1, 3))
+    message = "row 8: store = 'S 0' is written 's0' on other days; write it in one way"
+    with pytest.raises(InputError, match=message):
+        read(text.replace("2021-03-03,s0", "2021-03-03,S 0"), fill=fill)
+    assert read(text.replace("s1", "S0"), fill=fill).stores == ("s0", "S0", "s2")
