@@ -1,4 +1,4 @@
-"""A warehouse with a single store whose customers wait: the chain as a serial system."""
+"""A warehouse with a single store and backorders: the chain as a serial system."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +34,7 @@ class SerialChain:
     system: SerialSystem
 
     def solved(self) -> EchelonLevels:
-        """Return the best levels and what they cost, units under way left out [money/day]."""
+        """Return the best levels and their cost, without that of units under way [money/day]."""
         found = solve_serial(self.system)
         return EchelonLevels(found.levels, found.cost - self.system.under_way)
 
@@ -45,12 +45,12 @@ class SerialChain:
         )
 
     def reference(self, parameters: SupplyChainParameters) -> Reference | None:
-        """Return what all agents' returns add up to at best, or None where that is unknown.
+        """Return the largest sum of all agents' returns, or None if it is unknown.
 
-        Every day costs the least average, on average, at least, if the echelon's stock of a day is
-        counted with the store's of a lead time later. What a policy can spare by knowing the last
-        day is the cost of the echelon's stock in the lead time before it, which has to be
-        negligible; and the days on which the first morning's stock is sold must not count.
+        Every day's expected cost is at least the least average, if the echelon's stock of a day is
+        counted together with the store's of a lead time later. A policy that knows the last day can
+        save the cost of the echelon's stock in the lead time before it, which has to be negligible;
+        and the days on which the first morning's stock is sold must not count.
         """
         best, days = self.solved(), parameters.horizon - parameters.warmup_days
         spared = self.system.holding_costs[1] * self.system.lead_times[0] * best.levels[1]
@@ -70,10 +70,10 @@ class SerialChain:
 def serial_chain(parameters: SupplyChainParameters) -> SerialChain | None:
     """Return the serial system that the parameters describe, if they describe one.
 
-    One store with one SKU, whose customers wait for it, and Poisson demand of one law on every day;
-    money as the objective, without a fixed cost; a supplier that never fails and can ship all that
-    is ordered; holding that costs more at the store than at the warehouse; and every whole number
-    of units up to the largest demand that is met on offer to both.
+    One store with one SKU, with backorders and stationary Poisson demand; money as the objective,
+    without a fixed cost; a supplier that never fails and can ship all that is ordered; a holding
+    cost that is higher at the store than at the warehouse; and order quantities of both that
+    include every whole number up to the largest demand considered.
     """
     p = parameters
     if p.num_stores != 1 or len(p.sku) != 1 or p.objective != "cost" or not p.backlog:
@@ -96,7 +96,7 @@ def serial_chain(parameters: SupplyChainParameters) -> SerialChain | None:
 
 
 def _unhindered(lane: Lane) -> bool:
-    """Whether nothing but lead times stands in the way of an order."""
+    """Whether lead times are the only restriction on an order."""
     capacity = lane.supplier.production_capacity >= max(lane.warehouse.order_units)
     free = lane.store.fixed_cost == lane.store.unit_cost == 0.0 and not lane.store.limited
     free = free and lane.store.shelf_life is None
@@ -105,7 +105,7 @@ def _unhindered(lane: Lane) -> bool:
 
 
 def _on_offer(lane: Lane, mean: float) -> bool:
-    """Whether all orders that follow a day's demand can be placed."""
+    """Whether an order equal to any day's demand can be placed."""
     largest = int(mean + 6.0 * np.sqrt(mean)) + 1
     grids: tuple[Any, ...] = (lane.store.order_units or (), lane.warehouse.order_units)
     return all(set(range(largest + 1)) <= set(grid) for grid in grids)

@@ -1,9 +1,9 @@
-"""Fill rates that an items file asks for, turned into the stockout costs that reach them.
+"""Target fill rates of an items file, turned into the stockout costs that reach them.
 
-Of every SKU and store that asks for one, the newsvendor on smoothed forecasts, or the (s, S) policy
-on them where stores order in lots, is played on the training days with different stockout costs,
-all at once, and the least one with which it sold the share asked for is found by bisection. With it
-every rule is tuned and every agent trained, as if the file had named it.
+For every SKU and store with a target, the newsvendor on smoothed forecasts, or the (s, S) policy on
+them if stores order in lots, is simulated on the training days with different stockout costs, all
+at once; bisection finds the least cost with which it reaches the target. With this cost every rule
+is tuned and every agent trained, as if the file had stated it.
 """
 
 from typing import Any
@@ -28,10 +28,11 @@ from envs.problems import Problem
 Floats = NDArray[np.float64]
 ROUNDS = 9
 LEAST_ODDS, MOST_ODDS = 0.05, 20_000.0
-"""Of stockout to holding cost."""
+"""Range of the ratio of stockout to holding cost that is searched."""
 
 NEARLY = 0.001
-"""Where a fill rate cannot be reached, the most less this is: its last may cost any sum."""
+"""If a fill rate cannot be reached, the target is the highest less this: the last bit may cost any
+amount."""
 
 MOST_NAMED = 3
 
@@ -39,7 +40,7 @@ TRACE_SEED = 0
 
 
 def with_service_costs(problem: Problem, parameters: Any) -> Any:
-    """Return parameters with the stockout costs that reach the fill rates asked for, once found."""
+    """Return parameters with the stockout costs that reach the target fill rates, found once."""
     source: Any = getattr(parameters, "demand_data", None)
     if getattr(source, "items", None) is None or source.service_costs is not None:
         return parameters
@@ -51,25 +52,26 @@ def with_service_costs(problem: Problem, parameters: Any) -> Any:
 
 
 def find_service_costs(problem: Problem, parameters: Any) -> tuple[float, ...] | None:
-    """Return the stockout costs that reach the fill rates asked for, None if none is.
+    """Return the stockout costs that reach the target fill rates, None if there is no target.
 
     Parameters
     ----------
     problem : Problem
-        That of the stores.
+        The problem of the stores.
     parameters : SupplyChainParameters
-        With demand of a file and an items file.
+        Parameters with demand of a file and an items file.
 
     Returns
     -------
     tuple of float
-        One per SKU and store that asks for a fill rate, in their order [money per unit]. Where it
-        cannot be reached, as on a shelf that is too small, that of the most that can; we say so.
+        One per SKU and store with a target, in their order [money per unit]. If a target cannot be
+        reached, as on a shelf that is too small, the cost for the highest reachable fill rate, with
+        a message to the user.
 
     Raises
     ------
     InputError
-        If one that asks for it has no holding cost: any stock is free then.
+        If an SKU and store with a target has no holding cost: any stock would be free.
     """
     history = getattr(parameters, "history", None)
     if history is None or history.items is None or np.isnan(history.items.targets).all():
@@ -102,7 +104,7 @@ def find_service_costs(problem: Problem, parameters: Any) -> tuple[float, ...] |
 
 
 def _say_unreachable(table: DemandTable, targets: Floats, most: Floats) -> None:
-    """Name the items that cannot sell the share asked for, whatever a lost sale costs."""
+    """Print the items that cannot reach their target, whatever a lost sale costs."""
     short = np.argwhere(most < targets).tolist()
     named = [
         f"{table.skus[k]} at {table.stores[i]} "
@@ -116,7 +118,7 @@ def _say_unreachable(table: DemandTable, targets: Floats, most: Floats) -> None:
 
 
 def _whole_training(parameters: Any) -> Any:
-    """Return parameters with an episode that is all training days with a past."""
+    """Return parameters whose single episode covers all training days with a past."""
     table, source = parameters.history.table, parameters.demand_data
     days = len(period_days(table, source, "training")) - KNOWN_DAYS
     changed = {"horizon": days, "warmup_days": min(parameters.warmup_days, days // 2)}
@@ -124,7 +126,7 @@ def _whole_training(parameters: Any) -> Any:
 
 
 def _rule(parameters: Any) -> RollingNewsvendor:
-    """Return the rule that is played."""
+    """Return the rule that is simulated."""
     history: StoreHistory = parameters.history
     forecast: ForecastName = "smoothing" if history.effects is None else "smoothing_covariates"
     kind = ForecastReorderPoint if orders_in_lots(parameters) else RollingNewsvendor
@@ -135,7 +137,7 @@ def _rule(parameters: Any) -> RollingNewsvendor:
 def _fill_rates(
     problem: Problem, p: Any, rule: RollingNewsvendor, costs: Floats, skus: NDArray[np.intp]
 ) -> Floats:
-    """Return the share of demand sold on training days with stockout costs, shape (SKUs, N)."""
+    """Return the fill rates on training days with these stockout costs, shape (SKUs, N)."""
     policy = reference_team(store=rule.with_stockout_cost(costs))
     trace = problem.traces(p, "tuning", TRACE_SEED, len(p.sku))
     order = np.argsort(trace["sku"])[skus]

@@ -1,7 +1,7 @@
 """Stock of the coming days in likely futures, if nothing is ordered after today.
 
-Demand is that of `demand.likely_demand`; what happens to stock are the events of the law of motion
-(`envs.supply_chain.events`), by age where goods perish. Unmet demand is lost.
+Demand is that of `demand.likely_demand`; stock follows the events of the law of motion
+(`envs.supply_chain.events`), by age if goods are perishable. Unmet demand is lost.
 """
 
 from dataclasses import dataclass
@@ -19,20 +19,20 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class StockRows:
-    """What rows, a store and SKU each, have this morning.
+    """Stock of this morning in rows, each a store and SKU.
 
     Attributes
     ----------
     on_hand : ndarray
-        Shape (rows,) [units].
+        Stock on hand, shape (rows,) [units].
     ages : ndarray
-        Of it what perishes, by age, oldest first, shape (rows, longest shelf life) [units].
+        Its perishable part by age, oldest first, shape (rows, longest shelf life) [units].
     lives : ndarray
-        Shelf life, 0 for goods that do not perish, shape (rows,) [days].
+        Shelf life, 0 for non-perishable goods, shape (rows,) [days].
     lifo : ndarray
         Whether the newest units are sold first, shape (rows,).
     due : ndarray
-        What arrives in 1, 2 ... mornings, shape (rows, lead time) [units].
+        Arrivals in 1, 2 ... mornings, shape (rows, lead time) [units].
     """
 
     on_hand: Floats
@@ -57,13 +57,13 @@ class PastDemand(NamedTuple):
     training : ndarray
         Shape (T, rows) [units/day].
     effects : ndarray
-        What is known ahead multiplies it by, shape (T, rows), or (T, 1) if it is the same for all.
+        Factors on it by what is known ahead, shape (T, rows), or (T, 1) if the same for all.
     weekdays : ndarray
-        What weekdays multiply it by, Monday first, shape (7, rows).
+        Factors of the weekdays, Monday first, shape (7, rows).
     sale, every : ndarray
-        A usual sale [units], and how long it takes until the next, shape (rows,) [days].
+        A usual sale [units], and the usual time until the next [days], shape (rows,).
     first : int
-        The ordinal of the first training day.
+        Ordinal of the first training day.
     """
 
     training: Floats
@@ -83,12 +83,12 @@ def stock_after_days(
     Parameters
     ----------
     ages : ndarray
-        Stock by age, a slot for every day of shelf life, none of goods that keep [units].
+        Stock by age, a slot for every day of shelf life, no slot for non-perishable goods [units].
     lifo : bool
         As for `envs.supply_chain.events.issue`.
     arriving : ndarray
-        What arrives on the morning of each day, fresh, shape (days,); of goods that keep what is
-        there on the first one too [units].
+        Fresh arrivals on the morning of each day, shape (days,); for non-perishable goods the first
+        one includes the stock on hand [units].
     demand : ndarray
         Shape (days, futures) [units/day].
 
@@ -165,20 +165,21 @@ def stockout_chances(
     Parameters
     ----------
     expected : ndarray
-        Of today and the days after it, shape (days, rows) [units/day].
+        Expected demand of today and the days after it, shape (days, rows) [units/day].
     past : PastDemand
-        Of the rows.
+        Past demand of the rows.
     stock : StockRows
-        Of this morning.
+        Stock of this morning.
     orders : ndarray
-        Today's, shape (rows,) [units].
+        Today's orders, shape (rows,) [units].
     gaps : ndarray
         Days to the next day of review, shape (rows,).
 
     Returns
     -------
     ndarray
-        Before today's order can arrive, and from then until the next one can; shape (rows, 2).
+        Probability of a stockout before today's order can arrive, and from then until the next one
+        can; shape (rows, 2).
     """
     parts = (stock.on_hand, stock.ages, stock.lives, stock.lifo, stock.due)
     chances: Floats = _stockout_chances(expected, past, parts, orders, gaps)
@@ -191,11 +192,11 @@ def projected_stock(expected: Floats, past: PastDemand, stock: StockRows, order:
     Parameters
     ----------
     expected : ndarray
-        Of today and the days after it, shape (days,) [units/day].
+        Expected demand of today and the days after it, shape (days,) [units/day].
     past, stock : PastDemand, StockRows
-        Of the one row.
+        Past demand and stock of the one row.
     order : float
-        Today's [units].
+        Today's order [units].
 
     Returns
     -------
@@ -215,21 +216,21 @@ def projected_stock(expected: Floats, past: PastDemand, stock: StockRows, order:
 
 
 def days_of_cover(stock: StockRows, orders: Floats, daily: Floats) -> list[float | None]:
-    """Return how many days of mean demand is sold of stock and orders, if nothing more is ordered.
+    """Return how many days of mean demand stock and orders cover, if nothing more is ordered.
 
-    That is all of it less what expires if every day has its mean demand.
+    Units that expire if every day has its mean demand are left out.
 
     Parameters
     ----------
     stock : StockRows
-        Of this morning.
+        Stock of this morning.
     orders, daily : ndarray
         Today's orders [units] and mean demand [units/day], shape (rows,).
 
     Returns
     -------
     list
-        In days, None where there is no demand.
+        Days of cover, None where there is no demand.
     """
     lead_time, sells = stock.due.shape[1], daily > 0.0
     sold = stock.on_hand + stock.due.sum(axis=1) + orders

@@ -35,7 +35,7 @@ FINALISTS = 16, 256
 BATCH_VALUES = 3_000_000
 """Most numbers in the traces of one batch (memory: 8 bytes each, twice)."""
 TUNING_SEED = 0
-"""Seed of the traces of tuning, whatever the seed of a comparison: rules are tuned once."""
+"""Seed of the tuning traces, whatever the seed of a comparison: rules are tuned once."""
 
 Progress = Callable[[float], None]
 """Called with the share of the work that is done, up to 1."""
@@ -50,7 +50,7 @@ class Family:
     make : callable
         ``make(**values)`` with one number, or one per world, for each name; returns the policy.
     grid : mapping
-        Coarse values by name. Of candidates that score the same, the first one wins.
+        Coarse values by name. Among candidates with the same score, the first one wins.
     refined : tuple of str
         Names for which values between those of the grid are tried too.
     integer : tuple of str
@@ -281,13 +281,13 @@ class _Copies(Observer):
         self._number = number
 
     def start(self, batch: Batch) -> None:
-        """Say which worlds play the same trace."""
+        """Record which worlds play the same trace."""
         if isinstance(batch, SupplyChainBatch) and batch.past is not None:
             batch.past.tell_apart(self._number)
 
 
 def _best(tried: Mapping[tuple[float, ...], float], count: int, alike: int = 1) -> Values:
-    """Return the best candidates, at most `alike` of those that score the same.
+    """Return the best candidates, at most `alike` of those with the same score.
 
     These act the same, or nearly so, on the traces tried; more traces may tell them apart.
     """
