@@ -7,8 +7,8 @@ post-decision states),
 ``V_k(raw, product, prices) = max over actions a of A(a) + H_k(act(raw, product, a), prices)``
 ``H_k(raw, product, prices) = E[market reward] + E[V_(k+1)(raw, left, prices after the move)]``
 
-where A is the part of the reward that the action itself earns. The functions of
-`envs.cash.dynamics` say what an action does and what a step is worth.
+where A is the part of the reward that the action itself earns. Actions and rewards are computed by
+the functions of `envs.cash.dynamics`.
 """
 
 import math
@@ -34,10 +34,10 @@ from envs.cash.trace import draw_trace, trace_covariates
 MAX_BYTES = 900_000_000
 """Memory of the largest problem that is solved."""
 MAX_WORK = 5e10
-"""Multiplications of the largest problem that is solved, well under a minute."""
+"""Multiplications for the largest problem that is solved; they take well under a minute."""
 CHECKED_EPISODES = 2000
 CHECKED_STEPS = 2_000_000
-"""Episodes of the simulation that checks the policy; fewer where they are long."""
+"""Episodes of the simulation that checks the policy; fewer if they are long."""
 _NO_STOP = -np.inf
 
 
@@ -48,14 +48,14 @@ class CashOptimum:
     Attributes
     ----------
     parameters : CashParameters
-        What was solved.
+        The problem that was solved.
     reference : Reference
         Expected return of an episode under the best policy.
     grid : CashGrid
-        Where values are known.
+        The grid of the values.
     values : ndarray
-        H, shape (T, raw, product, product price, raw price), float32, of every step less a
-        constant: what lies ahead whatever is done would leave no digits for what is decided.
+        H, shape (T, raw, product, product price, raw price), float32, less a constant for every
+        step: rewards independent of the action would else use up the digits of float32.
     """
 
     parameters: CashParameters
@@ -74,14 +74,14 @@ class OptimalCashPolicy(Rule):
     Parameters
     ----------
     parameters : CashParameters
-        Parameters of the episodes it will act in; only `initial_cash` may differ.
+        Parameters of the episodes to act in; only `initial_cash` may differ.
     grid, values
         As in `CashOptimum`.
 
     Attributes
     ----------
     refused : ndarray
-        Worlds of the bound batch in which cash has ever ruled out the action wanted.
+        Worlds of the bound batch in which a lack of cash has ever ruled out the best action.
     reached : ndarray
         Largest raw and product stock right after an action, since `bind`.
     """
@@ -146,20 +146,20 @@ def solve_cash(
 ) -> CashOptimum:
     """Solve the cash problem for its normal demand law.
 
-    The cash constraint and bankruptcy are left out, and the stocks are capped. Both are then
-    checked by simulation of the policy found: where it never lacks cash and never comes within a
-    lot of a cap, it is the best policy with the constraint too.
+    The cash constraint and bankruptcy are relaxed, and the stocks are capped. Both are then checked
+    by simulation of the policy found: if it never lacks cash and never comes within a lot of a cap,
+    it is also the best policy with the constraint.
 
     Parameters
     ----------
     parameters : CashParameters
         The problem.
     resolution : Resolution, optional
-        How fine the grids are; by default `Resolution()`, coarser where that would be too large.
+        Resolution of the grids; by default `Resolution()`, coarser if that would be too large.
     caps : tuple of float, optional
         Least caps of raw and product [units]; by default as small as the check allows.
     checked_episodes : int
-        Number of simulated episodes of the check, fewer where they are over 1,000 steps long.
+        Number of simulated episodes of the check, fewer if they are over 1,000 steps long.
 
     Raises
     ------
@@ -188,7 +188,7 @@ def solve_cash(
 def _search_caps(
     parameters: CashParameters, resolution: Resolution, episodes: int
 ) -> tuple[float, float]:
-    """Return caps that the policy of a coarse grid leaves a lot and a half of room below."""
+    """Return caps at least a lot and a half above the stocks of a coarse grid's policy."""
     buy, make = max(parameters.buy_lots), max(parameters.convert_lots)
     caps = float(max(buy, parameters.raw_per_product * make) + buy), 2.0 * make
     while True:
@@ -203,7 +203,7 @@ def _search_caps(
 def _grown_caps(
     parameters: CashParameters, caps: tuple[float, float], reached: Floats
 ) -> tuple[float, float]:
-    """Return `caps`, doubled where `reached` comes within one lot of them."""
+    """Return `caps`, doubled if `reached` comes within one lot of them."""
     grown = list(caps)
     for i, lots in enumerate((parameters.buy_lots, parameters.convert_lots)):
         limit = parameters.max_steps * max(lots)  # more cannot be had
@@ -219,12 +219,12 @@ def _affordable_grid(
     *,
     may_coarsen: bool = False,
 ) -> CashGrid:
-    """Return the finest grid allowed that memory and time can bear."""
+    """Return the finest allowed grid within the limits on memory and time."""
     steps, cause = parameters.max_steps, ""
     for tried in resolution.coarser() if may_coarsen else [resolution]:
         grid = make_grid(parameters, tried, caps)
         size = math.prod(grid.shape)
-        memory = (4 * steps + 32) * size  # what is kept, and room to work
+        memory = (4 * steps + 32) * size  # stored values, and working space
         terms = np.count_nonzero(grid.demand_weights) + parameters.num_actions + 6
         if memory <= MAX_BYTES and steps * size * terms <= MAX_WORK:
             return grid
@@ -236,7 +236,7 @@ def _affordable_grid(
 
 
 def _solve(parameters: CashParameters, grid: CashGrid, stop: float = _NO_STOP) -> CashOptimum:
-    """Solve on one grid without the cash constraint; `stop` is what an early end is worth."""
+    """Solve on one grid without the cash constraint; `stop` is the value of an early end."""
     p = parameters
     values = np.empty((p.max_steps, *grid.shape), np.float32)
     start = backward(
@@ -260,12 +260,12 @@ def _solve(parameters: CashParameters, grid: CashGrid, stop: float = _NO_STOP) -
 
 
 def _stop_value(parameters: CashParameters) -> float:
-    """Return what an early end by bankruptcy is worth, or -inf where it has no chance.
+    """Return the value of an early end by bankruptcy, or -inf if its probability is 0.
 
-    Cash never falls below 0, since no purchase exceeds it. It can meet 0 exactly only where all
-    purchases were made at a price that has a probability of its own: the mean of prices that do
-    not move, or the floor. An early end spares all later costs, so that leaving bankruptcy out
-    might give too low a value.
+    Cash never falls below 0, since no purchase exceeds it. It can reach exactly 0 only if all
+    purchases were made at a price of positive probability: the mean of constant prices, or the
+    floor. An early end saves all later costs, so that relaxing bankruptcy might give too low a
+    value.
     """
     p = parameters
     spread = p.price_std * math.sqrt(p.max_steps + 1.0)
@@ -277,12 +277,12 @@ def _stop_value(parameters: CashParameters) -> float:
 
 
 class _Check(NamedTuple):
-    """What a simulation of the policy found.
+    """The findings of a simulation of the policy.
 
     Attributes
     ----------
     hindered : ndarray
-        Shape (episodes,), where cash refused a purchase or ran out.
+        Whether cash ruled out a purchase or ran out, shape (episodes,).
     reached : ndarray
         Largest raw and product stock right after an action.
     mean, error : float
@@ -296,7 +296,7 @@ class _Check(NamedTuple):
 
 
 class _Bankruptcies(Observer):
-    """Keeps which worlds ever ran out of money in their first episode."""
+    """Records which worlds ever ran out of money in their first episode."""
 
     def start(self, batch: Batch) -> None:
         """Begin with none."""
@@ -308,7 +308,7 @@ class _Bankruptcies(Observer):
 
 
 def _simulate(solved: CashOptimum, episodes: int) -> _Check:
-    """Run the policy of what was solved."""
+    """Simulate the policy of a solved problem."""
     p, policy = solved.parameters, solved.policy()
     episodes = min(episodes, max(20, CHECKED_STEPS // p.max_steps))
     rng = np.random.default_rng(20_110_829)

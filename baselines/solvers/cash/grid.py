@@ -19,15 +19,15 @@ from envs.cash.parameters import CashParameters
 Floats = NDArray[np.float64]
 
 SPREAD = 4.0
-"""Price grids reach so many standard deviations of the price at the end of the episode."""
+"""Half-width of price grids in standard deviations of the price at the end of the episode."""
 _FLOOR_ZONE = 4.0
-"""Standard deviations of a move above the floor within which a move may well meet the floor."""
+"""Distance above the floor within which a price may reach it, in standard deviations of a move."""
 _NEGLIGIBLE = 1e-13
 
 
 @dataclass(frozen=True)
 class Resolution:
-    """How fine the grids are.
+    """The resolution of the grids.
 
     Attributes
     ----------
@@ -36,9 +36,9 @@ class Resolution:
     price_nodes : int
         Nodes of the product price's grid.
     raw_price_nodes : int
-        Nodes of each price's grid where the raw price counts too (``objective="profit"``).
+        Nodes of each price's grid if the raw price counts too (``objective="profit"``).
     lot_nodes : int
-        Most nodes of the product grid in what all conversion lots have in common.
+        Most nodes of the product grid per greatest common divisor of the conversion lots.
     """
 
     product_nodes: float = 6.0
@@ -75,7 +75,7 @@ class CashGrid:
     raw_nodes, product_nodes : int
         Their numbers; the first node is 0, the last the cap.
     product_price, raw_price : ndarray
-        Price nodes [money/unit]; a single one where the price does not move or does not count.
+        Price nodes [money/unit]; a single one if the price is constant or does not count.
     product_price_law, raw_price_law : ndarray
         Shape (nodes, nodes): row i holds the weights of the nodes after a move from node i.
     demand_weights : ndarray
@@ -112,7 +112,7 @@ class CashGrid:
 def make_grid(
     parameters: CashParameters, resolution: Resolution, caps: tuple[float, float]
 ) -> CashGrid:
-    """Lay the grid with stocks up to `caps` (raw, product), rounded up to a node."""
+    """Return the grid with stocks up to `caps` (raw, product), rounded up to a node."""
     p = parameters
     raw_unit = float(math.gcd(*p.buy_lots, *(p.raw_per_product * lot for lot in p.convert_lots)))
     unit = _product_unit(p, resolution)
@@ -121,7 +121,7 @@ def make_grid(
     count = resolution.raw_price_nodes if profit else resolution.price_nodes
     product_price = price_nodes(p.product_price_mean, p.price_std, p.max_steps, count)
     raw_price = np.array([p.raw_price_mean])
-    if profit:  # elsewhere what is paid for raw material is no part of the reward
+    if profit:  # else the cost of raw material is not part of the reward
         raw_price = price_nodes(p.raw_price_mean, p.price_std, p.max_steps, count)
     weights, empty = sale_weights(p.demand_mean, p.demand_std, unit, nodes)
     return CashGrid(
@@ -141,8 +141,8 @@ def make_grid(
 def _product_unit(parameters: CashParameters, resolution: Resolution) -> float:
     """Return the distance of product nodes, a divisor of every lot that is converted.
 
-    Where demand does not vary, the stocks that can occur are multiples of what lots and demand
-    have in common, and those are the nodes.
+    If demand is constant, all possible stocks are multiples of the greatest common divisor of lots
+    and demand, and those are the nodes.
     """
     lot = math.gcd(*parameters.convert_lots)
     if parameters.demand_std > 0.0:
@@ -156,8 +156,8 @@ def _product_unit(parameters: CashParameters, resolution: Resolution) -> float:
 def price_nodes(mean: float, std: float, steps: int, count: int) -> Floats:
     """Return about `count` nodes for a price that moves by N(0, std) for `steps` steps.
 
-    They are spaced evenly around the mean, at least sqrt(3) std apart. Where the price may fall to
-    its floor, the nodes next to the floor are half a standard deviation apart.
+    They are spaced evenly around the mean, at least sqrt(3) std apart. If the price may fall to its
+    floor, the nodes next to the floor are half a standard deviation apart.
     """
     if std <= 0.0:
         return np.array([mean])
@@ -176,8 +176,8 @@ def price_law(nodes: Floats, std: float) -> Floats:
 
     Away from the floor a move goes to the nearest nodes at a distances a below and b above of at
     least sqrt(3) std, with weights ``std^2 / (a (a + b))`` and ``std^2 / (b (a + b))``: mean and
-    variance are those of the move on any spacing. On an even spacing of sqrt(3) std this is the
-    Gauss-Hermite rule of three nodes. Next to the floor the move is summed over its quantiles,
+    variance are exact for any spacing. With an even spacing of sqrt(3) std this is the
+    Gauss-Hermite rule with three nodes. Next to the floor the move is summed over its quantiles,
     narrowed by the variance ``u^2 / 6`` that interpolation between nodes u apart adds.
     """
     law = np.zeros((nodes.size, nodes.size))
@@ -195,7 +195,7 @@ def price_law(nodes: Floats, std: float) -> Floats:
             down, up = std**2 / (a * (a + b)), std**2 / (b * (a + b))
             chances = np.array([down, 1.0 - down - up, up])
             spread_move(nodes, price, np.array([-a, 0.0, b]), chances, law[i])
-        else:  # the ends of the grid, which hardly any path reaches
+        else:  # the ends of the grid, rarely reached
             law[i, i] = 1.0
     return law
 
@@ -224,7 +224,7 @@ def _normal_quantiles(count: int) -> Floats:
 def spread_move(
     nodes: Floats, price: float, changes: Floats, chances: Floats, weights: Floats
 ) -> None:
-    """Add the chances of the prices after a move to the two nodes around each."""
+    """Distribute the probability of each price after a move to the two nodes around it."""
     last = nodes.size - 1
     for change, chance in zip(changes, chances):  # noqa: B905  (numba knows no `strict`)
         moved = move_price(price, change)

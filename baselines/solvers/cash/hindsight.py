@@ -3,19 +3,19 @@
 No policy, which sees only the past, earns more on any trace. The cash constraint is left out (a
 relaxation, which raises the value); all else is exact, for whole and for fractional demand.
 
-**States.** Let g be what all conversion lots have in common. Since the stock of product last was
-zero, after the sale of step s, it is ``x = g j - (demand of the steps s+1..k)`` with j whole: a
-state is (step, raw, s, j). The *class* s fixes the *offset* of the stock, ``x = offset + g row``.
+**States.** Let g be the greatest common divisor of all conversion lots. If the stock of product was
+last zero after the sale of step s, it is ``x = g j - (demand of the steps s+1..k)`` with integer j:
+a state is (step, raw, s, j). The *class* s fixes the *offset* of the stock, ``x = offset + g row``.
 
-**What is left out, without loss.** Raw stock that all remaining steps cannot convert is useless, so
-no lot is bought on top of it. Stocks larger than any sequence of actions can bring about, and
-classes that must have run out of stock meanwhile, are never visited.
+**States omitted without loss.** Raw stock that the remaining steps cannot convert is useless, so no
+lot is bought on top of it. Stocks larger than any sequence of actions can produce, and classes that
+must have run out of stock meanwhile, are never visited.
 
-**Bankruptcy** ends an episode and spares its later costs. With ``objective="profit"`` a bankrupt
-episode has lost its cash and returns less than 0, which waiting earns. With ``"shaped"`` it might
-pay. Cash never falls below 0 and meets 0 exactly only where raw prices repeat or are at the floor,
-with probability zero otherwise. In episodes where all the cash could be spent at such prices,
-stopping at the price of the penalty is allowed at any time: a bound still, but no longer exact.
+**Bankruptcy** ends an episode and saves its later costs. With ``objective="profit"`` a bankrupt
+episode has lost its cash and returns less than the 0 that waiting earns. With ``"shaped"`` it might
+pay. Cash never falls below 0, and reaches exactly 0 with positive probability only if raw prices
+repeat or are at the floor. In episodes in which all the cash could be spent at such prices,
+stopping is allowed at any time, at the cost of the penalty: still a bound, but no longer exact.
 """
 
 import math
@@ -36,14 +36,14 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MAX_STATES = 20_000_000
-"""Most states of one step of one episode that are kept in memory."""
+"""Most states of one step of one episode held in memory."""
 
 MAX_STATES_AFTER = 100_000_000
-"""Most after an action, which may convert a lot that is larger than all stock before it."""
+"""Most states after an action, which may convert a lot larger than all stock before it."""
 
 
 def hindsight_values(parameters: CashParameters, trace: Trace) -> Floats:
-    """Return what a clairvoyant with enough cash earns in each episode of `trace`.
+    """Return the optimal return, with enough cash, of a clairvoyant in each episode of `trace`.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def hindsight_values(parameters: CashParameters, trace: Trace) -> Floats:
 
     Examples
     --------
-    Two steps cannot make a product, which takes two raw units and a conversion.
+    Two steps do not suffice to make a product, which takes two raw units and a conversion.
 
     >>> parameters = CashParameters(max_steps=2)
     >>> trace = {"raw_price": 5.0, "product_price": 20.0, "demand": [9.0, 7.0, 8.0],
@@ -137,7 +137,7 @@ def _all_episodes(
             continue
         value, after = np.zeros((rows.shape[1], widest)), np.zeros((rows.shape[1], widest))
         for k in range(steps - 1, -1, -1):
-            # `rows` and `live` of the step after the last are those of an end worth nothing
+            # `rows` and `live` after the last step are those of a terminal value of 0
             high = _rows_after_action(c, lots, raw_unit, unit, rows[k], steps - 1 - k)
             _market(
                 c,
@@ -173,7 +173,7 @@ def _price_path(start: float, changes: Floats) -> Floats:
 
 @compiled
 def _may_go_bankrupt(price: Floats, cash: float, largest_lot: float) -> bool:
-    """Return whether purchases might use up the cash to the last cent."""
+    """Return whether purchases might use up exactly all cash."""
     repeated = 0.0
     for k in range(price.size):
         if price[k] <= MIN_PRICE or (price == price[k]).sum() > 1:
@@ -191,8 +191,8 @@ def _classes(largest: float, unit: float, demand: Floats) -> tuple[Floats, Ints,
         Shape (T + 1, T + 1): stock in row 0 of each live class before step k, in (0, unit]; the
         last live class is the one of no stock, with offset 0.
     sink, child : ndarray
-        Shape (T, T + 1): rows by which the sale of step k lowers a class, and its place among the
-        live classes afterwards, -1 where it must have run out of stock.
+        Shape (T, T + 1): rows by which the sale of step k lowers a class, and its index among the
+        live classes afterwards, -1 if it must have run out of stock.
     live : ndarray
         Shape (T + 1,): number of live classes.
     """
@@ -204,7 +204,7 @@ def _classes(largest: float, unit: float, demand: Floats) -> tuple[Floats, Ints,
         d, count = demand[k + 1], 0
         for j in range(live[k]):
             sink[k, j] = math.floor((d - offset[k, j]) / unit) + 1
-            most = top[j] + largest - d  # of a class that converts all it can
+            most = top[j] + largest - d  # if the class converts as much as it can
             if most > 0.0:
                 child[k, j] = count
                 offset[k + 1, count] = offset[k, j] + unit * sink[k, j] - d
@@ -219,7 +219,7 @@ def _classes(largest: float, unit: float, demand: Floats) -> tuple[Floats, Ints,
 def _move(
     c: Any, buy: float, make: float, raw: float, raw_price: float, steps_left: int, most: float
 ) -> tuple[float, float, bool]:
-    """Return raw stock after an action, the money spent, and whether it is of no use."""
+    """Return raw stock after an action, the money spent, and whether the action is useless."""
     if buy > 0.0 and raw >= c.raw_per_product * most * steps_left:
         return raw, 0.0, True
     money = buy * raw_price
@@ -244,12 +244,12 @@ def _rows_after_action(
 
 @compiled
 def _reachable(c: Any, lots: Floats, raw_unit: float, unit: float, demand: Floats) -> Ints:
-    """Return the number of product rows by step and raw stock, 0 where it cannot be reached.
+    """Return the number of product rows by step and raw stock, 0 for unreachable raw stock.
 
-    Shape (T + 1, raw). A row more than the largest stock allows counts for the offsets.
+    Shape (T + 1, raw). One row more than the largest stock needs allows for the offsets.
     """
     steps, most = demand.size - 1, lots[1].max()
-    highest = 0.0  # raw stock: what can be bought by then, and a lot on top of what is of use
+    highest = 0.0  # raw stock that can be bought by then, at most a lot more than is useful
     for k in range(steps):
         useful = c.raw_per_product * most * (steps - 1 - k)
         highest = max(highest, min(k * lots[0].max(), useful))
@@ -288,7 +288,7 @@ def _market(
     value: Floats,
     after: Floats,
 ) -> None:
-    """Write the value after the action: the sale, its reward and the value of what is left.
+    """Write the value after the action: the sale's reward and the value of the stock left.
 
     Rows and classes run along the last axis of `value` (before the next step) and `after`, the
     class fastest.
@@ -329,7 +329,7 @@ def _best_action(
         best = value[r, :size]
         best[:] = -np.inf
         for a in range(lots.shape[1]):
-            # `high` knows which purchases are of use; all others lead nowhere new
+            # `high` marks useful purchases; all others lead to no new state
             raw, spent, invalid = _move(
                 c, lots[0, a], lots[1, a], r * raw_unit, raw_price, 1, np.inf
             )

@@ -1,4 +1,4 @@
-"""The compiled loops of the dynamic programme of the cash problem.
+"""The compiled loops of the cash problem's dynamic programme.
 
 See `baselines.solvers.cash.dynamic_program`.
 """
@@ -29,7 +29,7 @@ def backward(
     stop: float,
     values: NDArray[np.float32],
 ) -> Floats:
-    """Fill `values` with H, but for a constant, from the last step to the first; return V."""
+    """Fill `values` with H, up to a constant, from the last step to the first; return V."""
     c = constants[0]
     shape = values.shape[1:]
     value, moved, after = np.zeros(shape), np.zeros(shape), np.empty(shape)
@@ -82,7 +82,7 @@ def _expect_prices(value: Floats, product_law: Floats, raw_law: Floats, out: Flo
 def _expect_demand(
     market: Floats, moved: Floats, weights: Floats, empty: Floats, out: Floats
 ) -> None:
-    """Add the market's reward to the expected value of what the sale leaves."""
+    """Add the market's reward to the expected value of the stock after the sale."""
     used = np.flatnonzero(weights)
     for r in range(out.shape[0]):
         for i in range(out.shape[1]):
@@ -112,7 +112,7 @@ def _best_action(
     for r in range(out.shape[0]):
         for a in range(lots.shape[1]):
             made, invalid, raw = 0.0, False, 0.0
-            for j in range(raw_price.size):  # with the money in hand that the purchase needs
+            for j in range(raw_price.size):  # given enough cash for the purchase
                 money = lots[0, a] * raw_price[j]
                 raw, made, left, invalid = act(
                     r * raw_unit,
@@ -138,7 +138,7 @@ def _best_action(
 
 @compiled
 def _place(nodes: Floats, x: float) -> tuple[int, float]:
-    """Return the node at or below x and the share of the way to the next."""
+    """Return the index of the node at or below x and the fraction of the way to the next."""
     if nodes.size == 1:
         return 0, 0.0
     j = min(max(int(np.searchsorted(nodes, x, side="right")) - 1, 0), nodes.size - 2)
