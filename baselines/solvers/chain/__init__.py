@@ -1,1 +1,1 @@
-"""Bounds and programmes of the stores of a supply chain over an episode."""
+"""Bounds and dynamic programmes for the stores of a supply chain over an episode."""

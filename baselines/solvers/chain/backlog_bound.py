@@ -1,23 +1,23 @@
-r"""What a store whose customers wait can earn at most: every day judged on its own.
+r"""Upper bound on the profit of a store with backorders: every day optimised on its own.
 
-What a store has on hand less what it owes before the demand of day t is ``y - S``: all that was
-shipped to it up to day t - L has arrived and nothing since (its lead time L), so that y, its
-inventory position of then without what the warehouse owes it, was known on that day, and S is the
-demand of the L days ``t - L .. t - 1``, independent of all that was known. So on average no policy
-earns more on day t than
+The net inventory of a store (on hand less backorders) before the demand of day t is ``y - S``: all
+that was shipped to it up to day t - L has arrived and nothing since (its lead time L), so that y,
+its inventory position then without what the warehouse owes it, was known on that day, and S is the
+demand of the L days ``t - L .. t - 1``, independent of all that was known. So in expectation no
+policy earns more on day t than
 
 ``max over y of E[reward_t(y - S, D_t)]``,
 
 whatever the warehouse does and whatever may be ordered; the sum over the days bounds the episode
-(that of a myopic policy). As stock cannot be sent back, y is no less than what the demand up to
-day t - L - 1 leaves of the initial stock, whatever is done: the largest value is taken over such y
-alone, and averaged over that demand, which is independent of S too. On the first L days nothing can
-reach the store, and y is its initial stock.
+(the value of a myopic policy). As stock cannot be returned, y is at least what the demand up to day
+t - L - 1 leaves of the initial stock under any policy: the maximum is taken over such y alone, and
+averaged over that demand, which is independent of S too. On the first L days nothing can reach the
+store, and y is its initial stock.
 
-**What is approximated.** S lies on a grid of unit u, its law split between neighbouring nodes; the
-units of whole demand are nodes. The best y may lie between two nodes, but no higher than where the
-lines through the nodes on either side meet, which is what counts. Halving u at least halves what is
-amiss, so that
+**Approximations.** S lies on a grid of unit u, its law split between neighbouring nodes; whole
+units of integer demand are nodes. The best y may lie between two nodes, but its value is no higher
+than where the lines through the nodes on either side meet, and that value is taken. Halving u at
+least halves the error, so that
 
 ``bound = V_(u/2) + |V_(u/2) - V_u|``
 
@@ -42,7 +42,7 @@ from envs.supply_chain.events import Floats
 from envs.supply_chain.reward import expected_rewards, is_counted
 
 NODES_PER_STD = 50
-"""Coarse nodes per standard deviation of the demand of lead time and day, on the calmest day."""
+"""Coarse nodes per standard deviation of the demand of lead time and day, where it is smallest."""
 MAX_NODES = 10_000
 """Most coarse nodes from no stock to the largest demand or the initial stock."""
 
@@ -55,20 +55,20 @@ def backlog_bound(
     initial_on_hand: float,
     warmup_days: int = 0,
 ) -> StoreBound:
-    """Return the most that a store can expect to earn in an episode.
+    """Return an upper bound on a store's expected profit in an episode.
 
     Parameters
     ----------
-    demand : Strata
+    demand : DemandPoints
         Independent laws of demand of the days 0 .. T - 1, shape (T, J).
     weights : ndarray
-        As `envs.supply_chain.reward.expected_rewards` takes them, shape (1,).
+        Argument of `envs.supply_chain.reward.expected_rewards`, shape (1,).
     lead_time : int
         Days from order to arrival, which is before the demand of that day.
     initial_on_hand : float
         Units on the first morning; nothing is under way.
     warmup_days : int
-        Rewards of the first days are 0.
+        Number of first days whose rewards are 0.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def backlog_bound(
 
 
 def _coarse_unit(demand: DemandPoints, lead_time: int, initial_on_hand: float) -> float:
-    """Return a unit that suits the calmest day but gives not too many nodes."""
+    """Return a unit fine enough for the least variable day without too many nodes."""
     calm = demand.least_std * math.sqrt(lead_time + 1.0) / NODES_PER_STD
     largest = float(demand.largest.max())
     unit = max(calm, max(largest * (lead_time + 1.0), initial_on_hand) / MAX_NODES, 1e-9)
@@ -108,11 +108,11 @@ def _value(
     unit: float,
 ) -> float:
     """Return the value on the grid of one unit."""
-    from scipy.signal import fftconvolve  # here: it takes long to import
+    from scipy.signal import fftconvolve  # here: slow to import
 
     laws = [_on_grid(p, c, unit) for p, c in zip(demand.points, demand.chances, strict=True)]
     start = math.floor(initial_on_hand / unit)
-    gone = np.ones(1)  # law of the demand that the initial stock has met when an order is placed
+    gone = np.ones(1)  # law of the demand before the day on which an order is placed
     total = 0.0
     for t, (law, points, chances) in enumerate(zip(laws, *demand, strict=True)):
         before = _sum_law(laws[max(0, t - lead_time) : t])
@@ -129,7 +129,7 @@ def _value(
 
 
 def _best(by_position: Floats, start: int, gone: Floats | None) -> float:
-    """Return the largest reward over positions, none below what is left; at `start` if fixed."""
+    """Return the largest reward over positions not below the stock left; at `start` if fixed."""
     if gone is None:
         return float(by_position[start])
     more = above_nodes(by_position, int(by_position.argmax()))

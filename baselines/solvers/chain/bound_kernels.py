@@ -14,7 +14,7 @@ _NEGLIGIBLE = 1e-12
 
 @compiled
 def leftover_law(unit: float, nodes: int, points: Floats, chances: Floats) -> tuple[Floats, Floats]:
-    r"""Return the weights of the nodes after demand, exact for what is linear between nodes.
+    r"""Return the weights of the nodes after demand, exact for functions linear between nodes.
 
     With ``rho(y) = E[(y - D)+]``, the hat function of a node m places below the stock before demand
     has the expectation ``(rho((m + 1) u) - 2 rho(m u) + rho((m - 1) u)) / u``.
@@ -35,14 +35,14 @@ def leftover_law(unit: float, nodes: int, points: Floats, chances: Floats) -> tu
         weights[m] = max(0.0, (rho[m + 2] - 2.0 * rho[m + 1] + rho[m]) / unit)
         empty[m] = max(0.0, 1.0 - (rho[m + 1] - rho[m]) / unit)
     weights[weights < _NEGLIGIBLE], empty[empty < _NEGLIGIBLE] = 0.0, 0.0
-    beyond = int(np.ceil(points[chances > 0.0].max() / unit)) + 1  # no demand: rounding errors
+    beyond = int(np.ceil(points[chances > 0.0].max() / unit)) + 1  # beyond: rounding errors
     weights[beyond:], empty[beyond:] = 0.0, 0.0
     return weights, empty
 
 
 @compiled
 def above_nodes(values: Floats, top: int) -> float:
-    """Return by how much a concave function may be above its largest value on nodes, that of `top`.
+    """Return a bound on a concave function's excess over its largest value on nodes, at `top`.
 
     It is below the lines through the nodes on either side of an interval.
     """
@@ -70,13 +70,13 @@ def order_at_once(
     earned : ndarray
         Expected reward of the day by the stock before demand.
     law, empty : ndarray
-        As from `leftover_law`.
+        As returned by `leftover_law`.
     value : ndarray
         V of the next day.
     position_cap : int
         Largest inventory position that an order may lead to.
     between : bool
-        Whether to add what an order between two nodes may be worth more than the best on one.
+        Whether to add a bound on the gain of an order between two nodes over the best node.
     """
     before = np.empty((earned.size, 1))
     worth = earned + empty * value[0, 0]
@@ -96,12 +96,12 @@ def order_at_once(
 def order_for_tomorrow(
     earned: Floats, law: Floats, empty: Floats, value: Floats, position_cap: int, between: bool
 ) -> Floats:
-    """Return V of a day with lead time 1: the order is all that arrives tomorrow.
+    """Return V of a day with lead time 1: only the order arrives tomorrow.
 
-    By inventory position after the order; parameters as in `order_at_once`.
+    Maximised over the inventory position after the order; parameters as in `order_at_once`.
     """
     before = np.empty((earned.size, 1))
-    sure = np.zeros(earned.size)  # from the demands that leave something of the first x units
+    sure = np.zeros(earned.size)  # from demands below the first x units
     for x in range(earned.size):
         last = max(x, min(position_cap, earned.size - 1))
         then = value[: last + 1 - x, 0]
@@ -125,8 +125,8 @@ def order_for_later(
 
     With s the units on hand and arriving tomorrow, and V of the next day for every order,
     ``E V((x - D)+ + s - x) = sum over m < x of law_m V(s - m) + empty_x V(s - x)``: the sums for
-    all x grow term by term. Parameters as in `order_at_once`; the second axis of `value` is as long
-    as orders go.
+    all x grow term by term. Parameters as in `order_at_once`; the second axis of `value` covers
+    all orders.
     """
     before = np.zeros((earned.size, slots))
     last = np.flatnonzero(empty)[-1]
@@ -141,7 +141,7 @@ def order_for_later(
             if law[x] > 0.0:
                 for k in range(orders):
                     sure[k] += law[x] * then[k]
-        if max(last, position - slots) < position:  # stock outlasts any demand
+        if max(last, position - slots) < position:  # stock exceeds any demand
             best = _largest_sum(sure, 0.0, sure, between)
             for x in range(max(last + 1, position - slots + 1), position + 1):
                 before[x, position - x] = earned[x] + best

@@ -1,4 +1,4 @@
-"""An upper bound on what the stores of a chain earn: the bounds of single stores together."""
+"""An upper bound on the profit of a chain's stores: the bounds of single stores combined."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from envs.supply_chain.parameters import SupplyChainParameters
 Floats = NDArray[np.float64]
 
 MAX_STORE_DAYS = 1100
-"""Most days of different stores that a bound is computed for: three stores, a year."""
+"""Most store-days that a bound is computed for: three stores for a year."""
 
 PROGRAMME = "Dynamic programming of each store on its own"
 DAY_BY_DAY = "Every day of each store at its best, as customers wait"
@@ -30,11 +30,11 @@ class ChainBound:
     Attributes
     ----------
     value, tolerance : ndarray
-        The bound, and by how much at most it is above the exact value, shape (SKUs,).
+        The bound, and the most by which it is above the exact value, shape (SKUs,).
     unit : float
         Distance of the finest grid's nodes [units].
     method, left_out : str
-        How it was found, and what `costs_left_out` says.
+        How it was found, and the text of `costs_left_out`.
     """
 
     value: Floats
@@ -55,9 +55,9 @@ class ChainBound:
 
 
 def chain_bound(parameters: SupplyChainParameters) -> ChainBound | None:
-    """Return the bound of a chain, or None where it is unknown.
+    """Return the bound of a chain, or None if it is unknown.
 
-    It is where demand comes from a file, so that nobody knows its law, and where there are too many
+    It is unknown if demand comes from a file, so that its law is unknown, and if there are too many
     days of different stores.
     """
     p = parameters
@@ -76,7 +76,7 @@ def chain_bound(parameters: SupplyChainParameters) -> ChainBound | None:
 
 
 def costs_left_out(p: SupplyChainParameters) -> str:
-    """Return a sentence that says so where orders cost something, which the bounds leave out."""
+    """Return a sentence stating that the bounds leave out the costs of orders, if there are any."""
     paid = p.of_stores("fixed_cost").any() or p.of_stores("unit_cost").any()
     return " What orders cost is left out of it." if p.objective == "cost" and paid else ""
 

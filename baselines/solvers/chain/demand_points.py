@@ -1,8 +1,8 @@
 """Demand laws as a few hundred values with probabilities, for exact expectations.
 
-The line is cut into strata, fine even in the tails, and each stratum stands at its conditional
-mean. An expectation of what is linear between kinks is exact but for the strata of the kinks, and
-errs upwards where it is concave (Jensen's inequality).
+The line is cut into strata, fine even in the tails, and each stratum is represented by its
+conditional mean. The expectation of a piecewise linear function is exact except for the strata with
+its kinks, and errs upwards where it is concave (Jensen's inequality).
 """
 
 import math
@@ -19,9 +19,9 @@ Floats = NDArray[np.float64]
 
 STRATA = 600
 _TAIL = 1e-8
-"""Chance of what lies beyond the last stratum but one."""
+"""Probability beyond the last stratum but one."""
 WHOLE = 1e-6
-"""Mean distance to whole numbers of demand that is whole but for its lumped tail [units]."""
+"""Largest mean distance to whole numbers of integer demand, due to its lumped tail [units]."""
 
 
 class DemandPoints(NamedTuple):
@@ -38,7 +38,7 @@ class DemandPoints(NamedTuple):
 
     @property
     def least_std(self) -> float:
-        """Standard deviation of the calmest day's demand [units/day]."""
+        """Smallest standard deviation of a day's demand [units/day]."""
         mean = (self.chances * self.points).sum(axis=1, keepdims=True)
         return float(np.sqrt((self.chances * (self.points - mean) ** 2).sum(axis=1)).min())
 
@@ -48,7 +48,7 @@ class DemandPoints(NamedTuple):
         return np.asarray(np.where(self.chances > 0.0, self.points, 0.0).max(axis=1))
 
     def fitting(self, unit: float) -> float:
-        """Return `unit`, or of whole demand a smaller one of which a whole number makes 1."""
+        """Return `unit` or, for integer demand, a smaller one that divides 1."""
         fractions = np.abs(self.points - np.round(self.points))
         whole = float((self.chances * fractions).sum(axis=1).max()) < WHOLE
         return 1.0 / math.ceil(1.0 / unit) if whole and unit < 1.0 else unit
@@ -72,9 +72,9 @@ def demand_points(
     model : {"normal", "poisson", "negative_binomial", "gamma", "rounded_gamma"}
         ``"normal"`` is ``max(0, N(mean, std))``; ``"poisson"`` needs no `std`.
     mean, std : array_like
-        Of each day, shape (T,) [units/day].
+        Mean and standard deviation of each day, shape (T,) [units/day].
     strata : int
-        How many.
+        Number of strata.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def demand_points(
 
 
 def _one_day(model: DemandModel, mean: float, std: float, strata: int) -> tuple[Floats, Floats]:
-    """Return values and probabilities of one day, the surplus ones with probability 0."""
+    """Return values and probabilities of one day, padded with values of probability 0."""
     if (mean <= 0.0 and model != "normal") or (std <= 0.0 and model != "poisson"):
         return np.full(strata, max(0.0, mean)), np.eye(strata)[0]
     law = _LAWS[model](mean, std)
@@ -99,7 +99,7 @@ def _one_day(model: DemandModel, mean: float, std: float, strata: int) -> tuple[
     edges = np.linspace(max(0.0, low), max(0.0, high), strata - 1)
     if model in ("poisson", "negative_binomial", "rounded_gamma"):
         edges = np.round(edges)
-    # a stratum ends with its edge; the last one is what lies above all edges
+    # a stratum ends with its edge; the last one lies above all edges
     chances = np.diff(law.below(edges), prepend=0.0, append=1.0)
     total = float(law.mean_below(np.array([np.inf]))[0])
     means = np.diff(law.mean_below(edges), prepend=0.0, append=total)
@@ -134,9 +134,9 @@ def _gamma(mean: float, std: float) -> _Law:
 
 
 def rounded_gamma(mean: float, std: float) -> Floats:
-    """Return the chances of 0, 1, ... of gamma demand to the nearest whole number.
+    """Return the probabilities of 0, 1, ... of gamma demand rounded to the nearest whole number.
 
-    The tail, of a probability of about 1e-14, is that of the last value.
+    The tail, of a probability of about 1e-14, is added to the last value.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def rounded_gamma(mean: float, std: float) -> Floats:
 
 
 def _rounded_gamma(mean: float, std: float) -> _Law:
-    """Return the law of `rounded_gamma`, by its sums."""
+    """Return the law of `rounded_gamma`, by its cumulative sums."""
     from scipy import stats
 
     law = rounded_gamma(mean, std)

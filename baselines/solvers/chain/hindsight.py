@@ -1,30 +1,30 @@
 r"""The stores' optimum in hindsight: demand and the supplier's failures of an episode known.
 
-Of every trace the most that the stores can earn together; no policy, which sees only the past,
-earns more on it. These relaxations raise the value or leave it as it is, one by one:
+For every trace it is the largest joint profit of the stores; no policy, which sees only the past,
+earns more on it. Each of these relaxations raises the value or leaves it as it is:
 
 - *Any quantity*: a store may order any number of units, not only those on offer or within other
-  limits. Every order that is possible stays so.
-- *Any share*: the warehouse may give what it has to any store, and hold it back. What it would
-  ship, in proportion to the claims, it may still ship.
+  limits. Every feasible order stays feasible.
+- *Any share*: the warehouse may allocate its stock to any store, or hold it back. Its actual
+  shipments, in proportion to the claims, stay feasible.
 - *The best supply*: every day the largest quantity on offer is ordered from the supplier and
-  shipped in full, unless production capacity or a failure of that day prevents it. Whatever is
-  ordered, no more units can have arrived by any morning, and to the stores' reward a unit that
-  waits in the warehouse costs nothing.
-- *Any sale*: a store may refuse to sell. The law of motion sells what it can, which is one choice
-  of many.
-- *No cost of orders*, fixed or by the unit: they only take away.
+  shipped in full, unless production capacity or a failure of that day prevents it. Under no policy
+  can more units have arrived by any morning, and a unit that waits in the warehouse does not reduce
+  the stores' reward.
+- *Any sale*: a store may refuse to sell. The law of motion sells as much as possible, which is one
+  of the choices.
+- *No cost of orders*, fixed or per unit: it would only reduce the reward.
 - *A concave reward*: it falls linearly in the units left over, with a kink at the excess
   threshold, and in those unmet. Only with a backlog is it not concave, as older customers are
-  served first and the service level of a day cannot fall below 0: in place of it stands the chord
-  from nothing owed to the most that can be owed, which lies above.
+  served first and the service level of a day cannot fall below 0: it is replaced by the chord from
+  no backlog to the largest possible one, which lies above.
 
-What is left is linear. Before the lead time of the stores is over nothing can reach them, so those
-days are played as they are. Then either the units that all stores lack, each ordered for the very
-day of its sale, can be supplied: no demand is lost or waits and nothing is held but what is left of
-the initial stock, so that every term of the reward is at its best, without a programme to solve,
-and but for the cost of orders the value is attained. Or the warehouse binds, and the linear
-programme is solved (`baselines.solvers.chain.linear_program`).
+The remaining problem is linear. Before the lead time of the stores is over nothing can reach them,
+so those days are simulated as they are. Then there are two cases. Either the units that all stores
+lack, each ordered for the very day of its sale, can be supplied: no demand is lost or backordered
+and nothing is held but the rest of the initial stock, so that every term of the reward is at its
+best without solving a programme, and the value is attained except for the cost of orders. Or the
+warehouse binds, and the linear programme is solved (`baselines.solvers.chain.linear_program`).
 """
 
 from dataclasses import dataclass
@@ -47,25 +47,25 @@ from envs.supply_chain.trace import check_trace
 Floats = NDArray[np.float64]
 
 STORE_DAYS = 60_000
-"""Days of stores that linear programmes are solved for in about three seconds."""
+"""Most store-days that linear programmes are solved for, which takes about three seconds."""
 LEAST_SOLVED = 30
-"""Fewest solved episodes to tell others from."""
+"""Fewest solved episodes from which others are extrapolated."""
 ROUNDING = 1e-9
-"""Share of what is needed that rounding may add to it."""
+"""Largest relative rounding error of the units needed."""
 
 
 @dataclass(frozen=True)
 class Hindsight:
-    """What the stores earn in hindsight.
+    """The stores' rewards in hindsight.
 
     Attributes
     ----------
     unhindered : ndarray
-        With a warehouse that is never short: mean of the stores' sums of rewards, shape
-        (episodes,). Never below the value with the warehouse's own supply.
+        Mean of the stores' sums of rewards if the warehouse is never short, shape (episodes,).
+        Never below the value with the warehouse's own supply.
     lost : ndarray
-        What the warehouse's shortage costs, shape (episodes,): 0 where it does not bind, and NaN
-        where it does but no programme was solved.
+        Cost of the warehouse's shortage, shape (episodes,): 0 where it does not bind, and NaN where
+        it does but no programme was solved.
     """
 
     unhindered: Floats
@@ -78,7 +78,7 @@ class Hindsight:
 
     @property
     def mean(self) -> float:
-        """The mean bound; traces that were not solved lose what the solved ones lose on average."""
+        """The mean bound; unsolved traces are assumed to lose as much as the solved ones' mean."""
         binding, unsolved = self.lost != 0.0, np.isnan(self.lost)
         if not unsolved.any() or unsolved.sum() == binding.sum():
             return float(self.values.mean())
@@ -87,12 +87,12 @@ class Hindsight:
 
     @property
     def se(self) -> float:
-        """Standard error that the traces not solved leave in `mean`."""
+        """Standard error of `mean` due to the unsolved traces."""
         binding, unsolved = self.lost != 0.0, np.isnan(self.lost)
         solved = self.lost[binding & ~unsolved]
         if not unsolved.any() or solved.size < 2:
             return 0.0
-        finite = unsolved.sum() / binding.sum()  # of a sample without replacement
+        finite = unsolved.sum() / binding.sum()  # sampling without replacement
         spread = solved.std(ddof=1) / np.sqrt(solved.size)
         return float(unsolved.mean() * spread / np.sqrt(finite))
 
@@ -100,17 +100,17 @@ class Hindsight:
 def chain_hindsight(
     parameters: SupplyChainParameters, trace: Trace, *, store_days: int = STORE_DAYS
 ) -> Hindsight:
-    """Return the most that the stores could have earned in each episode of `trace`.
+    """Return the stores' optimum in hindsight for each episode of `trace`.
 
     Parameters
     ----------
     parameters : SupplyChainParameters
-        The problem: any scenario, objective and number of SKUs, demand drawn or of a file, lost
+        The problem: any scenario, objective and number of SKUs, demand drawn or from a file, lost
         or backlogged.
     trace : dict
         As drawn by `envs.supply_chain.trace.draw_trace`.
     store_days : int
-        Days of stores that linear programmes may be solved for. Of more binding traces as many as
+        Most store-days that linear programmes may be solved for. If more traces bind, as many as
         fit are solved, none if they are fewer than `LEAST_SOLVED`.
 
     Examples
@@ -139,7 +139,7 @@ def chain_hindsight(
     lost = np.zeros(len(lane_of))
     lost[binding] = np.nan
     room = store_days // (p.num_stores * p.horizon) if lanes.shape[1] == 1 else 0
-    solved = _to_solve(binding, room)  # programmes are of stores with the same costs
+    solved = _to_solve(binding, room)  # a programme's stores have the same costs
     for k in np.unique(lane_of[solved]):
         own, first = solved[lane_of[solved] == k], int(lanes[k, 0]["store_lead_time"])
         reachable = given["demand"][own, first:].swapaxes(1, 2)
@@ -149,7 +149,7 @@ def chain_hindsight(
 
 
 class Played(NamedTuple):
-    """Episodes of stores that get what they lack on the very day.
+    """Episodes in which stores receive the units that they lack on the very day.
 
     Attributes
     ----------
@@ -157,7 +157,7 @@ class Played(NamedTuple):
         Sums of the rewards of all stores over all days, and over those that a shipment can reach,
         shape (episodes,).
     level : ndarray
-        Units on hand less those owed before the first such day, shape (episodes, N).
+        Net inventory (on hand less backorders) before the first such day, shape (episodes, N).
     needs : ndarray
         Units that have to leave the warehouse on each day, shape (episodes, T).
     """
@@ -172,13 +172,13 @@ def _to_solve(binding: NDArray[np.intp], fit: int) -> NDArray[np.intp]:
     """Return which of the binding episodes are solved: as many as fit, or none if too few do."""
     if fit >= binding.size:
         return binding
-    # evenly spaced: episodes are alike, whatever their place
+    # evenly spaced: the order of episodes has no meaning
     places = np.linspace(0, binding.size - 1, fit if fit >= LEAST_SOLVED else 0)
     return binding[places.astype(np.intp)]
 
 
 def hindsight_reference(parameters: SupplyChainParameters, found: Hindsight) -> Reference:
-    """Return the mean of what was found over its episodes, and what it is."""
+    """Return the mean of the values found as a reference, with its kind and note."""
     binding = int((found.lost != 0.0).sum())
     lanes = parameters.lanes()
     note = (
@@ -204,7 +204,7 @@ def _largest_order(p: SupplyChainParameters) -> Floats:
 def _supplied(
     lanes: Any, lane_of: NDArray[np.int64], first: Floats, largest: Floats, works: Any
 ) -> Floats:
-    """Return the most that the warehouse can have had by each morning, shape (episodes, T)."""
+    """Return the most units that can have reached the warehouse by each morning, (episodes, T)."""
     had = np.empty(works.shape)
     for e in range(lane_of.size):
         c, days = lanes[lane_of[e], 0], works.shape[1]
@@ -222,12 +222,12 @@ def _supplied(
 def _unhindered(
     lanes: Any, lane_of: NDArray[np.int64], initial: Floats, demand: Floats
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Play all episodes with what a store lacks arriving on the day, never before its lead time.
+    """Simulate all episodes with units that a store lacks arriving on the day, after its lead time.
 
     Parameters
     ----------
     lanes, lane_of, initial : ndarray
-        `LANE` records, a row per SKU; SKU of each episode; units in the first morning, shape
+        `LANE` records, a row per SKU; SKU of each episode; units on the first morning, shape
         (SKUs, N).
     demand : ndarray
         Shape (episodes, T, N).
@@ -249,7 +249,7 @@ def _unhindered(
                 asked = demand[e, t, i]
                 if t >= c.store_lead_time:
                     needs[e, t - c.store_lead_time] += max(0.0, asked - level)
-                    level = max(level, asked)  # not by a sum, which may round all of `asked` away
+                    level = max(level, asked)  # a sum might round `asked` away
                 sold, left = meet_demand(level, asked)
                 reward = store_reward(c, left, sold, asked) if is_counted(t, c.warmup_days) else 0.0
                 earned[e] += reward

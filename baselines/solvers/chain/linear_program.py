@@ -1,8 +1,8 @@
-r"""The linear programme of a warehouse that is short: who gets how much of it, and when.
+r"""The linear programme of a warehouse that is short: allocation of its stock to stores and days.
 
 With store i and days t from the first on which a shipment can arrive, in units: receipts r, units
-left x up to the excess threshold and y above it, units unmet u (lost, or owed), warehouse stock w
-and what may come into it a::
+left x up to the excess threshold and y above it, units unmet u (lost or backordered), warehouse
+stock w and its possible receipts a::
 
     maximise   sum (best_it - h x_it - e y_it - s_it u_it)
     subject to x_it + y_it - u_it = x_i,t-1 + y_i,t-1 - owed_i,t-1 + r_it - d_it
@@ -24,7 +24,7 @@ from envs.supply_chain.reward import is_counted, store_reward
 Floats = NDArray[np.float64]
 
 TOGETHER = 1500
-"""Store-days of the traces that are solved as one programme: fewer calls, but not too large."""
+"""Store-days of traces solved as one programme: few calls, but not too large."""
 
 
 def solve_programs(lane: Any, demand: Floats, level: Floats, supplied: Floats) -> Floats:
@@ -35,11 +35,11 @@ def solve_programs(lane: Any, demand: Floats, level: Floats, supplied: Floats) -
     lane : record
         An `envs.supply_chain.dynamics.LANE`.
     demand : ndarray
-        Of the days that a shipment can reach, shape (episodes, N, days) [units].
+        Demand of the days that a shipment can reach, shape (episodes, N, days) [units].
     level : ndarray
-        Units on hand less those owed before the first of these days, shape (episodes, N).
+        Net inventory before the first of these days, shape (episodes, N).
     supplied : ndarray
-        The most that the warehouse can have had by each morning, shape (episodes, T).
+        The most units that can have reached the warehouse by each morning, shape (episodes, T).
 
     Returns
     -------
@@ -49,7 +49,7 @@ def solve_programs(lane: Any, demand: Floats, level: Floats, supplied: Floats) -
     Raises
     ------
     RuntimeError
-        If the solver gives up.
+        If the solver fails.
     """
     episodes, n, days = demand.shape
     together = max(1, TOGETHER // (n * days))
@@ -62,7 +62,7 @@ def solve_programs(lane: Any, demand: Floats, level: Floats, supplied: Floats) -
         rows = range(first, min(first + together, episodes))
         parts = [_program(lane, counted, demand[e], level[e], supplied[e, :days]) for e in rows]
         cost, bounds, right, constant = (np.stack(x) for x in zip(*parts, strict=True))
-        solve: Any = linprog  # its types know no sparse matrix
+        solve: Any = linprog  # its type stubs lack sparse matrices
         solved = solve(
             cost.ravel(),
             A_eq=sparse.block_diag([matrix] * len(rows), format="csc"),
@@ -92,7 +92,7 @@ def _balances(stores: int, days: int, *, backlog: bool) -> Any:
 def _program(
     lane: Any, counted: NDArray[np.bool_], demand: Floats, level: Floats, supplied: Floats
 ) -> tuple[Floats, Floats, Floats, float]:
-    """Return costs and upper bounds of the variables, right-hand sides, and the best conceivable.
+    """Return costs and upper bounds of the variables, right-hand sides, and the largest reward.
 
     Variables are r, x, y and u of each store by day, then w by day.
     """
@@ -115,7 +115,7 @@ def _program(
 
 
 def _most_unmet(demand: Floats, level: Floats, *, backlog: bool) -> Floats:
-    """Return the most units that can be lost, or owed, on each day, shape (N, days)."""
+    """Return the most units that can be lost, or backordered, on each day, shape (N, days)."""
     if not backlog:
         return demand
     owed: Floats = np.maximum(0.0, np.cumsum(demand, axis=1) - level[:, None])
@@ -123,10 +123,10 @@ def _most_unmet(demand: Floats, level: Floats, *, backlog: bool) -> Floats:
 
 
 def _unit_costs(lane: Any, demand: float, most: float) -> tuple[float, tuple[float, float, float]]:
-    """Return the reward of a day without a unit left or unmet, and what such units take from it.
+    """Return the reward of a day without a unit left or unmet, and the unit costs of such units.
 
-    A unit left up to the excess threshold, one above it, and one unmet; the last on the chord to
-    `most` units unmet, above which no convex reward lies.
+    They are of a unit left up to the excess threshold, one above it, and one unmet; the last by the
+    chord to `most` units unmet, which no convex reward exceeds.
     """
     best = store_reward(lane, 0.0, demand, demand)
     threshold = float(lane["excess_threshold"])
