@@ -1,6 +1,6 @@
 """The compiled loops of `baselines.solvers.chain.store_programme`.
 
-Stocks, what arrives tomorrow and orders count in nodes of the grid. With a lead time below 2
+Stocks, tomorrow's arrivals and orders are counted in nodes of the grid. With a lead time below 2
 nothing is known to arrive tomorrow, and that axis of the values has length 1.
 """
 
@@ -16,30 +16,30 @@ from envs.supply_chain.reward import ordering_cost
 Table = NDArray[np.floating[Any]]
 
 EQUAL = 1e-9
-"""Orders that are worth no more than this above a smaller one are not placed."""
+"""A larger order is placed only if it is worth more than a smaller one by over this amount."""
 
 
 @compiled
 def after_demand(law: Floats, empty: Floats, value: Floats, arrivals: int) -> tuple[Floats, Floats]:
     """Return the expected value of the next morning, by stock, arrivals and order.
 
-    A stock that outlasts any demand tells no more than its sum with what arrives.
+    If stock exceeds any demand, only its sum with the arrivals matters.
 
     Parameters
     ----------
     law, empty : ndarray
-        As from `baselines.solvers.chain.bound_kernels.leftover_law`, by stock before demand.
+        As returned by `baselines.solvers.chain.bound_kernels.leftover_law`, by stock before demand.
     value : ndarray
-        V of the next day, shape (stocks, orders): what is ordered today arrives the day after.
+        V of the next day, shape (stocks, orders): today's order arrives the day after it.
     arrivals : int
-        Nodes of what arrives tomorrow.
+        Number of nodes of tomorrow's arrivals.
 
     Returns
     -------
     scarce : ndarray
-        Of the stocks that demand may use up, shape (these stocks, arrivals, orders).
+        Value for stocks that demand may use up, shape (these stocks, arrivals, orders).
     ample : ndarray
-        Of all others, shape (stocks + arrivals, orders), by stock and arrivals together.
+        Value for all others, shape (stocks + arrivals, orders), by the sum of stock and arrivals.
     """
     stocks, orders = value.shape
     some = np.flatnonzero(law)
@@ -68,7 +68,7 @@ def _add(total: Floats, weight: float, row: Floats) -> None:
 
 @compiled
 def _between(at: float, nodes: int) -> tuple[int, int, float]:
-    """Return the two nodes that a place lies between, and the weight of the second."""
+    """Return the two nodes around a coordinate, and the weight of the second."""
     place = min(at, nodes - 1.0)
     first = int(place)
     return first, min(first + 1, nodes - 1), place - first
@@ -76,7 +76,7 @@ def _between(at: float, nodes: int) -> tuple[int, int, float]:
 
 @compiled
 def _interpolated(scarce: Table, ample: Table, x: float, y: float, k: float) -> float:
-    """Return what is between eight nodes."""
+    """Interpolate between eight nodes."""
     total = 0.0
     arrivals, orders = scarce.shape[1:]
     i, next_i, wi = _between(x, ample.shape[0] - arrivals)
@@ -98,7 +98,7 @@ def _interpolated(scarce: Table, ample: Table, x: float, y: float, k: float) -> 
 def _worth(
     lead_time: int, earned: Floats, scarce: Table, ample: Table, x: float, y: float, k: float
 ) -> float:
-    """Return the value of a stock, of what arrives tomorrow, and of what is shipped today."""
+    """Return the value at a stock x, tomorrow's arrivals y, and today's shipment k."""
     if lead_time == 0:
         x, y, k = x + k, 0.0, 0.0
     elif lead_time == 1:
@@ -128,11 +128,11 @@ def best_values(
     counts : bool
         Whether the day is past the warm-up.
     unit : float
-        Of the grid [units].
+        Distance of the grid's nodes [units].
     earned : ndarray
         Expected reward by stock, shape (stocks,).
     scarce, ample : ndarray
-        From `after_demand`.
+        As returned by `after_demand`.
     offers, chances : ndarray
         Quantities on offer by forecast, shape (forecasts, actions) [units], and the forecasts'
         probabilities.
@@ -168,14 +168,14 @@ def best_orders(
 ) -> Floats:
     """Return the best quantity on offer in every world, shape (worlds,) [units].
 
-    Of quantities that are worth the same it is the least.
+    Among quantities of the same value it is the smallest.
 
     Parameters
     ----------
     lane, counts, unit, earned, scarce, ample
         As for `best_values`.
     on_hand, arriving, owed : ndarray
-        Units on hand, that arrive tomorrow, and that the warehouse still owes, shape (worlds,).
+        Units on hand, arriving tomorrow, and owed by the warehouse, shape (worlds,).
     offers : ndarray
         Shape (worlds, actions) [units].
     """

@@ -1,40 +1,40 @@
-r"""What a store can earn at most: an upper bound on the expected total reward of an episode.
+r"""An upper bound on the expected total reward of a store in an episode.
 
 The bound is the value of an easier problem: the store's warehouse is never short, and the store may
-order any quantity on any day. (Days of review, packs, a minimum and a shelf's capacity only take
-orders away: the bound holds with them too.) Whatever a policy of the whole chain ships to the store
-on day t, this store could have ordered on day t itself, and what a policy knows of other stores and
-of the supplier says nothing of this store's coming demand. So no policy gives the store more, and
-as rewards add up, the sum of the bounds of all stores bounds what they earn together.
+order any quantity on any day. (Days of review, packs, a minimum and a shelf's capacity only remove
+orders: the bound holds with them too.) Whatever a policy of the whole chain ships to the store on
+day t, this store could have ordered on day t itself, and a policy's knowledge of other stores and
+of the supplier is uninformative about this store's future demand. So no policy earns the store
+more, and as rewards add up, the sum of the bounds of all stores bounds their joint profit.
 
 With x units on hand after the morning's receipts and z that arrive tomorrow (lead time 2),
 
 ``V_t(x, z) = max over q >= 0 of E[reward_t(x, D_t)] + E V_(t+1)((x - D_t)+ + z, q)``
 
 and V = 0 after the last day (Zipkin 2008, Old and new methods for lost-sales inventory systems,
-Operations Research 56(5), on a finite horizon). A store with a longer lead time may do no better
-than one with lead time 2 that waits with its orders, so that its bound holds.
+Operations Research 56(5), on a finite horizon). A store with a longer lead time can do no better
+than one with lead time 2, which may delay its orders, so that the latter's bound holds.
 
-**No order is cut off.** No unit is needed on day t beyond the largest demand of that day, so that
-a sum of orders never needs to exceed the largest demands of the days that it is for: any further
-unit may be ordered a day later for the same day, and costs no more.
+**Orders are not restricted.** No unit is needed on day t beyond the largest demand of that day, so
+that a sum of orders never needs to exceed the largest demands of the days that it is for: any
+further unit may be ordered a day later for the same day, and costs no more.
 
-**What is approximated.** Stocks and orders lie on a grid of unit u, and V is linear between nodes:
-as ``(x - D)+ + z`` is off the grid by x alone, the expectation of that is exact (`leftover_law`).
-V is concave, for a store that may also refuse to sell has a concave programme, and gains nothing
-from refusing where the unit kept is worth no more later. So the grid's value V_u is too low for two
-reasons, and rises to V as u falls: ``V_u <= V_(u/2) <= V``. Where demand is whole its units are
-nodes, and neither is there: V bends at whole numbers alone. Elsewhere
+**Approximations.** Stocks and orders lie on a grid of unit u, and V is linear between nodes: as
+``(x - D)+ + z`` is off the grid by x alone, its expectation is exact (`leftover_law`). V is
+concave, since a store that may also refuse to sell has a concave programme, and gains nothing from
+refusing if the unit kept is worth no more later. So the grid's value V_u is too low for two
+reasons, and rises to V as u falls: ``V_u <= V_(u/2) <= V``. With integer demand whole units are
+nodes, and neither reason applies: V has kinks at whole numbers alone. Otherwise
 
-- *the best order may lie between two nodes*, as near to one on a grid twice as coarse, so that
-  halving u may show nothing of it. V_(u/2)+ adds to every best order what a concave function may
-  be above its nodes (`above_nodes`);
-- *what is linear between nodes is below V*, by a share of u^2, or of u where demand hardly varies,
-  so that V_(u/2) lacks a third of ``V_(u/2) - V_u``, or all of it. Hence
+- *the best order may lie between two nodes*, as near to one as on a grid twice as coarse, so that
+  halving u may not reveal the error. V_(u/2)+ adds to every best order the most by which a concave
+  function may exceed its nodes (`above_nodes`);
+- *the linear interpolation is below V*, by a multiple of u^2, or of u if demand hardly varies, so
+  that V_(u/2) is too low by a third of ``V_(u/2) - V_u``, or by all of it. Hence
 
 ``bound = V_(u/2)+ + |V_(u/2) - V_u|``,
 
-which is above V_(u/2) by its tolerance. (In days of warm-up, which earn nothing, V need not be
+which is above V_(u/2) by its tolerance. (On warm-up days, which earn nothing, V need not be
 concave; the tolerance is as small there.)
 
 Demand is cut into strata, which errs upwards by less than 0.001 a month with the defaults.
@@ -60,9 +60,9 @@ from envs.supply_chain.reward import STORE_WEIGHTS, expected_rewards, is_counted
 Ints = NDArray[np.int64]
 
 SOLVED_LEAD_TIME = 2
-"""Longer lead times have the bound of this one."""
+"""Longer lead times use the bound of this one."""
 UNITS_PER_STD = 8.0
-"""Coarse nodes per standard deviation of the calmest day's demand."""
+"""Coarse nodes per smallest standard deviation of a day's demand."""
 MAX_ORDER_NODES = 120
 MAX_STOCK_NODES = 1000
 """Most nodes of the coarse grid up to the largest order and up to the initial stock."""
@@ -75,9 +75,9 @@ class StoreBound:
     Attributes
     ----------
     value : float
-        No policy earns more.
+        The bound: no policy earns more in expectation.
     tolerance : float
-        By so much `value` is above the value on the finest grid; the exact one lies between.
+        Excess of `value` over the value on the finest grid; the exact one lies between.
     unit : float
         Distance of the finest grid's nodes [units].
     """
@@ -96,21 +96,21 @@ def store_bound(
     warmup_days: int = 0,
     unit: float | None = None,
 ) -> StoreBound:
-    """Return the most that a store can expect to earn in an episode.
+    """Return an upper bound on a store's expected profit in an episode.
 
     Parameters
     ----------
-    demand : Strata
-        Independent laws of demand of the days 0 .. T - 1, shape (T, J); see `demand_strata`.
-        Values and probabilities of any discrete law will do.
+    demand : DemandPoints
+        Independent laws of demand of the days 0 .. T - 1, shape (T, J); see
+        `baselines.solvers.chain.demand_points`. Any discrete laws are allowed.
     weights : ndarray or record
-        What `envs.supply_chain.reward.store_reward` reads (`STORE_WEIGHTS`).
+        Weights as read by `envs.supply_chain.reward.store_reward` (`STORE_WEIGHTS`).
     lead_time : int
         Days from order to arrival, which is before the demand of that day.
     initial_on_hand : float
         Units on the first morning; nothing is under way.
     warmup_days : int
-        Rewards of the first days are 0.
+        Number of first days whose rewards are 0.
     unit : float, optional
         Distance of the coarse grid's nodes [units].
 
@@ -146,7 +146,7 @@ def store_bound(
 def order_caps(demand: DemandPoints, lead_time: int, unit: float) -> tuple[Ints, Ints]:
     """Return the largest useful order of every day and inventory position after it, (T,) each.
 
-    They count in grid units, every day's demand rounded up, as the grid may see it.
+    They are counted in grid units, every day's demand rounded up, as the grid may represent it.
     """
     nodes = np.ceil(demand.largest / unit - 1e-9).astype(np.int64)
     padded = np.concatenate([nodes, np.zeros(lead_time, np.int64)])
@@ -161,7 +161,7 @@ def grid_unit(
     order_nodes: int,
     stock_nodes: int,
 ) -> float:
-    """Return a unit that suits the calmest day, but gives not too many nodes.
+    """Return a unit fine enough for the least variable day without too many nodes.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def grid_unit(
     initial_on_hand : float
         Units on the first morning.
     per_std : float
-        Nodes per standard deviation of the calmest day's demand.
+        Nodes per smallest standard deviation of a day's demand.
     order_nodes, stock_nodes : int
         Most nodes up to the largest demand and up to the initial stock.
     """
@@ -199,7 +199,7 @@ def _solve(
         if is_counted(t, warmup_days):
             earned = expected_rewards(weights, stock, points, chances)
         law, empty = leftover_law(unit, top + 1, points, chances)
-        cap = int(positions[t]) + 1  # a node beyond all that is of use: `above_nodes` needs it
+        cap = int(positions[t]) + 1  # a node beyond the useful ones, for `above_nodes`
         if lead_time == 0:
             value = order_at_once(earned, law, empty, value, cap, between)
         elif lead_time == 1:

@@ -1,19 +1,19 @@
-r"""What a store orders that knows the law of its demand: a dynamic programme of each store.
+r"""Orders of a store that knows the law of its demand: a dynamic programme for each store.
 
-The store's warehouse is taken to be never short, and the quantities on offer are multiples of the
+The store's warehouse is assumed never to be short, and the quantities on offer are multiples of the
 forecast, the mean demand of the last days. With x units on hand after the morning's receipts, z
 that arrive tomorrow and lead time 2,
 
 ``V_t(x, z) = E max over a of E[reward_t(x, D_t)] + E V_(t+1)((x - D_t)+ + z, m_a F_t)``
 
-and V = 0 after the last day. With lead time 1 the order itself is what arrives tomorrow, with 0 it
-adds to x. What the warehouse still owes leaves it with the order of the day, and counts with it.
+and V = 0 after the last day. With lead time 1 the order itself arrives tomorrow, with 0 it adds to
+x. Units that the warehouse still owes are shipped with the order of the day, and count with it.
 
-**What is approximated.** The forecast F_t is drawn anew every day, from a normal law with the
-moments of a mean of the last days' demand, as if the stock said nothing of it; the store sees its
-true value when it orders. Stocks and orders lie on a grid, and V is linear between nodes. So the
-value is neither an optimum nor a bound. Customers that wait, limits of orders, goods that perish,
-orders in units and lead times over 2 are not covered.
+**Approximations.** The forecast F_t is drawn anew every day, from a normal law with the moments of
+a mean of the last days' demand, as if it were independent of the stock; the store knows its true
+value when it orders. Stocks and orders lie on a grid, and V is linear between nodes. So the value
+is neither an optimum nor a bound. Backorders, order limits, perishable goods, orders in units and
+lead times over 2 are not covered.
 
 References
 ----------
@@ -40,14 +40,14 @@ from envs.supply_chain.reward import expected_rewards, is_counted
 
 LONGEST_LEAD_TIME = 2
 UNITS_PER_STD = 4.0
-"""Nodes per standard deviation of the calmest day's demand."""
+"""Nodes per smallest standard deviation of a day's demand."""
 MAX_ORDER_NODES = 80
 MAX_STOCK_NODES = 400
 """Most nodes up to the largest demand of a day and up to the initial stock."""
 FORECASTS = 7
-"""Values of the forecast (Gauss-Hermite quadrature)."""
+"""Number of values of the forecast (Gauss-Hermite quadrature)."""
 TABLE_BYTES = 256_000_000
-"""Most bytes of the tables by day that the programmes of a chain keep."""
+"""Most bytes of daily tables that the programmes of a chain keep."""
 FAR = 4.0
 """Standard deviations of the forecast up to which orders have nodes."""
 
@@ -71,13 +71,13 @@ class StoreProgramme:
     unit : float
         Distance of nodes [units].
     arrivals : int
-        Nodes of what arrives tomorrow.
+        Number of nodes of tomorrow's arrivals.
     initial_on_hand : float
         Units on the first morning.
     warmup_days : int
-        Days whose rewards are 0.
+        Number of first days whose rewards are 0.
     room : int
-        Most bytes of the tables by day that are kept, two of them in any case.
+        Most bytes of daily tables that are kept; two are kept in any case.
     """
 
     values: Floats
@@ -94,12 +94,12 @@ class StoreProgramme:
 
     @property
     def value(self) -> float:
-        """What an episode earns, in the programme's own approximation."""
+        """Expected reward of an episode, in the programme's own approximation."""
         stocks = self.unit * np.arange(self.values.shape[1])
         return float(np.interp(self.initial_on_hand, stocks, self.values[0, :, 0]))
 
     def _after(self, day: int) -> Tables:
-        """Return what follows a day, `after_demand`; tables of the last days are kept."""
+        """Return `after_demand` of a day; tables of the last days are kept."""
         with self._lock:
             if day not in self._tables:
                 law = self.demand.points[day], self.demand.chances[day]
@@ -116,9 +116,9 @@ class StoreProgramme:
         Parameters
         ----------
         day : int
-            Days that have passed.
+            Number of days that have passed.
         stocks : tuple of ndarray
-            Units on hand, that arrive tomorrow, and that the warehouse owes, shape (worlds,) each.
+            Units on hand, arriving tomorrow, and owed by the warehouse, shape (worlds,) each.
         offers : ndarray
             Quantities on offer, shape (worlds, actions) [units].
         """
@@ -130,7 +130,7 @@ class StoreProgramme:
 def _after(
     law: tuple[Floats, Floats], unit: float, value: Floats, arrivals: int
 ) -> tuple[Floats, Floats]:
-    """Return `after_demand` of a law of demand, in points and chances."""
+    """Return `after_demand` for a law of demand, in points and probabilities."""
     return after_demand(*leftover_law(unit, len(value), *law), value, arrivals)
 
 
@@ -150,7 +150,7 @@ def is_programmable(parameters: SupplyChainParameters) -> bool:
 def chain_programmes(
     parameters: SupplyChainParameters,
 ) -> Mapping[tuple[int, int], StoreProgramme]:
-    """Return the programme of every store, by SKU and store; stores that are alike share theirs."""
+    """Return the programme of every store, by SKU and store; identical stores share one."""
     p, kinds = parameters, len(set(parameters.stores)) * len(parameters.sku)
     found: dict[tuple[int, int], StoreProgramme] = {}
     for sku in range(len(p.sku)):
@@ -196,7 +196,7 @@ def _solve(p: SupplyChainParameters, sku: int, store: int, room: int) -> StorePr
 
 
 def _forecast(demand: DemandPoints, day: int, window: int, usual: float) -> tuple[float, float]:
-    """Return mean and standard deviation of a forecast, of the mean demand of the last days."""
+    """Return mean and standard deviation of a forecast, the mean demand of the last days."""
     past = slice(max(0, day - window), day)
     points, chances = demand.points[past], demand.chances[past]
     if day == 0:

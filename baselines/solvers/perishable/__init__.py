@@ -1,1 +1,1 @@
-"""The optimum of a store whose goods perish, and a bound on it."""
+"""The optimum of a store with perishable goods, and a bound on it."""

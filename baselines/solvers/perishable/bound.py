@@ -1,21 +1,20 @@
-r"""What stores whose goods perish can earn at most: every day at its best.
+r"""Upper bound on the profit of stores with perishable goods: every day optimised on its own.
 
-A day's reward falls by no less than o for each unit left in the evening, with o what it costs to
-hold a unit or to waste one, whichever is less; and where the objective is cost, each unit that is
-sold was bought at c. So whatever a policy has on hand before demand D of day t, it earns no more
-than
+A day's reward falls by at least o for each unit left in the evening, with o the holding or the
+waste cost of a unit, whichever is less; and if the objective is cost, each unit sold was bought at
+c. So whatever stock a policy has before demand D of day t, it earns no more than
 
 ``max over x >= 0 of E[r_t(min(x, D), D) - o (x - D)+ - c_t min(x, D)]``
 
-on it, with r_t the reward of a day that leaves nothing. The first units may have been there before,
-or bought in days that do not count: c_t is 0 on the first L + m - 1 days that count, as no unit
-that is sold after them was ordered earlier (m is the shelf life, L the lead time), and on all days
-where a warehouse that is short may ship an order far later. What the
-warehouse lacks, fixed costs and limits to orders only take away. The bound is that of every
-lead time, shelf life and way of issuing. Where the law of demand is unknown, each day's demand is
-known beforehand, and x = D.
+on that day, with r_t the reward of a day without leftovers. The first units may be initial stock,
+or bought on days that do not count: c_t is 0 on the first L + m - 1 days that count, as every unit
+sold after them was ordered on a day that counts (m is the shelf life, L the lead time), and on all
+days if a warehouse that is short may ship an order much later. Shortages of the warehouse, fixed
+costs and order limits only reduce the reward. The bound holds for every lead time, shelf life and
+way of issuing. If the law of demand is unknown, each day's demand is assumed known in advance, and
+x = D.
 
-Customers that wait do better by no policy either: units served late count as unmet every day.
+Backorders do not help any policy to exceed it: units served late count as unmet every day.
 """
 
 from typing import Any
@@ -34,9 +33,9 @@ from envs.supply_chain.reward import store_reward, waste_charge
 
 @compiled
 def day_bound(lanes: Any, points: Floats, chances: Floats, over: float, unit_cost: float) -> float:
-    """Return the most that a store can expect to earn on a day.
+    """Return an upper bound on a store's expected reward of a day.
 
-    It is concave in the units on hand, and linear between values of demand.
+    The reward is concave in the units on hand, and linear between values of demand.
 
     Parameters
     ----------
@@ -45,7 +44,7 @@ def day_bound(lanes: Any, points: Floats, chances: Floats, over: float, unit_cos
     points, chances : ndarray
         Values of the day's demand [units] and their probabilities, shape (J,).
     over, unit_cost : float
-        What a unit left costs, and what a unit sold has cost [money/unit].
+        Costs of a unit left, and of a unit sold [money/unit].
     """
     best = -np.inf
     for i in range(points.size + 1):
@@ -60,7 +59,7 @@ def day_bound(lanes: Any, points: Floats, chances: Floats, over: float, unit_cos
 
 @compiled
 def known_days(lanes: Any, demand: Floats, costs: Floats) -> float:
-    """Return the most that stores earn, on average, whose demand is known.
+    """Return an upper bound on the mean reward of stores whose demand is known.
 
     Parameters
     ----------
@@ -69,18 +68,18 @@ def known_days(lanes: Any, demand: Floats, costs: Floats) -> float:
     demand : ndarray
         Shape (days, N) [units].
     costs : ndarray
-        What a unit sold on each day has cost, shape (days,) [money/unit].
+        Cost of a unit sold on each day, shape (days,) [money/unit].
     """
     total = 0.0
     for t in range(demand.shape[0]):
-        cost = min(costs[t], lanes[0].stockout_cost)  # a unit that costs more is better lost
+        cost = min(costs[t], lanes[0].stockout_cost)  # else losing the sale is cheaper
         for i in range(demand.shape[1]):
             total += store_reward(lanes[0], 0.0, demand[t, i], demand[t, i]) - cost * demand[t, i]
     return float(total / demand.shape[1])
 
 
 def left_cost(lane: Any) -> float:
-    """Return what a unit left costs at least: to hold it, as if there were room, or to waste it."""
+    """Return the least cost of a unit left: of holding it, ignoring the threshold, or wasting."""
     roomy = lane.copy()
     roomy["excess_threshold"] = np.inf
     held = store_reward(roomy, 0.0, 0.0, 0.0) - store_reward(roomy, 1.0, 0.0, 0.0)
@@ -105,7 +104,7 @@ def perishable_bound(parameters: SupplyChainParameters, trace: Trace) -> Referen
 
 
 def _unit_costs(p: SupplyChainParameters, sku: int) -> Floats:
-    """Return what a unit sold on each day has cost at least, shape (T,)."""
+    """Return the least cost of a unit sold on each day, shape (T,)."""
     store = p.lanes()[sku].store
     counts = p.objective == "cost" and np.isinf(p.lanes()[sku].warehouse.initial_on_hand)
     costs = np.full(p.horizon, store.unit_cost if counts else 0.0)
