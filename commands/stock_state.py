@@ -372,8 +372,8 @@ def _units(sheet: Sheet, names: list[str], decimal: Mark | None) -> Floats:
     """Return the quantities in columns, shape (columns, rows)."""
     mark = decimal_mark(sheet, names, decimal)
     values = read_quantities(sheet, names, mark)
-    if np.isnan(values).any():
-        row, column = divmod(int(np.isnan(values).argmax()), len(names))
+    if not (values >= 0).all():
+        row, column = divmod(int((values >= 0).argmin()), len(names))
         text = str(sheet.cells[names[column]].iloc[row])
         what = f"{sheet.row(row)}: {names[column]} = {short(text)}: must be a number of 0 or more"
         own, other = numbers([text], mark)[0], numbers([text], "," if mark == "." else ".")[0]

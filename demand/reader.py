@@ -95,6 +95,7 @@ class DemandSource(FrozenModel):
     separator: str | None = None
     encoding: str | None = None
     fill: Literal["zero", "interpolate"] | None = None
+    repeated: Literal["sum"] | None = Field(None, description="rows of a day that are added up")
     split: Date = Field(None, description="first day of the evaluation period")
     validation: Date = Field(None, description="first day of the selection period")
     until: Date = Field(None, description="first day after the evaluation period")
@@ -226,14 +227,13 @@ def _parsed(
     ahead = covariate_names(sheet, (c for c in sheet.columns if c not in used), source.covariates)
     rest = tuple(c for c in sheet.columns if c not in {*used, *ahead})
     series = replace(series, days=shifted, periods=Periods(periods.name, first), left_out=rest)
-    demand, filled = series.daily(source.fill)
-    cut_off = series.flags(ran_out(series.sheet, roles)) if roles else None
+    demand, filled = (series.added_up() if source.repeated else series).daily(source.fill)
     return DemandTable(
         name=sheet.name,
         kind=f"{'long' if roles else 'wide'}, {sheet.kind}, dates {form}",
         first_day=first,
         period=periods.name,
-        cut_off=cut_off if cut_off is not None and cut_off.any() else None,
+        cut_off=series.flags(ran_out(series.sheet, roles)) if roles else None,
         stores=series.stores,
         skus=series.skus,
         demand=demand,

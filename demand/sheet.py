@@ -322,7 +322,7 @@ _SAY_MARK = "say --set demand_data.decimal=. or --set demand_data.decimal=,"
 
 
 def read_quantities(sheet: Sheet, columns: Sequence[str], decimal: Mark | None = None) -> Floats:
-    """Return the quantities in columns, NaN for anything but a number from 0 to `MAX_DEMAND`.
+    """Return the quantities in columns, NaN for anything but a number of at most `MAX_DEMAND`.
 
     The decimal mark is the one with which more of the texts are numbers.
 
@@ -339,7 +339,7 @@ def read_quantities(sheet: Sheet, columns: Sequence[str], decimal: Mark | None =
     mark = decimal or decimal_mark(sheet, columns)
     values = [numbers(sheet.texts(name), mark)[sheet.codes(name)] for name in columns]
     quantities: Floats = np.stack(values, axis=1)
-    quantities[~((quantities >= 0) & (quantities <= MAX_DEMAND))] = np.nan
+    quantities[~(np.abs(quantities) <= MAX_DEMAND)] = np.nan
     return quantities
 
 

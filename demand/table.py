@@ -163,7 +163,7 @@ class DemandSeries:
     days : ndarray
         Ordinal of each row's period, shape (rows,); see `demand.dates.Periods`.
     units : ndarray
-        Shape (rows, columns), NaN for anything but a quantity.
+        Shape (rows, columns), below 0 or NaN for anything but a quantity.
     places : ndarray
         SKU times number of stores plus store, shape of `units`.
     stores, skus : tuple of str
@@ -223,6 +223,24 @@ class DemandSeries:
         parts += [self.skus[sku]] if len(self.skus) > 1 else []
         return f" of {', '.join(short(part) for part in parts)}" if parts else ""
 
+    def added_up(self) -> "DemandSeries":
+        """Return these with one row of every period and series: the sum of all, less returns."""
+        keys = self.days * len(self.stores) * len(self.skus) + self.places[:, 0]
+        of, _ = pd.factorize(keys)
+        first = np.unique(of, return_index=True)[1]
+        units = np.zeros((first.size, len(self.columns)))
+        np.add.at(units, of, self.units)
+        cells = self.sheet.cells.take(first)
+        for k, column in enumerate(self.columns):
+            texts = np.array([f"{total:.12g}" for total in units[:, k]], object)
+            wrong = np.isnan(self.units[:, k])
+            texts[of[wrong]] = self.sheet.cells[column][wrong]
+            cells[column] = pd.Categorical(texts)
+        sheet = replace(self.sheet, cells=cells)
+        return replace(
+            self, sheet=sheet, days=self.days[first], units=units, places=self.places[first]
+        )
+
     def daily(self, fill: Fill) -> tuple[Floats, str]:
         """Return demand of shape (days, SKUs, stores), and a note on what `fill` put in.
 
@@ -248,7 +266,8 @@ class DemandSeries:
             self._check_quantities()
         before = ~self._begun().reshape(-1)
         demand, known = np.full(days * series, np.nan), before.copy()
-        demand[cells], known[cells] = self.units.reshape(-1), True
+        demand[cells] = np.where(self.units >= 0, self.units, np.nan).reshape(-1)
+        known[cells] = True
         if fill is None and not known.all():
             day, place = divmod(int(known.argmin()), series)
             raise self._missing(first + day, place)
@@ -264,13 +283,14 @@ class DemandSeries:
     def _date(self, ordinal: int) -> dt.date:
         return self.periods.of_ordinal(int(ordinal))
 
-    def flags(self, wrong: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return flags of a long file's rows by day, SKU and store, False where no row is."""
+    def flags(self, wrong: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        """Return flags of a long file's rows by day, SKU and store, None if there is none."""
         first, last = int(self.days.min()), int(self.days.max())
         shape = last - first + 1, len(self.skus), len(self.stores)
         found = np.zeros(shape, np.bool_)
-        found.reshape(shape[0], -1)[self.days - first, self.places[:, 0]] = wrong
-        return np.asarray(found & self._begun())
+        found.reshape(shape[0], -1)[(self.days - first)[wrong], self.places[wrong, 0]] = True
+        found &= self._begun()
+        return found if found.any() else None
 
     def _check_duplicates(self, cells: Whole) -> None:
         there = np.zeros(int(cells.max()) + 1, np.bool_)
@@ -290,12 +310,19 @@ class DemandSeries:
         """Return advice on two rows for one place, naming the first unused column that differs."""
         role = "sku" if len(self.skus) == 1 else "store" if len(self.stores) == 1 else ""
         two = self.sheet.cells[list(self.left_out)].iloc[[former, row]]
-        unlike = [column for column in self.left_out if two[column].nunique() > 1]
-        remove = "remove one, or add them up"
-        if not (role and unlike):
-            return remove
-        how = f"name the column that tells them apart: --columns {role}={unlike[0]}"
-        return self.sheet.remedy(remove, role, how)
+        unlike = (column for column in self.left_out if two[column].nunique() > 1)
+        apart = next(filter(self._comes_again, unlike), None) if role else None
+        what = "remove one, or add them up"
+        if apart is not None:
+            how = f"name the column that tells them apart: --columns {role}={apart}"
+            what = self.sheet.remedy(what, role, how)
+        return self.sheet.remedy(what, "repeated", "say --set demand_data.repeated=sum")
+
+    def _comes_again(self, column: str) -> bool:
+        """Whether the texts of a column are found on other days too, unlike numbers of receipts."""
+        codes = self.sheet.codes(column)
+        pairs = np.unique(np.stack([codes, self.days]), axis=1)
+        return bool(pairs.shape[1] >= 2 * np.unique(codes).size)
 
     def _check_days(self, fill: Fill) -> None:
         gaps: Whole = np.asarray(np.diff(np.unique(self.days)), np.intp)
@@ -308,7 +335,7 @@ class DemandSeries:
             )
 
     def _check_quantities(self) -> None:
-        wrong = np.isnan(self.units)
+        wrong = ~(self.units >= 0)
         if self.begins is not None:
             wrong &= (self.days - self.days.min())[:, None] >= self.begins.reshape(-1)[self.places]
         if not wrong.any():

@@ -38,6 +38,8 @@ class DemandFile(DemandSource):
     def _both_prices(self) -> "DemandFile":
         if (self.raw_price is None) != (self.product_price is None):
             raise ValueError("raw_price and product_price need one another; name both columns")
+        if self.has_prices and self.repeated:
+            raise ValueError("repeated = sum: prices are not added up; give one row a day")
         return self
 
     @property
