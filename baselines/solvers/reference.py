@@ -1,4 +1,4 @@
-"""What a policy is measured against."""
+"""The reference that a policy is measured against."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NAMES = {"optimum": "optimum", "upper_bound": "upper bound", "hindsight": "hindsight bound"}
-"""What a reference is called, by its kind."""
+"""Names of references by kind."""
 
 
 @dataclass(frozen=True)
@@ -17,15 +17,15 @@ class Reference:
     Attributes
     ----------
     kind : {"optimum", "upper_bound", "hindsight"}
-        ``"optimum"``: what the best policy earns; ``"upper_bound"``: no policy earns more;
-        ``"hindsight"``: what was to be earned on the very traces that are played, by one who knew
-        them beforehand, so that no policy earns more on them.
+        ``"optimum"``: the best policy's return; ``"upper_bound"``: no policy earns more;
+        ``"hindsight"``: the optimum on the very traces that are played, given that they are known
+        in advance, so that no policy earns more on them.
     value : float
         Expected return of an episode.
     note : str
-        One or two sentences: what was approximated, and how fine.
+        One or two sentences on the approximations and their accuracy.
     values : ndarray or None
-        In hindsight, what was to be earned in every single episode, where all of them were solved.
+        In hindsight, the optimum of every single episode, if all of them were solved.
     """
 
     kind: Literal["optimum", "upper_bound", "hindsight"]
@@ -35,5 +35,5 @@ class Reference:
 
     @property
     def name(self) -> str:
-        """What it is called in a sentence."""
+        """Its name within a sentence."""
         return NAMES[self.kind]

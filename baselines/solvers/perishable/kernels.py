@@ -1,8 +1,8 @@
-"""States of a store whose goods perish, and value iteration on them (see `perishable`).
+"""States of a store with perishable goods, and value iteration on them (see `value_iteration`).
 
 A state is the stock by age, oldest first, and the orders of the last L - 1 days, next to arrive
-first. None of these numbers passes the largest order Q, so that a state is a number with m + L - 1
-digits of base Q + 1; the order of the day becomes the last digit of the next state.
+first. None of these numbers exceeds the largest order Q, so that a state is a number with
+m + L - 1 digits of base Q + 1; the order of the day becomes the last digit of the next state.
 """
 
 from typing import Any
@@ -18,11 +18,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _DAMPING = 0.7
-"""Share of a sweep's change that is made, so that no cycle goes on for ever."""
+"""Share of a sweep's change that is applied (damping), so that no cycle goes on for ever."""
 _EQUAL = 1e-12
-"""Share of the dearest day's cost by which the costs of equal orders may differ."""
+"""Orders tie if their costs differ by less than this share of the most expensive day's cost."""
 _LEAST = 1e-3
-"""Share of the dearest day's cost that the tolerance is a share of where policies cost less."""
+"""The tolerance is relative to at least this share of the most expensive day's cost."""
 
 
 @compiled
@@ -44,7 +44,7 @@ def next_state(ages: Floats, pipeline: Floats, base: int) -> int:
     pipeline : ndarray
         Orders of the last L - 1 days, next to arrive first [units].
     base : int
-        Largest order and one.
+        Largest order plus one.
     """
     state = 0
     for k in range(ages.size - 1):
@@ -61,13 +61,13 @@ def day_costs(store: Any, shape: tuple[int, int, int], lifo: bool, law: Floats) 
     Parameters
     ----------
     store : ndarray
-        Shape (1,), what `envs.supply_chain.reward` reads, with the objective cost.
+        Record as read by `envs.supply_chain.reward`, with the objective cost, shape (1,).
     shape : tuple of int
-        Largest order and one, digits of a state (m + L - 1), and m.
+        Largest order plus one, digits of a state (m + L - 1), and m.
     lifo : bool
         As for `envs.supply_chain.events.issue`.
     law : ndarray
-        Chances of demand 0, 1, ...
+        Probabilities of demand 0, 1, ...
     """
     base, size, life = shape
     costs, digits, ages = np.zeros(base**size), np.empty(size), np.empty(life)
@@ -86,15 +86,15 @@ def day_costs(store: Any, shape: tuple[int, int, int], lifo: bool, law: Floats) 
 
 @compiled
 def left_by_age(life: int, bits: int, lifo: bool, demands: int) -> NDArray[np.int32]:
-    """Return what is left of stock in the next morning, before what arrives.
+    """Return the stock left on the next morning, before arrivals.
 
-    Stock by age is packed into one number: so many bits for the units of each age, the oldest in
-    the lowest ones.
+    Stock by age is packed into one number: `bits` bits for the units of each age, the oldest in the
+    lowest ones.
 
     Parameters
     ----------
     life, bits : int
-        Days that a unit keeps (m), and bits of the units of an age.
+        Shelf life of a unit (m), and bits for the units of an age.
     lifo : bool
         As for `envs.supply_chain.events.issue`.
     demands : int
@@ -122,16 +122,16 @@ def left_by_age(life: int, bits: int, lifo: bool, demands: int) -> NDArray[np.in
 def reached_orders(
     orders: Ints, shape: tuple[int, int, int], lifo: bool, law: Floats, reached: Ints
 ) -> None:
-    """Copy a policy's orders in the states that it comes to from an empty store.
+    """Copy a policy's orders in the states that it reaches from an empty store.
 
     Parameters
     ----------
     orders : ndarray
-        The policy's, by state.
+        The policy's orders, by state.
     shape, lifo, law
         As for `day_costs`.
     reached : ndarray
-        By state, -1 everywhere; the orders are written.
+        By state, -1 everywhere; the orders of reached states are written into it.
     """
     base, size, life = shape
     digits, ages = np.empty(size), np.empty(life)
@@ -153,7 +153,7 @@ def reached_orders(
                 reached[to], waiting[last] = orders[to], to
                 last += 1
             if demand >= on_hand:
-                break  # larger demand leaves as little
+                break  # larger demand leaves the same
 
 
 @compiled
@@ -169,23 +169,23 @@ def sweep(
     values: Floats,
     improved: Floats,
 ) -> tuple[float, float]:
-    """Apply the equation of optimality, or that of a policy, once; return its extreme changes.
+    """Apply the optimality equation, or that of a policy, once; return the extreme changes.
 
     Parameters
     ----------
     costs, order_costs : ndarray
-        Of a day by state, and of orders 0 .. Q.
+        Costs of a day by state, and of orders 0 .. Q.
     shape, lifo, law
         As for `day_costs`.
     discount : float
-        What money of tomorrow is worth today.
+        Discount factor of a day.
     orders : ndarray
-        The best orders, the smallest of equals, which are written, or, if `fixed`, the policy's,
+        Output for the best orders, the smallest among ties, or, if `fixed`, the policy's orders,
         with -1 in states that are left out.
     fixed : bool
-        Which of the two.
+        Whether to evaluate the given orders rather than to optimise.
     values, improved : ndarray
-        By state; the second is written.
+        Old and new values by state; the second is written.
 
     Returns
     -------
@@ -203,7 +203,7 @@ def sweep(
         ahead[:] = 0.0
         first, last = (orders[state], orders[state] + 1) if fixed else (0, base)
         for demand in range(min(on_hand + 1, law.size)):
-            chance = law[demand] if demand < on_hand else rest  # no more than all can be sold
+            chance = law[demand] if demand < on_hand else rest  # all units at most can be sold
             rest -= chance
             ages[:] = digits[:life]
             issue(ages, demand, lifo)
@@ -239,28 +239,28 @@ def iterate(
 ) -> tuple[float, float]:
     """Iterate values, in place, until their changes are nearly the same everywhere.
 
-    Newest first, the orders of good policies do not depend on demand and go round in circles, so
-    that only a part of every change is made.
+    When the newest units are sold first, the orders of good policies do not depend on demand and
+    are periodic, so that only a part of every change is applied.
 
     Parameters
     ----------
     costs, order_costs, shape, lifo, law, discount, orders, fixed, values
         As for `sweep`.
     tolerance : float
-        Largest distance of the bounds of values, or of the average cost, as a share of a day's
-        cost in the long run: of the average, or of ``1 - discount`` times the value of the state
-        without stock.
+        Largest distance of the bounds on values, or on the average cost, as a share of a day's
+        long-run cost: of the average, or of ``1 - discount`` times the value of the state without
+        stock.
     ceiling : float
-        A cost above which no closer bounds are asked for.
+        A cost above which no closer bounds are needed.
     sweeps : int
-        How many there are at most.
+        Most sweeps.
 
     Returns
     -------
     tuple of float
-        Bounds of the changes: with no discount of the average cost; with one the values end as
-        the last ones plus ``discount / (1 - discount)`` times numbers within the bounds, of which
-        the middle is added.
+        Bounds on the changes. Without discounting they bound the average cost; with it the exact
+        values are the last ones plus ``discount / (1 - discount)`` times numbers within the bounds,
+        of which the middle is added.
     """
     improved = np.zeros_like(values)
     least, most = -np.inf, np.inf

@@ -1,11 +1,11 @@
-r"""The best orders of a store whose goods perish, by value iteration over stock by age.
+r"""The best orders of a store with perishable goods, by value iteration over stock by age.
 
-Every morning the store knows its stock by the days that it keeps, ``a_1, ..., a_m`` (a_1 expires
-this evening), and the orders ``z_1, ..., z_(L-1)`` under way. It orders q of 0 .. Q at c each, K
-for the order; demand D is met oldest first (FIFO) or newest first (LIFO), the rest is lost at p
-each; what is left of a_1 is wasted at w each, what is left of the others is held at h each, and
-the order of L - 1 days ago arrives fresh. With c(a) the expected cost of holding, lost sales and
-waste of the day,
+Every morning the store knows its stock by remaining shelf life, ``a_1, ..., a_m`` (a_1 expires this
+evening), and the orders ``z_1, ..., z_(L-1)`` under way. It orders q of 0 .. Q units at unit cost c
+and fixed cost K; demand D is met oldest first (FIFO) or newest first (LIFO), and unmet demand is
+lost at p per unit; units left of a_1 are wasted at w per unit, the other units left are held at h
+per unit, and the order of L - 1 days ago arrives fresh. With c(a) the expected cost of holding,
+lost sales and waste of the day,
 
 ``v(a, z) = min over q of c(a) + K 1{q > 0} + c q + gamma E v(a', z')``.
 
@@ -13,7 +13,7 @@ Stock is aged by the compiled functions of the law of motion (`envs.supply_chain
 With a discount gamma < 1 a sweep T bounds v: ``Tv + gamma / (1 - gamma) min(Tv - v) <= v* <= Tv +
 gamma / (1 - gamma) max(Tv - v)`` (MacQueen 1966, A modified dynamic programming method for
 Markovian decision problems, Journal of Mathematical Analysis and Applications 14); with gamma = 1
-the changes bound the average cost of a day (Odoni 1969, On finding the maximal gain for Markov
+the changes bound the average cost per day (Odoni 1969, On finding the maximal gain for Markov
 decision processes, Operations Research 17).
 
 The instances of De Moor, Gijsbrechts and Boute (2022), Reward shaping to improve the performance of
@@ -51,15 +51,15 @@ from envs.supply_chain.reward import cost_weights
 Ints = NDArray[np.int64]
 
 MAX_STATES = 20_000_000
-"""States of the largest problem that is solved: values twice, costs and orders take 640 MB."""
+"""Most states of a problem that is solved: values twice, costs and orders take 640 MB."""
 MAX_SWEEPS = 5_000
 TOLERANCE = 1e-7
-"""Usual distance of the bounds of a cost, as a share of it."""
+"""Default distance of the bounds on a cost, as a share of it."""
 
 
 @dataclass(frozen=True, eq=False)
 class PerishableStore:
-    """A store that loses sales and whose goods perish.
+    """A store with lost sales and perishable goods.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class PerishableStore:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Base and number of the digits of a state, and how many of them are stock."""
+        """Base and number of the digits of a state, and the number of digits that are stock."""
         return self.largest_order + 1, self.shelf_life + self.lead_time - 1, self.shelf_life
 
     @property
@@ -133,7 +133,7 @@ class PerishableStore:
         return np.arange(self.states)[:, None] // places % base
 
     def find(self, ages: Ints, pipelines: Ints) -> Ints:
-        """Return the numbers of states, shape (n,); what is above the largest order counts as it.
+        """Return the numbers of states, shape (n,), with units capped at the largest order.
 
         Parameters
         ----------
@@ -148,18 +148,18 @@ class PerishableStore:
 
 @dataclass(frozen=True, eq=False)
 class PerishableOrders:
-    """A policy of the store, and what it costs.
+    """A policy of the store, and its cost.
 
     Attributes
     ----------
     store : PerishableStore
         The problem.
     orders : ndarray
-        By state, shape (states,) [units].
+        Orders by state, shape (states,) [units].
     cost : AverageCost
-        In the long run [money/day].
+        Long-run average cost [money/day].
     values : ndarray or None
-        By state, shape (states,): the expected discounted cost, where there is a discount.
+        Expected discounted cost by state, shape (states,), if costs are discounted.
     """
 
     store: PerishableStore
@@ -189,8 +189,8 @@ def packed_store(
     Returns
     -------
     tuple of ndarray
-        Expected cost of a day without its order, shape (2^(m * bits),) [money], 0 where units of an
-        age are more than the largest order, and what `left_by_age` returns.
+        Expected cost of a day without its order, shape (2^(m * bits),) [money], 0 if the units of
+        an age exceed the largest order, and the result of `left_by_age`.
     """
     costs = np.zeros(1 << (store.shelf_life * bits))
     base, life = store.largest_order + 1, store.shelf_life
@@ -214,8 +214,8 @@ def solve_perishable(
     discount : float
         gamma, above 0 and at most 1.
     tolerance : float
-        Largest distance of the bounds of the average cost, or of values, as a share of what a day
-        costs in the long run.
+        Largest distance of the bounds on the average cost, or on values, as a share of the long-run
+        cost of a day.
     """
     if not 0.0 < discount <= 1.0:
         raise InputError(f"discount = {discount!r}: must be above 0 and at most 1")
@@ -232,7 +232,7 @@ def orders_cost(
 ) -> PerishableOrders:
     """Return a policy, given by its order in every state, with its average cost.
 
-    That is the cost of a store that begins empty: others of its states may lead elsewhere for ever.
+    It is the cost of a store that begins empty: other states may lead to other recurrent states.
     """
     cost = _cost_from_empty(store, _arguments(store), orders, tolerance, np.inf)
     return PerishableOrders(store, orders, cost)
@@ -245,10 +245,10 @@ def base_stock_orders(store: PerishableStore, level: int) -> Ints:
 
 
 def best_base_stock(store: PerishableStore) -> tuple[int, AverageCost]:
-    """Return the best base-stock level and its cost, from an empty store on.
+    """Return the best base-stock level and its cost, starting from an empty store.
 
     All levels are tried, the nearest to the demand of the lead time and a day first: with a fixed
-    cost dear levels may lie between cheap ones, and to order nothing may be best.
+    cost expensive levels may lie between cheap ones, and ordering nothing may be best.
     """
     usual = float(store.law @ np.arange(store.law.size)) * (store.lead_time + 1)
     levels = range(store.largest_order * (store.shelf_life + store.lead_time) + 1)
@@ -261,10 +261,10 @@ def best_base_stock(store: PerishableStore) -> tuple[int, AverageCost]:
 
 
 def spared(store: PerishableStore, cost: float, *, tolerance: float = 1e-5) -> float:
-    """Return by how much any number of days can cost less than as many average ones [money].
+    """Return the most by which any number of days can cost less than as many average ones [money].
 
-    ``max over n of n g - min over x of V_n(x)``, with V_n(x) the least expected cost of n days
-    from state x (see `baselines.solvers.store.lost_sales.spared`).
+    It is ``max over n of n g - min over x of V_n(x)``, with V_n(x) the least expected cost of n
+    days from state x (see `baselines.solvers.store.lost_sales.spared`).
 
     Parameters
     ----------
@@ -273,8 +273,8 @@ def spared(store: PerishableStore, cost: float, *, tolerance: float = 1e-5) -> f
     cost : float
         Its least average cost g [money/day].
     tolerance : float
-        When the largest changes by less, as a share of `cost`, over `store`'s shelf life and lead
-        time, it is the limit.
+        The maximum is taken as converged when it changes by less, as a share of `cost`, over
+        `store`'s shelf life and lead time.
     """
     compiled: Any = sweep
     given = _arguments(store)
@@ -304,7 +304,7 @@ def _cost_from_empty(
     tolerance: float,
     ceiling: float,
 ) -> AverageCost:
-    """Return what a policy costs from an empty store on, less exactly above the ceiling."""
+    """Return a policy's cost from an empty store on, less exactly above the ceiling."""
     find: Any = reached_orders
     reached, values = np.full(store.states, -1), np.zeros(store.states)
     find(np.asarray(orders, np.int64), *given[2:], reached)
@@ -312,14 +312,14 @@ def _cost_from_empty(
 
 
 def _iterate(given: tuple[Any, ...], *rest: Any) -> AverageCost:
-    """Return the bounds that the compiled loop ends with."""
+    """Return the final bounds of the compiled loop."""
     compiled: Any = iterate
     lower, upper = compiled(*given, *rest, MAX_SWEEPS)
     return AverageCost(float(lower), float(upper))
 
 
 def perishable_weights(store: PerishableStore) -> NDArray[np.void]:
-    """Return what `envs.supply_chain.reward` reads of a store whose objective is cost."""
+    """Return the record that `envs.supply_chain.reward` reads, for the objective cost."""
     weights = cost_weights(store.holding_cost, store.stockout_cost)
     weights["waste_cost"] = store.waste_cost
     return weights
