@@ -1,1 +1,1 @@
-"""Optima of a single store, or a store and its warehouse, in the long run."""
+"""Long-run optima of a single store, or a store and its warehouse."""

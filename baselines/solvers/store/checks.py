@@ -1,4 +1,4 @@
-"""Checks of the numbers that solvers of a single store are given."""
+"""Checks of the arguments of a single store's solvers."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,7 +9,7 @@ Floats = NDArray[np.float64]
 
 
 def checked_law(pmf: ArrayLike) -> Floats:
-    """Return the probabilities of demand 0, 1, 2, ..., or refuse them."""
+    """Return the probabilities of demand 0, 1, 2, ..., or raise an error if they are invalid."""
     law = np.asarray(pmf, dtype=np.float64)
     if law.ndim != 1 or not law.size or not (law >= 0).all() or abs(law.sum() - 1) > 1e-9:
         raise InputError("pmf: must be a list of probabilities that add up to 1")

@@ -1,19 +1,19 @@
-r"""Serial systems: stages in a line whose customers wait, solved exactly by the echelon.
+r"""Serial systems with backorders, solved exactly by echelon base-stock levels.
 
-Stage 1 meets the demand, stage 2 supplies stage 1, and so on; the last stage is supplied without
-limit. The echelon stock of a stage is what it has on hand and all that is under way to the stages
-below it or on hand there, less what customers wait for. Clark and Scarf showed that the best policy
-keeps the echelon inventory position of every stage j at a level S_j, found stage by stage. With
-echelon holding costs ``h_j = H_j - H_(j+1)`` and the demand D_j of the days that stage j's orders
-are under way,
+Stage 1 meets the demand, stage 2 supplies stage 1, and so on; the last stage has unlimited supply.
+The echelon stock of a stage is its stock on hand plus all stock on hand at or under way to the
+stages below it, less customer backorders. Clark and Scarf showed that the best policy keeps the
+echelon inventory position of every stage j at a level S_j, found stage by stage. With echelon
+holding costs ``h_j = H_j - H_(j+1)`` and the demand D_j of the days that stage j's orders are under
+way,
 
 ``C_j(y) = E[h_j (y - D_j) + C_(j-1)(min(S_(j-1), y - D_j))]``, ``C_0(x) = (p + H_1) max(0, -x)``,
 
-S_j is where C_j is lowest, and C_N(S_N) the least cost per day in the long run.
+S_j minimises C_j, and C_N(S_N) is the least long-run average cost per day.
 
-**When costs are charged.** Under continuous review, the textbooks' case, stage 1 lives on its order
-for the lead time L_1. In a chain that reviews its stock daily and is charged in the evening, an
-order that arrives in the morning of a day has to last for this day too: D_1 is the demand of
+**When costs are charged.** Under continuous review, the textbooks' case, an order of stage 1 must
+cover the lead time L_1. In a chain that reviews its stock daily and is charged in the evening, an
+order that arrives on the morning of a day must cover this day too: D_1 is the demand of
 ``L_1 + 1`` days, and an upper echelon's stock is charged after one more day's demand.
 
 References
@@ -54,11 +54,11 @@ class SerialSystem:
     lead_times : tuple of int or float
         L_1, L_2, ... [days].
     stockout_cost : float
-        p, per unit and day that a customer waits [money].
+        p, per unit and day of a customer's backorder [money].
     model, mean, std : str, float, float
         Law of a day's demand, independent of other days' [units]; ``"poisson"`` needs no `std`.
     review : {"continuous", "daily"}
-        Whether an order of stage 1 has to last for its lead time, or for a day more.
+        Whether an order of stage 1 must cover its lead time, or a day more.
     """
 
     holding_costs: tuple[float, ...]
@@ -87,21 +87,21 @@ class SerialSystem:
 
     @property
     def under_way(self) -> float:
-        """What the units under way between the stages cost, whatever is done [money/day]."""
+        """Cost of the units under way between the stages, the same for all policies [money/day]."""
         pairs = zip(self.holding_costs[1:], self.lead_times, strict=False)
         return sum(cost * self.mean * days for cost, days in pairs)
 
 
 @dataclass(frozen=True)
 class EchelonLevels:
-    """Base-stock levels of the echelons and what they cost.
+    """Base-stock levels of the echelons and their cost.
 
     Attributes
     ----------
     levels : tuple of float
         S_1, S_2, ... of the echelon inventory positions [units].
     cost : float
-        In the long run, units under way included [money/day].
+        Long-run average cost, units under way included [money/day].
     """
 
     levels: tuple[float, ...]
@@ -109,7 +109,7 @@ class EchelonLevels:
 
 
 def solve_serial(system: SerialSystem) -> EchelonLevels:
-    """Return the best echelon base-stock levels, which are the best of all policies.
+    """Return the best echelon base-stock levels, which are optimal among all policies.
 
     Examples
     --------
@@ -126,9 +126,9 @@ def solve_serial(system: SerialSystem) -> EchelonLevels:
 
 
 def echelon_cost(system: SerialSystem, levels: Sequence[float]) -> EchelonLevels:
-    """Return what given levels cost; a level between two nodes of the lattice is moved to one.
+    """Return the cost of given levels; a level between two nodes of the lattice is moved to one.
 
-    A stage whose echelon has a level above that of the next one holds what it gets.
+    A stage whose level is above that of the next echelon holds all that it receives.
     """
     if len(levels) != len(system.lead_times) or not np.isfinite(levels).all():
         raise InputError(f"levels = {tuple(levels)}: must be one number per stage")
@@ -136,7 +136,7 @@ def echelon_cost(system: SerialSystem, levels: Sequence[float]) -> EchelonLevels
 
 
 def _descend(system: SerialSystem, levels: tuple[float, ...] | None) -> EchelonLevels:
-    """Go up the stages; where no levels are given, the lowest cost decides."""
+    """Evaluate the stages upwards; if no levels are given, take those of the lowest cost."""
     unit = 1.0 if system.model == "poisson" else system.std / NODES_PER_STD
     days = list(system.lead_times)
     days[0] += system.review == "daily"
@@ -169,7 +169,7 @@ def _before(value: Floats, first: int, law: Floats) -> Floats:
     last = first + law.size - 1
     slope = value[1] - value[0]
     below = value[0] + slope * np.arange(-max(last, 0), 0)
-    above = np.full(max(-first, 0), value[-1])  # demand below 0: beyond all that can be of use
+    above = np.full(max(-first, 0), value[-1])  # demand below 0: beyond all useful positions
     extended = np.concatenate([below, value, above])
     start = max(last, 0) - last
     size = value.size + law.size - 1
@@ -177,7 +177,7 @@ def _before(value: Floats, first: int, law: Floats) -> Floats:
 
 
 def _law(system: SerialSystem, days: float, unit: float) -> tuple[int, Floats]:
-    """Return the first node and the probabilities of the demand of some days."""
+    """Return the first node and the probabilities of the demand of `days` days."""
     from scipy import stats
 
     mean = system.mean * days
@@ -193,7 +193,7 @@ def _law(system: SerialSystem, days: float, unit: float) -> tuple[int, Floats]:
 
 
 def _between(below: Callable[[Floats], Floats], first: int, last: int, unit: float) -> Floats:
-    """Return the probabilities of what is nearest to each node, tails with the outermost ones."""
+    """Return the probabilities of values nearest to each node, tails added to the outermost."""
     edges = unit * (np.arange(first, last, dtype=np.float64) + 0.5)
     chances = np.diff(below(edges), prepend=0.0, append=1.0)
     return np.asarray(chances, np.float64)

@@ -45,13 +45,13 @@ from baselines.solvers.store.lost_sales_size import MAX_STATES, too_many, within
 from common.errors import InputError
 
 MAX_SWEEPS = 20_000
-"""Where they do not suffice, as where demand does not vary, the bounds stay wider apart."""
+"""If they do not suffice, as with constant demand, the bounds stay wider apart."""
 FAR_TOO_MUCH = 8
-"""So many times the largest stock of use, no policy is followed further."""
+"""A policy is given up if its stock exceeds this multiple of the largest useful stock."""
 
 
 Orders = Callable[[Ints, Ints], Ints]
-"""From units on hand and orders under way to orders."""
+"""A function from units on hand and orders under way to orders."""
 
 
 class AverageCost(NamedTuple):
@@ -73,9 +73,9 @@ class LostSalesOptimum:
     Attributes
     ----------
     cost : AverageCost
-        Of the best policy.
+        Cost of the best policy.
     limits : ndarray
-        As `order_limits` returns them; ``limits[0]`` is the largest order that can be of use.
+        Result of `order_limits`; ``limits[0]`` is the largest useful order.
     """
 
     cost: AverageCost
@@ -101,7 +101,7 @@ class LostSalesOptimum:
         Returns
         -------
         ndarray
-            Shape (n,). It is 0 beyond the limits, where the best policy never goes.
+            Shape (n,); 0 beyond the limits, which the best policy never exceeds.
         """
         at = self._lattice.find(pipelines)
         inside = (at >= 0) & (on_hand + pipelines.sum(axis=1) <= self.limits[-1])
@@ -119,9 +119,9 @@ def solve_lost_sales(
     store : LostSales
         The problem.
     tolerance : float
-        Largest distance of the bounds of the cost [money/day].
+        Largest distance of the bounds on the cost [money/day].
     slack : int
-        Units added to the limits of orders, which can be of no use: a check of the limits.
+        Units added to the limits of orders, which should not help: a check of the limits.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def base_stock_cost(
     level : int
         Base-stock level S [units].
     cap : int, optional
-        Largest order r [units]; none in the plain base-stock policy.
+        Largest order r [units]; None for the plain base-stock policy.
     tolerance : float
         Largest distance of the bounds of the cost [money/day].
     """
@@ -165,9 +165,9 @@ def base_stock_cost(
 def best_base_stock(store: LostSales) -> tuple[int, AverageCost]:
     """Return the best base-stock level and its cost.
 
-    Without a fixed cost, the cost is convex in the level. With one, no level is better that is
-    above the best without: a unit more in stock is sold only where sales were lost, so that what is
-    sold, which is what is ordered, is so on no fewer days. All levels up to it are tried.
+    Without a fixed cost, the cost is convex in the level. With one, no level above the best without
+    is better: an additional unit in stock is sold only where sales were lost, so that units are
+    sold, and therefore ordered, on no fewer days. All levels up to it are tried.
 
     References
     ----------
@@ -185,9 +185,9 @@ def best_base_stock(store: LostSales) -> tuple[int, AverageCost]:
 def best_capped_base_stock(store: LostSales) -> tuple[int, int, AverageCost]:
     """Return the best (level, cap) and its cost: caps upward from the mean demand, levels downhill.
 
-    The search ends where two caps in a row cost more than the best: the plain base-stock policy,
-    whose cap is large, costs more yet, and has far more states. With a fixed cost, which small caps
-    pay more often, the plain policy is what two caps have to beat.
+    The search ends when two caps in a row cost more than the best: the plain base-stock policy,
+    whose cap is large, costs even more, and has far more states. With a fixed cost, which small
+    caps incur more often, the search starts from the cost of the plain policy.
     """
     limits = order_limits(replace(store, fixed_cost=0.0))
     most, worse = int(limits[0]), 0
@@ -229,8 +229,8 @@ def reorder_cost(
 def best_reorder_point(store: LostSales) -> tuple[int, int, AverageCost]:
     """Return the best (s, S) policy among its neighbours, from the level without fixed cost on.
 
-    Its cost need not have one lowest point only, so that no more is certain than that no policy
-    with s or S a unit more or less is cheaper.
+    The cost may have several local minima, so that it is only certain that no policy with s or S a
+    unit more or less is cheaper.
     """
     level, _ = best_base_stock(replace(store, fixed_cost=0.0))
     known: dict[tuple[int, int], AverageCost] = {}
@@ -257,25 +257,26 @@ def policy_cost(
 ) -> AverageCost | None:
     """Return the average cost of any policy that orders by the stock and the orders under way.
 
-    Only states that it comes to from an empty store are asked for. All others order nothing, so
-    that the store empties, and has no average cost but that of the states asked for.
+    The policy is asked only in states that it reaches from an empty store. In all others nothing is
+    ordered, so that the store empties, and the average cost is that of the states reached.
 
     Parameters
     ----------
     store : LostSales
         The problem, with a lead time of a day or more.
     order : callable
-        From units on hand, shape (n,), and orders under way, shape (n, L - 1), to orders, (n,).
+        Function from units on hand, shape (n,), and orders under way, shape (n, L - 1), to orders,
+        shape (n,).
     tolerance : float
-        Largest distance of the bounds of the cost [money/day].
+        Largest distance of the bounds on the cost [money/day].
     states : int
-        Stock levels times pipelines that are looked at, at most.
+        Most states, stock levels times pipelines, that are examined.
 
     Returns
     -------
     AverageCost or None
-        None where the policy comes to more states than that, or to a stock `FAR_TOO_MUCH` times as
-        large as can be of use: it may stop ordering nowhere.
+        None if the policy reaches more states, or a stock `FAR_TOO_MUCH` times the largest useful
+        one: it may never stop ordering.
     """
     limits = order_limits(store)
     most = FAR_TOO_MUCH * int(limits[-1])
@@ -284,12 +285,12 @@ def policy_cost(
         orders = _reached_orders(store, lattice, order)
         if orders is not None:
             return _average(store, lattice, orders, tolerance)
-        limits = limits + max(1, int(limits[0]) // 4)  # it orders more than can be of use
+        limits = limits + max(1, int(limits[0]) // 4)  # it orders more than is useful
     return None
 
 
 def _reached_orders(store: LostSales, lattice: Lattice, order: Orders) -> Ints | None:
-    """Return a policy's orders, 0 where it does not come; None where it leaves the lattice."""
+    """Return a policy's orders, 0 in states not reached; None if it leaves the lattice."""
     orders = np.zeros(lattice.shape, np.int64)
     met = np.zeros(lattice.shape, np.bool_)
     empty = np.flatnonzero(lattice.totals == 0)
@@ -314,10 +315,10 @@ def _reached_orders(store: LostSales, lattice: Lattice, order: Orders) -> Ints |
 
 
 def spared(store: LostSales, cost: float) -> float:
-    """Return by how much any number of days can cost less than as many average ones [money].
+    """Return the most by which any number of days can cost less than as many average ones [money].
 
-    A store that knows its last day lets its stock run out, and the days may begin in a state
-    better than the usual one: with V_n(x) the least expected cost of n days from state x,
+    A store that knows its last day lets its stock run out, and the days may begin in a better state
+    than usual: with V_n(x) the least expected cost of n days from state x, the result is
     ``max over n of n g - min over x of V_n(x)``.
 
     Parameters
@@ -345,19 +346,19 @@ def _descend(
 
 
 def _scale(store: LostSales) -> float:
-    """Return what tolerances of money are multiplied by, below 1 where holding is cheap."""
+    """Return the factor on tolerances of money, below 1 if holding is cheap."""
     return min(1.0, max(store.holding_cost, 1e-6 * store.stockout_cost))
 
 
 def _affordable(limits: Ints) -> Lattice:
-    """Return the lattice of states within `limits`, or refuse it."""
+    """Return the lattice of states within `limits`, or raise an error if it is too large."""
     if count_states(limits) > MAX_STATES:
         raise too_many(limits)
     return make_lattice(limits)
 
 
 def _average(store: LostSales, lattice: Lattice, orders: Ints, tolerance: float) -> AverageCost:
-    """Iterate values until the bounds are `tolerance` apart, or a share where holding is cheap."""
+    """Iterate values until the bounds are `tolerance` apart, or less if holding is cheap."""
     run: Any = iterate
     least = tolerance * _scale(store)
     lower, upper = run(_process(store, lattice), orders, least, MAX_SWEEPS)
@@ -365,12 +366,12 @@ def _average(store: LostSales, lattice: Lattice, orders: Ints, tolerance: float)
 
 
 def _free(lattice: Lattice) -> Ints:
-    """Return orders yet to be found."""
+    """Return an array of -1, for orders yet to be found."""
     return np.full(lattice.shape, -1, dtype=np.int64)
 
 
 def _process(store: LostSales, lattice: Lattice) -> Process:
-    """Return a store as the compiled loops take it."""
+    """Return a store as the argument of the compiled loops."""
     tails = np.append(1.0, np.maximum(0.0, 1.0 - np.cumsum(store.law)))
     return Process(
         store.day_costs(lattice.shape[1]),

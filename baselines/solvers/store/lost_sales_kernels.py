@@ -2,7 +2,7 @@
 
 A state is a pipeline (the orders of the last L - 1 days, oldest first) and the units on hand.
 Arrays over states have shape (pipelines, units on hand); entries beyond the largest inventory
-position stand for nothing.
+position are meaningless.
 """
 
 from typing import NamedTuple
@@ -16,25 +16,25 @@ from envs.supply_chain.events import Floats
 Ints = NDArray[np.int64]
 
 _DAMPING = 0.95
-"""Share of a sweep's change that is made: less than 1, so that no cycle goes on for ever."""
+"""Share of a sweep's change that is applied: less than 1, so that no cycle goes on for ever."""
 _SETTLED = 3
-"""Sweeps in a row whose bounds close by the same share, before the sum of all further ones is made
-in one step."""
+"""Number of sweeps in a row that shrink the bounds by the same factor, before the sum of all
+further changes is applied in one step."""
 _STEADY = 0.1
-"""How far shares may differ to be the same, of what they leave."""
+"""Relative difference up to which two shrinkage factors s count as equal, in units of 1 - s."""
 _FIXED_SWEEPS = 9
-"""Sweeps with the orders as they are, between two that look for better ones."""
+"""Sweeps with fixed orders, between two that search for better ones."""
 
 
 class Process(NamedTuple):
-    """What a day costs and leads to, as the compiled loops take it.
+    """Costs and transitions of a day, as the argument of the compiled loops.
 
     Attributes
     ----------
     day_cost : ndarray
         Expected cost of a day by the units on hand before demand.
     fixed_cost : float
-        Per order.
+        Cost per order.
     pmf, tails : ndarray
         Probabilities of demand 0, 1, ..., the largest first, and of at least 0, 1, ...
     totals, arriving, following : ndarray
@@ -54,7 +54,7 @@ class Process(NamedTuple):
 
 
 class Lattice(NamedTuple):
-    """All pipelines within limits, and where orders lead from each.
+    """All pipelines within limits, and the transitions from each by order.
 
     Attributes
     ----------
@@ -63,8 +63,8 @@ class Lattice(NamedTuple):
     pipelines, totals : ndarray
         The orders under way, shape (n, max(L - 1, 0)), and their sums, shape (n,).
     arriving, following : ndarray
-        Shape (n, orders): what arrives on the next morning, and the next pipeline; -1 where the
-        order is beyond a limit.
+        Shape (n, orders): arrivals on the next morning, and the next pipeline; -1 if the order
+        exceeds a limit.
     """
 
     limits: Ints
@@ -101,14 +101,14 @@ def count_pipelines(limits: Ints) -> int:
     >>> count_pipelines(np.array([7, 13, 18, 24, 29]))
     924
     """
-    ways = np.ones(1)  # by the sum of the orders
+    ways = np.ones(1)  # number of pipelines by the sum of their orders
     for limit in limits[: max(0, limits.size - 2)]:
         ways = np.convolve(ways, np.ones(limit + 1))[: limit + 1]
     return int(ways.sum())
 
 
 def count_states(limits: Ints) -> int:
-    """Return how many pipelines there are within `limits`, times stock levels."""
+    """Return the number of pipelines within `limits`, times the number of stock levels."""
     return count_pipelines(limits) * (int(limits[-1]) + 1)
 
 
@@ -116,7 +116,7 @@ def make_lattice(limits: Ints) -> Lattice:
     """Return all states within `limits`."""
     slots = max(0, limits.size - 2)
     pipelines = np.zeros((1, 0), np.int64)
-    for k in range(slots):  # one older order each time, so that the first limit is the newest's
+    for k in range(slots):  # add an older order each time: the first limit is the newest's
         older = np.arange(limits[k] + 1)
         pairs = np.tile(older, len(pipelines)), np.repeat(pipelines, older.size, axis=0)
         grown = np.column_stack(pairs)
@@ -127,7 +127,7 @@ def make_lattice(limits: Ints) -> Lattice:
 
 
 def _with_orders(lattice: Lattice) -> Lattice:
-    """Fill in what arrives next and the next pipeline of every order."""
+    """Fill in the next arrivals and the next pipeline for every order."""
     count, slots = lattice.pipelines.shape
     for q in range(lattice.arriving.shape[1]):
         lattice.arriving[:, q] = lattice.pipelines[:, 0] if slots else q * lattice.lead_time
@@ -158,25 +158,26 @@ def iterate(
     tolerance: float,
     sweeps: int,
 ) -> tuple[float, float]:
-    """Return bounds of the average cost by relative value iteration.
+    """Return bounds on the average cost by relative value iteration.
 
-    Where the best orders are wanted most sweeps keep those of the last search, which takes a tenth
-    of the time (modified policy iteration: Puterman and Shin 1978, Management Science 24(11)). They
-    say what these orders cost at most; only a search bounds what any orders cost at least.
+    If the best orders are sought, most sweeps keep those of the last search, which takes a tenth of
+    the time (modified policy iteration: Puterman and Shin 1978, Management Science 24(11)). These
+    sweeps bound the cost of these orders from above; only a search bounds the cost of any orders
+    from below.
 
-    Where the orders are given, what a sweep changes soon shrinks by one share s with every sweep,
-    slowly where stock follows demand late: the next ones together change ``1 / (1 - s)`` times as
-    much (Herzberg and Yechiali 1996, European Journal of Operational Research 88(3)). The bounds
-    hold for any values.
+    If the orders are given, the change of a sweep soon shrinks by a constant factor s with every
+    sweep, slowly if stock reacts late to demand: all further ones together change ``1 / (1 - s)``
+    times as much (Herzberg and Yechiali 1996, European Journal of Operational Research 88(3)). The
+    bounds hold for any values.
 
     Parameters
     ----------
     process : Process
-        What a day costs and leads to.
+        Costs and transitions of a day.
     orders : ndarray
-        Order of every state; where it is -1 the best one is taken and written here.
+        Order of every state; where it is -1 the best one is found and written here.
     tolerance, sweeps : float, int
-        Stop when the bounds are so close, or after so many sweeps.
+        Distance of the bounds at which to stop, and most sweeps.
     """
     free = orders[0, 0] < 0
     value, change = np.zeros(orders.shape), np.zeros(orders.shape)
@@ -210,9 +211,9 @@ def spared_at_the_end(
     tolerance: float,
     sweeps: int,
 ) -> float:
-    """Return by how much any number of days can cost less than as many times `cost`.
+    """Return the most by which any number of days can cost less than as many times `cost`.
 
-    All other parameters as of `iterate`.
+    All other parameters are those of `iterate`.
     """
     totals, levels = process.totals, process.day_cost.size
     value, change = np.zeros(orders.shape), np.zeros(orders.shape)
@@ -237,7 +238,7 @@ def _sweep(
     value: Floats,
     change: Floats,
 ) -> tuple[float, float]:
-    """Fill in what a day more changes, and the best orders if these are free; return the bounds."""
+    """Fill in the change by another day, and the best orders if `free`; return the bounds."""
     day_cost, totals, arriving = process.day_cost, process.totals, process.arriving
     low, high = np.inf, -np.inf
     for i in range(totals.size):
@@ -263,7 +264,7 @@ def _sweep(
 def _expect(value: Floats, to: int, pmf: Floats, tails: Floats, y: int, arriving: int) -> float:
     """Return the expected value of ``(y - D)+ + arriving`` units on hand in a pipeline."""
     met = min(y, pmf.size)
-    demand = pmf.size - 1 - y  # of what is left, as an index into pmf
+    demand = pmf.size - 1 - y  # demand that leaves nothing, as an index into pmf
     total = 0.0
     for left in range(y - met + 1, y + 1):
         total += pmf[demand + left] * value[to, arriving + left]

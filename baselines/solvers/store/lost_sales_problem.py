@@ -1,4 +1,4 @@
-"""A store with lost sales and a lead time, and how large its orders may usefully be."""
+"""A store with lost sales and a lead time, and its largest useful orders."""
 
 from dataclasses import dataclass
 
@@ -107,19 +107,19 @@ class LostSales:
 
 
 def order_limits(store: LostSales) -> Ints:
-    r"""Return how large orders may usefully be: entry k for the sum of the newest k + 1 of them.
+    r"""Return the largest useful orders: entry k limits the sum of the newest k + 1 of them.
 
     Entry L is for the inventory position (on hand included), after ordering. Take a policy with a
-    sum of y right after an order, and order one unit less, but one more at its next order. The
-    unit's lack is noticed on the day when i units ahead of it (itself included) are used up. So
-    long as it is left over, each day saves h; once it is asked for, p is lost and all is as before.
-    Whatever the day of the next order, the gain is at least
+    sum of y right after an order, and order one unit less, but one more at its next order. The unit
+    is missed on the day when i units ahead of it (itself included) are used up. As long as it would
+    have been left over, each day saves h; once it is demanded, p is lost and the states coincide
+    again. Whatever the day of the next order, the gain is at least
 
     ``f(i) = sum over d < i of P(D = d) (h + min(0, f(i - d))) - p P(D >= i)``,
 
-    and without fixed cost the next order may as well be on the next day, ``min(0, f) = 0``. On
-    arrival at least ``y - D_k`` units are there, with D_k the demand of k days, and f is
-    increasing: where ``E f(y - D_k) >= 0``, y units are too many. Without fixed cost the limits are
+    and without a fixed cost the next order may be placed on the very next day, ``min(0, f) = 0``.
+    On arrival there are at least ``y - D_k`` units, with D_k the demand of k days, and f is
+    increasing: if ``E f(y - D_k) >= 0``, y units are too many. Without a fixed cost the limits are
     the newsvendor quantiles p / (p + h) of the demand of k + 1 days (Morton 1969,
     Bounds on the solution of the lagged optimal inventory equation with no demand backlogging and
     proportional costs, SIAM Review 11(4)).
@@ -145,7 +145,7 @@ def order_limits(store: LostSales) -> Ints:
 
 
 class _Gains:
-    """The function f of `order_limits`, computed as far as it is asked for."""
+    """The function f of `order_limits`, computed as far as needed."""
 
     def __init__(self, store: LostSales) -> None:
         self._store, self._known = store, np.full(1, -store.stockout_cost)

@@ -1,4 +1,4 @@
-"""How large a store with lost sales may be to be solved, and what bounds the cost of others."""
+"""Size limits for solving a store with lost sales, and a bound on the cost of larger ones."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,23 +10,23 @@ from baselines.solvers.store.lost_sales_problem import Ints, LostSales, order_li
 from common.errors import InputError
 
 MAX_STATES = 60_000_000
-"""Stock levels times pipelines of the largest problem that is solved: 24 bytes each, and more."""
+"""Most states (stock levels times pipelines) of a solvable problem: at least 24 bytes each."""
 MAX_CHOICES = 1_000_000_000
-"""States times orders of the largest problem whose best orders are sought, in minutes."""
+"""Most states times orders of a problem whose best orders are sought, which takes minutes."""
 QUICK_STATES = 4_000_000
-"""States of a store that is solved in seconds, with what knowing its last day spares."""
+"""Most states of a store solved in seconds, along with the saving from knowing its last day."""
 QUICK_WORK = 1_500_000_000
-"""Its states times orders times days that its largest stock lasts, as sweeps grow: a minute."""
+"""Most states times orders times days of its largest stock, as sweeps grow: a minute."""
 
 
 def is_solvable(store: LostSales) -> bool:
-    """Whether `solve_lost_sales` takes the store."""
+    """Whether `solve_lost_sales` accepts the store."""
     limits = _limits(store)
     return limits is not None and within_reach(limits)
 
 
 def _limits(store: LostSales) -> Ints | None:
-    """Return the limits of orders, None where even they are out of reach."""
+    """Return the limits of orders, None if even these are too large to compute."""
     try:
         return order_limits(store)
     except InputError:
@@ -34,7 +34,7 @@ def _limits(store: LostSales) -> Ints | None:
 
 
 def within_reach(limits: Ints) -> bool:
-    """Whether the best orders within limits are sought: memory and time allow it."""
+    """Whether memory and time suffice to find the best orders within limits."""
     states = count_states(limits)
     return states <= MAX_STATES and states * (int(limits[0]) + 1) <= MAX_CHOICES
 
@@ -52,15 +52,15 @@ def sooner_store(store: LostSales, fits: Callable[[LostSales], bool]) -> LostSal
     """Return the store with the longest lead time below its own that `fits`.
 
     No policy of `store` spends less than the best one of a store whose orders arrive k days sooner.
-    For that one can hold back each order for k days, and has the same stock on every day, at the
-    same cost (Zipkin 2008, On the structure of lost-sales inventory models, Operations Research
-    56(4), who shows that the least cost grows with the lead time). In a number of days, up to k
-    orders more fall into them.
+    The latter can delay each order by k days, and then has the same stock on every day, at the same
+    cost (Zipkin 2008, On the structure of lost-sales inventory models, Operations Research 56(4),
+    who shows that the least cost increases with the lead time). Within a fixed number of days, up
+    to k orders more may fall.
 
     Raises
     ------
     InputError
-        If none fits.
+        If no such store fits.
     """
     for lead_time in range(store.lead_time - 1, -1, -1):
         sooner = replace(store, lead_time=lead_time)
@@ -70,7 +70,7 @@ def sooner_store(store: LostSales, fits: Callable[[LostSales], bool]) -> LostSal
 
 
 def too_many(limits: Ints) -> InputError:
-    """Return the error that refuses a store with such limits."""
+    """Return the error for a store with such limits."""
     return InputError(
         f"lead_time = {limits.size - 1} with stock up to {limits[-1]} has too many states; "
         "shorten it, or lower demand, stockout_cost or fixed_cost"

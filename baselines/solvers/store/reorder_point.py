@@ -1,7 +1,7 @@
-"""The best (s, S) policy with backlog, and the newsvendor: what lost sales are compared with.
+"""The best (s, S) policy with backlog, and the newsvendor: benchmarks for lost sales.
 
-Unmet demand waits, supply is unlimited and an order serves the demand of its own day. With y units
-on hand after ordering (backlogged units count as negative) a day costs
+Unmet demand is backlogged, supply is unlimited and an order serves the demand of its own day. With
+a net inventory of y units after ordering (backlogged units count as negative) a day costs
 ``G(y) = h E(y - D)+ + p E(D - y)+``.
 """
 
@@ -35,7 +35,7 @@ class ReorderPolicy:
 
 
 class Newsvendor(NamedTuple):
-    """The best stock for one day and what it costs.
+    """The best stock for one day and its cost.
 
     Attributes
     ----------
@@ -52,12 +52,13 @@ class Newsvendor(NamedTuple):
 def newsvendor(mean: float, std: float, *, holding_cost: float, stockout_cost: float) -> Newsvendor:
     """Return the best stock for normal demand.
 
-    ``S = mean + std z`` with ``Phi(z) = p / (p + h)``; it costs ``(h + p) std phi(z)``.
+    ``S = mean + std z`` with the critical fractile ``Phi(z) = p / (p + h)``; the cost is
+    ``(h + p) std phi(z)``.
 
     Parameters
     ----------
     mean, std : float
-        Of demand [units/day].
+        Mean and standard deviation of demand [units/day].
     holding_cost, stockout_cost : float
         Per unit left over (h) and per unit short (p) [money/unit].
 
@@ -82,7 +83,7 @@ def newsvendor(mean: float, std: float, *, holding_cost: float, stockout_cost: f
 def best_reorder_policy(
     pmf: ArrayLike, *, holding_cost: float, stockout_cost: float, fixed_cost: float
 ) -> ReorderPolicy:
-    """Return the best (s, S) policy, which is the best of all policies.
+    """Return the best (s, S) policy, which is optimal among all policies.
 
     Parameters
     ----------
@@ -138,7 +139,7 @@ def best_base_stock(
     Parameters
     ----------
     pmf, holding_cost, stockout_cost, fixed_cost
-        As of `best_reorder_policy`.
+        As for `best_reorder_policy`.
     """
     checked_costs(holding_cost=holding_cost, stockout_cost=stockout_cost, least=1e-9)
     checked_costs(fixed_cost=fixed_cost)
@@ -161,7 +162,7 @@ def reorder_cost(
     Parameters
     ----------
     pmf, holding_cost, stockout_cost, fixed_cost
-        As of `best_reorder_policy`.
+        As for `best_reorder_policy`.
     reorder_point, level : int
         s and S [units].
     """
