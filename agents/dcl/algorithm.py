@@ -62,9 +62,9 @@ class DCL(BaseAlgorithm):
     learning_rate : float
         Initial learning rate of each fit, falling to 0 linearly.
     n_states : int
-        States of a generation.
+        Number of states of a generation.
     paths, keep : tuple of int
-        Paths per action in each round of sequential halving, and most actions that stay after it.
+        Paths per action in each round of sequential halving, and most actions kept after it.
     standard_errors : float
         Actions worse than the best by more than this many standard errors are dropped.
     rollout_horizon : int
@@ -194,12 +194,12 @@ class DCL(BaseAlgorithm):
         Parameters
         ----------
         total_timesteps : int
-            States to label.
+            Number of states to label.
         callback, tb_log_name, reset_num_timesteps, progress_bar
             As for all algorithms of SB3. Callbacks are called once per generation, and their
             ``locals`` hold its labels as ``rollout_buffer``.
         log_interval : int
-            Generations from one line of the log to the next.
+            Number of generations between lines of the log.
         """
         total_timesteps, callback = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
@@ -252,7 +252,7 @@ class DCL(BaseAlgorithm):
         """Learn offsets from their costs relative to the rule, and to the present network.
 
         Generation 0 is the rule itself. The network of generation 1 is fitted to roll-outs of the
-        rule, that of each later one to these and to roll-outs of the network before it.
+        rule, that of each later one to these and to roll-outs of the previous network.
         """
         number, begun = self.generation, time.perf_counter()
         learned = number > 1 and not follows_rule(self.policy)
@@ -288,7 +288,7 @@ class DCL(BaseAlgorithm):
         return labels[-1]
 
     def _of_rule(self, labeller: OffsetLabeller) -> OffsetLabels:
-        """Return labels by roll-outs of the rule, made once."""
+        """Return labels by roll-outs of the rule, computed once."""
         if self._known_of_rule is None:
             self._known_of_rule = labeller.label(None, self._seed_of(1))
         return self._known_of_rule
@@ -298,7 +298,7 @@ class DCL(BaseAlgorithm):
         return replace(labels, familiar=None) if self.least_gain is None else anchored(labels)
 
     def _record(self, labels: Labels, seconds: float, fitted: Fitted) -> None:
-        """Log a generation, which `generation` still counts as the next one."""
+        """Log a generation, before `generation` is incremented."""
         self.logger.record("dcl/generation", self.generation)
         self.logger.record("dcl/states", len(labels.weights))
         self.logger.record("dcl/certain", float(labels.certain.mean()))
@@ -310,8 +310,8 @@ class DCL(BaseAlgorithm):
     def _label(self, rule: Policy | None, seed: int) -> tuple[Labels, NDArray[np.int64], float]:
         """Return labels, the policy's actions in their states, and seconds; for a rule only once.
 
-        Generations 0 and 1 learn from the same states: from what the rule does in them, and from
-        what would have been better.
+        Generations 0 and 1 learn from the same states: from the rule's actions in them, and from
+        better ones.
         """
         if seed not in self._known:
             begun = time.perf_counter()
@@ -359,7 +359,7 @@ class DCL(BaseAlgorithm):
         return BatchLabeller(batch, search, lambda seen: encode(env, seen))
 
     def _is_small(self, batch: Batch) -> bool:
-        """Whether the compiled roll-outs know the network, and the rule if it still decides."""
+        """Whether the compiled roll-outs support the network, and the rule while it decides."""
         layers = list(self.policy.mlp_extractor.policy_net)
         relu = all(isinstance(layer, nn.ReLU) for layer in layers[1::2])
         if len(layers) != 2 * COMPILED_LAYERS or not relu or self.gamma != 1.0:
@@ -369,7 +369,7 @@ class DCL(BaseAlgorithm):
 
 
 def _delay(batch: Batch) -> int:
-    """Return the longest time from an order, or the next one there could be, to arrival [steps]."""
+    """Return the longest time from an order, or from the next possible one, to arrival [steps]."""
     if not isinstance(batch, ControlledAgents):
         return 0
     p, tier = batch.parameters, batch.player.partition("_")[0]

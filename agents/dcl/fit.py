@@ -80,17 +80,17 @@ class InputMap:
         self.shift = torch.as_tensor(-mapped.mean(axis=0) * scale, dtype=torch.float64)
 
     def __call__(self, observations: NDArray[np.float32]) -> torch.Tensor:
-        """Return what the fitted layers see, shape (n, columns)."""
+        """Return the inputs of the fitted layers, shape (n, columns)."""
         seen = torch.as_tensor(observations, dtype=torch.float64)
         return (seen @ self.matrix.T + self.shift).float()
 
     def unfold(self, first: nn.Linear) -> nn.Linear:
-        """Return the layer behind the map that does what `first` does without it."""
+        """Return the layer behind the map that is equivalent to `first` without it."""
         weight = first.weight.detach().double() @ torch.linalg.pinv(self.matrix)
         return _linear(weight, first.bias.detach().double() - weight @ self.shift)
 
     def fold(self, behind: nn.Linear, first: nn.Linear) -> None:
-        """Make `first` do what `behind` does behind the map."""
+        """Make `first` equivalent to `behind` behind the map."""
         weight = behind.weight.detach().double()
         with torch.no_grad():
             first.weight.copy_(weight @ self.matrix)

@@ -1,4 +1,4 @@
-"""Sequential halving: paths go to the actions that may still be the best."""
+"""Sequential halving: paths are spent on the actions that may still be the best."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class Halving:
     paths : tuple of int
         Paths per action and round.
     keep : tuple of int
-        Most actions that stay after each round.
+        Most actions kept after each round.
     errors : float
         Actions worse than the best by more than this many standard errors are dropped.
     """
@@ -60,7 +60,7 @@ class Race:
         self.worse = np.zeros(candidates.shape, np.bool_)
 
     def add(self, rows: NDArray[np.intp], outcomes: Floats, keep: int) -> None:
-        """Take in a round of some states and drop actions.
+        """Add the outcomes of a round in some states and drop actions.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class Race:
             Return of each path of each action, shape (m, actions, paths), path j of all actions of
             a state on the same future; entries of actions that are not alive are ignored.
         keep : int
-            Most actions that stay.
+            Most actions kept.
         """
         alive, paths, at = self.alive[rows], outcomes.shape[2], np.arange(len(rows))
         self._sum[rows] += np.where(alive, outcomes.sum(axis=2), 0.0)

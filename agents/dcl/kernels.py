@@ -1,14 +1,14 @@
-"""Compiled roll-outs of a store with lost sales, the network deciding within them.
+"""Compiled roll-outs of a store with lost sales, with the network evaluated inside.
 
-A state is one whole number: units on hand in its lowest bits, then the orders under way, the next
-to arrive first. What becomes of demand is `envs.supply_chain.events.meet_demand`, the project's
-own; what a day costs comes as a table (`LostSales.day_costs`); the orders under way move on by a
-shift of bits. The costs of a day are expected ones given the stock, so that demand matters only for
-what is left.
+A state is one integer: units on hand in its lowest bits, then the orders under way, the next to
+arrive first. Demand is met by `envs.supply_chain.events.meet_demand`, the project's law of motion;
+the costs of a day are a table (`LostSales.day_costs`); the orders under way advance by a shift of
+bits. The costs of a day are expected ones given the stock, so that drawn demand affects only the
+stock left.
 
-Of goods that perish a state holds the stock by age in place of the units on hand, oldest first, in
-as many bits for each age as for an order under way: overnight all of them move on by one age, and
-the order that arrives is the freshest. What demand and waste leave comes as a table
+For perishable goods a state holds the stock by age in place of the units on hand, oldest first,
+with as many bits for each age as for an order under way: overnight all of them age by one slot, and
+the order that arrives is the freshest. The stock left after demand and waste is a table
 (`baselines.solvers.perishable.kernels.left_by_age`).
 """
 
@@ -28,7 +28,7 @@ DRAW_BITS = 16
 """Demand is drawn as one of 2^16 equally likely quantiles of its law."""
 DRAWS = 1 << DRAW_BITS
 UNKNOWN = -1
-"""In a table of orders: not asked for yet."""
+"""Mark of an entry of a table of orders that is not computed yet."""
 
 
 class Store(NamedTuple):
@@ -39,20 +39,20 @@ class Store(NamedTuple):
     on_hand_bits, order_bits : int
         Bits of a state for the units on hand, or the oldest of them, and for each number after it.
     ahead : int
-        Numbers after the first: newer stock, of goods that perish, and orders under way (L - 1).
+        Numbers after the first: newer stock, if perishable, and orders under way (L - 1).
     stock_bits : int
         Bits of a state for all that is on hand.
     num_orders : int
         Orders to choose from: 0, 1, ..., num_orders - 1 units.
     fixed_cost, unit_cost : float
-        Per order [money], and per unit ordered [money/unit].
+        Costs per order [money], and per unit ordered [money/unit].
     day_costs : ndarray
         Expected cost of a day by the stock, shape (2^stock_bits,) [money].
     demand_at : ndarray
         Quantiles of demand, shape (`DRAWS`,) [units].
     left : ndarray
-        Of goods that perish, the stock of the next morning, before what arrives, by stock and
-        demand, shape (2^stock_bits, demands); of others it is empty.
+        For perishable goods, the stock of the next morning, before arrivals, by stock and demand,
+        shape (2^stock_bits, demands); otherwise empty.
     """
 
     on_hand_bits: int
@@ -68,19 +68,19 @@ class Store(NamedTuple):
 
 
 class Actor(NamedTuple):
-    """Who orders: a rule of stock levels, or a network with two hidden layers of ReLUs.
+    """The policy that orders: a rule of stock levels, or a network with two hidden ReLU layers.
 
     Attributes
     ----------
     table : ndarray
-        Order by state, `UNKNOWN` where nobody has asked yet, shape (states,).
+        Order by state, `UNKNOWN` if not computed yet, shape (states,).
     ruled : bool
-        Whether the rule orders, not the network.
+        Whether the rule orders rather than the network.
     level, reorder_point, cap : int
         As in `baselines.rules.stock_rule.StockLevels` [units].
     weights_1, biases_1, weights_2, biases_2, weights_3, biases_3 : ndarray
-        Of the network whose inputs are the units on hand and the orders under way; weights have
-        shape (inputs, outputs).
+        Parameters of the network, whose inputs are the units on hand and the orders under way;
+        weights have shape (inputs, outputs).
     """
 
     table: NDArray[np.int16]
@@ -98,7 +98,7 @@ class Actor(NamedTuple):
 
 @compiled(inline="always")
 def draw_bits(seed: Any) -> Any:
-    """Return 16 random bits; `seed`, shape (1,), of unsigned 64 bits and not 0, moves on.
+    """Return 16 random bits; advance `seed`, shape (1,), of unsigned 64 bits and not 0.
 
     References
     ----------
@@ -129,7 +129,7 @@ def following(store: Store, state: int, order: int, demand: int) -> int:
 
 @compiled
 def rule_order(store: Store, actor: Actor, state: int) -> int:
-    """Return what the rule of stock levels orders."""
+    """Return the order of the rule of stock levels."""
     position = state & ((1 << store.on_hand_bits) - 1)
     under_way = state >> store.on_hand_bits
     for _ in range(store.ahead):
@@ -168,20 +168,20 @@ def network_order(store: Store, actor: Actor, state: int) -> int:
 
 @compiled(inline="always")
 def order_of(store: Store, actor: Actor, state: int) -> int:
-    """Return an actor's order, from its table if somebody has asked before."""
+    """Return an actor's order, from its table if computed before."""
     order = int(actor.table[state])
     if order == UNKNOWN:
         if actor.ruled:
             order = rule_order(store, actor, state)
         else:
             order = network_order(store, actor, state)
-        actor.table[state] = order  # of several threads, all write the same
+        actor.table[state] = order  # if several threads do, all write the same
     return order
 
 
 @compiled
 def order_cost(store: Store, order: int) -> float:
-    """Return what an order costs."""
+    """Return the cost of an order."""
     return store.fixed_cost + store.unit_cost * order if order > 0 else 0.0
 
 
@@ -205,8 +205,8 @@ def visit(
 ) -> None:
     """Count in `visits`, shape (states,), how often each state is visited.
 
-    A share of the orders is moved, by up to so many units, so that states around the policy's own
-    are met too.
+    A share of the orders is perturbed, by up to `moved_by` units, so that states around the
+    policy's own are visited too.
     """
     random = np.full(1, seed, np.uint64)
     moved = int(moved_share * DRAWS)

@@ -69,7 +69,8 @@ class Labels:
     def temperature(self, share: float) -> float:
         """Return `share` of the median distance from the best action to the second best.
 
-        Only actions that differ count, so that states where nothing matters do not make it 0.
+        Only actions with different outcomes count, so that states where no action matters do not
+        make it 0.
         """
         second = np.sort(self.losses, axis=1)[:, 1] if self.losses.shape[1] > 1 else np.zeros(1)
         telling = second[np.isfinite(second) & (second > 0.0)]
@@ -134,7 +135,7 @@ def cautious(
     unsure: NDArray[np.bool_],
     least_gain: float = LEAST_GAIN,
 ) -> Labels:
-    """Return the same labels with the policy's own action wherever little speaks against it.
+    """Return the same labels with the policy's own action unless there is evidence against it.
 
     That is where no other action is certainly better, or better by less than a share of what is at
     stake. An action may make nearly no difference once, such as waiting a single step, although a
