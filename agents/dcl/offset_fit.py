@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 FOLDS = 5
 """Number of folds of the calendar's blocks, each held out in turn."""
 SHARPNESS = 4.0
-"""How fast the scores of an actor fall beside its best offset, when it draws offsets."""
+"""How fast the scores of an actor fall away from its best offset, when it samples offsets."""
 CLIP = 3.0
 WEIGHT_DECAY = 1e-3
 EVALUATIONS = 20
@@ -126,7 +126,7 @@ class OffsetNet:
         return np.asarray(np.arctanh((grid[1:] + grid[:-1]) / (2.0 * self.reach)))
 
     def write_to(self, policy: Any) -> None:
-        """Make the actor of an actor-critic policy with one hidden layer this network."""
+        """Write this network into the actor of an actor-critic policy with one hidden layer."""
         first: Any = self.layers[0]
         last: Any = self.layers[-1]
         own: Any = policy.mlp_extractor.policy_net[0]
@@ -165,7 +165,7 @@ def learn_offsets(
     seed: int,
     found: Evidence,
 ) -> None:
-    """Fit the actor of a policy to labels, or to the rule where there is no evidence.
+    """Fit the actor of a policy to labels, or to the rule if there is no evidence.
 
     Parameters
     ----------
@@ -200,7 +200,7 @@ def fit_offsets(
     seed: int,
     judged: NDArray[np.bool_],
 ) -> OffsetNet:
-    """Return the network that costs least.
+    """Return the network with the least cost.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ def fit_offsets(
 
 
 def _restart(layers: nn.Sequential, draw: torch.Generator) -> None:
-    """Give the hidden layer random weights, and the output none: u begins at the rule."""
+    """Give the hidden layer random weights, and the output zeros: u begins at the rule."""
     first: Any = layers[0]
     bound = first.in_features**-0.5
     with torch.no_grad():
@@ -310,7 +310,7 @@ def evidence(
     known = np.unique(real.blocks)
     means = np.array([saved[real.blocks == block].mean() for block in known])
     mean = float(means.mean())
-    from scipy import stats  # here: it takes long to import
+    from scipy import stats  # here: slow to import
 
     error = float(stats.sem(means)) if known.size > 1 else 0.0
     return Evidence(mean, mean / error if error > 0 else 0.0, known.size, least)

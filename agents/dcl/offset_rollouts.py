@@ -68,7 +68,7 @@ class OffsetLabels:
     steps: int
 
     def with_losses(self) -> Labels:
-        """Return the same as labels of a classifier, for the value head."""
+        """Return them as labels of a classifier, for the value head."""
         losses = self.costs - self.costs.min(axis=1, keepdims=True)
         ones = np.ones(len(losses))
         certain = np.zeros(len(losses), np.bool_)
@@ -118,7 +118,7 @@ class OffsetSearch:
 
 
 class OffsetLabeller:
-    """Labels states of stores that choose offsets.
+    """A labeller of states of stores that choose offsets.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ class OffsetLabeller:
         self._days = lead_time + p.longest_review_gap + DAYS_AFTER
         names = batch.chain.observation_names["store"]
         self._unseen = tuple(k for k, name in enumerate(names) if name.startswith(PASSED_OVER))
-        # a warehouse that is never short lets stores of a world be tried side by side
+        # if the warehouse is never short, the stores of a world can be tried side by side
         free = all(np.isinf(lane.warehouse.initial_on_hand) for lane in p.lanes())
         self._together = batch.rows_per_world if free else 1
 
@@ -202,7 +202,7 @@ class OffsetLabeller:
     ) -> OffsetLabels:
         """Return labels of all rows at this moment."""
         paths = self._search.paths if batch.memoryless else 1
-        groups = batch.num_worlds // self._together  # rows that take the same offset at once
+        groups = batch.num_worlds // self._together  # groups of rows that take the same offset
         most = max(1, COPIES // (paths * self._count))
         parts = [np.arange(k, min(k + most, groups)) for k in range(0, groups, most)]
         seeds = rng.integers(0, 2**63, len(parts)).tolist()

@@ -1,4 +1,4 @@
-"""Compiled races of the actions of a state: roll-outs on common demand, halved as they go on."""
+"""Compiled races of the actions of a state: sequential halving on common random numbers."""
 
 import math
 from typing import Any
@@ -21,7 +21,7 @@ from agents.dcl.value_kernels import Values, residual_of, value_after
 from common.compiled import compiled
 
 LEAST_LOSS = 1e-3
-"""An order that is out is at least so much worse than the best [money]."""
+"""An eliminated order counts as at least this much worse than the best [money]."""
 
 
 @compiled
@@ -54,11 +54,11 @@ def _play(
     states: Whole,
     running: Whole,
 ) -> int:
-    """Play one path of every racing order beside the policy's `own`; return the steps it took.
+    """Simulate one path of every racing order and of the policy's `own`; return the steps taken.
 
-    `costs` gets what each order costs more than the own one: the difference that is `expected`,
-    and of the days to come that of the residuals. A path that meets the own path ends, for the
-    rest of both is the same.
+    `costs` is filled with the additional cost of each order over the own one: the `expected`
+    difference, plus that of the residuals of later days. A path ends when its state coincides with
+    the own path's, as the rest of both is the same.
     """
     starts, strides, point = draws
     demand = int(store.demand_at[(point * strides[0] + starts[0]) & (DRAWS - 1)])
@@ -96,10 +96,10 @@ def _play(
 def _halve(
     racing: Whole, costs: Floats, sums: Floats, counts: Whole, keep: int, errors: float
 ) -> tuple[Whole, bool]:
-    """Take in a round of costs, shape (paths, orders); return who stays, and if the best is sure.
+    """Add a round of costs, shape (paths, orders); return the orders kept, and if it is decided.
 
-    Whoever stays is sorted by mean cost. Sure is the best where all others are more than so many
-    standard errors worse; a single path has none, and is sure of nothing.
+    The orders kept are sorted by mean cost. The race is decided if all others are more than
+    `errors` standard errors worse than the best; with a single path it never is.
     """
     paths = costs.shape[0]
     means = np.empty(racing.size)
@@ -143,18 +143,18 @@ def race(
     Parameters
     ----------
     store, actor, values : Store, Actor, Values
-        The problem, the policy that decides from the second day on, and what is known of its costs.
+        The problem, the policy that decides from the second day on, and the values of its costs.
     states, seeds : ndarray
         Shape (n,); each state has a seed of its own, so that the result does not depend on how
         states are split among threads.
     most : int
         The largest order that is tried [units].
     days : int
-        Length of a path that does not meet the own one before.
+        Most days of a path that does not coincide with the own one earlier.
     paths, keep : ndarray
-        Paths of each round, powers of 2, and most orders that stay after it, shape (rounds,).
+        Paths of each round, powers of 2, and most orders kept after it, shape (rounds,).
     errors : float
-        Orders that are so many standard errors worse than the best are dropped.
+        Orders that are more than this many standard errors worse than the best are dropped.
     losses, certain : ndarray
         Filled in as in `agents.dcl.labels.Labels`.
     """

@@ -210,11 +210,11 @@ class BatchLabeller:
             ended |= outcome.terminated | outcome.truncated
             if ended.all():
                 return
-            if ended.any():  # a world that has ended starts anew, and counts no more
+            if ended.any():  # a world that has ended starts anew, and no longer counts
                 batch.restart(np.flatnonzero(outcome.terminated | outcome.truncated))
 
     def _moved(self, actions: Whole, rng: np.random.Generator) -> Whole:
-        """Return actions with a share of them moved."""
+        """Return actions with a share of them perturbed."""
         s = self._search
         by = rng.integers(-s.moved_by, s.moved_by + 1, actions.size)
         moved = np.where(rng.random(actions.size) < s.moved_share, by, 0)
@@ -229,7 +229,7 @@ class BatchLabeller:
         left: int,
         rng: np.random.Generator,
     ) -> Found:
-        """Return labels of rows at this moment, their own actions, and where those may be best."""
+        """Return labels of rows now, their own actions, and whether these may be the best."""
         seen = batch.observation()[rows]
         days = min(left, self._search.days)
         race = Race(np.ones((rows.size, self._actions), np.bool_), self._search.halving.errors)
@@ -282,7 +282,7 @@ class BatchLabeller:
         alive: NDArray[np.bool_],
         seed: int,
     ) -> Floats:
-        """Return what each path of each action of some rows earns, (rows, actions, paths)."""
+        """Return the reward of each path of each action of some rows, (rows, actions, paths)."""
         row, action = (np.repeat(x, paths) for x in np.nonzero(alive))
         path = np.tile(np.arange(paths), int(alive.sum()))
         rng = np.random.default_rng(seed)
@@ -311,14 +311,14 @@ class BatchLabeller:
             running &= ~ended[at]
             if day + 1 == days or not running.any():
                 break
-            if ended.any():  # those worlds go on in an episode that nobody looks at
+            if ended.any():  # those worlds go on in an episode that does not count
                 world.restart(np.flatnonzero(ended))
             chosen = who.actions(world)
         return earned
 
 
 def play_part(shared: tuple[Any, ...], shard: tuple[Any, ...], report: Report) -> Floats:
-    """Play a part of the rows; see the `play` of the labeller, the first that is shared."""
+    """Play a part of the rows, by `play` of the labeller, the first item of `shared`."""
     del report
     labeller, *given = shared
     found: Floats = labeller.play(*given, *shard)
@@ -326,16 +326,16 @@ def play_part(shared: tuple[Any, ...], shard: tuple[Any, ...], report: Report) -
 
 
 def _clock(seen: NDArray[np.float32], counts: list[int], steps: int) -> tuple[int, float] | None:
-    """Return the column that shows the share of the episode which has passed, if one does.
+    """Return the column that holds the share of the episode that has passed, if there is one.
 
     Parameters
     ----------
     seen : ndarray
         Observations, shape (n, size).
     counts : list of int
-        How many of them are of each step.
+        Number of observations of each step.
     steps : int
-        Of an episode.
+        Number of steps of an episode.
     """
     shares = np.repeat(np.arange(len(counts)) / steps, counts)
     same = np.abs(seen - shares[:, None]).max(axis=0) < 1e-6
