@@ -74,11 +74,9 @@ class Periods:
         >>> Periods("week", dt.date(2024, 1, 1)).span(dt.date(2024, 1, 1), dt.date(2024, 3, 4))
         'the week of 2024-01-01 to that of 2024-03-04'
         """
-        return (
-            f"{first} to {last}"
-            if self.name == "day"
-            else (f"the {self.name} of {first} to that of {last}")
-        )
+        if self.name == "day":
+            return f"{first} to {last}"
+        return f"the {self.name} of {first} to that of {last}"
 
     def passed(self, since: dt.date, until: dt.date) -> int:
         """Return how many whole periods lie between two days.
@@ -258,6 +256,8 @@ def date_column(sheet: Sheet) -> str:
     column = next(some, None) or next(dated, None) or next(iter(named), None)
     if column is None:
         remedy = sheet.remedy("add one, called date", "date", "say --set demand_data.date=")
+        if 2 * sum(bool(_formats_of((c,), False)) for c in sheet.columns) > len(sheet.columns):
+            remedy = "its days are columns; give each a row, with columns date and sales"
         if len(sheet.columns) == 1:
             remedy = "the first row must name the columns, without a title above it"
         raise InputError(f"{sheet.name}: no column of dates among {short(sheet.columns)}; {remedy}")
@@ -332,6 +332,8 @@ def _remedy(sheet: Sheet, text: str, otherwise: str, chosen: str = "") -> str:
         return "; a spreadsheet counts days so; format the column as a date and save it again"
     if _SECONDS.fullmatch(text):
         return f"; these are seconds since 1970; {_ISO}"
+    if chosen and not any(map(str.isdigit, text)):
+        return "; correct it, or leave out rows of totals"
     example = "%Y-%m-%d" if chosen == _GERMAN else _GERMAN
     return f"; {_rewritten(sheet, otherwise, f'{example}, or whatever it is')}"
 

@@ -85,7 +85,18 @@ ELSEWHERE = {
         GERMAN.replace("07.03.", "31.02."),
         "row 8: Datum = '31.02.2021' is not a date",
     ),
-    "a sum": (GERMAN + "Summe;7;7\n", "row 22: Datum = 'Summe' is not a date"),
+    "a sum": (
+        GERMAN + "Summe;7;7\n",
+        r"row 22: Datum = 'Summe' is not a date \(.*\); correct it, or leave out rows of totals",
+    ),
+    "days across": (
+        "store,2021-03-01,2021-03-02,2021-03-03\na,1,2,3\n",
+        "no column of dates among .*; its days are columns; give each a row",
+    ),
+    "a title of several columns": (
+        "Sum of Qty;Column Labels;;\n" + GERMAN.replace("\n", ";1\n"),
+        "column 3 has no name; name it, or remove a title",
+    ),
     "a title": ("Absatz 2021\n" + GERMAN, "the first row must name the columns, without a title"),
     "a day twice": (
         GERMAN + "07.03.2021;1,5;2\n",
