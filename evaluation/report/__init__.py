@@ -1,1 +1,1 @@
-"""A report of a comparison: one HTML file that needs no network, and its pictures as PNG."""
+"""The report of a comparison: one HTML file that works offline, and its figures as PNG."""

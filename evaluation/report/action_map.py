@@ -1,4 +1,4 @@
-"""What a policy does in states laid out on a grid, everything else as in its usual episodes."""
+"""A policy's actions in states on a grid of two entries, all others as in its usual episodes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +12,10 @@ from evaluation.report.contents import ReportContents
 from evaluation.report.episodes import Floats
 
 MOST_CELLS = 40
-"""Cells along an axis, at most."""
+"""Most cells along an axis."""
 
 MOST_DOTS = 400
-"""States of the policy's own episodes that are shown, at most."""
+"""Most states of the policy's own episodes that are shown."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class ActionMap:
     Attributes
     ----------
     x, y : ndarray
-        The states, shape (columns,) and (lines,).
+        Values of the two entries, shape (columns,) and (lines,).
     chosen : ndarray
         Index of the action, shape (lines, columns).
     labels, colours : list of str
-        Of the actions.
+        Labels and colours of the actions.
     visited : tuple of ndarray
-        x and y of states in which the policy was.
+        x and y of states that the policy visited.
     x_label, y_label : str
-        What the axes are.
+        Labels of the axes.
     """
 
     x: Floats
@@ -47,13 +47,13 @@ class ActionMap:
 
 
 def shades(name: str, count: int) -> list[str]:
-    """Return so many shades of a hue, light to dark, that hold on light and on dark."""
+    """Return `count` shades of a hue, light to dark, legible on light and dark backgrounds."""
     places = np.linspace(0.42, 0.88, count) if count > 1 else np.array([0.62])
     return [to_hex(mpl.colormaps[name](place)) for place in places]
 
 
 def axis_levels(values: Floats, least: float, *, whole: bool = False) -> Floats:
-    """Return the grid of an axis: from 0 to a little over what is usual."""
+    """Return the grid of an axis: from 0 to a little above the usual values."""
     finite = values[np.isfinite(values)]
     high = 1.15 * max(float(np.quantile(finite, 0.99)) if finite.size else 0.0, least)
     if whole and high < MOST_CELLS:
@@ -62,7 +62,7 @@ def axis_levels(values: Floats, least: float, *, whole: bool = False) -> Floats:
 
 
 def actions_in(contents: ReportContents, name: str, batch: Any) -> NDArray[np.intp]:
-    """Return the best actions of a policy in the worlds of a batch, as if all began now."""
+    """Return a policy's best actions in the worlds of a batch, as if their episodes began now."""
     policy = contents.policies[name]
     policy.bind(batch)
     start = np.ones(batch.num_worlds, np.bool_)

@@ -1,4 +1,4 @@
-"""The card of a run, ``README.md`` in its folder: what it is, what it reaches, how to load it."""
+"""The card of a run, ``README.md`` in its folder: description, results, and how to load it."""
 
 import json
 from collections.abc import Mapping
@@ -25,15 +25,15 @@ def model_card(
     Parameters
     ----------
     name : str
-        Of the run's folder.
+        Name of the run's folder.
     configuration : mapping
-        As ``config.yaml`` holds it.
+        Content of ``config.yaml``.
     facts : mapping
-        As ``versions.json`` holds them.
+        Content of ``versions.json``.
     evaluation : mapping, optional
-        As ``evaluation.json`` holds it; without it the card says how to make one.
+        Content of ``evaluation.json``; without it the card explains how to evaluate.
     hub : bool
-        Begin with the metadata that the Hugging Face Hub reads. Nothing is uploaded.
+        Whether to begin with the metadata that the Hugging Face Hub reads. Nothing is uploaded.
     """
     problem, algo = str(configuration["problem"]), str(configuration["algo"])
     parts = [
@@ -134,7 +134,7 @@ def _loading(name: str, problem: str) -> str:
 
 
 def _metadata(problem: str, algo: str, evaluation: Mapping[str, Any] | None) -> str:
-    """Return the metadata of a model card, as the Hub documents it, in YAML that is JSON too."""
+    """Return a model card's metadata as documented by the Hub, in YAML that is also JSON."""
     results: list[Any] = []
     if evaluation is not None and "agent" in evaluation["policies"]:
         agent = evaluation["policies"]["agent"]

@@ -1,4 +1,4 @@
-"""The cash problem in a report: its stocks, what its return is made of, its actions by state."""
+"""The cash problem in a report: its stocks, the parts of its return, its actions by state."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ WAIT = "#c3c9cf"
 
 
 class CashRecorder(EpisodeRecorder):
-    """The cash problem: stocks, cash and actions; what revenue, bonus, penalties and costs add."""
+    """Recorder of stocks, cash and actions; and of revenue, bonus, penalties and costs."""
 
     def start(self, batch: Batch) -> None:
         """Watch this batch from now on."""
@@ -32,12 +32,12 @@ class CashRecorder(EpisodeRecorder):
         self._lots = batch.parameters.lots()
 
     def before_step(self, observation: Any, actions: NDArray[Any]) -> None:
-        """Take note of the state and of the actions."""
+        """Record the state and the actions."""
         del observation
         self._before, self._actions = self._batch.rows.copy(), actions.copy()
 
     def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
-        """Take note of sales, and take the reward to pieces."""
+        """Record sales, and split the reward into its parts."""
         p, now, then = self._batch.parameters, self._batch.rows, self._before
         revenue, holding, invalid = now[rows.REVENUE], now[rows.HOLDING_COST], now[rows.INVALID]
         unmet = now[rows.UNMET_DEMAND] - then[rows.UNMET_DEMAND]
@@ -68,7 +68,7 @@ class CashRecorder(EpisodeRecorder):
 
 
 def action_names(parameters: Any) -> list[str]:
-    """Return what the actions of the cash problem are called."""
+    """Return the names of the cash problem's actions."""
     buys = [f"buy {lot}" for lot in parameters.buy_lots]
     return ["wait", *buys, *(f"convert {lot}" for lot in parameters.convert_lots)]
 

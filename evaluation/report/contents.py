@@ -1,4 +1,4 @@
-"""What a report is made of."""
+"""The contents of a report."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from evaluation.seeds import Interval
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """What a learner logged while it learned.
+    """The log of a learner's training.
 
     Attributes
     ----------
     run : str
-        Whose it is: the name of its policy.
+        Name of its policy.
     phase : str
-        Which phase of its training, and who learned in it; empty where there are no phases.
+        Phase of its training, and who learned in it; empty if there are no phases.
     player : str
-        Which of several models; empty where there is one.
+        Name of the model among several; empty if there is one.
     columns : dict
-        By tag, as in TensorBoard, steps and values, each of shape (logged,).
+        Steps and values by tag, as in TensorBoard, each of shape (logged,).
     """
 
     run: str
@@ -41,10 +41,9 @@ class TrainingLog:
 
 @dataclass(frozen=True)
 class Curve:
-    """A run's scores on validation traces while it learned, each of shape (evaluations,).
+    """A run's scores on validation traces during training, each of shape (evaluations,).
 
-    `gaps` are NaN where nothing was known to measure against; `run` and `phase` are as in
-    `TrainingLog`.
+    `gaps` are NaN where no reference was known; `run` and `phase` are as in `TrainingLog`.
     """
 
     run: str
@@ -56,18 +55,18 @@ class Curve:
 
 @dataclass(frozen=True)
 class KeyFigure:
-    """A number that a manager asks for.
+    """A key figure for a manager.
 
     Attributes
     ----------
     name : str
-        What it is, with its unit.
+        Its name, with its unit.
     value : float
-        Of a policy.
+        Its value for a policy.
     digits : int
-        Decimals that are shown.
+        Number of decimals shown.
     more_is_better : bool or None
-        None where neither more nor less is better in itself.
+        None if neither more nor less is better in itself.
     """
 
     name: str
@@ -83,21 +82,21 @@ class ProblemView:
     Attributes
     ----------
     recorder : callable
-        Makes what watches a policy's episodes.
+        Makes the observer of a policy's episodes.
     panels : tuple
-        Of the picture of an episode, titles and what draws each from the recorded steps.
+        Panels of the figure of an episode: titles and functions that draw the recorded steps.
     step : str
-        What a step is called.
+        Name of a step.
     action_names : callable or None
-        From the parameters to what the actions are called.
+        Function from the parameters to the names of the actions.
     line_names : callable or None
-        From the parameters to the names of a panel's lines, where it has several.
+        Function from the parameters to the names of a panel's lines, if it has several.
     action_map : callable or None
-        From the contents and a policy's name to its actions over the state (`ActionMap`).
+        Function from the contents and a policy's name to its actions by state (`ActionMap`).
     map_caption : callable
-        What the map shows, in words.
+        Function that describes the map in words.
     key_figures : callable or None
-        From the contents and a policy's name to its money, stock and service.
+        Function from the contents and a policy's name to its money, stock and service.
     """
 
     recorder: Callable[[], EpisodeRecorder]
@@ -112,26 +111,26 @@ class ProblemView:
 
 @dataclass(frozen=True)
 class ReportContents:
-    """What a report is made of.
+    """The contents of a report.
 
     Attributes
     ----------
     title : str
-        Of the page.
+        Title of the page.
     problem, parameters : Problem, Any
-        What was played.
+        The problem that was played.
     view : ProblemView
-        How it is shown.
+        How the problem is shown.
     policies : mapping
         All policies by name.
     results : Results
-        What they earned.
+        The policies' results.
     records : mapping
-        What they did, step by step.
+        The policies' episodes, step by step.
     logs, curves : tuple
-        What the agents logged (`TrainingLog`), and how they did on validation traces (`Curve`).
+        The agents' training logs (`TrainingLog`), and scores on validation traces (`Curve`).
     facts : mapping
-        Texts for the page's end by heading, such as the configuration.
+        Texts for the end of the page by heading, such as the configuration.
     observe_step, deterministic : bool
         As in the comparison.
     """
@@ -151,7 +150,7 @@ class ReportContents:
 
     @property
     def comparison(self) -> Comparison:
-        """The policies' numbers."""
+        """The comparison of the policies."""
         return self.results.comparison
 
     @property
@@ -164,7 +163,7 @@ class ReportContents:
 
     @property
     def agent(self) -> str:
-        """The agent that is shown where only one can be: of several seeds the median one."""
+        """The agent shown where there is room for one: of several seeds the median one."""
         ranked = sorted(self.agents, key=lambda n: self.comparison.policies[n].estimate.mean)
         return ranked[(len(ranked) - 1) // 2]
 
@@ -175,13 +174,13 @@ class ReportContents:
 
     @property
     def today(self) -> str | None:
-        """Whom a manager compares with: the orders really placed, today's rules, the best rule."""
+        """The manager's benchmark: the orders actually placed, today's rules, or the best rule."""
         usual = ("actual_orders", "reference_rules", self.rival)
         return next((name for name in usual if name in self.policies), None)
 
     @property
     def shown(self) -> list[str]:
-        """Policies with a row of their own, of several seeds only the one that stands for them."""
+        """Policies with a row of their own; of several seeds only the representative one."""
         return [self.agent, *(name for name in self.policies if name not in self.agents)]
 
     @property
@@ -190,16 +189,16 @@ class ReportContents:
         return colours(self.policies, self.agents)
 
     def label(self, name: str) -> str:
-        """Return what a policy is called in pictures."""
+        """Return a policy's name in figures."""
         if name == self.agent and len(self.agents) > 1:
             return f"{name} (median)".replace("_", " ")
         return name.replace("_", " ")
 
     @property
     def scores(self) -> tuple[dict[str, float], dict[str, float], str]:
-        """Scores of the agents and of all other policies, and what they are called.
+        """Scores of the agents and of all other policies, and the name of the score.
 
-        Where a reference is known, 1 is the reference and 0 random play; else they are returns.
+        If a reference is known, 1 is the reference and 0 random play; else they are returns.
         """
         policies = self.comparison.policies
         known = self.comparison.reference is not None
@@ -213,20 +212,20 @@ class ReportContents:
 
     @property
     def _played(self) -> dict[str, str]:
-        """Whose episodes count for every agent: its own, for a failed seed those of random play."""
+        """The policy whose episodes count for each agent: its own, or random play if it failed."""
         seeds = self.results.seeds
         failed = {seed.name for seed in seeds.failed} if seeds else set()
         names = [seed.name for seed in seeds.seeds] if seeds else self.agents
         return {name: "random" if name in failed else name for name in names}
 
     def improvement(self, rival: str) -> Interval:
-        """Return how likely a seed earns more on average than a rival."""
+        """Return the probability that a seed earns more on average than a rival."""
         policies = self.comparison.policies
         means = np.array([policies[name].estimate.mean for name in self._played.values()])
         return probability_of_improvement(means, np.array([policies[rival].estimate.mean]))
 
     @cached_property
     def episode(self) -> int:
-        """The episode that is shown: the agent's median one among those whose steps are kept."""
+        """The episode shown: the agent's median one among those whose steps are kept."""
         returns = self.comparison.policies[self.agent].returns[:RECORDED]
         return int(np.argsort(returns, kind="stable")[(len(returns) - 1) // 2])

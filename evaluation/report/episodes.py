@@ -1,4 +1,4 @@
-"""Episodes recorded step by step: what the return is made of, and what stocks and orders did."""
+"""Episodes recorded step by step: the parts of the return, stocks and orders."""
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
@@ -12,23 +12,22 @@ from envs.batch import Batch, Outcome
 
 Floats = NDArray[np.float64]
 RECORDED = 300
-"""Episodes whose steps are kept; the parts of the return are means over all."""
+"""Number of episodes whose steps are kept; the parts of the return are means over all."""
 
 
 @dataclass(frozen=True)
 class EpisodeRecord:
-    """What was seen of one policy.
+    """The record of one policy.
 
     Attributes
     ----------
     parts : dict
-        By whose return it is and part, the mean over the episodes; they add up to the return.
+        Means over the episodes by owner of the return and part; they add up to the return.
     steps : dict
-        By name, what stood or happened in every step of the kept episodes, shape
-        (steps, episodes) or (steps, episodes, stores); NaN after an episode's end, and where
-        there is no limit.
+        States and events by name in every step of the kept episodes, shape (steps, episodes) or
+        (steps, episodes, stores); NaN after an episode's end, and where there is no limit.
     places : dict
-        By store, or other place, and what is counted there, the mean over the episodes.
+        Means over the episodes by store, or other place, and quantity.
     """
 
     parts: dict[str, dict[str, float]]
@@ -37,7 +36,7 @@ class EpisodeRecord:
 
 
 class EpisodeRecorder(Observer):
-    """Takes note of what happens in every step of an evaluation."""
+    """Records what happens in every step of an evaluation."""
 
     def start(self, batch: Batch) -> None:
         """Watch this batch from now on."""
@@ -46,11 +45,11 @@ class EpisodeRecorder(Observer):
 
     @abstractmethod
     def record(self) -> EpisodeRecord:
-        """Return what was seen."""
+        """Return the record."""
 
 
 class StepColumns:
-    """Steps of the kept episodes, put together by name."""
+    """Steps of the kept episodes, collected by name."""
 
     def __init__(self, worlds: int) -> None:
         self._kept = min(worlds, RECORDED)
@@ -70,18 +69,18 @@ class StepColumns:
 
 
 class PlainRecorder(EpisodeRecorder):
-    """Any problem: rewards, and actions where each world takes one."""
+    """Recorder for any problem: rewards, and actions if each world takes one."""
 
     def before_step(self, observation: Any, actions: NDArray[Any]) -> None:
-        """Take note of the actions."""
+        """Record the actions."""
         del observation
         self._actions = actions.copy()
 
     def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
-        """Take note of the rewards, of several agents their sum."""
+        """Record the rewards, summed over agents."""
         reward = outcome.reward.reshape(self._batch.num_worlds, -1).sum(axis=1)
         self._steps.add(running, action=self._actions, reward=reward)
 
     def record(self) -> EpisodeRecord:
-        """Return the steps; nothing is known of what the return is made of."""
+        """Return the steps; the parts of the return are unknown."""
         return EpisodeRecord({}, self._steps.stacked())

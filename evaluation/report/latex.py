@@ -1,4 +1,4 @@
-"""A comparison as a LaTeX table, for a paper: ``booktabs``, nothing else."""
+"""A comparison as a LaTeX table for a paper; it needs only ``booktabs``."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from evaluation.statistics import decimals, number
 from evaluation.table import HEADINGS, REFERENCE_NAMES, SHARES
 
 METRICS = ("fill_rate", "cost_per_day", "final_cash")
-"""Metrics that have a column, where the problem has them."""
+"""Metrics with a column, if the problem has them."""
 
 _SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "~": r"\textasciitilde{}",
@@ -17,7 +17,7 @@ _SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
 
 
 def escaped(text: str) -> str:
-    r"""Return a text with what means something to LaTeX escaped.
+    r"""Return a text with LaTeX's special characters escaped.
 
     Examples
     --------

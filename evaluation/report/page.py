@@ -1,4 +1,4 @@
-"""The report itself: pictures drawn, numbers put in words, one page that needs no network."""
+"""The page of the report: figures, numbers in words, all in one file that works offline."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,7 +28,7 @@ FIGURES: dict[str, tuple[str, Draw]] = {
     "episode": ("One episode", draw_episode),
     "policy": ("The policy itself", draw_policy),
 }
-"""By name, the heading of a picture and what draws it, in the order of the page."""
+"""Heading and drawing function of each figure by name, in the order of the page."""
 
 HERE = Path(__file__).parent
 
@@ -43,23 +43,24 @@ def draw_figures(
     *,
     as_files: bool = True,
 ) -> tuple[Sections, dict[str, bytes]]:
-    """Draw pictures.
+    """Draw figures.
 
     Parameters
     ----------
     figures : mapping
-        By name, the heading of a picture and what draws it, or gives None where there is nothing.
+        Heading of each figure by name, and the function that draws it, or returns None if there is
+        nothing to draw.
     contents : object
-        What is drawn: ``draw(contents, wide=True)``.
+        Argument of the functions: ``draw(contents, wide=True)``.
     caption : callable
-        From the name of a picture to what stands under it.
+        Function from the name of a figure to its caption.
     as_files : bool
-        Whether they are wanted as PNG too.
+        Whether to return PNG files too.
 
     Returns
     -------
     list of dict, dict
-        For the page, each with its heading, caption and both drawings; PNG files by name.
+        Sections of the page, each with its heading, caption and both drawings; PNG files by name.
     """
     sections, files = [], {}
     with style():
@@ -86,14 +87,14 @@ def draw_figures(
 
 
 def render(template: str, **values: Any) -> str:
-    """Return a page as one HTML text that needs no network, in the reports' own style.
+    """Return a page as one HTML text that works offline, in the style of the reports.
 
     Parameters
     ----------
     template : str
-        A file beside this one.
+        Name of a template file beside this one.
     **values : object
-        What it shows.
+        Values of its variables.
     """
     environment = Environment(
         loader=FileSystemLoader(HERE),
@@ -107,14 +108,14 @@ def render(template: str, **values: Any) -> str:
 
 
 def build(contents: ReportContents, folder: str) -> tuple[str, dict[str, bytes]]:
-    """Return the page as one HTML text, and its pictures and tables as PNG and CSV files by name.
+    """Return the page as one HTML text, and its figures and tables as PNG and CSV files by name.
 
     Parameters
     ----------
     contents : ReportContents
-        What it is about.
+        The contents of the report.
     folder : str
-        What the folder is called in which those files will lie.
+        Name of the folder for those files.
     """
     text = ReportText(contents)
     sections, files = draw_figures(FIGURES, contents, text.caption)

@@ -1,4 +1,4 @@
-"""How the agents learned, over training steps and over seeds."""
+"""Learning curves of the agents, over training steps and over seeds."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from evaluation.report.theme import AGENT, INK, NARROW, RIVALS, SOFT, WIDE, new_
 from evaluation.seeds import stratified_bootstrap
 
 MOST_POINTS = 120
-"""Points of the curve over seeds, at most."""
+"""Most points of the curve over seeds."""
 
 
 def draw_learning(contents: ReportContents, *, wide: bool) -> Any:
-    """Draw the scores on validation traces while the agents learned; None without any.
+    """Draw the scores on validation traces during training; None without any.
 
-    Where a reference was known the second panel shows the gap to it: validation traces are others
-    than those of the comparison, so that returns on the two do not compare, and gaps do. Phases,
-    in which different tiers learn, whose returns do not compare either, have a panel each.
+    If a reference was known, the second panel shows the gap to it: validation traces differ from
+    those of the comparison, so that returns on the two are not comparable, but gaps are. Phases, in
+    which different tiers learn, with returns that are not comparable either, have a panel each.
     """
     curves = [curve for curve in contents.curves if curve.steps.size]
     if not curves:
@@ -64,7 +64,7 @@ def _phases(contents: ReportContents, phases: list[list[Curve]], *, wide: bool) 
 
 
 def _second_half(axes: Any, curves: list[Curve], values: list[Floats], lines: list[float]) -> None:
-    """Let the second half of the curves, and the lines, fill the height."""
+    """Scale the axis to the second half of the curves, and the lines."""
     later = [v[c.steps >= c.steps.max() / 2] for c, v in zip(curves, values, strict=True)]
     low, high = min(*map(np.min, later), *lines, np.inf), max(*map(np.max, later), *lines, -np.inf)
     room = max(high - low, 1e-3 * max(abs(high), 1.0))
@@ -87,7 +87,7 @@ def _goals(axes: Any, contents: ReportContents) -> list[float]:
 def _curves(
     axes: Any, contents: ReportContents, curves: list[Curve], values: list[Floats], first: int = 0
 ) -> None:
-    """Draw a line per run, `first` choosing the shades; of seeds also what they are together."""
+    """Draw a line per run, in shades from `first` on; for several seeds also their aggregate."""
     seeds = contents.results.seeds is not None
     many = seeds and len(curves) > 1
     shades = [AGENT, *RIVALS]

@@ -1,4 +1,4 @@
-"""Pictures of what policies do: one episode, and the action over the state."""
+"""Figures of policies' behaviour: one episode, and the action by state."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from evaluation.report.episodes import Floats
 from evaluation.report.theme import DASHES, INK, NARROW, SOFT, WIDE, new_figure
 
 MOST_LINES = 4
-"""Stores that have a line each; of more, the median and the range are drawn."""
+"""Most stores with a line each; of more, the median and the range are drawn."""
 
 
 def draw_episode(contents: ReportContents, *, wide: bool) -> Any:
@@ -56,7 +56,7 @@ def draw_episode(contents: ReportContents, *, wide: bool) -> Any:
 
 
 def lines_of(name: str) -> Callable[..., None]:
-    """Return what draws a quantity of every store, or one number per step."""
+    """Return a function that draws a quantity of every store, or one number per step."""
 
     def draw(axes: Any, steps: dict[str, Floats], colour: str, names: Sequence[str]) -> None:
         values = steps[name] if steps[name].ndim == 2 else steps[name][:, None]
@@ -85,7 +85,7 @@ def lines_of(name: str) -> Callable[..., None]:
 
 
 def bars_of(*names: str) -> Callable[..., None]:
-    """Return what draws the sum over the stores of one quantity, or two upon each other."""
+    """Return a function that draws the sum over stores of one quantity, or of two, stacked."""
 
     def draw(axes: Any, steps: dict[str, Floats], colour: str, labels: Sequence[str]) -> None:
         del labels  # their sum is drawn
@@ -108,13 +108,13 @@ def _highest(values: Floats) -> float:
 
 
 def action_marks(axes: Any, steps: dict[str, Floats], colour: str, names: Sequence[str]) -> None:
-    """Draw which action was taken in every step."""
+    """Draw the action taken in every step."""
     del names
     axes.plot(steps["action"], "|", color=colour, markersize=5, markeredgewidth=1.8)
 
 
 def draw_policy(contents: ReportContents, *, wide: bool) -> Any:
-    """Draw what the agent, the best rival and the optimum do, over the state, if that is mapped."""
+    """Draw the actions of the agent, the best rival and the optimum by state, if mapped."""
     make = contents.view.action_map
     if make is None:
         return None
@@ -140,7 +140,7 @@ def draw_policy(contents: ReportContents, *, wide: bool) -> Any:
 
 
 def _map(axes: Any, drawn: ActionMap) -> None:
-    """Draw the actions as cells, and a dot wherever the policy itself has been."""
+    """Draw the actions as cells, with a dot at each state that the policy visited."""
     rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in drawn.colours], np.uint8)
     x, y = drawn.x, drawn.y
     extent = (*_edges(x), *_edges(y))

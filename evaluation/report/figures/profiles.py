@@ -1,4 +1,4 @@
-"""How reliable a recipe is over its seeds: performance profiles, probability of improvement."""
+"""Reliability of a recipe over its seeds: performance profiles, probability of improvement."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from evaluation.report.contents import ReportContents
 from evaluation.report.theme import AGENT, INK, NARROW, WIDE, new_figure, spoken
 
 POINTS = 400
-"""Thresholds of a profile."""
+"""Number of thresholds of a profile."""
 
 
 def draw_profiles(contents: ReportContents, *, wide: bool) -> Any:
-    """Draw the share of seeds above each score, and how likely a seed is better; None for one."""
+    """Draw the share of seeds above each score, and the probability of improvement, if several."""
     if contents.results.seeds is None:
         return None
     rivals = [name for name in contents.policies if name not in contents.agents]
@@ -58,7 +58,7 @@ def _profiles(axes: Any, contents: ReportContents, rivals: list[str]) -> None:
 
 
 def _improvement(axes: Any, contents: ReportContents, rivals: list[str]) -> None:
-    """Draw how likely a seed is above each rule, filled over seeds, hollow episode by episode."""
+    """Draw the probability that a seed beats each rule, filled over seeds, hollow by episode."""
     seeds = contents.results.seeds
     if seeds is None:
         return

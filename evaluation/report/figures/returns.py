@@ -1,4 +1,4 @@
-"""Pictures of what policies earn: distributions, differences, the gap, parts of the return."""
+"""Figures of policies' returns: distributions, differences, the gap, parts of the return."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from evaluation.report.theme import INK, NARROW, SOFT, WIDE, new_figure, spoken
 from evaluation.statistics import worst_mean
 
 FAR = 3.0
-"""A policy is off the scale if its mean lies so many widths of all others away from them."""
+"""A policy is off the scale if its mean is this many times the others' range away from them."""
 
 
 def draw_returns(contents: ReportContents, *, wide: bool) -> Any:
@@ -30,7 +30,7 @@ def draw_returns(contents: ReportContents, *, wide: bool) -> Any:
 
 
 def _scale(returns: dict[str, Floats]) -> tuple[float, float]:
-    """Return the limits of the scale, which leave out random play where it lies far away."""
+    """Return the limits of the scale, which leave out random play if it lies far away."""
     usual = [v for name, v in returns.items() if name != "random"] or list(returns.values())
     low = min(worst_mean(v) for v in usual)
     high = max(float(np.quantile(v, 0.998)) for v in usual)
@@ -85,7 +85,7 @@ def _density(values: Floats, grid: Floats) -> Floats:
 
 
 def _differences(axes: Any, contents: ReportContents, rivals: list[str]) -> None:
-    """Draw how often the agent's episodes beat a rival's by how much: one curve per rival."""
+    """Draw the distribution of the agent's paired differences to each rival, a curve per rival."""
     policies = contents.comparison.policies
     agent = policies[contents.agent].returns
     parts = {name: np.sort(agent - policies[name].returns) for name in rivals}
@@ -142,7 +142,7 @@ def draw_gap(contents: ReportContents, *, wide: bool) -> Any:
 
 
 def draw_parts(contents: ReportContents, *, wide: bool) -> Any:
-    """Draw what the return is made of: a panel per part, a bar per policy; None if unknown."""
+    """Draw the parts of the return: a panel per part, a bar per policy; None if unknown."""
     records, names = contents.records, contents.shown
     found = [
         (whose, part) for n in names for whose, own in records[n].parts.items() for part in own
@@ -176,7 +176,7 @@ def draw_parts(contents: ReportContents, *, wide: bool) -> Any:
 
 
 def _bars(axes: Any, values: list[float], usual: list[float], colours: list[str]) -> None:
-    """Draw a bar and its number per value; far off the usual ones a bar is cut, and says so."""
+    """Draw a bar and its number per value; a bar far off the usual ones is cut and marked."""
     most = FAR * max(abs(value) for value in usual)
     cut = [most < abs(value) and most > 0 for value in values]
     drawn = [float(np.clip(v, -most, most)) if c else v for v, c in zip(values, cut, strict=True)]
@@ -205,5 +205,5 @@ def _bars(axes: Any, values: list[float], usual: list[float], colours: list[str]
 
 
 def _component_label(value: float, digits: int) -> str:
-    """Return a number in few figures, zero without a sign."""
+    """Return a number with few significant digits, zero without a sign."""
     return f"{value:z,.{digits if abs(value) < 1000 else 0}f}"

@@ -1,4 +1,4 @@
-"""What the learners logged: losses, exploration, and the reward of training, of all seeds."""
+"""Training logs of the learners: losses, exploration, and training reward, for all seeds."""
 
 from typing import Any
 
@@ -21,14 +21,14 @@ PANELS = {
     "train/explained_variance": "explained variance",
     "train/accuracy": "accuracy",
 }
-"""By tag, what it is; tags that nobody logged have no panel."""
+"""Titles by tag; tags that were not logged have no panel."""
 
 MOST_NAMED = 12
-"""Lines that a legend names, at most."""
+"""Most lines that a legend names."""
 
 
 def draw_training(contents: ReportContents, *, wide: bool) -> Any:
-    """Draw a panel per tag, a line per run, or per phase and model; None where nothing is known."""
+    """Draw a panel per tag, a line per run, or per phase and model; None without logs."""
     tags = [tag for tag in PANELS if any(tag in log.columns for log in contents.logs)]
     if not tags:
         return None
@@ -69,7 +69,7 @@ def draw_training(contents: ReportContents, *, wide: bool) -> Any:
 
 
 def _usual_height(axes: Any, columns: list[tuple[Floats, Floats]]) -> None:
-    """Leave out of the scale what the first steps and single updates make of it."""
+    """Keep the first steps and single updates from determining the scale."""
     usual = np.concatenate([v[s >= 0.05 * s[-1]] for s, v in columns])
     low, high = np.quantile(usual, (0.005, 0.995))
     room = 0.08 * max(float(high - low), 1e-9 * max(1.0, abs(float(high))))
@@ -77,7 +77,7 @@ def _usual_height(axes: Any, columns: list[tuple[Floats, Floats]]) -> None:
 
 
 def _label(log: TrainingLog) -> str:
-    """Return what a line is called."""
+    """Return the label of a line."""
     name = log.run.replace("_", " ")
     if log.phase:
         name = log.phase if log.run == "agent" else f"{name}, {log.phase}"
