@@ -1,4 +1,4 @@
-"""The supply chain in a report: its stocks, what returns are made of, its orders by state."""
+"""The supply chain in a report: its stocks, the parts of its returns, its orders by state."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ from evaluation.report.figures.play import bars_of, lines_of
 
 
 class SupplyChainRecorder(EpisodeRecorder):
-    """The supply chain: stocks, pipelines, orders and lost sales; parts of every tier's return."""
+    """Recorder of stocks, pipelines, orders and lost sales; and of the parts of tiers' returns."""
 
     def before_step(self, observation: Any, actions: NDArray[Any]) -> None:
-        """Take note of stocks and of what is under way; orders are seen after the step."""
+        """Record stocks and pipelines; orders are recorded after the step."""
         del observation, actions
         b = self._batch
         self._state = {
@@ -32,7 +32,7 @@ class SupplyChainRecorder(EpisodeRecorder):
         }
 
     def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
-        """Take note of orders and of demand that was not met."""
+        """Record orders and unmet demand."""
         del outcome  # the totals have it
         sites, hubs = self._batch.sites, self._batch.hubs
         self._steps.add(
@@ -49,7 +49,7 @@ class SupplyChainRecorder(EpisodeRecorder):
         return EpisodeRecord(self._parts, self._steps.stacked(), self._places)
 
     def finish(self) -> None:
-        """Take the returns of all tiers to pieces."""
+        """Split the returns of all tiers into their parts."""
         b = self._batch
         sites, hubs, lanes = b.sites, b.hubs, lane_constants(b.parameters)[:, 0]
         cost, of = bool(lanes["cost"].all()), lanes[b.lane_of]
@@ -69,7 +69,7 @@ class SupplyChainRecorder(EpisodeRecorder):
 
 STORES = "store (mean)"
 _GAINS = frozenset(("service level", "fulfilment"))
-"""What adds to a return; all else takes from it."""
+"""Parts that add to a return; all others reduce it."""
 
 _COSTS = {
     STORES: (
@@ -98,18 +98,18 @@ _WEIGHTED = {
         ("delays", "total_delays", "supplier_delay_penalty"),
     ),
 }
-"""By tier the parts of a return, where returns are costs and where terms are weighted: name, total
-of the episode and weight."""
+"""Parts of a return by tier, for the objective cost and for weighted terms: name, total of the
+episode and weight."""
 
 
 def _with_weight(name: str, weights: NDArray[np.float64]) -> str:
-    """Return what a part is called: with its weight, of several SKUs the least and the most."""
+    """Return the label of a part: with its weight, or the range of weights of several SKUs."""
     low, high = float(weights.min()), float(weights.max())
     return f"{name}, weight {low:g}" + (f" to {high:g}" if high > low else "")
 
 
 def places_of(batch: Any) -> dict[str, dict[str, float]]:
-    """Return what every store, the warehouse and the supplier came to, means over the worlds."""
+    """Return the totals of every store, the warehouse and the supplier, means over the worlds."""
     sites, hubs, p = batch.sites, batch.hubs, batch.parameters
     days = max(1, p.horizon - p.warmup_days)
     sold, asked = (sites[f"total_{name}"].sum(axis=0) for name in ("sales", "demand"))
@@ -130,7 +130,7 @@ def places_of(batch: Any) -> dict[str, dict[str, float]]:
         store: {name: float(values[i]) for name, values in columns.items()}
         for i, store in enumerate(store_names(p))
     }
-    if np.isfinite(hubs["on_hand"]).all():  # else it is never short, and nobody's business
+    if np.isfinite(hubs["on_hand"]).all():  # else it is never short, and not of interest
         places["warehouse"] = {
             "return": float(hubs["total_return"].mean()),
             "on hand": float(hubs["total_on_hand_days"].mean()) / days,
@@ -162,8 +162,8 @@ def supply_chain_figures(contents: ReportContents, name: str) -> list[KeyFigure]
 def supply_chain_orders(contents: ReportContents, name: str) -> ActionMap:
     """Return a store's order over its stock and pipeline in the middle of the agent's episode.
 
-    Where the warehouse learned, it is the warehouse's order over its stock and what is on its way.
-    All else is as in that episode, which the agent has played so far in all of the map's worlds.
+    If the warehouse learned, it is the warehouse's order over its stock and pipeline. All else is
+    as in that episode, which the agent has played up to then in all of the map's worlds.
     """
     p, hub = contents.parameters, contents.comparison.measure == "warehouse_return"
     store = int(np.argsort([site.demand_multiplier for site in p.stores])[p.num_stores // 2])
@@ -213,7 +213,7 @@ def _of(steps: dict[str, Floats], stock: str, coming: str, store: int) -> tuple[
 
 
 def _played_until(contents: ReportContents, day: int, worlds: int) -> Any:
-    """Return worlds that are all in the agent's shown episode, at its first review from `day`."""
+    """Return worlds all in the agent's shown episode, on its first day of review from `day` on."""
     c = contents.comparison
     trace = Play(contents.problem, contents.parameters, {}, c.episodes, c.seed).trace()
     at = contents.episode
@@ -261,7 +261,7 @@ def _map_caption(contents: ReportContents) -> str:
 
 
 def store_names(parameters: Any) -> list[str]:
-    """Return what the stores are called: in the demand file, if there is one."""
+    """Return the names of the stores: those of the demand file, if there is one."""
     if parameters.history is not None:
         return list(parameters.history.table.stores)
     return [f"store {i + 1}" for i in range(parameters.num_stores)]

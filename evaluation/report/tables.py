@@ -1,4 +1,4 @@
-"""The tables of a report besides the main one, and all of its numbers as CSV files."""
+"""The further tables of a report, and all of its numbers as CSV files."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from evaluation.report.figures.profiles import POINTS
 from evaluation.statistics import number
 
 MOST_ROWS = 60
-"""Rows that the page shows of a table; its CSV has all."""
+"""Most rows of a table that the page shows; its CSV has all."""
 
 Cell = str | float | None
 
@@ -27,18 +27,18 @@ class ReportTable:
     Attributes
     ----------
     name : str
-        Of its section and of its CSV file.
+        Name of its section and of its CSV file.
     heading, caption : str
-        On the page.
+        Heading and caption on the page.
     columns : list of str
-        Headings.
+        Headings of the columns.
     rows : list
-        Cells; None where there is nothing to say.
+        Cells; None for an empty one.
     digits : int
-        Decimals that the page shows.
+        Number of decimals on the page.
     formats : tuple of str
-        How it shows the numbers of each column in place of that, such as ``",.0f"``; "" is as
-        `digits` says.
+        Formats of each column's numbers in place of `digits`, such as ``",.0f"``; "" for
+        `digits`.
     own : int or None
         The row that the report is about.
     """
@@ -72,13 +72,13 @@ class ReportTable:
 
 
 def tables_of(contents: ReportContents) -> list[ReportTable]:
-    """Return the tables that there is something to say in."""
+    """Return the tables that are not empty."""
     made = (_over_seeds(contents), _places(contents), _phases(contents))
     return [table for table in made if table is not None]
 
 
 def csv_files(contents: ReportContents, tables: list[ReportTable]) -> dict[str, bytes]:
-    """Return everything that the page shows, as CSV files by name."""
+    """Return all numbers of the page, as CSV files by name."""
     files = {
         "policies.csv": spreadsheet_file(contents.results.to_csv()),
         "episodes.csv": _episodes(contents),
@@ -110,7 +110,7 @@ def _csv(columns: list[str], rows: Any) -> bytes:
 
 
 def _over_seeds(contents: ReportContents) -> ReportTable | None:
-    """Return what sums up the seeds, with bootstrap intervals."""
+    """Return the table of aggregates over seeds, with bootstrap intervals."""
     if contents.results.seeds is None:
         return None
     scores, _, what = contents.scores
@@ -129,7 +129,7 @@ def _over_seeds(contents: ReportContents) -> ReportTable | None:
 
 
 def _places(contents: ReportContents) -> ReportTable | None:
-    """Return what every store, the warehouse and the supplier did, by policy."""
+    """Return the table of totals of every store, the warehouse and the supplier, by policy."""
     records = contents.records
     first = [n for n in (contents.agent, contents.rival, contents.today) if n is not None]
     names: list[str] = list(dict.fromkeys([*(n for n in first if n in records), *records]))
@@ -151,7 +151,7 @@ def _places(contents: ReportContents) -> ReportTable | None:
 
 
 def _phases(contents: ReportContents) -> ReportTable | None:
-    """Return what every tier earned, before and after each phase."""
+    """Return the table of every tier's return, before and after each phase."""
     tiers = contents.results.tiers
     if tiers is None:
         return None

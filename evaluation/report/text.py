@@ -1,4 +1,4 @@
-"""What the report says in words and numbers, all taken from the comparison."""
+"""Words and numbers of the report, all taken from the comparison."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from evaluation.table import (
 )
 
 SAME = 5e-4
-"""Share of a figure by which another may differ and be called the same."""
+"""Relative difference up to which two figures are called the same."""
 
 
 class ReportText:
@@ -30,7 +30,7 @@ class ReportText:
 
     @property
     def subtitle(self) -> str:
-        """What was played."""
+        """The problem and the episodes that were played."""
         return (
             f"{self._c.problem}: {self._c.episodes:,} episodes that no training has seen, "
             f"seed {self._c.seed}, the same for all policies"
@@ -99,7 +99,7 @@ class ReportText:
 
     @property
     def today(self) -> str:
-        """Whom the manager's tiles compare with."""
+        """Name of the policy that the manager's tiles compare with."""
         name = self._m.today or ""
         return {
             "actual_orders": "the orders really placed",
@@ -108,7 +108,7 @@ class ReportText:
 
     @property
     def key_figures(self) -> list[tuple[str, str, str, str]]:
-        """Name, value, remark and verdict of money, stock and service beside today's rules."""
+        """Name, value, remark and verdict of money, stock and service against today's rules."""
         figures, today = self._m.view.key_figures, self._m.today
         if figures is None or today is None:
             return []
@@ -133,11 +133,11 @@ class ReportText:
         known = {m for r in self._c.policies.values() for m in r.metrics}
         known -= set(NOT_SHOWN.get(self._c.problem, ()))
         reported = {m for m in known for r in self._c.policies.values() if r.metrics.get(m)}
-        return [m for m in HEADINGS if m in reported]  # not what is 0 for all
+        return [m for m in HEADINGS if m in reported]  # without those that are 0 for all
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """Rows of the table: name, whether the agent's, why it failed, cells of text and number."""
+        """Rows of the table: name, whether an agent, why it failed, cells with text and number."""
         seeds = self._m.results.seeds
         own = [s.name for s in seeds.seeds] if seeds else [self._m.agent]
         rows = []
@@ -206,7 +206,7 @@ class ReportText:
         return [*cells, *[("", None)] * (len(self.columns) - 1 - len(cells))]
 
     def caption(self, figure: str) -> str:
-        """Return what stands under a picture."""
+        """Return the caption of a figure."""
         rival = self._m.rival or "no rival"
         kept = min(self._c.episodes, RECORDED)
         regression = ", unlike the mean of the table, a regression on control variates"
@@ -236,7 +236,7 @@ class ReportText:
 
     @property
     def notes(self) -> list[str]:
-        """Return what the intervals mean."""
+        """Return notes on the meaning of the intervals."""
         seeds = self._m.results.seeds
         general = [
             "All policies play the same episodes; differences are paired on them, so they are "
@@ -251,7 +251,7 @@ class ReportText:
 
 
 def _key_figure(own: KeyFigure, theirs: KeyFigure, today: str) -> tuple[str, str, str, str]:
-    """Return a tile of the agent's figure beside today's.
+    """Return a tile of the agent's figure compared with today's.
 
     Examples
     --------
@@ -273,7 +273,7 @@ def _key_figure(own: KeyFigure, theirs: KeyFigure, today: str) -> tuple[str, str
 
 
 def _against_the_mean(mean: float, better: float) -> str:
-    """Return how a mean difference and the share of episodes that are better go together.
+    """Return a remark if the mean difference and the share of better episodes disagree.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How pictures look: colours that hold on light and on dark, sizes, and the way into the page.
+"""The style of figures: colours legible on light and dark, sizes, and embedding into the page.
 
 A figure is drawn once, in the light colours. On the page every colour becomes a CSS variable, so
 that the same drawing follows the reader's colour scheme; the PNG keeps the light ones.
@@ -39,7 +39,7 @@ RIVALS = (*FIRST_RIVALS, *(_hex(hue, 0.24 + 0.08 * (k % 2)) for k, hue in enumer
 """Colours of the rivals, no two alike."""
 
 DASHES = ("-", "--", ":", "-.")
-"""What distinguishes lines of one colour, or of colours that are near."""
+"""Dash patterns that distinguish lines of the same or similar colours."""
 
 DARK = {
     INK: "#e8ebee",
@@ -68,10 +68,10 @@ DARK = {
         )
     ),
 }
-"""By light colour, the one that takes its place on dark."""
+"""Colours of the dark scheme by light colour."""
 
 VARIABLES = {light: f"--c{i}" for i, light in enumerate(DARK)}
-"""By light colour, its CSS variable."""
+"""CSS variables by light colour."""
 
 WIDE, NARROW = 9.4, 4.5
 """Widths of a figure, for wide and for narrow pages [inches]."""
@@ -119,7 +119,7 @@ def style() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of a size in inches that no other code knows of."""
+    """Return an empty figure of a size in inches, independent of pyplot's state."""
     engine = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06, wspace=0.04, hspace=0.06)
     figure = Figure(figsize=(width, height), layout=engine)
     FigureCanvasAgg(figure)
@@ -127,7 +127,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def lay_out(figure: Figure) -> None:
-    """Place what a figure shows, once: with an engine of its own every picture of it does so."""
+    """Lay out a figure once: with a layout engine of its own every rendering would do so again."""
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
@@ -135,7 +135,7 @@ def lay_out(figure: Figure) -> None:
 
 
 def colours(names: Iterable[str], agents: Iterable[str]) -> dict[str, str]:
-    """Return every policy's colour, the same in all pictures: agents, optimum, random, rivals."""
+    """Return every policy's colour, the same in all figures: agents, optimum, random, rivals."""
     fixed = {"optimum": OPTIMUM, "random": RANDOM, **dict.fromkeys(agents, AGENT)}
     rivals = [name for name in names if name not in fixed]
     return {**fixed, **{name: rival_colour(i) for i, name in enumerate(rivals)}}
@@ -147,28 +147,28 @@ def rival_colour(number: int) -> str:
 
 
 def spoken(name: str) -> str:
-    """Return the name of a policy as pictures show it."""
+    """Return the name of a policy as shown in figures."""
     return name.replace("_", " ")
 
 
 def to_png(figure: Figure) -> bytes:
-    """Return the picture on white."""
+    """Return the figure as PNG on white."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=150, facecolor="white")
     return file.getvalue()
 
 
 def to_svg(figure: Figure, name: str, label: str) -> str:
-    """Return the picture as an ``<svg>`` for the page, its colours as CSS variables.
+    """Return the figure as an ``<svg>`` for the page, its colours as CSS variables.
 
     Parameters
     ----------
     figure : Figure
-        The picture.
+        The figure.
     name : str
-        Makes the ids of its clip paths differ from those of the page's other pictures.
+        Prefix that makes the ids of its clip paths differ from those of the page's other figures.
     label : str
-        What a screen reader says of it.
+        Text for screen readers.
     """
     file = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):

@@ -7,7 +7,7 @@ from evaluation.report.episodes import PlainRecorder
 from evaluation.report.figures.play import action_marks, lines_of
 
 VIEWS = {"cash": cash.VIEW, "stores": supply_chain.VIEW}
-"""By problem."""
+"""Views by problem."""
 
 PLAIN = ProblemView(PlainRecorder, (("reward", lines_of("reward")), ("action", action_marks)))
 

@@ -1,1 +1,1 @@
-"""The report of a recommendation, for the person who decides: one HTML file, offline."""
+"""The report of a recommendation, for the person who decides: one HTML file that works offline."""

@@ -1,4 +1,4 @@
-"""What the report of a recommendation is made of."""
+"""The contents of a recommendation's report."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -20,36 +20,36 @@ BAD_WEEKS = 8
 
 @dataclass(frozen=True)
 class RecommendationContents:
-    """What the report of a recommendation is made of.
+    """The contents of a recommendation's report.
 
     Attributes
     ----------
     title, sentence : str
-        Of the page; the recommendation itself.
+        Title of the page, and the recommendation itself.
     choice, usual : str
-        Whom to order by, and what savings are counted against.
+        The recommended policy, and the one that savings are measured against.
     in_words : mapping
-        By name what every rule or agent is, for people.
+        Description of every rule or agent by name.
     replays : mapping
-        All of them in the evaluation period.
+        Their replays of the evaluation period.
     origins : tuple of date
-        First days of the periods that chose.
+        First days of the periods by which the policy was chosen.
     split : date
-        First day after them, and of the evaluation.
+        First day after them, which is the first one of the evaluation.
     folds : mapping
-        By name the cost per year in each of those periods [money].
+        Cost per year in each of those periods, by name [money].
     values : mapping
-        By name the parameters that were tuned.
+        Tuned parameters by name.
     curves : mapping
-        By name what more or less stock comes to.
+        Service and cost with more or less stock, by name.
     forecast : ForecastRecord
-        Forecasts of the choice beside what came.
+        Forecasts of the choice and the actual demand.
     levels : mapping
-        By name the order-up-to levels of rules that have any, beside the demand that they were for.
+        Order-up-to levels of rules that have any, by name, and the demand that they had to cover.
     parameters : SupplyChainParameters
-        Of the problem.
+        Parameters of the problem.
     facts : mapping
-        Texts for the page's end by heading.
+        Texts for the end of the page by heading.
     """
 
     title: str
@@ -76,12 +76,12 @@ class RecommendationContents:
 
     @property
     def own(self) -> Replay:
-        """What the choice did."""
+        """The replay of the choice."""
         return self.replays[self.choice]
 
     @property
     def other(self) -> Replay:
-        """What the usual rule did; of equals, it is the choice."""
+        """The replay of the usual rule, which may be the choice itself."""
         return self.replays[self.usual]
 
     @property
@@ -92,7 +92,7 @@ class RecommendationContents:
 
     @cached_property
     def saved(self) -> dict[str, Interval]:
-        """What each saves per year against the usual rule."""
+        """Savings of each per year against the usual rule."""
         return {name: saved_per_year([one], [self.other]) for name, one in self.replays.items()}
 
     @cached_property
@@ -102,27 +102,27 @@ class RecommendationContents:
 
     @cached_property
     def bad_weeks(self) -> list[BadWeek]:
-        """The dearest weeks of the choice."""
+        """The most expensive weeks of the choice."""
         return worst_weeks(self.own, self.other, BAD_WEEKS)
 
     @cached_property
     def other_costs(self) -> list[OtherCosts]:
-        """What all would cost if costs were others."""
+        """Costs of all policies if unit costs were different."""
         return other_costs(self.replays)
 
     @cached_property
     def stock_value(self) -> StockValue | None:
-        """What the stock of the choice was worth, where unit costs are known."""
+        """The value of the choice's stock, if unit costs are known."""
         return stock_value(self.own, self.parameters)
 
     def place(self, sku: int, store: int) -> str:
-        """Return the names of a product and a store, as far as there are several."""
+        """Return the names of a product and a store, each only if there are several."""
         names = [self.table.skus[sku]] if len(self.table.skus) > 1 else []
         names += [self.table.stores[store]] if len(self.table.stores) > 1 or not names else []
         return ", ".join(names)
 
     def colour(self, name: str) -> str:
-        """Return the colour of a policy: the choice's own, and of the others one each."""
+        """Return the colour of a policy: the choice has its own, each of the others another."""
         if name == self.choice:
             return AGENT
         return rival_colour([n for n in self.replays if n != self.choice].index(name))

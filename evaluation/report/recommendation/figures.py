@@ -1,4 +1,4 @@
-"""The pictures of a recommendation's report."""
+"""The figures of a recommendation's report."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,20 +26,20 @@ PARTS = {
     "ordering": ("orders", FIRST_RIVALS[5]),
     "waste": ("waste", FIRST_RIVALS[3]),
 }
-"""What costs are made of, in words, and in which colour."""
+"""Parts of costs, their names, and their colours."""
 
 FAR = 4.0
-"""A bar that is so many times the best one's is cut."""
+"""A bar longer than this multiple of the best one's is cut."""
 
 MOST_LABELS = 9
 
 
 def draw_money(contents: RecommendationContents, *, wide: bool) -> Any:
-    """Draw what every policy costs a year, and what that is made of."""
+    """Draw the yearly cost of every policy, and its parts."""
     names = contents.ranked
     figure = new_figure(WIDE if wide else NARROW, 1.1 + (0.3 if wide else 0.34) * len(names))
     axes = figure.subplots()
-    most = FAR * contents.replays[names[0]].cost_per_year or np.inf  # where the best costs nothing
+    most = FAR * contents.replays[names[0]].cost_per_year or np.inf  # if the best costs nothing
     shown = [part for part in PARTS if any(_part(contents, n, part) > 0 for n in names)]
     left = np.zeros(len(names))
     for part in shown:
@@ -84,7 +84,7 @@ def _part(contents: RecommendationContents, name: str, part: str) -> float:
 
 
 def draw_service(contents: RecommendationContents, *, wide: bool) -> Any:
-    """Draw what stock costs against the share of demand that it serves."""
+    """Draw the cost of stock against the fill rate."""
     figure = new_figure(WIDE if wide else NARROW, 3.6 if wide else 3.9)
     axes = figure.subplots()
     for name, points in contents.curves.items():
@@ -98,7 +98,7 @@ def draw_service(contents: RecommendationContents, *, wide: bool) -> Any:
         kept = sum(_part(contents, name, part) for part in PARTS if part != "stockouts")
         at = 100 * played.fill_rate, kept
         if name not in contents.curves and not (inside[0] <= at[0] and kept <= inside[1]):
-            continue  # a line has its name below even where its point is out of sight
+            continue  # a line is named below even if its point is out of sight
         own = name == contents.choice
         size = 9 if own else 5
         axes.plot(*at, "o", color=contents.colour(name), markersize=size, label=spoken(name))
@@ -121,7 +121,7 @@ def draw_service(contents: RecommendationContents, *, wide: bool) -> Any:
 
 
 def _limits(contents: RecommendationContents) -> tuple[float, float]:
-    """Return the least fill rate [%] and the highest cost shown: those of the choice, and near."""
+    """Return the least fill rate [%] and the highest cost shown, from the choice and those near."""
     points = contents.curves[contents.choice]
     low = min(100 * point.fill_rate for point in points)
     high = max(point.cost_without_lost_sales for point in points)
@@ -134,7 +134,7 @@ def _limits(contents: RecommendationContents) -> tuple[float, float]:
 
 
 def draw_weeks(contents: RecommendationContents, *, wide: bool) -> Any:
-    """Draw what every week cost with the choice and with the usual rule, the worst marked."""
+    """Draw the weekly costs of the choice and of the usual rule, with the worst weeks marked."""
     figure = new_figure(WIDE if wide else NARROW, 2.9 if wide else 3.2)
     axes = figure.subplots()
     days: Any = _dates(contents)
@@ -168,7 +168,7 @@ def draw_weeks(contents: RecommendationContents, *, wide: bool) -> Any:
 
 
 def draw_forecast(contents: RecommendationContents, *, wide: bool) -> Any:
-    """Draw forecasts and sales, week by week: of all, and of the products that sell most."""
+    """Draw weekly forecasts and sales: of all products, and of those that sell most."""
     record = contents.forecast
     days: Any = _dates(contents)
     totals = record.demand.sum(axis=0)
@@ -205,7 +205,7 @@ def draw_forecast(contents: RecommendationContents, *, wide: bool) -> Any:
 
 
 def _dates(contents: RecommendationContents) -> list[Any]:
-    """Return the first days of the weeks that are whole, or the only one."""
+    """Return the first days of the complete weeks, or of the only week."""
     return first_days(contents.own)[: max(1, whole_weeks(contents.own))]
 
 
@@ -225,4 +225,4 @@ FIGURES: dict[str, tuple[str, Callable[..., Any]]] = {
     "weeks": ("Good times and bad ones", draw_weeks),
     "forecast": ("Forecast and sales", draw_forecast),
 }
-"""By name, the heading of a picture and what draws it."""
+"""Heading and drawing function of each figure by name."""

@@ -11,11 +11,11 @@ BELOW = {
     "weeks": ("bad_weeks",),
     "forecast": ("accuracy", "levels"),
 }
-"""By picture, the tables that follow it."""
+"""Tables that follow each figure."""
 
 
 def recommendation_page(contents: RecommendationContents) -> str:
-    """Return the report as one HTML text, which needs no network and no other file."""
+    """Return the report as one HTML text that works offline and needs no other file."""
     text = RecommendationText(contents)
     sections, _ = draw_figures(FIGURES, contents, text.caption, as_files=False)
     tables = {table.name: table for table in text.tables}

@@ -1,4 +1,4 @@
-"""What the report of a recommendation says in words, tiles and tables."""
+"""Sentences, tiles and tables of a recommendation's report."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +25,7 @@ class RecommendationText:
 
     @property
     def subtitle(self) -> str:
-        """What the figures are about."""
+        """The data and period that the numbers are about."""
         c = self._c
         table = c.table
         return (
@@ -37,7 +37,7 @@ class RecommendationText:
 
     @property
     def tiles(self) -> list[Tile]:
-        """Name, value, remark and verdict of what an owner asks for first."""
+        """Name, value, remark and verdict of the figures that an owner asks for first."""
         c, own, other = self._c, self._c.own, self._c.other
         tiles = [("cost a year", f"{own.cost_per_year:,.0f}", self._parts(), "")]
         if c.choice != c.usual:
@@ -62,7 +62,7 @@ class RecommendationText:
 
     @property
     def usual(self) -> str:
-        """What savings are counted against, in words."""
+        """The policy that savings are measured against, in words."""
         return self._c.in_words.get(self._c.usual, self._c.usual)
 
     def _parts(self) -> str:
@@ -101,11 +101,11 @@ class RecommendationText:
 
     @property
     def research(self) -> list[ReportTable]:
-        """Tables on how it was chosen."""
+        """Tables on how the policy was chosen."""
         return [self._origins(), self._values()]
 
     def caption(self, figure: str) -> str:
-        """Return what stands under a picture."""
+        """Return the caption of a figure."""
         c = self._c
         span = span_name(self._day)
         return {
@@ -357,7 +357,7 @@ class RecommendationText:
 
     @property
     def notes(self) -> Iterator[str]:
-        """Return what the figures mean, and what they do not say."""
+        """Yield notes on the meaning and the limits of the numbers."""
         c = self._c
         yield (
             f"Every {self._day}'s demand is that of the file. Every policy begins with the stock "
