@@ -95,7 +95,7 @@ ELSEWHERE = {
     ),
     "a title of several columns": (
         "Sum of Qty;Column Labels;;\n" + GERMAN.replace("\n", ";1\n"),
-        "column 3 has no name; name it, or remove a title",
+        "column 3 has no name; name it, or leave it out, as a title",
     ),
     "a title": ("Absatz 2021\n" + GERMAN, "the first row must name the columns, without a title"),
     "a day twice": (
