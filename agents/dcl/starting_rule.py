@@ -1,4 +1,4 @@
-"""The rule that learning begins with: the best of the tuned ones, or what was solved."""
+"""The rule that learning begins with: the best of the tuned ones, or a solved programme."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ from baselines.tuning import TUNING_SEED
 from envs.problems import Problem
 
 FRESH_EPISODES = 2000
-"""Episodes on which a solved rule is held against the best of the tuned ones."""
+"""Episodes on which a solved rule is compared with the best of the tuned ones."""
 
 
 def candidates(problem: Problem, parameters: Any, measure: str) -> dict[str, TunedRule]:
-    """Return the rules that may be the best: those of textbooks alone where orders are in units.
+    """Return the rules that may be the best: only textbook rules if orders are in units.
 
-    Rules that order quantities which are not on offer are left out: no agent can follow them.
+    Rules that order quantities not on offer are left out: no agent can follow them.
     """
     known: dict[str, Baseline] = dict(baselines_of(problem.name, parameters, measure))
     textbook = [name for name in _textbook_rules(parameters) if name in known]
@@ -33,17 +33,17 @@ def candidates(problem: Problem, parameters: Any, measure: str) -> dict[str, Tun
 
 
 def best_starting_rule(problem: Problem, parameters: Any, measure: str = "return") -> Policy | None:
-    """Return the rule that does best on the tuning traces, None where there is none to tune.
+    """Return the rule that does best on the tuning traces, None if there is none to tune.
 
-    A rule that follows a solved programme is preferred unless it earns less than that one on other
-    traces, by more than one standard error.
+    A rule that follows a solved programme is preferred unless it earns less than the tuned one on
+    other traces, by more than one standard error.
 
     Parameters
     ----------
     problem, parameters : Problem, FrozenModel
-        What is to be controlled.
+        The problem to control.
     measure : str
-        Which total of an episode to make large.
+        The total of an episode to maximise.
     """
     tuned = [
         tune_rule(problem, parameters, name, rule)
@@ -69,7 +69,7 @@ def best_starting_rule(problem: Problem, parameters: Any, measure: str = "return
 
 
 def _textbook_rules(parameters: Any) -> tuple[str, ...]:
-    """Return the policies worth tuning: with a cap, and where orders cost something with a point.
+    """Return the policies worth tuning: capped base stock, and (s, S) with a fixed cost.
 
     The plain base stock is a capped one whose cap is large.
     """

@@ -1,6 +1,6 @@
 """Labels of a single store with lost sales and a lead time, by compiled roll-outs.
 
-Its goods may perish: then a state tells of the stock by age, in place of the units on hand.
+Its goods may be perishable: then a state holds the stock by age, in place of the units on hand.
 """
 
 from collections.abc import Sequence
@@ -28,23 +28,23 @@ from envs.batch import Batch
 from wrappers.single_agent import ControlledAgents
 
 MAX_BITS = 27
-"""Of a state, so that a table of orders takes at most 256 MB, with values and visits 1.9 GB."""
+"""Most bits of a state: a table of orders takes at most 256 MB, with values and visits 1.9 GB."""
 MAX_STOCK_BITS = 20
-"""Of stock by age, so that a table of what is left of it takes about as much."""
+"""Most bits of stock by age, so that the table of the stock left takes about as much."""
 VISITED_DAYS = 5_000_000
 WARMUP_DAYS = 300
 SHARD = 64
 """States that one thread labels at a time."""
 RULE_ONLY = 1
-"""Width of the network of an actor that follows a rule: nobody asks it."""
+"""Width of the network of an actor that follows a rule; the network is not used."""
 
 
 def compiled_store(batch: Batch) -> Store | None:
-    """Return the store of a batch for the compiled loops, if it is one that they know.
+    """Return the store of a batch for the compiled loops, if they support it.
 
-    That is a single store with lost sales, supply without limit, steady demand in whole units, a
-    lead time of a day or more, the full observation, and orders of 0, 1, 2, ... units. Its goods
-    may perish (`MAX_STOCK_BITS`).
+    They support a single store with lost sales, unlimited supply, stationary integer demand, a lead
+    time of a day or more, the full observation, and orders of 0, 1, 2, ... units. Its goods may be
+    perishable (`MAX_STOCK_BITS`).
     """
     if not isinstance(batch, ControlledAgents) or batch.player != "store":
         return None
@@ -62,7 +62,7 @@ def compiled_store(batch: Batch) -> Store | None:
 
 
 def _bits(store: Store) -> int:
-    """Return the bits of a state."""
+    """Return the number of bits of a state."""
     return store.on_hand_bits + store.order_bits * store.ahead
 
 
@@ -91,7 +91,7 @@ def _store(store: LostSales, num_orders: int) -> Store:
 
 
 def _perishable(store: PerishableStore) -> Store | None:
-    """Return a store whose goods perish; no age of them is more than the largest order."""
+    """Return a store with perishable goods; the units of an age never exceed the largest order."""
     bits, life = store.largest_order.bit_length(), store.shelf_life
     ahead = life + store.lead_time - 2
     if bits * life > MAX_STOCK_BITS or bits * (1 + ahead) > MAX_BITS:
@@ -145,9 +145,9 @@ def network_actor(store: Store, policy: Any, columns: Sequence[int], unit: float
     policy : ActorCriticPolicy
         Two hidden layers with ReLUs.
     columns : sequence of int
-        Where the observation holds each number of a state (`entries_of`).
+        Columns of the observation with each number of a state (`entries_of`).
     unit : float
-        What the observation is divided by [units].
+        Divisor of the observation [units].
     """
     first, second = (policy.mlp_extractor.policy_net[i] for i in (0, 2))
     arrays = []
@@ -160,7 +160,7 @@ def network_actor(store: Store, policy: Any, columns: Sequence[int], unit: float
 
 @dataclass(frozen=True)
 class Visits:
-    """How states are found: so many, with a share of the orders moved by up to so many units."""
+    """How states are found: their number, the share of orders perturbed, and the most by which."""
 
     states: int
     moved_share: float
@@ -169,18 +169,18 @@ class Visits:
 
 @dataclass(frozen=True)
 class Races:
-    """What the races of all states of a generation share.
+    """The data shared by the races of all states of a generation.
 
     Attributes
     ----------
     store, actor : Store, Actor
-        The store, and who decides in it.
+        The store, and the policy that decides in it.
     values : Values
-        What the days to come cost under the actor.
+        Relative values of the actor's future costs.
     most, days : int
         The largest order that may be best, and the longest path.
     halving : Halving
-        How orders are tried.
+        Settings of sequential halving.
     """
 
     store: Store
@@ -191,13 +191,13 @@ class Races:
     halving: Halving
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out tables that are large and fill themselves, but for values that are known."""
+        """Omit large tables that are filled on demand, except known values."""
         known = np.flatnonzero(self.values.value)
         values = known, self.values.value[known], self.values.chances, self.values.quadratic
         return {**vars(self), "actor": tuple(self.actor)[1:], "values": values}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what `__getstate__` returned."""
+        """Restore what `__getstate__` returned."""
         actor = Actor(table_of(state["store"]), *state["actor"])
         known, value, chances, quadratic = state["values"]
         empty = np.zeros((2, actor.table.size), np.float32)
@@ -214,16 +214,16 @@ def race(
     Parameters
     ----------
     races : Races
-        What all states share.
+        The data that all states share.
     shard : tuple of ndarray
         The states, shape (n,), and a seed for each.
     report : callable
-        Not called: it takes a moment.
+        Not called: a race takes only a moment.
 
     Returns
     -------
     losses, certain, steps
-        As `agents.dcl.labels.Labels` has them.
+        As in `agents.dcl.labels.Labels`.
     """
     del report
     states, seeds = shard
@@ -249,22 +249,22 @@ def race(
 
 
 class StoreLabeller:
-    """Labels states of a single store.
+    """A labeller of states of a single store.
 
     Parameters
     ----------
     batch : ControlledAgents
-        Whose store it is.
+        The batch of the store.
     store : Store
-        As `compiled_store` returns it.
+        Result of `compiled_store`.
     visits : Visits
         How states are found.
     halving : Halving
-        How actions are tried.
+        Settings of sequential halving.
     days : int
         Longest path [days].
     workers : int
-        Threads.
+        Number of threads.
     """
 
     def __init__(
@@ -282,12 +282,12 @@ class StoreLabeller:
         self.columns = [names.index(name) for name in entries_of(store)]
         self._unseen = tuple(i for i in range(len(names)) if i not in self.columns)
         self._unit = float(batch.parameters.mean_demand().flat[0])
-        known = lost_sales_store(batch.parameters)  # of goods that perish any order may be best
+        known = lost_sales_store(batch.parameters)  # None if perishable: any order may be best
         self._most = int(order_limits(known)[0]) if known else store.num_orders - 1
         self._most = min(self._most, store.num_orders - 1)
 
     def actor(self, policy: Any, rule: Policy | None) -> Actor:
-        """Return who decides: the rule if there is one, else the policy's network."""
+        """Return the actor that decides: the rule if there is one, else the policy's network."""
         own = player_of(rule, self._batch) if rule is not None else None
         if isinstance(own, StockLevels):
             return rule_actor(self._store, own)
@@ -298,7 +298,7 @@ class StoreLabeller:
         return np.array([kernels.order_of(self._store, actor, int(s)) for s in states], np.int64)
 
     def visited(self, actor: Actor, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return the states that the actor visits, and how often it does."""
+        """Return the states that the actor visits, and their numbers of visits."""
         visits = np.zeros(actor.table.size, np.int32)
         v = self._visits
         kernels.visit(
@@ -310,7 +310,7 @@ class StoreLabeller:
     def drawn(
         self, states: NDArray[np.int64], counts: NDArray[np.float64], seed: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return the visited states that are labelled, drawn as they are visited, and how often."""
+        """Return the states to label, drawn in proportion to their visits, and their visits."""
         v, found = self._visits, states
         if found.size > v.states:  # exponential clocks: drawn by weight, without replacement
             clocks = np.random.default_rng(seed).exponential(size=found.size) / counts
@@ -319,7 +319,7 @@ class StoreLabeller:
         return found, counts
 
     def observe(self, states: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return what the agent sees in states, but for columns it is not to look at."""
+        """Return the agent's observations in states, except columns that it must ignore."""
         seen = np.zeros((states.size, len(self.columns) + len(self._unseen)), np.float32)
         s = self._store
         seen[:, self.columns[0]] = (states & ((1 << s.on_hand_bits) - 1)) / self._unit
@@ -332,16 +332,16 @@ class StoreLabeller:
     def label(
         self, policy: Any, rule: Policy | None, seed: int
     ) -> tuple[Labels, NDArray[np.int64]]:
-        """Return the labels of a generation, and what its policy orders in the same states.
+        """Return the labels of a generation, and its policy's orders in the same states.
 
         Parameters
         ----------
         policy : ActorCriticPolicy
-            The present network.
+            The current network.
         rule : Policy or None
-            Who decides in its place.
+            The rule that decides in its place, if any.
         seed : int
-            Of everything random, not 0.
+            Seed of all randomness, not 0.
         """
         actor = self.actor(policy, rule)
         visited, visits = self.visited(actor, seed)

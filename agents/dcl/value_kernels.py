@@ -1,14 +1,14 @@
-"""Values of a policy by state, so that roll-outs have little left to tell by chance.
+"""Values of a policy by state, as control variates that reduce the variance of roll-outs.
 
-Let ``V`` say, as well as it can, what the days to come cost under a policy. A roll-out that sums
+Let ``V`` approximate the future cost of a policy. A roll-out that sums
 
 ``r(s) = cost(s) + E[V(next s)] - V(s)``
 
-in place of the costs, and begins with ``E[V]`` after its first order, has the same mean whatever
-``V`` is, for all else that it holds back comes again with the opposite sign. The nearer ``V`` is to
-the truth, the nearer is r to the policy's average cost in every state, and the less the paths
-differ: V is a control variate. It is found by value iteration on the states that the policy visits;
-that of others is a quadratic function of their stock and orders under way, fitted to these.
+in place of the costs, and begins with ``E[V]`` after its first order, has the same mean for any
+``V``, as all other terms cancel in expectation. The closer ``V`` is to the truth, the closer is r
+to the policy's average cost in every state, and the less the paths differ: V is a control variate.
+It is computed by value iteration on the states that the policy visits; for others it is a quadratic
+function of their stock and orders under way, fitted to these.
 
 References
 ----------
@@ -25,29 +25,29 @@ from agents.dcl.kernels import Actor, Floats, Singles, Store, Whole, day_cost, f
 from common.compiled import compiled
 
 ROUNDS = 3
-"""Of value iteration; the function for other states is fitted after each."""
+"""Rounds of value iteration; the function for other states is fitted after each."""
 SWEEPS = 100
-"""Of value iteration in a round, at most."""
+"""Most sweeps of value iteration in a round."""
 CLOSE = 1e-3
-"""A round ends when no value changes by more, but for what all change by [money]."""
+"""A round ends when no value changes by more, apart from the common change of all [money]."""
 WORK = 100_000_000
-"""Of value iteration in a round, at most: sweeps times states times demands."""
+"""Most work of value iteration in a round: sweeps times states times demands."""
 
 KNOWN_ZERO = 1e-30
-"""A value of 0 that is known."""
+"""Stands for a known value of 0."""
 
 
 class Values(NamedTuple):
-    """What the days to come cost under an actor.
+    """Relative values of an actor's future costs.
 
     Attributes
     ----------
     value : ndarray
-        By state, less that of one state; 0 where nobody has asked yet, shape (states,) [money].
+        Value by state, less that of one state; 0 if not computed yet, shape (states,) [money].
     residual : ndarray
-        The cost of a day with what V adds to it; 0 where nobody has asked yet, shape (states,).
+        The residual r by state; 0 if not computed yet, shape (states,) [money].
     chances : ndarray
-        Of demand 0, 1, 2, ... as it is drawn.
+        Probabilities of demand 0, 1, 2, ... as it is drawn.
     quadratic : ndarray
         Coefficients of the value of a state that is not visited: of 1, of the numbers of the state,
         and of their products.
@@ -80,14 +80,14 @@ def terms_of(store: Store, state: int) -> Floats:
 @compiled
 def value_of(store: Store, values: Values, state: int) -> float:
     """Return the value of a state, from its table if it is known."""
-    if values.value[state] == 0.0:  # of several threads, all write the same
+    if values.value[state] == 0.0:  # if several threads do, all write the same
         values.value[state] = (values.quadratic * terms_of(store, state)).sum()
     return float(values.value[state])
 
 
 @compiled
 def on_hand(store: Store, state: int) -> int:
-    """Return the units on hand, of all ages."""
+    """Return the units on hand of all ages."""
     if not store.left.size:
         return state & ((1 << store.on_hand_bits) - 1)
     stock, units = state & ((1 << store.stock_bits) - 1), 0
@@ -99,7 +99,7 @@ def on_hand(store: Store, state: int) -> int:
 
 @compiled
 def value_after(store: Store, values: Values, state: int, order: int) -> float:
-    """Return the mean value of the next morning; more demand than there is stock leaves nothing."""
+    """Return the expected value of the next morning; demand beyond the stock leaves nothing."""
     total, rest = 0.0, 1.0
     last = min(on_hand(store, state), values.chances.size - 1)
     for demand in range(last):
@@ -132,8 +132,8 @@ def iterate_values(
 
 @compiled(inline="always")
 def residual_of(store: Store, actor: Actor, values: Values, state: int) -> float:
-    """Return the cost of a day with what V adds to it, from its table if it is known."""
-    if values.residual[state] == 0.0:  # of several threads, all write the same
+    """Return the residual r of a state, from its table if it is known."""
+    if values.residual[state] == 0.0:  # if several threads do, all write the same
         order = order_of(store, actor, state)
         found = day_cost(store, state, order) + value_after(store, values, state, order)
         values.residual[state] = found - value_of(store, values, state)
@@ -148,11 +148,11 @@ def find_values(
     Parameters
     ----------
     store, actor : Store, Actor
-        The problem, and who orders.
+        The problem, and the policy that orders.
     states : ndarray
-        Those that are visited, shape (n,).
+        The visited states, shape (n,).
     visits : ndarray
-        How often they are, shape (n,).
+        Their numbers of visits, shape (n,).
     """
     chances = np.bincount(store.demand_at) / store.demand_at.size
     terms = np.stack([terms_of(store, int(state)) for state in states])
