@@ -1,1 +1,1 @@
-"""What a replay means for a business: service and its price, bad weeks, forecasts, other costs."""
+"""Business figures of a replay: service and its price, bad weeks, forecasts, other costs."""

@@ -1,4 +1,4 @@
-"""What costs are counted, what stock is worth, and what a choice would be if costs were others."""
+"""The costs counted, the value of stock, and the best choice if costs were different."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from demand.summary import ends
 from evaluation.replay import PARTS, Replay
 
 FACTORS = (0.5, 1.0, 2.0)
-"""Of the costs that are changed."""
+"""Factors on the costs that are varied."""
 CHANGED = "holding", "stockouts", "ordering"
 
 
 def costs_in_words(parameters: Any) -> str:
-    """Return what is counted for stock, lost sales, orders and waste, and the lead time.
+    """Return the costs counted for stock, lost sales, orders and waste, and the lead time.
 
     Parameters
     ----------
     parameters : SupplyChainParameters
-        With demand of a file.
+        Parameters with demand of a file.
     """
     p, period = parameters, parameters.history.table.period
     waits = any(lane.store.unmet_demand == "backlog" for lane in p.lanes())
@@ -43,12 +43,12 @@ def _range(parameters: Any, name: str) -> str:
 
 @dataclass(frozen=True)
 class StockValue:
-    """What stock is worth.
+    """The value of stock.
 
     Attributes
     ----------
     value : float
-        Mean of the evenings, by unit cost [money].
+        Mean over evenings, at unit cost [money].
     known : float
         Share of the units on hand whose unit cost is known.
     """
@@ -58,7 +58,7 @@ class StockValue:
 
 
 def stock_value(played: Replay, parameters: Any) -> StockValue | None:
-    """Return what the stock of a replay was worth on average, None where no unit cost is known."""
+    """Return the mean value of a replay's stock, None if no unit cost is known."""
     shape = played.on_hand.shape[1:]
     usual = np.array([lane.store.unit_cost for lane in parameters.lanes()], np.float64)
     costs = np.repeat(np.where(usual > 0, usual, np.nan)[:, None], shape[1], axis=1)
@@ -76,14 +76,14 @@ def stock_value(played: Replay, parameters: Any) -> StockValue | None:
 
 @dataclass(frozen=True)
 class OtherCosts:
-    """What policies would cost if costs were others, and all ordered as they do.
+    """Total costs of policies if unit costs were different and all orders the same.
 
     Attributes
     ----------
     holding, stockouts, ordering : float
-        What these costs are multiplied by.
+        Factors on these costs.
     costs : dict
-        By policy, per year [money].
+        Cost per year by policy [money].
     """
 
     holding: float
@@ -93,15 +93,15 @@ class OtherCosts:
 
     @property
     def cheapest(self) -> str:
-        """The policy that costs least."""
+        """The policy with the lowest cost."""
         return min(self.costs, key=lambda name: self.costs[name])
 
 
 def other_costs(replays: Mapping[str, Replay]) -> list[OtherCosts]:
-    """Return what policies would cost with other costs of holding and of lost sales.
+    """Return the total costs of policies with other holding, lost-sale and ordering costs.
 
-    And with other costs of ordering, if it costs anything. Costs are sums of what they are made of,
-    so that nothing is played again; nobody orders otherwise, though a newsvendor would.
+    Ordering costs are varied if there are any. Costs are sums of their parts, so that nothing is
+    simulated again; orders stay the same, though a newsvendor would change them.
     """
     ordering = any(np.any(one.parts.get("ordering", 0.0)) for one in replays.values())
     cases = [(h, p, 1.0) for h in FACTORS for p in FACTORS]

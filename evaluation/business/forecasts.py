@@ -1,7 +1,7 @@
-"""How good the forecasts were that a policy ordered by, on days that they did not know.
+"""Accuracy of the forecasts that a policy orders by, out of sample.
 
-What counts is the forecast of a day that was made when the last order was placed that could arrive
-in time for it, a lead time before.
+A day's forecast is the one made when the last order that could arrive in time for it was placed, a
+lead time before.
 """
 
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ from demand.known_demand import KNOWN_DAYS
 
 Floats = NDArray[np.float64]
 CHUNK = 2_000
-"""SKUs at once, so that memory stays bounded."""
+"""SKUs processed at once, so that memory stays bounded."""
 
 
 @dataclass(frozen=True)
 class ForecastRecord:
-    """Forecasts of the evaluation days beside what came.
+    """Forecasts of the evaluation days and the actual demand.
 
     Attributes
     ----------
     name : str
-        Which forecast it is.
+        Name of the forecast.
     days_ahead : int
-        How long before a day its forecast was made.
+        Number of days ahead that a day was forecast.
     expected, demand : ndarray
         Shape (days, SKUs, stores) [units].
     """
@@ -52,7 +52,7 @@ class ForecastRecord:
         return self._over_demand(self.expected, axis) - 1.0
 
     def _over_demand(self, values: Floats, axis: Any) -> Any:
-        """Return sums of values over those of demand, NaN where there was none."""
+        """Return sums of values divided by sums of demand, NaN without demand."""
         demand = self.demand.sum(axis=axis)
         return values.sum(axis=axis) / np.where(demand > 0, demand, np.nan)
 
@@ -60,14 +60,14 @@ class ForecastRecord:
 def forecast_record(parameters: Any, policy: Policy) -> ForecastRecord:
     """Return the forecasts of all evaluation days that a policy's rule made, or could have made.
 
-    A policy that is no rule on forecasts is shown the smoothing that agents see.
+    For a policy that is not a rule on forecasts, it is the smoothing that agents observe.
 
     Parameters
     ----------
     parameters : SupplyChainParameters
-        With demand of a file.
+        Parameters with demand of a file.
     policy : Policy
-        Whose forecasts.
+        The policy that orders by the forecasts.
     """
     p, history = parameters, parameters.history
     lead_time = p.longest_lead_time
@@ -90,7 +90,7 @@ def forecast_record(parameters: Any, policy: Policy) -> ForecastRecord:
 
 
 def _of_one_day(forecast: Forecast, past: Any, day: int, ahead: int, sku: Any) -> Floats:
-    """Return the forecast of the day `ahead` days later, as of the morning of a day."""
+    """Return the forecast of the day `ahead` days later, made on the morning of a day."""
     until = forecast(past, day, np.full(sku.size, ahead + 1), sku)
     return until if ahead == 0 else until - forecast(past, day, np.full(sku.size, ahead), sku)
 

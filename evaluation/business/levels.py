@@ -1,8 +1,9 @@
-"""How good order-up-to levels were, as quantiles of demand that nobody knew yet.
+"""Accuracy of order-up-to levels as quantiles of future demand.
 
-A level is for the demand until the order of the next day of review can arrive, and best where this
-stays within it as often as the newsvendor's critical fractile says. Levels are judged by how often
-it did, and by the pinball loss, which no levels make smaller on average than true quantiles.
+A level must cover the demand until the order of the next day of review can arrive, and is optimal
+if demand stays within it with the probability of the newsvendor's critical fractile. Levels are
+judged by how often it did, and by the pinball loss, which the true quantiles minimise in
+expectation.
 
 References
 ----------
@@ -35,14 +36,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LevelRecord:
-    """Order-up-to levels of the evaluation days beside the demand that they were for.
+    """Order-up-to levels of the evaluation days and the demand that they had to cover.
 
     Attributes
     ----------
     level, demand : ndarray
         Shape (days, SKUs, stores) [units].
     fractile : ndarray
-        In what share of days demand should stay within the level, shape (SKUs, stores).
+        Share of days on which demand should stay within the level, shape (SKUs, stores).
     """
 
     level: Floats
@@ -51,7 +52,7 @@ class LevelRecord:
 
     @property
     def pinball(self) -> float:
-        """The pinball loss over the mean demand."""
+        """The pinball loss, divided by the mean demand."""
         short = np.maximum(self.demand - self.level, 0.0)
         over = np.maximum(self.level - self.demand, 0.0)
         loss = self.fractile * short + (1.0 - self.fractile) * over
@@ -59,7 +60,7 @@ class LevelRecord:
 
     @property
     def coverage(self) -> float:
-        """In what share of days, SKUs and stores demand stayed within the level."""
+        """Share of days, SKUs and stores on which demand stayed within the level."""
         return float((self.demand <= self.level).mean())
 
     @property
@@ -69,7 +70,7 @@ class LevelRecord:
 
 
 class _Levels(Observer):
-    """Writes down a rule's order-up-to level on every day."""
+    """Records a rule's order-up-to level on every day."""
 
     def __init__(self, rule: StoreRule) -> None:
         self._rule, self.days = copy.copy(rule), list[Floats]()
@@ -80,7 +81,7 @@ class _Levels(Observer):
         self._rule.bind(batch)
 
     def before_step(self, observation: Any, actions: NDArray[Any]) -> None:
-        """Write down the morning's levels."""
+        """Record the morning's levels."""
         del observation, actions
         position = store_positions(self._chain.sites, self._chain.pipelines)
         self.days.append(self._rule.wanted(self._chain) + position)
@@ -91,8 +92,8 @@ def level_records(
 ) -> dict[str, LevelRecord]:
     """Return the order-up-to levels of all policies that have any, on all evaluation days.
 
-    There are none where goods perish, as part of the stock does not count then, nor where stores
-    order on some days alone.
+    There are none for perishable goods, as part of the stock does not count then, nor if stores
+    order only on some days.
     """
     lanes = parameters.lanes()
     if parameters.longest_review_gap > 1 or any(lane.store.shelf_life for lane in lanes):

@@ -1,7 +1,7 @@
-"""What better service costs: a policy that orders a little more, or a little less, replayed.
+"""The price of better service: replays of a policy that orders a little more, or a little less.
 
-A newsvendor is told that a lost sale costs a share or a multiple of what it does, and so orders
-every item as it would then. Any other policy has its orders moved by so many days of recent demand.
+A newsvendor is given a fraction or a multiple of the cost of a lost sale, and orders every item
+accordingly. Any other policy has its orders shifted by a number of days of recent demand.
 """
 
 from collections.abc import Iterator
@@ -16,31 +16,31 @@ from envs.problems import Problem
 from evaluation.replay import Replay, replay
 
 MULTIPLES = (0.1, 0.25, 0.5, 2.0, 4.0, 10.0)
-"""What a lost sale is taken to cost, over what it costs."""
+"""Factors on the cost of a lost sale."""
 
 DAYS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)
-"""By how many days of recent demand orders are moved; weeks and months by a quarter of it."""
+"""Days of recent demand by which orders are shifted; for weeks and months a quarter of it."""
 
 MANY = 1_000
-"""Where there are more stores and SKUs, every third of them is played alone."""
+"""If there are more stores and SKUs, only every third point is replayed."""
 
 
 @dataclass(frozen=True)
 class ServicePoint:
-    """What a policy comes to that orders more, or less.
+    """Service and cost of a policy that orders more, or less.
 
     Attributes
     ----------
     name : str
-        How it orders.
+        Description of its orders.
     fill_rate : float
-        Units sold over units asked for.
+        Units sold divided by units demanded.
     on_hand : float
-        In the evening, all stores and SKUs together [units].
+        Mean evening stock, all stores and SKUs together [units].
     cost_without_lost_sales : float
-        What stock, orders and waste cost a year, lost sales left out [money].
+        Cost of stock, orders and waste per year, without lost sales [money].
     cost : float
-        What all costs a year, lost sales too [money].
+        Total cost per year, with lost sales [money].
     """
 
     name: str
@@ -51,7 +51,7 @@ class ServicePoint:
 
     @classmethod
     def of(cls, name: str, played: Replay) -> "ServicePoint":
-        """Return what a replay came to."""
+        """Return the point of a replay."""
         kept = sum(played.part_per_year(part) for part in played.parts if part != "stockouts")
         return cls(name, played.fill_rate, played.mean_on_hand, kept, played.cost_per_year)
 
@@ -64,7 +64,7 @@ def service_curve(
     *,
     observe_step: bool = False,
 ) -> list[ServicePoint]:
-    """Return what a policy comes to as it is and with more or less stock, least service first.
+    """Return the points of a policy as it is and with more or less stock, least service first.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def _variants(policy: Policy, parameters: Any) -> Iterator[tuple[str, Policy]]:
     store = policy.players.get("store") if isinstance(policy, TeamPolicy) else None
     if isinstance(policy, TeamPolicy) and isinstance(store, RollingNewsvendor):
         costs = parameters.of_stores("stockout_cost")
-        own = store.with_stockout_cost(costs)  # errors are worked out once
+        own = store.with_stockout_cost(costs)  # errors are computed once
         for multiple in MULTIPLES[1::3] if many else MULTIPLES:
             other = own.with_stockout_cost(multiple * costs)
             team = TeamPolicy({**policy.players, "store": other}, policy.joint)

@@ -1,4 +1,4 @@
-"""How much was sold of what an items file asks a fill rate for."""
+"""Achieved fill rates of the items with a target fill rate."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ServiceRecord:
-    """Demand for items that have a fill rate to reach, all together.
+    """Total demand for items with a target fill rate.
 
     Attributes
     ----------
     demand, missed : float
-        What was asked for, and of it what was not sold [units].
+        Units demanded, and units of them not sold [units].
     allowed : float
-        What the fill rates allow to miss [units].
+        Most units not sold that the targets allow [units].
     """
 
     demand: float = 0.0
@@ -33,9 +33,9 @@ class ServiceRecord:
         Parameters
         ----------
         played : Replay
-            Of every SKU and store.
+            A replay of every SKU and store.
         targets : ndarray
-            Fill rates to reach, NaN for none, shape (SKUs, stores).
+            Target fill rates, NaN for none, shape (SKUs, stores).
         """
         asked = ~np.isnan(targets)
         demand, sales = (x.sum(axis=0)[asked] for x in (played.demand, played.sales))
@@ -48,7 +48,7 @@ class ServiceRecord:
         )
 
     def __str__(self) -> str:
-        """Return both shares, nothing where no fill rate is asked for."""
+        """Return both shares as text, empty without a target."""
         if self.demand == 0.0:
             return ""
         sold, asked = (1.0 - units / self.demand for units in (self.missed, self.allowed))

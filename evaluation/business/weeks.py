@@ -1,4 +1,4 @@
-"""Days of a replay week by week, and what happened in the worst of them."""
+"""A replay week by week, and what happened in the worst weeks."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ from evaluation.replay import Replay
 Floats = NDArray[np.float64]
 
 IN_A_SPAN: dict[PeriodName, int] = {"day": 7, "week": 1, "month": 1}
-"""Periods that are looked at together: days as weeks, weeks and months as they are."""
+"""Number of periods grouped together: days into weeks; weeks and months stay as they are."""
 
 
 @dataclass(frozen=True)
 class BadWeek:
-    """A week that cost much.
+    """An expensive week.
 
     Attributes
     ----------
     first_day : date
-        On which it begins.
+        Its first day.
     cost, other_cost : float
-        Of the policy and of the one beside it [money].
+        Costs of the policy and of the one that it is compared with [money].
     demand, usual, lost : float
-        Units asked for, those of a usual week, and those not sold.
+        Units demanded, units of a usual week, and units not sold.
     sku, store : int
-        Where most of the cost was.
+        The SKU and store with the largest cost.
     share : float
-        Their share of it.
+        Their share of the cost.
     """
 
     first_day: dt.date
@@ -45,12 +45,12 @@ class BadWeek:
 
 
 def span_name(period: PeriodName) -> str:
-    """Return what `IN_A_SPAN` periods are called together: a week, or a month."""
+    """Return the name of a group of `IN_A_SPAN` periods: a week, or a month."""
     return "week" if period == "day" else period
 
 
 def by_week(daily: Floats, period: PeriodName) -> Floats:
-    """Return sums over weeks along the first axis; days of a last week that is not whole too."""
+    """Return sums over weeks along the first axis, including an incomplete last week."""
     return np.add.reduceat(daily, np.arange(0, len(daily), IN_A_SPAN[period]), axis=0)
 
 
@@ -61,19 +61,19 @@ def first_days(played: Replay) -> list[dt.date]:
 
 
 def whole_weeks(played: Replay) -> int:
-    """Return how many weeks of a replay are whole."""
+    """Return the number of complete weeks of a replay."""
     return played.days // IN_A_SPAN[played.period]
 
 
 def worst_weeks(played: Replay, other: Replay, count: int) -> list[BadWeek]:
-    """Return the whole weeks in which a policy cost most, the dearest first.
+    """Return the complete weeks in which a policy cost most, the most expensive first.
 
     Parameters
     ----------
     played, other : Replay
-        The policy, and one beside it, on the same days.
+        The policy, and the one that it is compared with, on the same days.
     count : int
-        How many, at most.
+        Most weeks to return.
     """
     cost, whole = by_week(played.cost, played.period), whole_weeks(played)
     demand = by_week(played.demand.sum(axis=(1, 2)), played.period)
