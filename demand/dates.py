@@ -188,7 +188,7 @@ FORMATS = (
     *("%b %d %Y", "%B %d %Y", "%A, %B %d, %Y", "%A, %d %B %Y"),
     *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%d-%b-%y"),
 )
-MONTH_FORMATS = "%Y-%m", "%Y/%m", "%m.%Y", "%m/%Y", "%b %Y", "%B %Y"
+MONTH_FORMATS = "%Y-%m", "%Y/%m", "%Y%m", "%m.%Y", "%m/%Y", "%b %Y", "%B %Y"
 """Formats of months, looked for only in columns named as a date or a month."""
 
 _MONTHS = {
@@ -226,7 +226,7 @@ _SECONDS = re.compile(r"\d{10}|\d{13}")
 _TIME_OF_DAY = re.compile(r"[T ]+\d{1,2}:\d\d.*")
 DATE_NAMES = (
     *("date", "day", "datum", "ds", "timestamp", "time", "datetime", "week", "month", "woche"),
-    *("monat", "week_start", "tag", "jour", "semaine", "mois", "fecha"),
+    *("monat", "week_start", "tag", "jour", "semaine", "mois", "fecha", "year_month", "yearmonth"),
 )
 
 
@@ -353,7 +353,8 @@ def _formats_of(texts: tuple[str, ...], months: bool) -> tuple[str, ...]:
 
 def _ordinals(texts: Sequence[str], form: str) -> Whole:
     """Return the ordinals of texts' days, ignoring the time of day; below 1 if not a date."""
-    dates = [text if any(map(str.isdigit, text)) else "" for text in texts]  # pandas knows "now"
+    least = {"%Y%m%d": 8, "%Y%m": 6}.get(form, 1)  # pandas takes 202111 for 1 January
+    dates = [text if len(text) >= least and re.search(r"\d", text) else "" for text in texts]
     days = _parse(dates, form)
     for otherwise in (_without_time, _in_english):
         missing = np.flatnonzero(days < 1).tolist()

@@ -234,9 +234,7 @@ def _tidy(
         if title:
             cells[title] = _rows_kept(column, kept)
         elif not blank[place].all() and not _numbers_rows(column[kept]):
-            raise InputError(
-                f"{name}: column {place + 1} has no name; name it, or leave it out, as a title"
-            )
+            raise InputError(f"{name}: column {place + 1} has no name; name it, or leave it out")
     numbers = np.flatnonzero(kept) + first_row
     return Sheet(name, kind, pd.DataFrame(cells, index=numbers), decimal)
 

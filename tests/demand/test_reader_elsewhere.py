@@ -52,7 +52,7 @@ def test_weeks_of_a_year_are_those_of_iso_8601(read, form):
     assert (table.period, table.first_day, table.days) == ("week", START, 45)
 
 
-@pytest.mark.parametrize("form", ["%Y-%m", "%m.%Y", "%m/%Y", "%b %Y", "%B %Y"])
+@pytest.mark.parametrize("form", ["%Y-%m", "%Y%m", "%m.%Y", "%m/%Y", "%b %Y", "%B %Y"])
 def test_months_without_a_day_begin_on_their_first(read, form):
     rows = [f"{dt.date(2019 + m // 12, m % 12 + 1, 1).strftime(form)};{m}" for m in range(24)]
     table = read("\n".join(["Monat;Nord", *rows]))
@@ -95,7 +95,7 @@ ELSEWHERE = {
     ),
     "a title of several columns": (
         "Sum of Qty;Column Labels;;\n" + GERMAN.replace("\n", ";1\n"),
-        "column 3 has no name; name it, or leave it out, as a title",
+        "column 3 has no name; name it, or leave it out",
     ),
     "a title": ("Absatz 2021\n" + GERMAN, "the first row must name the columns, without a title"),
     "a day twice": (
