@@ -6,6 +6,7 @@ forecast that uses it has information from the future. All columns of a calendar
 """
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,11 @@ Singles = NDArray[np.float32]
 Whole = NDArray[np.intp]
 
 MOST_COLUMNS = 20
+_UNIT = re.compile(
+    r"(?:[€$£¥]|EUR|USD|GBP|CHF)\s*(?=[\d.,])|(?<=[\d.,])\s*(?:[€$£¥%]|EUR|USD|GBP|CHF)"
+)
+"""Currencies and percent signs beside a number."""
+
 _TRUE, _FALSE = {"1", "true", "yes", "ja", "y"}, {"0", "false", "no", "nein", "n"}
 
 
@@ -297,7 +303,8 @@ def _values(
         truth = [float(text in _TRUE) if text else np.nan for text in lower]
         return np.array(truth, np.float32), (), 0.0
     marks: tuple[Mark, ...] = (decimal,) if decimal else (".", ",")
-    read = [numbers(texts, sheet.decimal or mark) for mark in marks]
+    plain = [_UNIT.sub("", text) for text in texts]
+    read = [numbers(plain, sheet.decimal or mark) for mark in marks]
     best = max(read, key=lambda found: int(np.isfinite(found).sum()))
     if int(np.isfinite(best).sum()) == sum(1 for text in texts if text):
         return best.astype(np.float32), (), np.nan

@@ -100,6 +100,15 @@ def test_what_is_known_ahead_is_known_by_other_names_too(read, name):
     assert found.columns == f"columns: date, store, sku, Absatz; known ahead: price, {name}"
 
 
+def test_prices_and_discounts_with_a_unit_beside_them_are_numbers_and_no_events(read):
+    prices = [f"€ {2 + i % 3}.50" for i in range(2 * DAYS)]
+    table = read(long("units", price=prices, discount=["10 %", "5%"] * DAYS), repeat=2)
+    price, discount = table.covariates.columns
+    assert (price.labels, discount.labels) == ((), ())
+    np.testing.assert_array_equal(price.values[:2, 0], [[2.5, 3.5], [4.5, 2.5]])
+    np.testing.assert_array_equal(discount.values[0, 0], [10, 5])
+
+
 @pytest.mark.parametrize("name", ["Umsatz", "customers", "Kunden", "Gesamtpreis", "total_price"])
 def test_what_depends_on_sales_is_not_known_ahead(read, name):
     table = read(long("Absatz", **{name: ["3"] * (2 * DAYS)}), repeat=2)
