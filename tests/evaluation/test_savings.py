@@ -41,7 +41,7 @@ def test_savings_are_shares_of_what_the_rule_costs():
     saved = {name: one.saved for name, one in found.savings.items()}
     assert saved == pytest.approx({"rule_a": 0.1, "rule_b": 0.25, "rule_c": -0.125})
     assert found.sentence("rule_a", "It").startswith(
-        "It beats rule_a, the best rule: it costs 10.0% less"
+        "It beats rule_a, the best rule: it costs 10.0% less (95% interval of the saving +10.0% to"
     )
     assert "It loses to rule_c, the best rule: it costs 12.5% more" in found.sentence(
         "rule_c", "It"
@@ -61,7 +61,9 @@ def test_money_is_that_of_the_business_of_a_store_and_of_a_sku():
     assert "The whole business costs 54.00 against 60.00 a day, 19,710 against 21,900 a year" in (
         sentence
     )
-    assert savings.to_json()["rivals"]["rule"]["store_per_day"] == pytest.approx(30.0)
+    told = savings.to_json()
+    assert told["rivals"]["rule"]["store_per_day"] == pytest.approx(30.0)
+    assert (told["store_per_day"], told["fill_rate"]) == (pytest.approx(27.0), 0.9)
 
 
 def test_what_all_share_does_not_widen_the_interval_but_seeds_do():
@@ -74,6 +76,7 @@ def test_what_all_share_does_not_widen_the_interval_but_seeds_do():
     half = 4.303 * 1 / np.sqrt(3) / -plain_mean(-10 + 0.5 * EPISODES[0]).mean
     assert np.ptp(saving.ci95) / 2 == pytest.approx(half, rel=1e-3)
     assert "cannot be told from rule_a" in several.sentence("rule_a", "It")
+    assert several.fill_rate == pytest.approx(0.9)
 
 
 def test_own_orders_are_named_as_such():
