@@ -1,5 +1,6 @@
 """Orders that are held back: large ones, of odd states, and of runs worth too little."""
 
+import datetime as dt
 import json
 import shutil
 from pathlib import Path
@@ -15,11 +16,13 @@ from baselines.registry import make_baselines
 from baselines.rules.reference import reference_team
 from baselines.rules.rolling_reorder_point import RollingReorderPoint
 from commands import decide as todays_orders
-from commands.order_checks import OrderLimits
+from commands.order_checks import OrderLimits, unusual_entries
 from commands.order_output import report_held_back
 from commands.orders import Decider
 from commands.stock_state import Outstanding, StockState
 from tests.commands.test_decide import RULE, STATE, train_shop
+
+FIRST = dt.date(2020, 1, 1)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +82,41 @@ def test_large_orders_are_held_back(run_command, run, state, options, reason):
     done, (row,) = decided(run_command, run, state, *options, "--allow")
     assert (done.status, row["held_back"]) == (0, "")
     assert row["quantity"] > 0
+
+
+def test_limits_hold_back_what_is_above_them_and_nothing_at_them():
+    """At a price of 3, with a rule that orders 8, and a largest demand in training of 9."""
+
+    def faults(order, demand=0.0, gone=()):
+        given = {"rule": 8.0, "usual": 6.0, "price": 3.0, "demand": demand, "most": 9.0}
+        arrays = {name: np.array([value]) for name, value in given.items()}
+        limits = OrderLimits(max_order=40.0, max_value=120.0)
+        return limits.faults(np.array([order]), **arrays, last_sales=dict.fromkeys(gone, FIRST))[0]
+
+    assert faults(40.0, demand=90.0) == []
+    assert faults(41.0) == [
+        "41 units, --max-order is 40",
+        "worth 123, --max-value is 120",
+        "41 units; the rule orders 8, 6 are usual",
+    ]
+    assert faults(0.0, demand=91.0) == ["a demand of 91 a day, 9 at most in training"]
+    assert faults(0.0, gone=[0]) == []
+    assert faults(1.0, gone=[0])[0].startswith(f"sold nothing since {FIRST}, over twice as long")
+
+
+def test_what_is_unusual_of_a_state_is_named_in_the_order_of_its_entries():
+    names = ["weekday sine", "on_hand", "pipeline_1", "pipeline_2"]
+    seen = np.array([[9.0, -1.0, 0.5, 2.0], [9.0, 0.0, 1.0, 1.0], [0.5, 0.5, 0.5, -1.0]])
+    assert unusual_entries(names, seen, (np.zeros(4), np.ones(4))) == [
+        "stock on hand lower than in training, what is under way higher than in training",
+        "",
+        "what is under way lower than in training",
+    ]
+    both = np.array([[0.0, 2.0, -1.0, 2.0]])
+    assert unusual_entries(names, both, (np.zeros(4), np.ones(4))) == [
+        "stock on hand higher than in training, what is under way lower than in training, "
+        "what is under way higher than in training"
+    ]
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "1e999", "-1", "many"])
