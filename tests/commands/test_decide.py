@@ -80,6 +80,14 @@ def test_every_store_gets_an_order_a_chance_and_a_rival(run_command, run, state)
     assert report[0]["days_of_cover"] == pytest.approx(cover, rel=0.15)
 
 
+def test_cover_is_counted_in_mean_days_of_a_whole_week(run, tmp_path):
+    path, days = tmp_path / "stock.csv", range(1, 8)
+    week = ",".join(str(3 * WEEK[(DAYS.size - k) % 7]) for k in days)
+    path.write_text(f"store,on_hand,{','.join(f'd{k}' for k in days)}\nsouth,600,{week}\n")
+    (row,) = orders(str(run), path, baseline="newsvendor_weekday", date=dt.date(2021, 7, 1))
+    assert row["days_of_cover"] == pytest.approx((600 + row["quantity"]) / 60, rel=0.02)
+
+
 def test_a_rule_is_tuned_once(run_command, run, state):
     asked = ("--checkpoint", run, "--state", state, "--baseline", "tuned_weekday", "--allow")
     first = run_command(decide.main, *asked)
