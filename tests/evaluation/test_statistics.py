@@ -79,6 +79,8 @@ def test_columns_that_cannot_help_are_left_out():
     assert regression_mean(values, constant) == plain_mean(values)
     assert regression_mean(values[:5], copy[:5]) == plain_mean(values[:5])  # too few episodes
     assert usable_covariates(np.hstack([constant, copy]), 20).tolist() == [1, 2]
+    assert usable_covariates(copy[:13], 13).tolist() == [0, 1]  # 10 degrees of freedom are left
+    assert usable_covariates(copy[:12], 12).tolist() == []
     twice = regression_mean(values, copy)  # collinear, and it explains everything
     assert twice.mean == pytest.approx(1)
     assert twice.se == pytest.approx(0, abs=1e-9)
@@ -123,6 +125,18 @@ def test_windows_without_repeats_count_all_variance_as_the_history():
     values = np.random.default_rng(6).normal(size=20)
     estimate = window_mean(values, np.arange(20), 5.0)
     assert estimate.se**2 == pytest.approx(values.var(ddof=1) * (1 / 4 + 1 / 20))
+
+
+def test_noise_within_windows_is_told_from_that_between_them():
+    rng = np.random.default_rng(7)
+    start = np.repeat(np.arange(100), 5)
+    values = rng.normal(size=100)[start] + rng.normal(size=500)
+    within, total = values.reshape(100, 5).var(axis=1, ddof=1).mean(), values.var(ddof=1)
+    history, drawing = (total - within) / 11, total / 500
+    estimate = window_mean(values, start, 12.0)
+    assert estimate.se**2 == pytest.approx(history + drawing)
+    dof = (history + drawing) ** 2 / (history**2 / 11 + drawing**2 / 499)
+    assert estimate.dof == pytest.approx(dof)
 
 
 def test_equal_values_have_an_interval_of_no_width():
