@@ -304,7 +304,7 @@ def days_before(parameters: Any) -> int:
     return max(0, min(wanted, start - KNOWN_DAYS))
 
 
-def played_parameters(parameters: Any, before: int, *, start_up: bool = True) -> Any:
+def played_parameters(parameters: Any, before: int, *, start_up: bool) -> Any:
     """Return parameters whose episode is the evaluation period and `before` days before it.
 
     Days before it are not counted; nor, with `start_up`, are the file's warm-up days if these are

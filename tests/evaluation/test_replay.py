@@ -108,8 +108,14 @@ def test_a_replay_is_what_forty_lines_of_numpy_say(run, name):
     assert str(played.first_day) == SPLIT
     a_year = 365 * expected[..., 0].sum() / len(expected)
     assert played.cost_per_year == pytest.approx(a_year, abs=1e-6)
-    assert played.by_store().sum() == pytest.approx(a_year)
-    assert played.by_sku().sum() == pytest.approx(a_year)
+    by_sku = 365 * expected[..., 0].sum(axis=0) / len(expected)
+    np.testing.assert_allclose(played.by_sku(), by_sku)
+    np.testing.assert_allclose(played.by_store(), by_sku.sum(axis=0))
+    _, sales, left, placed = np.moveaxis(expected, -1, 0)
+    assert played.fill_rate == pytest.approx(sales.sum() / sold[CUT:].sum())
+    assert played.mean_on_hand == pytest.approx(left.sum(axis=(1, 2)).mean())
+    assert played.orders_per_year == pytest.approx(365 * (placed > 0).sum() / len(placed))
+    assert played.mean_order == pytest.approx(placed[placed > 0].mean())
     parts = {name: played.part_per_year(name) for name in PARTS}
     assert sum(parts.values()) == pytest.approx(a_year)
     assert parts["holding"] == pytest.approx(HOLDING * 365 * played.on_hand.sum() / played.days)
