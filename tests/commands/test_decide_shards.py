@@ -7,7 +7,7 @@ import decide
 from commands import orders
 from commands.morning import Today
 from commands.order_output import as_csv
-from commands.stock_state import StockState
+from commands.stock_state import Outstanding, StockState
 from common.errors import InputError
 from common.shards import Workers
 from tests.commands.sharded import SKUS, STORES, decided, write_run
@@ -56,16 +56,18 @@ def test_a_part_of_a_morning_has_its_rows_of_everything():
     now = StockState(
         np.array([[0, 0], [1, 0], [2, 1]]),
         np.array([1.0, 2.0, 3.0]),
-        (),
+        (Outstanding("due_1", 1, np.array([10.0, 11.0, 12.0])),),
         price=np.array([4.0, 5.0, 6.0]),
         expires={1: np.array([7.0, 8.0, 9.0])},
     )
-    today = Today(now, None, np.arange(6.0).reshape(3, 2), np.ones((3, 2)), None, None)
+    today = Today(now, None, np.arange(6.0).reshape(3, 2), np.arange(3.0)[:, None], None, None)
     part = today.part(np.array([2, 0]))
     assert part.now.places.tolist() == [[2, 1], [0, 0]]
     assert part.now.on_hand.tolist() == [3, 1]
     assert part.now.price.tolist() == [6, 4]
     assert part.now.expires[1].tolist() == [9, 7]
+    assert part.now.outstanding[0].quantity.tolist() == [12, 10]
+    assert part.due.tolist() == [[2], [0]]
     assert part.recent.tolist() == [[4, 5], [0, 1]]
 
 
