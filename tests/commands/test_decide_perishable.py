@@ -8,6 +8,8 @@ import pytest
 
 import decide
 from agents.config import resolve
+from commands.stock_state import StockState
+from common.errors import InputError
 from demand.known_demand import KNOWN_DAYS
 from training.trainer import train
 
@@ -80,6 +82,17 @@ def test_ages_that_cannot_be_are_told_in_one_line(ask, text, message):
     done = ask(text)
     assert (done.status, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert message in done.stderr
+
+
+def test_goods_that_keep_differently_each_have_their_own_ages():
+    places, ages = np.zeros((2, 2), np.intp), {1: np.array([1.0, 2.0]), 3: np.array([4.0, 0.0])}
+    now = StockState(places, np.array([5.0, 2.0]), (), expires=ages)
+    assert now.by_age(np.array([3, 1]), str).tolist() == [[1, 0, 4], [2, 0, 0]]
+    assert now.by_age(np.array([3, 2]), str).tolist() == [[1, 0, 4], [2, 0, 0]]
+    with pytest.raises(InputError, match="0: expires_3 = 4: these goods keep 2 days here"):
+        now.by_age(np.array([2, 3]), str)
+    with pytest.raises(InputError, match="1: expires_1 = 2: these goods do not perish here"):
+        now.by_age(np.array([3, 0]), str)
 
 
 @pytest.fixture
