@@ -1,6 +1,7 @@
 """What a replay means for a business, on replays small enough to work out by hand."""
 
 import datetime as dt
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from agents.config import resolve
 from baselines.registry import rules_in_units
 from baselines.rules.store import Newsvendor
-from evaluation.business.economics import other_costs, stock_value
+from evaluation.business.economics import StockValue, other_costs, stock_value
 from evaluation.business.forecasts import forecast_record
 from evaluation.business.levels import LevelRecord, level_records
 from evaluation.business.service_curve import MULTIPLES, service_curve
@@ -136,12 +137,19 @@ def test_orders_of_a_rule_that_knows_no_costs_are_moved_in_whole_units(run):
     assert by_name["1 days of demand less"].fill_rate < own.fill_rate
 
 
-def test_stock_is_worth_its_unit_costs_where_they_are_known(run, newsvendor):
-    _, own = newsvendor
-    worth = stock_value(own, run.parameters)
-    units = own.on_hand.mean(axis=0).sum(axis=1)
-    assert worth.value == pytest.approx(5 * units[1])
-    assert worth.known == pytest.approx(units[1] / units.sum())
+def test_stock_is_worth_its_unit_costs_where_they_are_known(run):
+    evenings = np.array([[[10.0, 20.0], [3.0, 4.0]], [[30.0, 0.0], [5.0, 6.0]]])  # SKUs by stores
+    worth = stock_value(played(np.zeros((2, 2, 2)), on_hand=evenings), run.parameters)
+    assert worth.value == pytest.approx(5 * (4 + 5))
+    assert worth.known == pytest.approx((4 + 5) / (20 + 10 + 4 + 5))
+
+
+@pytest.mark.parametrize(("unit_cost", "worth"), [(2.0, StockValue(60.0, 1.0)), (0.0, None)])
+def test_stock_is_worth_the_problem_s_own_unit_cost_without_a_file_of_items(unit_cost, worth):
+    lane = SimpleNamespace(store=SimpleNamespace(unit_cost=unit_cost))
+    parameters = SimpleNamespace(lanes=lambda: [lane], history=SimpleNamespace(items=None))
+    own = played(np.zeros((2, 1, 2)), on_hand=np.array([[[10.0, 20.0]], [[30.0, 0.0]]]))
+    assert stock_value(own, parameters) == worth
 
 
 def test_forecasts_are_of_the_day_on_which_the_order_arrives(run, newsvendor):
