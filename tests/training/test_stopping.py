@@ -33,7 +33,11 @@ def test_a_signal_saves_and_the_run_goes_on(number, tmp_path, monkeypatch):
     monkeypatch.setattr(
         callbacks.BestModel, "evaluate", signal_once(callbacks.BestModel.evaluate, number)
     )
-    stopped = train(config(), tmp_path / "run")
+    former = signal.signal(number, signal.default_int_handler)  # these tests may run under nohup
+    try:
+        stopped = train(config(), tmp_path / "run")
+    finally:
+        signal.signal(number, former)
     assert stopped.status == STATUS[number]
     assert stopped.steps < 1600
     _, (done,) = resume(tmp_path / "run")
