@@ -59,6 +59,27 @@ def test_few_units_a_day_are_estimated_at_no_more_than_they_are(mean, shelves, m
     assert (found % 1 == 0).all()
 
 
+def test_what_is_missed_depends_on_the_weekday():
+    rng = np.random.default_rng(0)
+    usual = np.array([5.0, 5, 5, 5, 5, 20, 20])[np.arange(DAYS) % 7, None, None]
+    demand = rng.poisson(usual, (DAYS, 1, 2)).astype(float)
+    shelf = np.where(rng.random(demand.shape) < 0.3, 0.8 * usual, 99.0)
+    found = estimated_demand(np.minimum(demand, shelf), shelf <= demand, DAYS, 7)
+    for days in (usual[:, 0, 0] == 5, usual[:, 0, 0] == 20):
+        assert found[days].mean() == pytest.approx(demand[days].mean(), rel=0.06)
+
+
+def test_a_series_that_was_seen_often_enough_has_a_law_of_its_own():
+    rng = np.random.default_rng(0)
+    steady, wild = rng.poisson(50, (DAYS, 1, 1)), rng.choice([1, 200], (DAYS, 1, 1))
+    cut = np.zeros((DAYS, 2, 1), bool)
+    cut[200:400:20, 0] = True
+    both = np.concatenate([steady, wild], axis=1).astype(float)
+    alone = estimated_demand(both[:, :1], cut[:, :1], DAYS, 7)
+    assert (alone > both[:, :1]).any()
+    np.testing.assert_array_equal(estimated_demand(both, cut, DAYS, 7)[:, :1], alone)
+
+
 def test_periods_before_the_first_sale_tell_nothing_of_demand():
     demand, sales, cut = cut_sales()
     launched, flags = sales.copy(), cut.copy()
