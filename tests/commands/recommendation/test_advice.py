@@ -1,6 +1,7 @@
 """A recommendation in words: what it says of one rule or several, and of files of weeks."""
 
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +73,19 @@ def test_the_page_lists_the_dearest_products_with_their_stores_first(found, tabl
         "",
     ]
     assert "| north | 3,285 | 3,285 |" in lines
+    at = lines.index("## Stores") - 4
+    assert lines[at : at + 3] == [
+        "|---|---|---|---|---|---|",
+        f"| **{RULE}** | 5,475 | 5,475 [5,475, 5,475] | 100.00% | 4 | 1,460 |",
+        f"| {USUAL} | 10,950 |  | 100.00% | 4 | 1,460 |",
+    ]
+    at = lines.index("## How it was chosen") + 4
+    assert lines[at : at + 4] == [
+        "| ordered by | cost a year | dearer than the cheapest | parameters |",
+        "|---|---|---|---|",
+        f"| **{RULE}** | 5,475 |  | 0 |",
+        f"| {USUAL} | 10,950 | 5,475 ± 0 | 0 |",
+    ]
     assert f"## From {SPLIT} to {table.last_day}, one day after the other" in lines
 
 
@@ -128,6 +142,15 @@ def test_the_sentence_says_how_much_dearer_a_choice_turned_out(found):
     assert "and that is 5,475 a year [5,475, 5,475] more than base stock on recent demand" in said
     assert "saves" not in said
     assert "chance" not in said
+
+
+def test_the_sentence_says_what_may_be_chance(found):
+    usual = found.evaluation[USUAL]
+    by_chance = np.random.default_rng(0).normal(0.01, 1.0, usual.cost.shape)
+    found.evaluation[RULE] = replace(usual, cost=usual.cost + by_chance)
+    assert " recent demand, which may be chance, at a fill rate of 100.0%." in sentence(
+        found, (), None
+    )
 
 
 @pytest.mark.parametrize(
