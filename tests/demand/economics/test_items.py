@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
+from demand.economics.item_columns import COLUMNS
 from demand.economics.items import read_items
 from demand.reader import file_version
 from demand.summary import describe_items
@@ -36,6 +37,22 @@ def test_a_more_special_row_wins_and_an_empty_cell_says_nothing(read):
     assert np.isnan(items.given("order_multiple")).tolist() == [[False] * 2, [True] * 2, [True] * 2]
     assert items.suppliers == (("Acme", "Baker"),) * 3
     assert items.where(0, 1) == "items.csv row 3"
+
+
+@pytest.mark.parametrize(
+    ("column", "kept", "refused"),
+    [
+        ("service_level", (0.001, 0.9999), (0.0, 0.99991)),
+        ("lead_time", (0.0, 60.0), (-1.0, 61.0)),
+        ("shelf_life", (1.0, 60.0), (0.0, 61.0)),
+        ("order_multiple", (0.001, 1e9), (0.0, 1.01e9)),
+        ("minimum_order", (0.0, 1e9), (-0.001, 1.01e9)),
+        ("shelf_capacity", (0.001, 1e9), (0.0, 1.01e9)),
+    ],
+)
+def test_the_least_and_the_most_of_a_column_are_as_its_message_says(column, kept, refused):
+    assert all(map(COLUMNS[column].holds, kept))
+    assert not any(map(COLUMNS[column].holds, refused))
 
 
 def test_price_and_unit_cost_give_the_cost_of_a_lost_sale_where_no_other_is_named(read):
