@@ -88,6 +88,19 @@ def test_a_series_that_has_just_begun_is_forecast_from_then_on(name, since):
     np.testing.assert_allclose(forecast, 7 * 50, rtol=0.25)
 
 
+@pytest.mark.parametrize("name", ["average", "weekday", "smoothing", "tsb"])
+def test_worlds_forecast_together_each_have_days_of_their_own(name):
+    past = history(np.random.default_rng(0).poisson(50.0, (150, 2)) * 1.0)
+    demand = np.repeat(past.table.demand[100 - KNOWN_DAYS : 101], 3, axis=1)
+    start, sku = np.full(3, FIRST.toordinal() + 100), np.zeros(3, np.intp)
+    days, forecast = np.array([9, 1, 4]), make_forecast(name, past, 7)
+    found = forecast(past.known_demand(demand, start, sku, 9), 0, days, sku)
+    seen = past.known_demand(demand[:, :1], start[:1], sku[:1], 9)
+    alone = [forecast(seen, 0, np.array([n]), sku[:1])[0] for n in days]
+    np.testing.assert_allclose(found, alone)
+    assert (np.diff(found[[1, 2, 0]], axis=0) > 60).all()
+
+
 def test_days_count_from_an_opening_on():
     rng = np.random.default_rng(1)
     steady = rng.poisson(5.0, 40) + 1.0
