@@ -12,6 +12,8 @@ from hypothesis.extra.numpy import arrays
 
 from demand.forecasts.errors import LEAST_OPEN, forecast_errors
 from demand.forecasts.forecast import COVARIATES, MOST_TIMES, make_forecast
+from demand.forecasts.intermittent import intermittent
+from demand.forecasts.smoothing import smoothing
 from demand.history import StoreDemand, StoreHistory
 from demand.known_ahead.covariates import Covariate, Covariates
 from demand.known_demand import KNOWN_DAYS, KnownDemand, open_days_before
@@ -131,3 +133,11 @@ def test_errors_are_of_days_on_which_a_series_had_begun():
     assert not np.isnan(errors[:, 0]).any()
     assert np.isnan(errors[:, 1]).sum() == 100 - KNOWN_DAYS + LEAST_OPEN
     assert np.nanquantile(errors[:, 1], 0.9) < 2 * np.quantile(errors[:, 0], 0.9)
+
+
+def test_levels_that_move_are_followed_faster_than_those_that_stay():
+    rng = np.random.default_rng(0)
+    steady = rng.poisson(2.0, (400, 1)) * 1.0
+    moving = rng.poisson(np.where(np.arange(400) // 20 % 2, 0.2, 9.0))[:, None] * 1.0
+    assert intermittent(history(steady), 3).gain < 0.05 < intermittent(history(moving), 3).gain
+    assert smoothing(history(steady), 3).discount > 0.9 > smoothing(history(moving), 3).discount
