@@ -124,7 +124,7 @@ class Database:
                 price=stock.get("price"),
                 expires={int(k[1]): stock[name] for name, k in ages.items() if k},
             )
-            return state, read.demand(date, history.source.fill) if demand else None
+            return state, read.demand(date, history.source.fill, places) if demand else None
 
     @contextmanager
     def orders_replaced(self, rows: Sequence[Mapping[str, Any]], run: str) -> Iterator[str]:

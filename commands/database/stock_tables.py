@@ -89,8 +89,9 @@ class Reader:
         InputError
             Naming the first row of another day.
         """
+        morning = max(days)
         for place, day in zip(places, days, strict=True):
-            if day != (morning := max(days)):
+            if day != morning:
                 raise InputError(
                     f"{self._name}: table {STOCK}, {self._label(place)} is of {day}; put in what "
                     f"is on hand in the morning of {morning}, or say --date"
@@ -114,11 +115,14 @@ class Reader:
         """Return the first day of the period so many after that of a day."""
         return self._periods.date(self._periods.number(day) + periods)
 
-    def demand(self, until: dt.date | None, fill: Fill) -> DemandTable:
+    def demand(
+        self, until: dt.date | None, fill: Fill, places: list[tuple[int, int]]
+    ) -> DemandTable:
         """Return the demand of the last periods before `until`, by default of the last there are.
 
         As of a file, names that the run does not know are left out, and where `fill` is ``"zero"``
-        what is missing or no quantity is 0.
+        what is missing or no quantity is 0; so it is of all that is not among `places`, of which no
+        demand is needed.
 
         Raises
         ------
@@ -144,7 +148,9 @@ class Reader:
             raise self._empty(f" before {until}")
         begun = np.flatnonzero(there.any(axis=(1, 2)))
         begin, end = int(begun[0]), int(begun[-1]) + 1
-        found = np.nan_to_num(found[begin:end]) if fill == "zero" else found[begin:end]
+        found, needed = found[begin:end], np.zeros(found.shape[1:], np.bool_)
+        needed[tuple(np.array(places, np.intp).T)] = fill != "zero"
+        found[:, ~needed] = np.nan_to_num(found[:, ~needed])
         for at, *place in np.argwhere(np.isnan(found))[:1].tolist():
             raise InputError(
                 f"{self._name}: table {DEMAND}: {self._after(first, begin + at)} of "

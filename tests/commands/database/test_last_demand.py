@@ -86,3 +86,19 @@ def test_stock_without_a_date_is_said_to_be_taken_for_that_of_the_day(parameters
     now, table = base.read_state(parameters.history)
     assert Today.of(parameters, now, history=table).day == DAYS[-1] + dt.timedelta(days=1)
     assert "the state has no date: taken for that of 2020-03-30, after" in capsys.readouterr().err
+
+
+def test_no_demand_is_needed_of_what_has_no_stock(tmp_path):
+    days = [FIRST + dt.timedelta(days=k) for k in range(91)]
+    path = write_file(tmp_path / "sales.csv", sold(days))
+    known = SupplyChainParameters(demand_data={"file": path}).history
+    rows = [row for row in sold(days) if row[1] == "north"]
+    base = base_with(tmp_path / "stock.db", rows, MORNING)
+    with pytest.raises(InputError, match="of store 'south' is missing; the 28 days before"):
+        base.read_state(known)
+    with closing(sqlite3.connect(tmp_path / "stock.db")) as changed:
+        changed.execute("delete from stock where store = 'south'")
+        changed.commit()
+    state, table = base.read_state(known)
+    assert (state.places.tolist(), table.days) == ([[0, 0]], 28)
+    assert table.demand[:, 0, 0].tolist() == [row[2] for row in rows[-28:]]
