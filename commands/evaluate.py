@@ -32,7 +32,14 @@ from demand.reader import read_demand
 from demand.summary import describe_demand, describe_items
 from envs.problems import PROBLEMS
 from envs.supply_chain.metrics import tier_of_total
-from evaluation.comparison import AGENT_NAME, NOTHING_SAMPLED, SAMPLED, Comparison, compare
+from evaluation.comparison import (
+    ACTUAL_ORDERS,
+    AGENT_NAME,
+    NOTHING_SAMPLED,
+    SAMPLED,
+    Comparison,
+    compare,
+)
 from evaluation.first_episodes import episode_table
 from evaluation.output import Results
 from evaluation.report.episodes import EpisodeRecord, EpisodeRecorder
@@ -223,10 +230,10 @@ def play_against_baselines(
             **baseline_kinds(s.problem, run.parameters, total),
             **dict.fromkeys(policies, AGENT),
             "optimum": OPTIMUM,
-            "actual_orders": PAST_ORDERS,
+            ACTUAL_ORDERS: PAST_ORDERS,
         }
         if past is not None:
-            contenders["actual_orders"] = reference_team(store=ActualOrders(past))
+            contenders[ACTUAL_ORDERS] = reference_team(store=ActualOrders(past))
         measure = find_reference(s.problem, run.parameters, total)
         if measure.policy is not None:
             contenders["optimum"] = measure.policy

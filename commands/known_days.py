@@ -196,8 +196,24 @@ def last_sales(
     later, ahead
         As of `known_days`, and what it returns.
     """
-    rows, periods = np.flatnonzero(quiet), known.table.periods
-    sku, store = now.places[rows].T
+    rows = np.flatnonzero(quiet)
+    found: dict[int, dt.date] = {}
+    for part in np.array_split(rows, 1 + rows.size // MOST_AT_ONCE):  # each has all days in memory
+        found |= _last_sales(known, now.places[part], part, day, given, later, ahead)
+    return found
+
+
+def _last_sales(
+    known: StoreHistory,
+    places: NDArray[np.intp],
+    rows: NDArray[np.intp],
+    day: dt.date,
+    given: int,
+    later: DemandTable | None,
+    ahead: Covariates | None,
+) -> dict[int, dt.date]:
+    """Return the last sales of some quiet rows that sell no more; see `last_sales`."""
+    (sku, store), periods = places.T, known.table.periods
     end = periods.number(day) - given
     silent, last, sought = np.full(rows.size, given), np.zeros_like(sku), np.ones(rows.size, bool)
     for table in filter(None, (later, known.table)):
@@ -216,8 +232,8 @@ def last_sales(
         start = dt.date.fromordinal(periods.ordinal(day) - KNOWN_DAYS)
         effects = known.levels.multipliers(ahead.since(start))[:KNOWN_DAYS, sku, store]
         gone &= effects.mean(axis=0) >= LEAST_EFFECT
-    found = zip(rows[gone].tolist(), last[gone].tolist(), strict=True)
-    return {row: periods.date(number) for row, number in found}
+    pairs = zip(rows[gone].tolist(), last[gone].tolist(), strict=True)
+    return {row: periods.date(number) for row, number in pairs}
 
 
 def left_out(known: StoreHistory, now: StockState, day: dt.date) -> str:
@@ -232,10 +248,9 @@ def left_out(known: StoreHistory, now: StockState, day: dt.date) -> str:
     absent: NDArray[np.bool_] = np.asarray(table.demand.any(axis=0))
     absent[tuple(now.places.T)] = False
     quiet = np.argwhere(absent & ~table.demand[-KNOWN_DAYS:].any(axis=0))
-    for places in np.array_split(quiet, 1 + len(quiet) // MOST_AT_ONCE):
-        rows = StockState(places, np.zeros(len(places)), ())
-        gone = last_sales(known, rows, day, np.ones(len(places), np.bool_), 0, None, None)
-        absent[tuple(places[list(gone)].T)] = False
+    rows = StockState(quiet, np.zeros(len(quiet)), ())
+    gone = last_sales(known, rows, day, np.ones(len(quiet), np.bool_), 0, None, None)
+    absent[tuple(quiet[list(gone)].T)] = False
     sku, store = np.nonzero(absent.T)[::-1]
     if not sku.size:
         return ""

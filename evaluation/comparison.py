@@ -25,7 +25,7 @@ from evaluation.statistics import Estimate, plain_mean
 
 Values = NDArray[np.float64]
 
-AGENT_NAME, RECOMMENDED = "agent", "recommended"
+AGENT_NAME, RECOMMENDED, ACTUAL_ORDERS = "agent", "recommended", "actual_orders"
 """Names of a single agent, and of a recommended rule."""
 SAMPLED = "The agent's actions are sampled (--stochastic), not its best ones."
 """A note on agents that sample: their return differs from the one that runs are judged by."""

@@ -324,6 +324,15 @@ class Interval:
     low: float
     high: float
 
+    @property
+    def may_be_chance(self) -> bool:
+        """Whether zero is in it."""
+        return self.low <= 0 <= self.high
+
+    def unsigned(self) -> "Interval":
+        """Return the interval of the amount that is less, or more where the mean is below zero."""
+        return self if self.mean >= 0 else Interval(-self.mean, -self.high, -self.low)
+
     def to_json(self) -> dict[str, float]:
         """Return the numbers."""
         return {"mean": self.mean, "low": self.low, "high": self.high}

@@ -20,11 +20,10 @@ from commands.stock_state import read_state
 from common.console import screen
 from common.errors import InputError, choose
 from demand.past_orders import read_past_orders
+from evaluation.comparison import ACTUAL_ORDERS
 from evaluation.replay import Interval, Opening, Replay, check_replayed, replay, saved_per_year
 
 GROUPS = ("default", "tuned", "all", "none")
-ACTUAL = "actual_orders"
-"""The name of the orders that were really placed."""
 
 COLUMNS = {
     **dict.fromkeys(("cost a year", "it costs more", "95% CI", "fill rate %"), 0),
@@ -67,26 +66,24 @@ class Replays:
             f"{own.fill_rate:.1%}, played from {own.first_day} on for {own.days:,} {own.period}s "
             "with stock carried over"
         )
-        others = [name for name in self.ranked if name not in (self.own, ACTUAL)]
+        others = [name for name in self.ranked if name not in (self.own, ACTUAL_ORDERS)]
         if others:
             text += f": {self._beside(others[0], f'{others[0]}, the cheapest other one there')}"
-        if ACTUAL not in self.played:
+        if ACTUAL_ORDERS not in self.played:
             return f"{text}."
+        actual = self._beside(ACTUAL_ORDERS, "the orders really placed")
         return (
-            f"{text}. That is {self._beside(ACTUAL, 'the orders really placed')}; whatever these "
+            f"{text}. That is {actual}; whatever these "
             "lost in sales is not in a file of sales, unless it says when goods ran out."
         )
 
     def _beside(self, name: str, called: str) -> str:
         """Return how much less or more the run's policy costs than another one."""
         saved = self.saved(name)
-        less = saved.mean >= 0
-        low, high = (saved.low, saved.high) if less else (-saved.high, -saved.low)
-        chance = ", which may be chance" if saved.low <= 0 <= saved.high else ""
-        return (
-            f"{abs(saved.mean):,.0f} a year {'less' if less else 'more'} than {called} "
-            f"[{low:z,.0f}, {high:z,.0f}]{chance}"
-        )
+        than, by = "less" if saved.mean >= 0 else "more", saved.unsigned()
+        chance = ", which may be chance" if saved.may_be_chance else ""
+        interval = f"[{by.low:z,.0f}, {by.high:z,.0f}]"
+        return f"{by.mean:,.0f} a year {than} than {called} {interval}{chance}"
 
     def table(self, width: int) -> Table:
         """Return a row per policy, with as many columns as `width` leaves room for."""
@@ -168,7 +165,7 @@ def replay_loaded(
                 "with --state"
             )
         past = read_past_orders(actual_orders, p.history)
-        policies[ACTUAL] = reference_team(store=ActualOrders(past))
+        policies[ACTUAL_ORDERS] = reference_team(store=ActualOrders(past))
     if not policies:
         raise InputError("--baselines none: there is nobody to play; name rules or a --checkpoint")
     with screen.status("playing") as status:
@@ -177,7 +174,7 @@ def replay_loaded(
             step = loaded.run.settings.observation.step and name in loaded.policies
             played[name] = replay(loaded.run.problem, p, policy, observe_step=step, opening=opening)
     own = next(iter(loaded.policies), None)
-    rules = [name for name in played if name != ACTUAL] or [ACTUAL]
+    rules = [name for name in played if name != ACTUAL_ORDERS] or [ACTUAL_ORDERS]
     return Replays(own or min(rules, key=lambda name: played[name].cost_per_year), played)
 
 

@@ -66,7 +66,7 @@ def sentence(found: Candidates, known_ahead: tuple[str, ...], algo: str | None) 
         saved = savings(found)[name]
         text += f" and {'saves' if saved.mean >= 0 else 'that is'} "
         text += _beside(saved, in_words(found.usual, period=period))
-        text += "," if _may_be_chance(saved) else ""
+        text += "," if saved.may_be_chance else ""
     text += f" at a fill rate of {own.fill_rate:.1%}"
     served = str(found.served.get(name, ""))
     text += f" (items with a service level: {served})." if served else "."
@@ -83,15 +83,9 @@ def sentence(found: Candidates, known_ahead: tuple[str, ...], algo: str | None) 
 
 def _beside(saved: Interval, other: str) -> str:
     """Return by how much one is cheaper or dearer than another."""
-    less = saved.mean >= 0
-    low, high = (saved.low, saved.high) if less else (-saved.high, -saved.low)
-    than = "against" if less else "more than"
-    text = f"{abs(saved.mean):,.0f} a year [{low:z,.0f}, {high:z,.0f}] {than} {other}"
-    return f"{text}, which may be chance" if _may_be_chance(saved) else text
-
-
-def _may_be_chance(saved: Interval) -> bool:
-    return saved.low <= 0 <= saved.high
+    than, by = "against" if saved.mean >= 0 else "more than", saved.unsigned()
+    text = f"{by.mean:,.0f} a year [{by.low:z,.0f}, {by.high:z,.0f}] {than} {other}"
+    return f"{text}, which may be chance" if saved.may_be_chance else text
 
 
 def figures(found: Candidates, periods: Periods, algo: str | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from baselines.policy import Policy
 from envs.problems import Problem
-from evaluation.comparison import Comparison
+from evaluation.comparison import ACTUAL_ORDERS, Comparison
 from evaluation.output import Results
 from evaluation.reliability import probability_of_improvement
 from evaluation.report.episodes import RECORDED, EpisodeRecord, EpisodeRecorder, Floats
@@ -175,7 +175,7 @@ class ReportContents:
     @property
     def today(self) -> str | None:
         """The manager's benchmark: the orders actually placed, today's rules, or the best rule."""
-        usual = ("actual_orders", "reference_rules", self.rival)
+        usual = (ACTUAL_ORDERS, "reference_rules", self.rival)
         return next((name for name in usual if name in self.policies), None)
 
     @property

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from evaluation.comparison import PolicyResult
+from evaluation.comparison import ACTUAL_ORDERS, PolicyResult
 from evaluation.headline import difference, headline, subject
 from evaluation.report.contents import KeyFigure, ReportContents
 from evaluation.report.episodes import RECORDED
@@ -102,7 +102,7 @@ class ReportText:
         """Name of the policy that the manager's tiles compare with."""
         name = self._m.today or ""
         return {
-            "actual_orders": "the orders really placed",
+            ACTUAL_ORDERS: "the orders really placed",
             "reference_rules": "today's rules",
         }.get(name, name.replace("_", " "))
 

@@ -387,8 +387,9 @@ def _times(factor: float) -> str:
 
 
 def _listed(values: Any, period: str) -> str:
-    listed = ", ".join(
-        f"{spoken(name)} {value if isinstance(value, str) else format(value, '.3g')}"
+    """Return tuned parameters with their values; those that count days are by `period`."""
+    return ", ".join(
+        f"{spoken(name).replace('days', f'{period}s')} "
+        f"{value if isinstance(value, str) else format(value, '.3g')}"
         for name, value in values.items()
     )
-    return listed.replace("days", f"{period}s")
