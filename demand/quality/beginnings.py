@@ -47,10 +47,12 @@ def check_begun(table: DemandTable, known: DemandTable, since: dt.date, name: st
     """
     if table.begins is None:
         return
+    skus = {name: place for place, name in enumerate(known.skus)}
+    stores = {name: place for place, name in enumerate(known.stores)}
     for sku, store in np.argwhere(table.begins > table.periods.number(since)).tolist():
-        if table.skus[sku] not in known.skus or table.stores[store] not in known.stores:
+        own = skus.get(table.skus[sku]), stores.get(table.stores[store])
+        if None in own:
             continue
-        own = known.skus.index(table.skus[sku]), known.stores.index(table.stores[store])
         begun = since if known.begins is None else max(since, known.date(int(known.begins[own])))
         row, series = int(table.begins[sku, store]), table.series(sku * len(table.stores) + store)
         if begun < table.date(row):
