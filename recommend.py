@@ -33,9 +33,9 @@ from common import console
 @click.option("--fill", help="Fill in missing days and values: zero or interpolate [refuse them].")
 @click.option(
     "--algo",
-    default="none",
-    show_default=True,
-    help="An agent to train beside the rules, once per origin: ppo, dqn ...",
+    default="auto",
+    help="An agent to train beside the rules, once per origin: dcl, ppo, dqn ... or none [dcl, if "
+    "the file has at most 1,000 stores x SKUs].",
 )
 @click.option(
     "--origins",
@@ -53,7 +53,7 @@ def main(
     assignments: tuple[str, ...],
     run_dir: Path | None,
     **flags: Any,
-) -> None:
+) -> int:
     """Choose among rules and agents on days before the split, and play the choice after it.
 
     The first line names the policy to order by, what it costs per year and what it saves.
@@ -62,19 +62,23 @@ def main(
     from agents import run_files  # here: --help and a misspelt option answer at once
     from commands.recommendation.recommend import recommend
 
-    folder, advice = recommend(
+    found = recommend(
         flags,
         algo=None if algo == "none" else algo,
         origins=origins,
         assignments=assignments,
         run_dir=run_dir,
     )
-    print(advice.sentence)
+    if found.status:
+        console.screen.print("stopped: no agent was trained to its end, so rules alone are judged")
+    print(found.advice.sentence)
     console.screen.print(
-        f"report: {folder / run_files.ADVICE_PAGE}, tables: {folder / run_files.ADVICE}; orders: "
-        f"python decide.py --checkpoint {folder} --state stock.csv",
+        f"report: {found.folder / run_files.ADVICE_PAGE}, tables: "
+        f"{found.folder / run_files.ADVICE}; orders: "
+        f"python decide.py --checkpoint {found.folder} --state stock.csv",
         soft_wrap=True,
     )
+    return found.status
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -45,6 +46,9 @@ PROGRESS = "progress.csv"
 CARD = "README.md"
 EVENTS = "events.out.tfevents.*"
 PLAYERS = "players"
+AGENT, RULES = "agent", "rules.yaml"
+"""Run of the agent where `recommend.py` recommends a rule, and configuration of the rules else."""
+
 START = "start"
 """Where the models lie that a run begins with; it is laid out as a run folder."""
 
@@ -57,7 +61,9 @@ LOCKS = frozenset((LOCK, MANIFEST_LOCK))
 
 _PHASE = re.compile(r"phase_[1-4]")
 _SEED = re.compile(r"seed_(\d{1,10})", re.ASCII)
-_BEFORE = re.compile(rf"{START}|{PLAYERS}|phase_[1-4]\.yaml|{re.escape(MANIFEST)}|\..*\.tmp")
+_BEFORE = re.compile(
+    rf"{AGENT}|{START}|{PLAYERS}|phase_[1-4]\.yaml|{re.escape(MANIFEST)}|\..*\.tmp"
+)
 """What is written before the configuration."""
 
 _HALF_WRITTEN = re.compile(
@@ -276,6 +282,15 @@ def begin(folder: Path) -> None:
     files = {name: d for name, d in manifest.files.items() if not name.startswith(within)}
     with _manifest_locked(run):
         _write_manifest(run, manifest.model_copy(update={"files": files}))
+
+
+def take_agent(folder: Path) -> None:
+    """Move the run of an agent from `AGENT` into the folder itself, its configuration last."""
+    home = folder / AGENT
+    names = {path.name for path in home.iterdir()} - LOCKS - {CONFIG}
+    for name in (*sorted(names), CONFIG):
+        (home / name).replace(folder / name)
+    shutil.rmtree(home)
 
 
 def record_data(folder: Path, digest: str | None) -> None:

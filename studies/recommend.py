@@ -27,15 +27,9 @@ import click
 import numpy as np
 import pandas as pd
 
-from agents.config import RunConfig, resolve
-from commands.recommendation.recommend import ANY_ALGORITHM
-from commands.recommendation.selection import (
-    Candidates,
-    Periods,
-    period_before,
-    periods_of,
-    play_candidates,
-)
+from commands.recommendation.agent import play_agent
+from commands.recommendation.runs import runs_of_agent, runs_of_rules
+from commands.recommendation.selection import Candidates, play_rules
 from baselines.registry import RANDOM_PLAY, Baseline, rules_in_units
 from demand.dates import PeriodName
 from demand.forecasts.forecast import COVARIATES
@@ -182,31 +176,30 @@ class _Cell:
         text = str((asked, self.given, self.split, self.until, self.algo, prefix))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def _run(self, split: str, until: str | None, **flags: Any) -> RunConfig:
-        last = () if until is None else (f"demand_data.until={until}",)
-        asked = {**self.flags, "algo": self.algo or ANY_ALGORITHM, "split": split, **flags}
-        return resolve(asked, assignments=(*self.given, *last))
-
     def _play(self, prefix: str) -> tuple[Candidates, Replay]:
-        first = self._run(self.split, self.until)
-        periods: Periods = periods_of(first, ORIGINS)
-
-        def make_run(start: dt.date, end: dt.date) -> RunConfig:
-            if self.algo is not None:
-                return self._run(str(start), str(end))
-            selection = period_before(first, start)  # rules need no days that select a model
-            return self._run(str(start), str(end), validation=selection)
+        last = () if self.until is None else (f"demand_data.until={self.until}",)
+        asked = {**self.flags, "split": self.split}, (*self.given, *last), self.algo
+        rules, periods = runs_of_rules(*asked, ORIGINS)
 
         def some(parameters: Any) -> dict[str, Baseline]:
             every = rules_in_units(parameters)
             return {name: rule for name, rule in every.items() if name.startswith(prefix)}
 
-        with TemporaryDirectory() as scratch:
-            where: dict[str, Any] = {"folder": Path(scratch) / "run", "report": lambda _: None}
-            found = play_candidates(make_run, periods, algo=self.algo, rules=some, **where)
-        run = make_run(periods.split, periods.until)
+        found = play_rules(rules, periods, report=_silent, rules=some)
+        agent = runs_of_agent(*asked, rules, periods)
+        if agent is not None:
+            with TemporaryDirectory() as scratch:
+                folder = Path(scratch) / "run"
+                if play_agent(found, agent, periods, folder=folder, report=_silent):
+                    raise KeyboardInterrupt
+        run = rules(periods.split, periods.until)
         random = RANDOM_PLAY.make(run.parameters, 0)
         return found, replay(run.problem, run.parameters, random)
+
+
+def _silent(what: str) -> None:
+    """Report nothing: a row is printed when it is complete."""
+    del what
 
 
 def _together(some: Candidates, others: Candidates) -> Candidates:

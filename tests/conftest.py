@@ -107,7 +107,6 @@ SLOW = (
     "commands/test_poison.py::test_no_bomb_explodes[chain-from",
     "commands/test_poison.py::test_no_bomb_explodes[chain-resume",
     "commands/test_poison.py::test_no_bomb_explodes[shops-export",
-    "commands/test_recommend.py::test_an_agent_of_offsets_begins_with_the_rule_that_is_chosen",
     "commands/test_resume_command.py::test_killed_at_random_moments_it_ends_with_the_same_weights",
     "commands/test_textbook.py::test_published_optimum[lost_sales_geometric_p9_L4",
     "commands/test_textbook.py::test_published_optimum[lost_sales_geometric_p19_L4",

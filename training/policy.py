@@ -19,7 +19,7 @@ from envs.batch import Batch
 from envs.cash.batch import CashBatch
 from envs.external.batch import ExternalBatch
 from envs.supply_chain.batch import SupplyChainBatch
-from training.learners.load import load_trained
+from training.learners.load import load_agent
 
 Rows = NDArray[np.float32]
 
@@ -60,7 +60,7 @@ def load(run: str | Path = run_folder.NEWEST) -> "LoadedPolicy":
     if advice is not None:
         config = run_folder.read_config(folder)
         return LoadedPolicy(config, advice.rule(config.parameters), {})
-    config, policy = load_trained(folder, name)
+    config, policy = load_agent(folder, name)
     models = {
         player: path / run_folder.model_of(path, name)
         for player, path in run_folder.players(folder).items()

@@ -54,12 +54,12 @@ def savings(found: Candidates) -> dict[str, Interval]:
     return {name: saved_per_year([one], [usual]) for name, one in found.evaluation.items()}
 
 
-def sentence(found: Candidates, known_ahead: tuple[str, ...], algo: str | None) -> str:
+def sentence(found: Candidates, known_ahead: tuple[str, ...]) -> str:
     """Return the recommendation, and whether it is worth it to train an agent."""
-    name, known = found.choice, known_ahead
+    name, known, agent = found.choice, known_ahead, found.agent
     own = found.evaluation[name]
     period = own.period
-    trained = name == algo
+    trained = name == agent
     what = f"the agent that {name} trained" if trained else in_words(name, known, period)
     text = f"Order by {what}: it costs {own.cost_per_year:,.0f} a year"
     if name != found.usual:
@@ -76,8 +76,8 @@ def sentence(found: Candidates, known_ahead: tuple[str, ...], algo: str | None) 
         is_worth, saves = ("is", "saves") if saved.mean >= 0 else ("turned out not to be", "costs")
         other = _beside(saved, f"the choice without it, {in_words(rule, known, period)}")
         text += f" Training an agent {is_worth} worth it here: it {saves} {other}."
-    elif algo is not None:
-        text += f" Training an agent ({algo}) is not worth it here."
+    elif agent is not None:
+        text += f" Training an agent ({agent}) is not worth it here."
     return text
 
 
@@ -88,14 +88,14 @@ def _beside(saved: Interval, other: str) -> str:
     return f"{text}, which may be chance" if saved.may_be_chance else text
 
 
-def figures(found: Candidates, periods: Periods, algo: str | None) -> dict[str, Any]:
+def figures(found: Candidates, periods: Periods) -> dict[str, Any]:
     """Return what the recommendation rests on, as JSON values.
 
     ``rules`` are the tuned parameters of all rules, ``agent`` is what was trained beside them.
     """
     saved = savings(found)
     return {
-        "agent": algo,
+        "agent": found.agent,
         "rules": found.values,
         "chosen": found.choice,
         "origins": [day.isoformat() for day in periods.origins],
@@ -201,8 +201,8 @@ def _lines(
     yield ""
     for agent, rule in found.same_as.items():
         yield (
-            f"On all {table.period}s before {periods.split} there was no evidence that offsets "
-            f"save anything: {agent} is exactly {rule} from there on, and stands for it."
+            f"{agent} found no evidence on the {table.period}s before {periods.split} that offsets "
+            f"save anything: it orders as {rule} does, and {rule} stands for it."
         )
         yield ""
     yield "## What the file was understood to be"

@@ -1,9 +1,7 @@
 """``recommend.py``: reads a sales file, chooses, plays the choice and writes the run's folder."""
 
-import datetime as dt
 import time
-from contextlib import ExitStack
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -11,24 +9,34 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from agents import run_files, run_folder
-from agents.config import RunConfig, resolve
+from agents.config import RunConfig
 from agents.tuned_file import Recommendation
 from commands.recommendation.advice import figures, page, sentence
+from commands.recommendation.agent import play_agent
 from commands.recommendation.report import understood, write_report
-from commands.recommendation.selection import (
-    Candidates,
-    Periods,
-    longest_episode,
-    period_before,
-    periods_of,
-    pieces_of_work,
-    play_candidates,
-)
+from commands.recommendation.runs import AUTO, Runs, runs_of_agent, runs_of_rules, say_no_agent
+from commands.recommendation.selection import Candidates, Periods, pieces_of_work, play_rules
 from common.console import screen
 from common.errors import InputError
 
-ANY_ALGORITHM = "ppo"
-"""Whose recipe gives the parameters of the problem where no agent is trained."""
+
+@dataclass(frozen=True)
+class Recommended:
+    """What comes of `recommend`.
+
+    Attributes
+    ----------
+    folder : Path
+        The run's folder.
+    advice : Recommendation
+        The recommendation that it holds.
+    status : int
+        Exit status of the signal that ended the training of the agent, 0 without one.
+    """
+
+    folder: Path
+    advice: Recommendation
+    status: int
 
 
 def recommend(
@@ -38,15 +46,16 @@ def recommend(
     origins: int = 3,
     assignments: tuple[str, ...] = (),
     run_dir: Path | None = None,
-) -> tuple[Path, Recommendation]:
-    """Return a new run's folder and the recommendation that it holds.
+) -> Recommended:
+    """Choose among rules and an agent, and write a new run's folder.
 
     Parameters
     ----------
     flags : dict
         As `agents.config.resolve`: ``demand``, ``split``, ``calendar`` and so on; also ``until``.
     algo : str, optional
-        An agent to train beside the rules.
+        The algorithm of an agent to train beside the rules; ``auto`` trains the default one where
+        the file admits it.
     origins : int
         How many periods before the split choose.
     assignments : tuple of str
@@ -57,75 +66,53 @@ def recommend(
     Raises
     ------
     InputError
-        As `resolve`, and if there are too few days.
+        As `agents.config.resolve`, and if there are too few days.
     """
-    given = {**flags, "algo": algo or ANY_ALGORITHM}
-    until = given.pop("until", None)
-    last = () if until is None else (f"demand_data.until={until}",)
-    shorter: tuple[str, ...] = ()
-
-    @cache  # it finds the costs that reach service levels, which takes long with many products
-    def make_run(split: dt.date | None, end: dt.date | None) -> RunConfig:
-        own = dict(given)
-        if split is not None:
-            own["split"] = split.isoformat()
-            if algo is None:  # rules need no days that select a model
-                own["validation"] = period_before(first, split)
-        stop = last if end is None else (f"demand_data.until={end}",)
-        run = resolve(own, assignments=(*shorter, *assignments, *stop))
-        if run.parameters.objective != "cost":
-            raise InputError("objective: a recommendation counts money; leave it at cost")
-        return run
-
-    first = make_run(None, None)
-    periods = periods_of(first, origins)
-    room = longest_episode(make_run(*next(periods.folds())), agent=algo is not None)
-    if room < first.parameters.horizon:
-        shorter = (f"horizon={room}",)
-        make_run.cache_clear()
-    run = make_run(periods.split, periods.until)
-    if room < run.parameters.horizon:
-        raise InputError(
-            f"horizon = {run.parameters.horizon}: before the first origin there is room for {room} "
-            f"{run.parameters.history.table.period}s; say --set horizon={room}, or nothing"
-        )
+    rules, periods = runs_of_rules(flags, assignments, algo, origins)
+    run = rules(periods.split, periods.until)
     words = understood(run.parameters)
     screen.print(words, soft_wrap=True)
+    agent = runs_of_agent(flags, assignments, algo, rules, periods)
     folder = run_dir or run_folder.RUNS / f"recommend__{time.strftime('%Y%m%d-%H%M%S')}"
-    with ExitStack() as held:
-        if algo is None:
-            held.enter_context(run_folder.claim(run, folder))
-        found = _play(make_run, run, periods, algo, folder)
-        if algo is None:
+    with run_folder.claim(run, folder):
+        where = folder / run_files.AGENT
+        found, status = _play(rules, agent, periods, where, optional=algo == AUTO)
+        if agent is not None and found.choice not in found.values:
+            run_files.take_agent(folder)
+            run_files.write(folder / run_files.RULES, run.to_yaml().encode())
+            run = agent(periods.split, periods.until)
+        else:
             run_folder.write_start(run, folder, {})
             run_folder.write_versions(folder, finished=True)
-        advice = _advice(run, found, periods, algo)
+        advice = _advice(run, found, periods)
         text = page(found, periods, run.parameters.history.table, words, advice.sentence)
         run_files.write_beside(folder / run_files.ADVICE, text.encode())
         advice.write(folder)
         write_report(run, folder, advice, found.policies, found.evaluation)
-    return folder, advice
+    return Recommended(folder, advice, status)
 
 
-def _advice(
-    run: RunConfig, found: Candidates, periods: Periods, algo: str | None
-) -> Recommendation:
+def _advice(run: RunConfig, found: Candidates, periods: Periods) -> Recommendation:
     known, choice = run.parameters.history.covariates, found.choice
     return Recommendation(
-        kind="agent" if choice == algo else "rule",
+        kind="rule" if choice in found.values else "agent",
         name=choice,
         values=dict(found.values.get(choice, {})),
-        sentence=sentence(found, () if known is None else known.names, algo),
-        figures=figures(found, periods, algo),
+        sentence=sentence(found, () if known is None else known.names),
+        figures=figures(found, periods),
     )
 
 
 def _play(
-    make_run: Any, run: RunConfig, periods: Periods, algo: str | None, folder: Path
-) -> Candidates:
+    rules: Runs, agent: Runs | None, periods: Periods, folder: Path, *, optional: bool
+) -> tuple[Candidates, int]:
+    """Return the candidates, and the exit status of the signal that ended training, or 0."""
+    run = rules(periods.split, periods.until)
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=screen, transient=True) as bar:
-        task = bar.add_task("", total=pieces_of_work(run, len(periods.origins), algo))
+        task = bar.add_task(
+            "", total=pieces_of_work(run, len(periods.origins), agent=agent is not None)
+        )
         begun, told, one_at_a_time = False, set(), Lock()
 
         def report(what: str) -> None:
@@ -139,4 +126,13 @@ def _play(
                     told.add(line)
                     screen.print(line)
 
-        return play_candidates(make_run, periods, algo=algo, folder=folder, report=report)
+        found = play_rules(rules, periods, report=report)
+        if agent is None:
+            return found, 0
+        try:
+            return found, play_agent(found, agent, periods, folder=folder, report=report)
+        except InputError as error:
+            if not optional:
+                raise
+            say_no_agent(error)
+            return found, 0

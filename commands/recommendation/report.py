@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agents import run_files, run_folder
-from agents.config import RunConfig
+from agents.config import MAX_FILE_BYTES, RunConfig, from_dict, parse_mapping
 from agents.tuned_file import Recommendation
 from baselines.policy import Policy
 from commands.recommendation.advice import in_words
@@ -78,23 +78,35 @@ def write_report_again(run: RunConfig, folder: Path, advice: Recommendation) -> 
     InputError
         If the run was made by an earlier version, that kept the chosen rule alone.
     """
-    policies = advice.rules(run.parameters)
-    if usual_rule(run.parameters, policies) not in policies:
+    rules = _run_of_rules(run, folder)
+    policies = advice.rules(rules.parameters)
+    if usual_rule(rules.parameters, policies) not in policies:
         raise InputError(
             f"{folder}: keeps no rules beside {advice.name}; recommend again with this version"
         )
-    trained = advice.figures.get("agent")
-    if trained is not None:
-        from training.learners.load import load_trained  # here: it loads torch
+    plays = {name: (rules, policy) for name, policy in policies.items()}
+    agent = advice.figures.get("agent")
+    home = folder if advice.kind == "agent" else folder / run_files.AGENT
+    if agent is not None and home.exists():
+        from training.learners.load import load_agent  # here: it loads torch
 
-        policies[str(trained)] = load_trained(folder, run_files.BEST)[1]
+        plays[str(agent)] = load_agent(home, run_files.BEST)
     replays = {}
     with screen.status("playing") as status:
-        for name, policy in policies.items():
+        for name, (one, policy) in plays.items():
             status.update(f"playing {name}")
-            step = run.settings.observation.step and name == trained
-            replays[name] = replay(run.problem, run.parameters, policy, observe_step=step)
+            step = one.settings.observation.step and name == agent
+            replays[name] = replay(one.problem, one.parameters, policy, observe_step=step)
+    policies = {name: policy for name, (_, policy) in plays.items()}
     return write_report(run, folder, advice, policies, replays)
+
+
+def _run_of_rules(run: RunConfig, folder: Path) -> RunConfig:
+    """Return the run of the rules: another one where a run orders by its agent."""
+    path = folder / run_files.RULES
+    if not run_files.exists(path):
+        return run
+    return from_dict(parse_mapping(run_files.read(path, MAX_FILE_BYTES)))
 
 
 def _contents(
@@ -104,17 +116,18 @@ def _contents(
     policies: Mapping[str, Policy],
     replays: Mapping[str, Replay],
 ) -> RecommendationContents:
-    p, figures = run.parameters, advice.figures
+    rules, figures = _run_of_rules(run, folder), advice.figures
+    p = rules.parameters
     known = () if p.history.covariates is None else p.history.covariates.names
     step = run.settings.observation.step and advice.kind == "agent"
     usual = usual_rule(p, replays)
     many = len(p.sku) * p.num_stores > MANY  # then only the choice has a curve, of few points
     curves = {
         name: service_curve(
-            *(run.problem, p, policies[name], replays[name]),
+            *(run.problem, one.parameters, policies[name], replays[name]),
             observe_step=step and name == advice.name,
         )
-        for name in dict.fromkeys((advice.name, *([] if many else [usual])))
+        for name, one in {advice.name: run, **({} if many else {usual: rules})}.items()
     }
     judged = {name: policies[name] for name in curves} if many else policies
     return RecommendationContents(
@@ -133,7 +146,7 @@ def _contents(
         levels=level_records(run.problem, p, judged),
         parameters=p,
         facts={
-            "What the file was understood to be": understood(p),
+            "What the file was understood to be": understood(run.parameters),
             "Configuration": run.to_yaml(),
             "Versions": json.dumps(run_folder.versions(), indent=2),
             "Run": str(folder),

@@ -18,21 +18,17 @@ error of a mean over blocks of unequal lengths).
 
 import datetime as dt
 import os
-import tempfile
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 
 from agents.config import RunConfig
-from agents.run_files import BEST
 from agents.tuned_file import json_values
 from baselines.policy import Policy
 from baselines.registry import Baseline, count_tuned, installed, rules_in_units
-from baselines.rule_choice import Difference, offset_rules
-from baselines.rules.offset import followed_rule
+from baselines.rule_choice import Difference
 from baselines.rules.rolling_reorder_point import orders_in_lots
 from baselines.tuned_rules import TunedRule, tune_rule
 from common.errors import InputError
@@ -51,9 +47,6 @@ LEAST_TRAINING: dict[PeriodName, int] = {
     "month": KNOWN_DAYS + 6,
 }
 """Periods that a rule must have before the first origin."""
-
-LEAST_EPISODE = 6
-"""Periods of an episode, at least, where rules are tuned and agents are trained."""
 
 MOST_MISSED = 1.25
 """Of the units that fill rates allow to miss, or that the candidate nearest to them does."""
@@ -119,33 +112,6 @@ def periods_of(run: RunConfig, origins: int) -> Periods:
     return Periods(tuple(map(table.date, first)), table.date(days.start), table.date(days.stop))
 
 
-def longest_episode(run: RunConfig, *, agent: bool) -> int:
-    """Return how long episodes can be where rules are tuned, and an agent is trained [periods].
-
-    Parameters
-    ----------
-    run : RunConfig
-        Of the first origin, which has the fewest days.
-    agent : bool
-        Whether there is an agent, whose models are selected on days of their own.
-
-    Raises
-    ------
-    InputError
-        If there is no room for `LEAST_EPISODE` periods.
-    """
-    table, source = run.parameters.history.table, run.parameters.demand_data
-    room = len(period_days(table, source, "training")) - KNOWN_DAYS
-    if agent:
-        room = min(room, len(period_days(table, source, "validation")))
-    if room < LEAST_EPISODE:
-        raise InputError(
-            f"{table.name}: before the first origin there is room for episodes of {room} "
-            f"{table.period}s, and {LEAST_EPISODE} are needed; lower --origins or move --split"
-        )
-    return room
-
-
 def period_before(run: RunConfig, split: dt.date) -> str:
     """Return the date on which the last period before a split begins.
 
@@ -193,6 +159,11 @@ class Candidates:
         """Return cost per year over the periods that choose, the cheapest first."""
         costs = mean_cost(self.folds)
         return dict(sorted(costs.items(), key=lambda item: item[1]))
+
+    @property
+    def agent(self) -> str | None:
+        """The agent among them, None without one."""
+        return next((name for name in self.evaluation if name not in self.values), None)
 
     @property
     def cheapest(self) -> str:
@@ -262,24 +233,19 @@ def usual_rule(parameters: Any, known: Container[str]) -> str:
     return USUAL_RULE_IN_LOTS if lots else USUAL_RULE
 
 
-def pieces_of_work(run: RunConfig, origins: int, algo: str | None) -> int:
-    """Return how often `play_candidates` reports."""
-    return (origins + 1) * (len(installed(rules_in_units(run.parameters))) + (algo is not None))
+def pieces_of_work(run: RunConfig, origins: int, *, agent: bool) -> int:
+    """Return how often work on all candidates is reported."""
+    return (origins + 1) * (len(installed(rules_in_units(run.parameters))) + agent)
 
 
-def play_candidates(
+def play_rules(
     make_run: Callable[[dt.date, dt.date], RunConfig],
     periods: Periods,
     *,
-    algo: str | None,
-    folder: Path,
     report: Report,
     rules: Rules | None = None,
 ) -> Candidates:
-    """Tune every rule, and train the agent, before each origin and play the days after it.
-
-    An agent that chooses offsets chooses them to the level of the rule that would be chosen without
-    it, and orders in whole units as rules do here; ``offset.rule`` names another one.
+    """Tune every rule before each origin and play the days after it.
 
     Parameters
     ----------
@@ -287,10 +253,6 @@ def play_candidates(
         From a split and the first day after the evaluation period to the configuration.
     periods : Periods
         The days.
-    algo : str or None
-        The agent's algorithm.
-    folder : Path
-        Where the agent that is trained on all days before the split goes.
     report : callable
         Told of every piece of work.
     rules : callable, optional
@@ -300,37 +262,20 @@ def play_candidates(
     whole = make_run(periods.split, periods.until)
     for number, days in folds:
         one = _Rules(make_run(*days), rules, f"origin {number} of {len(folds)}", report)
-        for name, (played, served) in one.each(_Rules.play_together).items():
-            found.add(name, played, served)
+        for name, (played, served_there) in one.each(_Rules.play_together).items():
+            found.add(name, played, served_there)
     every = _Rules(whole, rules, f"all before {periods.split}", report)
     for name, (policy, values, played) in every.each(_Rules.play).items():
         found.policies[name], found.values[name] = policy, values
-        found.evaluation[name], found.served[name] = played, every.served(played)
+        found.evaluation[name], found.served[name] = played, served(whole, played)
     found.usual = usual_rule(whole.parameters, found.evaluation)
-    if algo is None:
-        return found
-    known = offset_rules(whole.problem, whole.parameters)
-    rule = found.choice_among([name for name in found.folds if name in known] or found.folds)
-    for number, days in folds:
-        report(f"origin {number} of {len(folds)}: training {algo}")
-        with tempfile.TemporaryDirectory() as scratch:
-            played = _agent(_offset_to(rule, make_run(*days)), Path(scratch) / "run")[1]
-        found.add(algo, played.together(), every.served(played))
-    report(f"all before {periods.split}: training {algo}")
-    found.policies[algo], found.evaluation[algo] = _agent(_offset_to(rule, whole), folder)
-    found.served[algo] = every.served(found.evaluation[algo])
-    if followed_rule(found.policies[algo]) is not None:
-        found.same_as[algo] = rule
     return found
 
 
-def _offset_to(rule: str, run: RunConfig) -> RunConfig:
-    """Return a run whose agent, if it chooses offsets, chooses them to a rule, in units as it."""
-    offset = run.settings.offset
-    if run.parameters.lanes()[0].store.action != "offset" or offset.rule != "auto":
-        return run
-    offset = offset.model_copy(update={"rule": rule, "in_units": True})
-    return replace(run, settings=run.settings.model_copy(update={"offset": offset}))
+def served(run: RunConfig, played: Replay) -> ServiceRecord:
+    """Return what was sold of items with a fill rate to reach."""
+    items = run.parameters.history.items
+    return ServiceRecord() if items is None else ServiceRecord.of(played, items.targets)
 
 
 class _Rules:
@@ -341,7 +286,7 @@ class _Rules:
     run : RunConfig
         Of the training days on which they are tuned, and of the days on which they play.
     rules : callable or None
-        As for `play_candidates`.
+        As for `play_rules`.
     where : str
         What to call the days.
     report : callable
@@ -372,19 +317,4 @@ class _Rules:
     def play_together(self, name: str) -> tuple[Replay, ServiceRecord]:
         """Return what a rule does, all SKUs and stores together, and how it serves."""
         played = self.play(name)[2]
-        return played.together(), self.served(played)
-
-    def served(self, played: Replay) -> ServiceRecord:
-        """Return what was sold of items with a fill rate to reach."""
-        items = self._run.parameters.history.items
-        return ServiceRecord() if items is None else ServiceRecord.of(played, items.targets)
-
-
-def _agent(run: RunConfig, folder: Path) -> tuple[Policy, Replay]:
-    from training.learners.load import load_agent  # here: both load torch
-    from training.trainer import train
-
-    train(run, folder, quiet=True)
-    policy = load_agent(folder, BEST)[1]
-    step = run.settings.observation.step
-    return policy, replay(run.problem, run.parameters, policy, observe_step=step)
+        return played.together(), served(self._run, played)

@@ -187,9 +187,13 @@ def supply_chain_orders(contents: ReportContents, name: str) -> ActionMap:
         batch.sites["backorders"][:, store] = 0.0
         batch.pipelines[:, store, :] = 0.0
         batch.pipelines[:, store, :slots] = np.repeat(y, x.size)[:, None] / slots
-    column = p.num_stores if hub else store
-    chosen = actions_in(contents, name, batch)[:, column].reshape(y.size, x.size)
     orders = batch.warehouse_orders()[0] if hub else batch.store_orders()[0, store]
+    actions = actions_in(contents, name, batch)
+    if hub:
+        chosen = actions[:, p.num_stores]
+    else:  # what is ordered need not be on offer
+        units = batch.orders_of(actions)[:, store]
+        chosen = np.abs(units[:, None] - orders).argmin(axis=1)
     own = [values[day:].ravel() for values in states[name]]
     pick = np.unique(np.linspace(0, own[0].size - 1, MOST_DOTS).astype(int))
     colours = [to_hex(mpl.colormaps["cividis"](v)) for v in np.linspace(0.95, 0.1, len(orders))]
@@ -197,7 +201,7 @@ def supply_chain_orders(contents: ReportContents, name: str) -> ActionMap:
     return ActionMap(
         x,
         y,
-        chosen,
+        chosen.reshape(y.size, x.size),
         [f"order {units:,.0f}" for units in orders],
         colours,
         (own[0][pick], own[1][pick]),

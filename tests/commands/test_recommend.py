@@ -7,7 +7,6 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-import yaml
 
 import decide
 import evaluate
@@ -41,6 +40,11 @@ RULES = ("newsvendor_weekday", "newsvendor_smoothing_covariates", "tuned_base_st
 STATE = "store,on_hand,due_1\nsouth,150,20\nnorth,30,0\n"
 
 
+def day_after(number):
+    """Return the day after so many days of the file."""
+    return FIRST + dt.timedelta(days=number)
+
+
 def write(path, *, other_days=0.0, other_promotions=False):
     """Write a file with promotions that double the demand; the days from the split may differ."""
     rng = np.random.default_rng(0)
@@ -64,7 +68,7 @@ def few_rules():
     every = registry.rules_in_units
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selection, "rules_in_units", lambda p: {n: every(p)[n] for n in RULES})
-        patch.setattr("commands.recommendation.recommend.pieces_of_work", lambda *_: 6)
+        patch.setattr("commands.recommendation.recommend.pieces_of_work", lambda *_, **__: 6)
         patch.setattr("evaluation.business.service_curve.MULTIPLES", (0.5, 2.0))
         patch.setattr("evaluation.business.service_curve.DAYS", (-0.5, 0.5))
         yield
@@ -78,7 +82,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def options():
     split = FIRST + dt.timedelta(days=SPLIT)
-    return ("--split", split, "--origins", 1, "--set", "store.lead_time=1")
+    return ("--split", split, "--origins", 1, "--algo", "none", "--set", "store.lead_time=1")
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +90,7 @@ def run(home, options):
     from commands.recommendation.recommend import recommend as make
 
     flags = {"demand": write(home / "sales.csv"), "split": str(options[1])}
-    folder, _ = make(flags, origins=1, assignments=options[-1:], run_dir=home / "run")
-    return folder
+    return make(flags, origins=1, assignments=options[-1:], run_dir=home / "run").folder
 
 
 def test_the_first_line_says_what_to_do(run):
@@ -267,6 +270,8 @@ def test_a_file_of_months_has_episodes_as_long_as_it_allows_and_no_days_in_its_r
     assert "horizon = 28: before the first origin there is room for 16 months" in done.stderr
     done = run_command(recommend.main, *asked)
     assert done.status == 0, done.stderr
+    why = "months.csv: the training period has 38 of the 29 months of an episode, and 28 have to be"
+    assert f"no agent is trained beside the rules: {why} known before it" in done.stderr
     assert "origin 3 of 3: tuning and playing the rules\n" in done.stderr
     assert "horizon: 16" in (tmp_path / "run" / "config.yaml").read_text()
     page = Page((tmp_path / "run" / "recommendation.html").read_text("utf-8")).text
@@ -358,26 +363,6 @@ def test_a_sweep_says_which_option_does_not_go_with_it(run_command, run, other):
     done = run_command(evaluate.main, *asked, *other)
     assert done.status == 2
     assert f"--sweep does not go with {other[0]}; leave one out" in done.stderr
-
-
-def test_an_agent_of_offsets_begins_with_the_rule_that_is_chosen(run_command, home, options):
-    small = ("n_states=60", "paths=[2]", "fit_steps=20", "timesteps=120", "least_evidence=1000")
-    small += ("evaluation.episodes=10", "evaluation.every=60", "evaluation.pictures=0")
-    sets = [part for one in small for part in ("--set", one)]
-    asked = ("--demand", write(home / "sales.csv"), *options, "--algo", "dcl", *sets)
-    done = run_command(recommend.main, *asked, "--run-dir", home / "dcl")
-    assert done.status == 0, done.stderr
-    config = yaml.safe_load((home / "dcl" / "config.yaml").read_text())
-    chosen = {"rule": "newsvendor_smoothing_covariates", "values": {}, "in_units": True}
-    assert config["offset"] == chosen
-    advice = read_recommendation(home / "dcl")
-    assert (advice.kind, advice.name) == ("rule", chosen["rule"])  # no evidence: it is the rule
-    played = advice.figures["evaluation"]
-    own, rule = (played[name]["cost_per_year"] for name in ("dcl", chosen["rule"]))
-    assert own == pytest.approx(rule, rel=0.05)  # which learned from the days of selection too
-    assert "Training an agent (dcl) is not worth it here." in done.stdout
-    tables = (home / "dcl" / "recommendation.md").read_text()
-    assert f"dcl is exactly {chosen['rule']} from there on, and stands for it" in tables
 
 
 @pytest.mark.parametrize(

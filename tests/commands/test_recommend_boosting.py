@@ -57,9 +57,8 @@ def test_it_is_recommended_and_ordered_by(tmp_path, run_command, monkeypatch):
         selection.Candidates, "choice", property(lambda own: played.append(own) or choice(own))
     )
     flags = {"demand": write(tmp_path / "sales.csv"), "split": str(_day(SPLIT))}
-    folder, _ = recommend(
-        flags, origins=1, assignments=["store.lead_time=1"], run_dir=tmp_path / "run"
-    )
+    folder = tmp_path / "run"
+    recommend(flags, origins=1, assignments=("store.lead_time=1",), run_dir=folder)
     assert [played[0].parameters(name) for name in RULES[:2]] == [0, 2]  # those tuned on costs
     advice = read_recommendation(folder)
     assert advice.name == RULES[0]

@@ -25,7 +25,7 @@ def test_the_choice_is_held_against_one_rule_and_what_was_played_is_kept(monkeyp
     asked = [str(word) for word in (*asked, "--lead-time", 1, "--runs", tmp_path)]
     done = CliRunner().invoke(main, asked)
     assert done.exception is None
-    monkeypatch.setattr("studies.recommend.play_candidates", None)
+    monkeypatch.setattr("studies.recommend.play_rules", None)
     assert CliRunner().invoke(main, asked).output == done.output
     (row,) = [line.split(" | ") for line in done.output.splitlines() if line.startswith("| 1 |")]
     assert row[4].startswith("newsvendor_average: ")
@@ -44,7 +44,7 @@ def test_an_agent_is_one_more_candidate_and_held_against_the_choice_among_rules(
     asked = [*map(str, asked), "--lead-time", "1", "--algo", "dcl", "--runs", str(tmp_path)]
     done = CliRunner().invoke(main, asked)
     assert done.exception is None
-    monkeypatch.setattr("studies.recommend.play_candidates", None)
+    monkeypatch.setattr("studies.recommend.play_rules", None)
     assert CliRunner().invoke(main, asked).output == done.output
     (row,) = [line.split(" | ") for line in done.output.splitlines() if line.startswith("| 1 |")]
     assert row[4].startswith("newsvendor_weekday")

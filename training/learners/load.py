@@ -50,11 +50,6 @@ def load_agent(folder: Path, name: ModelFile) -> tuple[RunConfig, Policy]:
             f"serve.py order by it, evaluate.py plays it with --replay, and its figures are in "
             f"{folder / run_files.ADVICE}"
         )
-    return load_trained(folder, name)
-
-
-def load_trained(folder: Path, name: ModelFile) -> tuple[RunConfig, Policy]:
-    """Return what `load_agent` does, also of a run that trained an agent and recommends a rule."""
     config = run_folder.read_config(folder)
     if not config.problem.totals:
         return config, _load(folder, name, config, "")

@@ -10,7 +10,7 @@ from rich.console import Console
 from agents.config import resolve
 from baselines.registry import rules_in_units
 from commands.recommendation import recommend, selection
-from commands.recommendation.selection import period_before, periods_of, play_candidates
+from commands.recommendation.selection import period_before, periods_of, play_rules
 from common.sharing import map_threads
 from tests.commands.test_recommend import FIRST, write
 
@@ -47,8 +47,7 @@ def played(tmp_path, monkeypatch):
         monkeypatch.setattr("os.cpu_count", lambda: 4)
         tuned.clear()
         told.clear()
-        where = {"folder": tmp_path / "run", "report": told.append}
-        found = play_candidates(make_run, periods_of(first, 1), algo=None, rules=some, **where)
+        found = play_rules(make_run, periods_of(first, 1), report=told.append, rules=some)
         return found, list(tuned), list(told)
 
     return play
@@ -81,10 +80,11 @@ def test_rules_that_begin_at_once_are_told_of_in_one_line(monkeypatch):
     def begin(*given, report, **more):
         map_threads(lambda report, name, _: report(f"origin 1 of 1: {name}"), report, NAMES, 3)
 
-    monkeypatch.setattr(recommend, "play_candidates", begin)
-    monkeypatch.setattr(recommend, "pieces_of_work", lambda *_: len(NAMES))
+    monkeypatch.setattr(recommend, "play_rules", begin)
+    monkeypatch.setattr(recommend, "pieces_of_work", lambda *_, **__: len(NAMES))
     monkeypatch.setattr(recommend, "screen", SlowConsole(file=io.StringIO()))
-    recommend._play(None, None, SimpleNamespace(origins=()), None, None)
+    periods = SimpleNamespace(origins=(), split=None, until=None)
+    recommend._play(lambda *_: None, None, periods, None, optional=True)
     told = recommend.screen.file.getvalue()
     assert told.count("origin 1 of 1: tuning and playing the rules\n") == 1
 

@@ -1,0 +1,123 @@
+"""``recommend.py`` with an agent among the candidates, chosen or not."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+import decide
+import evaluate
+import recommend
+from agents.run_folder import read_config
+from agents.tuned_file import read_recommendation
+from commands.recommendation import runs
+from commands.recommendation.report import write_report_again
+from commands.recommendation.selection import Candidates
+from tests.commands.test_recommend import (
+    RULES,
+    SPLIT,
+    STATE,
+    Page,
+    day_after,
+    few_rules,  # noqa: F401  (of every test here)
+    write,
+)
+
+CHOSEN = RULES[1]
+TINY = ("n_states=60", "paths=[2]", "fit_steps=20", "timesteps=120", "evaluation.episodes=10")
+TINY += ("evaluation.every=60", "evaluation.pictures=0")
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    sales = write(tmp_path_factory.mktemp("agent") / "sales.csv")
+    shop = ("--set", "store.lead_time=1")
+    return ("--demand", sales, "--split", day_after(SPLIT), "--origins", 1, *shop)
+
+
+@pytest.fixture
+def recommended(run_command, asked, tmp_path):
+    """Recommend with some more options; return the folder, what it holds, and what was printed."""
+
+    def make(name, *more, status=0):
+        folder = tmp_path / name
+        sets = () if "none" in more else [part for one in TINY for part in ("--set", one)]
+        done = run_command(recommend.main, *asked, *sets, *more, "--run-dir", folder)
+        assert done.status == status, done.stderr
+        return folder, read_recommendation(folder), done
+
+    return make
+
+
+def report_again(folder):
+    """Return the words of a report, and of the one that `evaluate.py --report` writes."""
+    page = folder / "recommendation.html"
+    before = Page(page.read_text("utf-8")).text
+    write_report_again(read_config(folder), folder, read_recommendation(folder))
+    return before, Page(page.read_text("utf-8")).text
+
+
+def test_an_agent_of_offsets_begins_with_the_rule_that_is_chosen(recommended, run_command):
+    folder, advice, _ = recommended("dcl", "--set", "least_evidence=1000")
+    config = yaml.safe_load((folder / "agent" / "config.yaml").read_text())
+    offset = {"rule": CHOSEN, "values": {}, "in_units": True}
+    assert (config["algo"], config["offset"]) == ("dcl", offset)
+    alone, without, _ = recommended("none", "--algo", "none")
+    assert (advice.kind, advice.name) == ("rule", CHOSEN)  # no evidence: it is the rule
+    assert advice.sentence == f"{without.sentence} Training an agent (dcl) is not worth it here."
+    with_it, without_it = (
+        yaml.safe_load((one / "config.yaml").read_text()) for one in (folder, alone)
+    )
+    assert with_it["parameters"] == without_it["parameters"]
+    played = advice.figures["evaluation"]
+    agent = played.pop("dcl")
+    assert played == without.figures["evaluation"]  # to the bit, with an agent and without
+    own, rule = (one["cost_per_year"] for one in (agent, played[CHOSEN]))
+    assert own == pytest.approx(rule, rel=0.05)  # which learns from the days of selection too
+    tables = (folder / "recommendation.md").read_text()
+    assert f"it orders as {CHOSEN} does, and {CHOSEN} stands for it" in tables
+    before, after = report_again(folder)
+    assert before == after
+    asked = ("--checkpoint", folder / "agent", "--replay", "--baselines", "none", "--json")
+    (again,) = json.loads(run_command(evaluate.main, *asked).stdout)["policies"].values()
+    assert again["cost_per_year"] == own
+
+
+def test_a_chosen_agent_is_what_the_run_orders_by(recommended, run_command, monkeypatch, tmp_path):
+    monkeypatch.setattr(Candidates, "choice", property(lambda self: self.agent or CHOSEN))
+    folder, advice, _ = recommended("dcl", "--set", "least_evidence=0")
+    assert (advice.kind, advice.name) == ("agent", "dcl")
+    assert advice.sentence.startswith("Order by the agent that dcl trained: it costs ")
+    assert not (folder / "agent").exists()
+    before, after = report_again(folder)
+    assert before == after
+    asked = ("--checkpoint", folder, "--replay", "--baselines", "none", "--json")
+    (again,) = json.loads(run_command(evaluate.main, *asked).stdout)["policies"].values()
+    assert again["cost_per_year"] == advice.figures["evaluation"]["dcl"]["cost_per_year"]
+    (state := tmp_path / "stock.csv").write_text(STATE)
+    (calendar := tmp_path / "calendar.csv").write_text(
+        "date,promotion\n" + "".join(f"{day_after(430 + k)},0\n" for k in (0, 1))
+    )
+    asked = ("--checkpoint", folder, "--state", state, "--calendar", calendar, "--json", "--allow")
+    done = run_command(decide.main, *asked)
+    assert done.status == 0, done.stderr
+    assert {row["baseline"] for row in json.loads(done.stdout)} == {CHOSEN}
+
+
+def test_training_that_is_stopped_leaves_the_rules(recommended, monkeypatch):
+    stopped = SimpleNamespace(status=130)
+    monkeypatch.setattr("training.trainer.train", lambda *_, **__: stopped)
+    _, advice, done = recommended("stopped", status=130)
+    assert (advice.kind, advice.name, advice.figures["agent"]) == ("rule", CHOSEN, None)
+    assert "stopped: no agent was trained to its end, so rules alone are judged" in done.stderr
+    assert done.stdout == f"{advice.sentence}\n"
+    assert "agent" not in advice.sentence
+
+
+def test_a_large_file_has_no_agent_unless_it_is_asked_for(recommended, monkeypatch):
+    monkeypatch.setattr(runs, "MOST_SERIES", 1)
+    _, advice, done = recommended("large")
+    assert advice.figures["agent"] is None
+    why = "2 stores x SKUs are more than 1 (--algo dcl trains one)"
+    assert f"no agent is trained beside the rules: {why}" in done.stderr
