@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from commands.command import GroupedCommand
 from commands.options import OutputFile
 from common import console
 from common.errors import InputError
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=GroupedCommand)
 @click.option(
     "--system",
     type=click.Choice(["erpnext", "frepple", "odoo"]),

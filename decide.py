@@ -5,12 +5,13 @@ from typing import Any
 
 import click
 
+from commands.command import PluginCommand, heading, plugin_option
 from commands.options import NEWEST, InputFile, Limit, OutputFile, worker_options
-from commands.plugins import PluginCommand, plugin_option
 from common import console
 
 
-@click.command(cls=PluginCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=PluginCommand)
+@heading("Policy")
 @click.option(
     "--checkpoint",
     default=NEWEST,
@@ -19,6 +20,15 @@ from common import console
     metavar="[RUN]",
     help="A run folder [the newest].",
 )
+@click.option("--baseline", help="The rule beside the policy [the best before the split].")
+@plugin_option
+@click.option(
+    "--server",
+    metavar="URL",
+    help="Let a service (serve.py) at this address decide, with the token in SERVICE_TOKEN; the "
+    "orders are proposed there.",
+)
+@heading("Present state")
 @click.option(
     "--state",
     type=InputFile(),
@@ -34,12 +44,6 @@ from common import console
     "sku, demand). The day's rows in its table orders are replaced.",
 )
 @click.option(
-    "--server",
-    metavar="URL",
-    help="Let a service (serve.py) at this address decide, with the token in SERVICE_TOKEN; the "
-    "orders are proposed there.",
-)
-@click.option(
     "--history",
     type=InputFile(),
     help="A demand file with the last 28 days, instead of d1 ... or the table demand [the run's "
@@ -52,10 +56,7 @@ from common import console
     "since the end of the run's file, if the run uses such columns.",
 )
 @click.option("--date", metavar="DATE", help="The day to decide on [the one after the last known].")
-@click.option("--baseline", help="The rule beside the policy [the best before the split].")
-@plugin_option
-@click.option("--json", "as_json", is_flag=True, help="Write JSON instead of CSV.")
-@click.option("--output", type=OutputFile(), help="File to write [standard output].")
+@heading("Limits")
 @click.option("--max-order", type=Limit(), help="Hold back orders of more units.")
 @click.option("--max-value", type=Limit(), help="Hold back orders worth more (column price).")
 @click.option(
@@ -70,7 +71,10 @@ from common import console
     is_flag=True,
     help="Hold nothing back, not even the orders of a run that is unfinished or worse than a rule.",
 )
+@heading("Run")
 @worker_options
+@click.option("--output", type=OutputFile(), help="File to write [standard output].")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON instead of CSV.")
 def main(
     checkpoint: str,
     state: Path | None,

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
+from commands.command import heading, plugin_options
 from commands.options import (
     NEWEST,
     EpisodeCount,
@@ -17,7 +18,6 @@ from commands.options import (
     file_options,
     worker_options,
 )
-from commands.plugins import plugin_options
 from common import console
 from common.errors import InputError
 
@@ -28,7 +28,8 @@ SWEPT = ("checkpoints", "assignments", "env", "plugins")
 """Options that go with --sweep: whose policy it is, further changes, and users' own code."""
 
 
-@click.command(cls=SettingsCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=SettingsCommand)
+@heading("Policies")
 @click.option(
     "--checkpoint",
     "checkpoints",
@@ -39,9 +40,32 @@ SWEPT = ("checkpoints", "assignments", "env", "plugins")
     help="A run folder, or the .zip of a model in one; without a value: the newest run under "
     "runs/. Repeated: the seeds of one recipe.",
 )
+@click.option("--stochastic", is_flag=True, help="Sample the agent's actions, not its best.")
+@click.option(
+    "--baselines",
+    help="Names, separated by commas, or default, tuned, all or none [default; with --report also "
+    "tuned ones].",
+)
+@click.option(
+    "--actual-orders",
+    type=InputFile(),
+    metavar="FILE",
+    help="With demand from a file: your own past orders of these days, in a file of the same "
+    "shape, or the long demand file itself with a column orders; played as one more policy. With "
+    "--replay it needs --state.",
+)
+@heading("Problem")
 @click.option("--problem", help="Without --checkpoint: baselines only, on this problem [cash].")
+@click.option("--stores", type=int, metavar="N", help="The supply chain, with this many stores.")
+@click.option("--scenario", metavar="NAME", help=f"In the supply chain: {SCENARIOS}.")
+@plugin_options
 @click.option("--config", type=InputFile(), help="Without --checkpoint: a YAML file.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
+@file_options
+@heading("Run")
+@click.option("--episodes", type=EpisodeCount(), default=2000, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
+@worker_options
 @click.option(
     "--sweep",
     metavar="KEY=V1,V2,...",
@@ -60,26 +84,9 @@ SWEPT = ("checkpoints", "assignments", "env", "plugins")
     metavar="FILE",
     help="With --replay: stock on its first morning, as for decide.py [each policy's own].",
 )
-@click.option("--stores", type=int, metavar="N", help="The supply chain, with this many stores.")
-@plugin_options
-@file_options
-@click.option("--scenario", metavar="NAME", help=f"In the supply chain: {SCENARIOS}.")
-@click.option("--episodes", type=EpisodeCount(), default=2000, show_default=True)
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
-@click.option(
-    "--baselines",
-    help="Names, separated by commas, or default, tuned, all or none [default; with --report also "
-    "tuned ones].",
-)
-@click.option(
-    "--actual-orders",
-    type=InputFile(),
-    metavar="FILE",
-    help="With demand from a file: your own past orders of these days, in a file of the same "
-    "shape, or the long demand file itself with a column orders; played as one more policy. With "
-    "--replay it needs --state.",
-)
-@click.option("--stochastic", is_flag=True, help="Sample the agent's actions, not its best.")
+@click.option("--textbook", is_flag=True, help="Instances with published optima: NAMES, or all.")
+@heading("Output")
+@click.option("--report", is_flag=True, help="Write report.html, pictures and CSV into the run.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option("--csv", "csv_file", type=OutputFile(), help="Also write the table to this file.")
 @click.option("--latex", type=OutputFile(), help="Also write the table as LaTeX (booktabs).")
@@ -102,14 +109,11 @@ SWEPT = ("checkpoints", "assignments", "env", "plugins")
     metavar="FILE",
     help="Write the totals of every episode of every policy to this file, as CSV.",
 )
-@worker_options
-@click.option("--report", is_flag=True, help="Write report.html, pictures and CSV into the run.")
 @click.option(
     "--hub-card",
     is_flag=True,
     help="Begin the run's README.md with the Hugging Face Hub's metadata; nothing is uploaded.",
 )
-@click.option("--textbook", is_flag=True, help="Instances with published optima: NAMES, or all.")
 @click.argument("names", nargs=-1)
 def main(
     scenario: str | None,

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from commands.command import GroupedCommand
 from commands.options import NEWEST
 from common import console
 from common.errors import InputError
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=GroupedCommand)
 @click.option(
     "--checkpoint",
     default=NEWEST,

@@ -5,11 +5,13 @@ from typing import Any
 
 import click
 
+from commands.command import heading
 from commands.options import COLUMNS_HELP, ITEMS_HELP, InputFile, SettingsCommand
 from common import console
 
 
-@click.command(cls=SettingsCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=SettingsCommand)
+@heading("Demand file")
 @click.option(
     "--demand",
     type=InputFile(),
@@ -18,6 +20,10 @@ from common import console
     help="Daily demand of stores: CSV or Parquet, a column per store, or long (a row per date, "
     "store and product).",
 )
+@click.option("--columns", metavar="WHAT=NAME,...", help=COLUMNS_HELP)
+@click.option("--fill", help="Fill in missing days and values: zero or interpolate [refuse them].")
+@click.option("--split", metavar="DATE", help="First day of evaluation [that of the last quarter].")
+@click.option("--until", metavar="DATE", help="First day after evaluation [the end of the file].")
 @click.option(
     "--calendar",
     type=InputFile(),
@@ -25,12 +31,9 @@ from common import console
     help="A file of what is known ahead of past and coming days: date, [store], [sku], and columns "
     "such as holiday, promotion, price, event, closed.",
 )
-@click.option("--columns", metavar="WHAT=NAME,...", help=COLUMNS_HELP)
-@click.option("--items", type=InputFile(), metavar="FILE", help=ITEMS_HELP)
 @click.option("--holidays", metavar="REGION", help="Public holidays of a region: DE, DE-BY ...")
-@click.option("--split", metavar="DATE", help="First day of evaluation [that of the last quarter].")
-@click.option("--until", metavar="DATE", help="First day after evaluation [the end of the file].")
-@click.option("--fill", help="Fill in missing days and values: zero or interpolate [refuse them].")
+@click.option("--items", type=InputFile(), metavar="FILE", help=ITEMS_HELP)
+@heading("Agent")
 @click.option(
     "--algo",
     default="auto",
@@ -46,6 +49,7 @@ from common import console
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the agent [0].")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
+@heading("Output")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run, empty or new.")
 def main(
     algo: str,

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from commands.command import GroupedCommand, heading
 from commands.options import Limit, OutputFile
 from common import console
 from common.errors import InputError
@@ -14,8 +15,11 @@ from common.errors import InputError
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=GroupedCommand)
+@heading("Policy")
 @click.option("--checkpoint", metavar="RUN", help="A run folder [the champion of the last start].")
+@click.option("--baseline", help="The rule beside the policy [the best before the split].")
+@heading("Service")
 @click.option(
     "--database",
     default="service.db",
@@ -23,7 +27,12 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     metavar="URL",
     help="An SQLite file, made at the first start or by --token, or postgresql://user@host/name.",
 )
-@click.option("--baseline", help="The rule beside the policy [the best before the split].")
+@click.option(
+    "--inbox",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Decide on every state file (CSV) put in this folder.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Port."
@@ -34,6 +43,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option(
     "--host-name", multiple=True, help="A further name that clients reach it by, besides --host."
 )
+@heading("Limits")
 @click.option("--max-order", type=Limit(), help="Largest order [units].")
 @click.option("--max-value", type=Limit(), help="Largest value of an order [money].")
 @click.option("--max-day-value", type=Limit(), help="Largest value of all orders of a state.")
@@ -52,12 +62,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     help="Largest age of a state in days (in weeks or months if the demand file is in these); "
     "beyond it the rule orders.",
 )
-@click.option(
-    "--inbox",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="Decide on every state file (CSV) put in this folder.",
-)
+@heading("Tasks")
 @click.option("--token", metavar="NAME:ROLE", help="Print a new token, and exit.")
 @click.option("--verify", is_flag=True, help="Check the log, and exit.")
 @click.option("--replay", metavar="ID", help="Reproduce a decision byte by byte, and exit.")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.command import heading, plugin_options
 from commands.options import (
     InputFile,
     SettingsCommand,
@@ -12,7 +13,6 @@ from commands.options import (
     file_options,
     worker_options,
 )
-from commands.plugins import plugin_options
 from common import console
 from common.errors import InputError
 
@@ -37,27 +37,11 @@ class TrainCommand(SettingsCommand):
             return super().invoke(ctx)
 
 
-@click.command(cls=TrainCommand, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--algo", help="dqn, qrdqn, ppo, a2c, trpo, maskable_ppo, recurrent_ppo, dcl [dqn]")
+@click.command(cls=TrainCommand)
+@heading("Problem")
 @click.option("--problem", help="The problem to learn [cash].")
 @click.option("--stores", type=WholeNumber(), help="The supply chain, with this many stores.")
 @plugin_options
-@file_options
-@click.option("--learn", help="In the supply chain: store, warehouse, supplier or all [store].")
-@click.option("--policy", help="One model for the stores: shared, joint, or independent [shared].")
-@click.option("--phases", "phases", metavar="1-4", help="Learn tier by tier, as stages of one run.")
-@click.option(
-    "--from",
-    "start",
-    type=click.Path(path_type=Path),
-    help="A run whose models go on learning, or play the agents that do not learn.",
-)
-@click.option("--recipe", help="Named settings in configs/<problem>.yaml [default].")
-@click.option("--seed", type=WholeNumber(), help="Seed of everything random [0].")
-@click.option("--seeds", metavar="0-9", help="A run for each of these seeds, and a comparison.")
-@worker_options
-@click.option("--timesteps", type=WholeNumber(), help="Environment steps, summed over all worlds.")
-@click.option("--n-envs", type=WholeNumber(), help="Number of worlds stepped at once.")
 @click.option(
     "--config",
     type=InputFile(),
@@ -70,6 +54,27 @@ class TrainCommand(SettingsCommand):
     metavar="KEY=VALUE",
     help="Any setting by its dotted name, such as holding_cost=0.2; repeatable.",
 )
+@file_options
+@heading("Agent")
+@click.option("--algo", help="dqn, qrdqn, ppo, a2c, trpo, maskable_ppo, recurrent_ppo, dcl [dqn]")
+@click.option("--recipe", help="Named settings in configs/<problem>.yaml [default].")
+@click.option("--learn", help="In the supply chain: store, warehouse, supplier or all [store].")
+@click.option("--policy", help="One model for the stores: shared, joint, or independent [shared].")
+@click.option("--phases", "phases", metavar="1-4", help="Learn tier by tier, as stages of one run.")
+@click.option(
+    "--from",
+    "start",
+    type=click.Path(path_type=Path),
+    help="A run whose models go on learning, or play the agents that do not learn.",
+)
+@heading("Run")
+@click.option("--timesteps", type=WholeNumber(), help="Environment steps, summed over all worlds.")
+@click.option("--n-envs", type=WholeNumber(), help="Number of worlds stepped at once.")
+@click.option("--seed", type=WholeNumber(), help="Seed of everything random [0].")
+@click.option("--seeds", metavar="0-9", help="A run for each of these seeds, and a comparison.")
+@worker_options
+@click.option("--device", help="cpu, cuda, mps or auto [cpu].")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run, empty or new.")
 @click.option(
     "--resume",
     "resumed",
@@ -83,8 +88,7 @@ class TrainCommand(SettingsCommand):
     metavar="STEPS",
     help="Steps between checkpoints [as few as take at most 2% of the time].",
 )
-@click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run, empty or new.")
-@click.option("--device", help="cpu, cuda, mps or auto [cpu].")
+@heading("Output")
 @click.option(
     "--wandb", metavar="PROJECT", help="Also send TensorBoard's values to Weights & Biases."
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.command import heading, plugin_options
 from commands.options import (
     NEWEST,
     InputFile,
@@ -14,7 +15,6 @@ from commands.options import (
     file_options,
     worker_options,
 )
-from commands.plugins import plugin_options
 from common import console
 from common.errors import InputError
 
@@ -28,7 +28,8 @@ SEARCH = ("trials", "timesteps", "space", "sampler", "pruner", "storage", "confi
 """Options of a search of hyperparameters."""
 
 
-@click.command(cls=SettingsCommand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=SettingsCommand)
+@heading("Problem")
 @click.option(
     "--checkpoint",
     is_flag=False,
@@ -37,11 +38,12 @@ SEARCH = ("trials", "timesteps", "space", "sampler", "pruner", "storage", "confi
     help="A run folder, whose problem is used; the results are kept there, for evaluate.py too.",
 )
 @click.option("--problem", help="Without --checkpoint: cash or stores [cash].")
-@click.option("--config", type=InputFile(), help="Without --checkpoint: a YAML file.")
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
 @click.option("--stores", type=int, metavar="N", help="The supply chain, with this many stores.")
 @plugin_options
+@click.option("--config", type=InputFile(), help="Without --checkpoint: a YAML file.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="As for train.py.")
 @file_options
+@heading("Rules")
 @click.option(
     "--baseline",
     "baselines",
@@ -55,6 +57,8 @@ SEARCH = ("trials", "timesteps", "space", "sampler", "pruner", "storage", "confi
     type=click.IntRange(0, 2**32 - 1),
     help="Seed of the tuning traces [that of evaluate.py].",
 )
+@click.option("--textbook", is_flag=True, help="Instances with exact costs: NAMES, or all.")
+@heading("Search of hyperparameters")
 @click.option("--algo", metavar="NAME", help="Search this algorithm's hyperparameters instead.")
 @click.option("--trials", type=WholeNumber(), metavar="N", help="With --algo: trials in all [50].")
 @click.option(
@@ -77,10 +81,10 @@ SEARCH = ("trials", "timesteps", "space", "sampler", "pruner", "storage", "confi
 @click.option(
     "--run-dir", type=click.Path(path_type=Path), help="With --algo: a new folder, or a study's."
 )
-@worker_options
 @click.option("--quiet", is_flag=True, help="With --algo: show no progress.")
+@heading("Run")
+@worker_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-@click.option("--textbook", is_flag=True, help="Instances with exact costs: NAMES, or all.")
 @click.argument("names", nargs=-1)
 def main(
     baselines: tuple[str, ...],

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from commands.plugins import PluginCommand
+from commands.command import PluginCommand, heading
 from common.errors import InputError, short
 
 Command = Callable[..., Any]
@@ -258,4 +258,4 @@ def file_options(command: Command) -> Command:
         )
     ):
         command = option(command)
-    return command
+    return heading("Demand file")(command)

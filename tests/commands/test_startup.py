@@ -1,3 +1,4 @@
+import importlib
 import re
 import subprocess
 import sys
@@ -47,6 +48,20 @@ def test_help_and_a_misspelt_option_import_nothing_slow(script):
 def test_the_help_names_every_scenario():
     printed = " ".join(run("evaluate", "--help")[1].split())
     assert ", ".join(SCENARIOS) in printed
+
+
+@pytest.mark.parametrize("script", ["train", "evaluate", "tune", "decide", "recommend", "serve"])
+def test_the_help_page_has_a_few_options_under_each_heading(script):
+    command = importlib.import_module(script).main
+    with command.make_context(f"{script}.py", [], resilient_parsing=True) as context:
+        page = command.get_help(context)
+    titles = re.findall(r"^(\S.*):$", page, re.MULTILINE)
+    assert len(titles) == len(set(titles)) >= 3
+    sections = re.split(r"^\S.*:$", page, flags=re.MULTILINE)[1:]
+    counts = [len(re.findall(r"^  -", section, re.MULTILINE)) for section in sections]
+    assert max(counts) <= 12
+    options = [each for each in command.params if each.param_type_name == "option"]
+    assert sum(counts) == len(options) + 1  # --help
 
 
 def test_rules_are_compared_and_recommended_without_torch():

@@ -1,6 +1,7 @@
-"""Options that name users' own code: environments, rules, algorithms."""
+"""What all commands share: help pages under headings, and users' own code."""
 
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 import click
@@ -11,7 +12,38 @@ from common.plugins import import_module, load_installed
 Command = Callable[..., Any]
 
 
-class PluginCommand(click.Command):
+class GroupedCommand(click.Command):
+    """A command whose help page lists its options under headings, see `heading`."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each heading and the options below it; ``--help`` is below the last one."""
+        title = "Options"
+        lines: list[tuple[str, tuple[str, str]]] = []
+        for option in self.get_params(ctx):
+            title = vars(option).get("heading", title)
+            if isinstance(option, click.Option) and (record := option.get_help_record(ctx)):
+                lines.append((title, record))
+        for title, group in groupby(lines, key=lambda line: line[0]):
+            with formatter.section(title):
+                formatter.write_dl([record for _, record in group])
+
+
+def heading(title: str) -> Callable[[Command], Command]:
+    """Set a heading over the options below, down to the next heading."""
+
+    def label(command: Command) -> Command:
+        for option in command.__click_params__:  # type: ignore[attr-defined]  # click's own list
+            vars(option).setdefault("heading", title)
+        return command
+
+    return label
+
+
+class PluginCommand(GroupedCommand):
     """A command to which users' own code is known before it runs."""
 
     def invoke(self, ctx: click.Context) -> Any:
