@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 class TrainCommand(SettingsCommand):
     """The command, within a run of Weights & Biases if asked for."""
 
+    allow_extra_args = True  # to say which option a name without one belongs to
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, which are options alone."""
+        for name in super().parse_args(ctx, args):
+            from agents.algorithms import ALGORITHMS  # here: only a mistake has to wait for it
+
+            meant = f"; say --algo {name}" if name in ALGORITHMS else ", such as --problem"
+            raise InputError(f"{name!r}: an option is missing before it{meant}")
+        return ctx.args
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         project: str | None = ctx.params.pop("wandb", None)

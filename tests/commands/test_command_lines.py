@@ -290,6 +290,8 @@ def test_help_lists_every_option(run_command):
 ONE_LINE = [
     ((train, "--algo", "dpn"), "unknown algorithm 'dpn'; did you mean 'dqn'?"),
     ((train, "--problem", "cahs"), "unknown problem 'cahs'"),
+    ((train, "dqn"), "'dqn': an option is missing before it; say --algo dqn"),
+    ((train, "--algo", "ppo", "cash"), "'cash': an option is missing before it, such as --prob"),
     ((train, "--recipe", "refrence"), "unknown recipe 'refrence'; did you mean 'reference'?"),
     ((train, "--sed", "1"), "--seed"),
     ((train, "--timesteps", "many"), "'many': must be a whole number"),
