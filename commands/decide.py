@@ -104,7 +104,7 @@ def decide(
     else:
         now = read_state(state, decider.known, None if sheet is None else sheet.result())
     today = decider.today(now, history=later, calendar=calendar, date=date)
-    if note := left_out(decider.known, now, today.day):
+    if note := left_out(decider.known, now.places, today.day):
         screen.print(note, soft_wrap=True)
     return decider.orders(today, limits or OrderLimits(), workers)
 

@@ -236,17 +236,19 @@ def _last_sales(
     return {row: periods.date(number) for row, number in pairs}
 
 
-def left_out(known: StoreHistory, now: StockState, day: dt.date) -> str:
+def left_out(known: StoreHistory, places: Places, day: dt.date) -> str:
     """Return a note on what sells and has no row in the state, so that none is ordered.
 
     Parameters
     ----------
-    known, now, day
+    known, day
         As of `last_sales`.
+    places : ndarray
+        SKU and store of every row, shape (rows, 2).
     """
     table = known.table
     absent: NDArray[np.bool_] = np.asarray(table.demand.any(axis=0))
-    absent[tuple(now.places.T)] = False
+    absent[tuple(places.T)] = False
     quiet = np.argwhere(absent & ~table.demand[-KNOWN_DAYS:].any(axis=0))
     rows = StockState(quiet, np.zeros(len(quiet)), ())
     gone = last_sales(known, rows, day, np.ones(len(quiet), np.bool_), 0, None, None)

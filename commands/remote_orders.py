@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from commands.stock_state import state_columns, written_on
+from common.console import screen
 from common.errors import InputError, short
 from demand.dates import date_column, named_column, parse_day, row_days
 from demand.known_ahead.column_names import SKU_NAMES, STORE_NAMES
@@ -59,9 +60,12 @@ def decide_remotely(
         raise InputError(f"{TOKEN}: holds a character that no token has; copy it again")
     answer = _post(server, "/v1/decisions", token, body)
     try:
-        return [{name: order[name] for name in COLUMNS} for order in answer["orders"]]
+        rows = [{name: order[name] for name in COLUMNS} for order in answer["orders"]]
+        for note in answer.get("notes", ()):
+            screen.print(note, soft_wrap=True)
     except (KeyError, TypeError):
         raise InputError(f"--server {server}: its answer holds no orders") from None
+    return rows
 
 
 def request_of(

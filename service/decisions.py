@@ -12,6 +12,7 @@ import numpy as np
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection
 
+from commands.known_days import left_out
 from commands.morning import Morning
 from commands.orders import Advice, daily_demand, days_to_review
 from common.errors import InputError, NumericalError, short
@@ -72,13 +73,13 @@ class Computed:
         Columns of the table of orders, without its life.
     answer : str
         They and what they were made of, as JSON: the same bytes for the same input.
-    asked : list of float
-        What the policy itself would order.
+    notes : list of str
+        What the planner must know besides: what sells and has no row in the state.
     """
 
     rows: list[Row]
     answer: str
-    asked: list[float]
+    notes: list[str]
 
 
 class Decisions:
@@ -197,6 +198,7 @@ class Decisions:
                 "run": Path(decision["run"]).name,
                 "date": decision["date"].isoformat(),
                 "orders": orders,
+                "notes": computed.notes,
             },
             ensure_ascii=False,
             separators=(",", ":"),
@@ -274,8 +276,9 @@ def compute(
     stale = periods_old(run.decider, morning.day, today) > guards.max_age
     rows = _rows(run, advice, guarded, stale=stale)
     shown = [{**row, "date": str(row["date"]), "arrives": str(row["arrives"])} for row in rows]
-    asked = [row["asked"] for row in rows]
-    return Computed(rows, canonical({"orders": shown, "manifest": run.manifest}), asked)
+    note = left_out(decider.known, state.places, morning.day)
+    answer = canonical({"orders": shown, "manifest": run.manifest})
+    return Computed(rows, answer, [note] if note else [])
 
 
 def _advice(run: LoadedRun, morning: Morning) -> tuple[Advice, str]:
@@ -352,9 +355,10 @@ def _shadow(
 ) -> tuple[str, list[float]] | None:
     """Return what the candidate would order; None where it cannot decide."""
     try:
-        return str(candidate.folder), compute(candidate, inputs, request).asked
+        rows = compute(candidate, inputs, request).rows
     except InputError:
         return None
+    return str(candidate.folder), [row["asked"] for row in rows]
 
 
 def public(order: Mapping[str, Any]) -> Row:

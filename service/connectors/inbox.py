@@ -1,5 +1,6 @@
 """A folder that is watched: a state as CSV comes in, a day's proposals lie beside it."""
 
+import json
 import os
 import threading
 from pathlib import Path
@@ -77,7 +78,10 @@ class Inbox:
             mark, written = self._decisions.known.source.decimal, written_on(path)
             body = request_of(read_sheet(path), decimal=mark, written=written)
             answer = self._decisions.decide(USER, validated(DecisionRequest, body))
-            rows = [{name: order[name] for name in COLUMNS} for order in answer.orders()]
+            decision = json.loads(answer.content)
+            rows = [{name: order[name] for name in COLUMNS} for order in decision["orders"]]
+            for note in decision.get("notes", ()):
+                screen.print(f"{path.name}: {note}", soft_wrap=True)
             home, suffix, content = DONE, "orders.csv", spreadsheet_file(as_csv(rows))
         except InputError as error:
             line = f"{error}\n".encode(errors="backslashreplace")

@@ -82,13 +82,17 @@ class Proposal(Order):
 
 
 class Decision(BaseModel):
-    """What was decided."""
+    """What was decided.
+
+    `notes` name what sells and has no row in the state, so that none is ordered.
+    """
 
     decision: str
     policy: str
     run: str
     date: dt.date
     orders: list[Proposal]
+    notes: list[str] = []
 
 
 class Changed(BaseModel):

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from commands.known_days import left_out
 from common.console import spreadsheet_cell, spreadsheet_file
 from common.errors import InputError, validated
+from demand.history import StoreHistory
 from service.explanation import explain
 from service.guards import EXCEPTIONS
 from service.policies import CHAMPION
@@ -146,7 +149,20 @@ def overview(
         period=champion.decider.known.table.period,
         rule=champion.decider.rule[0],
         faults=_of_all(orders),
+        note=_left_out(champion.decider.known, day, orders),
     )
+
+
+def _left_out(known: StoreHistory, day: dt.date | None, orders: list[dict[str, Any]]) -> str:
+    """Return a note on what sells and has no order of a day after the policy's own."""
+    table = known.table
+    if day is None or day <= table.last_day:
+        return ""
+    skus = {name: at for at, name in enumerate(table.skus)}
+    stores = {name: at for at, name in enumerate(table.stores)}
+    both = ((skus.get(order["sku"]), stores.get(order["store"])) for order in orders)
+    places = np.array([place for place in both if None not in place], np.intp)
+    return left_out(known, places.reshape(-1, 2), day)
 
 
 def _of_all(orders: list[dict[str, Any]]) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import decide
+from commands import remote_orders
 from commands.remote_orders import request_of
 from commands.stock_state import read_state
 from common.errors import InputError, validated
@@ -170,6 +171,16 @@ def test_a_server_or_token_that_is_none_is_one_line_without_the_token(
     assert (done.status, done.stderr.count("\n")) == (2, 1)
     assert line in done.stderr
     assert "ir_secret" not in done.stderr
+
+
+@pytest.mark.parametrize("more", [{"notes": ["no row in the state"]}, {"notes": []}, {}])
+def test_what_a_service_says_besides_its_orders_is_shown(tmp_path, monkeypatch, capsys, more):
+    (path := tmp_path / "stock.csv").write_text("store,on_hand\nnorth,1\n")
+    monkeypatch.setenv("SERVICE_TOKEN", "ir_secret")
+    order = dict.fromkeys(remote_orders.COLUMNS, "")
+    monkeypatch.setattr(remote_orders, "_post", lambda *_: {"orders": [order], **more})
+    assert remote_orders.decide_remotely("http://service", path, None) == [order]
+    assert capsys.readouterr().err.splitlines() == more.get("notes", [])
 
 
 def test_the_day_asked_for_counts_and_every_row_needs_a_store(tmp_path):

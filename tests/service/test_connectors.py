@@ -216,7 +216,7 @@ def test_a_connection_that_fails_is_one_line():
     assert "secret" not in str(refused.value)
 
 
-def test_the_inbox_decides_what_is_complete(runs, tmp_path):
+def test_the_inbox_decides_what_is_complete(runs, tmp_path, capsys):
     folder = tmp_path / "inbox"
     folder.mkdir()
     with service(runs, str(tmp_path / "service.db")) as (made, _):
@@ -236,6 +236,7 @@ def test_the_inbox_decides_what_is_complete(runs, tmp_path):
     assert orders[1].startswith("2021-07-01,north,all,")
     assert order["store"] == "north"
     assert "unknown store" in (folder / "refused" / "bad.error.txt").read_text()
+    assert "good.csv: no row in the state, so no order: south all; add" in capsys.readouterr().err
     assert sorted(path.name for path in folder.iterdir()) == ["done", "refused"]
 
 

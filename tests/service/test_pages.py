@@ -102,6 +102,21 @@ def test_a_planner_overrides_and_an_approver_places(site):
     assert "placed,77.0" in table[2]
 
 
+def test_what_sells_and_has_no_row_in_the_state_is_named(runs, tmp_path):
+    line = "o row in the state, so no order: {} all; add rows, with on_hand 0 where"
+    with service(runs, str(tmp_path / "service.db")) as site:
+        planner = site[1]["planner"]
+        south, north = ({**STATE, "items": [item]} for item in STATE["items"])
+        (note,) = planner.decide(north).json()["notes"]
+        assert line.format("south") in note
+        http, _ = browser(site, "planner")
+        assert line.format("south") in http.get("/", headers=PAGE).text
+        (note,) = planner.decide(south).json()["notes"]  # of the rest of the day
+        assert line.format("north") in note
+        assert "o row in the state" not in http.get("/", headers=PAGE).text
+        assert planner.decide(STATE).json()["notes"] == []
+
+
 def test_a_form_of_another_site_is_refused(site):
     _, callers = site
     number = callers["planner"].decide().json()["orders"][0]["id"]
