@@ -31,7 +31,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     "--inbox",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Decide on every state file (CSV) put in this folder.",
+    help="Decide on every state file (CSV) put in this folder, by what its calendar.csv says of "
+    "coming days.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(

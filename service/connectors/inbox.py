@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from commands.order_output import as_csv
-from commands.remote_orders import COLUMNS, request_of
+from commands.remote_orders import COLUMNS, calendar_of, request_of
 from commands.stock_state import written_on
 from common.console import screen, spreadsheet_file
 from common.errors import InputError, short, validated
@@ -17,7 +17,7 @@ from demand.sheet import read_sheet
 from service.decisions import Decisions
 from service.requests import DecisionRequest
 
-DONE, REFUSED = "done", "refused"
+DONE, REFUSED, CALENDAR = "done", "refused", "calendar.csv"
 SECONDS = 2.0
 USER = "inbox"
 
@@ -27,7 +27,8 @@ class Inbox:
 
     A file is taken when it has not changed for two looks; give it its name when it is complete. It
     moves to ``done/`` with ``<name>.orders.csv`` beside it, or to ``refused/`` with
-    ``<name>.error.txt``.
+    ``<name>.error.txt``. ``calendar.csv`` stays: it says what is known ahead, as for ``decide.py
+    --calendar``, and counts for every state.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ class Inbox:
         """Decide what is complete; return the files' names."""
         taken, present = [], {}
         for path in sorted(self._folder.glob("*.csv")):
-            if path.is_symlink() or not path.is_file():
+            if path.is_symlink() or not path.is_file() or path.name == CALENDAR:
                 continue
             about = path.stat()
             mark = about.st_size, about.st_mtime_ns
@@ -77,6 +78,8 @@ class Inbox:
         try:
             mark, written = self._decisions.known.source.decimal, written_on(path)
             body = request_of(read_sheet(path), decimal=mark, written=written)
+            if (calendar := self._folder / CALENDAR).is_file():
+                body["calendar"] = calendar_of(read_sheet(calendar))
             answer = self._decisions.decide(USER, validated(DecisionRequest, body))
             decision = json.loads(answer.content)
             rows = [{name: order[name] for name in COLUMNS} for order in decision["orders"]]
@@ -84,7 +87,8 @@ class Inbox:
                 screen.print(f"{path.name}: {note}", soft_wrap=True)
             home, suffix, content = DONE, "orders.csv", spreadsheet_file(as_csv(rows))
         except InputError as error:
-            line = f"{error}\n".encode(errors="backslashreplace")
+            text = str(error).replace("(--calendar)", f"({CALENDAR} in the inbox)")
+            line = f"{text}\n".encode(errors="backslashreplace")
             home, suffix, content = REFUSED, "error.txt", line
         target = self._folder / home
         target.mkdir(exist_ok=True)

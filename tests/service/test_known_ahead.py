@@ -1,5 +1,6 @@
 """What is known of coming days reaches the service: over the API, from decide.py, at the page."""
 
+import csv
 import time
 
 import pytest
@@ -8,6 +9,7 @@ pytest.importorskip("fastapi", reason="no fastapi: pip install -e '.[serve]'")
 
 from commands.remote_orders import calendar_of
 from demand.sheet import parse_csv
+from service.connectors.inbox import Inbox
 from service.decisions import Decisions
 from service.guards import Guards
 from service.policies import Policies
@@ -94,6 +96,24 @@ def test_a_calendar_is_refused_where_nothing_was_known_ahead(runs, tmp_path):
         done = callers["planner"].decide({**STATE, "calendar": calendar(1)})
     assert done.status_code == 422
     assert "nothing was known ahead when this run was made" in done.json()["detail"]
+
+
+def test_the_inbox_counts_on_the_calendar_beside_the_states(served, tmp_path):
+    inbox = Inbox(tmp_path, served[0][0].decisions)
+    state = "store,on_hand,date\nsouth,150,2021-07-01\nnorth,31,2021-07-01\n"
+    (tmp_path / "first.csv").write_text(state)
+    assert [inbox.look(), inbox.look()] == [[], ["first.csv"]]
+    line = "give these days in the calendar (calendar.csv in the inbox): date, promotion"
+    assert line in (tmp_path / "refused" / "first.error.txt").read_text()
+    by_rule = {}
+    for flag in ("0", "1"):
+        (tmp_path / "calendar.csv").write_text(DAYS.format(flag))
+        (tmp_path / f"{flag}.csv").write_text(state)
+        assert [inbox.look(), inbox.look()] == [[], [f"{flag}.csv"]]
+        orders = (tmp_path / "done" / f"{flag}.orders.csv").read_text("utf-8-sig").splitlines()
+        by_rule[flag] = [float(row["rule_quantity"]) for row in csv.DictReader(orders)]
+    assert all(a < b for a, b in zip(by_rule["0"], by_rule["1"], strict=True))
+    assert (tmp_path / "calendar.csv").is_file()
 
 
 def test_a_morning_is_decided_at_the_page(served):
