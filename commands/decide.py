@@ -87,7 +87,7 @@ def decide(
         expires first, over the mean demand of the coming week, None if that is 0),
         ``stockout_before`` and ``stockout_after`` (the chances of a stockout before today's order
         can arrive, and from then until the order of the next day of review can, by the errors of
-        forecasts on training days, in this state), ``baseline`` and ``baseline_quantity``,
+        forecasts on training days, in this state), ``rule`` and ``rule_quantity``,
         ``unusual``: in what the state is unlike all that the agent saw in training, or stock far
         beyond use where a rule decides, and ``held_back``: why an order is held back; both are
         empty if there is nothing to say; ``supplier``, if the run's items file names suppliers.

@@ -19,6 +19,9 @@ ORDERS = "orders"
 KEY = ("date", "store", "sku")
 """What no two rows of the table of orders share."""
 
+RENAMED = {"baseline": "rule", "baseline_quantity": "rule_quantity"}
+"""Columns of the table of orders as earlier versions made it."""
+
 MOST_LETTERS = 200
 """Of a message of the database."""
 
@@ -170,6 +173,10 @@ class Database:
         if not sql.inspect(connection).has_table(ORDERS):
             self._lock(connection, 0)
             table.create(connection, checkfirst=True)
+        present = {column["name"] for column in sql.inspect(connection).get_columns(ORDERS)}
+        for old, new in RENAMED.items():
+            if old in present and new not in present:
+                connection.exec_driver_sql(f"ALTER TABLE {ORDERS} RENAME COLUMN {old} TO {new}")
         check_columns(self.name, sql, connection, ORDERS, [c.name for c in table.columns])
         about = sql.inspect(connection)
         keys = [about.get_pk_constraint(ORDERS)["constrained_columns"]]
@@ -202,8 +209,8 @@ def _orders_table(sql: Any) -> Any:
         sql.Column("days_of_cover", number),
         sql.Column("stockout_before", number, nullable=False),
         sql.Column("stockout_after", number, nullable=False),
-        sql.Column("baseline", text(255), nullable=False),
-        sql.Column("baseline_quantity", number, nullable=False),
+        sql.Column("rule", text(255), nullable=False),
+        sql.Column("rule_quantity", number, nullable=False),
         sql.Column("unusual", sql.Text, nullable=False),
         sql.Column("run", sql.Text, nullable=False),
     )

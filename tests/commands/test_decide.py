@@ -63,19 +63,19 @@ def test_every_store_gets_an_order_a_chance_and_a_rival(run_command, run, state)
     assert done.status == 0, done.stderr
     header, *rows = done.stdout.splitlines()
     assert header == (
-        "date,store,sku,quantity,days_of_cover,stockout_before,stockout_after,baseline,"
-        "baseline_quantity,unusual,held_back"
+        "date,store,sku,quantity,days_of_cover,stockout_before,stockout_after,rule,"
+        "rule_quantity,unusual,held_back"
     )
     assert [row.split(",")[:2] for row in rows] == [["2021-07-01", x] for x in ("south", "north")]
     again = run_command(decide.main, "--checkpoint", run, "--state", state, "--json", *RULE)
     report = json.loads(again.stdout)
     for row in report:
-        for quantity in (row["quantity"], row["baseline_quantity"]):
+        for quantity in (row["quantity"], row["rule_quantity"]):
             assert quantity >= 0
             assert quantity == int(quantity)  # as the file has no fractions
         assert 0 <= row["stockout_before"] <= 1
         assert 0 <= row["stockout_after"] <= 1
-        assert row["baseline"] == "newsvendor_weekday"
+        assert row["rule"] == "newsvendor_weekday"
     cover = (170 + report[0]["quantity"]) / 60  # the mean of a day in the south
     assert report[0]["days_of_cover"] == pytest.approx(cover, rel=0.15)
 
@@ -127,8 +127,8 @@ def test_chance_and_flag_follow_the_stock(run, tmp_path):
     assert rows[0]["stockout_before"] == 1
     assert rows[0]["stockout_before"] > rows[60]["stockout_before"]
     assert rows[100_000]["stockout_before"] == rows[100_000]["stockout_after"] == 0
-    assert rows[100_000]["baseline_quantity"] == 0
-    assert rows[60]["baseline_quantity"] > 0
+    assert rows[100_000]["rule_quantity"] == 0
+    assert rows[60]["rule_quantity"] > 0
     assert "stock on hand higher than in training" in rows[100_000]["unusual"]
     assert "stock on hand" not in rows[60]["unusual"]
 
@@ -140,7 +140,7 @@ def test_orders_are_due_on_a_date_or_in_so_many_days(run, state):
     assert orders(str(run), state, **rule) == usual
     state.write_text(STATE.replace("due_1", "due_2021-07-03"))
     later = orders(str(run), state, **rule)
-    assert later[0]["baseline_quantity"] == usual[0]["baseline_quantity"]
+    assert later[0]["rule_quantity"] == usual[0]["rule_quantity"]
 
     for date, message in (
         ("2021-07-01", "was due by 2021-07-01, the day that is decided on; count it into on_hand"),
@@ -163,7 +163,7 @@ def test_recent_demand_comes_from_the_state_or_a_file(run, state, tmp_path):
     doubled = ",".join(str(x) for x in 2 * WEEK)
     state.write_text(f"store,on_hand,{week}\nsouth,150,{doubled}\nnorth,30,{doubled}\n")
     (_, north) = orders(str(run), state, **rule)
-    assert north["baseline_quantity"] > usual[1]["baseline_quantity"]
+    assert north["rule_quantity"] > usual[1]["rule_quantity"]
     state.write_text(STATE)
     more = tmp_path / "more.csv"
     more.write_text(demand(2))
@@ -287,7 +287,7 @@ def test_a_week_without_demand_leaves_something_to_order(run, state, days):
     sold = ["0"] * 7 + [str(quiet)] * (days - 7)
     state.write_text(f"store,on_hand,{','.join(names)}\nsouth,0,{','.join(sold)}\n")
     (row,) = orders(str(run), state, baseline="newsvendor_smoothing")
-    assert row["baseline_quantity"] > 30  # the south sells 60 a day
+    assert row["rule_quantity"] > 30  # the south sells 60 a day
 
 
 def test_a_column_is_added_as_contributing_says(run, state, monkeypatch):

@@ -44,7 +44,7 @@ def test_orders_ask_for_what_is_known_of_the_coming_days(run_command, informed_r
         path.write_text(f"date,promotion\n2021-07-01,0\n{days}")
         done = run_command(decide.main, *asked, "--calendar", path)
         assert done.status == 0, done.stderr
-        orders[name] = [row["baseline_quantity"] for row in json.loads(done.stdout)]
+        orders[name] = [row["rule_quantity"] for row in json.loads(done.stdout)]
     assert all(b >= a for a, b in zip(orders["plain"], orders["promoted"], strict=True))
     assert orders["promoted"][0] > orders["plain"][0]
 
@@ -63,5 +63,5 @@ def test_a_history_tells_what_was_known_of_the_days_that_follow(
         path.write_text("\n".join([known, *days]))
         done = run_command(decide.main, *asked, "--history", path, "--date", "2021-07-01")
         assert done.status == 0, done.stderr
-        orders[promoted] = [row["baseline_quantity"] for row in json.loads(done.stdout)]
+        orders[promoted] = [row["rule_quantity"] for row in json.loads(done.stdout)]
     assert orders[1][0] > orders[0][0]

@@ -39,14 +39,14 @@ def first_order(run, tmp_path, on_hand, date):
 
 def test_nothing_is_ordered_on_a_day_without_review(run, tmp_path):
     closed, opened = (first_order(run, tmp_path, 45, date) for date in (WEDNESDAY, THURSDAY))
-    assert (closed["quantity"], closed["baseline_quantity"]) == (0, 0)
-    assert opened["baseline_quantity"] > 0
+    assert (closed["quantity"], closed["rule_quantity"]) == (0, 0)
+    assert opened["rule_quantity"] > 0
 
 
 @pytest.mark.parametrize("on_hand", [0, 30, 75, 90, 130, 380])
 def test_quantities_are_packs_from_the_minimum_on(run, tmp_path, on_hand):
     row = first_order(run, tmp_path, on_hand, THURSDAY)
-    for quantity in (row["quantity"], row["baseline_quantity"]):
+    for quantity in (row["quantity"], row["rule_quantity"]):
         assert quantity % 12 == 0
         assert quantity == 0 or 36 <= quantity <= 400 - on_hand
 

@@ -46,7 +46,7 @@ def test_stock_that_expires_today_is_made_up_for(ask):
         for ages in ("90,0,0", "0,0,90")
     )
     assert old.status == fresh.status == 0, old.stderr
-    quantity = [json.loads(done.stdout)[0]["baseline_quantity"] for done in (old, fresh)]
+    quantity = [json.loads(done.stdout)[0]["rule_quantity"] for done in (old, fresh)]
     assert quantity[0] > quantity[1] + 20
     assert "of all ages alike" not in old.stderr
 
@@ -118,7 +118,7 @@ def test_a_database_says_how_old_stock_is(ask_database):
     columns = "on_hand, expires_1, expires_2, expires_3"
     old, fresh = (ask_database(columns, 90, *ages) for ages in ((90, 0, 0), (0, 0, 90)))
     assert old.status == fresh.status == 0, old.stderr
-    quantity = [json.loads(done.stdout)[0]["baseline_quantity"] for done in (old, fresh)]
+    quantity = [json.loads(done.stdout)[0]["rule_quantity"] for done in (old, fresh)]
     assert quantity[0] > quantity[1] + 20
     assert "of all ages alike" not in old.stderr
     untold, evenly = ask_database("on_hand", 90), ask_database(columns, 90, 30, 30, 30)

@@ -164,7 +164,7 @@ def test_a_run_worse_than_a_rule_says_what_the_rule_orders(run_command, run, sta
     for row in rows:
         assert row["quantity"] is None
         assert "on the selection period, newsvendor_weekday" in row["held_back"]
-    assert rows[1]["baseline_quantity"] > 0
+    assert rows[1]["rule_quantity"] > 0
 
 
 @pytest.mark.usefixtures("good_run")
@@ -214,7 +214,7 @@ def test_an_unfinished_failed_or_worse_run_decides_only_when_allowed(
     done, rows = decided(run_command, copy, state, "--allow")
     assert done.status == 0
     assert all(row["quantity"] is not None for row in rows)
-    assert all(row["baseline_quantity"] is not None for row in rows)
+    assert all(row["rule_quantity"] is not None for row in rows)
 
 
 @pytest.mark.usefixtures("good_run")
@@ -244,7 +244,7 @@ def test_a_lot_is_usual_where_the_rule_waits_for_another_day(demand_file, fixed_
     decider = Decider(Path(), p, orders, ("waits", waits), observe_step=False, faults=())
     empty = StockState(np.zeros((1, 2), np.intp), np.zeros(1), ())
     (row,) = decider.orders(decider.today(empty), OrderLimits())
-    assert row["baseline_quantity"] == 0
+    assert row["rule_quantity"] == 0
     assert bool(row["held_back"]) is held_back
     assert (row["quantity"] is None) is held_back
 

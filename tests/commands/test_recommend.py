@@ -225,7 +225,7 @@ def test_another_rule_stands_beside_the_recommended_one_if_asked_for(
     asked = ("--checkpoint", run, "--state", state, "--calendar", calendar, "--json")
     done = run_command(decide.main, *asked, "--baseline", name)
     assert done.status == 0, done.stderr
-    assert {row["baseline"] for row in json.loads(done.stdout)} == {name}
+    assert {row["rule"] for row in json.loads(done.stdout)} == {name}
 
 
 def test_a_run_that_recommends_a_rule_is_not_taken_for_an_agent(run_command, run):

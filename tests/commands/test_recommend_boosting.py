@@ -71,7 +71,7 @@ def test_it_is_recommended_and_ordered_by(tmp_path, run_command, monkeypatch):
     done = run_command(decide.main, *asked)
     assert done.status == 0, done.stderr
     south, north = json.loads(done.stdout)
-    assert (south["baseline"], south["quantity"] >= 0) == (RULES[0], True)
+    assert (south["rule"], south["quantity"] >= 0) == (RULES[0], True)
     assert north["quantity"] > 0
     fit_boosting.cache_clear()
     monkeypatch.setitem(sys.modules, "lightgbm", None)

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 def orders(writer: str) -> list[dict[str, object]]:
     """Return a day's orders; writers order for different stores."""
     rest = {"days_of_cover": None, "stockout_before": 0.1, "stockout_after": 0.1}
-    rest |= {"baseline": "rule", "baseline_quantity": 3.0, "unusual": "", "quantity": 1.0}
+    rest |= {"rule": "rule", "rule_quantity": 3.0, "unusual": "", "quantity": 1.0}
     first = sum(writer.encode()) % 7
     names = [f"store {number}" for number in range(first, first + STORES)]
     return [{"date": DAY, "store": name, "sku": "all", **rest} for name in names]

@@ -35,8 +35,8 @@ ORDERS = [
         "days_of_cover": None,
         "stockout_before": 0.1,
         "stockout_after": 0.2,
-        "baseline": "rule",
-        "baseline_quantity": 3.0,
+        "rule": "rule",
+        "rule_quantity": 3.0,
         "unusual": "",
         "held_back": "",
     }
@@ -137,7 +137,7 @@ def test_what_breaks_off_leaves_the_old_orders(file):
     write_orders(base, ORDERS, "runs/a")
     before = written(file)
     with pytest.raises(InputError, match=r"stock\.db: .*NOT NULL"):
-        write_orders(base, [ORDERS[1], {**ORDERS[0], "baseline": None}], "runs/b")
+        write_orders(base, [ORDERS[1], {**ORDERS[0], "rule": None}], "runs/b")
     assert written(file) == before
 
 
@@ -342,6 +342,7 @@ def test_a_table_of_orders_needs_a_key(file):
     changed(file, "create unique index one_order on orders (date, store, sku)")
     write_orders(base, ORDERS, "runs/a")
     assert len(written(file)) == 2
+    changed(file, "select rule, rule_quantity from orders")  # whatever they were called before
 
 
 @pytest.fixture(scope="module")
