@@ -24,15 +24,11 @@ from demand.known_ahead.column_names import (
     STORE_NAMES,
     words_of,
 )
-from demand.known_ahead.covariates import (
-    Covariates,
-    check_column,
-    covariate_names,
-    read_covariates,
-)
+from demand.known_ahead.covariates import Covariates, check_column, covariate_names, read_covariates
+from demand.quality.quantities import read_units
 from demand.quality.slips import check_spelling, column_of_totals
 from demand.quality.stock_columns import STOCK_NAMES, ran_out
-from demand.sheet import MAX_FILE_BYTES, Mark, Sheet, numbers, read_quantities, read_sheet
+from demand.sheet import MAX_FILE_BYTES, Mark, Sheet, numbers, read_sheet
 from demand.table import DemandSeries, DemandTable, Whole
 
 NO_DEMAND = KNOWN_AHEAD - {"open", "feature", "deal"} | {
@@ -352,7 +348,7 @@ def _wide(
         left_out = f" ({_columns_note(sheet, [date], [], reasons)})" if reasons else ""
         add = sheet.remedy("add one per store", "stores", "say --set demand_data.stores=")
         raise InputError(f"{sheet.name}: has dates and no column of demand{left_out}; {add}")
-    units = read_quantities(sheet, stores, source.decimal)
+    units = read_units(sheet, stores, source.decimal)
     if not source.stores and (totals := column_of_totals(units)) is not None:
         reasons[stores[totals]] = "the sum of the others"
         stores, units = (*stores[:totals], *stores[totals + 1 :]), np.delete(units, totals, 1)
@@ -364,7 +360,7 @@ def _wide(
 def _long(
     sheet: Sheet, when: tuple[Periods, Whole], roles: Mapping[str, str], source: DemandSource
 ) -> DemandSeries:
-    units = read_quantities(sheet, [roles["demand"]], source.decimal)
+    units = read_units(sheet, [roles["demand"]], source.decimal)
     stores, store = _keys(sheet, roles.get("store"), when[1])
     skus, sku = _keys(sheet, roles.get("sku"), when[1])
     for name in source.stores or ():

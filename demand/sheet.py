@@ -312,7 +312,7 @@ _SIGNS = "' \u2019\u00a0\u2009\u202f"
 _OTHER: dict[Mark, Mark] = {".": ",", ",": "."}
 _GROUPED = {
     mark: re.compile(
-        rf"\+?[1-9]\d{{0,2}}(?:([{other}{_SIGNS}])\d{{3}})(?:\1\d{{3}})*(?:[{mark}]\d*)?"
+        rf"[+-]?[1-9]\d{{0,2}}(?:([{other}{_SIGNS}])\d{{3}})(?:\1\d{{3}})*(?:[{mark}]\d*)?"
     )
     for mark, other in _OTHER.items()
 }

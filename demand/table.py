@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from common.errors import InputError, short
 from demand.dates import PeriodName, Periods
 from demand.known_ahead.covariates import Covariate, Covariates
+from demand.quality.quantities import NEGATIVE
 from demand.sheet import MAX_DEMAND, Floats, Sheet
 
 Whole = NDArray[np.intp]
@@ -24,7 +24,6 @@ MAX_CELLS = 100_000_000
 
 _FILL = "fill", "let --fill zero or --fill interpolate fill it"
 _FILL_REST = "fill", "let --fill zero take what is missing as 0"
-_NEGATIVE = re.compile(r"[-\u2212(][\d.,' ]*\d[\d.,' ]*\)?|[\d.,' ]*\d[\d.,' ]*-")
 
 
 @dataclass(frozen=True, eq=False)
@@ -352,7 +351,7 @@ class DemandSeries:
         if not text:
             named = self.columns[column] if one else "the demand"
             raise InputError(f"{where}: {named} is empty; {self.sheet.remedy('add it', *_FILL)}")
-        if _NEGATIVE.fullmatch(text):
+        if NEGATIVE.fullmatch(text):
             apart = self.sheet.remedy("keep returns apart from demand", *_FILL)
             raise InputError(f"{where}: {what} is negative; {apart}")
         correct = self.sheet.remedy("correct it", *_FILL)

@@ -117,11 +117,14 @@ ELSEWHERE = {
             "#NV",
             "geschlossen",
             "WAHR",
-            "12,5 Stk",
             "12 %",
             "1,2,3",
         )
     },
+    "a number with its unit": (
+        GERMAN.replace(";12,5", ";12,5 Stk"),
+        "row 4: Nord = '12,5 Stk' has a unit; write numbers without Stk",
+    ),
     "no number in a long file": (
         "Datum;Filiale;Menge\n"
         + "".join(f"0{i}.03.2021;A;{i}\n" for i in range(1, 9))
