@@ -250,9 +250,9 @@ def date_column(sheet: Sheet) -> str:
     InputError
         If there is none.
     """
-    dated = (c for c in sheet.columns if _date_formats(sheet, c))
+    dated = (c for c in sheet.columns if date_formats(sheet, c))
     named = [column for name in DATE_NAMES if (column := named_column(sheet, [name])) is not None]
-    some = (c for c in named if _date_formats(sheet, c))  # a column "month" may hold numbers
+    some = (c for c in named if date_formats(sheet, c))  # a column "month" may hold numbers
     column = next(some, None) or next(dated, None) or next(iter(named), None)
     if column is None:
         remedy = sheet.remedy("add one, called date", "date", "say --set demand_data.date=")
@@ -282,7 +282,7 @@ def row_days(sheet: Sheet, name: str, form: str | None, today: dt.date | None) -
         One line with the row: not a date, an ambiguous date, or a date in the future.
     """
     texts = sheet.texts(name)
-    forms = (form,) if form else _date_formats(sheet, name)
+    forms = (form,) if form else date_formats(sheet, name)
     if not forms:
         raise InputError(
             f"{sheet.row(0)}: {name} = {short(str(sheet.cells[name].iloc[0]))} is not a date"
@@ -338,7 +338,7 @@ def _remedy(sheet: Sheet, text: str, otherwise: str, chosen: str = "") -> str:
     return f"; {_rewritten(sheet, otherwise, f'{example}, or whatever it is')}"
 
 
-def _date_formats(sheet: Sheet, column: str) -> tuple[str, ...]:
+def date_formats(sheet: Sheet, column: str) -> tuple[str, ...]:
     """Return the formats that fit the first texts in a column, none if they are not dates."""
     return _formats_of(tuple(sheet.texts(column)[:20]), _plain(column) in DATE_NAMES)
 

@@ -16,6 +16,7 @@ from common.array_cache import find_arrays, keep_arrays
 from common.compiled import SOURCES
 from common.errors import FrozenModel, InputError, and_more, choose, short
 from common.files import read_bytes
+from demand.date_parts import with_dates
 from demand.dates import Periods, date_column, named_column, periods_of, row_days
 from demand.known_ahead.column_names import (
     DEMAND_NAMES,
@@ -204,6 +205,7 @@ def _parsed(
     sheet = replace(sheet, settable=type(source).model_fields if settable else ())
     if sheet.cells.empty:
         raise InputError(f"{sheet.name}: holds a header and no days; put in a row for every day")
+    sheet = sheet if source.date or source.date_format else with_dates(sheet)
     date = source.date or date_column(sheet)
     _check_column(sheet, source, date, sheet.columns)
     days, form = row_days(sheet, date, source.date_format, today)

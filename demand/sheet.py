@@ -127,7 +127,7 @@ def sheet_of(name: str, rows: Sequence[Mapping[str, str]]) -> Sheet:
     """
     header = list(dict.fromkeys(column for row in rows for column in row))
     cells = (np.array([row.get(column, "") for row in rows], object) for column in header)
-    columns = [_column(*pd.factorize(texts)) for texts in cells]
+    columns = [text_column(*pd.factorize(texts)) for texts in cells]
     return _tidy(name, "rows", header, columns, 1, decimal=".")
 
 
@@ -155,11 +155,11 @@ def _read_csv(name: str, content: bytes, separator: str | None, encoding: str | 
     except (ValueError, OverflowError) as error:  # includes pandas' own errors
         raise _not_csv(name, str(error), line - 1) from None
     header = [str(title) for title in frame.iloc[0]]
-    columns = [_column(*pd.factorize(frame[column].to_numpy()[1:])) for column in frame]
+    columns = [text_column(*pd.factorize(frame[column].to_numpy()[1:])) for column in frame]
     return _tidy(name, f"{SEPARATORS.get(sep, sep)}, {coding}", header, columns, line + 1)
 
 
-def _column(codes: NDArray[np.integer], texts: Iterable[Any]) -> pd.Categorical:
+def text_column(codes: NDArray[np.integer], texts: Iterable[Any]) -> pd.Categorical:
     """Return a column of trimmed texts: `codes` are the rows' indices into `texts`."""
     again, trimmed = pd.factorize(np.array([str(text).strip() for text in texts], object))
     return pd.Categorical.from_codes(again[codes], pd.Index(trimmed, dtype=object))
@@ -277,7 +277,7 @@ def _read_parquet(name: str, content: bytes) -> Sheet:
         raise InputError(f"{name}: {error}")
     codes = np.frombuffer(indices, np.int32).reshape(len(answer["names"]), answer["rows"])
     columns = [
-        _column(code, [*texts, ""])  # -1, the last text, is a null
+        text_column(code, [*texts, ""])  # -1, the last text, is a null
         for texts, code in zip(answer["values"], codes, strict=True)
     ]
     return _tidy(name, "Parquet", answer["names"], columns, 2, decimal=".")

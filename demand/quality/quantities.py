@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from common.errors import InputError, short
-from demand.sheet import Floats, Mark, Sheet, read_quantities
+from demand.sheet import Floats, Mark, Sheet, read_quantities, text_column
 
 NEGATIVE = re.compile(r"[-\u2212(][\d.,' ]*\d[\d.,' ]*\)?|[\d.,' ]*\d[\d.,' ]*-")
 """A number with a minus, before or behind it, or in brackets."""
@@ -53,6 +52,5 @@ def _with_minus_before(sheet: Sheet, columns: Sequence[str]) -> Sheet:
             for text in texts
         ]
         if signed != texts:
-            codes, names = pd.factorize(np.array(signed, object)[sheet.codes(column)])
-            cells[column] = pd.Categorical.from_codes(codes, pd.Index(names, dtype=object))
+            cells[column] = text_column(sheet.codes(column), signed)
     return replace(sheet, cells=cells)
