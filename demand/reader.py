@@ -33,7 +33,8 @@ from demand.sheet import MAX_FILE_BYTES, Mark, Sheet, numbers, read_sheet
 from demand.table import DemandSeries, DemandTable, Whole
 
 NO_DEMAND = KNOWN_AHEAD - {"open", "feature", "deal"} | {
-    *("cost", "flag", "weekday", "dow", "month", "year", "temperature", "is"),
+    *("cost", "flag", "weekday", "dow", "week", "month", "quarter", "year", "temperature", "is"),
+    *("wochentag", "woche", "kw", "monat", "quartal", "jahr"),
 }
 """Words in the names of columns that do not hold demand."""
 

@@ -54,8 +54,10 @@ def test_a_month_beside_its_year_is_a_date(read, month, period):
 
 def test_a_date_counts_before_its_parts(read):
     rows = [f"{d},{iso(d, '{},{}')},{k}" for k, d in enumerate(DAYS)]
-    table = read("\n".join(["date,year,week,north", *rows]), stores=("north",))
-    assert (table.period, table.first_day, table.days) == ("day", DAYS[0], 40)
+    for header in ("date,year,week,north", "Datum,Jahr,KW,north"):
+        table = read("\n".join([header, *rows]))
+        assert (table.period, table.first_day, table.days) == ("day", DAYS[0], 40)
+        assert table.stores == ("north",)
 
 
 @pytest.mark.parametrize(
