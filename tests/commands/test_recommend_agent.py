@@ -102,7 +102,7 @@ def test_a_chosen_agent_is_what_the_run_orders_by(recommended, run_command, monk
     asked = ("--checkpoint", folder, "--state", state, "--calendar", calendar, "--json", "--allow")
     done = run_command(decide.main, *asked)
     assert done.status == 0, done.stderr
-    assert {row["baseline"] for row in json.loads(done.stdout)} == {CHOSEN}
+    assert {row["rule"] for row in json.loads(done.stdout)} == {CHOSEN}
 
 
 def test_training_that_is_stopped_leaves_the_rules(recommended, monkeypatch):
