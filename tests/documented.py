@@ -243,8 +243,9 @@ def shortened(module: str, arguments: list[str]) -> list[str]:
     for option in ("--seeds", "--trials"):
         if option in arguments:
             more += SHORT[option]
-    if module == "train":
+    if module in ("train", "recommend"):
         named = {word.removeprefix("examples.patient_") for word in arguments}
+        named |= set() if module == "train" or "--algo" in arguments else {"dcl"}
         more += next((SHORT[algo] for algo in ("dcl", "ppo", "dqn") if algo in named), ())
     return [*arguments, *more]
 

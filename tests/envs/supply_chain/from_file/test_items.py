@@ -230,3 +230,10 @@ def test_products_keep_as_long_as_their_items_say(sales, monkeypatch):
 def test_shelf_lives_that_cannot_be_are_told_in_one_line(sales, cells, message):
     with pytest.raises(InputError, match=re.escape(message)):
         parameters(sales, cells + "\n")
+
+
+def test_parameters_made_twice_are_equal_with_the_arrays_that_they_keep(sales):
+    one, again = (parameters(sales, ITEMS).parameters for _ in range(2))
+    assert one.item_values.keys() == again.item_values.keys() != set()  # kept from here on
+    assert (again, hash(again)) == (one, hash(one))
+    assert parameters(sales, ITEMS, "horizon=7").parameters != one
