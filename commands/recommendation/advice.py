@@ -77,8 +77,19 @@ def sentence(found: Candidates, known_ahead: tuple[str, ...]) -> str:
         other = _beside(saved, f"the choice without it, {in_words(rule, known, period)}")
         text += f" Training an agent {is_worth} worth it here: it {saves} {other}."
     elif agent is not None:
-        text += f" Training an agent ({agent}) is not worth it here."
+        text += f" {_not_chosen(found, agent)}"
     return text
+
+
+def _not_chosen(found: Candidates, agent: str) -> str:
+    """Return a sentence on an agent that is not chosen, although it may turn out cheaper."""
+    saved = saved_per_year([found.evaluation[agent]], [found.evaluation[found.choice]])
+    if saved.mean <= 0 or agent in found.same_as:
+        return f"Training an agent ({agent}) is not worth it here."
+    return (
+        f"Training an agent ({agent}) did not pay on the earlier days that choose, and would have "
+        f"saved {_beside(saved, 'this rule')}."
+    )
 
 
 def _beside(saved: Interval, other: str) -> str:
@@ -167,12 +178,13 @@ def _lines(
     yield "## How it was chosen"
     yield ""
     origins = ", ".join(day.isoformat() for day in periods.origins)
+    made = "tuned" if found.agent is None else "tuned or trained"
     yield (
-        f"Each was tuned on all {table.period}s before {origins} and played from there to the next "
-        f"one, the last to {periods.split}. Chosen is the simplest one, by the number of tuned "
-        "parameters (what multiplies a safety stock does not count), of those that are dearer than "
-        "the cheapest by at most one standard error of the difference, over blocks of the "
-        f"calendar; and of all as simple the cheapest. Cost a year over these {table.period}s:"
+        f"Each was {made} on all {table.period}s before {origins} and played from there to the "
+        f"next one, the last to {periods.split}. Chosen is the simplest one, by the number of "
+        "tuned parameters (what multiplies a safety stock does not count), of those that are "
+        "dearer than the cheapest by at most one standard error of the difference, over blocks of "
+        f"the calendar; and of all as simple the cheapest. Cost a year over these {table.period}s:"
     )
     yield ""
     served = {name: str(one) for name, one in found.service.items()}

@@ -106,6 +106,13 @@ def test_the_sentence_says_what_is_saved_and_that_an_agent_is_not_worth_it(found
     )
     found.folds["dcl"], found.evaluation["dcl"] = found.folds[USUAL], found.evaluation[USUAL]
     assert sentence(found, ()) == f"{alone} Training an agent (dcl) is not worth it here."
+    found.evaluation["dcl"] = played(SPLIT, 20, 0.8 * COST)
+    assert sentence(found, ()) == (
+        f"{alone} Training an agent (dcl) did not pay on the earlier days that choose, and would "
+        "have saved 1,095 a year [1,095, 1,095] against this rule."
+    )
+    found.same_as["dcl"] = RULE
+    assert sentence(found, ()) == f"{alone} Training an agent (dcl) is not worth it here."
 
 
 @pytest.mark.parametrize(
