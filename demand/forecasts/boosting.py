@@ -29,6 +29,7 @@ from common.array_cache import made_once
 from common.errors import InputError
 from demand.forecasts.errors import Floats, Whole, error_scale, training_windows
 from demand.forecasts.smoothing import Smoothing, known_effects, smoothing
+from demand.forecasts.trees import Trees
 from demand.history import StoreHistory
 from demand.known_demand import KNOWN_DAYS, WEEK, WEEKS, KnownDemand, mean_of_open, weekday_means
 
@@ -66,7 +67,7 @@ class Boosting:
     ----------
     base : Smoothing
         The forecast that is corrected.
-    trees : list of Booster or None
+    trees : list of Trees or None
         One for each part of the training days, fitted to the others, and one fitted to all; None
         where there was too little data to fit them.
     first : int
@@ -75,7 +76,7 @@ class Boosting:
         Number of training days.
     """
 
-    def __init__(self, base: Smoothing, trees: list[Any], first: int, days: int) -> None:
+    def __init__(self, base: Smoothing, trees: list[Trees | None], first: int, days: int) -> None:
         self.base, self._trees, self._first, self._days = base, trees, first, days
 
     def as_if_new(self) -> "Boosting":
@@ -92,8 +93,7 @@ class Boosting:
             worlds = np.flatnonzero(of_world == part)
             rows = seen[:, worlds].reshape(-1, seen.shape[-1])
             if (trees := self._trees[part]) is not None:
-                found = trees.predict(rows, num_threads=1)
-                wrong[:, worlds] = found.reshape(ahead, worlds.size, -1)
+                wrong[:, worlds] = trees.predict(rows).reshape(ahead, worlds.size, -1)
         daily = np.maximum(usual + scale * wrong, 0.0)
         total: Floats = (daily * (np.arange(ahead)[:, None] < days)[..., None]).sum(axis=0)
         return total
@@ -166,7 +166,7 @@ def boosting(history: StoreHistory, days: int, *, informed: bool = False) -> Boo
     key = history.key_of("boosting", days, informed, lightgbm.__version__)
     made = made_once(key, fitted)
     texts = [made[f"trees_{part}"].tobytes().decode() for part in range(FOLDS + 1)]
-    trees = [lightgbm.Booster(model_str=text) if text else None for text in texts]
+    trees = [Trees.of(lightgbm.Booster(model_str=text)) if text else None for text in texts]
     first = history.table.first_day.toordinal()
     return Boosting(base, trees, first, len(history.training))
 

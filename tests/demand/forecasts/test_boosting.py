@@ -11,10 +11,11 @@ from demand.forecasts.boosting import FOLDS, Boosting, boosting, part_of
 from demand.forecasts.errors import forecast_errors
 from demand.forecasts.forecast import BoundedForecast
 from demand.forecasts.smoothing import smoothing
+from demand.forecasts.trees import Trees
 from demand.known_demand import KNOWN_DAYS
 from tests.demand.forecasts.test_forecast import history
 
-pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+lightgbm = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
 
 DAYS = np.arange(900)
 PROMOTION = DAYS % 9 == 4
@@ -95,3 +96,15 @@ def test_where_its_library_cannot_be_loaded_it_is_said_what_is_missing(weekends,
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
     with pytest.raises(InputError, match=f"lightgbm cannot be loaded: {missing}; apt-get install"):
         boosting(weekends, 1)
+
+
+@pytest.mark.parametrize("least", [20, 10_000], ids=["splits", "no split"])
+def test_compiled_trees_predict_what_the_library_does_bit_for_bit(least):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(3_000, 4)).astype(np.float32).round(1)  # many lie at a threshold
+    rows[:, 2] = 0.0  # never split on
+    came = np.sin(rows[:, 0]) * rows[:, 1] + rng.normal(size=len(rows))
+    how = {**module.TREES, "min_data_in_leaf": least}
+    fitted = lightgbm.train(how, lightgbm.Dataset(rows, came, params=how), 20)
+    for seen in (rows, 100.0 * rows):
+        assert (Trees.of(fitted).predict(seen) == fitted.predict(seen)).all()
