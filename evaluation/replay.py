@@ -11,6 +11,7 @@ Politis and Romano (1992), A circular block-resampling procedure for stationary 
 the Limits of Bootstrap, Wiley.
 """
 
+import copy
 import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
@@ -180,13 +181,16 @@ class _Diary(Observer):
 
     Parameters
     ----------
+    days : dict
+        Where to, by name: arrays of shape (days, worlds, stores).
+    skipped : int
+        Days before the first one that is recorded.
     opening : Opening, optional
         Stock and open orders to begin with, for the worlds' SKUs.
     """
 
-    def __init__(self, opening: Opening | None) -> None:
-        self.days: list[dict[str, Floats]] = []
-        self._opening = opening
+    def __init__(self, days: dict[str, Floats], skipped: int, opening: Opening | None) -> None:
+        self._days, self._day, self._opening = days, -skipped, opening
 
     def start(self, batch: Batch) -> None:
         """Look at the worlds before the first step."""
@@ -197,18 +201,17 @@ class _Diary(Observer):
     def after_step(self, outcome: Outcome, running: NDArray[np.bool_]) -> None:
         """Record the day."""
         del running
-        sites = self._chain.sites
-        day = {name: sites[name].copy() for name in ("sales", "left", "order")}
-        stores = np.asarray(outcome.reward)[:, : sites.shape[1]]
-        self.days.append({**day, "cost": -stores.astype(np.float64)})
+        sites, day = self._chain.sites, self._day
+        self._day += 1
+        if day < 0:
+            return
+        for name in ("sales", "left", "order"):
+            self._days[name][day] = sites[name]
+        self._days["cost"][day] = -np.asarray(outcome.reward)[:, : sites.shape[1]]
 
     def finish(self) -> None:
         """Record the parts of the costs."""
         self.parts = {name: self._chain.sites[total].copy() for name, total in PARTS.items()}
-
-    def columns(self, name: str) -> Floats:
-        """Return what was recorded under a name, shape (days, worlds, stores)."""
-        return np.stack([day[name] for day in self.days])
 
 
 def _begin_with(opening: Opening, chain: SupplyChainBatch) -> None:
@@ -251,20 +254,21 @@ def replay(
     before = days_before(parameters) if opening is None else 0
     p = played_parameters(parameters, before, start_up=opening is None)
     trace = whole_period(p, random_stream(SEED, "evaluation"), "evaluation", before)
-    parts: dict[str, list[Floats]] = {}
+    shape = (p.horizon - p.warmup_days, len(p.sku), p.num_stores)
+    whole = {name: np.empty(shape) for name in ("cost", "sales", "left", "order")}
     totals: dict[str, list[Floats]] = {}
     for first in range(0, len(p.sku), CHUNK):
-        some = {name: values[first : first + CHUNK] for name, values in trace.items()}
+        chunk = slice(first, first + CHUNK)
+        some = {name: values[chunk] for name, values in trace.items()}
         worlds = len(some["sku"])
         batch = problem.make_batch(p, worlds, split="evaluation", observe_step=observe_step)
-        policy.bind(batch)
-        diary = _Diary(opening)
-        run_episodes(batch, policy, some, observer=diary)
-        for name in ("cost", "sales", "left", "order"):
-            parts.setdefault(name, []).append(diary.columns(name)[p.warmup_days :])
+        player = copy.copy(policy)  # bound itself, it would keep the batch for as long as it lives
+        player.bind(batch)
+        days = {name: values[:, chunk] for name, values in whole.items()}
+        diary = _Diary(days, p.warmup_days, opening)
+        run_episodes(batch, player, some, observer=diary)
         for name, values in diary.parts.items():
             totals.setdefault(name, []).append(values)
-    whole = {name: np.concatenate(values, axis=1) for name, values in parts.items()}
     table = p.history.table
     start = p.history.starts("evaluation", 1).start - before
     return Replay(

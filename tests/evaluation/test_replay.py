@@ -1,6 +1,8 @@
 """A period played once, beside forty lines of numpy that know nothing of the project."""
 
 import datetime as dt
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -134,6 +136,21 @@ def test_a_replay_begins_with_what_a_shop_had(run, name):
         found = (played.cost, played.sales, played.on_hand, played.orders)
         for place, figures in enumerate(found):
             np.testing.assert_allclose(figures[:, k, n], plainly[:, place], rtol=0, atol=1e-9)
+
+
+def test_a_policy_that_has_played_keeps_no_days_of_the_file(run):
+    batches = []
+
+    class Watched(RollingBaseStock):
+        def bind(self, batch):
+            batches.append(weakref.ref(batch))
+            super().bind(batch)
+
+    policies = [reference_team(store=Watched("average", 1.0, cover)) for cover in (1.0, 2.0)]
+    for policy in policies:
+        replay(run.problem, run.parameters, policy)
+    gc.collect()
+    assert [batch() for batch in batches] == [None, None]
 
 
 def test_sums_over_all_stores_cost_the_same_and_take_little_room(run):
