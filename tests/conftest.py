@@ -98,6 +98,7 @@ SLOW = (
     "baselines/solvers/test_bound.py::test_mean_of_the_three_default_stores[90",
     "baselines/test_perishable.py::test_no_policy_beats_the_optimum_and_no_optimum_the_bound",
     "baselines/test_perishable.py::test_tuned_rules_that_count_on_waste_are_better",
+    "benchmarks/test_large_recommendation.py",
     "benchmarks/test_many_decisions.py",
     "benchmarks/test_many_skus.py",
     "commands/database/test_database.py::test_writers_of_one_day_wait_for_one_another[sqlite",
