@@ -20,6 +20,9 @@ _DAMPING = 0.95
 _SETTLED = 3
 """Number of sweeps in a row that shrink the bounds by the same factor, before the sum of all
 further changes is applied in one step."""
+_PAYS = 0.5
+"""Share of the bounds' distance before the last such step: if more is left before the next one,
+all later ones take twice as many sweeps, or they could repeat themselves for ever."""
 _STEADY = 0.1
 """Relative difference up to which two shrinkage factors s count as equal, in units of 1 - s."""
 _FIXED_SWEEPS = 9
@@ -183,6 +186,7 @@ def iterate(
     value, change = np.zeros(orders.shape), np.zeros(orders.shape)
     lower, upper = -np.inf, np.inf
     span, last, steady = np.inf, 0.0, 0
+    before, settled = np.inf, _SETTLED
     for n in range(sweeps):
         search = free and n % (1 + _FIXED_SWEEPS) == 0
         low, high = _sweep(process, search, orders, value, change)
@@ -197,8 +201,9 @@ def iterate(
             share, span = (high - low) / span, high - low
             steady = steady + 1 if abs(share - last) < _STEADY * (1.0 - share) else 0
             last = share
-            if steady == _SETTLED:
-                step, steady = step / (1.0 - share), 0
+            if steady == settled:
+                settled *= 2 if span > _PAYS * before else 1
+                step, steady, before = step / (1.0 - share), 0, span
         value += step * (change - change[0, 0])
     return lower, upper
 

@@ -275,6 +275,14 @@ def test_the_cost_of_a_slow_rule_is_known_soon(monkeypatch):
     assert soon.lower <= found.value <= soon.upper
 
 
+@pytest.mark.parametrize("case", [(1, 1, 1, 14), (2, 0, 0, 19), (2, 1, 2, 27), (3, 1, 1, 29)])
+def test_the_cost_of_a_rule_that_orders_now_and_then_is_exact(case):
+    mean, lead_time, point, level = case
+    store = LostSales(poisson(mean), lead_time, holding_cost=1, stockout_cost=9, fixed_cost=5)
+    cost = reorder_cost(store, point, level)
+    assert cost.upper - cost.lower <= 1e-6
+
+
 def test_what_is_too_large_is_refused():
     with pytest.raises(InputError, match="too many states"):
         solve_lost_sales(LostSales(poisson(50), 4, 1, 9))
