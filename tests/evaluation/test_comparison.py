@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -129,10 +130,28 @@ def test_differences_are_paired_and_agree_with_the_means(comparison):
 def test_a_policy_plays_the_evaluation_traces_of_the_seed(comparison):
     trace = CASH.traces(CashParameters(), "evaluation", 1, 2000)
     totals = rollout(CASH, CashParameters(), BuyBuyConvert(), trace)
-    policy_result = comparison.policies["buy_buy_convert"]
-    assert policy_result.plain.mean == totals["return"].mean()
-    assert policy_result.std == pytest.approx(totals["return"].std(ddof=1))
-    assert policy_result.metrics["final_cash"] == totals["final_cash"].mean()
+    returns, told = totals["return"], comparison.to_json()["policies"]["buy_buy_convert"]
+    assert told["return_mean_plain"] == returns.mean()
+    assert told["return_std"] == pytest.approx(returns.std(ddof=1))
+    assert told["return_se_plain"] == pytest.approx(returns.std(ddof=1) / np.sqrt(2000))
+    assert told["return_worst_5_percent"] == pytest.approx(np.sort(returns)[:100].mean())
+    assert told["final_cash"] == totals["final_cash"].mean()
+
+
+def test_json_has_the_intervals_of_the_regression_on_control_variates(comparison):
+    for told in comparison.to_json()["policies"].values():
+        half = 1.961 * told["return_se"]
+        low, high = told["return_ci95"]
+        assert (low, high) == pytest.approx((told["return_mean"] - half, told["return_mean"] + half))
+        assert 0 < told["return_se"] < 0.9 * told["return_se_plain"]
+        assert told["gap_ci95"][0] <= told["gap"] <= told["gap_ci95"][1]
+
+
+def test_shares_of_episodes_are_of_the_policy_that_earns_more(comparison):
+    """The agent earns 0.3 more on every trace."""
+    policies = comparison.to_json()["policies"]
+    assert policies["agent"]["paired"]["buy_buy_convert"]["better"] == 1
+    assert policies["buy_buy_convert"]["paired"]["agent"]["better"] == 0
 
 
 def test_the_same_seed_gives_the_same_comparison():
@@ -173,6 +192,12 @@ def test_infinite_values_become_null():
     ).to_json()
     assert report["reference"]["value"] is None
     json.dumps(report, allow_nan=False)
+
+
+def test_an_interval_that_is_not_known_becomes_nulls(comparison):
+    agent = replace(comparison.policies["agent"], gap_ci95=(np.nan, np.inf))
+    told = replace(comparison, policies={"agent": agent}).to_json()["policies"]["agent"]
+    assert told["gap_ci95"] == [None, None]
 
 
 def test_fill_rate_is_summed_first():
@@ -274,6 +299,7 @@ def test_the_first_line_says_whether_the_agent_beats_the_best_rule(comparison):
     assert first_line(lost).startswith(
         "The agent loses to shop, the best rule: it earns 0.300 less"
     )
+    assert (lost.first, lost.rival) == ("agent", "shop")
     same = compared_with("shop", BuyBuyConvert(), BuyBuyConvert(), 50)
     assert first_line(same).startswith("The agent cannot be told from shop, the best rule")
 

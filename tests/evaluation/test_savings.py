@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from baselines.policy import PolicyKind
-from evaluation.savings import Business, savings_of
+from evaluation.savings import Business, business_of, savings_of
 from evaluation.statistics import plain_mean
 
 PAID = SimpleNamespace(
@@ -77,6 +77,37 @@ def test_what_all_share_does_not_widen_the_interval_but_seeds_do():
     assert np.ptp(saving.ci95) / 2 == pytest.approx(half, rel=1e-3)
     assert "cannot be told from rule_a" in several.sentence("rule_a", "It")
     assert several.fill_rate == pytest.approx(0.9)
+
+
+def test_what_is_told_of_a_rule_is_the_rule_s():
+    """Two seeds at 80 and 100 an episode: 90 on average, 127.06 to either side (t of 12.706)."""
+    given = results(seed_0=8.0, seed_1=10.0, rule=12.0, rule_for_nothing=0.0)
+    given["seed_1"].metrics["fill_rate"], given["rule"].metrics["fill_rate"] = 1.0, 0.8
+    savings = savings_of(PAID, given, plain_mean)
+    told = savings.to_json()
+    assert (told["cost_per_day"], told["fill_rate"]) == pytest.approx((9.0, 0.95))
+    assert list(told["rivals"]) == ["rule"]  # there is no share of nothing
+    rule = told["rivals"]["rule"]
+    assert (rule["cost_per_day"], rule["business_per_day"]) == pytest.approx((12.0, 72.0))
+    assert (rule["saved"], rule["fill_rate"]) == pytest.approx((0.25, 0.8))
+    assert rule["saved_ci95"] == pytest.approx([0.25 - 127.06 / 120, 0.25 + 127.06 / 120], rel=1e-4)
+    assert savings.sentence("rule", "It").endswith("at a fill rate of 95.0% against 80.0%.")
+
+
+def test_chance_of_episodes_and_of_seeds_add_up_as_variances_do():
+    """90.0 and 90.1 an episode: 12.706 * 0.05; 400 episodes: 1.966 * 5 s / 20."""
+    savings = savings_of(PAID, results(seed_0=(9, 5), seed_1=(9.01, 5), rule=10), plain_mean)
+    of_episodes = 1.96593 * 5 * EPISODES[0].std(ddof=1) / 20
+    half = np.hypot(of_episodes, 12.7062 * 0.05) / 100
+    assert np.ptp(savings.savings["rule"].ci95) / 2 == pytest.approx(half, rel=1e-4)
+
+
+def test_a_business_by_month_has_twelve_of_them_a_year():
+    table = SimpleNamespace(period="month")
+    monthly = SimpleNamespace(**vars(PAID), history=SimpleNamespace(table=table))
+    assert business_of(monthly) == Business(stores=2, skus=3, period="month")
+    sentence = savings_of(monthly, results(agent=9.0, rule=10.0), plain_mean).sentence("rule", "It")
+    assert "costs 54.00 against 60.00 a month, 648 against 720 a year" in sentence
 
 
 def test_own_orders_are_named_as_such():
