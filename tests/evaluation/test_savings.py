@@ -3,7 +3,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from baselines.policy import PolicyKind
+from baselines.policy import AGENT, PolicyKind
+from baselines.rollout import rollout
+from baselines.rules.reference import RandomTier, reference_team
+from baselines.rules.store import Newsvendor
+from envs.problems import PROBLEMS
+from envs.supply_chain.parameters import SupplyChainParameters
+from evaluation.comparison import compare
 from evaluation.savings import Business, business_of, savings_of
 from evaluation.statistics import plain_mean
 
@@ -121,3 +127,33 @@ def test_other_returns_are_not_money():
         parameters = SimpleNamespace(**{**vars(PAID), **change})
         assert savings_of(parameters, results(agent=9, rule=10), plain_mean) is None
     assert savings_of(PAID, results(rule=10), plain_mean) is None
+
+
+@pytest.fixture
+def real(demand_file):
+    given = {name: demand_file[name] for name in ("file", "split")}
+    return SupplyChainParameters(demand_data=given, objective="cost", horizon=10, warmup_days=2)
+
+
+def compared(parameters, **more):
+    policies = {"agent": reference_team(store=Newsvendor()), "reference_rules": reference_team()}
+    given = {"episodes": 200, "seed": 1, "kinds": {"agent": AGENT}, **more}
+    return compare(PROBLEMS["stores"], parameters, policies, None, **given)
+
+
+def test_savings_have_the_interval_of_windows_that_share_days(real):
+    found = compared(real)
+    agent, rule = (found.policies[name] for name in ("agent", "reference_rules"))
+    saving = found.savings.savings["reference_rules"]
+    low, high = (-bound * rule.estimate.mean for bound in saving.ci95)
+    assert (low, high) == pytest.approx(agent.paired["reference_rules"].ci95)
+    assert high - low > 1.5 * 2 * plain_mean(agent.returns - rule.returns).half_width
+
+
+def test_returns_of_another_tier_are_no_costs_of_the_stores(real):
+    found = compared(real, episodes=20, measure="warehouse_return")
+    assert (found.business, found.savings) == (None, None)
+    trace = PROBLEMS["stores"].traces(real, "evaluation", 1, 20)
+    team = reference_team(warehouse=RandomTier("warehouse", 1))  # and all others by their rules
+    totals = rollout(PROBLEMS["stores"], real, team, trace)
+    np.testing.assert_array_equal(found.policies["random"].returns, totals["warehouse_return"])
