@@ -295,7 +295,8 @@ def evidence(
     saved = np.zeros(len(real.blocks))
     for k in range(FOLDS):
         some, rows = fold != k, np.flatnonzero(judged_fold == k)
-        if not rows.size or not some.any():
+        judged = fold[some] == (k + 1) % FOLDS
+        if not rows.size or judged.all():  # so few blocks that nothing is left to fit to
             continue
         part = replace(
             labels,
@@ -304,7 +305,6 @@ def evidence(
             values=labels.values[some],
             blocks=labels.blocks[some],
         )
-        judged = fold[some] == (k + 1) % FOLDS
         net = fit_offsets(part, offsets, hidden, settings, seed + k, judged)
         saved[rows] = -real.costs[rows, net.chosen(real.observations[rows])]
     known = np.unique(real.blocks)

@@ -113,6 +113,13 @@ def test_evidence_tells_savings_from_noise():
     assert noise.sentence.endswith("the policy is exactly the rule")
 
 
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_a_history_of_few_blocks_gives_no_evidence(blocks):
+    labels = artificial(80, 2.0)
+    short = replace(labels, blocks=np.arange(80) % blocks)
+    assert not evidence(short, short, OFFSETS, 8, SETTINGS, 0, 2.0).used
+
+
 def test_what_is_held_out_are_whole_blocks_of_the_calendar():
     blocks = np.repeat(np.arange(13), 7)
     folds = folds_of(blocks, 0)
