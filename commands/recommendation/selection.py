@@ -247,6 +247,9 @@ def play_rules(
 ) -> Candidates:
     """Tune every rule before each origin and play the days after it.
 
+    Which rules there are is asked once, of all days before the split: whether stores order in lots
+    may change from one origin to the next.
+
     Parameters
     ----------
     make_run : callable
@@ -260,11 +263,12 @@ def play_rules(
     """
     found, folds = Candidates(), list(enumerate(periods.folds(), 1))
     whole = make_run(periods.split, periods.until)
+    known = installed((rules or rules_in_units)(whole.parameters))
     for number, days in folds:
-        one = _Rules(make_run(*days), rules, f"origin {number} of {len(folds)}", report)
+        one = _Rules(make_run(*days), known, f"origin {number} of {len(folds)}", report)
         for name, (played, served_there) in one.each(_Rules.play_together).items():
             found.add(name, played, served_there)
-    every = _Rules(whole, rules, f"all before {periods.split}", report)
+    every = _Rules(whole, known, f"all before {periods.split}", report)
     for name, (policy, values, played) in every.each(_Rules.play).items():
         found.policies[name], found.values[name] = policy, values
         found.evaluation[name], found.served[name] = played, served(whole, played)
@@ -285,17 +289,18 @@ class _Rules:
     ----------
     run : RunConfig
         Of the training days on which they are tuned, and of the days on which they play.
-    rules : callable or None
-        As for `play_rules`.
+    known : mapping
+        The rules by name.
     where : str
         What to call the days.
     report : callable
         Told of every rule.
     """
 
-    def __init__(self, run: RunConfig, rules: Rules | None, where: str, report: Report) -> None:
-        self._run, self._where, self._report = run, where, report
-        self._known = installed((rules or rules_in_units)(run.parameters))
+    def __init__(
+        self, run: RunConfig, known: Mapping[str, Baseline], where: str, report: Report
+    ) -> None:
+        self._run, self._known, self._where, self._report = run, known, where, report
 
     def each(self, work: Callable[["_Rules", str], Result]) -> dict[str, Result]:
         """Return what comes of every rule, by name."""

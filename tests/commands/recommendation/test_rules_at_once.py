@@ -16,20 +16,28 @@ from tests.commands.test_recommend import FIRST, write
 
 KINDS = ("newsvendor", "tuned", "tuned_newsvendor")
 NAMES = tuple(f"{kind}_smoothing_covariates" for kind in KINDS)
+UNTUNED = ("newsvendor_average", "newsvendor_weekday")
 VALUES = {NAMES[1]: {"cover": 1.1, "safety_factor": 0.5}, NAMES[2]: {"safety_multiplier": 0.8}}
 
 
 @pytest.fixture
-def played(tmp_path, monkeypatch):
-    """Play rules with so many at a time; return what came of it, and what was tuned."""
+def runs(tmp_path):
+    """Return what makes runs of rules on a file, and its periods for so many origins."""
     flags = {"algo": "ppo", "demand": write(tmp_path / "sales.csv")}
-    split = str(FIRST.replace(year=FIRST.year + 1))
-    first = resolve({**flags, "split": split})
-    tuned, told = [], []
+    first = resolve({**flags, "split": str(FIRST.replace(year=FIRST.year + 1))})
 
     def make_run(day, end):
         own = {**flags, "split": str(day), "validation": period_before(first, day)}
         return resolve(own, assignments=(f"demand_data.until={end}",))
+
+    return make_run, lambda origins: periods_of(first, origins)
+
+
+@pytest.fixture
+def played(runs, monkeypatch):
+    """Play rules with so many at a time; return what came of it, and what was tuned."""
+    make_run, periods = runs
+    tuned, told = [], []
 
     def tune(problem, parameters, name, rule):
         del problem
@@ -47,7 +55,7 @@ def played(tmp_path, monkeypatch):
         monkeypatch.setattr("os.cpu_count", lambda: 4)
         tuned.clear()
         told.clear()
-        found = play_rules(make_run, periods_of(first, 1), report=told.append, rules=some)
+        found = play_rules(make_run, periods(1), report=told.append, rules=some)
         return found, list(tuned), list(told)
 
     return play
@@ -67,6 +75,19 @@ def test_what_comes_of_rules_is_the_same_one_by_one_and_at_once(played):
     assert sorted(told) == sorted(
         f"{where}: {name}" for where in ("origin 1 of 1", before) for name in NAMES
     )
+
+
+def test_rules_that_only_the_newest_days_call_for_are_played_from_the_first_origin_on(runs):
+    make_run, periods = runs
+    newest = len(make_run(periods(2).split, periods(2).until).parameters.history.training)
+
+    def some(parameters):
+        late = len(parameters.history.training) == newest
+        return {name: rules_in_units(parameters)[name] for name in UNTUNED[: 1 + late]}
+
+    found = play_rules(make_run, periods(2), report=lambda _: None, rules=some)
+    assert {name: len(played) for name, played in found.folds.items()} == dict.fromkeys(UNTUNED, 2)
+    assert found.choice in UNTUNED
 
 
 class SlowConsole(Console):
