@@ -318,4 +318,16 @@ def test_a_rule_that_orders_any_quantity_is_no_rival():
     result = compared_with("shop", BuyBuyConvert(), episodes=5, shop=any_quantity)
     assert result.rival is None
     assert result.to_json()["policies"]["shop"]["any_quantity"]
-    assert any(note.startswith("shop: BuyBuyConvert(") for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "noted"),
+    [
+        (PolicyKind("tuned_rule"), True),
+        (PolicyKind("rule", any_quantity=True), True),
+        (PolicyKind("rule"), False),
+    ],
+)
+def test_the_notes_say_what_a_rule_was_tuned_to(kind, noted):
+    result = compared_with("shop", BuyBuyConvert(), episodes=5, shop=kind)
+    assert any(note.startswith("shop: BuyBuyConvert(") for note in result.notes) == noted

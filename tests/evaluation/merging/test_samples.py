@@ -18,11 +18,12 @@ from baselines.references import find_reference
 from baselines.rules.cash import BuyBuyConvert
 from baselines.rules.reference import RandomTier, reference_team
 from baselines.solvers.cash.hindsight import hindsight_reference
+from baselines.solvers.reference import Reference
 from common.errors import InputError
 from envs.cash.parameters import CashParameters
 from envs.problems import PROBLEMS
 from envs.supply_chain.parameters import SupplyChainParameters
-from evaluation.comparison import AGENT_NAME, compare
+from evaluation.comparison import AGENT_NAME, compare, gap_interval
 from evaluation.estimators import estimator_for
 from evaluation.merging.moments import Moments, merge, merged_mean
 from evaluation.merging.samples import HeldEpisodes, Tail
@@ -122,16 +123,21 @@ def test_chunks_come_to_what_all_their_episodes_come_to(small_chunks):
 
 def test_a_bound_in_hindsight_is_that_of_all_chunks(small_chunks):
     tight = CashParameters(max_steps=5, objective="profit", demand_mean=4.0)
-    merged = compare(CASH, tight, RULES, partial(hindsight_reference, tight), episodes=120, seed=0)
+    bound = partial(hindsight_reference, tight)
+    merged = compare(CASH, tight, RULES, bound, episodes=120, seed=0, hold=True)
     play = Play(CASH, tight, RULES, 120, 0)
-    known = np.concatenate(
-        [hindsight_reference(tight, play.trace(chunk)).values for chunk in range(3)]
-    )
+    traces = [play.trace(chunk) for chunk in range(3)]
+    known = np.concatenate([bound(trace).values for trace in traces])
     assert merged.reference.kind == "hindsight"
     assert merged.reference.value == pytest.approx(known.mean(), rel=1e-12)
     agent = merged.policies[AGENT_NAME]
     low, high = agent.gap_ci95
     assert low < agent.gap < high
+    trace = {name: np.concatenate([one[name] for one in traces]) for name in traces[0]}
+    totals = {name: result.totals for name, result in merged.policies.items()}
+    reference = Reference("hindsight", float(known.mean()), "", known)
+    held = HeldEpisodes(totals, reference, estimator_for(CASH, tight, trace)[0])
+    assert (low, high) == pytest.approx(gap_interval(held, AGENT_NAME, agent.gap), rel=1e-6)
 
 
 def test_tiers_are_merged_too(small_chunks):
