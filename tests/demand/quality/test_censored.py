@@ -7,11 +7,9 @@ import pytest
 
 from agents.config import resolve
 from common.errors import InputError
-from demand.quality.anomalies import level_shifts, outliers
 from demand.quality.censored import estimated_demand
 from demand.reader import DemandSource, read_demand
 from demand.summary import describe_demand
-from demand.table import DemandTable
 
 START, TODAY, DAYS = dt.date(2021, 3, 1), dt.date(2023, 3, 1), 420
 
@@ -131,47 +129,3 @@ def test_what_is_neither_yes_nor_no_is_refused_with_its_row(tmp_path):
     path = write(tmp_path / "sales.csv", lambda k: "perhaps" if k == 3 else "1")
     with pytest.raises(InputError, match=r"row 5: in_stock = 'perhaps': must be yes or no, 1 or 0"):
         read_demand(DemandSource(file=path), TODAY)
-
-
-def test_outliers_and_level_shifts_are_named_and_left_as_they_are():
-    rng = np.random.default_rng(0)
-    demand = rng.poisson(20, (400, 1, 2)).astype(float)
-    demand[150, 0, 1] = 400
-    demand[250:, 0, 0] *= 3
-    table = DemandTable("sales.csv", "wide", START, ("a", "b"), ("all",), demand, "columns: a, b")
-    assert [found[:2] for found in outliers(demand.reshape(400, 2))] == [(150, 1)]
-    ((row, place, after, before),) = level_shifts(table)
-    assert place == 0
-    assert abs(row - 250) <= 3
-    assert after > 2.5 * before
-    words = describe_demand(table, DemandSource(file=__file__))
-    assert (
-        f"outliers, left as they are: {START + dt.timedelta(days=150)} b (400, 20 usual)" in words
-    )
-    assert "level shifts, left as they are: 2021-11-" in words
-
-
-def test_an_opening_and_what_sells_seldom_are_no_outliers():
-    rng = np.random.default_rng(0)
-    demand = rng.poisson(100, (72, 2)).astype(float)
-    demand[:60, 0] = 0.0  # it opens
-    demand[rng.random(72) < 0.7, 1] = 0.0  # it sells in one period of three
-    assert outliers(demand) == []
-    demand[65, 0] = 900.0
-    assert [found[:2] for found in outliers(demand)] == [(65, 0)]
-
-
-def test_new_series_are_named_with_their_first_sale():
-    demand = np.full((400, 1, 3), 20.0)
-    demand[:340, 0, 1] = 0.0
-    demand[:390, 0, 2] = 0.0
-    names = ("a", "b", "c")
-    table = DemandTable("sales.csv", "wide", START, names, ("all",), demand, "columns: a, b, c")
-    opened = START + dt.timedelta(days=340)
-    source = DemandSource(file=__file__, validation="2022-03-15", split="2022-03-16")
-    assert (
-        f"until their own sales tell: b (since {opened}); c (no sales on training days)\n"
-        in describe_demand(table, source)
-    )
-    every = DemandTable("sales.csv", "wide", START, names[:1], ("all",), demand[..., :1], "")
-    assert "new" not in describe_demand(every, source)
