@@ -219,7 +219,6 @@ def _begin_with(opening: Opening, chain: SupplyChainBatch) -> None:
     on_hand, due = (values[chain.lane_of] for values in (opening.on_hand, opening.due))
     chain.sites["on_hand"] = on_hand
     chain.age_evenly()
-    chain.pipelines[:] = 0.0
     chain.pipelines[..., : due.shape[-1]] = due
 
 
