@@ -3,6 +3,7 @@
 import datetime as dt
 import gc
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,10 +17,14 @@ from baselines.rules.rolling_reorder_point import RollingReorderPoint
 from common.errors import InputError, validated
 from envs.supply_chain.parameters import SupplyChainParameters
 from evaluation.replay import (
+    ARRAYS,
     PARTS,
+    Interval,
     Opening,
     Replay,
     check_replayed,
+    days_before,
+    played_parameters,
     replay,
     saved_per_year,
 )
@@ -82,6 +87,10 @@ RULES = {
 }
 
 
+def team_of(rule):
+    return with_free_orders(reference_team(store=rule), whole=True)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     path = tmp_path_factory.mktemp("replay") / "sales.csv"
@@ -97,8 +106,7 @@ def run(tmp_path_factory):
 @pytest.mark.parametrize("name", RULES)
 def test_a_replay_is_what_forty_lines_of_numpy_say(run, name):
     plain, rule = RULES[name]
-    team = with_free_orders(reference_team(store=rule), whole=True)
-    played = replay(run.problem, run.parameters, team)
+    played = replay(run.problem, run.parameters, team_of(rule))
     sold = demand()
     expected = np.stack(
         [[independent(sold[:, k, n], plain) for n in range(3)] for k in range(2)]
@@ -126,10 +134,9 @@ def test_a_replay_is_what_forty_lines_of_numpy_say(run, name):
 @pytest.mark.parametrize("name", RULES)
 def test_a_replay_begins_with_what_a_shop_had(run, name):
     plain, rule = RULES[name]
-    team = with_free_orders(reference_team(store=rule), whole=True)
     rng = np.random.default_rng(1)
     on_hand, due = rng.integers(0, 90, (2, 3)) * 1.0, rng.integers(0, 60, (2, 3, 1)) * 1.0
-    played = replay(run.problem, run.parameters, team, opening=Opening(on_hand, due))
+    played = replay(run.problem, run.parameters, team_of(rule), opening=Opening(on_hand, due))
     sold = demand()
     for k, n in ((0, 0), (1, 2)):
         plainly = independent(sold[:, k, n], plain, CUT, on_hand[k, n], due[k, n])
@@ -151,6 +158,62 @@ def test_a_policy_that_has_played_keeps_no_days_of_the_file(run):
         replay(run.problem, run.parameters, policy)
     gc.collect()
     assert [batch() for batch in batches] == [None, None]
+
+
+def changed(run, *assignments):
+    flags = {"algo": "ppo", "demand": run.parameters.demand_data.file, "split": SPLIT}
+    return resolve(flags, assignments=assignments)
+
+
+def test_what_is_under_way_arrives_on_its_own_morning(run):
+    plain, rule = RULES["reorder point"]
+    slow = changed(run, "store.lead_time=4")
+    on_hand, due = np.full((2, 3), 30.0), np.tile([70.0, 0.0, 50.0], (2, 3, 1))
+    played = replay(slow.problem, slow.parameters, team_of(rule), opening=Opening(on_hand, due))
+    plainly = independent(demand()[:, 0, 0], plain, CUT, 30.0, due[0, 0])
+    np.testing.assert_allclose(played.on_hand[:, 0, 0], plainly[:, 2], rtol=0, atol=1e-9)
+
+
+def test_what_a_shop_had_is_taken_to_be_of_all_ages_alike(run):
+    """Of 900 units that keep for three days, 300 go every day, sold or not; none is ordered."""
+    perishes = changed(run, "store.shelf_life=3", "store.waste_cost=2")
+    opening = Opening(np.full((2, 3), 900.0), np.zeros((2, 3, 1)))
+    rule = team_of(RollingReorderPoint(0.0, 0.0))
+    played = replay(perishes.problem, perishes.parameters, rule, opening=opening)
+    sold = demand()[CUT:]
+    np.testing.assert_array_equal(played.sales[:3], sold[:3])
+    assert not played.sales[3:].any()
+    assert not played.orders.any()
+    assert played.mean_order == 0
+    assert [np.unique(day).tolist() for day in played.on_hand[:4]] == [[600], [300], [0], [0]]
+    wasted = 2 * (6 * 900 - sold[:3].sum())
+    assert played.part_per_year("waste") == pytest.approx(365 * wasted / len(sold))
+
+
+def test_products_are_played_alike_however_many_at_once(run, monkeypatch):
+    policy = rules_in_units(run.parameters)["newsvendor_weekday"].make(run.parameters, 0)
+    whole = replay(run.problem, run.parameters, policy)
+    monkeypatch.setattr("evaluation.replay.CHUNK", 1)
+    parts = replay(run.problem, run.parameters, policy)
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+    assert parts.to_json() == whole.to_json()
+
+
+@pytest.mark.parametrize(("start", "days"), [(400, 28 + 2 + 7), (50, 22), (28, 0), (20, 0)])
+def test_a_policy_plays_no_day_before_those_that_it_must_know(start, days):
+    """28 of them, two until an order arrives, and seven from one order to the next."""
+    history = SimpleNamespace(starts=lambda *_: range(start, 900))
+    stores = SimpleNamespace(history=history, longest_lead_time=2, longest_review_gap=7)
+    assert days_before(stores) == days
+
+
+@pytest.mark.parametrize(("warmup", "skipped"), [(10, 31), (60, 60), (500, 31 + 213)])
+def test_of_days_that_a_file_warms_up_one_is_left_to_count(run, warmup, skipped):
+    """Of 31 days before a period of 214."""
+    given = {**run.parameters.model_dump(), "warmup_days": warmup, "horizon": 600}
+    p = played_parameters(validated(SupplyChainParameters, given), 31, start_up=True)
+    assert (p.horizon, p.warmup_days) == (31 + 214, skipped)
 
 
 def test_sums_over_all_stores_cost_the_same_and_take_little_room(run):
@@ -176,6 +239,14 @@ def test_intervals_are_of_days_and_the_same_for_all_pairs(run):
     assert (back.low, back.high) == pytest.approx((-saved.high, -saved.low))
     nothing = saved_per_year([one, other], [one, other])
     assert (nothing.mean, nothing.low, nothing.high) == (0, 0, 0)
+
+
+def test_an_interval_turns_with_its_sign_and_may_be_chance_where_it_holds_zero():
+    assert Interval(-3.0, -5.0, 1.0).unsigned() == Interval(3.0, -1.0, 5.0)
+    assert Interval(3.0, -1.0, 5.0).unsigned() == Interval(3.0, -1.0, 5.0)
+    bounds = [(-5.0, 1.0), (0.0, 1.0), (-1.0, 0.0), (1.0, 2.0), (-2.0, -1.0)]
+    found = [Interval(0.0, low, high).may_be_chance for low, high in bounds]
+    assert found == [True, True, True, False, False]
 
 
 @pytest.mark.parametrize("days", [82, 120, 400])
