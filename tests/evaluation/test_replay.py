@@ -24,6 +24,7 @@ from evaluation.replay import (
     Replay,
     check_replayed,
     days_before,
+    mean_cost,
     played_parameters,
     replay,
     saved_per_year,
@@ -260,12 +261,54 @@ def test_intervals_cover_what_they_should(days):
     assert 184 <= held <= 198
 
 
-def _interval(daily):
+def costing(daily, period="day"):
+    """Return a replay of one product in one store that costs so much a day and does nothing."""
     zero = np.zeros((daily.size, 1, 1))
-    none = Replay(dt.date(2024, 1, 1), zero, zero, zero, zero, zero)
-    some = Replay(dt.date(2024, 1, 1), daily[:, None, None], zero, zero, zero, zero)
-    saved = saved_per_year([none], [some])
+    day = dt.date(2024, 1, 1)
+    return Replay(day, daily[:, None, None], zero, zero, zero, zero, period)
+
+
+def _interval(daily):
+    saved = saved_per_year([costing(0.0 * daily)], [costing(daily)])
     return saved.low <= 365 * 5.0 <= saved.high
+
+
+@pytest.mark.parametrize(
+    ("sizes", "period", "block", "quantile"),
+    [
+        ((40,), "day", 10, 3.182),  # in quarters: t of 3 degrees of freedom
+        ((112, 112), "day", 28, 2.447),  # of 6
+        ((52, 104), "week", 4, 2.0281),  # of 36
+    ],
+)
+def test_an_interval_is_that_of_the_variance_between_blocks(sizes, period, block, quantile):
+    rng = np.random.default_rng(2)
+    pasts = [rng.normal(50.0, 9.0, size) for size in sizes]
+    variance = 0.0
+    for daily in pasts:
+        sums = [np.roll(daily, -k)[:block].sum() for k in range(daily.size)]
+        blocks = daily.size / block
+        variance += blocks * np.var(sums) * blocks / (blocks - 1)
+    own, others = ([costing(size * one, period) for one in pasts] for size in (0.0, 1.0))
+    saved = saved_per_year(own, others)
+    a_year = {"day": 365, "week": 365 / 7}[period] / sum(sizes)
+    assert saved.mean == pytest.approx(a_year * np.concatenate(pasts).sum())
+    half = a_year * quantile * np.sqrt(variance)
+    assert (saved.high - saved.low) / 2 == pytest.approx(half, rel=0.08)
+
+
+@pytest.mark.parametrize("daily", [[5.0], [5.0, 7.0], [5.0, 7.0, 3.0]])
+def test_a_few_days_have_a_mean_and_bounds(daily):
+    saved = saved_per_year([costing(np.zeros(len(daily)))], [costing(np.array(daily))])
+    assert saved.mean == pytest.approx(365 * np.mean(daily))
+    assert -np.inf < saved.low <= saved.mean <= saved.high < np.inf
+
+
+@pytest.mark.parametrize(("period", "a_year"), [("day", 365), ("week", 365 / 7), ("month", 12)])
+def test_long_periods_weigh_more_in_a_mean_cost(period, a_year):
+    played = [costing(np.full(10, 1.0), period), costing(np.full(30, 3.0), period)]
+    assert mean_cost({"rule": played}) == pytest.approx({"rule": a_year * (10 + 90) / 40})
+    assert played[0].fill_rate == 1  # of nothing
 
 
 def test_what_cannot_be_replayed_is_refused(run):
