@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from agents.config import resolve
 from common.errors import InputError
 from training import callbacks
 from training.resume import resume
+from training.stopping import CheckpointSchedule, RolloutBoundary, Stopped, StopSignals
 from training.trainer import train
 
 SMALL = (
@@ -54,6 +56,79 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path, monkeypatch):
         assert train(config(), tmp_path / "run").steps == 1600
     finally:
         signal.signal(signal.SIGHUP, former)
+
+
+def test_a_second_signal_stops_at_once_and_both_are_given_back():
+    def former(*_):
+        pytest.fail("this is not the one to ask")
+
+    real = signal.signal(signal.SIGINT, former)
+    try:
+        with StopSignals() as signals:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert signals.status == 130
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) == former
+    finally:
+        signal.signal(signal.SIGINT, real)
+
+
+@pytest.fixture
+def boundary():
+    """Return a boundary between rollouts, and the steps at which it has saved."""
+
+    def made(every, status=0):
+        steps, saved = [0], []
+        schedule = CheckpointSchedule(every)
+        schedule.begin(0)
+        signals = SimpleNamespace(status=status)
+        return (
+            steps,
+            saved,
+            RolloutBoundary(lambda: saved.append(steps[0]), lambda: steps[0], schedule, signals),
+        )
+
+    return made
+
+
+def test_checkpoints_are_at_the_first_rollout_after_each_so_many_steps(boundary):
+    steps, saved, between = boundary(every=50)
+    for steps[0] in range(0, 220, 20):
+        between._on_rollout_start()
+    assert saved == [60, 100, 160, 200]
+    longer = CheckpointSchedule(50)
+    longer.begin(120)
+    assert [longer.due(at) for at in (120, 149, 150)] == [False, False, True]
+
+
+def test_a_signal_saves_whatever_is_due(boundary):
+    _, saved, between = boundary(every=50, status=130)
+    with pytest.raises(Stopped):
+        between._on_rollout_start()
+    assert saved == [0]
+
+
+def test_checkpoints_are_as_far_apart_as_they_are_dear(monkeypatch):
+    """A twentieth of the time so far, of 1 to 60 seconds, and 50 times what the last one took."""
+    now = [0.0]
+    monkeypatch.setattr("training.stopping.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    schedule = CheckpointSchedule("auto")
+    schedule.begin(0)
+
+    def due(*moments):
+        for now[0] in moments:
+            yield schedule.due(0)
+
+    assert list(due(0.9, 1.0)) == [False, True]
+    schedule.saved(0, seconds=0.5)
+    assert list(due(25.9, 26.0)) == [False, True]
+    now[0] = 1000.0
+    schedule.saved(0, seconds=0.1)
+    assert list(due(1052.0, 1053.0)) == [False, True]  # after 52.6
+    now[0] = 10_000.0
+    schedule.saved(0, seconds=0.1)
+    assert list(due(10_059.0, 10_060.0)) == [False, True]
 
 
 def signal_once(real, number):
