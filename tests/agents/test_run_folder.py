@@ -68,6 +68,8 @@ def test_what_is_no_checkpoint_is_refused_with_the_reason(folder, tmp_path):
         (str(seeds / "seed_2"), str(seeds / "seed_10")),
     )
     assert run_folder.runs_of(str(seeds / "seed_2" / BEST))[0] is None
+    assert not run_folder.holds_seeds(seeds / "seed_2")
+    assert run_folder.holds_seeds(folder("more", of=config("cash", "seeds=[4,5]")))
 
 
 def test_the_newest_run_is_the_one_begun_last(folder, tmp_path, monkeypatch):
@@ -106,6 +108,7 @@ def test_players_are_those_of_the_last_phase_by_their_names(folder):
     home = run / "phase_2" / "players"
     both = {name: home / name for name in ("store", "warehouse")}
     assert run_folder.players(run) == both
+    assert run_folder.find(str(run)) == (run / "phase_2", BEST)
     starts = {f"start/players/{name}": path for name, path in both.items()}
     assert run_folder.start_models(run) == starts
     alone = folder("alone", BEST, of=config("stores", "team.learn=warehouse"))
@@ -113,6 +116,15 @@ def test_players_are_those_of_the_last_phase_by_their_names(folder):
     assert run_folder.players(folder("cash", BEST)) == {"": alone.parent / "cash"}
     assert run_folder.start_models(alone.parent / "cash") == {"start": alone.parent / "cash"}
     assert run_folder.start_models(None) == {}
+
+
+@pytest.mark.parametrize("place", ["phase_1", "players", "players/store"])
+def test_no_link_stands_for_a_part_of_a_run(place, folder):
+    run, other = folder("run"), folder("others/store", BEST)
+    (run / place).parent.mkdir(exist_ok=True)
+    (run / place).symlink_to(other.parent if place == "players" else other)
+    with pytest.raises(InputError, match=f"{place}: is a symbolic link; put a copy"):
+        run_folder.players(run)
 
 
 def test_a_copy_begins_with_the_best_model(folder):
