@@ -295,6 +295,7 @@ def test_an_interval_is_that_of_the_variance_between_blocks(sizes, period, block
     assert saved.mean == pytest.approx(a_year * np.concatenate(pasts).sum())
     half = a_year * quantile * np.sqrt(variance)
     assert (saved.high - saved.low) / 2 == pytest.approx(half, rel=0.08)
+    assert (saved.high + saved.low) / 2 == pytest.approx(saved.mean, abs=0.1 * half)
 
 
 @pytest.mark.parametrize("daily", [[5.0], [5.0, 7.0], [5.0, 7.0, 3.0]])
