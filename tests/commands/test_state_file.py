@@ -10,6 +10,7 @@ from commands import remote_orders
 from commands.remote_orders import request_of
 from commands.stock_state import read_state
 from common.errors import InputError, validated
+from demand.dates import Periods
 from demand.history import StoreDemand, store_history
 from demand.sheet import read_sheet
 from service.requests import DecisionRequest
@@ -118,6 +119,7 @@ def test_a_state_is_sent_whole(here, sent):
     one, other = here(text), sent(text)
     assert one.day == other.day == dt.date(2019, 5, 1)
     assert one.places.tolist() == other.places.tolist() == [[0, 1]]
+    assert one.given == other.given == 7
     np.testing.assert_array_equal(one.recent, other.recent)
     for state in (one, other):
         assert {o.due: o.quantity.tolist() for o in state.outstanding if o.quantity.any()} == {
@@ -127,6 +129,73 @@ def test_a_state_is_sent_whole(here, sent):
         assert state.expires[2].tolist() == [12]
     dated = sent("store,on_hand,due_2019-05-03\nnorth,1,4\n").outstanding
     assert [(o.due, o.quantity.tolist()) for o in dated] == [(dt.date(2019, 5, 3), [4])]
+
+
+UNITS = (("north", "rye", 2), ("south", "rye", 4), ("north", "jam", 6), ("south", "jam", 8))
+TODAY = dt.date(2019, 5, 6)
+DAYS, WEEKS = Periods("day", dt.date(2018, 7, 1)), Periods("week", dt.date(2018, 7, 2))
+
+
+@pytest.mark.parametrize(
+    ("columns", "periods", "due"),
+    [
+        ("due_1,due_3,due_2019-05-07", DAYS, [4 + 2, 0, 5]),  # the same morning twice
+        ("due_2,due_3,due_2019-05-13", WEEKS, [2, 4, 5]),
+        ("due_1,due_3,due_2019-05-09", DAYS, [4, 0, 5 + 2]),
+    ],
+)
+def test_what_is_under_way_arrives_on_its_morning(here, columns, periods, due):
+    state = here(f"store,on_hand,{columns}\nsouth,1,4,5,2\n")
+    assert state.due(TODAY, 3, periods).tolist() == [due]
+
+
+@pytest.mark.parametrize(
+    ("column", "periods", "line"),
+    [
+        (
+            "due_4",
+            DAYS,
+            r"1 to 3 days here \(store.lead_time\); give what comes later as due_3, or",
+        ),
+        (
+            "due_2019-05-10",
+            DAYS,
+            "1 to 3 days here .*, 2019-05-07 to 2019-05-09; give .* as due_2019-05-09, or it is",
+        ),
+        ("due_2019-06-03", WEEKS, "1 to 3 weeks .*, 2019-05-13 to 2019-05-27; .* due_2019-05-27, "),
+        ("due_2019-05-06", DAYS, "was due by 2019-05-06, the day that is decided on; count it in"),
+    ],
+)
+def test_what_arrives_on_no_morning_of_an_order_is_refused(here, column, periods, line):
+    state = here(f"store,on_hand,{column}\nnorth,1,4\n")
+    with pytest.raises(InputError, match=f"stock.csv: {column}: .*{line}"):
+        state.due(TODAY, 3, periods)
+
+
+def test_rows_are_of_their_product_in_their_store(tmp_path):
+    """A week without a sale says nothing of the three before: these are as training was."""
+    rows = ["date,store,sku,demand"]
+    for day in np.arange("2018-07-01", "2018-12-01", dtype="datetime64[D]"):
+        rows += [f"{day},{store},{sku},{units}" for store, sku, units in UNITS]
+    (tmp_path / "sales.csv").write_text("\n".join(rows))
+    history = store_history(StoreDemand(file=tmp_path / "sales.csv"))
+    week = ",0" * 7
+    lines = [f"product,shop,stock,{WEEK}", f"jam,south,3{week}", f"rye,south,4{week}"]
+    (tmp_path / "stock.csv").write_text("\n".join(lines))
+    state = read_state(tmp_path / "stock.csv", history)
+    assert [history.table.skus[sku] for sku in state.places[:, 0]] == ["jam", "rye"]
+    assert [history.table.stores[store] for store in state.places[:, 1]] == ["south"] * 2
+    assert state.recent.tolist() == [[8.0] * 21 + [0.0] * 7, [4.0] * 21 + [0.0] * 7]
+
+
+def test_a_date_is_read_in_the_format_of_the_demand_file(tmp_path):
+    days = np.arange("2018-07-01", "2018-12-01", dtype="datetime64[D]").tolist()
+    rows = ["date,north", *(f"{day:%d/%m/%Y},5" for day in days)]
+    (tmp_path / "sales.csv").write_text("\n".join(rows))
+    source = StoreDemand(file=tmp_path / "sales.csv", date_format="%d/%m/%Y")
+    (tmp_path / "stock.csv").write_text("store,on_hand,date\nnorth,1,05/12/2018\n")
+    state = read_state(tmp_path / "stock.csv", store_history(source))
+    assert state.day == dt.date(2018, 12, 5)
 
 
 @pytest.mark.parametrize(("decimal", "on_hand"), [(",", 1234), (".", 1.234)])
