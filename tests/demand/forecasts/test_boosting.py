@@ -64,6 +64,52 @@ def test_errors_of_training_days_are_no_smaller_than_chance_makes_them():
     assert spread(knowing) < chance < spread(found) < 1.05 * chance
 
 
+class Trees:
+    """Trees that find the same error, over its scale, whatever they are shown."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def predict(self, rows, num_threads):
+        assert num_threads == 1
+        return np.full(len(rows), self.error)
+
+
+@pytest.fixture(scope="module")
+def mornings():
+    """What is known on the second mornings of four episodes, and the days that each asks for."""
+    weekly = demand_of(np.ones(DAYS.size))
+    weekly[WEEKEND, 0] *= 3
+    past = history(weekly)
+    start = np.array([198, 199, 798, 799])
+    rows = start + np.arange(-KNOWN_DAYS, 5)[:, None]
+    first = past.table.first_day.toordinal()
+    known = past.known_demand(weekly[rows], start + first, start * 0, 4)
+    return smoothing(past, 3), first, (known, 1, np.array([1, 2, 3, 3]), start * 0)
+
+
+def test_a_day_is_corrected_by_the_trees_of_its_part(mornings):
+    """Of four parts of 200 days; the last morning comes after all of them."""
+    base, first, morning = mornings
+    trees = [*map(Trees, (0.01, 0.02, 0.03, 0.04)), None]
+    scale = morning[0].demand[1 : 1 + KNOWN_DAYS].mean(axis=0)
+    error = np.array([1 * 0.01, 2 * 0.02, 3 * 0.04, 0.0])
+    found = Boosting(base, trees, first, 800)(*morning)
+    np.testing.assert_allclose(found, base(*morning) + error[:, None] * scale)
+
+
+def test_no_correction_makes_a_forecast_negative(mornings):
+    base, first, morning = mornings
+    assert not Boosting(base, [Trees(-50.0)] * (FOLDS + 1), first, 800)(*morning).any()
+
+
+def test_a_series_as_if_new_is_forecast_as_smoothing_does_then(mornings):
+    base, first, morning = mornings
+    new = Boosting(base, [None] * (FOLDS + 1), first, 800).as_if_new()(*morning)
+    np.testing.assert_allclose(new, base.as_if_new()(*morning))
+    assert np.abs(new / base(*morning) - 1)[:, 0].max() > 0.2  # it has no weekends of its own
+
+
 def test_days_belong_to_parts_of_training():
     assert part_of(np.array([-1, 0, 24, 25, 99, 100]), 100).tolist() == [4, 0, 0, 1, 3, 4]
 
