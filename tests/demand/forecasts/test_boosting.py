@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import InputError
 from demand.forecasts import boosting as module
-from demand.forecasts.boosting import FOLDS, Boosting, boosting, part_of
+from demand.forecasts.boosting import FOLDS, Boosting, boosting, features, part_of
 from demand.forecasts.errors import forecast_errors
 from demand.forecasts.forecast import BoundedForecast
 from demand.forecasts.smoothing import smoothing
@@ -108,6 +108,19 @@ def test_a_series_as_if_new_is_forecast_as_smoothing_does_then(mornings):
     new = Boosting(base, [None] * (FOLDS + 1), first, 800).as_if_new()(*morning)
     np.testing.assert_allclose(new, base.as_if_new()(*morning))
     assert np.abs(new / base(*morning) - 1)[:, 0].max() > 0.2  # it has no weekends of its own
+
+
+def test_a_morning_looks_the_same_whichever_day_of_an_episode_it_is(weekends):
+    start = np.arange(100, 107)
+    first, base = weekends.table.first_day.toordinal(), smoothing(weekends, 2, informed=True)
+    seen = []
+    for day in (0, 3):
+        rows = start - day + np.arange(-KNOWN_DAYS, day + 3)[:, None]
+        demand, begun = weekends.table.demand[rows, 0], start - day + first
+        known = weekends.known_demand(demand, begun, start * 0, day + 3)
+        seen.append(features(base, known, day, 2, start * 0))
+    for own, later in zip(*seen, strict=True):
+        np.testing.assert_allclose(later, own, rtol=1e-5)
 
 
 def test_days_belong_to_parts_of_training():
