@@ -75,7 +75,10 @@ def sent(source, tmp_path):
             "store,on_hand,date\nnorth,1,05/01/2019\n",
             "stock.csv: date = '05/01/2019': must be a date such as 2024-01-31",
         ),
-        ("store,on_hand\nnorth,1\n\nsouth,-1\n", "stock.csv row 4: on_hand = '-1': must be a numb"),
+        (
+            "store,on_hand\nnorth,1\n\nsouth,-1\n",
+            "row 4: on_hand = '-1': must be a number of 0 or more$",
+        ),
         ("store,on_hand,price\nnorth,1,2\nsouth,1,\n", "stock.csv row 3: price = ''"),
         (
             AMBIGUOUS,
@@ -134,6 +137,14 @@ def test_a_state_is_sent_whole(here, sent):
 UNITS = (("north", "rye", 2), ("south", "rye", 4), ("north", "jam", 6), ("south", "jam", 8))
 TODAY = dt.date(2019, 5, 6)
 DAYS, WEEKS = Periods("day", dt.date(2018, 7, 1)), Periods("week", dt.date(2018, 7, 2))
+
+
+@pytest.mark.parametrize(
+    "names", ["On-Hand,Unit Price", "on  hand,cost", "Inventory,unit-cost", "qty_on_hand,price"]
+)
+def test_columns_have_the_names_that_files_give_them(here, names):
+    state = here(f"branch,{names}\nsouth,3,1.5\n")
+    assert (state.on_hand.tolist(), state.price.tolist()) == ([3], [1.5])
 
 
 @pytest.mark.parametrize(
