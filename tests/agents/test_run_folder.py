@@ -134,6 +134,7 @@ def test_a_copy_begins_with_the_best_model(folder):
     assert run_folder.start_of(run) is None
     assert run_files.read(target / "start" / BEST, 100) == BEST.encode()
     assert run_files.read(target / "players" / "store" / BEST, 100) == FINAL.encode()
+    assert run_folder.read_versions(target)["numpy"] == importlib.metadata.version("numpy")
     assert (target / "start" / CONFIG).read_bytes() == (run / CONFIG).read_bytes()
     names = [run_folder.model_of(one, FINAL) for one in (run, target / "start")]
     assert names == [FINAL, BEST]
@@ -150,6 +151,8 @@ def test_a_run_that_was_trained_with_other_versions_says_which(folder, monkeypat
     run_folder.write_versions(run, numpy="1.0", weights="a digest", more=1)
     assert run_folder.other_versions(run) == [f"numpy 1.0, now {own}"]
     assert run_folder.is_finished(run)
+    run_files.write(run / VERSIONS, b'{"numpy": "1.0"}')  # before others counted
+    assert run_folder.other_versions(run) == [f"numpy 1.0, now {own}"]
     run_folder.write_versions(run, weights="a digest", finished=False)
     assert not run_folder.is_finished(run)
     run_files.write(run / VERSIONS, b"[]")
@@ -171,7 +174,10 @@ def test_runs_that_begin_within_a_second_have_folders_of_their_own(tmp_path, mon
     ]
 
 
-def test_a_file_is_no_folder_to_train_in(tmp_path):
+def test_a_folder_that_is_empty_is_taken_and_a_file_is_not(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with run_folder.claim(config(), tmp_path / "empty") as made:
+        assert made == tmp_path / "empty"
     (tmp_path / "file").write_text("")
     for name in ("file", "file/run"):
         with (
