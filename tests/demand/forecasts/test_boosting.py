@@ -64,14 +64,13 @@ def test_errors_of_training_days_are_no_smaller_than_chance_makes_them():
     assert spread(knowing) < chance < spread(found) < 1.05 * chance
 
 
-class Trees:
+class SameError:
     """Trees that find the same error, over its scale, whatever they are shown."""
 
     def __init__(self, error):
         self.error = error
 
-    def predict(self, rows, num_threads):
-        assert num_threads == 1
+    def predict(self, rows):
         return np.full(len(rows), self.error)
 
 
@@ -91,7 +90,7 @@ def mornings():
 def test_a_day_is_corrected_by_the_trees_of_its_part(mornings):
     """Of four parts of 200 days; the last morning comes after all of them."""
     base, first, morning = mornings
-    trees = [*map(Trees, (0.01, 0.02, 0.03, 0.04)), None]
+    trees = [*map(SameError, (0.01, 0.02, 0.03, 0.04)), None]
     scale = morning[0].demand[1 : 1 + KNOWN_DAYS].mean(axis=0)
     error = np.array([1 * 0.01, 2 * 0.02, 3 * 0.04, 0.0])
     found = Boosting(base, trees, first, 800)(*morning)
@@ -100,7 +99,7 @@ def test_a_day_is_corrected_by_the_trees_of_its_part(mornings):
 
 def test_no_correction_makes_a_forecast_negative(mornings):
     base, first, morning = mornings
-    assert not Boosting(base, [Trees(-50.0)] * (FOLDS + 1), first, 800)(*morning).any()
+    assert not Boosting(base, [SameError(-50.0)] * (FOLDS + 1), first, 800)(*morning).any()
 
 
 def test_a_series_as_if_new_is_forecast_as_smoothing_does_then(mornings):
