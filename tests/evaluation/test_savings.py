@@ -153,7 +153,13 @@ def test_savings_have_the_interval_of_windows_that_share_days(real):
 def test_returns_of_another_tier_are_no_costs_of_the_stores(real):
     found = compared(real, episodes=20, measure="warehouse_return")
     assert (found.business, found.savings) == (None, None)
-    trace = PROBLEMS["stores"].traces(real, "evaluation", 1, 20)
-    team = reference_team(warehouse=RandomTier("warehouse", 1))  # and all others by their rules
-    totals = rollout(PROBLEMS["stores"], real, team, trace)
+
+
+def test_random_play_is_of_the_tier_that_is_judged():
+    """All others keep to their rules."""
+    stores = SupplyChainParameters(stores=2, horizon=10)
+    found = compared(stores, episodes=20, measure="warehouse_return")
+    trace = PROBLEMS["stores"].traces(stores, "evaluation", 1, 20)
+    team = reference_team(warehouse=RandomTier("warehouse", 1))
+    totals = rollout(PROBLEMS["stores"], stores, team, trace)
     np.testing.assert_array_equal(found.policies["random"].returns, totals["warehouse_return"])
