@@ -5,6 +5,7 @@ days too, so that what comes of them is the same with an agent beside them and w
 """
 
 import datetime as dt
+import os
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -170,8 +171,11 @@ def runs_of_agent(
             "trains one)"
         )
         return None
-    own = {**flags, "algo": DEFAULT_AGENT if algo == AUTO else algo}
-    runs = Runs(own, assignments, rules)
+    named = DEFAULT_AGENT if algo == AUTO else algo
+    cores: tuple[str, ...] = ()
+    if named in ALGORITHMS and "workers" in ALGORITHMS[named].settings.model_fields:
+        cores = (f"workers={os.cpu_count() or 1}",)  # nothing that is learned depends on it
+    runs = Runs({**flags, "algo": named}, (*cores, *assignments), rules)
     try:
         runs.fit_episodes(periods)
     except NoRoomError as error:
