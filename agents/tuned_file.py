@@ -238,6 +238,11 @@ class Recommendation(FrozenModel):
         """
         return _rule(rules_in_units(parameters), parameters, self.name, self.values)
 
+    @property
+    def best_rule(self) -> str | None:
+        """The rule recommended, or that an agent was chosen over; None for an earlier version."""
+        return self.name if self.kind == "rule" else self.figures.get("rule")
+
     def rules(self, parameters: Any) -> dict[str, Policy]:
         """Return all rules that were tried, with tuned parameters; none for an earlier version.
 

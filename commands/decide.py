@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from agents import run_files, run_folder
 from agents.config import RunConfig
-from agents.tuned_file import RuleBeside, TunedFile, recommended_rule
+from agents.tuned_file import RuleBeside, TunedFile, read_recommendation, recommended_rule
 from baselines.policy import Policy
 from baselines.registry import baseline_kinds, make_baselines
 from baselines.rollout import rollout
@@ -190,15 +190,18 @@ def _rule_beside(
         The last says by how much the policy does worse than the rule there, if the difference is
         significant.
     """
-    advice = recommended_rule(folder)
-    if advice is not None and baseline in (None, advice.name):
-        return advice.name, advice.rule(run.parameters), ""
+    advice = read_recommendation(folder)
+    judged = None if advice is None else advice.best_rule  # when it was recommended
+    if advice is not None and judged is not None and baseline in (None, judged):
+        own = advice.kind == "rule"
+        rule = advice.rule(run.parameters) if own else advice.rules(run.parameters)[judged]
+        return judged, rule, ""
     tuner = TunedFile(folder / run_files.TUNED)
     kinds = baseline_kinds("stores", run.parameters).items()
     known = {name: kind for name, kind in kinds if kind.is_rival}
     if baseline is not None:
         names = [choose("baseline", baseline, known)]
-        if advice is not None:  # a rule decides, not an agent that might do worse
+        if judged is not None:
             made = make_baselines("stores", run.parameters, names, tuner=tuner)
             return names[0], made[names[0]], ""
     else:  # the same on every machine, whatever is installed there

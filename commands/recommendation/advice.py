@@ -102,11 +102,13 @@ def _beside(saved: Interval, other: str) -> str:
 def figures(found: Candidates, periods: Periods) -> dict[str, Any]:
     """Return what the recommendation rests on, as JSON values.
 
-    ``rules`` are the tuned parameters of all rules, ``agent`` is what was trained beside them.
+    ``rules`` are the tuned parameters of all rules, ``rule`` is the choice among these, and
+    ``agent`` what was trained beside them.
     """
     saved = savings(found)
     return {
         "agent": found.agent,
+        "rule": found.choice_among(found.values),
         "rules": found.values,
         "chosen": found.choice,
         "origins": [day.isoformat() for day in periods.origins],
@@ -214,7 +216,7 @@ def _lines(
     for agent, rule in found.same_as.items():
         yield (
             f"{agent} found no evidence on the {table.period}s before {periods.split} that offsets "
-            f"save anything: it orders as {rule} does, and {rule} stands for it."
+            f"save anything: it is exactly {rule} from there on, which stands for it."
         )
         yield ""
     yield "## What the file was understood to be"

@@ -1,7 +1,8 @@
 """The configurations of rules and of the agent, for every period of a recommendation.
 
 An agent's models are selected on days of their own before each origin. Rules are tuned on those
-days too, so that what comes of them is the same with an agent beside them and without one.
+days too, so that what comes of them is the same with an agent beside them and without one. So is
+the rule that a trained agent chooses offsets to: an agent that moves no order is the rule, exactly.
 """
 
 import datetime as dt
@@ -44,15 +45,23 @@ class Runs:
         ``key=value``, as ``--set``.
     rules : Runs, optional
         Those of the rules, for an agent's, which is judged by the same costs.
+    selects : bool
+        Whether the last days before a split select models, and do not train.
     """
 
     def __init__(
-        self, flags: Mapping[str, Any], assignments: tuple[str, ...], rules: "Runs | None" = None
+        self,
+        flags: Mapping[str, Any],
+        assignments: tuple[str, ...],
+        rules: "Runs | None" = None,
+        *,
+        selects: bool = False,
     ) -> None:
         own = dict(flags)
         until = own.pop("until", None)
         last = () if until is None else (f"demand_data.until={until}",)
         self._flags, self._given, self._rules = own, (*assignments, *last), rules
+        self._selects = selects
         self._shorter: tuple[str, ...] = ()
         self.make = cache(self._make)  # finding the costs of service levels takes long
 
@@ -62,16 +71,21 @@ class Runs:
 
     def _make(self, split: dt.date | None = None, end: dt.date | None = None) -> RunConfig:
         own, more = dict(self._flags), () if end is None else (f"demand_data.until={end}",)
-        if split is not None:
+        if split is not None and end is not None:
             own["split"] = split.isoformat()
-            if self._rules is None:  # rules need no days that select a model
-                own["validation"] = period_before(self.make(), split)
-            elif costs := self._rules.make(split, end).parameters.demand_data.service_costs:
-                more = (*more, f"demand_data.service_costs={list(costs)}")
+            if not self._selects:
+                own["validation"] = period_before((self._rules or self).make(), split)
+            if self._rules is not None:
+                costs = self._rules(split, end).parameters.demand_data.service_costs
+                more = (*more, f"demand_data.service_costs={list(costs)}") if costs else more
         run = resolve(own, assignments=(*self._shorter, *self._given, *more))
         if run.parameters.objective != "cost":
             raise InputError("objective: a recommendation counts money; leave it at cost")
         return run
+
+    def on_all_days(self) -> "Runs":
+        """Return the same configurations, none of whose days before a split select models."""
+        return Runs(self._flags, (*self._shorter, *self._given), self._rules)
 
     def fit_episodes(self, periods: Periods) -> None:
         """Make episodes so short that there is room for them before the first origin.
@@ -105,7 +119,7 @@ class Runs:
             len(period_days(table, source, split)) for split in ("training", "validation")
         )
         room = training - KNOWN_DAYS
-        return room if self._rules is None else min(room, selection)
+        return min(room, selection) if self._selects else room
 
 
 def runs_of_rules(
@@ -175,7 +189,7 @@ def runs_of_agent(
     cores: tuple[str, ...] = ()
     if named in ALGORITHMS and "workers" in ALGORITHMS[named].settings.model_fields:
         cores = (f"workers={os.cpu_count() or 1}",)  # nothing that is learned depends on it
-    runs = Runs({**flags, "algo": named}, (*cores, *assignments), rules)
+    runs = Runs({**flags, "algo": named}, (*cores, *assignments), rules, selects=True)
     try:
         runs.fit_episodes(periods)
     except NoRoomError as error:

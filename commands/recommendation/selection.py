@@ -134,6 +134,8 @@ class Candidates:
         Replay of the evaluation period.
     values : dict
         Tuned parameters of the rules, from all days before the split.
+    fold_values : dict
+        The same from all days before each origin.
     policies : dict
         As tuned or trained on all days before the split.
     same_as : dict
@@ -149,6 +151,7 @@ class Candidates:
     folds: dict[str, list[Replay]] = field(default_factory=dict)
     evaluation: dict[str, Replay] = field(default_factory=dict)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fold_values: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
     same_as: dict[str, str] = field(default_factory=dict)
     service: dict[str, ServiceRecord] = field(default_factory=dict)
@@ -266,8 +269,9 @@ def play_rules(
     known = installed((rules or rules_in_units)(whole.parameters))
     for number, days in folds:
         one = _Rules(make_run(*days), known, f"origin {number} of {len(folds)}", report)
-        for name, (played, served_there) in one.each(_Rules.play_together).items():
-            found.add(name, played, served_there)
+        for name, (values, played, service) in one.each(_Rules.play_together).items():
+            found.fold_values.setdefault(name, []).append(values)
+            found.add(name, played, service)
     every = _Rules(whole, known, f"all before {periods.split}", report)
     for name, (policy, values, played) in every.each(_Rules.play).items():
         found.policies[name], found.values[name] = policy, values
@@ -319,7 +323,7 @@ class _Rules:
             policy, values = rule.make(parameters, 0), {}
         return policy, values, replay(problem, parameters, policy)
 
-    def play_together(self, name: str) -> tuple[Replay, ServiceRecord]:
-        """Return what a rule does, all SKUs and stores together, and how it serves."""
-        played = self.play(name)[2]
-        return played.together(), served(self._run, played)
+    def play_together(self, name: str) -> tuple[dict[str, Any], Replay, ServiceRecord]:
+        """Return its parameters, what it does, all SKUs and stores together, and how it serves."""
+        _, values, played = self.play(name)
+        return values, played.together(), served(self._run, played)

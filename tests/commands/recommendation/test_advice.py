@@ -95,7 +95,7 @@ def test_the_page_says_which_agent_is_exactly_a_rule(found, table):
     found.same_as["dcl"] = RULE
     (line,) = [line for line in made_page(found, table) if "stands for it" in line]
     assert line.startswith(f"dcl found no evidence on the days before {SPLIT} that offsets save")
-    assert f"it orders as {RULE} does" in line
+    assert f"it is exactly {RULE} from there on" in line
 
 
 def test_the_sentence_says_what_is_saved_and_that_an_agent_is_not_worth_it(found):
