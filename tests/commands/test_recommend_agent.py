@@ -11,7 +11,8 @@ import evaluate
 import recommend
 from agents.run_folder import read_config
 from agents.tuned_file import read_recommendation
-from commands.recommendation import runs
+from baselines import registry
+from commands.recommendation import runs, selection
 from commands.recommendation.report import write_report_again
 from commands.recommendation.selection import Candidates
 from tests.commands.test_recommend import (
@@ -82,6 +83,18 @@ def test_an_agent_of_offsets_begins_with_the_rule_that_is_chosen(recommended, ru
     asked = ("--checkpoint", folder / "agent", "--replay", "--baselines", "none", "--json")
     (again,) = json.loads(run_command(evaluate.main, *asked).stdout)["policies"].values()
     assert again["cost_per_year"] == own
+
+
+def test_without_evidence_an_agent_is_the_rule_with_what_was_tuned_before_each_origin(
+    recommended, monkeypatch
+):
+    tuned, every = "tuned_base_stock", registry.rules_in_units
+    monkeypatch.setattr(selection, "rules_in_units", lambda p: {tuned: every(p)[tuned]})
+    _, advice, _ = recommended("tuned", "--set", "least_evidence=1000", "--origins", 2)
+    by_origin = advice.figures["cost_per_year_by_origin"]
+    assert by_origin["dcl"] == by_origin[tuned]
+    own, rule = (advice.figures["evaluation"][name]["cost_per_year"] for name in ("dcl", tuned))
+    assert own == rule
 
 
 def test_a_chosen_agent_is_what_the_run_orders_by(recommended, run_command, monkeypatch, tmp_path):

@@ -7,9 +7,10 @@ import pytest
 
 from agents.config import resolve
 from baselines.rule_choice import Difference
-from commands.recommendation.selection import MANY, Candidates, usual_rule
+from commands.recommendation.selection import MANY, Candidates, periods_of, usual_rule
 from evaluation.business.service_levels import ServiceRecord
 from evaluation.replay import Replay
+from tests.commands.test_recommend import day_after, write
 
 DAYS = 91
 
@@ -69,6 +70,31 @@ def test_a_rule_that_misses_more_than_service_levels_allow_is_not_chosen():
     # where all miss more than is allowed, those count that miss about as little as any
     found.service = {name: ServiceRecord(1000.0, 50.0 + n, 20.0) for name, n in units.items()}
     assert found.choice == "newsvendor_tsb"
+
+
+def test_service_in_the_periods_that_choose_is_added_up():
+    found, once = Candidates(), ServiceRecord.of(played(np.ones(7)), np.full((1, 1), 0.9))
+    for _ in range(2):
+        found.add("a", played(np.ones(7)), once)
+    assert found.service["a"] == once + once
+    assert found.service["a"].allowed == pytest.approx(2 * once.allowed)
+
+
+@pytest.mark.parametrize(
+    ("split", "origins", "firsts"),
+    [
+        (340, 1, [255]),  # 340 / 4 = 85 days
+        (340, 3, [214, 256, 298]),  # 340 / 8 = 42
+        (336, 8, [112 + 28 * k for k in range(8)]),  # 28 days at least, after 112
+    ],
+)
+def test_periods_that_choose_are_as_long_as_half_the_days_before_the_split_allow(
+    tmp_path, split, origins, firsts
+):
+    day = day_after(split)
+    run = resolve({"algo": "ppo", "demand": write(tmp_path / "sales.csv"), "split": str(day)})
+    found = periods_of(run, origins)
+    assert (found.origins, found.split) == (tuple(map(day_after, firsts)), day)
 
 
 def test_service_is_that_of_the_items_that_ask_for_it():
