@@ -89,6 +89,13 @@ def test_without_evidence_an_agent_is_the_rule_with_what_was_tuned_before_each_o
     recommended, monkeypatch
 ):
     tuned, every = "tuned_base_stock", registry.rules_in_units
+    covers = iter((2.0, 1.5, 1.1))  # which tuning again would not find
+
+    def tune(problem, parameters, name, rule):
+        values = {"cover": next(covers), "safety_factor": 0.5}
+        return SimpleNamespace(values=values, policy=rule.family(parameters).make(**values))
+
+    monkeypatch.setattr(selection, "tune_rule", tune)
     monkeypatch.setattr(selection, "rules_in_units", lambda p: {tuned: every(p)[tuned]})
     _, advice, _ = recommended("tuned", "--set", "least_evidence=1000", "--origins", 2)
     by_origin = advice.figures["cost_per_year_by_origin"]
