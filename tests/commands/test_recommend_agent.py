@@ -135,6 +135,11 @@ def test_training_that_is_stopped_leaves_the_rules(recommended, monkeypatch):
     assert "agent" not in advice.sentence
 
 
+def test_the_help_page_names_the_size_up_to_which_an_agent_is_trained(run_command):
+    page = " ".join(run_command(recommend.main, "--help").stdout.split())
+    assert f"at most {runs.MOST_SERIES:,} stores x SKUs" in page
+
+
 def test_a_large_file_has_no_agent_unless_it_is_asked_for(recommended, monkeypatch):
     monkeypatch.setattr(runs, "MOST_SERIES", 1)
     _, advice, done = recommended("large")
