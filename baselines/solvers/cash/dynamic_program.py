@@ -331,7 +331,7 @@ def _judge(solved: CashOptimum, check: _Check) -> Reference:
     note = (
         f"Dynamic programming, linear between nodes: raw to {raw:g} by {grid.raw_unit:g}, product "
         f"to {product:g} by {grid.product_unit:g}, {grid.product_price.size} product prices, "
-        f"{grid.raw_price.size} raw prices; "
+        f"{grid.raw_price.size} raw price{'' if grid.raw_price.size == 1 else 's'}; "
     )
     if stop > _NO_STOP:  # allow the early end at any time: a bound, and exact where it is not used
         bound = _solve(solved.parameters, grid, stop).reference.value
