@@ -80,7 +80,7 @@ def recommend(
         if agent is not None and found.choice not in found.values:
             run_files.take_agent(folder)
             run_files.write(folder / run_files.RULES, run.to_yaml().encode())
-            run = agent(periods.split, periods.until)
+            run = run_folder.read_config(folder)  # with the rule of all days
         else:
             run_folder.write_start(run, folder, {})
             run_folder.write_versions(folder, finished=True)

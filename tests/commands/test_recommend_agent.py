@@ -19,7 +19,6 @@ from tests.commands.test_recommend import (
     RULES,
     SPLIT,
     STATE,
-    Page,
     day_after,
     few_rules,  # noqa: F401  (of every test here)
     write,
@@ -52,11 +51,11 @@ def recommended(run_command, asked, tmp_path):
 
 
 def report_again(folder):
-    """Return the words of a report, and of the one that `evaluate.py --report` writes."""
+    """Return a report, and the one that `evaluate.py --report` writes."""
     page = folder / "recommendation.html"
-    before = Page(page.read_text("utf-8")).text
+    before = page.read_text("utf-8")
     write_report_again(read_config(folder), folder, read_recommendation(folder))
-    return before, Page(page.read_text("utf-8")).text
+    return before, page.read_text("utf-8")
 
 
 def test_an_agent_of_offsets_begins_with_the_rule_that_is_chosen(recommended, run_command):
